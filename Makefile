@@ -1,0 +1,75 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need in .venv, say so, and can be run again.
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# As root (containers, CI) system packages are installed directly; otherwise through sudo where it asks for no password.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
+TEST_WORKERS ?= 2
+
+.PHONY: help demo test test-all smoke lint fuzz bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      install edgebn in $(VENV) and run the main job on the shipped Fashion-MNIST model"
+	@echo "make test      install the test tools too, check style and types, run every test"
+	@echo "make test-all  the same tests with many more examples, and live PyTorch and Keras in a venv of their own"
+	@echo "make smoke     a few tests that fail within seconds when something basic broke"
+	@echo "make fuzz      feed every reader 2,000 damaged files each"
+	@echo "make bench     time edgebn beside its peers"
+	@echo "make clean     remove $(VENV) and every cache"
+
+# A stamp beside the environment says which requirements it satisfies; pyproject.toml is where they stand.
+$(BIN)/python:
+	@echo "== creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "== python3-venv is missing: installing it with the system's package manager"; \
+	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	@echo "== installing edgebn and its readers into $(VENV) (numpy, numba, h5py, onnx, tflite, pillow, rich)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[all]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.runtime
+	@echo "== installing the test tools into $(VENV) (pytest, hypothesis, ruff, mypy, and as oracles tflite-micro, LiteRT, onnxruntime)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+demo: $(VENV)/.runtime
+	@$(BIN)/edgebn demo
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: lint
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+smoke: $(VENV)/.test
+	@$(BIN)/python -m pytest -q tests/test_tiny.py
+
+# Live frameworks are gigabytes: they live in a venv of their own and only here. The CPU build of torch is asked for by version.
+.venv-frameworks/.ready: pyproject.toml
+	@echo "== installing torch and keras into .venv-frameworks for the live comparison"
+	@$(PYTHON) -m venv .venv-frameworks
+	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check torch==2.13.0
+	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check keras onnxscript -e ".[test]"
+	@touch $@
+
+test-all: lint .venv-frameworks/.ready
+	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/live
+
+fuzz: $(VENV)/.test
+	@$(BIN)/python tests/fuzz_readers.py --mutations 2000
+
+bench: $(VENV)/.test
+	@$(BIN)/python benchmarks/inference.py
+
+clean:
+	rm -rf $(VENV) .venv-frameworks .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,25 @@
+"""Every error a user can cause, one class per audience; a message names the file, the layer and the remedy."""
+
+
+class EdgebnError(Exception):
+    """Base of all errors that edgebn raises on purpose."""
+
+
+class ModelError(EdgebnError):
+    """A model file, a network or an input array that cannot be used as it stands."""
+
+
+class UnsupportedLayerError(ModelError):
+    """A layer that edgebn understands well enough to name, but cannot run."""
+
+
+class QuantizationError(EdgebnError):
+    """Calibration data or ranges from which no int8 program can be made, or a proof of no overflow that fails."""
+
+
+class BoardError(EdgebnError):
+    """A board that is unknown, or that a program does not fit."""
+
+
+class LinkError(EdgebnError):
+    """A device that does not answer, or answers wrongly."""

@@ -1,0 +1,535 @@
+"""The vocabulary of `Graph`: one frozen class a layer type, with the shape rule of each. Knows nothing of files or devices.
+
+Shapes and axes leave out the batch axis, and axes count from 0 (readers resolve negative ones). Spatial layers take one or two
+spatial dimensions: (L, C) or (H, W, C), or (C, L) / (C, H, W) with `channels_first`. Kernel, stride and dilation are always
+pairs (height, width); a 1-D layer uses height 1. Padding is always explicit: (top, left, bottom, right).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+Sides = tuple[int, int, int, int]
+
+# Marks the fields that hold trained numbers.
+PARAMETER = {"parameter": True}
+
+# Strides, kernels and paddings beyond this are damage, not design.
+MAX_EXTENT = 1 << 16
+
+ACTIVATIONS = (
+    "clip",  # min(max(x, low), high); relu is clip(0, inf), relu6 is clip(0, 6)
+    "leaky_relu",  # x < 0: alpha * x
+    "prelu",  # x < 0: slope * x, slope broadcast against x
+    "sigmoid",
+    "tanh",
+    "hard_sigmoid",  # min(max(alpha * x + beta, 0), 1)
+    "hard_swish",  # x * min(max(x / 6 + 1 / 2, 0), 1)
+    "silu",  # x * sigmoid(x)
+)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """real = scale * (code - zero_point).
+
+    Attributes
+    ----------
+    scale : ndarray of float64, shape (1,) or (channels,)
+        Positive. Float32 values of the file, widened exactly.
+    zero_point : ndarray of int64, same shape
+    axis : int or None
+        The axis of the tensor along which the values run, None for one value.
+    """
+
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int | None = None
+
+    @classmethod
+    def per_tensor(cls, scale: float, zero_point: int) -> Quantization:
+        """Return the quantisation with one scale and zero point for the whole tensor."""
+        return cls(np.array([scale], np.float64), np.array([zero_point], np.int64))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer.
+
+    Attributes
+    ----------
+    name : str
+        The layer's name in the file, used in every message about it.
+    inputs : tuple of str
+        Names of the values it reads.
+    output : str
+        Name of the value it makes.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def kind(self) -> str:
+        """The class name, for messages and tables."""
+        return type(self).__name__
+
+    def check(self) -> None:
+        """Refuse arrays that are not finite numbers."""
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+                raise ModelError(f"its {entry.name} holds NaN or infinite numbers; train or export the model again")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Return the output's shape; by default that of the only input."""
+        return shapes[0]
+
+    def parameters(self) -> int:
+        """Return how many trained numbers the layer holds."""
+        arrays = [getattr(self, entry.name) for entry in fields(self) if entry.metadata.get("parameter")]
+        return sum(array.size for array in arrays if array is not None)
+
+
+def window_output(size: int, kernel: int, stride: int, dilation: int, before: int, after: int, what: str) -> int:
+    """Return how many windows fit: floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1."""
+    if not (0 < kernel <= MAX_EXTENT and 0 < stride <= MAX_EXTENT and 0 < dilation <= MAX_EXTENT):
+        raise ModelError(f"{what} {kernel}, stride {stride} and dilation {dilation} must be between 1 and {MAX_EXTENT}")
+    if not (0 <= before <= MAX_EXTENT and 0 <= after <= MAX_EXTENT):
+        raise ModelError(f"padding ({before}, {after}) must be between 0 and {MAX_EXTENT}; negative padding is a Crop")
+    span = dilation * (kernel - 1) + 1
+    count = (size + before + after - span) // stride + 1
+    if count < 1:
+        raise ModelError(f"{what} {kernel} (dilation {dilation}) is larger than its padded input of {size + before + after}")
+    return count
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
+    """Return TensorFlow's SAME padding (before, after) of one axis: the odd element goes after."""
+    out = -(-size // stride)
+    total = max((out - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def split_spatial(shape: Shape, channels_first: bool) -> tuple[int, int, int]:
+    """Return (height, width, channels) of a (L, C), (H, W, C), (C, L) or (C, H, W) shape; height is 1 for 1-D."""
+    if len(shape) not in (2, 3):
+        raise UnsupportedLayerError(
+            f"its input of shape {shape} has {len(shape) - 1} spatial dimensions; edgebn runs 1-D and 2-D layers"
+        )
+    channels, spatial = (shape[0], shape[1:]) if channels_first else (shape[-1], shape[:-1])
+    height, width = (1, spatial[0]) if len(spatial) == 1 else spatial
+    return height, width, channels
+
+
+def join_spatial(height: int, width: int, channels: int, like: Shape, channels_first: bool) -> Shape:
+    """Put (height, width, channels) back into the rank and layout of `like`."""
+    spatial = (width,) if len(like) == 2 else (height, width)
+    return (channels, *spatial) if channels_first else (*spatial, channels)
+
+
+@dataclass(frozen=True)
+class Constant(Layer):
+    """A fixed array that some layer reads (no inputs)."""
+
+    value: np.ndarray = field(metadata=PARAMETER)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        assert not shapes
+        return tuple(self.value.shape)
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """Does nothing at inference: dropout, casts of the same type, stop-gradient."""
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    """Convolution (cross-correlation) over one or two spatial axes; depthwise is groups == input channels.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (O, kh, kw, I / groups), float32, or int8 with `weight_quantization`
+        Output channel o belongs to group o // (O / groups).
+    bias : ndarray, shape (O,), float32 (int32 codes when the weight is int8) or None
+    """
+
+    weight: np.ndarray = field(metadata=PARAMETER)
+    bias: np.ndarray | None = field(default=None, metadata=PARAMETER)
+    strides: Pair = (1, 1)
+    dilations: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    groups: int = 1
+    channels_first: bool = False
+    weight_quantization: Quantization | None = None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if self.weight.ndim != 4:
+            raise ModelError(f"its weight has shape {self.weight.shape}; it should have 4 axes (O, kh, kw, I / groups)")
+        out_channels, kh, kw, per_group = self.weight.shape
+        height, width, channels = split_spatial(shape, self.channels_first)
+        if self.groups < 1 or channels != per_group * self.groups or out_channels % self.groups:
+            raise ModelError(
+                f"its weight {self.weight.shape} with {self.groups} groups does not fit an input of {channels} channels"
+            )
+        _check_vector(self.bias, out_channels, "bias")
+        top, left, bottom, right = self.padding
+        oh = window_output(height, kh, self.strides[0], self.dilations[0], top, bottom, "kernel height")
+        ow = window_output(width, kw, self.strides[1], self.dilations[1], left, right, "kernel width")
+        return join_spatial(oh, ow, out_channels, shape, self.channels_first)
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(Layer):
+    """Transposed convolution: the gradient of `Convolution` with respect to its input.
+
+    output = (input - 1) * stride + dilation * (kernel - 1) + 1 + output_padding - before - after, per axis.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (O, kh, kw, I / groups)
+        Output pixel (y * stride + i * dilation - top, ...) receives weight[o, i, j, c] * input[y, x, c]: not flipped.
+    """
+
+    weight: np.ndarray = field(metadata=PARAMETER)
+    bias: np.ndarray | None = field(default=None, metadata=PARAMETER)
+    strides: Pair = (1, 1)
+    dilations: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    output_padding: Pair = (0, 0)
+    groups: int = 1
+    channels_first: bool = False
+    weight_quantization: Quantization | None = None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if self.weight.ndim != 4:
+            raise ModelError(f"its weight has shape {self.weight.shape}; it should have 4 axes (O, kh, kw, I / groups)")
+        out_channels, kh, kw, per_group = self.weight.shape
+        height, width, channels = split_spatial(shape, self.channels_first)
+        if self.groups < 1 or channels != per_group * self.groups or out_channels % self.groups:
+            raise ModelError(
+                f"its weight {self.weight.shape} with {self.groups} groups does not fit an input of {channels} channels"
+            )
+        _check_vector(self.bias, out_channels, "bias")
+        top, left, bottom, right = self.padding
+        sizes = []
+        for size, kernel, stride, dilation, pads, extra in (
+            (height, kh, self.strides[0], self.dilations[0], top + bottom, self.output_padding[0]),
+            (width, kw, self.strides[1], self.dilations[1], left + right, self.output_padding[1]),
+        ):
+            if not (0 < stride <= MAX_EXTENT and 0 < dilation <= MAX_EXTENT and 0 <= pads <= 2 * MAX_EXTENT):
+                raise ModelError(f"stride {stride}, dilation {dilation} or padding {pads} is out of range")
+            if min(self.padding) < 0 or not 0 <= extra <= MAX_EXTENT:
+                raise ModelError("negative padding or output padding; use a Crop layer after it")
+            sizes.append((size - 1) * stride + dilation * (kernel - 1) + 1 + extra - pads)
+        if min(sizes) < 1:
+            raise ModelError(f"its padding {self.padding} leaves no output")
+        return join_spatial(sizes[0], sizes[1], out_channels, shape, self.channels_first)
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Matrix product over the last axis; leading axes are kept.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (outputs, inputs), float32, or int8 with `weight_quantization`
+    bias : ndarray, shape (outputs,) or None
+    """
+
+    weight: np.ndarray = field(metadata=PARAMETER)
+    bias: np.ndarray | None = field(default=None, metadata=PARAMETER)
+    weight_quantization: Quantization | None = None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if self.weight.ndim != 2 or not shape or shape[-1] != self.weight.shape[1]:
+            raise ModelError(f"its weight {self.weight.shape} (outputs, inputs) does not fit an input of shape {shape}")
+        _check_vector(self.bias, self.weight.shape[0], "bias")
+        return (*shape[:-1], self.weight.shape[0])
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Batch normalisation at inference: gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`.
+
+    Arrays have shape (channels,), float32. center=False is beta = 0, scale=False is gamma = 1: readers fill them in.
+    """
+
+    gamma: np.ndarray = field(metadata=PARAMETER)
+    beta: np.ndarray = field(metadata=PARAMETER)
+    mean: np.ndarray = field(metadata=PARAMETER)
+    variance: np.ndarray = field(metadata=PARAMETER)
+    epsilon: float = 1e-3
+    axis: int = -1
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if not 0 <= self.axis < len(shape):
+            raise ModelError(f"its axis {self.axis} is outside the input's shape {shape} (the batch axis not counted)")
+        for what in ("gamma", "beta", "mean", "variance"):
+            _check_vector(getattr(self, what), shape[self.axis], what)
+        if not np.isfinite(self.epsilon) or self.epsilon < 0 or (self.variance.astype(np.float64) + self.epsilon <= 0).any():
+            raise ModelError("a variance plus epsilon is not positive; train the model again or set a positive epsilon")
+        return shape
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An elementwise function.
+
+    Attributes
+    ----------
+    function : str
+        One of `ACTIVATIONS`, which gives the formulas.
+    low, high : float
+        Bounds of 'clip'; infinite where there is none.
+    alpha, beta : float
+        Of 'leaky_relu' (alpha) and 'hard_sigmoid' (alpha, beta).
+    slope : ndarray or None
+        Of 'prelu', broadcast against the input without its batch axis.
+    """
+
+    function: str = "clip"
+    low: float = -np.inf
+    high: float = np.inf
+    alpha: float = 0.0
+    beta: float = 0.0
+    slope: np.ndarray | None = field(default=None, metadata=PARAMETER)
+
+    def check(self) -> None:
+        super().check()
+        if self.function not in ACTIVATIONS:
+            raise UnsupportedLayerError(f"its function '{self.function}' is not one of {', '.join(ACTIVATIONS)}")
+        if np.isnan([self.low, self.high]).any() or self.low > self.high:
+            raise ModelError(f"its clip bounds [{self.low}, {self.high}] are empty or NaN")
+        if not np.isfinite([self.alpha, self.beta]).all():
+            raise ModelError("its alpha or beta is not a finite number")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if self.slope is not None and broadcast(tuple(self.slope.shape), shapes[0]) != shapes[0]:
+            raise ModelError(f"its slope {self.slope.shape} does not fit an input of shape {shapes[0]}")
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """exp(beta x) / sum(exp(beta x)) along `axis`."""
+
+    axis: int = -1
+    beta: float = 1.0
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        _check_axis(self.axis, shapes[0])
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """Sum of two values (broadcast as NumPy does), then a clip to [low, high]."""
+
+    low: float = -np.inf
+    high: float = np.inf
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return broadcast(*shapes)
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """Product of two values (broadcast as NumPy does), then a clip to [low, high]."""
+
+    low: float = -np.inf
+    high: float = np.inf
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return broadcast(*shapes)
+
+
+@dataclass(frozen=True)
+class Concat(Layer):
+    """Concatenation along `axis`."""
+
+    axis: int = -1
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        _check_axis(self.axis, shapes[0])
+        first = list(shapes[0])
+        for shape in shapes[1:]:
+            if len(shape) != len(first) or any(
+                a != b for axis, (a, b) in enumerate(zip(shape, shapes[0], strict=True)) if axis != self.axis
+            ):
+                raise ModelError(f"its inputs of shapes {shapes} cannot be joined along axis {self.axis}")
+        first[self.axis] = sum(shape[self.axis] for shape in shapes)
+        return tuple(first)
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """Max or average pooling over windows.
+
+    Attributes
+    ----------
+    function : {'max', 'average'}
+    count_padding : bool
+        Whether the average divides by the whole window where it overlaps the padding (ONNX count_include_pad).
+        Padding beyond what `ceil_mode` adds is the reader's to express in `padding`; `clipped_end` tells how many of the
+        bottom and right padding rows never count (ceil mode).
+    """
+
+    function: str = "max"
+    kernel: Pair = (2, 2)
+    strides: Pair = (2, 2)
+    dilations: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    count_padding: bool = False
+    clipped_end: Pair = (0, 0)
+    channels_first: bool = False
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        height, width, channels = split_spatial(shape, self.channels_first)
+        top, left, bottom, right = self.padding
+        oh = window_output(height, self.kernel[0], self.strides[0], self.dilations[0], top, bottom, "window height")
+        ow = window_output(width, self.kernel[1], self.strides[1], self.dilations[1], left, right, "window width")
+        return join_spatial(oh, ow, channels, shape, self.channels_first)
+
+
+@dataclass(frozen=True)
+class Reduce(Layer):
+    """Mean or maximum over `axes` (global pooling, spatial mean)."""
+
+    function: str = "mean"
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        for axis in self.axes:
+            _check_axis(axis, shapes[0])
+        if self.keepdims:
+            return tuple(1 if axis in self.axes else size for axis, size in enumerate(shapes[0]))
+        return tuple(size for axis, size in enumerate(shapes[0]) if axis not in self.axes)
+
+
+@dataclass(frozen=True)
+class Pad(Layer):
+    """Padding with one constant; `pads` holds (before, after) for each axis."""
+
+    pads: tuple[Pair, ...] = ()
+    value: float = 0.0
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if len(self.pads) != len(shapes[0]) or any(not 0 <= p <= MAX_EXTENT for pair in self.pads for p in pair):
+            raise ModelError(f"its pads {self.pads} do not fit an input of shape {shapes[0]}")
+        return tuple(size + before + after for size, (before, after) in zip(shapes[0], self.pads, strict=True))
+
+
+@dataclass(frozen=True)
+class Crop(Layer):
+    """The part of the input that begins at `starts` and has shape `sizes`."""
+
+    starts: Shape = ()
+    sizes: Shape = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(self.starts) != len(shape) or len(self.sizes) != len(shape):
+            raise ModelError(f"its starts {self.starts} and sizes {self.sizes} do not fit an input of shape {shape}")
+        if any(
+            start < 0 or size < 1 or start + size > whole for start, size, whole in zip(self.starts, self.sizes, shape, strict=True)
+        ):
+            raise ModelError(f"it takes {self.sizes} from {self.starts} on, outside an input of shape {shape}")
+        return self.sizes
+
+
+@dataclass(frozen=True)
+class Resize(Layer):
+    """Spatial resampling.
+
+    Source coordinate of output index i, with ratio r = input / output (or 1 / scale where the file gives a scale):
+    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'align_corners' i * (input - 1) / (output - 1).
+
+    Attributes
+    ----------
+    function : {'nearest', 'bilinear'}
+    size : pair of int
+        Output (height, width).
+    ratio : pair of float
+        Input per output, of each axis (normally input / output).
+    coordinates : {'asymmetric', 'half_pixel', 'pytorch_half_pixel', 'align_corners'}
+    rounding : {'floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil'}
+        Of the nearest source index.
+    """
+
+    function: str = "nearest"
+    size: Pair = (1, 1)
+    ratio: tuple[float, float] = (1.0, 1.0)
+    coordinates: str = "asymmetric"
+    rounding: str = "floor"
+    channels_first: bool = False
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        _, _, channels = split_spatial(shapes[0], self.channels_first)
+        return join_spatial(self.size[0], self.size[1], channels, shapes[0], self.channels_first)
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """The same elements, in row-major order, under another shape (flatten included)."""
+
+    shape: Shape = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if np.prod(shapes[0], dtype=np.int64) != np.prod(self.shape, dtype=np.int64):
+            raise ModelError(f"it turns a value of shape {shapes[0]} into {self.shape}: not the same number of elements")
+        return self.shape
+
+
+@dataclass(frozen=True)
+class Transpose(Layer):
+    """Axes in another order: output axis i is input axis permutation[i]."""
+
+    permutation: tuple[int, ...] = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if sorted(self.permutation) != list(range(len(shapes[0]))):
+            raise ModelError(f"its permutation {self.permutation} does not fit an input of shape {shapes[0]}")
+        return tuple(shapes[0][axis] for axis in self.permutation)
+
+
+@dataclass(frozen=True)
+class Quantize(Layer):
+    """float32 to int8 codes (the output tensor carries the quantisation), or int8 codes to other int8 codes."""
+
+
+@dataclass(frozen=True)
+class Dequantize(Layer):
+    """int8 codes (the input tensor carries the quantisation) to float32."""
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """Return NumPy's broadcast of `shapes`, or refuse."""
+    try:
+        return tuple(int(size) for size in np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise ModelError(f"its inputs of shapes {shapes} cannot be broadcast together") from None
+
+
+def _check_vector(array: np.ndarray | None, length: int, what: str) -> None:
+    if array is not None and array.shape != (length,):
+        raise ModelError(f"its {what} has shape {array.shape}; it should be ({length},)")
+
+
+def _check_axis(axis: int, shape: Shape) -> None:
+    if not 0 <= axis < len(shape):
+        raise ModelError(f"its axis {axis} is outside the input's shape {shape} (the batch axis not counted)")

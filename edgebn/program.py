@@ -1,0 +1,470 @@
+"""The program: what a device does. Fused steps, epilogues and logical buffers; plain data, no layout of any engine.
+
+Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n), a sequence (1, length, channels).
+`reference.py` is the specification of every step; the formulas here say which numbers a step carries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Hwc = tuple[int, int, int]
+Pair = tuple[int, int]
+Sides = tuple[int, int, int, int]  # top, left, bottom, right
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One value between steps.
+
+    Attributes
+    ----------
+    name : str
+    shape : (height, width, channels)
+        Of one sample.
+    dtype : {'float32', 'int8'}
+    scale, zero_point : float, int
+        real = scale * (code - zero_point); used when dtype is 'int8'. `scale` is the exact double of the file's or
+        calibration's number.
+    """
+
+    name: str
+    shape: Hwc
+    dtype: str = "float32"
+    scale: float = 1.0
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One per-channel affine map inside an epilogue: a batch norm, or a constant multiply and add.
+
+    a = gamma / sqrt(variance + epsilon), d = beta - mean * a (DESIGN section 2). Arrays: (channels,) float32.
+
+    Attributes
+    ----------
+    layer : str
+        The layer's name in the file.
+    is_batch_norm : bool
+        False for a constant multiply or add written in this form (mean 0, variance 1, epsilon 0).
+    """
+
+    layer: str
+    gamma: np.ndarray
+    beta: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    epsilon: float
+    is_batch_norm: bool = True
+
+
+@dataclass(frozen=True)
+class FloatEpilogue:
+    """y = clip(clip(acc + bias, pre) * a + d, post), float32, per output channel.
+
+    Attributes
+    ----------
+    bias, a, d : ndarray of float32, shape (channels,)
+        a and d are `norms` composed (1 and 0 where there is none).
+    pre, post : (low, high)
+        Clips before and after the batch norm; infinite where there is none.
+    norms : tuple of Norm
+        In the order of application, all between the two clips.
+    """
+
+    bias: np.ndarray
+    a: np.ndarray
+    d: np.ndarray
+    pre: tuple[float, float] = (-np.inf, np.inf)
+    post: tuple[float, float] = (-np.inf, np.inf)
+    norms: tuple[Norm, ...] = ()
+
+
+@dataclass(frozen=True)
+class IntEpilogue:
+    """The integer contract (DESIGN section 2), per output channel.
+
+    acc  = acc_bias[c] + sum(w * q)                       int32; padding reads the input's zero point
+    u    = clip(acc, lo[c], hi[c])
+    y    = (int64(u) * m[c] + r[c] - (2**31 if neg and u < 0 else 0)) >> s[c]
+    code = clip(zero_point + y, qmin, qmax)
+
+    Attributes
+    ----------
+    acc_bias, lo, hi, m : ndarray of int32, shape (channels,)
+    r : ndarray of int64, shape (channels,)
+    s : ndarray of uint8, shape (channels,), each 1..62
+    neg : bool
+        Whether NEG is 2**31 (the double rounding of TensorFlow Lite Micro, where it matters) or 0.
+    zero_point, qmin, qmax : int
+        Of the output; qmin and qmax carry the activation after the batch norm.
+    bias : ndarray of float64 or None, shape (channels,)
+        The real bias, kept so that the batch norm can be folded again. None for files quantised elsewhere.
+    pre, post : (low, high)
+        The real clips, kept for the same purpose.
+    norms : tuple of Norm
+        Batch norms folded in here.
+    """
+
+    acc_bias: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+    m: np.ndarray
+    r: np.ndarray
+    s: np.ndarray
+    neg: bool
+    zero_point: int
+    qmin: int
+    qmax: int
+    bias: np.ndarray | None = None
+    pre: tuple[float, float] = (-np.inf, np.inf)
+    post: tuple[float, float] = (-np.inf, np.inf)
+    norms: tuple[Norm, ...] = ()
+
+
+@dataclass(frozen=True)
+class Window:
+    """A pooling window.
+
+    Attributes
+    ----------
+    function : {'max', 'average'}
+    padding : (top, left, bottom, right)
+        Padding never wins a maximum and is not counted in an average, unless `count_padding`.
+    clipped_end : (rows, columns)
+        How much of the bottom and right padding is never counted (ceil mode).
+    """
+
+    function: str
+    kernel: Pair
+    strides: Pair
+    dilations: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    count_padding: bool = False
+    clipped_end: Pair = (0, 0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One fused operation.
+
+    Attributes
+    ----------
+    name : str
+        Name of the layer that gives the step its identity; unique in the program.
+    inputs : tuple of str
+        Buffer names (some may be in `Program.constants`).
+    output : str
+        Buffer name.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def kind(self) -> str:
+        """The class name."""
+        return type(self).__name__
+
+
+@dataclass(frozen=True)
+class Convolution(Step):
+    """Convolution, depthwise convolution or dense layer, with its epilogue and, where fused, its pool.
+
+    A dense layer over a flattened (H, W, C) value is a convolution whose kernel is the whole value; over the last axis it is
+    a 1 x 1 convolution. With int8 buffers the epilogue is an IntEpilogue, padding is the input's zero point, and pooling
+    works on the codes that the epilogue gives.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (O, kh, kw, I / groups), float32 or int8
+        Unfolded: batch norm never touches it.
+    weight_scale : ndarray of float64, shape (O,), or None
+        Of int8 weights (symmetric).
+    epilogue : FloatEpilogue or IntEpilogue
+    pool : Window or None
+    """
+
+    weight: np.ndarray
+    epilogue: FloatEpilogue | IntEpilogue
+    strides: Pair = (1, 1)
+    dilations: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    groups: int = 1
+    pool: Window | None = None
+    weight_scale: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(Step):
+    """Transposed convolution with its epilogue: see `layers.TransposedConvolution` for the geometry."""
+
+    weight: np.ndarray  # (O, kh, kw, I / groups)
+    epilogue: FloatEpilogue | IntEpilogue
+    strides: Pair = (1, 1)
+    dilations: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    output_padding: Pair = (0, 0)
+    groups: int = 1
+    weight_scale: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Affine(Step):
+    """A batch norm that no convolution could take: acc is the input itself (float32), or acc = acc_bias + code (int8)."""
+
+    epilogue: FloatEpilogue | IntEpilogue
+
+
+@dataclass(frozen=True)
+class IntAdd:
+    """Arithmetic of an int8 `Add`; a and b are codes less their zero points.
+
+    rounding 'single':  y = (a * m[0] + b * m[1] + r) >> s
+    rounding 'double':  TensorFlow Lite Micro's, with x(v, m, e) = (v * m + 2**30) >> 31 for e == 0 and
+                        (v * m + 2**30 + 2**(30+e) - (2**31 if v < 0 else 0)) >> (31+e) for e >= 1:
+                        y = x(x(a << 20, m[0], e[0]) + x(b << 20, m[1], e[1]), m[2], e[2])
+    code = clip(zero_point + y, qmin, qmax)
+    """
+
+    rounding: str
+    m: tuple[int, ...]
+    e: tuple[int, ...]  # right shifts of 'double'; empty for 'single'
+    r: int
+    s: int
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+@dataclass(frozen=True)
+class Add(Step):
+    """Sum of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for int8."""
+
+    post: tuple[float, float] = (-np.inf, np.inf)
+    arithmetic: IntAdd | None = None
+
+
+@dataclass(frozen=True)
+class IntMultiply:
+    """Arithmetic of an int8 `Multiply`: u = a * b, codes less their zero points.
+
+    y = (u * m + r - (2**31 if neg and u < 0 else 0)) >> s, code = clip(zero_point + y, qmin, qmax)
+    """
+
+    m: int
+    r: int
+    s: int
+    neg: bool
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+@dataclass(frozen=True)
+class Multiply(Step):
+    """Product of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for int8."""
+
+    post: tuple[float, float] = (-np.inf, np.inf)
+    arithmetic: IntMultiply | None = None
+
+
+@dataclass(frozen=True)
+class Pool(Step):
+    """Pooling of its own. A global pool is a window as large as the input.
+
+    int8 maximum: of the codes; input and output share scale and zero point.
+    int8 average, `epilogue` None: the sum of the codes over their count, rounded half away from zero as TensorFlow Lite Micro
+    does; same scale.
+    int8 average, `epilogue` given (arrays of shape (1,); every window has the same count): acc = acc_bias + sum of the codes.
+    """
+
+    window: Window
+    epilogue: IntEpilogue | None = None
+
+
+@dataclass(frozen=True)
+class Lookup(Step):
+    """int8 elementwise function as a table: code = table[c or 0, input code + 128]; table int8 (1 or channels, 256)."""
+
+    table: np.ndarray
+
+
+@dataclass(frozen=True)
+class Elementwise(Step):
+    """float32 elementwise function; names and formulas as in `layers.ACTIVATIONS`; slope float32 (H|1, W|1, C|1) for 'prelu'."""
+
+    function: str
+    low: float = -np.inf
+    high: float = np.inf
+    alpha: float = 0.0
+    beta: float = 0.0
+    slope: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Softmax(Step):
+    """Softmax over the channels; for int8 TensorFlow Lite Micro's integer algorithm, output scale 1/256, zero point -128.
+
+    Attributes
+    ----------
+    beta : float
+    multiplier, left_shift, diff_min : int
+        Of int8: real multiplier beta * input scale * 2**26 as multiplier / 2**31 * 2**left_shift; codes further than diff_min below
+        the maximum count as zero.
+    """
+
+    beta: float = 1.0
+    multiplier: int = 0
+    left_shift: int = 0
+    diff_min: int = 0
+
+
+@dataclass(frozen=True)
+class Concat(Step):
+    """Concatenation along axis 0, 1 or 2 of (H, W, C).
+
+    Attributes
+    ----------
+    tables : tuple of (ndarray of int8, shape (256,), or None)
+        int8: how each input's codes become the output's (indexed by code + 128); None where they already agree. Empty for float32.
+    """
+
+    axis: int = 2
+    tables: tuple[np.ndarray | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pad(Step):
+    """Constant padding: `pads` (before, after) for H, W, C; `value` is a real number for float32, a code for int8."""
+
+    pads: tuple[Pair, Pair, Pair] = ((0, 0), (0, 0), (0, 0))
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Crop(Step):
+    """The part of the input that begins at `starts`; its shape is the output buffer's."""
+
+    starts: Hwc = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Resize(Step):
+    """Spatial resampling with everything about coordinates already worked out; scale and zero point are unchanged.
+
+    nearest:  out[y, x] = in[rows[y, 0], columns[x, 0]]
+    bilinear, float32: the four neighbours rows[y, 0..1] and columns[x, 0..1] with the weights of the same indices
+    bilinear, int8: the same with weights in 1/1024 (int32, each pair sums to 1024):
+              code = (sum of weight products * codes + 2**19) >> 20
+
+    Attributes
+    ----------
+    rows, columns : ndarray of int32, shape (output size, 2)
+    row_weights, column_weights : ndarray of float32 (float32 program) or int32 (int8 program), shape (output size, 2)
+    """
+
+    function: str
+    rows: np.ndarray
+    columns: np.ndarray
+    row_weights: np.ndarray
+    column_weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Transpose(Step):
+    """Axes of (H, W, C) in another order: output axis i is input axis permutation[i]."""
+
+    permutation: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Reshape(Step):
+    """The same elements in row-major (H, W, C) order under the output buffer's shape; engines may share the memory."""
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """What became of one layer of the file, for `analyze`.
+
+    Attributes
+    ----------
+    name, kind : str
+    output_shape : tuple of int
+        As the session sees it (NHWC, batch axis left out).
+    parameters, macs : int
+        Trained numbers, and multiply-accumulates of one inference.
+    step : str
+        The step that does its work; '' when it vanished.
+    became : str
+        In words: 'a step of its own', 'folded into conv1', 'kept: zero padding ...', 'vanished'.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    step: str
+    became: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network as a device runs it.
+
+    Attributes
+    ----------
+    name, source, format : str
+        The model's name, the file it came from and its format, for people.
+    channels_first : bool
+        Whether that file was NCHW; the program is NHWC.
+    dtype : {'float32', 'int8'}
+        Of every buffer that is not constant.
+    buffers : dict of str to Buffer
+        Every value, constants included.
+    constants : dict of str to ndarray
+        Arrays of buffers that no step makes, shape (H, W, C), in the buffer's dtype.
+    steps : tuple of Step
+        In order of execution.
+    inputs, outputs : tuple of str
+        Buffer names.
+    shapes : dict of str to tuple of int
+        For inputs and outputs, the shape that users see, without the batch axis: (28, 28, 1), (10,), ...
+    records : tuple of LayerRecord
+    """
+
+    name: str
+    source: str
+    format: str
+    channels_first: bool
+    dtype: str
+    buffers: dict[str, Buffer]
+    constants: dict[str, np.ndarray]
+    steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    shapes: dict[str, tuple[int, ...]]
+    records: tuple[LayerRecord, ...] = field(default=())
+
+
+def hwc(shape: tuple[int, ...]) -> Hwc:
+    """Return a sample's shape as (height, width, channels); axes before the last two are merged into the height."""
+    if len(shape) <= 3:
+        return (1,) * (3 - len(shape)) + tuple(shape)  # type: ignore[return-value]  # three long by construction
+    height = 1
+    for size in shape[:-2]:
+        height *= size
+    return (height, shape[-2], shape[-1])
+
+
+def unpooled_shape(step: Convolution, input_shape: Hwc) -> Hwc:
+    """Return the shape of a convolution's rows before its fused pool (the output's shape where there is none)."""
+    top, left, bottom, right = step.padding
+    out_channels, kh, kw, _ = step.weight.shape
+    height = (input_shape[0] + top + bottom - step.dilations[0] * (kh - 1) - 1) // step.strides[0] + 1
+    width = (input_shape[1] + left + right - step.dilations[1] * (kw - 1) - 1) // step.strides[1] + 1
+    return height, width, out_channels

@@ -1,0 +1,37 @@
+"""Fixtures that every test file shares: where the outside models and data are, and how long property tests may run."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
+
+_common = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+settings.register_profile("quick", max_examples=20, **_common)
+settings.register_profile("all", max_examples=200, **_common)
+settings.load_profile("all" if TEST_ALL else "quick")
+
+
+def _shared(folder: str) -> Path:
+    path = SHARED / folder
+    if not path.is_dir():
+        pytest.skip(f"../shared/{folder} is not beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    return _shared("models")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    return Path(__file__).parent / "recorded"
