@@ -297,7 +297,8 @@ class Activation(Layer):
     alpha, beta : float
         Of 'leaky_relu' (alpha) and 'hard_sigmoid' (alpha, beta).
     slope : ndarray or None
-        Of 'prelu', broadcast against the input without its batch axis.
+        Of 'prelu', broadcast against the input without its batch axis. In an int8 graph a second input may be a Constant
+        with the slope's codes; `slope` then holds the same real numbers.
     """
 
     function: str = "clip"
@@ -457,7 +458,9 @@ class Resize(Layer):
     """Spatial resampling.
 
     Source coordinate of output index i, with ratio r = input / output (or 1 / scale where the file gives a scale):
-    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'align_corners' i * (input - 1) / (output - 1).
+    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'align_corners' i * (input - 1) / (length - 1) with
+    length = input / r; 'half_pixel_symmetric' half_pixel + input / 2 * (1 - output / length). length is output where r is
+    input / output.
 
     Attributes
     ----------
@@ -466,7 +469,7 @@ class Resize(Layer):
         Output (height, width).
     ratio : pair of float
         Input per output, of each axis (normally input / output).
-    coordinates : {'asymmetric', 'half_pixel', 'pytorch_half_pixel', 'align_corners'}
+    coordinates : {'asymmetric', 'half_pixel', 'pytorch_half_pixel', 'half_pixel_symmetric', 'align_corners'}
     rounding : {'floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil'}
         Of the nearest source index.
     """

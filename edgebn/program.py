@@ -359,7 +359,8 @@ class Resize(Step):
     nearest:  out[y, x] = in[rows[y, 0], columns[x, 0]]
     bilinear, float32: the four neighbours rows[y, 0..1] and columns[x, 0..1] with the weights of the same indices
     bilinear, int8: the same with weights in 1/1024 (int32, each pair sums to 1024):
-              code = (sum of weight products * codes + 2**19) >> 20
+              v = sum of weight products * codes; code = (v + 2**19 - (1 if v < 0 else 0)) >> 20
+              (half away from zero, as TensorFlow Lite Micro rounds; int64 sums are not needed: |v| <= 2**27)
 
     Attributes
     ----------

@@ -1,0 +1,128 @@
+"""The specification: every step of a program in plain NumPy, one sample at a time, slow and obvious.
+
+Every engine is checked against this, byte for byte in int8 and within a stated tolerance in float32. It knows programs and
+nothing of engines, readers or passes. Read it from here: `run` -> `run_steps` -> `STEPS`, one function a step class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.errors import ModelError
+from edgebn.reference.arithmetic import add, affine, elementwise, lookup, multiply
+from edgebn.reference.codes import dequantize, quantize_real
+from edgebn.reference.convolution import convolution, transposed_convolution
+from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
+from edgebn.reference.pooling import pool
+from edgebn.reference.softmax import softmax
+
+__all__ = ["STEPS", "Operands", "dequantize", "quantize_real", "run", "run_steps"]
+
+
+@dataclass(frozen=True)
+class Operands:
+    """What a step's function is given besides the step: its inputs' values and the buffers they and the output live in."""
+
+    values: tuple[np.ndarray, ...]  # each (H, W, C), float32 or int8
+    inputs: tuple[p.Buffer, ...]
+    output: p.Buffer
+
+
+# Step class to its specification: (step, operands) -> value of the output buffer, (H, W, C), float32 or int8.
+STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
+    p.Convolution: convolution,
+    p.TransposedConvolution: transposed_convolution,
+    p.Affine: affine,
+    p.Add: add,
+    p.Multiply: multiply,
+    p.Pool: pool,
+    p.Lookup: lookup,
+    p.Elementwise: elementwise,
+    p.Softmax: softmax,
+    p.Concat: concat,
+    p.Pad: pad,
+    p.Crop: crop,
+    p.Resize: resize,
+    p.Transpose: transpose,
+    p.Reshape: reshape,
+}
+
+
+def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run one sample and return the value of every buffer.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : mapping of str to ndarray, shape (H, W, C)
+        Every input buffer by name: float32, or int8 codes for an int8 program.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (H, W, C)
+        Every buffer, constants and inputs included, in the buffer's dtype.
+    """
+    values = dict(program.constants)
+    for name in program.inputs:
+        values[name] = np.asarray(inputs[name], program.buffers[name].dtype).reshape(program.buffers[name].shape)
+    for step in program.steps:
+        output = program.buffers[step.output]
+        operands = Operands(
+            tuple(values[name] for name in step.inputs), tuple(program.buffers[name] for name in step.inputs), output
+        )
+        value = STEPS[type(step)](step, operands)
+        if value.shape != output.shape or value.dtype != np.dtype(output.dtype):
+            raise ModelError(
+                f"{program.source}: step '{step.name}' gives {value.dtype} {value.shape}, but its buffer '{output.name}' is "
+                f"{output.dtype} {output.shape}; the program is damaged, convert the model again"
+            )
+        values[step.output] = value
+    return values
+
+
+def run(program: p.Program, x: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+    """Run a batch as `Session.run` does.
+
+    Parameters
+    ----------
+    program : Program
+    x : ndarray, shape (N, ...), or mapping of str to such
+        Real numbers, or int8 codes of an int8 program. A mapping by input name where there are several inputs.
+
+    Returns
+    -------
+    ndarray, shape (N, ...), or dict of str to such
+        int8 codes where every input was given as int8 codes, otherwise real numbers in float32.
+
+    Raises
+    ------
+    ModelError
+        A missing input, or a NaN that should become a code.
+    """
+    given = x if isinstance(x, Mapping) else {program.inputs[0]: x}
+    missing = [name for name in program.inputs if name not in given]
+    if missing:
+        raise ModelError(f"{program.source}: no value was given for the input {missing[0]!r}; pass a dict with {program.inputs}")
+    arrays = {name: np.asarray(given[name]) for name in program.inputs}
+    raw = program.dtype == "int8" and all(array.dtype == np.int8 for array in arrays.values())
+    count = len(arrays[program.inputs[0]])
+    results: dict[str, np.ndarray] = {
+        name: np.empty((count, *program.shapes[name]), np.int8 if raw else np.float32) for name in program.outputs
+    }
+    for i in range(count):
+        sample = {}
+        for name, array in arrays.items():
+            buffer = program.buffers[name]
+            as_codes = buffer.dtype == "int8" and array.dtype != np.int8
+            sample[name] = quantize_real(array[i], buffer) if as_codes else array[i]
+        values = run_steps(program, sample)
+        for name in program.outputs:
+            buffer = program.buffers[name]
+            value = dequantize(values[name], buffer) if buffer.dtype == "int8" and not raw else values[name]
+            results[name][i] = value.reshape(program.shapes[name])
+    return results if len(program.outputs) > 1 else results[program.outputs[0]]

@@ -1,0 +1,73 @@
+"""Elementwise steps: affine, add, multiply, activation functions and lookup tables. Knows nothing of space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebn.functions import FUNCTIONS
+from edgebn.program import Add, Affine, Elementwise, IntAdd, IntEpilogue, Lookup, Multiply
+from edgebn.reference.epilogue import float_epilogue, int_epilogue
+
+if TYPE_CHECKING:
+    from edgebn.reference import Operands
+
+
+def affine(step: Affine, operands: Operands) -> np.ndarray:
+    """A batch norm of its own: the accumulator is the input."""
+    (value,) = operands.values
+    if isinstance(step.epilogue, IntEpilogue):
+        return int_epilogue(value.astype(np.int64), step.epilogue)
+    return float_epilogue(value, step.epilogue)
+
+
+def add(step: Add, operands: Operands) -> np.ndarray:
+    """Sum of two values with broadcasting, then the clip."""
+    a, b = operands.values
+    how = step.arithmetic
+    if how is None:
+        return np.clip(a + b, np.float32(step.post[0]), np.float32(step.post[1]))
+    centred = [codes.astype(np.int64) - buffer.zero_point for codes, buffer in zip((a, b), operands.inputs, strict=True)]
+    y = _double_rounding_sum(centred, how) if how.rounding == "double" else _single_rounding_sum(centred, how)
+    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
+
+
+def _single_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
+    return (centred[0] * how.m[0] + centred[1] * how.m[1] + how.r) >> how.s
+
+
+def _double_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
+    """TensorFlow Lite Micro: both inputs in units of 2**-20 of twice the larger scale, each rounded, then their sum rounded."""
+
+    def scaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
+        if e == 0:
+            return (v * m + 2**30) >> 31
+        return (v * m + 2**30 + 2 ** (30 + e) - np.where(v < 0, 2**31, 0)) >> (31 + e)
+
+    total = scaled(centred[0] << 20, how.m[0], how.e[0]) + scaled(centred[1] << 20, how.m[1], how.e[1])
+    return scaled(total, how.m[2], how.e[2])
+
+
+def multiply(step: Multiply, operands: Operands) -> np.ndarray:
+    """Product of two values with broadcasting, then the clip."""
+    a, b = operands.values
+    how = step.arithmetic
+    if how is None:
+        return np.clip(a * b, np.float32(step.post[0]), np.float32(step.post[1]))
+    u = (a.astype(np.int64) - operands.inputs[0].zero_point) * (b.astype(np.int64) - operands.inputs[1].zero_point)
+    y = (u * how.m + how.r - np.where(u < 0, 2**31 if how.neg else 0, 0)) >> how.s
+    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
+
+
+def lookup(step: Lookup, operands: Operands) -> np.ndarray:
+    """Read each code from the table of its channel: table[c or 0, input code + 128]."""
+    (codes,) = operands.values
+    channel = np.arange(codes.shape[2]) if len(step.table) > 1 else np.zeros(codes.shape[2], np.int64)
+    return step.table[channel, codes.astype(np.int64) + 128]
+
+
+def elementwise(step: Elementwise, operands: Operands) -> np.ndarray:
+    """float32: the function in float64, rounded once."""
+    (value,) = operands.values
+    return FUNCTIONS[step.function](value.astype(np.float64), step).astype(np.float32)

@@ -1,0 +1,29 @@
+"""Real numbers to int8 codes and back: the two conversions at the edge of an int8 program. Knows buffers, nothing of steps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.program import Buffer
+
+
+def quantize_real(x: np.ndarray, buffer: Buffer) -> np.ndarray:
+    """Return the int8 codes of real numbers: clip(rint_half_even(x / float32(scale)) + zero_point, -128, 127), in float32.
+
+    Raises
+    ------
+    ModelError
+        `x` holds NaN, which no code stands for.
+    """
+    real = np.asarray(x, np.float32)
+    if np.isnan(real).any():
+        raise ModelError(f"the value for '{buffer.name}' holds NaN, which no int8 code stands for; clean the input first")
+    with np.errstate(over="ignore"):  # a quotient beyond float32 is infinite, and the clip takes it
+        rounded = np.rint(real / np.float32(buffer.scale)) + np.float32(buffer.zero_point)
+    return np.clip(rounded, -128, 127).astype(np.int8)
+
+
+def dequantize(codes: np.ndarray, buffer: Buffer) -> np.ndarray:
+    """Return the real numbers of int8 codes: float32(scale) * (code - zero_point)."""
+    return np.float32(buffer.scale) * (np.asarray(codes, np.int32) - buffer.zero_point).astype(np.float32)
