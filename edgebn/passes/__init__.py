@@ -1,0 +1,52 @@
+"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools. One file a pass.
+
+No engine is known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebn.graph import Graph
+from edgebn.passes.canonical import canonical
+from edgebn.passes.fuse_pool import fuse_pools
+from edgebn.passes.layout import to_channels_last
+from edgebn.passes.lower_float import lower_float
+from edgebn.passes.records import layer_records, merged_records
+from edgebn.program import Program
+
+
+def lower(graph: Graph) -> Program:
+    """Return the program of a network as a reader made it.
+
+    Parameters
+    ----------
+    graph : Graph
+        In the file's layout and spelling. Where its values carry quantisation, the program is int8; else float32.
+
+    Returns
+    -------
+    Program
+        Channels-last. Every layer of the file has a record.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        A layer that no step expresses, by file, name and type.
+    QuantizationError
+        An integer layer that could overflow.
+    """
+    notes: dict[str, str] = {}
+    original = graph
+    if graph.integer_rounding == "single" and any(layer.kind in ("Quantize", "Dequantize") for layer in graph.layers):
+        from edgebn.passes.qdq import collapse
+
+        graph = collapse(graph)
+    laid_out = to_channels_last(graph)
+    graph = canonical(laid_out, notes)
+    if any(tensor.quantization is not None for tensor in graph.tensors.values()):
+        from edgebn.passes.lower_quantized import lower_quantized
+
+        return fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes))
+    program, placed = lower_float(graph)
+    return fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes)))

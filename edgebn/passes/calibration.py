@@ -1,0 +1,298 @@
+"""Ranges of every value of a float32 program, seen on calibration data: min/max, percentile or least mean squared error.
+
+It is handed the function that runs a program and imports no engine. The data may be one array or come in pieces; each
+value keeps a histogram of fixed size however much data there is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgebn.errors import QuantizationError
+from edgebn.program import Program, Reshape, Softmax
+
+METHODS = ("minmax", "percentile", "mse")
+Batch = Mapping[str, np.ndarray]
+RunBuffers = Callable[[Batch], Mapping[str, np.ndarray]]
+Progress = Callable[[int, int | None], None]
+Range = tuple[float, float]
+
+HALF_BINS = 4096  # histogram bins on each side of zero
+BATCH = 32  # samples run at once
+PERCENTILE = 99.99  # of the values of one side of zero
+MOST_ROWS = 1 << 14  # of softmax inputs kept for the search of their range
+LEVELS = 255  # steps between the lowest and the highest int8 code
+
+
+@dataclass
+class Observer:
+    """What one buffer was seen to hold: exact extremes, a histogram about zero, and means for each channel.
+
+    The bin width is a power of two and only grows, by merging neighbours: the counts do not depend on how the data was cut into
+    batches by more than the first batch's width.
+    """
+
+    low: float = 0.0  # zero always belongs to the range
+    high: float = 0.0
+    width: float = 0.0
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(2 * HALF_BINS, np.int64))
+    channel_sum: np.ndarray | None = None  # (channels,)
+    peak_sum: np.ndarray | None = None  # (channels,): each sample's largest magnitude, summed
+    positions: int = 0
+    rows: list[np.ndarray] | None = None  # (n, channels) each: kept only for what a softmax reads
+
+    def see(self, values: np.ndarray) -> None:
+        """Take in values (N, H, W, C); they are finite."""
+        self.low = min(self.low, float(values.min()))
+        self.high = max(self.high, float(values.max()))
+        sums = values.sum(axis=(0, 1, 2), dtype=np.float64)
+        self.channel_sum = sums if self.channel_sum is None else self.channel_sum + sums
+        peaks = np.abs(values).max(axis=(1, 2)).sum(axis=0, dtype=np.float64)
+        self.peak_sum = peaks if self.peak_sum is None else self.peak_sum + peaks
+        self.positions += values.size // values.shape[-1]
+        if self.rows is not None and sum(map(len, self.rows)) < MOST_ROWS:
+            self.rows.append(values.reshape(-1, values.shape[-1]).astype(np.float64))
+        reach = max(-self.low, self.high)
+        if reach == 0.0:
+            self.counts[HALF_BINS] += values.size
+            return
+        needed = 2.0 ** (np.frexp(reach / HALF_BINS)[1])
+        if self.width == 0.0:
+            self.width = needed
+        while self.width < needed:
+            merged = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts = np.zeros_like(self.counts)
+            self.counts[HALF_BINS // 2 : HALF_BINS // 2 + HALF_BINS] = merged
+            self.width *= 2.0
+        index = np.floor(values.ravel() / np.float32(self.width)).astype(np.int64) + HALF_BINS
+        self.counts += np.bincount(np.clip(index, 0, 2 * HALF_BINS - 1), minlength=2 * HALF_BINS)
+
+    def centres(self) -> np.ndarray:
+        """Return the middle of every bin; the two next to zero stand for zero, where activations put most of their values."""
+        middles = (np.arange(2 * HALF_BINS) - HALF_BINS + 0.5) * self.width
+        middles[HALF_BINS] = 0.0 if self.low == 0.0 else middles[HALF_BINS]
+        return middles
+
+    def channel_mean(self) -> np.ndarray:
+        """Return the mean of each channel, float64 (channels,)."""
+        assert self.channel_sum is not None, "no batch was seen"
+        return self.channel_sum / self.positions
+
+    def channel_size(self) -> np.ndarray:
+        """Return how large each channel typically gets: the mean over samples of the largest magnitude, up to one factor."""
+        assert self.peak_sum is not None, "no batch was seen"
+        return self.peak_sum
+
+    def range(self, method: str) -> Range:
+        """Return (low, high) by one of `METHODS`; low <= 0 <= high."""
+        return {"minmax": self._extremes, "percentile": self._percentile, "mse": self._least_squares}[method]()
+
+    def _extremes(self) -> Range:
+        return self.low, self.high
+
+    def _percentile(self) -> Range:
+        """Leave out the outermost 1 - PERCENTILE of the values that lie on each side."""
+        if self.width == 0.0:
+            return self.low, self.high
+        negative, positive = self.counts[:HALF_BINS][::-1], self.counts[HALF_BINS:]
+        ends = []
+        for counts in (negative, positive):
+            within = np.searchsorted(np.cumsum(counts), counts.sum() * PERCENTILE / 100.0)
+            ends.append((min(int(within), HALF_BINS - 1) + 1) * self.width)
+        return max(self.low, -ends[0]) if self.low < 0 else 0.0, min(self.high, ends[1]) if self.high > 0 else 0.0
+
+    def _least_squares(self) -> Range:
+        """Shrink each end to where rounding and clipping together cost the least squared error, by two passes over a grid."""
+        used = self.counts > 0
+        centres, counts = self.centres()[used], self.counts[used].astype(np.float64)
+        low, high = self.low, self.high
+        grid = np.linspace(0.3, 1.0, 71)[::-1]
+        for _ in range(2):
+            if self.high > 0.0:
+                high = min((self.high * factor for factor in grid), key=lambda end: _squared_error(centres, counts, low, end))
+            if self.low < 0.0:
+                low = min((self.low * factor for factor in grid), key=lambda end: _squared_error(centres, counts, end, high))
+        return low, high
+
+
+def softmax_range(rows: np.ndarray, beta: float) -> Range:
+    """Return the range of logits (n, classes) that disturbs their softmax least, in the sum of squares.
+
+    Logits far below the largest may saturate at no cost, which leaves finer steps where classes are told apart.
+    """
+    exact = _softmax(beta * rows)
+    fractions = np.linspace(0.2, 1.0, 17)
+    candidates = [(low * min(rows.min(), 0.0), high * max(rows.max(), 0.0)) for low in fractions for high in fractions]
+
+    def disturbance(ends: Range) -> float:
+        step = (ends[1] - ends[0]) / LEVELS
+        if step == 0.0:
+            return np.inf
+        start = np.rint(ends[0] / step)
+        codes = np.clip(np.rint(rows / step), start, start + LEVELS)
+        return float(((_softmax(beta * codes * step) - exact) ** 2).sum())
+
+    low, high = min(candidates, key=disturbance)
+    return float(low), float(high)
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _squared_error(values: np.ndarray, counts: np.ndarray, low: float, high: float) -> float:
+    step = (high - low) / LEVELS
+    if step == 0.0:
+        return float((counts * values**2).sum())
+    start = np.rint(low / step)
+    codes = np.clip(np.rint(values / step), start, start + LEVELS)
+    return float((counts * (values - codes * step) ** 2).sum())
+
+
+def observe(
+    program: Program,
+    run_buffers: RunBuffers,
+    data: np.ndarray | Batch | Iterable[np.ndarray | Batch],
+    progress: Progress | None = None,
+) -> dict[str, Observer]:
+    """Run calibration data through a float32 program and return what every computed buffer and input held.
+
+    Parameters
+    ----------
+    program : Program
+        float32.
+    run_buffers : callable
+        Takes a dict of input name to (N, ...) arrays and returns every buffer's values, (N, H, W, C).
+    data : ndarray (N, ...), dict of such by input name, or an iterable of either
+    progress : callable, optional
+        Called as progress(samples done, samples in all or None when not known) after every batch.
+
+    Raises
+    ------
+    QuantizationError
+        No data, wrong shapes, or values that are not finite (in the data or, from them, in a layer).
+    """
+    observers = {source: Observer(rows=[]) for source, _ in softmax_sources(program)}
+    done = 0
+    total = _length(data, program)
+    for batch in batches(program, data):
+        values = run_buffers(batch)
+        for name, array in values.items():
+            if name in program.constants:
+                continue
+            if not np.isfinite(array).all():
+                raise QuantizationError(
+                    f"{program.source}: on the calibration data the value '{name}' becomes NaN or infinite; "
+                    "check that the data is scaled as in training"
+                )
+            observers.setdefault(name, Observer()).see(array)
+        done += len(next(iter(batch.values())))
+        if progress is not None:
+            progress(done, total)
+    if done == 0:
+        raise QuantizationError(f"{program.source}: the calibration data is empty; give 100 to 1000 typical inputs")
+    return observers
+
+
+def ranges_and_means(
+    program: Program, observers: Mapping[str, Observer], method: str
+) -> tuple[dict[str, Range], dict[str, np.ndarray]]:
+    """Return every buffer's range by `method` and its channel means.
+
+    Inputs of the network keep their full range. 'mse' gives what a softmax reads the range that its output needs.
+    """
+    ranges = {name: seen.range("minmax" if name in program.inputs else method) for name, seen in observers.items()}
+    if method == "mse":
+        for source, beta in softmax_sources(program):
+            rows = observers[source].rows
+            if rows:
+                ranges[source] = softmax_range(np.concatenate(rows), beta)
+    return ranges, {name: seen.channel_mean() for name, seen in observers.items()}
+
+
+def softmax_sources(program: Program) -> list[tuple[str, float]]:
+    """Return (buffer, beta) for every buffer that a softmax alone reads, and that is no input or output of the network.
+
+    A reshape to the same shape in between is looked through.
+    """
+    makers = {step.output: step for step in program.steps}
+    readers = Counter(name for step in program.steps for name in step.inputs)
+    found = []
+    for step in program.steps:
+        if not isinstance(step, Softmax):
+            continue
+        source = step.inputs[0]
+        path = [source]
+        while (
+            isinstance(makers.get(source), Reshape)
+            and program.buffers[makers[source].inputs[0]].shape == program.buffers[source].shape
+        ):
+            source = makers[source].inputs[0]
+            path.append(source)
+        ends = {*program.inputs, *program.outputs, *program.constants}
+        if all(readers[name] == 1 and name not in ends for name in path):
+            found.append((source, step.beta))
+    return found
+
+
+def batches(program: Program, data: np.ndarray | Batch | Iterable[np.ndarray | Batch]) -> Iterator[dict[str, np.ndarray]]:
+    """Yield checked float32 batches of at most BATCH samples by input name; a generator is read once, piece by piece."""
+    pieces = [data] if isinstance(data, (np.ndarray, Mapping)) else data
+    if not isinstance(pieces, Iterable):
+        raise QuantizationError(
+            f"{program.source}: calibration data of type {type(data).__name__}; give an array of shape (N, ...), a dict of arrays "
+            "by input name, or an iterable of such"
+        )
+    for piece in pieces:
+        arrays = _checked(program, piece)
+        count = len(next(iter(arrays.values())))
+        for start in range(0, count, BATCH):
+            yield {name: array[start : start + BATCH] for name, array in arrays.items()}
+
+
+def _checked(program: Program, piece: object) -> dict[str, np.ndarray]:
+    """Return one piece of data as float32 arrays by input name, or refuse it."""
+    if isinstance(piece, Mapping):
+        given = dict(piece)
+    elif len(program.inputs) == 1:
+        given = {program.inputs[0]: piece}
+    else:
+        raise QuantizationError(
+            f"{program.source}: the network has the inputs {program.inputs}; give calibration data as a dict by name"
+        )
+    arrays = {}
+    for name in program.inputs:
+        if name not in given:
+            raise QuantizationError(
+                f"{program.source}: the calibration data lacks the input '{name}'; it has {sorted(map(str, given))}"
+            )
+        array = np.asarray(given[name])
+        want = tuple(program.shapes[name])
+        if array.dtype.kind not in "fiub":
+            raise QuantizationError(f"{program.source}: calibration data of type {array.dtype} for '{name}'; give real numbers")
+        if array.ndim != len(want) + 1 or array.shape[1:] != want:
+            asked = ", ".join(map(str, want))
+            raise QuantizationError(
+                f"{program.source}: calibration data of shape {array.shape} for '{name}'; it should be (N, {asked})"
+            )
+        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite and is refused below
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise QuantizationError(
+                f"{program.source}: the calibration data for '{name}' holds NaN or infinite numbers; remove them"
+            )
+        arrays[name] = array
+    if len({len(array) for array in arrays.values()}) != 1:
+        raise QuantizationError(f"{program.source}: the inputs' calibration arrays have different lengths")
+    return arrays
+
+
+def _length(data: object, program: Program) -> int | None:
+    """Return how many samples there are, where that is known without reading them."""
+    first = data.get(program.inputs[0]) if isinstance(data, Mapping) else data
+    return len(first) if isinstance(first, np.ndarray) and first.ndim else None

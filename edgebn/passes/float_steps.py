@@ -1,0 +1,242 @@
+"""One function a layer type: the layer of a canonical channels-last graph becomes its float32 step on (H, W, C) buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgebn import layers as graph_layers
+from edgebn import program as steps
+from edgebn.layers import BatchNorm, Layer
+from edgebn.passes.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
+from edgebn.passes.network import refuse
+from edgebn.passes.norm_place import is_clip
+from edgebn.passes.resampling import axis_table
+from edgebn.program import Hwc, Pair, Step, hwc
+
+
+def _weighted(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Convolution | graph_layers.TransposedConvolution | graph_layers.Dense)
+    weight = np.ascontiguousarray(layer.weight, np.float32)
+    if isinstance(layer, graph_layers.Dense):
+        weight = weight[:, np.newaxis, np.newaxis, :]
+    common = lowering.common(layer)
+    chain = lowering.chain(layer.output, common["name"])
+    common["output"] = chain.output
+    common["weight"] = weight
+    common["epilogue"] = lowering.epilogue(len(weight), layer.bias, chain)
+    if isinstance(layer, graph_layers.Dense):
+        step: Step = steps.Convolution(**common)
+    else:
+        geometry: dict[str, Any] = {
+            "strides": layer.strides,
+            "dilations": layer.dilations,
+            "padding": layer.padding,
+            "groups": layer.groups,
+        }
+        if isinstance(layer, graph_layers.TransposedConvolution):
+            step = steps.TransposedConvolution(**common, **geometry, output_padding=layer.output_padding)
+        else:
+            step = steps.Convolution(**common, **geometry)
+    lowering.add(step, layer)
+
+
+def _affine(lowering: FloatLowering, layer: Layer) -> None:
+    """A batch norm that its row keeps: an affine step, with what follows in its epilogue."""
+    assert isinstance(layer, BatchNorm)
+    _affine_step(lowering, layer, layer, UNBOUNDED)
+
+
+def _affine_step(lowering: FloatLowering, first: Layer, norm: BatchNorm, pre: Clip) -> None:
+    name = lowering.step_name(norm)
+    chain = lowering.chain(norm.output, name, (norm,), pre)
+    epilogue = lowering.epilogue(len(norm.gamma), None, chain)
+    row = lowering.rows[norm.output]
+    step = steps.Affine(name, (lowering.names[first.inputs[0]],), chain.output, epilogue)
+    lowering.add(step, norm, f"kept: {row.place} ({row.reason})")
+
+
+def _activation(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Activation)
+    reader = lowering.network.only_reader(layer.output)
+    if is_clip(layer) and isinstance(reader, BatchNorm):
+        lowering.absorbed.add(reader.output)
+        _affine_step(lowering, layer, reader, (layer.low, layer.high))
+        step = lowering.placed[reader.name].step
+        lowering.placed[layer.name] = Placed(step, f"folded into {step}: its clip")
+        return
+    slope = None if layer.slope is None else _slope(layer.slope, lowering.network.shapes[layer.output])
+    lowering.add(
+        steps.Elementwise(
+            **lowering.common(layer),
+            function=layer.function,
+            low=layer.low,
+            high=layer.high,
+            alpha=layer.alpha,
+            beta=layer.beta,
+            slope=slope,
+        ),
+        layer,
+    )
+
+
+def _slope(slope: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return PReLU's slope as (H or 1, W or 1, C or 1); axes that a longer value merges into its height are written out."""
+    whole = slope.astype(np.float32).reshape((1,) * (len(shape) - slope.ndim) + slope.shape)
+    if len(shape) > 3 and max(whole.shape[:-2]) > 1:
+        whole = np.broadcast_to(whole, (*shape[:-2], *whole.shape[-2:]))
+    return np.ascontiguousarray(whole).reshape(hwc(whole.shape))
+
+
+def _binary(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Add | graph_layers.Multiply)
+    shapes = [lowering.shape(name) for name in layer.inputs]
+    result = hwc(lowering.network.shapes[layer.output])
+    if len(shapes) != 2 or not _broadcasts(shapes, result):
+        raise refuse(
+            lowering.graph.source,
+            layer,
+            f"its inputs of shapes {tuple(lowering.network.shapes[name] for name in layer.inputs)} do not broadcast as two values "
+            "of (height, width, channels); reshape them first",
+        )
+    common = lowering.common(layer)
+    post = (layer.low, layer.high)
+    while is_clip(clip := lowering.network.only_reader(common["output"])):
+        assert clip is not None
+        post = narrower(post, clip)
+        common["output"] = clip.output
+        lowering.absorbed.add(clip.output)
+        lowering.placed[clip.name] = Placed(common["name"], f"folded into {common['name']}: its clip")
+    step_class = steps.Add if layer.kind == "Add" else steps.Multiply
+    lowering.add(step_class(**common, post=post), layer)
+
+
+def _broadcasts(shapes: list[Hwc], result: Hwc) -> bool:
+    return all(size in (1, whole) for shape in shapes for size, whole in zip(shape, result, strict=True))
+
+
+def _pool(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Pool)
+    window = steps.Window(
+        layer.function, layer.kernel, layer.strides, layer.dilations, layer.padding, layer.count_padding, layer.clipped_end
+    )
+    lowering.add(steps.Pool(**lowering.common(layer), window=window), layer)
+
+
+def _softmax(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Softmax)
+    lowering.add(steps.Softmax(**lowering.common(layer), beta=layer.beta), layer)
+
+
+def _axis(lowering: FloatLowering, layer: Layer, axis: int, rank: int) -> int:
+    """Return which axis of (H, W, C) is `axis` of a value of this rank; axes merged into the height have none but the first."""
+    if rank > 3 and 0 < axis < rank - 2:
+        raise refuse(
+            lowering.graph.source, layer, f"it works along axis {axis} of a value of {rank} axes; edgebn keeps three: (H, W, C)"
+        )
+    return max(axis + 3 - rank, 0)
+
+
+def _concat(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Concat)
+    axis = _axis(lowering, layer, layer.axis, len(lowering.network.shapes[layer.output]))
+    lowering.add(steps.Concat(**lowering.common(layer), axis=axis), layer)
+
+
+def _pad(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Pad)
+    pads: list[Pair] = [(0, 0), (0, 0), (0, 0)]
+    for axis, pair in enumerate(layer.pads):
+        if pair != (0, 0):
+            row_pads = _axis(lowering, layer, axis, len(layer.pads))
+            rows = int(np.prod(lowering.network.shapes[layer.output][1:-2])) if len(layer.pads) > 3 and axis == 0 else 1
+            pads[row_pads] = (pair[0] * rows, pair[1] * rows)
+    lowering.add(steps.Pad(**lowering.common(layer), pads=(pads[0], pads[1], pads[2]), value=layer.value), layer)
+
+
+def _crop(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Crop)
+    shape = lowering.network.shapes[layer.inputs[0]]
+    starts = [0, 0, 0]
+    for axis, (start, size) in enumerate(zip(layer.starts, layer.sizes, strict=True)):
+        if size != shape[axis]:
+            rows = int(np.prod(shape[1:-2])) if len(shape) > 3 and axis == 0 else 1
+            starts[_axis(lowering, layer, axis, len(shape))] = start * rows
+    lowering.add(steps.Crop(**lowering.common(layer), starts=(starts[0], starts[1], starts[2])), layer)
+
+
+def _resize(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Resize)
+    height, width, _ = lowering.shape(layer.inputs[0])
+    rows, row_weights = axis_table(height, layer.size[0], layer.ratio[0], layer)
+    columns, column_weights = axis_table(width, layer.size[1], layer.ratio[1], layer)
+    weights = (row_weights.astype(np.float32), column_weights.astype(np.float32))
+    lowering.add(
+        steps.Resize(
+            **lowering.common(layer),
+            function=layer.function,
+            rows=rows,
+            columns=columns,
+            row_weights=weights[0],
+            column_weights=weights[1],
+        ),
+        layer,
+    )
+
+
+def _transpose(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Transpose)
+    offset = 3 - len(layer.permutation)
+    if offset < 0:
+        raise refuse(lowering.graph.source, layer, f"it reorders {len(layer.permutation)} axes; edgebn keeps three: (H, W, C)")
+    first, second, third = (*range(offset), *(axis + offset for axis in layer.permutation))
+    lowering.add(steps.Transpose(**lowering.common(layer), permutation=(first, second, third)), layer)
+
+
+def _reshape(lowering: FloatLowering, layer: Layer) -> None:
+    """A reshape that is none under (H, W, C) only gives its value another name."""
+    buffer = lowering.names[layer.inputs[0]]
+    same = lowering.shape(layer.inputs[0]) == hwc(lowering.network.shapes[layer.output])
+    is_output = layer.output in lowering.graph.outputs
+    taken = (
+        buffer in lowering.graph.inputs
+        or buffer in lowering.constants
+        or lowering.final.get(buffer, buffer) in lowering.graph.outputs
+    )
+    if not same or (is_output and taken):
+        lowering.add(steps.Reshape(**lowering.common(layer)), layer)
+        return
+    lowering.names[layer.output] = buffer
+    lowering.placed.setdefault(layer.name, Placed("", "vanished: the elements stay where they are"))
+    if is_output:
+        lowering.final[buffer] = layer.output
+
+
+def _constant(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Constant)
+    lowering.define(layer.output)
+    shape = lowering.shape(layer.output)
+    lowering.constants[layer.output] = np.ascontiguousarray(layer.value, np.float32).reshape(shape)
+
+
+HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
+    "Activation": _activation,
+    "Add": _binary,
+    "Affine": _affine,
+    "BatchNorm": _affine,
+    "Concat": _concat,
+    "Constant": _constant,
+    "Convolution": _weighted,
+    "Crop": _crop,
+    "Dense": _weighted,
+    "Multiply": _binary,
+    "Pad": _pad,
+    "Pool": _pool,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Softmax": _softmax,
+    "Transpose": _transpose,
+    "TransposedConvolution": _weighted,
+}

@@ -1,0 +1,211 @@
+"""A float32 program and the ranges of its values become an int8 program. One small function a step class.
+
+Weights are quantised unfolded; batch norms go into the epilogues (DESIGN section 2) and stay there as data, so that they can
+be folded again. Knows ranges, not where they come from; runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.errors import QuantizationError
+from edgebn.functions import FUNCTIONS
+from edgebn.passes import integer
+from edgebn.passes.calibration import Range
+from edgebn.passes.quantize_buffers import buffer_scales, is_global_average
+from edgebn.passes.quantize_weights import mean_error, quantize_weights
+
+UNBOUNDED = (-np.inf, np.inf)
+RESIZE_ONE = 1024  # integer bilinear weights of a pair sum to this
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a step needs to know of its surroundings."""
+
+    program: p.Program  # float32
+    buffers: Mapping[str, p.Buffer]  # int8
+    means: Mapping[str, np.ndarray]  # channel means of the float32 values, where known
+
+    def where(self, step: p.Step) -> str:
+        """Name a step for messages."""
+        return f"{self.program.source}: layer '{step.name}'"
+
+
+def with_averages_apart(program: p.Program) -> p.Program:
+    """Return a float32 program whose fused average pools are steps of their own again.
+
+    int8 wants the range of the rows before an average, which a fused step never shows.
+    """
+    steps: list[p.Step] = []
+    buffers = dict(program.buffers)
+    for step in program.steps:
+        if not isinstance(step, p.Convolution) or step.pool is None or step.pool.function != "average":
+            steps.append(step)
+            continue
+        rows = _unused(f"{step.output}/unpooled", buffers)
+        shape = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
+        buffers[rows] = p.Buffer(rows, shape)
+        pool_name = f"{step.name}/pool"
+        steps += [replace(step, output=rows, pool=None), p.Pool(pool_name, (rows,), step.output, step.pool)]
+    return replace(program, steps=tuple(steps), buffers=buffers)
+
+
+def _unused(name: str, taken: Mapping[str, object]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def quantize_program(program: p.Program, ranges: Mapping[str, Range], means: Mapping[str, np.ndarray] | None = None) -> p.Program:
+    """Return the int8 program.
+
+    Parameters
+    ----------
+    program : Program
+        float32, average pools apart (`with_averages_apart`).
+    ranges : mapping of str to (low, high)
+        For every computed buffer and input; zero is added.
+    means : mapping of str to ndarray (channels,), optional
+        Channel means of the buffers, for correcting biases by what weight rounding shifts.
+
+    Raises
+    ------
+    QuantizationError
+        A program that is int8 already, a step without an int8 form, sums that could overflow.
+    """
+    if program.dtype != "float32":
+        raise QuantizationError(f"{program.source}: the network is int8 already; quantise the float32 one it came from")
+    plan = Plan(program, buffer_scales(program, ranges), means or {})
+    constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
+    steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
+    return replace(program, dtype="int8", buffers=dict(plan.buffers), constants=constants, steps=steps)
+
+
+def _epilogue(step: Any, acc_bias: np.ndarray, bias: np.ndarray, plan: Plan) -> p.IntEpilogue:
+    """Return the epilogue for `refold` to complete; without a batch norm both clips are one and become qmin and qmax."""
+    given: p.FloatEpilogue = step.epilogue
+    pre, post = given.pre, given.post
+    if not given.norms:
+        pre, post = UNBOUNDED, (max(min(pre[0], post[1]), post[0]), min(max(pre[1], post[0]), post[1]))
+    start = integer.identity_epilogue(acc_bias, plan.buffers[step.output], post)
+    return replace(start, bias=bias, pre=pre, norms=given.norms)
+
+
+def _convolution(step: p.Convolution | p.TransposedConvolution, plan: Plan) -> p.Step:
+    assert isinstance(step.epilogue, p.FloatEpilogue)
+    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    bias = step.epilogue.bias.astype(np.float64)
+    codes, weight_scale = quantize_weights(step.weight, bias, given.scale)
+    if step.inputs[0] in plan.means:
+        bias = bias + mean_error(step.weight, codes, weight_scale, plan.means[step.inputs[0]], step.groups)
+    acc_bias = -given.zero_point * codes.reshape(len(codes), -1).sum(axis=1, dtype=np.int64)
+    bounds = integer.accumulator_bounds(codes, acc_bias, plan.where(step))
+    epilogue = _epilogue(step, acc_bias, bias, plan)
+    epilogue = integer.refold(epilogue, given.scale * weight_scale, output.scale, bounds, plan.where(step))
+    return replace(step, weight=codes, weight_scale=weight_scale, epilogue=epilogue)
+
+
+def _affine(step: p.Affine, plan: Plan) -> p.Step:
+    assert isinstance(step.epilogue, p.FloatEpilogue)
+    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    channels = output.shape[2]
+    acc_bias = np.full(channels, -given.zero_point, np.int64)
+    bounds = (acc_bias - 128, acc_bias + 127)
+    epilogue = _epilogue(step, acc_bias, step.epilogue.bias.astype(np.float64), plan)
+    return replace(step, epilogue=integer.refold(epilogue, np.full(channels, given.scale), output.scale, bounds, plan.where(step)))
+
+
+def _output_codes(step: p.Add | p.Multiply, plan: Plan) -> tuple[float, tuple[int, int, int]]:
+    output = plan.buffers[step.output]
+    return output.scale, (output.zero_point, *integer.clip_codes(output, step.post))
+
+
+def _add(step: p.Add, plan: Plan) -> p.Step:
+    first, second = (plan.buffers[name].scale for name in step.inputs)
+    return replace(step, arithmetic=integer.single_rounding_add((first, second), *_output_codes(step, plan), plan.where(step)))
+
+
+def _multiply(step: p.Multiply, plan: Plan) -> p.Step:
+    first, second = (plan.buffers[name].scale for name in step.inputs)
+    return replace(step, arithmetic=integer.single_rounding_multiply((first, second), *_output_codes(step, plan), plan.where(step)))
+
+
+def _pool(step: p.Pool, plan: Plan) -> p.Step:
+    if not is_global_average(step, plan.program):
+        return step
+    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    count = given.shape[0] * given.shape[1]
+    return replace(step, epilogue=integer.average_epilogue(given, output, count, plan.where(step)))
+
+
+def _elementwise(step: p.Elementwise, plan: Plan) -> p.Step:
+    """Every elementwise function is a table; a PReLU has one a channel."""
+    slope = step.slope
+    if slope is not None:
+        slope = np.asarray(slope)
+        if slope.size > 1 and slope.size != slope.shape[-1]:
+            raise QuantizationError(
+                f"{plan.where(step)}: its slope differs from pixel to pixel, which no int8 table holds; share it over the "
+                "spatial axes, or keep this network in float32"
+            )
+        slope = slope.reshape(-1, 1)
+    function = replace(step, slope=slope)
+    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    table = integer.lookup_table(lambda real: FUNCTIONS[step.function](real, function), given, output)
+    return p.Lookup(step.name, step.inputs, step.output, table)
+
+
+def _softmax(step: p.Softmax, plan: Plan) -> p.Step:
+    scale = plan.buffers[step.inputs[0]].scale
+    multiplier, left_shift, diff_min = integer.softmax_parameters(step.beta, scale, plan.where(step))
+    return replace(step, multiplier=multiplier, left_shift=left_shift, diff_min=diff_min)
+
+
+def _concat(step: p.Concat, plan: Plan) -> p.Step:
+    output = plan.buffers[step.output]
+    tables: list[np.ndarray | None] = []
+    for name in step.inputs:
+        given = plan.buffers[name]
+        same = (given.scale, given.zero_point) == (output.scale, output.zero_point)
+        tables.append(None if same else integer.lookup_table(lambda real: real, given, output)[0])
+    return replace(step, tables=tuple(tables))
+
+
+def _pad(step: p.Pad, plan: Plan) -> p.Step:
+    return replace(step, value=float(integer.nearest_codes(np.array(step.value), plan.buffers[step.output])))
+
+
+def _resize(step: p.Resize, plan: Plan) -> p.Step:  # noqa: ARG001  # every step's function is called alike
+    def integers(weights: np.ndarray) -> np.ndarray:
+        first = np.rint(weights[:, 0].astype(np.float64) * RESIZE_ONE).astype(np.int32)
+        return np.stack([first, RESIZE_ONE - first], axis=1)
+
+    return replace(step, row_weights=integers(step.row_weights), column_weights=integers(step.column_weights))
+
+
+def _unchanged(step: p.Step, plan: Plan) -> p.Step:  # noqa: ARG001  # every step's function is called alike
+    return step
+
+
+_STEPS: dict[type[p.Step], Callable[[Any, Plan], p.Step]] = {
+    p.Convolution: _convolution,
+    p.TransposedConvolution: _convolution,
+    p.Affine: _affine,
+    p.Add: _add,
+    p.Multiply: _multiply,
+    p.Pool: _pool,
+    p.Elementwise: _elementwise,
+    p.Softmax: _softmax,
+    p.Concat: _concat,
+    p.Pad: _pad,
+    p.Crop: _unchanged,
+    p.Resize: _resize,
+    p.Transpose: _unchanged,
+    p.Reshape: _unchanged,
+}

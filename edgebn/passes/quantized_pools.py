@@ -1,0 +1,137 @@
+"""Pools and reductions of a quantised graph; TensorFlow Lite's MEAN has an arithmetic of its own."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgebn.errors import UnsupportedLayerError
+from edgebn.layers import Layer, Quantization, Reduce
+from edgebn.layers import Pool as PoolLayer
+from edgebn.passes.integer import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier
+from edgebn.passes.quantized_state import Lowering, same_codes
+from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
+
+
+def pool(state: Lowering, layer: Layer) -> None:
+    """Max or average pooling; a clip or another scale behind it is a table."""
+    assert isinstance(layer, PoolLayer)
+    given, before = state.buffer(layer.inputs[0]), state.quantizations[layer.inputs[0]]
+    window = Window(
+        layer.function,
+        layer.kernel,
+        layer.strides,
+        layer.dilations,
+        layer.padding,
+        layer.count_padding,
+        layer.clipped_end,
+    )
+    value, qmin, qmax = state.with_clips(layer)
+    after = state.quantizations[value]
+    counts_all = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
+    own_scale = layer.function == "average" and not state.double and counts_all
+    if own_scale and (qmin, qmax) == (-128, 127):
+        output = state.make(value)
+        epilogue = average_epilogue(given, output, layer.kernel[0] * layer.kernel[1], state.where(layer))
+        state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
+        return
+    output = state.make(value)
+    plain = same_codes(before, after) and (qmin, qmax) == (-128, 127)
+    target = output if plain else state.scratch(f"{layer.name}/pooled", output.shape, before)
+    state.add(layer, Pool(state.step_name(layer), (given.name,), target.name, window))
+    if not plain:
+        table = state.requantizing_table(before, after, qmin, qmax)
+        state.steps.append(Lookup(state.step_name(layer, "clip"), (target.name,), output.name, table))
+
+
+def reduce(state: Lowering, layer: Layer) -> None:
+    """Mean or maximum over rows, columns or both, or over the channels alone."""
+    assert isinstance(layer, Reduce)
+    given, window, pooled = _window(state, layer)
+    before, after = state.quantizations[layer.inputs[0]], state.quantizations[layer.output]
+    output = state.make(layer.output)
+    target = output if output.shape == pooled else state.scratch(f"{layer.name}/reduced", pooled, after)
+    count = window.kernel[0] * window.kernel[1]
+    name = state.step_name(layer)
+    if layer.function == "max" or count == 1:
+        _maximum(state, layer, given, window, target, (before, after))
+    elif not state.double:
+        state.add(layer, Pool(name, (given.name,), target.name, window, average_epilogue(given, target, count, state.where(layer))))
+    else:
+        state.add(layer, Pool(name, (given.name,), target.name, window, _rescaled_mean(given, target, count, state.where(layer))))
+    if target is not output:
+        state.steps.append(Reshape(state.step_name(layer, "shape"), (target.name,), output.name))
+
+
+def _window(state: Lowering, layer: Reduce) -> tuple[Buffer, Window, Hwc]:
+    """Return the buffer to pool, the window, and the pooled shape."""
+    given = state.buffer(layer.inputs[0])
+    rank = len(state.graph.tensors[layer.inputs[0]].shape)
+    axes = {axis + 3 - rank for axis in layer.axes}
+    height, width, channels = given.shape
+    axes = {axis for axis in axes if axis < 0 or given.shape[axis] != 1}
+    if rank > 3 or min(axes, default=0) < 0:
+        raise UnsupportedLayerError(f"it reduces a value of {rank} axes; edgebn reduces over height, width and channels in int8")
+    function = "max" if layer.function == "max" else "average"
+    if 2 not in axes:
+        kernel = (height if 0 in axes else 1, width if 1 in axes else 1)
+        return given, Window(function, kernel, kernel), (height // kernel[0], width // kernel[1], channels)
+    if axes == {2}:
+        laid_out = (height * width, channels, 1)
+    elif axes == {0, 1, 2}:
+        laid_out = (1, height * width * channels, 1)
+    else:
+        raise UnsupportedLayerError("it reduces over channels and one side of the image; reduce over one after the other")
+    how = state.quantizations[layer.inputs[0]]
+    reshaped = state.scratch(f"{layer.name}/rows", laid_out, how)
+    state.steps.append(Reshape(state.step_name(layer, "rows"), (given.name,), reshaped.name))
+    kernel = (1, laid_out[1])
+    return reshaped, Window(function, kernel, kernel), (laid_out[0], 1, 1)
+
+
+def _maximum(
+    state: Lowering, layer: Reduce, given: Buffer, window: Window, target: Buffer, how: tuple[Quantization, Quantization]
+) -> None:
+    """The maximum of the codes; another scale behind it is a table."""
+    direct = same_codes(*how)
+    pooled = target if direct else state.scratch(f"{layer.name}/maximum", target.shape, how[0])
+    state.add(layer, Pool(state.step_name(layer), (given.name,), pooled.name, window))
+    if not direct:
+        table = state.requantizing_table(*how)
+        state.steps.append(Lookup(state.step_name(layer, "requantize"), (pooled.name,), target.name, table))
+
+
+def _rescaled_mean(given: Buffer, output: Buffer, count: int, where: str) -> IntEpilogue:
+    """TensorFlow Lite's mean: 1 / count goes into the multiplier, cut to an integer."""
+    multiplier, shift = quantize_multiplier(given.scale / output.scale)
+    extra = min(int(math.log2(count)), 32, 31 + shift)
+    multiplier = (multiplier << extra) // count
+    shift -= extra
+    right = -shift
+    s = 31 + right
+    if right >= 1:
+        r, neg = 2**30 + 2 ** (30 + right), output.zero_point > -128
+    else:
+        r, neg = 2 ** (30 + right), False
+    acc_bias = -count * given.zero_point
+    if 256 * count > INT32_MAX or not 1 <= s <= 62:
+        raise UnsupportedLayerError(f"{where}: a mean of {count} codes does not fit its arithmetic; reduce in two steps")
+    epilogue = _mean_epilogue(acc_bias, multiplier, r, s, neg, output.zero_point)
+    prove_epilogue(epilogue, (np.array([acc_bias - 128 * count]), np.array([acc_bias + 127 * count])), where)
+    return epilogue
+
+
+def _mean_epilogue(acc_bias: int, m: int, r: int, s: int, neg: bool, zero_point: int) -> IntEpilogue:
+    return IntEpilogue(
+        np.array([acc_bias], np.int32),
+        np.array([-INT32_MAX - 1], np.int32),
+        np.array([INT32_MAX], np.int32),
+        np.array([m], np.int32),
+        np.array([r], np.int64),
+        np.array([s], np.uint8),
+        neg,
+        zero_point,
+        -128,
+        127,
+    )
