@@ -1,0 +1,55 @@
+"""A batch norm that no convolution took: the epilogue applied to the input itself."""
+
+from __future__ import annotations
+
+from edgebn.kernels.epilogue import normalize, requantize
+from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.primitives import load_code, load_f32, store_code, store_f32
+
+
+@sum_kernel
+def affine_f32(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    epilogue: int,
+    pre_low: float,
+    pre_high: float,
+    post_low: float,
+    post_high: float,
+) -> None:
+    """float32; pixels of a row are adjacent."""
+    for y in range(rows):
+        for x in range(columns):
+            a = src + y * src_row + x * channels * 4
+            b = dst + y * dst_row + x * channels * 4
+            for c in range(channels):
+                store_f32(b, c, normalize(load_f32(a, c), epilogue, c, channels, pre_low, pre_high, post_low, post_high))
+
+
+@kernel
+def affine_i8(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    epilogue: int,
+    neg: int,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+) -> None:
+    """int8; pixels of a row are adjacent."""
+    for y in range(rows):
+        for x in range(columns):
+            a = src + y * src_row + x * channels
+            b = dst + y * dst_row + x * channels
+            for c in range(channels):
+                store_code(b, c, requantize(load_code(a, c), epilogue, c, neg, zero_point, qmin, qmax))

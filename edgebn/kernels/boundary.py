@@ -1,0 +1,60 @@
+"""Between the user's arrays and the arena: copies, quantisation and dequantisation, row by row. The user's side is dense."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.primitives import load_code, load_f32, load_u8, round_half_even, store_code, store_f32, store_u8
+
+
+@kernel
+def copy_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int) -> None:
+    """Copy `rows` rows of `count` bytes; `src_row` and `dst_row` are bytes from one row to the next."""
+    for _ in range(rows):
+        for i in range(count):
+            store_u8(dst, i, load_u8(src, i))
+        src += src_row
+        dst += dst_row
+
+
+@kernel
+def flip_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int) -> None:
+    """Copy rows of codes between the user's int8 and the stored bytes, either way."""
+    for _ in range(rows):
+        for i in range(count):
+            store_code(dst, i, load_u8(src, i))
+        src += src_row
+        dst += dst_row
+
+
+@kernel
+def quantize_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
+    """float32 to codes: clip(rint(x / scale) + zero_point, -128, 127), every operation in float32. NaN is refused before."""
+    offset = np.float32(zero_point)
+    for _ in range(rows):
+        for i in range(count):
+            rounded = round_half_even(load_f32(src, i) / scale) + offset
+            store_code(dst, i, int(min(max(rounded, np.float32(-128)), np.float32(127))))
+        src += src_row
+        dst += dst_row
+
+
+@kernel
+def dequantize_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
+    """Codes to float32: scale * (code - zero_point)."""
+    for _ in range(rows):
+        for i in range(count):
+            store_f32(dst, i, scale * np.float32(load_code(src, i) - zero_point))
+        src += src_row
+        dst += dst_row
+
+
+@kernel
+def has_nan(src: int, count: int) -> bool:
+    """Whether `count` float32 numbers hold a NaN."""
+    found = 0
+    for i in range(count):
+        x = load_f32(src, i)
+        found |= int(x != x)  # noqa: PLR0124  # true of NaN alone
+    return found != 0

@@ -1,0 +1,370 @@
+"""Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels at a time, down the rows of one column.
+
+int8: the taps of one kernel row are interleaved so that each 32-bit lane holds up to four taps of one channel, and one dot product
+takes them all. Where the kernel is 3 x 3, an input row is interleaved once and used by every output row that reads it.
+A block is as many channels as a vector has bytes (int8) or lanes (float32); the last block moves left over the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from edgebn.kernels.isa import SELECTED, InstructionSet
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
+from edgebn.kernels.vectors import (
+    F32,
+    I8,
+    I16,
+    I32,
+    I64,
+    Dot,
+    Quads,
+    fused_multiply_add,
+    load,
+    shuffle,
+    vector,
+)
+
+# What both kinds take, all int64; steps are bytes. Blocks begin `block_step` bytes apart, the last at `last_block`, and `valid`
+# channels of a block exist. `tap_groups` counts fours of kernel columns (int8).
+GEOMETRY = (
+    "src",
+    "row_step",
+    "column_step",
+    "tap_row_step",
+    "tap_column_step",
+    "tap_rows",
+    "tap_columns",
+    "weight",
+    "epilogue",
+    "dst",
+    "dst_row",
+    "dst_pixel",
+    "rows",
+    "columns",
+    "blocks",
+    "block_step",
+    "last_block",
+    "valid",
+)
+TAPS = 4  # of one dot product
+FLOAT_PIXELS = 8  # that one float32 tile computes together
+
+# The int8 variants: 3 x 3 with the row stride 1 or 2, and any kernel with any stride.
+ROLLED_1, ROLLED_2, ANY = 0, 1, 2
+
+
+def _function(module: ir.Module, name: str, arguments: tuple[str, ...]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(arguments)), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
+
+
+def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.Value) -> ir.Value:
+    is_last = builder.icmp_signed("==", builder.add(index, ir.Constant(I64, 1)), given["blocks"])
+    return builder.select(is_last, given["last_block"], builder.mul(index, given["block_step"]))
+
+
+class Int8Depthwise:
+    """Writes the int8 functions."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+        self._dot = Dot(isa.dot, isa.lanes)
+        self._bytes = vector(I8, isa.vector_bytes)
+        self._words = vector(I32, isa.lanes)
+        self.epilogue = Int8Epilogue(isa)
+        self.arguments = (*GEOMETRY, *self.epilogue.scalars)
+        # One kernel row's weights of a block, for one group of taps.
+        self._row_bytes = 4 * self._dot.weight_vectors * isa.vector_bytes
+
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
+        """Write the function of a variant, and return it."""
+        builder, given = _function(module, f"edgebn_depthwise_i8_{variant}", self.arguments)
+        shared = self.epilogue.prepare(builder, given, 4)
+        shared["interleaved"] = True
+        groups = builder.udiv(builder.add(given["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
+        rows_of_weights = builder.mul(given["tap_rows"], groups)
+        block_bytes = builder.mul(rows_of_weights, ir.Constant(I64, self._row_bytes))
+        sums = [[cgutils.alloca_once(builder, self._words) for _ in range(4)] for _ in range(2)]
+        epilogue_bytes = 4 * self._isa.lanes * self.epilogue.bytes_per_channel
+        with cgutils.for_range(builder, given["blocks"]) as block:
+            channel = _block_offset(builder, given, block.index)
+            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+            epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
+            biases = [load(builder, self._words, epilogue, j * self._isa.vector_bytes) for j in range(4)]
+            with cgutils.for_range(builder, given["columns"]) as column:
+                source = builder.add(builder.add(given["src"], channel), builder.mul(column.index, given["column_step"]))
+                target = builder.add(builder.add(given["dst"], channel), builder.mul(column.index, given["dst_pixel"]))
+
+                def finish(acc: list[ir.Value], y: ir.Value, target: ir.Value = target, epilogue: ir.Value = epilogue) -> None:
+                    place = builder.add(target, builder.mul(y, given["dst_row"]))
+                    self.epilogue.write(builder, [acc], shared, epilogue, place, given["valid"])
+
+                if variant == ANY:
+                    with cgutils.for_range(builder, given["rows"]) as row:
+                        start = builder.add(source, builder.mul(row.index, given["row_step"]))
+                        finish(self._any_kernel(builder, given, start, weights, groups, biases, sums[0]), row.index)
+                else:
+                    taps = [self._weights(builder, weights, i) for i in range(3)]
+                    self._rolled(builder, given, source, taps, biases, sums, variant + 1, finish)
+        builder.ret_void()
+        return builder.function
+
+    def _rolled(
+        self,
+        builder: ir.IRBuilder,
+        given: dict[str, ir.Value],
+        source: ir.Value,
+        taps: list[list[Quads]],
+        biases: list[ir.Value],
+        sums: list[list[ir.Value]],
+        stride: int,
+        finish: Callable[[list[ir.Value], ir.Value], None],
+    ) -> None:
+        """Go down the input rows once; `sums` carry what rows read so far give to outputs not yet finished."""
+
+        def row(index: ir.Value) -> list[Quads]:
+            place = builder.add(source, builder.mul(index, given["tap_row_step"]))
+            addresses = [builder.add(place, builder.mul(given["tap_column_step"], ir.Constant(I64, i))) for i in range(3)]
+            return self._interleave(builder, [load(builder, self._bytes, address) for address in addresses])
+
+        def add(acc: list[ir.Value], quads: list[Quads], weights: list[Quads]) -> list[ir.Value]:
+            return [self._dot(builder, a, q, w) for a, q, w in zip(acc, quads, weights, strict=True)]
+
+        def keep(slots: list[ir.Value], values: list[ir.Value]) -> None:
+            for slot, value in zip(slots, values, strict=True):
+                builder.store(value, slot)
+
+        first = row(ir.Constant(I64, 0))
+        keep(sums[0], add(biases, first, taps[0]))
+        if stride == 1:
+            second = row(ir.Constant(I64, 1))
+            keep(sums[0], add([builder.load(slot) for slot in sums[0]], second, taps[1]))
+            keep(sums[1], add(biases, second, taps[0]))
+        with cgutils.for_range(builder, given["rows"]) as out:
+            done = [builder.load(slot) for slot in sums[0]]
+            if stride == 1:
+                quads = row(builder.add(out.index, ir.Constant(I64, 2)))
+                done = add(done, quads, taps[2])
+                keep(sums[0], add([builder.load(slot) for slot in sums[1]], quads, taps[1]))
+                keep(sums[1], add(biases, quads, taps[0]))
+            else:
+                twice = builder.mul(out.index, ir.Constant(I64, 2))
+                done = add(done, row(builder.add(twice, ir.Constant(I64, 1))), taps[1])
+                quads = row(builder.add(twice, ir.Constant(I64, 2)))
+                done = add(done, quads, taps[2])
+                keep(sums[0], add(biases, quads, taps[0]))
+            finish(done, out.index)
+
+    def _any_kernel(
+        self,
+        builder: ir.IRBuilder,
+        given: dict[str, ir.Value],
+        source: ir.Value,
+        weights: ir.Value,
+        groups: ir.Value,
+        biases: list[ir.Value],
+        sums: list[ir.Value],
+    ) -> list[ir.Value]:
+        for slot, bias in zip(sums, biases, strict=True):
+            builder.store(bias, slot)
+        last_tap = builder.sub(given["tap_columns"], ir.Constant(I64, 1))
+        with cgutils.for_range(builder, given["tap_rows"]) as row, cgutils.for_range(builder, groups) as group:
+            place = builder.add(source, builder.mul(row.index, given["tap_row_step"]))
+            loaded = []
+            for i in range(TAPS):  # beyond the kernel's width the last tap again: its weight is 0
+                tap = builder.add(builder.mul(group.index, ir.Constant(I64, TAPS)), ir.Constant(I64, i))
+                tap = builder.select(builder.icmp_signed("<", tap, last_tap), tap, last_tap)
+                loaded.append(load(builder, self._bytes, builder.add(place, builder.mul(tap, given["tap_column_step"]))))
+            index = builder.add(builder.mul(row.index, groups), group.index)
+            at = builder.add(weights, builder.mul(index, ir.Constant(I64, self._row_bytes)))
+            for slot, quads, taps in zip(sums, self._interleave(builder, loaded), self._weights(builder, at, 0), strict=True):
+                builder.store(self._dot(builder, builder.load(slot), quads, taps), slot)
+        return [builder.load(slot) for slot in sums]
+
+    def _weights(self, builder: ir.IRBuilder, address: ir.Value, row: int) -> list[Quads]:
+        size, halves = self._isa.vector_bytes, self._dot.weight_vectors
+        start = row * self._row_bytes
+        return [[load(builder, self._words, address, start + (j * halves + h) * size) for h in range(halves)] for j in range(4)]
+
+    def _interleave(self, builder: ir.IRBuilder, taps: list[ir.Value]) -> list[Quads]:
+        """Return four vectors whose 32-bit lanes hold the taps of one channel: lane 4 l + c of vector j is channel 16 l + 4 j + c."""
+        taps = [*taps, *[taps[-1]] * (TAPS - len(taps))]
+        pairs = vector(I16, self._isa.vector_bytes // 2)
+        quads: list[Quads] = []
+        for high in (False, True):
+            one = builder.bitcast(self._zip(builder, taps[0], taps[1], high=high), pairs)
+            other = builder.bitcast(self._zip(builder, taps[2], taps[3], high=high), pairs)
+            for upper in (False, True):
+                words = builder.bitcast(self._zip(builder, one, other, high=upper), self._words)
+                quads.append(self._dot.prepare(builder, words))
+        return quads
+
+    def _zip(self, builder: ir.IRBuilder, a: ir.Value, b: ir.Value, *, high: bool) -> ir.Value:
+        """Alternate the elements of the low or high half of each 128 bits of `a` and `b`: one instruction on every machine."""
+        count = a.type.count
+        each = 16 // (self._isa.vector_bytes // count)  # elements in 128 bits
+        order = []
+        for begin in range(0, count, each):
+            for element in range(begin + (each // 2 if high else 0), begin + (each if high else each // 2)):
+                order += [element, count + element]
+        return shuffle(builder, a, b, order)
+
+
+class Float32Depthwise:
+    """Writes the float32 function: one tile of several pixels of a row, any kernel and stride."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+        self._kind = vector(F32, isa.lanes)
+        self.epilogue = Float32Epilogue(isa)
+        self.arguments = (*GEOMETRY, *self.epilogue.scalars)
+
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
+        """Write the function that computes `FLOAT_PIXELS` (variant 0) or 1 (variant 1) pixels together."""
+        pixels = FLOAT_PIXELS if variant == 0 else 1
+        builder, given = _function(module, f"edgebn_depthwise_f32_{pixels}", self.arguments)
+        shared = self.epilogue.prepare(builder, given, 1)
+        sums = [cgutils.alloca_once(builder, self._kind) for _ in range(pixels)]
+        tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
+        last_column = builder.sub(given["columns"], ir.Constant(I64, pixels))
+        taps = builder.mul(given["tap_rows"], given["tap_columns"])
+        block_bytes = builder.mul(taps, ir.Constant(I64, self._isa.vector_bytes))
+        epilogue_bytes = self._isa.lanes * self.epilogue.bytes_per_channel
+        with cgutils.for_range(builder, given["blocks"]) as block:
+            channel = _block_offset(builder, given, block.index)
+            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+            epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
+            bias = load(builder, self._kind, epilogue)
+            with cgutils.for_range(builder, given["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
+                x = builder.mul(tile.index, ir.Constant(I64, pixels))
+                x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
+                source = builder.add(builder.add(given["src"], channel), builder.mul(row.index, given["row_step"]))
+                source = builder.add(source, builder.mul(x, given["column_step"]))
+                target = builder.add(builder.add(given["dst"], channel), builder.mul(row.index, given["dst_row"]))
+                target = builder.add(target, builder.mul(x, given["dst_pixel"]))
+                for slot in sums:
+                    builder.store(bias, slot)
+                with (
+                    cgutils.for_range(builder, given["tap_rows"]) as tap_row,
+                    cgutils.for_range(builder, given["tap_columns"]) as tap_column,
+                ):
+                    tap = builder.add(builder.mul(tap_row.index, given["tap_columns"]), tap_column.index)
+                    weight = load(builder, self._kind, weights, builder.mul(tap, ir.Constant(I64, self._isa.vector_bytes)))
+                    place = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
+                    place = builder.add(place, builder.mul(tap_column.index, given["tap_column_step"]))
+                    for i, slot in enumerate(sums):
+                        value = load(builder, self._kind, place, builder.mul(given["column_step"], ir.Constant(I64, i)))
+                        builder.store(fused_multiply_add(builder, value, weight, builder.load(slot)), slot)
+                self.epilogue.write(builder, [[builder.load(slot)] for slot in sums], shared, epilogue, target, given["valid"])
+        builder.ret_void()
+        return builder.function
+
+
+def _runner(writer: Any, variants: int) -> Callable[..., Any]:
+    """Return the intrinsic (variant, arguments) over a writer's functions."""
+    count = len(writer.arguments)
+
+    @intrinsic
+    def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+            unpacked = cgutils.unpack_tuple(builder, values[1], count)
+            done = builder.append_basic_block("done")
+            switch = builder.switch(values[0], done)
+            for index in range(variants):
+                function = writer.define(builder.module, index)
+                chosen = builder.append_basic_block(f"variant_{index}")
+                switch.add_case(ir.Constant(I64, index), chosen)
+                with builder.goto_block(chosen):
+                    builder.call(function, unpacked)
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.UniTuple(types.int64, count)), generate
+
+    return run
+
+
+_run_i8 = _runner(Int8Depthwise(SELECTED), 3) if SELECTED.dot else None
+_run_f32 = _runner(Float32Depthwise(SELECTED), 2) if SELECTED.vector_bytes else None
+
+
+@kernel
+def depthwise_tile_i8(
+    variant: int,
+    src: int,
+    row_step: int,
+    column_step: int,
+    tap_row_step: int,
+    tap_column_step: int,
+    tap_rows: int,
+    tap_columns: int,
+    weight: int,
+    epilogue: int,
+    dst: int,
+    dst_row: int,
+    dst_pixel: int,
+    rows: int,
+    columns: int,
+    blocks: int,
+    block_step: int,
+    last_block: int,
+    valid: int,
+    zero: int,
+    low: int,
+    high: int,
+    certain: int,
+    neg: int,
+    general: int,
+) -> None:
+    """int8; `variant` is ROLLED_1, ROLLED_2 or ANY."""
+    geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
+    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid)
+    _run_i8(variant, geometry + target + (zero, low, high, certain, neg, general))
+
+
+@kernel
+def depthwise_tile_f32(
+    variant: int,
+    src: int,
+    row_step: int,
+    column_step: int,
+    tap_row_step: int,
+    tap_column_step: int,
+    tap_rows: int,
+    tap_columns: int,
+    weight: int,
+    epilogue: int,
+    dst: int,
+    dst_row: int,
+    dst_pixel: int,
+    rows: int,
+    columns: int,
+    blocks: int,
+    block_step: int,
+    last_block: int,
+    valid: int,
+    pre_low_bits: int,
+    pre_high_bits: int,
+    post_low_bits: int,
+    post_high_bits: int,
+    general: int,
+) -> None:
+    """float32; `variant` 0 wants at least `FLOAT_PIXELS` columns, 1 any."""
+    geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
+    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid)
+    _run_f32(variant, geometry + target + (pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
+
+
+INT8_DEPTHWISE = (depthwise_tile_i8,) if _run_i8 is not None else ()
+FLOAT32_DEPTHWISE = (depthwise_tile_f32,) if _run_f32 is not None else ()

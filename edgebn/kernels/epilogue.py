@@ -1,0 +1,32 @@
+"""What turns an accumulator into an output (DESIGN section 2): the one place where the plain kernels requantise."""
+
+from __future__ import annotations
+
+from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.primitives import load_f32, load_i64
+
+# One int64 record a channel: acc_bias, lo, hi, m, r, s.
+RECORD_WORDS = 6
+NUDGE = 1 << 31
+
+
+@kernel
+def requantize(acc: int, epilogue: int, channel: int, neg: int, zero_point: int, qmin: int, qmax: int) -> int:
+    """Return the code of an accumulator: exact in int64, for any m, r and s that the program may hold."""
+    record = channel * RECORD_WORDS
+    u = min(max(acc + load_i64(epilogue, record), load_i64(epilogue, record + 1)), load_i64(epilogue, record + 2))
+    product = u * load_i64(epilogue, record + 3) + load_i64(epilogue, record + 4)
+    if neg != 0 and u < 0:
+        product -= NUDGE
+    return min(max(zero_point + (product >> load_i64(epilogue, record + 5)), qmin), qmax)
+
+
+@sum_kernel
+def normalize(
+    acc: float, epilogue: int, channel: int, channels: int, pre_low: float, pre_high: float, post_low: float, post_high: float
+) -> float:
+    """Return clip(clip(acc + bias, pre) * a + d, post); `epilogue` holds bias, a and d, each float32 (channels,)."""
+    u = acc + load_f32(epilogue, channel)
+    u = min(max(u, pre_low), pre_high)
+    y = u * load_f32(epilogue, channels + channel) + load_f32(epilogue, 2 * channels + channel)
+    return min(max(y, post_low), post_high)

@@ -1,0 +1,104 @@
+"""The instruction sets that kernels are written for, and the one this process uses. Knows nothing of any operation.
+
+The set is chosen once, at import and before any typing: an instruction that the CPU lacks aborts the process, it raises nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+
+
+class IsaError(ValueError):
+    """`EDGEBN_ISA` names a set that does not exist or that this CPU lacks."""
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        What `EDGEBN_ISA` calls it.
+    machines : tuple of str
+        `platform.machine()` values it belongs to; empty for every machine.
+    features : tuple of str
+        LLVM's names of the CPU features that its kernels use.
+    vector_bytes : int
+        Bytes of one vector register; 0 where there are no vector kernels at all.
+    registers : int
+        How many vector registers there are: bounds the tiles.
+    dot : {'vpdpbusd', 'pmaddwd', 'sdot', ''}
+        How four products of bytes are summed into 32 bits (`dot.py`); '' leaves int8 convolutions to the plain kernels.
+    code_flip : int
+        int8 codes are stored as `code ^ code_flip` (as bytes): 0x80 stores q + 128 as an unsigned byte, which is what the x86 dot
+        product wants; 0 stores the code itself.
+    """
+
+    name: str
+    machines: tuple[str, ...]
+    features: tuple[str, ...]
+    vector_bytes: int
+    registers: int
+    dot: str
+    code_flip: int
+
+    @property
+    def lanes(self) -> int:
+        """Numbers of 32 bits in one vector."""
+        return self.vector_bytes // 4
+
+
+X86 = ("x86_64", "AMD64")
+ARM64 = ("aarch64", "arm64")
+AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")
+
+# Best first: the first that the CPU has is used.
+INSTRUCTION_SETS = (
+    InstructionSet("avx512vnni", X86, (*AVX512, "avx512vnni"), 64, 32, "vpdpbusd", 0x80),
+    InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80),
+    InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
+    InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0),
+    InstructionSet("neon", ARM64, ("neon",), 16, 32, "", 0),
+    InstructionSet("plain", (), (), 0, 0, "", 0),
+)
+
+
+def available(machine: str, features: frozenset[str]) -> list[InstructionSet]:
+    """Return the sets that a CPU of `machine` with LLVM `features` has, best first."""
+    return [
+        isa
+        for isa in INSTRUCTION_SETS
+        if (not isa.machines or machine in isa.machines) and features.issuperset(isa.features)
+    ]
+
+
+def choose(wanted: str | None, sets: list[InstructionSet]) -> InstructionSet:
+    """Return the best of `sets`, or the one that is called `wanted`.
+
+    Raises
+    ------
+    IsaError
+        `wanted` is none of them.
+    """
+    if not wanted:
+        return sets[0]
+    found = next((isa for isa in sets if isa.name == wanted), None)
+    if found is None:
+        names = ", ".join(isa.name for isa in sets)
+        raise IsaError(f"EDGEBN_ISA={wanted} is not an instruction set of this CPU; it has {names}")
+    return found
+
+
+def host_features() -> frozenset[str]:
+    """Return LLVM's names of what this CPU has."""
+    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+
+
+AVAILABLE = available(platform.machine(), host_features())
+SELECTED = choose(os.environ.get("EDGEBN_ISA"), AVAILABLE)
+CODE_FLIP = SELECTED.code_flip

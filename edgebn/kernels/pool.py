@@ -1,0 +1,274 @@
+"""Maximum and average pooling from a buffer or from a ring of rows (what a fused convolution writes). Needs no halo.
+
+Output row y, tap i stands for input row y * stride + i * dilation - top. Input row r is stored at row r % ring of `src`.
+Padding never wins a maximum. An average counts taps inside the input, or with `count_padding` all taps below `end_row` and
+`end_column`, of which those outside the input read `padding_value`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.kernels.epilogue import requantize
+from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.primitives import (
+    ZERO_F32,
+    ZERO_I32,
+    load_code,
+    load_f32,
+    load_i32,
+    multiply_add_i32,
+    store_code,
+    store_f32,
+    store_i32,
+)
+
+ONE_I32 = np.int32(1)
+LOWEST_F32 = np.float32(-np.inf)
+
+
+@kernel
+def maximum_f32(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    dst: int,
+    dst_row: int,
+    first_row: int,
+    rows: int,
+    columns: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    stride_rows: int,
+    stride_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    top: int,
+    left: int,
+) -> None:
+    """float32."""
+    for y in range(first_row, first_row + rows):
+        for x in range(columns):
+            pixel = dst + y * dst_row + x * channels * 4
+            for c in range(channels):
+                store_f32(pixel, c, LOWEST_F32)
+            for i in range(kernel_rows):
+                sy = y * stride_rows + i * dilation_rows - top
+                if sy < 0 or sy >= height:
+                    continue
+                for j in range(kernel_columns):
+                    sx = x * stride_columns + j * dilation_columns - left
+                    if sx < 0 or sx >= width:
+                        continue
+                    tap = src + (sy % ring) * src_row + sx * channels * 4
+                    for c in range(channels):
+                        store_f32(pixel, c, max(load_f32(pixel, c), load_f32(tap, c)))
+
+
+@kernel
+def maximum_i8(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    dst: int,
+    dst_row: int,
+    first_row: int,
+    rows: int,
+    columns: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    stride_rows: int,
+    stride_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    top: int,
+    left: int,
+) -> None:
+    """int8 codes; the input and the output share scale and zero point."""
+    for y in range(first_row, first_row + rows):
+        for x in range(columns):
+            pixel = dst + y * dst_row + x * channels
+            for c in range(channels):
+                store_code(pixel, c, -128)
+            for i in range(kernel_rows):
+                sy = y * stride_rows + i * dilation_rows - top
+                if sy < 0 or sy >= height:
+                    continue
+                for j in range(kernel_columns):
+                    sx = x * stride_columns + j * dilation_columns - left
+                    if sx < 0 or sx >= width:
+                        continue
+                    tap = src + (sy % ring) * src_row + sx * channels
+                    for c in range(channels):
+                        store_code(pixel, c, max(load_code(pixel, c), load_code(tap, c)))
+
+
+@sum_kernel
+def average_f32(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    dst: int,
+    dst_row: int,
+    first_row: int,
+    rows: int,
+    columns: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    stride_rows: int,
+    stride_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    top: int,
+    left: int,
+    count_padding: int,
+    end_row: int,
+    end_column: int,
+    scratch: int,
+) -> None:
+    """float32; `scratch` holds `channels` float32 sums."""
+    for y in range(first_row, first_row + rows):
+        for x in range(columns):
+            for c in range(channels):
+                store_f32(scratch, c, ZERO_F32)
+            count = 0
+            outside = 0
+            for i in range(kernel_rows):
+                sy = y * stride_rows + i * dilation_rows - top
+                for j in range(kernel_columns):
+                    sx = x * stride_columns + j * dilation_columns - left
+                    if sy < 0 or sy >= height or sx < 0 or sx >= width:
+                        outside += int(sy < end_row and sx < end_column)
+                        continue
+                    count += 1
+                    tap = src + (sy % ring) * src_row + sx * channels * 4
+                    for c in range(channels):
+                        store_f32(scratch, c, load_f32(scratch, c) + load_f32(tap, c))
+            if count_padding == 0:
+                outside = 0
+            pixel = dst + y * dst_row + x * channels * 4
+            inverse = np.float32(1) / np.float32(max(count + outside, 1))
+            for c in range(channels):
+                store_f32(pixel, c, load_f32(scratch, c) * inverse)
+
+
+@kernel
+def average_i8(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    dst: int,
+    dst_row: int,
+    first_row: int,
+    rows: int,
+    columns: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    stride_rows: int,
+    stride_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    top: int,
+    left: int,
+    count_padding: int,
+    end_row: int,
+    end_column: int,
+    scratch: int,
+    padding_value: int,
+) -> None:
+    """int8, rounded half away from zero as TensorFlow Lite Micro does; `scratch` holds `channels` int32 sums."""
+    for y in range(first_row, first_row + rows):
+        for x in range(columns):
+            for c in range(channels):
+                store_i32(scratch, c, ZERO_I32)
+            count = 0
+            outside = 0
+            for i in range(kernel_rows):
+                sy = y * stride_rows + i * dilation_rows - top
+                for j in range(kernel_columns):
+                    sx = x * stride_columns + j * dilation_columns - left
+                    if sy < 0 or sy >= height or sx < 0 or sx >= width:
+                        outside += int(sy < end_row and sx < end_column)
+                        continue
+                    count += 1
+                    tap = src + (sy % ring) * src_row + sx * channels
+                    for c in range(channels):
+                        store_i32(scratch, c, multiply_add_i32(load_i32(scratch, c), load_code(tap, c), ONE_I32))
+            if count_padding == 0:
+                outside = 0
+            pixel = dst + y * dst_row + x * channels
+            total_count = max(count + outside, 1)
+            for c in range(channels):
+                total = load_i32(scratch, c) + outside * padding_value
+                magnitude = (abs(total) + total_count // 2) // total_count
+                store_code(pixel, c, min(max(-magnitude if total < 0 else magnitude, -128), 127))
+
+
+@kernel
+def average_rescaled_i8(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    dst: int,
+    dst_row: int,
+    first_row: int,
+    rows: int,
+    columns: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    stride_rows: int,
+    stride_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    top: int,
+    left: int,
+    count_padding: int,
+    end_row: int,
+    end_column: int,
+    scratch: int,
+    padding_value: int,
+    epilogue: int,
+    neg: int,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+) -> None:
+    """int8 through an epilogue of one channel: the accumulator is the sum of the codes."""
+    for y in range(first_row, first_row + rows):
+        for x in range(columns):
+            for c in range(channels):
+                store_i32(scratch, c, ZERO_I32)
+            count = 0
+            outside = 0
+            for i in range(kernel_rows):
+                sy = y * stride_rows + i * dilation_rows - top
+                for j in range(kernel_columns):
+                    sx = x * stride_columns + j * dilation_columns - left
+                    if sy < 0 or sy >= height or sx < 0 or sx >= width:
+                        outside += int(sy < end_row and sx < end_column)
+                        continue
+                    count += 1
+                    tap = src + (sy % ring) * src_row + sx * channels
+                    for c in range(channels):
+                        store_i32(scratch, c, multiply_add_i32(load_i32(scratch, c), load_code(tap, c), ONE_I32))
+            if count_padding == 0:
+                outside = 0
+            pixel = dst + y * dst_row + x * channels
+            for c in range(channels):
+                total = load_i32(scratch, c) + outside * padding_value
+                store_code(pixel, c, requantize(total, epilogue, 0, neg, zero_point, qmin, qmax))

@@ -1,0 +1,79 @@
+"""Spatial resampling with coordinates and weights worked out by the packer: arrays of (output size, 2)."""
+
+from __future__ import annotations
+
+from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_code, store_f32, store_u8
+
+
+@kernel
+def nearest(
+    src: int, src_row: int, dst: int, dst_row: int, rows: int, columns: int, pixel: int, row_index: int, column_index: int
+) -> None:
+    """out[y, x] = in[rows[y, 0], columns[x, 0]]; `pixel` is the bytes of one pixel, whatever its type."""
+    for y in range(rows):
+        for x in range(columns):
+            a = src + load_i32(row_index, 2 * y) * src_row + load_i32(column_index, 2 * x) * pixel
+            b = dst + y * dst_row + x * pixel
+            for i in range(pixel):
+                store_u8(b, i, load_u8(a, i))
+
+
+@sum_kernel
+def bilinear_f32(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    row_index: int,
+    column_index: int,
+    row_weight: int,
+    column_weight: int,
+) -> None:
+    """float32; weights are float32."""
+    for y in range(rows):
+        above = src + load_i32(row_index, 2 * y) * src_row
+        below = src + load_i32(row_index, 2 * y + 1) * src_row
+        wa, wb = load_f32(row_weight, 2 * y), load_f32(row_weight, 2 * y + 1)
+        for x in range(columns):
+            left = load_i32(column_index, 2 * x) * channels
+            right = load_i32(column_index, 2 * x + 1) * channels
+            wl, wr = load_f32(column_weight, 2 * x), load_f32(column_weight, 2 * x + 1)
+            for c in range(channels):
+                upper = wl * load_f32(above, left + c) + wr * load_f32(above, right + c)
+                lower = wl * load_f32(below, left + c) + wr * load_f32(below, right + c)
+                store_f32(dst + y * dst_row, x * channels + c, wa * upper + wb * lower)
+
+
+@kernel
+def bilinear_i8(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    row_index: int,
+    column_index: int,
+    row_weight: int,
+    column_weight: int,
+) -> None:
+    """int8; weights in 1/1024, int32: sum of weight products times codes / 2**20, rounded half away from zero."""
+    for y in range(rows):
+        above = src + load_i32(row_index, 2 * y) * src_row
+        below = src + load_i32(row_index, 2 * y + 1) * src_row
+        wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
+        for x in range(columns):
+            left = load_i32(column_index, 2 * x) * channels
+            right = load_i32(column_index, 2 * x + 1) * channels
+            wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
+            for c in range(channels):
+                upper = wl * load_code(above, left + c) + wr * load_code(above, right + c)
+                lower = wl * load_code(below, left + c) + wr * load_code(below, right + c)
+                total = wa * upper + wb * lower
+                half = (1 << 19) - (1 if total < 0 else 0)
+                store_code(dst + y * dst_row, x * channels + c, (total + half) >> 20)

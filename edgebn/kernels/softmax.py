@@ -1,0 +1,138 @@
+"""Softmax over the channels: float32, and TensorFlow Lite Micro's fixed point (gemmlowp) on int8 codes.
+
+In fixed point, a number with n integer bits stands for raw / 2**(31 - n); raw values are int32, held here in int64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i32, store_code, store_f32, store_i32
+
+INT32_MAX = 2**31 - 1
+INT32_MIN = -(2**31)
+SUM_BITS = 12  # integer bits of the sum of exponentials
+QUARTER = 1 << 24  # 1/4 with the 5 integer bits of the scaled differences
+ONE_EIGHTH = 1 << 28  # with 0 integer bits, like the next two
+EXP_MINUS_ONE_EIGHTH = 1895147668
+ONE_THIRD = 715827883
+# exp(-2**k) for k = -2 .. 4, with 0 integer bits
+EXP_OF_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+FORTY_EIGHT_17THS = 1515870810  # with 2 integer bits: the start of Newton's reciprocal
+MINUS_THIRTY_TWO_17THS = -1010580540
+
+
+@kernel
+def softmax_f32(src: int, src_row: int, dst: int, dst_row: int, rows: int, columns: int, channels: int, beta: float) -> None:
+    """float32; pixels of a row are adjacent."""
+    for y in range(rows):
+        for x in range(columns):
+            a = src + y * src_row + x * channels * 4
+            b = dst + y * dst_row + x * channels * 4
+            highest = beta * load_f32(a, 0)
+            for c in range(1, channels):
+                highest = max(highest, beta * load_f32(a, c))
+            total = ZERO_F32
+            for c in range(channels):
+                power = np.float32(math.exp(beta * load_f32(a, c) - highest))
+                total += power
+                store_f32(b, c, power)
+            for c in range(channels):
+                store_f32(b, c, load_f32(b, c) / total)
+
+
+@kernel
+def _high_multiply(a: int, b: int) -> int:
+    """round(a * b / 2**31), ties towards plus infinity."""
+    return (a * b + (1 << 30)) >> 31
+
+
+@kernel
+def _rounding_shift(x: int, exponent: int) -> int:
+    """X / 2**exponent, ties away from zero."""
+    half = (1 << exponent) >> 1
+    return -((half - x) >> exponent) if x < 0 else (x + half) >> exponent
+
+
+@kernel
+def _saturating_left_shift(x: int, exponent: int) -> int:
+    return min(max(x << exponent, INT32_MIN), INT32_MAX)
+
+
+@kernel
+def _exp_of_negative(a: int) -> int:
+    """exp(a) for a <= 0 with 5 integer bits; the result has 0 integer bits.
+
+    The part of a in [-1/4, 0) goes through Taylor's polynomial of degree 4 about -1/8; what remains is a sum of powers of two,
+    whose exponentials are multiplied in.
+    """
+    if a == 0:
+        return INT32_MAX
+    low = (a & (QUARTER - 1)) - QUARTER
+    x = _saturating_left_shift(low, 5) + ONE_EIGHTH
+    x2 = _high_multiply(x, x)
+    x3 = _high_multiply(x2, x)
+    x4 = _high_multiply(x2, x2)
+    higher = _rounding_shift(_high_multiply(_rounding_shift(x4, 2) + x3, ONE_THIRD) + x2, 1)
+    result = EXP_MINUS_ONE_EIGHTH + _high_multiply(x + higher, EXP_MINUS_ONE_EIGHTH)
+    remainder = low - a
+    for k in range(7):
+        if remainder & (QUARTER << k) != 0:
+            result = _high_multiply(result, EXP_OF_POWERS[k])
+    return result
+
+
+@kernel
+def _reciprocal(total: int, leading_zeros: int) -> int:
+    """1 / total for a total with `leading_zeros` zero bits in 32, normalised to 0 integer bits, by Newton and Raphson."""
+    fraction = (total << leading_zeros) - (1 << 31)
+    half_denominator = (fraction + INT32_MAX + 1) // 2
+    x = FORTY_EIGHT_17THS + _high_multiply(half_denominator, MINUS_THIRTY_TWO_17THS)
+    for _ in range(3):
+        rest = (1 << 29) - _high_multiply(half_denominator, x)
+        x += _saturating_left_shift(_high_multiply(x, rest), 2)
+    return _saturating_left_shift(x, 1)
+
+
+@kernel
+def softmax_i8(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    scratch: int,
+    multiplier: int,
+    left_shift: int,
+    diff_min: int,
+) -> None:
+    """int8 codes to codes of scale 1/256 and zero point -128; `scratch` holds `channels` int32."""
+    for y in range(rows):
+        for x in range(columns):
+            a = src + y * src_row + x * channels
+            b = dst + y * dst_row + x * channels
+            highest = -128
+            for c in range(channels):
+                highest = max(highest, load_code(a, c))
+            total = 0
+            for c in range(channels):
+                difference = load_code(a, c) - highest
+                if difference >= diff_min:
+                    power = _exp_of_negative(_high_multiply(difference << left_shift, multiplier))
+                    store_i32(scratch, c, np.int32(power))
+                    total += _rounding_shift(power, SUM_BITS)
+            leading_zeros = 0
+            while (total << leading_zeros) < (1 << 31):
+                leading_zeros += 1
+            reciprocal = _reciprocal(total, leading_zeros)
+            for c in range(channels):
+                code = -128
+                if load_code(a, c) - highest >= diff_min:
+                    share = _high_multiply(reciprocal, load_i32(scratch, c))
+                    code = min(max(_rounding_shift(share, SUM_BITS - leading_zeros + 23) - 128, -128), 127)
+                store_code(b, c, code)

@@ -1,0 +1,301 @@
+"""The one emitter of register tiles: convolution of MR pixels by NV vectors of output channels, int8 and float32, any instruction set.
+
+A tile keeps MR x NV accumulators in registers. For each step of depth (four codes, or one float32) it loads NV vectors of packed
+weights and, for each of its pixels, broadcasts the input and multiplies. Standard, pointwise, dense and first-layer convolutions
+are all this kernel: they differ in steps through memory and in how `tile_weights.py` packs. What turns accumulators into outputs is in
+`tile_epilogue.py`. Everything is written as LLVM code by one function a tile; no source text is generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from edgebn.kernels.isa import SELECTED, InstructionSet
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
+from edgebn.kernels.tile_shapes import shapes
+from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, splat, vector
+
+# What both kinds of tile take, all int64. Steps are bytes; `depth` counts steps of four codes or one float32; the last block
+# of NV vectors writes `last_channels` channels only.
+GEOMETRY = (
+    "src",
+    "row_step",
+    "column_step",
+    "tap_row_step",
+    "tap_column_step",
+    "tap_rows",
+    "tap_columns",
+    "depth",
+    "weight",
+    "epilogue",
+    "dst",
+    "dst_row",
+    "dst_pixel",
+    "rows",
+    "columns",
+    "blocks",
+    "last_channels",
+)
+
+
+class Int8Products:
+    """How a tile multiplies codes: lanes of four products each, summed into int32."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._dot = Dot(isa.dot, isa.lanes)
+        self._lanes = isa.lanes
+        self.weight_vectors = self._dot.weight_vectors
+        self.accumulator = vector(I32, isa.lanes)
+        self.epilogue = Int8Epilogue(isa)
+
+    def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
+        return self._dot.prepare(builder, splat(builder, load(builder, I32, address, count), self._lanes))
+
+    def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
+        return self._dot(builder, acc, value, weights)
+
+
+class Float32Products:
+    """How a tile multiplies float32: one fused multiply-add a lane."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._lanes = isa.lanes
+        self.weight_vectors = 1
+        self.accumulator = vector(F32, isa.lanes)
+        self.epilogue = Float32Epilogue(isa)
+
+    def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
+        return splat(builder, load(builder, F32, address, count), self._lanes)
+
+    def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
+        return fused_multiply_add(builder, value, weights[0], acc)
+
+
+def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr: int, nv: int) -> ir.Function:
+    """Write the function that convolves whole rows with one tile shape, and return it."""
+    names = (*GEOMETRY, *products.epilogue.scalars)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(names)), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    given = dict(zip(names, function.args, strict=True))
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
+    taps = cgutils.alloca_once(builder, I64)
+    channels = nv * isa.lanes
+    weight_vector_bytes = isa.vector_bytes
+    step_bytes = nv * products.weight_vectors * weight_vector_bytes
+    steps = builder.mul(builder.mul(given["tap_rows"], given["tap_columns"]), given["depth"])
+    block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
+    tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
+    last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
+    last_column = builder.sub(given["columns"], ir.Constant(I64, mr))
+    scalars = products.epilogue.prepare(builder, given, nv)
+
+    def pixel_origin(which: str, row_step: str, column_step: str, y: ir.Value, x: ir.Value) -> ir.Value:
+        row = builder.add(given[which], builder.mul(y, given[row_step]))
+        return builder.add(row, builder.mul(x, given[column_step]))
+
+    with cgutils.for_range(builder, given["blocks"]) as block:
+        weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+        record = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.bytes_per_channel))
+        epilogue = builder.add(given["epilogue"], record)
+        is_last = builder.icmp_signed("==", block.index, last_block)
+        valid = builder.select(is_last, given["last_channels"], ir.Constant(I64, channels))
+        first_channel = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.element))
+        with cgutils.for_range(builder, given["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
+            # The last tile of a row moves left instead of reaching over the end: some pixels are computed twice.
+            x = builder.mul(tile.index, ir.Constant(I64, mr))
+            x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
+            origin = pixel_origin("src", "row_step", "column_step", row.index, x)
+            target = builder.add(pixel_origin("dst", "dst_row", "dst_pixel", row.index, x), first_channel)
+            for j in range(nv):
+                start = load(builder, products.accumulator, epilogue, j * isa.vector_bytes)
+                for i in range(mr):
+                    builder.store(start, slots[i][j])
+            builder.store(weights, taps)
+            with (
+                cgutils.for_range(builder, given["tap_rows"]) as tap_row,
+                cgutils.for_range(builder, given["tap_columns"]) as tap_column,
+            ):
+                tap = builder.add(origin, builder.mul(tap_row.index, given["tap_row_step"]))
+                tap = builder.add(tap, builder.mul(tap_column.index, given["tap_column_step"]))
+                pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
+                with cgutils.for_range(builder, given["depth"]) as step:
+                    at = builder.load(taps)
+                    columns = [
+                        [
+                            load(builder, products.accumulator, at, (j * products.weight_vectors + half) * weight_vector_bytes)
+                            for half in range(products.weight_vectors)
+                        ]
+                        for j in range(nv)
+                    ]
+                    count = builder.mul(step.index, ir.Constant(I64, 4))
+                    for i in range(mr):
+                        value = products.input(builder, pixels[i], count)
+                        for j in range(nv):
+                            acc = builder.load(slots[i][j])
+                            builder.store(products.add(builder, acc, value, columns[j]), slots[i][j])
+                    builder.store(offset(builder, at, step_bytes), taps)
+            accumulators = [[builder.load(slot) for slot in line] for line in slots]
+            products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
+    builder.ret_void()
+    return function
+
+
+def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any] | None:
+    """Return the intrinsic (variant, geometry..., scalars...) that runs the tile shape with that index, or None without vectors."""
+    if isa.vector_bytes == 0 or (name == "i8" and not isa.dot):
+        return None
+    products = make(isa)
+    known = shapes(isa)
+    count = 1 + len(GEOMETRY) + len(products.epilogue.scalars)
+
+    @intrinsic
+    def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+            unpacked = cgutils.unpack_tuple(builder, values[1], count - 1)
+            done = builder.append_basic_block("done")
+            switch = builder.switch(values[0], done)
+            for index, (mr, nv) in enumerate(known):
+                function = define(builder.module, isa, products, f"edgebn_tile_{name}_{mr}x{nv}", mr, nv)
+                chosen = builder.append_basic_block(f"tile_{mr}x{nv}")
+                switch.add_case(ir.Constant(I64, index), chosen)
+                with builder.goto_block(chosen):
+                    builder.call(function, unpacked)
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.UniTuple(types.int64, count - 1)), generate
+
+    return run
+
+
+_run_i8 = _runner(Int8Products, "i8", SELECTED)
+_run_f32 = _runner(Float32Products, "f32", SELECTED)
+
+
+@kernel
+def tile_i8(
+    variant: int,
+    src: int,
+    row_step: int,
+    column_step: int,
+    tap_row_step: int,
+    tap_column_step: int,
+    tap_rows: int,
+    tap_columns: int,
+    depth: int,
+    weight: int,
+    epilogue: int,
+    dst: int,
+    dst_row: int,
+    dst_pixel: int,
+    rows: int,
+    columns: int,
+    blocks: int,
+    last_channels: int,
+    zero: int,
+    low: int,
+    high: int,
+    certain: int,
+    neg: int,
+    general: int,
+) -> None:
+    """int8. `variant` indexes `tile_shapes.shapes`; the last six are `Int8Epilogue.scalars`."""
+    _run_i8(
+        variant,
+        (
+            src,
+            row_step,
+            column_step,
+            tap_row_step,
+            tap_column_step,
+            tap_rows,
+            tap_columns,
+            depth,
+            weight,
+            epilogue,
+            dst,
+            dst_row,
+            dst_pixel,
+            rows,
+            columns,
+            blocks,
+            last_channels,
+            zero,
+            low,
+            high,
+            certain,
+            neg,
+            general,
+        ),
+    )
+
+
+@kernel
+def tile_f32(
+    variant: int,
+    src: int,
+    row_step: int,
+    column_step: int,
+    tap_row_step: int,
+    tap_column_step: int,
+    tap_rows: int,
+    tap_columns: int,
+    depth: int,
+    weight: int,
+    epilogue: int,
+    dst: int,
+    dst_row: int,
+    dst_pixel: int,
+    rows: int,
+    columns: int,
+    blocks: int,
+    last_channels: int,
+    pre_low_bits: int,
+    pre_high_bits: int,
+    post_low_bits: int,
+    post_high_bits: int,
+    general: int,
+) -> None:
+    """float32. `variant` indexes `tile_shapes.shapes`; the last five are `Float32Epilogue.scalars`."""
+    _run_f32(
+        variant,
+        (
+            src,
+            row_step,
+            column_step,
+            tap_row_step,
+            tap_column_step,
+            tap_rows,
+            tap_columns,
+            depth,
+            weight,
+            epilogue,
+            dst,
+            dst_row,
+            dst_pixel,
+            rows,
+            columns,
+            blocks,
+            last_channels,
+            pre_low_bits,
+            pre_high_bits,
+            post_low_bits,
+            post_high_bits,
+            general,
+        ),
+    )
+
+
+# The tiles that this instruction set has, for the executor's table.
+INT8_TILES = (tile_i8,) if _run_i8 is not None else ()
+FLOAT32_TILES = (tile_f32,) if _run_f32 is not None else ()

@@ -1,0 +1,60 @@
+"""Which register tiles exist for an instruction set, and which one suits a layer. Arithmetic only: no kernels here."""
+
+from __future__ import annotations
+
+from edgebn.kernels.isa import InstructionSet
+
+Shape = tuple[int, int]  # pixels, vectors of output channels
+
+# With 32 registers the widest tile that leaves room for weights and the broadcast input; with 16 likewise. Smaller ones are for
+# narrow rows and the ends of the channels.
+WITH_32_REGISTERS: tuple[Shape, ...] = (
+    *((mr, 4) for mr in (6, 5, 4, 2, 1)),
+    *((mr, 2) for mr in (12, 8, 5, 2, 1)),
+    *((mr, 1) for mr in (16, 8, 5, 2, 1)),
+    (1, 8),
+)
+WITH_16_REGISTERS: tuple[Shape, ...] = (
+    *((mr, 2) for mr in (5, 4, 3, 2, 1)),
+    *((mr, 1) for mr in (10, 8, 5, 4, 2, 1)),
+    (1, 4),
+)
+
+# Accumulators that must be in flight before the multipliers, and not their latency, bound a tile.
+LATENCY_BOUND = 10
+# What a tile costs beside its multiplications, in accumulators.
+TILE_OVERHEAD = 1.5
+
+
+def shapes(isa: InstructionSet) -> tuple[Shape, ...]:
+    """Return every tile of an instruction set; the position is the variant's number."""
+    return WITH_32_REGISTERS if isa.registers >= 32 else WITH_16_REGISTERS
+
+
+def best_rows(isa: InstructionSet, nv: int, columns: int) -> int:
+    """Return the pixels of the tile of `nv` vectors that computes rows of `columns` pixels in the least time."""
+
+    def cost(mr: int) -> float:
+        return -(-columns // mr) * (max(mr * nv, LATENCY_BOUND) + TILE_OVERHEAD)
+
+    return min((mr for mr, vectors in shapes(isa) if vectors == nv and mr <= columns), key=cost)
+
+
+def channel_segments(isa: InstructionSet, channels: int, columns: int) -> list[tuple[int, int]]:
+    """Return (vectors, channels) of each run of tiles that together cover the output channels.
+
+    Wide tiles come first; what is left goes to narrower ones, so that little of a vector is wasted.
+    """
+    wide_enough = [(mr, nv) for mr, nv in shapes(isa) if mr > 1 or columns == 1]
+    widths = sorted({nv for mr, nv in wide_enough if mr <= columns}, reverse=True)
+    segments = []
+    left = channels
+    for nv in widths:
+        width = nv * isa.lanes
+        taken = left // width * width
+        if nv == widths[-1]:
+            taken = left
+        if taken:
+            segments.append((nv, taken))
+            left -= taken
+    return segments

@@ -1,0 +1,173 @@
+"""Small pieces of LLVM vector code: loads, stores, splats, minima, fused multiply-add, and the dot products of bytes.
+
+What differs between instruction sets is here and in the table of `isa.py`; kernels are written on top of it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils
+
+I1 = ir.IntType(1)
+I8 = ir.IntType(8)
+I16 = ir.IntType(16)
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+F32 = ir.FloatType()
+
+# From this version on, LLVM's vpdpbusd takes vectors of bytes rather than of 32-bit words.
+BYTE_DOT_VERSION = 22
+
+
+def vector(kind: ir.Type, lanes: int) -> ir.VectorType:
+    """Return the type of a vector."""
+    return ir.VectorType(kind, lanes)
+
+
+def offset(builder: ir.IRBuilder, address: ir.Value, count: int | ir.Value) -> ir.Value:
+    """Return `address` + `count` bytes."""
+    if isinstance(count, int):
+        return address if count == 0 else builder.add(address, ir.Constant(I64, count))
+    return builder.add(address, count)
+
+
+def load(builder: ir.IRBuilder, kind: ir.Type, address: ir.Value, count: int | ir.Value = 0) -> ir.Value:
+    """Load from `address` + `count` bytes, at any alignment."""
+    return builder.load(builder.inttoptr(offset(builder, address, count), kind.as_pointer()), align=1)
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, count: int | ir.Value = 0) -> None:
+    """Store at `address` + `count` bytes, at any alignment."""
+    builder.store(value, builder.inttoptr(offset(builder, address, count), value.type.as_pointer()), align=1)
+
+
+def indices(numbers: Sequence[int]) -> ir.Constant:
+    """Return a shuffle's mask."""
+    return ir.Constant(vector(I32, len(numbers)), list(numbers))
+
+
+def shuffle(builder: ir.IRBuilder, a: ir.Value, b: ir.Value | None, numbers: Sequence[int]) -> ir.Value:
+    """Pick lanes of `a` followed by `b`."""
+    return builder.shuffle_vector(a, ir.Constant(a.type, ir.Undefined) if b is None else b, indices(numbers))
+
+
+def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """Return `value` in every lane."""
+    kind = vector(value.type, lanes)
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
+    return shuffle(builder, first, None, [0] * lanes)
+
+
+def constant(kind: ir.Type, lanes: int, value: float) -> ir.Constant:
+    """Return a vector of one constant."""
+    return ir.Constant(vector(kind, lanes), [value] * lanes)
+
+
+def concat(builder: ir.IRBuilder, parts: Sequence[ir.Value]) -> ir.Value:
+    """Join a power of two of vectors."""
+    parts = list(parts)
+    while len(parts) > 1:
+        lanes = parts[0].type.count
+        parts = [shuffle(builder, a, b, range(2 * lanes)) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Value]) -> ir.Value:
+    """Call an LLVM intrinsic by its full name."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def suffix(kind: ir.Type) -> str:
+    """Return an integer or vector type as intrinsics' names spell it: v16i32, v8f32."""
+    if isinstance(kind, ir.IntType):
+        return f"i{kind.width}"
+    element = "f32" if kind.element == F32 else f"i{kind.element.width}"
+    return f"v{kind.count}{element}"
+
+
+def fused_multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """Return a * b + c, rounded once."""
+    return call(builder, f"llvm.fma.{suffix(a.type)}", a.type, [a, b, c])
+
+
+def clamp(builder: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Return min(max(value, low), high) of integers."""
+    kind = suffix(value.type)
+    above = call(builder, f"llvm.smax.{kind}", value.type, [value, low])
+    return call(builder, f"llvm.smin.{kind}", value.type, [above, high])
+
+
+def clamp_float(builder: ir.IRBuilder, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Return min(max(value, low), high) of floats; a NaN becomes `low`."""
+    above = builder.select(builder.fcmp_ordered(">", value, low), value, low)
+    return builder.select(builder.fcmp_ordered("<", above, high), above, high)
+
+
+def any_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
+    """Whether any lane of a vector of bits is set."""
+    word = ir.IntType(mask.type.count)
+    return builder.icmp_unsigned("!=", builder.bitcast(mask, word), ir.Constant(word, 0))
+
+
+# How `Dot` prepares a vector whose lanes each hold four stored codes: once a row, used against every column of weights.
+Quads = list[ir.Value]
+
+
+class Dot:
+    """acc += the sum of four products of bytes, lane by lane, as one instruction set does it.
+
+    Parameters
+    ----------
+    kind : {'vpdpbusd', 'pmaddwd', 'sdot'}
+    lanes : int
+        Of 32 bits.
+    """
+
+    def __init__(self, kind: str, lanes: int) -> None:
+        self._lanes = lanes
+        self._words = vector(I32, lanes)
+        # Vectors of weights for each vector of quads: bytes, or pairs of 16 bits.
+        self.weight_vectors = 2 if kind == "pmaddwd" else 1
+        self.prepare, self._accumulate = {
+            "vpdpbusd": (self._as_they_are, self._vpdpbusd),
+            "sdot": (self._as_they_are, self._sdot),
+            "pmaddwd": (self._even_and_odd, self._pmaddwd),
+        }[kind]
+        self.prepare: Callable[[ir.IRBuilder, ir.Value], Quads]
+        self._accumulate: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
+
+    def __call__(self, builder: ir.IRBuilder, acc: ir.Value, quads: Quads, weights: Quads) -> ir.Value:
+        """Return acc plus the dot product; `weights` holds `weight_vectors` vectors."""
+        for a, w in zip(quads, weights, strict=True):
+            acc = self._accumulate(builder, acc, a, w)
+        return acc
+
+    def _as_they_are(self, builder: ir.IRBuilder, quads: ir.Value) -> Quads:  # noqa: ARG002  # the other form builds
+        return [quads]
+
+    def _even_and_odd(self, builder: ir.IRBuilder, quads: ir.Value) -> Quads:
+        """Widen unsigned bytes to 16 bits: bytes 0 and 2, bytes 1 and 3."""
+        mask = constant(I32, self._lanes, 0x00FF00FF)
+        shifted = builder.lshr(quads, constant(I32, self._lanes, 8))
+        return [builder.and_(quads, mask), builder.and_(shifted, mask)]
+
+    def _bytes(self, builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        return builder.bitcast(value, vector(I8, 4 * self._lanes))
+
+    def _vpdpbusd(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
+        if llvm.llvm_version_info[0] >= BYTE_DOT_VERSION:
+            a, w = self._bytes(builder, a), self._bytes(builder, w)
+        return call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * self._lanes}", self._words, [acc, a, w])
+
+    def _sdot(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
+        operands = [acc, self._bytes(builder, a), self._bytes(builder, w)]
+        return call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", self._words, operands)
+
+    def _pmaddwd(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
+        pairs = vector(I16, 2 * self._lanes)
+        operands = [builder.bitcast(a, pairs), builder.bitcast(w, pairs)]
+        return builder.add(acc, call(builder, "llvm.x86.avx2.pmadd.wd", self._words, operands))

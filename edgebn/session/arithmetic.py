@@ -1,0 +1,202 @@
+"""Packs elementwise steps: affine, add, multiply, lookup, activation functions and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.kernels import add_tile, executor
+from edgebn.session.packer import Address, Packer, View, epilogue_arguments
+
+
+def pack_affine(step: p.Affine, packer: Packer) -> None:
+    """Emit a batch norm of its own."""
+    suffix = "f32" if isinstance(step.epilogue, p.FloatEpilogue) else "i8"
+    arguments = {**_by_pixel(step, packer), **epilogue_arguments(step.epilogue)}
+    packer.emit(f"affine_{suffix}", epilogue=packer.epilogue(step.epilogue), **arguments)
+
+
+def pack_add(step: p.Add, packer: Packer) -> None:
+    """Emit a sum."""
+    arguments = _operands(step, packer)
+    how = step.arithmetic
+    if how is None:
+        packer.emit("add_f32", low=step.post[0], high=step.post[1], **arguments)
+        return
+    if _emit_add_tile(step, how, packer):
+        return
+    arguments |= _zeros(step, packer)
+    arguments |= {"a_multiplier": how.m[0], "b_multiplier": how.m[1]}
+    arguments |= {"zero_point": how.zero_point, "qmin": how.qmin, "qmax": how.qmax}
+    if how.rounding == "single":
+        packer.emit("add_i8", rounding=how.r, shift=how.s, **arguments)
+    else:
+        shifts = {"a_shift": how.e[0], "b_shift": how.e[1], "total_shift": how.e[2]}
+        packer.emit("add_double_i8", total_multiplier=how.m[2], **shifts, **arguments)
+
+
+def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
+    """Emit an int8 sum of equal shapes for the vector kernel, where there is one and it can be exact; say whether it was."""
+    views = [packer.view(name) for name in step.inputs]
+    output = packer.view(step.output)
+    if "add_tile_i8" not in executor.operations("int8") or any(view.form.shape != output.form.shape for view in views):
+        return False
+    zeros = [packer.buffer(name).zero_point for name in step.inputs]
+    centred = [np.arange(-128, 128, dtype=np.int64) - zero for zero in zeros]
+    if how.rounding == "single":
+        tables = [values * m for values, m in zip(centred, how.m, strict=True)]
+        final = (1, how.r, how.s, 0)
+    else:
+        tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, how.m[:2], how.e[:2], strict=True)]
+        m, e = how.m[2], how.e[2]
+        final = (m, (1 << 30) + (1 << (30 + e) if e else 0), 31 + e, int(e > 0))
+    form = add_tile.sum_form(tables[0], tables[1], final, (how.zero_point, how.qmin, how.qmax))
+    if form is None:
+        return False
+    rows, columns, channels = output.form.shape
+    count = columns * channels
+    if all(view.row == count for view in (*views, output)):
+        rows, count = 1, rows * count
+    packer.emit(
+        "add_tile_i8",
+        a=views[0].address,
+        a_row=views[0].row,
+        b=views[1].address,
+        b_row=views[1].row,
+        dst=output.address,
+        dst_row=output.row,
+        rows=rows,
+        count=count,
+        a_table=packer.constant(form.a_table),
+        b_table=packer.constant(form.b_table),
+        **form.integers,
+        **form.reals,
+    )
+    return True
+
+
+def _rescaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
+    """TensorFlow Lite Micro's rescaling of int64 values: see `program.IntAdd`."""
+    if e == 0:
+        return (v * m + (1 << 30)) >> 31
+    return (v * m + (1 << 30) + (1 << (30 + e)) - np.where(v < 0, 1 << 31, 0)) >> (31 + e)
+
+
+def pack_multiply(step: p.Multiply, packer: Packer) -> None:
+    """Emit a product."""
+    arguments = _operands(step, packer)
+    how = step.arithmetic
+    if how is None:
+        packer.emit("multiply_f32", low=step.post[0], high=step.post[1], **arguments)
+        return
+    arguments |= _zeros(step, packer)
+    arguments |= {"multiplier": how.m, "rounding": how.r, "shift": how.s, "neg": int(how.neg)}
+    packer.emit("multiply_i8", zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax, **arguments)
+
+
+def pack_lookup(step: p.Lookup, packer: Packer) -> None:
+    """Emit a table."""
+    emit_lookup(packer, packer.view(step.inputs[0]), packer.view(step.output), step.table)
+
+
+def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -> None:
+    """Pass every code of `source` through `table` (1 or channels, 256) to where `output` begins."""
+    rows, columns, channels = source.form.shape
+    packer.emit(
+        "lookup_i8",
+        src=source.address,
+        src_row=source.row,
+        src_pixel=source.pixel,
+        dst=output.address,
+        dst_row=output.row,
+        dst_pixel=output.pixel,
+        rows=rows,
+        columns=columns,
+        channels=channels,
+        table=packer.constant(np.asarray(table, np.int8)),
+        table_step=256 if len(table) > 1 else 0,
+    )
+
+
+def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
+    """Emit a float32 activation function."""
+    operation = f"{step.function}_f32"
+    if step.function == "prelu":
+        arguments = _by_pixel(step, packer)
+        slope = np.asarray(step.slope, np.float32)
+        slope = slope.reshape((1,) * (3 - slope.ndim) + slope.shape)
+        row, pixel, channel = _repeating(slope.shape, (slope.shape[1] * slope.shape[2], slope.shape[2], 1))
+        steps = {"slope_row": row, "slope_pixel": pixel, "slope_channel": channel}
+        packer.emit(operation, slope=packer.constant(slope), **steps, **arguments)
+        return
+    extra = {
+        "clip": {"low": step.low, "high": step.high},
+        "leaky_relu": {"alpha": step.alpha},
+        "hard_sigmoid": {"alpha": step.alpha, "beta": step.beta},
+    }.get(step.function, {})
+    packer.emit(operation, **_by_row(step, packer), **extra)
+
+
+def softmax_scratch(step: p.Softmax, program: p.Program) -> Mapping[str, int]:
+    """Return the scratch of a softmax: its int8 form keeps the exponentials."""
+    return {"powers": 4 * program.buffers[step.output].shape[2]} if program.dtype == "int8" else {}
+
+
+def pack_softmax(step: p.Softmax, packer: Packer) -> None:
+    """Emit a softmax."""
+    arguments = _by_pixel(step, packer)
+    if packer.buffer(step.output).dtype == "float32":
+        packer.emit("softmax_f32", beta=step.beta, **arguments)
+        return
+    packer.emit(
+        "softmax_i8",
+        scratch=packer.scratch(step, "powers"),
+        multiplier=step.multiplier,
+        left_shift=step.left_shift,
+        diff_min=step.diff_min,
+        **arguments,
+    )
+
+
+def _by_pixel(step: p.Step, packer: Packer) -> dict[str, Address | float]:
+    source, output = packer.view(step.inputs[0]), packer.view(step.output)
+    rows, columns, channels = output.form.shape
+    ends: dict[str, Address | float] = {
+        "src": source.address,
+        "src_row": source.row,
+        "dst": output.address,
+        "dst_row": output.row,
+    }
+    return ends | {"rows": rows, "columns": columns, "channels": channels}
+
+
+def _by_row(step: p.Step, packer: Packer) -> dict[str, Address | float]:
+    arguments = _by_pixel(step, packer)
+    rows, columns, channels = packer.view(step.output).form.shape
+    del arguments["columns"], arguments["channels"]
+    return arguments | {"rows": rows, "count": columns * channels}
+
+
+def _repeating(shape: p.Hwc, steps: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return `steps` with 0 along every axis of size 1, which broadcasting repeats."""
+    row, pixel, channel = (0 if size == 1 else step for size, step in zip(shape, steps, strict=True))
+    return row, pixel, channel
+
+
+def _operands(step: p.Step, packer: Packer) -> dict[str, Address | float]:
+    output = packer.view(step.output)
+    rows, columns, channels = output.form.shape
+    arguments: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row}
+    arguments |= {"rows": rows, "columns": columns, "channels": channels}
+    for letter, name in zip("ab", step.inputs, strict=True):
+        view = packer.view(name)
+        element = view.form.element
+        row, pixel, channel = _repeating(view.form.shape, (view.row // element, view.pixel // element, 1))
+        arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": pixel, f"{letter}_channel": channel}
+    return arguments
+
+
+def _zeros(step: p.Step, packer: Packer) -> dict[str, Address | float]:
+    return {f"{letter}_zero": packer.buffer(name).zero_point for letter, name in zip("ab", step.inputs, strict=True)}

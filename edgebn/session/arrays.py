@@ -1,0 +1,109 @@
+"""The user's arrays: what a session accepts, and how it says no. Knows shapes and types, nothing of memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.program import Program
+
+Arrays = dict[str, np.ndarray]
+
+
+def accept(program: Program, x: Any) -> tuple[Arrays, int, bool]:
+    """Return a batch as dense arrays by input name, how many samples it has, and whether it is raw codes.
+
+    Parameters
+    ----------
+    program : Program
+    x : array, or mapping of input name to array
+        Numbers of any real type, shape (N, ...). int8 is raw codes (of int8 programs only); all else is real values.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        C-contiguous, float32 or (raw) int8.
+    batch : int
+    raw : bool
+
+    Raises
+    ------
+    ModelError
+        Missing or unknown inputs, wrong shape or type, batches of different sizes.
+    """
+    given = _by_name(program, x)
+    arrays = {name: _dense(program, name, given[name]) for name in program.inputs}
+    kinds = {array.dtype == np.int8 for array in arrays.values()}
+    sizes = {len(array) for array in arrays.values()}
+    if len(kinds) > 1:
+        raise ModelError(f"{program.source}: inputs mix int8 codes with real values; give all in one form")
+    if len(sizes) > 1:
+        raise ModelError(f"{program.source}: inputs hold batches of different sizes {sorted(sizes)}; they must agree")
+    return arrays, sizes.pop(), kinds.pop()
+
+
+def _by_name(program: Program, x: Any) -> Mapping[str, Any]:
+    if not isinstance(x, Mapping):
+        if len(program.inputs) > 1:
+            raise ModelError(f"{program.source}: the network has {len(program.inputs)} inputs; pass a dict with {program.inputs}")
+        return {program.inputs[0]: x}
+    if set(x) != set(program.inputs):
+        raise ModelError(
+            f"{program.source}: the inputs given are {sorted(map(str, x))}; the network's are {sorted(program.inputs)}"
+        )
+    return x
+
+
+def _dense(program: Program, name: str, value: Any) -> np.ndarray:
+    shape = program.shapes[name]
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{_what(program, name)} is not an array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise ModelError(f"{_what(program, name)} has type {array.dtype}; give float32 real values, or int8 codes of an int8 model")
+    if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+        hint = "; add the batch axis with x[None]" if array.shape == shape else ""
+        expected = ", ".join(["N", *map(str, shape)])
+        raise ModelError(f"{_what(program, name)} has shape {array.shape}; expected ({expected}){hint}")
+    if array.dtype == np.int8:
+        if program.dtype != "int8":
+            raise ModelError(
+                f"{_what(program, name)} is int8, but this model is float32 and has no codes; "
+                "pass real values with x.astype('float32'), or quantise the model first"
+            )
+        return np.require(array, np.int8, ["C", "A"])
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, as any conversion to float32 does
+        return np.require(array, np.float32, ["C", "A"])
+
+
+def results(program: Program, out: Any, batch: int, dtype: np.dtype) -> Arrays:
+    """Return the arrays to write: the user's `out`, checked, or new ones.
+
+    Raises
+    ------
+    ModelError
+        `out` has another shape, type or layout than the result.
+    """
+    shapes = {name: (batch, *program.shapes[name]) for name in program.outputs}
+    if out is None:
+        return {name: np.empty(shape, dtype) for name, shape in shapes.items()}
+    given = out if isinstance(out, Mapping) else dict.fromkeys(program.outputs, out)
+    if set(given) != set(program.outputs) or (len(program.outputs) > 1 and not isinstance(out, Mapping)):
+        raise ModelError(f"{program.source}: out must be a dict with exactly the outputs {program.outputs}")
+    for name, shape in shapes.items():
+        array = given[name]
+        fits = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype
+        if not fits or not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
+            have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise ModelError(
+                f"{program.source}: out for '{name}' is {have}; give a C-contiguous {dtype} array of {shape}"
+            )
+    return dict(given)
+
+
+def _what(program: Program, name: str) -> str:
+    return f"{program.source}: the value for input '{name}'"

@@ -1,0 +1,205 @@
+"""Packs convolutions, dense layers and transposed convolutions: which kernel, which steps through memory, which rows at a time.
+
+A fused pool is not a kernel of its own: the convolution writes a ring of as many unpooled rows as a window spans, and the
+pool reads the ring, pooled row by pooled row. The unpooled value is never whole in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.session import depthwise
+from edgebn.session.packer import Address, Packer, epilogue_arguments
+from edgebn.session.pooling import emit_pool, pool_scratch
+from edgebn.session.tiled import Target, TileEmitter, Walk, suits
+
+
+def scratch(step: p.Convolution, program: p.Program) -> Mapping[str, int]:
+    """Return the scratch of a convolution: accumulators of a depthwise one, and the ring and sums of a fused pool."""
+    wanted = {}
+    if is_depthwise(step) and not depthwise.suits(step, program.dtype):
+        wanted["accumulators"] = 4 * step.weight.shape[0]
+    if step.pool is not None:
+        rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
+        element = 4 if program.dtype == "float32" else 1
+        wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
+        wanted |= pool_scratch(step.pool, channels)
+    return wanted
+
+
+def is_depthwise(step: p.Convolution) -> bool:
+    """Whether every output channel reads one input channel."""
+    return step.groups > 1 and step.weight.shape[3] == 1
+
+
+def window_span(window: p.Window) -> int:
+    """Return how many rows a pooling window reaches over."""
+    return window.dilations[0] * (window.kernel[0] - 1) + 1
+
+
+def pack(step: p.Convolution, packer: Packer) -> None:
+    """Emit a convolution, with its pool if it has one."""
+    rows, columns, channels = p.unpooled_shape(step, packer.buffer(step.inputs[0]).shape)
+    emitter = _emitter(step, packer, columns)
+    output = packer.view(step.output)
+    if step.pool is None:
+        emitter.rows(0, rows, Target(output.address, output.row, output.pixel))
+        return
+    element = output.form.element
+    ring_rows = min(rows, window_span(step.pool))
+    ring = Target(packer.scratch(step, "ring"), columns * channels * element, channels * element)
+    computed = 0  # rows below this one are in the ring, or no longer needed
+    for pooled_row in range(output.form.shape[0]):
+        begin = pooled_row * step.pool.strides[0] - step.pool.padding[0]
+        end = min(begin + window_span(step.pool), rows)
+        row = max(begin, computed, 0)
+        while row < end:
+            slot = row % ring_rows
+            count = min(end - row, ring_rows - slot)
+            emitter.rows(row, count, Target(ring.address + slot * ring.row, ring.row, ring.pixel))
+            row += count
+        computed = max(computed, end)
+        emit_pool(
+            packer,
+            step,
+            step.pool,
+            source=(ring.address, ring.row, ring_rows),
+            shape=(rows, columns, channels),
+            rows=(pooled_row, 1),
+            padding_value=packer.buffer(step.output).zero_point,
+        )
+
+
+class _PlainEmitter:
+    """Emits any range of a convolution's unpooled rows for the plain kernels; weights and epilogue are packed once."""
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+        element = packer.view(step.inputs[0]).form.element
+        suffix = "f32" if element == 4 else "i8"
+        channels, kernel_rows, kernel_columns, _ = step.weight.shape
+        weight = step.weight
+        arguments: dict[str, Address | float] = {
+            "column_step": walk.column_step,
+            "tap_row_step": walk.tap_row_step,
+            "tap_column_step": walk.tap_column_step,
+            "tap_rows": walk.tap_rows,
+            "tap_columns": walk.tap_columns,
+            "columns": walk.columns,
+            "epilogue": packer.epilogue(step.epilogue),
+        }
+        if is_depthwise(step):
+            self._operation = f"depthwise_{suffix}"
+            weight = weight.reshape(channels, kernel_rows, kernel_columns).transpose(1, 2, 0)
+            arguments |= {
+                "channels": channels,
+                "multiplier": channels // step.groups,
+                "scratch": packer.scratch(step, "accumulators"),
+            }
+        else:
+            self._operation = f"convolution_{suffix}"
+            arguments |= {"run": walk.run, "groups": step.groups, "group_outputs": channels // step.groups}
+        self._packer = packer
+        self._walk = walk
+        weights = packer.constant(weight.astype(np.float32 if element == 4 else np.int8, copy=False))
+        self._arguments = {**arguments, "weight": weights, **epilogue_arguments(step.epilogue)}
+
+    def rows(self, first: int, count: int, target: Target) -> None:
+        self._packer.emit(
+            self._operation,
+            src=self._walk.origin + first * self._walk.row_step,
+            row_step=self._walk.row_step,
+            dst=target.address,
+            dst_row=target.row,
+            dst_pixel=target.pixel,
+            rows=count,
+            **self._arguments,
+        )
+
+
+def _emitter(step: p.Convolution, packer: Packer, columns: int) -> TileEmitter | depthwise.DepthwiseEmitter | _PlainEmitter:
+    walk = _walk(step, packer, columns)
+    if is_depthwise(step):
+        if depthwise.suits(step, packer.program.dtype):
+            return depthwise.DepthwiseEmitter(step, packer, walk)
+    elif suits(step, packer.program.dtype):
+        return TileEmitter(step, packer, walk)
+    return _PlainEmitter(step, packer, walk)
+
+
+def _walk(step: p.Convolution, packer: Packer, columns: int) -> Walk:
+    """Return the steps of a convolution through its input, adjacent taps joined into one run."""
+    view = packer.view(step.inputs[0])
+    top, left, _, _ = step.padding
+    _, tap_rows, tap_columns, run = step.weight.shape
+    tap_row_step = step.dilations[0] * view.row
+    if step.groups == 1 and step.dilations[1] == 1:  # taps of a row are adjacent: one long dot product
+        run *= tap_columns
+        tap_columns = 1
+        if tap_row_step == run * view.form.element:  # and so are the rows: a dense layer over the whole value
+            run *= tap_rows
+            tap_rows = 1
+    return Walk(
+        origin=view.address + (-top * view.row - left * view.pixel),
+        row_step=step.strides[0] * view.row,
+        column_step=step.strides[1] * view.pixel,
+        tap_row_step=tap_row_step,
+        tap_column_step=step.dilations[1] * view.pixel,
+        tap_rows=tap_rows,
+        tap_columns=tap_columns,
+        run=run,
+        columns=columns,
+    )
+
+
+def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
+    """Emit a transposed convolution."""
+    source, output = packer.view(step.inputs[0]), packer.view(step.output)
+    channels, kernel_rows, kernel_columns, per_group = step.weight.shape
+    arguments: dict[str, Address | float] = {
+        "src": source.address,
+        "src_row": source.row,
+        "src_pixel": source.pixel,
+        "height": source.form.shape[0],
+        "width": source.form.shape[1],
+        "dst": output.address,
+        "dst_row": output.row,
+        "dst_pixel": output.pixel,
+        "rows": output.form.shape[0],
+        "columns": output.form.shape[1],
+        "kernel_rows": kernel_rows,
+        "kernel_columns": kernel_columns,
+        "stride_rows": step.strides[0],
+        "stride_columns": step.strides[1],
+        "dilation_rows": step.dilations[0],
+        "dilation_columns": step.dilations[1],
+        "top": step.padding[0],
+        "left": step.padding[1],
+        "run": per_group,
+        "groups": step.groups,
+        "group_outputs": channels // step.groups,
+        **epilogue_arguments(step.epilogue),
+    }
+    if isinstance(step.epilogue, p.FloatEpilogue):
+        weight = packer.constant(step.weight.astype(np.float32, copy=False))
+        packer.emit("transposed_convolution_f32", weight=weight, epilogue=packer.epilogue(step.epilogue), **arguments)
+        return
+    zero_point = packer.buffer(step.inputs[0]).zero_point
+    # The kernel's taps read code less zero point; a tap that meets no pixel reads the zero point, whose share is this constant.
+    share = zero_point * step.weight.astype(np.int64).sum(axis=(1, 2, 3))
+    shifted = _with_bias(step.epilogue, share)
+    weight = packer.constant(step.weight.astype(np.int8, copy=False))
+    packer.emit(
+        "transposed_convolution_i8",
+        weight=weight,
+        epilogue=packer.epilogue(shifted),
+        input_zero_point=zero_point,
+        **arguments,
+    )
+
+
+def _with_bias(epilogue: p.IntEpilogue, share: np.ndarray) -> p.IntEpilogue:
+    return replace(epilogue, acc_bias=epilogue.acc_bias.astype(np.int64) + share)

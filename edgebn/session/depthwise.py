@@ -1,0 +1,106 @@
+"""Packs depthwise convolutions for the vector kernels: blocks of channels, and several pixels a vector where channels are few."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.kernels import depthwise_tile, executor, isa, tile_weights
+from edgebn.session.packer import Address, Constant, Packer
+from edgebn.session.tiled import Target, Walk, float_scalars
+
+
+def suits(step: p.Convolution, dtype: str) -> bool:
+    """Whether the vector kernels can take a depthwise convolution: one output channel for each input channel."""
+    return step.weight.shape[0] == step.groups and _operation(dtype) in executor.operations(dtype)
+
+
+def _operation(dtype: str) -> str:
+    return "depthwise_tile_f32" if dtype == "float32" else "depthwise_tile_i8"
+
+
+class DepthwiseEmitter:
+    """Emits any range of a depthwise convolution's unpooled rows; weights and epilogue are packed once."""
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+        self._step = step
+        self._packer = packer
+        self._walk = walk
+        self._real = packer.program.dtype == "float32"
+        self._element = 4 if self._real else 1
+        self._width = isa.SELECTED.vector_bytes // self._element  # channels of a block
+        channels = step.groups
+        adjacent = walk.column_step == channels * self._element
+        whole = self._width % channels == 0 and walk.columns >= self._width // channels
+        # Several pixels of few channels are one pixel of many, where pixels follow one another in input and output.
+        self._together = self._width // channels if adjacent and whole and channels < self._width else 1
+        self._order = tile_weights.block_channels(channels * self._together, self._width)
+        self._constants = self._pack()
+
+    def rows(self, first: int, count: int, target: Target) -> None:
+        """Emit `count` rows from row `first` on."""
+        walk, together = self._walk, self._together
+        channels = self._step.groups * together
+        pieces = [(0, walk.columns // together)]
+        if walk.columns % together:
+            pieces.append((walk.columns - together, 1))
+        for start, columns in pieces:
+            self._packer.emit(
+                _operation(self._packer.program.dtype),
+                variant=self._variant(columns),
+                src=walk.origin + (first * walk.row_step + start * walk.column_step),
+                row_step=walk.row_step,
+                column_step=walk.column_step * together,
+                tap_row_step=walk.tap_row_step,
+                tap_column_step=walk.tap_column_step,
+                tap_rows=walk.tap_rows,
+                tap_columns=walk.tap_columns,
+                dst=target.address + start * target.pixel,
+                dst_row=target.row,
+                dst_pixel=target.pixel * together,
+                rows=count,
+                columns=columns,
+                blocks=len(self._order),
+                block_step=isa.SELECTED.vector_bytes,
+                last_block=max(channels - self._width, 0) * self._element,
+                valid=min(channels, self._width),
+                **self._constants,
+            )
+
+    def _variant(self, columns: int) -> int:
+        walk = self._walk
+        if self._real:
+            return 0 if columns >= depthwise_tile.FLOAT_PIXELS else 1
+        if (walk.tap_rows, walk.tap_columns) == (3, 3):
+            if walk.row_step == walk.tap_row_step:
+                return depthwise_tile.ROLLED_1
+            if walk.row_step == 2 * walk.tap_row_step:
+                return depthwise_tile.ROLLED_2
+        return depthwise_tile.ANY
+
+    def _pack(self) -> dict[str, Address | int]:
+        how: Any = self._step.epilogue
+        channels, rows, columns, _ = self._step.weight.shape
+        weight = self._step.weight.reshape(channels, rows, columns)
+        order = np.where(self._order >= 0, self._order % channels, -1)
+        # Places without a channel repeat channel 0; what they compute is not stored.
+        names = np.maximum(order, 0)
+        if isinstance(how, p.FloatEpilogue):
+            weights = self._constant(tile_weights.pack_depthwise_f32(weight.reshape(channels, -1), order))
+            flat = names.reshape(-1)
+            data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[flat], how.a[flat], how.d[flat], 1)
+            return {"weight": weights, "epilogue": self._constant(data), **float_scalars(how)}
+        places = tile_weights.interleaved(isa.SELECTED)
+        weights = self._constant(tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order[:, places]))
+        flat = names[:, places].reshape(-1)
+        arrays = {name: getattr(how, name)[flat] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
+        requantization = tile_weights.Requantization(
+            **arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax
+        )
+        packed = tile_weights.pack_epilogue_i8(isa.SELECTED, requantization, weight[flat], 4)
+        return {"weight": weights, "epilogue": self._constant(packed.data), **packed.scalars}
+
+    def _constant(self, array: np.ndarray) -> Constant:
+        return self._packer.constant(array)

@@ -1,0 +1,178 @@
+"""Where every value of a program stands in memory: halos, pitches, lifetimes and the plan of the arena. Packs and runs nothing.
+
+Buffers are NHWC with a halo: as many rows and columns around the pixels as the widest padding among the convolutions that read
+them, filled with the zero point (int8) or 0.0, so that no convolution needs a bounds test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgebn import program as p
+from edgebn.memory import Plan, Request, plan
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+@dataclass(frozen=True)
+class Form:
+    """The shape of one buffer in memory, wherever it stands.
+
+    Attributes
+    ----------
+    shape : (height, width, channels)
+    element : int
+        Bytes of one number.
+    halo : (top, left, bottom, right)
+        Pixels.
+    slack : int
+        Bytes after the end that vector kernels may read (never write).
+    """
+
+    shape: p.Hwc
+    element: int
+    halo: p.Sides
+    slack: int
+
+    @property
+    def pixel(self) -> int:
+        """Bytes of one pixel."""
+        return self.shape[2] * self.element
+
+    @property
+    def pitch(self) -> int:
+        """Bytes from one row to the next."""
+        return (self.shape[1] + self.halo[1] + self.halo[3]) * self.pixel
+
+    @property
+    def lead(self) -> int:
+        """Bytes from the start to the first pixel."""
+        return self.halo[0] * self.pitch + self.halo[1] * self.pixel
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole buffer."""
+        return (self.shape[0] + self.halo[0] + self.halo[2]) * self.pitch + self.slack
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every buffer's form and place.
+
+    Attributes
+    ----------
+    forms : dict of str to Form
+        By buffer name, constants included.
+    places : dict of str to int
+        Offset in the arena of every buffer that is not constant, halo included.
+    scratch : dict of (step name, what) to int
+        Offset in the arena of every step's scratch.
+    plan : Plan
+        What the planner returned.
+    exposed : frozenset of str
+        Buffers whose halo shares bytes with something else: it is filled anew in every inference.
+    """
+
+    forms: dict[str, Form]
+    places: dict[str, int]
+    scratch: dict[tuple[str, str], int]
+    plan: Plan
+    exposed: frozenset[str]
+
+
+ScratchOf = Callable[[p.Step], Mapping[str, int]]
+
+
+def lay_out(program: p.Program, scratch_of: ScratchOf, slack: int) -> Layout:
+    """Return the layout of `program`.
+
+    Parameters
+    ----------
+    program : Program
+    scratch_of : callable
+        Names and bytes of the scratch that a step's kernels want.
+    slack : int
+        Bytes that vector kernels may read after a buffer.
+    """
+    forms = _forms(program, slack)
+    roots = _shared_memory(program, forms)
+    requests = _requests(program, forms, roots)
+    scratch = {}
+    for time, step in enumerate(program.steps, start=1):
+        for what, size in scratch_of(step).items():
+            scratch[step.name, what] = Request(f"scratch {what} of {step.name}", size, time, time)
+    everything = [*requests.values(), *scratch.values()]
+    found = plan(everything, ALIGNMENT)
+    places = {name: found.offsets[requests[root].name] for name, root in roots.items()}
+    exposed = {root for root, request in requests.items() if any(forms[root].halo) and _shares_bytes(request, everything, found)}
+    offsets = {key: found.offsets[request.name] for key, request in scratch.items()}
+    return Layout(forms, places, offsets, found, frozenset(exposed))
+
+
+def needed_halo(step: p.Step, input_shape: p.Hwc) -> p.Sides:
+    """Return the padding around its first input that a step really reads: strides may leave some of it unread."""
+    if not isinstance(step, p.Convolution):
+        return (0, 0, 0, 0)
+    top, left, _, _ = step.padding
+    rows, columns, _ = p.unpooled_shape(step, input_shape)
+    bottom = (rows - 1) * step.strides[0] + step.dilations[0] * (step.weight.shape[1] - 1) + 1 - input_shape[0] - top
+    right = (columns - 1) * step.strides[1] + step.dilations[1] * (step.weight.shape[2] - 1) + 1 - input_shape[1] - left
+    return top, left, max(bottom, 0), max(right, 0)
+
+
+def _forms(program: p.Program, slack: int) -> dict[str, Form]:
+    halos: dict[str, p.Sides] = dict.fromkeys(program.buffers, (0, 0, 0, 0))
+    for step in program.steps:
+        name = step.inputs[0]
+        halo = needed_halo(step, program.buffers[name].shape)
+        top, left, bottom, right = (max(pair) for pair in zip(halos[name], halo, strict=True))
+        halos[name] = top, left, bottom, right
+    return {
+        name: Form(buffer.shape, 4 if buffer.dtype == "float32" else 1, halos[name], slack)
+        for name, buffer in program.buffers.items()
+    }
+
+
+def _shared_memory(program: p.Program, forms: Mapping[str, Form]) -> dict[str, str]:
+    """Return, for each buffer in the arena, the buffer whose memory it uses: itself, or what a Reshape only renames."""
+    roots = {name: name for name in program.inputs if name not in program.constants}
+    for step in program.steps:
+        roots[step.output] = step.output
+        source = step.inputs[0]
+        renames = isinstance(step, p.Reshape) and source in roots and not any(forms[source].halo + forms[step.output].halo)
+        if renames and step.output not in program.inputs:
+            roots[step.output] = roots[source]
+    return roots
+
+
+def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str, str]) -> dict[str, Request]:
+    """Return one request a root. Inputs arrive at time 0, step i runs at time i + 1, outputs leave after the last step."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    size: dict[str, int] = {}
+
+    def used(name: str, time: int) -> None:
+        if name in roots:
+            root = roots[name]
+            first.setdefault(root, time)
+            last[root] = time
+            size[root] = max(size.get(root, 0), forms[name].size)
+
+    for name in program.inputs:
+        used(name, 0)
+    for time, step in enumerate(program.steps, start=1):
+        for name in (*step.inputs, step.output):
+            used(name, time)
+    for name in program.outputs:
+        used(name, len(program.steps) + 1)
+    return {root: Request(f"buffer {root}", size[root], first[root], last[root]) for root in first}
+
+
+def _shares_bytes(request: Request, everything: list[Request], found: Plan) -> bool:
+    start = found.offsets[request.name]
+    end = start + request.size
+    return any(
+        other is not request and found.offsets[other.name] < end and start < found.offsets[other.name] + other.size
+        for other in everything
+    )

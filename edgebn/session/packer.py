@@ -1,0 +1,168 @@
+"""The tools with which steps become rows of the operation table: addresses, constants, scratch. Knows no kind of step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.kernels import epilogue as kernel_epilogue
+from edgebn.kernels import executor, isa
+from edgebn.session.layout import ALIGNMENT, Form, Layout
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An address in the blob of constants, whose own address is known only when everything is packed."""
+
+    offset: int
+
+    def __add__(self, count: int) -> Constant:
+        return Constant(self.offset + count)
+
+
+Address = int | Constant
+
+
+@dataclass(frozen=True)
+class View:
+    """A buffer as kernels see it: where its first pixel is, and the bytes to the next row and pixel."""
+
+    address: Address
+    form: Form
+
+    @property
+    def row(self) -> int:
+        """Bytes from one row to the next."""
+        return self.form.pitch
+
+    @property
+    def pixel(self) -> int:
+        """Bytes of one pixel."""
+        return self.form.pixel
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation before its constants have addresses."""
+
+    operation: str
+    arguments: Mapping[str, Address | float]
+
+
+@dataclass
+class Packer:
+    """Collects rows and constants while a program is packed.
+
+    Parameters
+    ----------
+    program : Program
+    layout : Layout
+    arena : int
+        Its address.
+    """
+
+    program: p.Program
+    layout: Layout
+    arena: int
+    rows: list[Row] = field(default_factory=list)
+    _blob: bytearray = field(default_factory=bytearray)
+    _constant_buffers: dict[str, Constant] = field(default_factory=dict)
+
+    def emit(self, operation: str, **arguments: Address | float) -> None:
+        """Append a row; arguments are named as the kernel names them."""
+        self.rows.append(Row(operation, arguments))
+
+    def constant(self, array: np.ndarray) -> Constant:
+        """Put `array` into the blob, aligned, and return where."""
+        self._blob.extend(bytes(-len(self._blob) % ALIGNMENT))
+        offset = len(self._blob)
+        self._blob.extend(np.ascontiguousarray(array).tobytes())
+        return Constant(offset)
+
+    def buffer(self, name: str) -> p.Buffer:
+        """Return the program's buffer called `name`."""
+        return self.program.buffers[name]
+
+    def view(self, name: str) -> View:
+        """Return a buffer's memory: in the arena, or in the blob when it is constant."""
+        form = self.layout.forms[name]
+        if name in self.layout.places:
+            return View(self.arena + self.layout.places[name] + form.lead, form)
+        if name not in self._constant_buffers:
+            self._constant_buffers[name] = self.constant(self._with_halo(name))
+        return View(self._constant_buffers[name] + form.lead, form)
+
+    def scratch(self, step: p.Step, what: str) -> int:
+        """Return the address of a step's scratch."""
+        return self.arena + self.layout.scratch[step.name, what]
+
+    def epilogue(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Constant:
+        """Pack an epilogue for the plain kernels."""
+        if isinstance(epilogue, p.FloatEpilogue):
+            return self.constant(np.concatenate([epilogue.bias, epilogue.a, epilogue.d]).astype(np.float32))
+        words = (epilogue.acc_bias, epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, epilogue.s)
+        records = np.stack([np.asarray(word).astype(np.int64) for word in words], axis=1)
+        assert records.shape[1] == kernel_epilogue.RECORD_WORDS
+        return self.constant(records)
+
+    def fill_byte(self, name: str) -> int:
+        """Return the byte that a buffer's halo is filled with: its zero point as stored, or 0 (0.0 in float32)."""
+        buffer = self.buffer(name)
+        return (buffer.zero_point & 0xFF) ^ isa.CODE_FLIP if buffer.dtype == "int8" else 0
+
+    def finish(self) -> tuple[list[list[int]], np.ndarray]:
+        """Return every row as words of the table, and the blob, which must outlive them."""
+        blob = aligned(len(self._blob) + ALIGNMENT)
+        blob[: len(self._blob)] = np.frombuffer(bytes(self._blob), np.uint8)
+        base = blob.ctypes.data
+        known = executor.operations(self.program.dtype)
+
+        def resolved(value: Address | float) -> int | float:
+            return base + value.offset if isinstance(value, Constant) else value
+
+        words = [
+            executor.row(known[row.operation], **{name: resolved(value) for name, value in row.arguments.items()})
+            for row in self.rows
+        ]
+        return words, blob
+
+    def _with_halo(self, name: str) -> np.ndarray:
+        """Return a constant buffer as bytes, (rows * pitch + slack,)."""
+        form, value = self.layout.forms[name], self.program.constants[name]
+        top, left, bottom, right = form.halo
+        sides = ((top, bottom), (left, right), (0, 0))
+        if value.dtype == np.int8:
+            stored = np.pad(value, sides, constant_values=self.buffer(name).zero_point).view(np.uint8) ^ np.uint8(isa.CODE_FLIP)
+        else:
+            stored = np.pad(value.astype(np.float32), sides)
+        flat = np.frombuffer(np.ascontiguousarray(stored).tobytes(), np.uint8)
+        return np.concatenate([flat, np.zeros(form.slack, np.uint8)])
+
+
+def aligned(size: int) -> np.ndarray:
+    """Return `size` zero bytes that begin at a multiple of `ALIGNMENT`."""
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    return memory[-memory.ctypes.data % ALIGNMENT :][:size]
+
+
+def clips(epilogue: p.FloatEpilogue) -> dict[str, float]:
+    """Return a float epilogue's bounds as the kernels name them."""
+    return {
+        "pre_low": epilogue.pre[0],
+        "pre_high": epilogue.pre[1],
+        "post_low": epilogue.post[0],
+        "post_high": epilogue.post[1],
+    }
+
+
+def codes(epilogue: p.IntEpilogue) -> dict[str, int]:
+    """Return what an integer epilogue has for the whole step, as the kernels name it."""
+    return {"neg": int(epilogue.neg), "zero_point": epilogue.zero_point, "qmin": epilogue.qmin, "qmax": epilogue.qmax}
+
+
+def epilogue_arguments(epilogue: p.FloatEpilogue | p.IntEpilogue) -> dict[str, float]:
+    """Return the scalars of either kind of epilogue."""
+    return clips(epilogue) if isinstance(epilogue, p.FloatEpilogue) else dict(codes(epilogue))

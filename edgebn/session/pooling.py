@@ -1,0 +1,101 @@
+"""Packs pooling, of its own or behind a convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgebn import program as p
+from edgebn.session.packer import Address, Packer, codes
+
+
+def scratch(step: p.Pool, program: p.Program) -> Mapping[str, int]:
+    """Return the scratch of a pool step."""
+    return pool_scratch(step.window, program.buffers[step.output].shape[2])
+
+
+def pool_scratch(window: p.Window, channels: int) -> dict[str, int]:
+    """Return the scratch of any pooling: an average sums in 32 bits."""
+    return {"sums": 4 * channels} if window.function == "average" else {}
+
+
+def pack(step: p.Pool, packer: Packer) -> None:
+    """Emit a pool of its own."""
+    source = packer.view(step.inputs[0])
+    shape = source.form.shape
+    emit_pool(
+        packer,
+        step,
+        step.window,
+        source=(source.address, source.row, shape[0]),
+        shape=shape,
+        rows=(0, packer.view(step.output).form.shape[0]),
+        padding_value=packer.buffer(step.inputs[0]).zero_point,
+        epilogue=step.epilogue,
+    )
+
+
+def emit_pool(
+    packer: Packer,
+    step: p.Step,
+    window: p.Window,
+    *,
+    source: tuple[Address, int, int],
+    shape: p.Hwc,
+    rows: tuple[int, int],
+    padding_value: int,
+    epilogue: p.IntEpilogue | None = None,
+) -> None:
+    """Emit pooled rows into the step's output.
+
+    Parameters
+    ----------
+    source : (address, row, ring)
+        Where input rows are, the bytes between them, and how many there are before they repeat.
+    shape : (height, width, channels)
+        Of the value that is pooled.
+    rows : (first, count)
+        Which pooled rows.
+    padding_value : int
+        The code that padding reads where it is counted.
+    """
+    output = packer.view(step.output)
+    address, row, ring = source
+    height, width, channels = shape
+    top, left, bottom, right = window.padding
+    arguments: dict[str, Address | float] = {
+        "src": address,
+        "src_row": row,
+        "ring": ring,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "dst": output.address,
+        "dst_row": output.row,
+        "first_row": rows[0],
+        "rows": rows[1],
+        "columns": output.form.shape[1],
+        "kernel_rows": window.kernel[0],
+        "kernel_columns": window.kernel[1],
+        "stride_rows": window.strides[0],
+        "stride_columns": window.strides[1],
+        "dilation_rows": window.dilations[0],
+        "dilation_columns": window.dilations[1],
+        "top": top,
+        "left": left,
+    }
+    suffix = "f32" if output.form.element == 4 else "i8"
+    if window.function == "max":
+        packer.emit(f"maximum_{suffix}", **arguments)
+        return
+    arguments |= {
+        "count_padding": int(window.count_padding),
+        "end_row": height + bottom - window.clipped_end[0],
+        "end_column": width + right - window.clipped_end[1],
+        "scratch": packer.scratch(step, "sums"),
+    }
+    if suffix == "i8":
+        arguments["padding_value"] = padding_value
+    if epilogue is None:
+        packer.emit(f"average_{suffix}", **arguments)
+    else:
+        packer.emit("average_rescaled_i8", epilogue=packer.epilogue(epilogue), **codes(epilogue), **arguments)

@@ -1,0 +1,179 @@
+"""The session: holds a packed program, checks what the user passes, and makes one call for a whole batch."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.memory import Plan
+from edgebn.program import Program
+from edgebn.session import arrays
+
+FLOAT32 = np.dtype(np.float32)
+INT8 = np.dtype(np.int8)
+
+
+class Session:
+    """Runs a program through the Numba kernels.
+
+    Everything is packed and every byte of working memory is allocated here; `run` allocates nothing but the result. Different
+    sessions run at once in different threads (kernels release the GIL); one session used from several threads runs one batch
+    after the other.
+
+    Parameters
+    ----------
+    program : Program
+    threads : int
+        How many threads one inference uses: 1.
+
+    Raises
+    ------
+    ModelError
+        `threads` is not 1, or `EDGEBN_ISA` names an instruction set that this CPU lacks.
+
+    Examples
+    --------
+    >>> session = Session(program)  # doctest: +SKIP
+    >>> y = session.run(images)  # (N, H, W, C) float32 -> (N, classes) float32  # doctest: +SKIP
+    """
+
+    def __init__(self, program: Program, threads: int = 1) -> None:
+        if threads != 1:
+            raise ModelError(
+                f"threads={threads!r}: an inference runs on 1 thread; for more, run one session in each of several threads"
+            )
+        try:
+            from edgebn.kernels import executor, isa
+        except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
+            raise ModelError(str(error)) from None
+        from edgebn.session.tables import Packed
+
+        self._program = program
+        self._packed = Packed(program)
+        self._execute = executor.executor(program.dtype)
+        self._lock = threading.Lock()
+        self._isa = isa.SELECTED.name
+        self._is_simple = len(program.inputs) == len(program.outputs) == 1
+        self._input_shape = program.shapes[program.inputs[0]]
+        self._output_shape = program.shapes[program.outputs[0]]
+        self._checks = np.zeros((len(program.inputs), 2), np.int64)
+        self._no_checks = np.zeros((0, 2), np.int64)
+
+    @property
+    def program(self) -> Program:
+        """The program that runs."""
+        return self._program
+
+    @property
+    def plan(self) -> Plan:
+        """The arena: its size in bytes, its proved lower bound, and where everything stands."""
+        return self._packed.layout.plan
+
+    @property
+    def instruction_set(self) -> str:
+        """The name of the instruction set that the kernels use."""
+        return self._isa
+
+    def run(self, x: Any, out: Any = None) -> Any:
+        """Run a batch.
+
+        Parameters
+        ----------
+        x : array, shape (N, ...), or dict of input name to such
+            float32: real values, which an int8 program quantises. int8: raw codes of an int8 program. Other real types (float64,
+            uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays are read in place.
+        out : array, shape (N, ...), or dict of output name to such, optional
+            C-contiguous, of the result's type: results are written there.
+
+        Returns
+        -------
+        ndarray, shape (N, ...), or dict of output name to such
+            Real values in float32, or codes in int8 where codes came in. A dict where the network has several outputs. The arrays
+            are the caller's.
+
+        Raises
+        ------
+        ModelError
+            A value of the wrong shape or type, one that holds NaN, or an unfit `out`.
+        """
+        if self._is_ready(x):
+            if out is None:
+                out = np.empty((len(x), *self._output_shape), x.dtype)
+            elif not self._is_fit(out, x):
+                arrays.results(self._program, out, len(x), x.dtype)  # says why not
+            table = self._packed.real if x.dtype is FLOAT32 else self._packed.raw
+            self._call(table, (x,), (out,), len(x), raw=x.dtype is INT8)
+            return out
+        given, batch, raw = arrays.accept(self._program, x)
+        taken = arrays.results(self._program, out, batch, INT8 if raw else FLOAT32)
+        table = self._packed.raw if raw else self._packed.real
+        self._call(table, tuple(given.values()), tuple(taken[name] for name in table.exits), batch, raw=raw)
+        return taken if len(taken) > 1 else taken[self._program.outputs[0]]
+
+    def run_buffers(self, x: Any) -> dict[str, np.ndarray]:
+        """Run a batch and return the value of every buffer as the kernels left it.
+
+        Parameters
+        ----------
+        x : array or dict
+            As for `run`.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (N, H, W, C)
+            Inputs and every step's output by buffer name, float32 or int8 codes; constants are left out.
+        """
+        given, batch, raw = arrays.accept(self._program, x)
+        table = self._packed.raw_with_buffers if raw else self._packed.real_with_buffers
+        buffers = [self._program.buffers[name] for name in table.exits]
+        taken = {buffer.name: np.empty((batch, *buffer.shape), buffer.dtype) for buffer in buffers}
+        self._call(table, tuple(given.values()), tuple(taken.values()), batch, raw=raw)
+        return taken
+
+    def _is_ready(self, x: Any) -> bool:
+        """Whether `x` is what the kernels read as it stands: the usual case, worth a microsecond."""
+        return (
+            type(x) is np.ndarray
+            and self._is_simple
+            and x.shape[1:] == self._input_shape
+            and (x.dtype is FLOAT32 or (x.dtype is INT8 and self._program.dtype == "int8"))
+            and x.flags.c_contiguous
+            and x.flags.aligned
+        )
+
+    def _is_fit(self, out: Any, x: np.ndarray) -> bool:
+        """Whether the result for `x` can be written to `out` as it stands."""
+        return (
+            type(out) is np.ndarray
+            and out.dtype is x.dtype
+            and out.flags.carray
+            and out.shape == (len(x), *self._output_shape)
+        )
+
+    def _call(
+        self, table: Any, given: tuple[np.ndarray, ...], taken: tuple[np.ndarray, ...], batch: int, *, raw: bool
+    ) -> None:
+        with self._lock:
+            checks = self._no_checks if raw else self._checks
+            for i, array in enumerate(given):
+                address = _address(array)
+                table.addresses[i] = address
+                if not raw:
+                    checks[i, 0], checks[i, 1] = address, array.size
+            for i, array in enumerate(taken, start=len(given)):
+                table.addresses[i] = _address(array)
+            failed = self._execute(table.words, table.patches, checks, batch)
+        if failed:
+            name = self._program.inputs[failed - 1]
+            raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
+
+
+def _address(array: np.ndarray) -> int:
+    """Return where a C-contiguous array's data begins; ctypes is three times faster, but takes writable memory only."""
+    if array.flags.writeable and array.size:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    return array.__array_interface__["data"][0]

@@ -1,0 +1,40 @@
+"""The table of step kinds: what scratch each wants and how each is packed. Adding an operation adds a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgebn import program as p
+from edgebn.session import arithmetic, convolution, movement, pooling
+from edgebn.session.packer import Packer
+
+PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
+    p.Convolution: convolution.pack,
+    p.TransposedConvolution: convolution.pack_transposed,
+    p.Affine: arithmetic.pack_affine,
+    p.Add: arithmetic.pack_add,
+    p.Multiply: arithmetic.pack_multiply,
+    p.Pool: pooling.pack,
+    p.Lookup: arithmetic.pack_lookup,
+    p.Elementwise: arithmetic.pack_elementwise,
+    p.Softmax: arithmetic.pack_softmax,
+    p.Concat: movement.pack_concat,
+    p.Pad: movement.pack_pad,
+    p.Crop: movement.pack_crop,
+    p.Resize: movement.pack_resize,
+    p.Transpose: movement.pack_transpose,
+    p.Reshape: movement.pack_reshape,
+}
+
+# Names and bytes of scratch, of the kinds that want any.
+SCRATCH: dict[type[p.Step], Callable[[Any, p.Program], Mapping[str, int]]] = {
+    p.Convolution: convolution.scratch,
+    p.Pool: pooling.scratch,
+    p.Softmax: arithmetic.softmax_scratch,
+}
+
+
+def scratch_of(step: p.Step, program: p.Program) -> Mapping[str, int]:
+    """Return the names and bytes of a step's scratch."""
+    return SCRATCH[type(step)](step, program) if type(step) in SCRATCH else {}

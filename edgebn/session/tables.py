@@ -1,0 +1,179 @@
+"""A whole program as operation tables: its steps, and the boundary rows of each way that values can enter and leave."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.kernels import executor, isa
+from edgebn.session.layout import Layout, lay_out
+from edgebn.session.packer import Packer, aligned
+from edgebn.session.steps import PACK, scratch_of
+
+
+@dataclass(frozen=True)
+class Table:
+    """One operation table and where the user's addresses go in it.
+
+    Attributes
+    ----------
+    words : ndarray of int64, shape (operations, width)
+    patches : ndarray of int64, shape (entries + exits, 4)
+        (row, column, address, bytes a sample); every call sets the addresses.
+    addresses : ndarray of int64, shape (entries + exits,)
+        A view of the patches' addresses.
+    entries, exits : tuple of str
+        Buffer names, in the order of the patches.
+    """
+
+    words: np.ndarray
+    patches: np.ndarray
+    addresses: np.ndarray
+    entries: tuple[str, ...]
+    exits: tuple[str, ...]
+
+
+class Packed:
+    """A program in the form that the executor runs, with the memory it runs in.
+
+    Parameters
+    ----------
+    program : Program
+
+    Attributes
+    ----------
+    layout : Layout
+    arena, constants : ndarray of uint8
+        The tables hold addresses into both: they live as long as this object.
+    """
+
+    def __init__(self, program: p.Program) -> None:
+        self._program = program
+        self.layout: Layout = lay_out(program, lambda step: scratch_of(step, program), isa.SELECTED.vector_bytes)
+        self.arena = aligned(self.layout.plan.size)
+        self._packer = Packer(program, self.layout, self.arena.ctypes.data)
+        self._fill_lasting_halos()
+        ends = [self._pack_entries()]
+        for step in program.steps:
+            self._pack_halo(step.output)
+            PACK[type(step)](step, self._packer)
+            ends.append(len(self._packer.rows))
+        constant_exits = {name: self._packer.view(name) for name in program.outputs if name in program.constants}
+        words, self.constants = self._packer.finish()
+        base = self.constants.ctypes.data
+        self._constant_exits = {
+            name: base + view.address.offset for name, view in constant_exits.items() if not isinstance(view.address, int)
+        }
+        # Rows of the halos of the inputs, then of each step.
+        self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    @functools.cached_property
+    def real(self) -> Table:
+        """float32 in and out, quantised and dequantised where the program is int8."""
+        return self._table(raw=False, every_buffer=False)
+
+    @functools.cached_property
+    def raw(self) -> Table:
+        """int8 codes in and out."""
+        return self._table(raw=True, every_buffer=False)
+
+    @functools.cached_property
+    def real_with_buffers(self) -> Table:
+        """Like `real`, but every buffer leaves as it stands right after the step that makes it, int8 as codes."""
+        return self._table(raw=False, every_buffer=True)
+
+    @functools.cached_property
+    def raw_with_buffers(self) -> Table:
+        """Like `real_with_buffers`, with int8 codes in."""
+        return self._table(raw=True, every_buffer=True)
+
+    def _fill_lasting_halos(self) -> None:
+        """Fill, once, the halos whose bytes are nobody else's."""
+        for name, place in self.layout.places.items():
+            form = self.layout.forms[name]
+            if any(form.halo) and name not in self.layout.exposed:
+                self.arena[place : place + form.size] = self._packer.fill_byte(name)
+
+    def _pack_entries(self) -> int:
+        for name in self._program.inputs:
+            self._pack_halo(name)
+        return len(self._packer.rows)
+
+    def _pack_halo(self, name: str) -> None:
+        """Emit the filling of a buffer's halo before the buffer is written, where other values stood there before."""
+        if name not in self.layout.exposed:
+            return
+        form = self.layout.forms[name]
+        top, left, bottom, right = form.halo
+        del top
+        self._packer.emit(
+            "fill_halo",
+            dst=self._packer.arena + self.layout.places[name],
+            row=form.pitch,
+            rows=form.shape[0],
+            lead=form.lead,
+            gap=(left + right) * form.pixel,
+            tail=right * form.pixel + bottom * form.pitch,
+            byte=self._packer.fill_byte(name),
+        )
+
+    def _table(self, *, raw: bool, every_buffer: bool) -> Table:
+        known = executor.operations(self._program.dtype)
+        rows: list[list[int]] = []
+        patches: list[tuple[int, int, int, int]] = []
+        exits: list[str] = []
+
+        def cross(name: str, *, entering: bool, as_codes: bool) -> None:
+            """Emit the row that moves a buffer from or to the user, whose address is not known yet."""
+            operation_name, arguments = self._crossing(name, entering=entering, as_codes=as_codes)
+            operation = known[operation_name]
+            user = "src" if entering else "dst"
+            column = 1 + [argument for argument, _ in operation.arguments].index(user)
+            element = 1 if as_codes and self._program.dtype == "int8" else 4
+            patches.append((len(rows), column, 0, int(np.prod(self._program.buffers[name].shape)) * element))
+            rows.append(executor.row(operation, **arguments))
+
+        rows += self._sections[0]
+        for name in self._program.inputs:
+            cross(name, entering=True, as_codes=raw)
+        if every_buffer:
+            for name in self._program.inputs:
+                cross(name, entering=False, as_codes=True)
+                exits.append(name)
+        for step, section in zip(self._program.steps, self._sections[1:], strict=True):
+            rows += section
+            if every_buffer:
+                cross(step.output, entering=False, as_codes=True)
+                exits.append(step.output)
+        if not every_buffer:
+            for name in self._program.outputs:
+                cross(name, entering=False, as_codes=raw)
+                exits.append(name)
+        width = executor.table_width(self._program.dtype)
+        words = np.zeros((len(rows), width), np.int64)
+        for line, row in zip(words, rows, strict=True):
+            line[: len(row)] = row
+        where = np.array(patches, np.int64).reshape(-1, 4)
+        return Table(words, where, where[:, 2], self._program.inputs, tuple(exits))
+
+    def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
+        """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""
+        buffer, form = self._program.buffers[name], self.layout.forms[name]
+        place = self._constant_exits.get(name)
+        if place is None:
+            place = self.arena.ctypes.data + self.layout.places[name] + form.lead
+        count = form.shape[1] * form.shape[2]
+        arguments: dict[str, int | float] = {"rows": form.shape[0]}
+        if buffer.dtype == "float32":
+            operation, ours, users, arguments["count"] = "copy_rows", form.pitch, count * 4, count * 4
+        elif as_codes:
+            operation, ours, users, arguments["count"] = "flip_rows", form.pitch, count, count
+        else:
+            operation = "quantize_rows" if entering else "dequantize_rows"
+            ours, users, arguments["count"] = form.pitch, count * 4, count
+            arguments |= {"scale": buffer.scale, "zero_point": buffer.zero_point}
+        inside, outside = ("dst", "src") if entering else ("src", "dst")
+        return operation, arguments | {inside: place, f"{inside}_row": ours, outside: 0, f"{outside}_row": users}

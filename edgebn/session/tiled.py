@@ -1,0 +1,203 @@
+"""Packs convolutions for the register tiles: which tile for which rows and channels, and weights in the tiles' order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.session.packer import Address, Constant, Packer
+
+# Beyond this many groups the tiles would mostly hold channels that do not exist.
+MOST_GROUPS = 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where rows of output go: an address, and the bytes to the next row and pixel."""
+
+    address: Address
+    row: int
+    pixel: int
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How a convolution moves through memory, in bytes; the same for every kernel.
+
+    Attributes
+    ----------
+    origin : Address
+        Of the first tap of the first output pixel.
+    row_step, column_step : int
+        From one output row or column to the next.
+    tap_row_step, tap_column_step : int
+        From one kernel row or column to the next.
+    tap_rows, tap_columns, run : int
+        Of the kernel, after adjacent taps were joined; `run` counts numbers.
+    columns : int
+        Of the output.
+    """
+
+    origin: Address
+    row_step: int
+    column_step: int
+    tap_row_step: int
+    tap_column_step: int
+    tap_rows: int
+    tap_columns: int
+    run: int
+    columns: int
+
+
+def suits(step: p.Convolution, dtype: str) -> bool:
+    """Whether the tiles can take a convolution that is not depthwise."""
+    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations(dtype)
+
+
+def tile_operation(dtype: str) -> str:
+    """Return the name of the tile kernel of a data type."""
+    return "tile_f32" if dtype == "float32" else "tile_i8"
+
+
+def float_scalars(how: p.FloatEpilogue) -> dict[str, int]:
+    """Return the scalars of a float32 epilogue as the vector kernels take them, bounds as bits."""
+    between = how.pre != (-np.inf, np.inf) or bool((how.a != 1).any() or (how.d != 0).any())
+    bounds = {"pre_low": how.pre[0], "pre_high": how.pre[1], "post_low": how.post[0], "post_high": how.post[1]}
+    return {f"{name}_bits": executor.word(value) for name, value in bounds.items()} | {"general": int(between)}
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Output channels that one run of tiles covers, packed."""
+
+    nv: int
+    blocks: int
+    last_channels: int
+    first_channel: int
+    weight: Constant
+    epilogue: Constant
+    scalars: dict[str, int]
+
+
+class TileEmitter:
+    """Emits any range of a convolution's unpooled rows as tiles; each choice of tile packs its weights once."""
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+        self._step = step
+        self._packer = packer
+        self._walk = walk
+        self._real = packer.program.dtype == "float32"
+        self._element = 4 if self._real else 1
+        self._outputs = step.weight.shape[0] // step.groups  # of one group
+        self._packed: dict[tuple[int, int, int, bool], list[_Segment]] = {}
+
+    def rows(self, first: int, count: int, target: Target) -> None:
+        """Emit `count` rows from row `first` on."""
+        for group in range(self._step.groups):
+            self._group_rows(group, first, count, target)
+
+    def _group_rows(self, group: int, first: int, count: int, target: Target) -> None:
+        walk = self._walk
+        source = walk.origin + (first * walk.row_step + group * walk.run * self._element)
+        place = target.address + group * self._outputs * self._element
+        rows, columns = count, walk.columns
+        row_step, column_step, dst_row, dst_pixel = walk.row_step, walk.column_step, target.row, target.pixel
+        if columns == 1 or (row_step == columns * column_step and dst_row == columns * dst_pixel):
+            if columns == 1:  # one column of rows is one row of columns
+                column_step, dst_pixel = row_step, dst_row
+            rows, columns = 1, rows * columns
+            row_step = dst_row = 0
+        together = self._pixels_together(columns, column_step, dst_pixel)
+        pieces = [(0, columns // together)]
+        if columns % together:  # the last pixels again, in one piece that ends where the row ends
+            pieces.append((columns - together, 1))
+        for start, wide_columns in pieces:
+            geometry: dict[str, Address | float] = {
+                "src": source + start * column_step,
+                "row_step": row_step,
+                "column_step": column_step * together,
+                "tap_row_step": walk.tap_row_step,
+                "tap_column_step": walk.tap_column_step,
+                "tap_rows": walk.tap_rows,
+                "tap_columns": walk.tap_columns,
+                "dst_row": dst_row,
+                "dst_pixel": dst_pixel * together,
+                "rows": rows,
+                "columns": wide_columns,
+            }
+            self._emit(group, together, column_step, wide_columns, place + start * dst_pixel, geometry)
+
+    def _emit(
+        self, group: int, together: int, step: int, columns: int, place: Address, geometry: dict[str, Address | float]
+    ) -> None:
+        known = tile_shapes.shapes(isa.SELECTED)
+        run = self._walk.run + (together - 1) * (step // self._element)
+        for segment in self._segments(group, together, run, single=columns == 1):
+            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns)
+            self._packer.emit(
+                tile_operation(self._packer.program.dtype),
+                variant=known.index((mr, segment.nv)),
+                depth=run if self._real else -(-run // 4),
+                weight=segment.weight,
+                epilogue=segment.epilogue,
+                dst=place + segment.first_channel * self._element,
+                blocks=segment.blocks,
+                last_channels=segment.last_channels,
+                **geometry,
+                **segment.scalars,
+            )
+
+    def _pixels_together(self, columns: int, column_step: int, dst_pixel: int) -> int:
+        """Return how many adjacent pixels share a vector: several where one pixel has few channels.
+
+        The weights of pixel i are shifted by i steps along the run, so that one window covers all.
+        """
+        fits = self._step.groups == 1 and self._walk.tap_columns == 1 and dst_pixel == self._outputs * self._element
+        fits = fits and column_step <= self._walk.run * self._element  # else the window would reach over what no pixel reads
+        return max(1, min(isa.SELECTED.lanes // self._outputs, columns)) if fits else 1
+
+    def _segments(self, group: int, together: int, run: int, *, single: bool) -> list[_Segment]:
+        key = group, together, run, single
+        if key not in self._packed:
+            self._packed[key] = self._pack(group, together, run, columns=1 if single else 2)
+        return self._packed[key]
+
+    def _pack(self, group: int, together: int, run: int, columns: int) -> list[_Segment]:
+        outputs = self._outputs
+        taps = self._walk.tap_rows * self._walk.tap_columns
+        chosen = slice(group * outputs, (group + 1) * outputs)
+        weight = self._step.weight[chosen].reshape(outputs, taps, self._walk.run)
+        step = (run - self._walk.run) // max(together - 1, 1)
+        wide = np.zeros((together * outputs, taps, run), weight.dtype)
+        for pixel in range(together):
+            at = pixel * step
+            wide[pixel * outputs : (pixel + 1) * outputs, :, at : at + self._walk.run] = weight
+        channels = np.tile(np.arange(chosen.start, chosen.stop), together)
+        segments = []
+        first = 0
+        for nv, count in tile_shapes.channel_segments(isa.SELECTED, together * outputs, columns):
+            width = nv * isa.SELECTED.lanes
+            blocks = -(-count // width)
+            part = wide[first : first + count]
+            epilogue, scalars = self._pack_epilogue(channels[first : first + count], part, nv)
+            pack = tile_weights.pack_weights_f32 if self._real else tile_weights.pack_weights_i8
+            packed = self._packer.constant(pack(isa.SELECTED, part, nv))
+            segments.append(_Segment(nv, blocks, count - (blocks - 1) * width, first, packed, epilogue, scalars))
+            first += count
+        return segments
+
+    def _pack_epilogue(self, channels: np.ndarray, weight: np.ndarray, nv: int) -> tuple[Constant, dict[str, int]]:
+        how: Any = self._step.epilogue
+        if isinstance(how, p.FloatEpilogue):
+            data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[channels], how.a[channels], how.d[channels], nv)
+            return self._packer.constant(data), float_scalars(how)
+        arrays = {name: getattr(how, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
+        requantization = tile_weights.Requantization(
+            **arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax
+        )
+        packed = tile_weights.pack_epilogue_i8(isa.SELECTED, requantization, weight, nv)
+        return self._packer.constant(packed.data), packed.scalars

@@ -1,0 +1,400 @@
+"""Random small programs for the contract that every engine passes: hypothesis draws the geometry, a drawn seed the numbers.
+
+`programs(dtype)` gives whole networks with branches; `single(kind, dtype)` a program with one step of one kind. `inputs_for` gives
+samples. Shapes include one pixel, 1 and 3 channels, widths below any tile and channels that fill no vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import strategies as st
+
+from edgebn import program as p
+
+CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65])
+SIDES = st.integers(1, 9)
+# Clips before and after the batch norm, bounds of the codes, double rounding.
+EPILOGUE_CHOICES = (
+    ((-np.inf, np.inf), (0.0, np.inf), (-1.0, 2.0)),
+    ((-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0)),
+    ((-128, 127), (-128, 127), (-20, 127), (-50, 60)),
+    (False, True),
+)
+FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+
+
+@dataclass
+class Maker:
+    """Grows a program step by step; every `step_*` method draws one step and returns its output's name."""
+
+    draw: object
+    dtype: str
+    rng: np.random.Generator
+    buffers: dict[str, p.Buffer] = field(default_factory=dict)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    steps: list[p.Step] = field(default_factory=list)
+
+    @property
+    def int8(self):
+        return self.dtype == "int8"
+
+    def integer(self, low, high):
+        return self.draw(st.integers(low, high))
+
+    def buffer(self, shape, like=None, scale=None, zero_point=None):
+        """Add a buffer; `like` names one whose scale and zero point it takes."""
+        name = f"v{len(self.buffers)}"
+        if like is not None:
+            scale, zero_point = self.buffers[like].scale, self.buffers[like].zero_point
+        elif self.int8 and scale is None:
+            scale, zero_point = float(np.float32(self.rng.uniform(0.01, 0.1))), int(self.rng.integers(-128, 128))
+        self.buffers[name] = p.Buffer(name, tuple(shape), self.dtype, 1.0 if scale is None else scale, zero_point or 0)
+        return name
+
+    def constant(self, shape):
+        name = self.buffer(shape)
+        self.constants[name] = self.numbers(shape)
+        return name
+
+    def numbers(self, shape):
+        if self.int8:
+            return self.rng.integers(-128, 128, shape).astype(np.int8)
+        return self.rng.standard_normal(shape).astype(np.float32)
+
+    def finish_step(self, step):
+        self.steps.append(step)
+        return step.output
+
+    def shape(self, name):
+        return self.buffers[name].shape
+
+    def epilogue(self, channels, terms, output, style=None):
+        """Return an epilogue for sums of `terms` products: both roundings, signed multipliers, clips on either side."""
+        rng = self.rng
+        pre, post, bounds, double = style or self.draw(st.tuples(*map(st.sampled_from, EPILOGUE_CHOICES)))
+        if not self.int8:
+            arrays = [rng.standard_normal(channels).astype(np.float32) for _ in range(3)]
+            return p.FloatEpilogue(*arrays, pre=pre, post=post)
+        spread = 73.0 * 73.0 * np.sqrt(terms)
+        real = rng.uniform(5.0, 90.0, channels) / spread
+        qmin, qmax = bounds
+        acc_bias = rng.integers(-int(spread) - 1, int(spread) + 2, channels)
+        zero_point = self.buffers[output].zero_point
+        wide = np.full(channels, 2**31 - 1)
+        lo, hi = (
+            (-wide - 1, wide) if pre[0] == -np.inf else (acc_bias * 0, wide) if pre[1] == np.inf else (-wide // 4096, wide // 4096)
+        )
+        if double:  # rounding: m in [2**30, 2**31), the bias inside u
+            mantissa, exponent = np.frexp(real)
+            m = np.minimum(np.rint(mantissa * 2.0**31).astype(np.int64), 2**31 - 1)
+            e = np.maximum(-exponent, 1)
+            s, r, neg = 31 + e, 2**30 + (np.int64(1) << (30 + e).astype(np.int64)), True
+        else:
+            s = rng.integers(20, 45, channels)
+            m = np.rint(real * rng.choice([-1, 1], channels) * 2.0**s).clip(-(2**31), 2**31 - 1).astype(np.int64)
+            r, neg = np.rint(rng.uniform(-100, 100, channels) * 2.0**s).astype(np.int64), False
+        i32 = [np.asarray(v, np.int64).clip(-(2**31), 2**31 - 1).astype(np.int32) for v in (acc_bias, lo, hi, m)]
+        return p.IntEpilogue(*i32, np.asarray(r, np.int64), np.asarray(s, np.uint8), neg, zero_point, qmin, qmax)
+
+    def window(self, shape, *, function=None, count_padding=None):
+        function = function or self.draw(st.sampled_from(["max", "average"]))
+        kernel, strides, dilations, padding = self.geometry(shape, largest=3)
+        # A window that only padding reaches has no maximum.
+        padding = tuple(min(pad, (k - 1) * d) for pad, k, d in zip(padding, kernel * 2, dilations * 2, strict=True))
+        if count_padding is None:
+            count_padding = self.draw(st.booleans())
+        clipped = tuple(self.integer(0, pad) for pad in padding[2:]) if count_padding else (0, 0)
+        return p.Window(function, kernel, strides, dilations, padding, count_padding, clipped)
+
+    def geometry(self, shape, largest=4):
+        """Return kernel, strides, dilations and padding that fit `shape`, asymmetric paddings and big strides included."""
+        kernel, strides, dilations, before, after = [], [], [], [], []
+        for size in shape[:2]:
+            k, d = self.integer(1, largest), self.draw(st.sampled_from([1, 1, 1, 2, 3]))
+            a, b = self.integer(0, min(k - 1, 2)), self.integer(0, min(k - 1, 2))
+            d = d if size + a + b >= d * (k - 1) + 1 else 1
+            k = min(k, size + a + b)
+            kernel.append(k)
+            dilations.append(d)
+            strides.append(self.draw(st.sampled_from([1, 1, 2, 3, 7])))
+            before.append(a)
+            after.append(b)
+        return tuple(kernel), tuple(strides), tuple(dilations), (*before, *after)
+
+    def weight(self, shape):
+        if self.int8:
+            return self.rng.integers(-127, 128, shape).astype(np.int8)
+        return (self.rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    def step_convolution(self, x):
+        height, width, channels = self.shape(x)
+        style = self.draw(st.sampled_from(["standard", "pointwise", "depthwise", "grouped", "dense", "square"]))
+        kernel, strides, dilations, padding = self.geometry((height, width))
+        groups = 1
+        if style == "pointwise":
+            kernel, dilations, padding = (1, 1), (1, 1), (0, 0, 0, 0)
+        elif style == "dense":
+            kernel, strides, dilations, padding = (height, width), (1, 1), (1, 1), (0, 0, 0, 0)
+        elif style == "square" and min(height, width) > 1:
+            kernel, dilations, padding = (3, 3), (1, 1), (1, 1, 1, 1)
+            strides = self.draw(st.sampled_from([(1, 1), (2, 2)]))
+        if style == "depthwise":
+            groups = channels
+            if min(height, width) > 2 and self.draw(st.booleans()):
+                kernel, dilations, padding = (3, 3), (1, 1), self.draw(st.sampled_from([(1, 1, 1, 1), (0, 0, 1, 1)]))
+                strides = self.draw(st.sampled_from([(1, 1), (2, 2)]))
+            outputs = channels * self.integer(1, 2)
+        elif style == "grouped":
+            groups = next(g for g in (4, 3, 2, 1) if channels % g == 0)
+            outputs = groups * self.integer(1, 9)
+        else:
+            outputs = self.draw(CHANNELS)
+        weight = self.weight((outputs, *kernel, channels // groups))
+        name = f"conv{len(self.steps)}"
+        bare = p.Convolution(name, (x,), "", weight, None, strides, dilations, padding, groups)
+        shape = p.unpooled_shape(bare, (height, width, channels))
+        pool = None
+        if self.draw(st.integers(0, 3)) == 0:
+            pool = self.window(shape)
+            shape = pooled_shape(pool, shape)
+        y = self.buffer(shape)
+        epilogue = self.epilogue(outputs, weight[0].size, y)
+        return self.finish_step(p.Convolution(name, (x,), y, weight, epilogue, strides, dilations, padding, groups, pool))
+
+    def step_transposed(self, x):
+        height, width, channels = self.shape(x)
+        groups = next(g for g in (3, 2, 1) if channels % g == 0) if self.draw(st.booleans()) else 1
+        kernel = (self.integer(1, 4), self.integer(1, 4))
+        strides = (self.integer(1, 3), self.integer(1, 3))
+        dilations = (self.integer(1, 2), self.integer(1, 2))
+        extra = tuple(self.integer(0, stride - 1) for stride in strides)
+        full = [
+            (size - 1) * s + d * (k - 1) + 1 + e
+            for size, s, d, k, e in zip((height, width), strides, dilations, kernel, extra, strict=True)
+        ]
+        before = [self.integer(0, min(2, size - 1)) for size in full]
+        after = [self.integer(0, min(2, size - a - 1)) for size, a in zip(full, before, strict=True)]
+        outputs = groups * self.integer(1, 6)
+        weight = self.weight((outputs, *kernel, channels // groups))
+        y = self.buffer((full[0] - before[0] - after[0], full[1] - before[1] - after[1], outputs))
+        epilogue = self.epilogue(outputs, weight[0].size, y)
+        name = f"transposed{len(self.steps)}"
+        return self.finish_step(
+            p.TransposedConvolution(name, (x,), y, weight, epilogue, strides, dilations, (*before, *after), extra, groups)
+        )
+
+    def step_affine(self, x):
+        y = self.buffer(self.shape(x))
+        epilogue = self.epilogue(self.shape(x)[2], 1, y)
+        if self.int8:  # the accumulator is a code, not a sum of products
+            s = self.rng.integers(8, 30, len(epilogue.m)).astype(np.uint8)
+            m = np.rint(self.rng.uniform(-2, 2, len(s)) * 2.0**s).astype(np.int32)
+            half = np.int64(1) << (s - 1).astype(np.int64)
+            bias = self.rng.integers(-60, 60, len(s)).astype(np.int32)
+            epilogue = p.IntEpilogue(
+                bias, epilogue.lo, epilogue.hi, m, half, s, False, epilogue.zero_point, epilogue.qmin, epilogue.qmax
+            )
+        return self.finish_step(p.Affine(f"affine{len(self.steps)}", (x,), y, epilogue))
+
+    def other_operand(self, x):
+        """Return x's partner in a binary step: itself, a value of its shape, or a constant that broadcasts."""
+        same = [name for name, buffer in self.buffers.items() if buffer.shape == self.shape(x)]
+        if self.draw(st.booleans()):
+            return self.draw(st.sampled_from(same))
+        return self.constant(tuple(1 if self.draw(st.booleans()) else size for size in self.shape(x)))
+
+    def clip(self):
+        return self.draw(st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0)]))
+
+    def step_add(self, x):
+        pair = (x, self.other_operand(x))
+        pair = pair if self.draw(st.booleans()) else pair[::-1]
+        y = self.buffer(self.shape(x))
+        arithmetic = self.int_add(y) if self.int8 else None
+        post = (-np.inf, np.inf) if self.int8 else self.clip()
+        return self.finish_step(p.Add(f"add{len(self.steps)}", pair, y, post, arithmetic))
+
+    def int_add(self, y):
+        zero_point = self.buffers[y].zero_point
+        if self.draw(st.booleans()):
+            m = tuple(int(v) for v in self.rng.integers(2**30, 2**31, 3))
+            e = (self.integer(0, 3), self.integer(0, 3), self.integer(17, 20))
+            return p.IntAdd("double", m, e, 0, 0, zero_point, -128, 127)
+        s = self.integer(8, 20)
+        m = tuple(int(v) for v in np.rint(self.rng.uniform(-1.5, 1.5, 2) * 2.0**s))
+        return p.IntAdd("single", m, (), 1 << (s - 1), s, zero_point, -100, 127)
+
+    def step_multiply(self, x):
+        pair = (x, self.other_operand(x))
+        y = self.buffer(self.shape(x))
+        name = f"multiply{len(self.steps)}"
+        if not self.int8:
+            return self.finish_step(p.Multiply(name, pair, y, self.clip()))
+        s = self.integer(33, 40)
+        m = int(self.rng.integers(2**25, 2**26 * 2 ** (s - 33)))
+        neg = self.draw(st.booleans())
+        how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, neg, self.buffers[y].zero_point, -128, 120)
+        return self.finish_step(p.Multiply(name, pair, y, arithmetic=how))
+
+    def step_pool(self, x):
+        shape = self.shape(x)
+        name = f"pool{len(self.steps)}"
+        kind = self.draw(st.sampled_from(["window", "global"] + (["rescaled"] if self.int8 else [])))
+        if kind == "window":
+            window = self.window(shape)
+            return self.finish_step(p.Pool(name, (x,), self.buffer(pooled_shape(window, shape), like=x), window))
+        function = "average" if kind == "rescaled" else self.draw(st.sampled_from(["max", "average"]))
+        window = p.Window(function, shape[:2], (1, 1))
+        if kind == "global":
+            return self.finish_step(p.Pool(name, (x,), self.buffer((1, 1, shape[2]), like=x), window))
+        y = self.buffer((1, 1, shape[2]))
+        count = shape[0] * shape[1]
+        s = 24
+        ones = np.ones(1, np.int32)
+        m = np.int32(round(2.0**s * self.rng.uniform(0.5, 1.5) / count))
+        bias = ones * int(self.rng.integers(-20, 20)) * count
+        limits = (ones * -(2**31), ones * (2**31 - 1))
+        epilogue = p.IntEpilogue(
+            bias,
+            *limits,
+            ones * m,
+            np.full(1, 1 << (s - 1), np.int64),
+            np.full(1, s, np.uint8),
+            False,
+            self.buffers[y].zero_point,
+            -128,
+            127,
+        )
+        return self.finish_step(p.Pool(name, (x,), y, window, epilogue))
+
+    def step_lookup(self, x):
+        tables = self.draw(st.sampled_from([1, self.shape(x)[2]]))
+        table = self.rng.integers(-128, 128, (tables, 256)).astype(np.int8)
+        return self.finish_step(p.Lookup(f"lookup{len(self.steps)}", (x,), self.buffer(self.shape(x)), table))
+
+    def step_elementwise(self, x):
+        function = self.draw(st.sampled_from(FUNCTIONS))
+        slope = None
+        if function == "prelu":
+            slope = self.rng.standard_normal([1 if self.draw(st.booleans()) else size for size in self.shape(x)]).astype(np.float32)
+        low, high = (-0.5, 1.5) if function == "clip" else (-np.inf, np.inf)
+        y = self.buffer(self.shape(x))
+        return self.finish_step(p.Elementwise(f"function{len(self.steps)}", (x,), y, function, low, high, 0.2, 0.5, slope))
+
+    def step_softmax(self, x):
+        name = f"softmax{len(self.steps)}"
+        if not self.int8:
+            return self.finish_step(p.Softmax(name, (x,), self.buffer(self.shape(x)), self.draw(st.sampled_from([1.0, 0.5]))))
+        y = self.buffer(self.shape(x), scale=1 / 256, zero_point=-128)
+        mantissa, shift = np.frexp(self.rng.uniform(0.01, 0.3) * 2.0**26)
+        diff_min = -int(np.floor(31.0 * 2.0**26 / 2.0**shift))
+        return self.finish_step(p.Softmax(name, (x,), y, 1.0, int(mantissa * 2**31), int(shift), diff_min))
+
+    def step_concat(self, x):
+        axis = self.integer(0, 2)
+        shape = list(self.shape(x))
+        other = list(shape)
+        other[axis] = self.integer(1, 5)
+        parts = [x, self.constant(tuple(other)), x][: self.integer(2, 3)]
+        shape[axis] = sum(self.shape(part)[axis] for part in parts)
+        tables = ()
+        if self.int8:
+            tables = tuple(self.draw(st.sampled_from([None, self.rng.integers(-128, 128, 256).astype(np.int8)])) for _ in parts)
+        return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape), axis, tables))
+
+    def step_pad(self, x):
+        pads = tuple((self.integer(0, 2), self.integer(0, 2)) for _ in range(3))
+        shape = [size + before + after for size, (before, after) in zip(self.shape(x), pads, strict=True)]
+        value = float(self.integer(-128, 127)) if self.int8 else 0.75
+        return self.finish_step(p.Pad(f"pad{len(self.steps)}", (x,), self.buffer(shape, like=x), pads, value))
+
+    def step_crop(self, x):
+        starts = tuple(self.integer(0, size - 1) for size in self.shape(x))
+        shape = [self.integer(1, size - start) for size, start in zip(self.shape(x), starts, strict=True)]
+        return self.finish_step(p.Crop(f"crop{len(self.steps)}", (x,), self.buffer(shape, like=x), starts))
+
+    def step_resize(self, x):
+        height, width, channels = self.shape(x)
+        size = (self.integer(1, 2 * height), self.integer(1, 2 * width))
+        function = self.draw(st.sampled_from(["nearest", "bilinear"]))
+        indices, weights = [], []
+        for out, into in zip(size, (height, width), strict=True):
+            indices.append(self.rng.integers(0, into, (out, 2)).astype(np.int32))
+            share = self.rng.uniform(0, 1, out)
+            if self.int8:
+                whole = np.rint(share * 1024).astype(np.int32)
+                weights.append(np.stack([1024 - whole, whole], 1))
+            else:
+                weights.append(np.stack([1 - share, share], 1).astype(np.float32))
+        y = self.buffer((*size, channels), like=x)
+        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights))
+
+    def step_transpose(self, x):
+        permutation = tuple(self.draw(st.permutations(range(3))))
+        y = self.buffer([self.shape(x)[axis] for axis in permutation], like=x)
+        return self.finish_step(p.Transpose(f"transpose{len(self.steps)}", (x,), y, permutation))
+
+    def step_reshape(self, x):
+        height, width, channels = self.shape(x)
+        shape = self.draw(
+            st.sampled_from([(1, 1, height * width * channels), (height * width, 1, channels), (width, height, channels)])
+        )
+        return self.finish_step(p.Reshape(f"reshape{len(self.steps)}", (x,), self.buffer(shape, like=x)))
+
+    def program(self, inputs, outputs):
+        shapes = {name: self.buffers[name].shape for name in (*inputs, *outputs)}
+        steps = tuple(self.steps)
+        return p.Program(
+            "random", "random.test", "test", False, self.dtype, self.buffers, self.constants, steps, inputs, outputs, shapes
+        )
+
+
+_BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"
+KINDS = {"float32": (*_BOTH.split(), "elementwise"), "int8": (*_BOTH.split(), "lookup")}
+
+
+def pooled_shape(window, shape):
+    """Return the shape of `shape` after `window`."""
+    sizes = []
+    for axis in range(2):
+        span = window.dilations[axis] * (window.kernel[axis] - 1) + 1
+        sizes.append((shape[axis] + window.padding[axis] + window.padding[axis + 2] - span) // window.strides[axis] + 1)
+    return (*sizes, shape[2])
+
+
+@st.composite
+def single(draw, kind, dtype):
+    """Programs of one step; a copy of the input by a pad of nothing stands before it, so that it reads arena memory too."""
+    maker = Maker(draw, dtype, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
+    x = maker.buffer((draw(SIDES), draw(SIDES), draw(CHANNELS)))
+    y = getattr(maker, f"step_{kind}")(x)
+    return maker.program((x,), (y,))
+
+
+@st.composite
+def programs(draw, dtype, largest=6):
+    """Networks of up to `largest` steps, each on one of the last values, the last value and perhaps an earlier one as outputs."""
+    maker = Maker(draw, dtype, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
+    x = maker.buffer((draw(SIDES), draw(SIDES), draw(CHANNELS)))
+    values = [x]
+    for _ in range(draw(st.integers(2, largest))):
+        source = draw(st.sampled_from(values[-2:]))
+        if np.prod(maker.shape(source)) > 20_000:
+            break
+        # Convolutions come up most: they are what the networks are made of.
+        kind = draw(st.sampled_from([*KINDS[dtype], "convolution", "convolution", "convolution", "convolution"]))
+        values.append(getattr(maker, f"step_{kind}")(source))
+    made = [name for name in values if name != x]
+    outputs = (made[-1],) if draw(st.booleans()) or len(made) < 2 else (made[-1], made[0])
+    return maker.program((x,), outputs)
+
+
+def inputs_for(program, samples, seed=0):
+    """Return a batch for a program with one input: real values, or codes for int8, shape (samples, H, W, C)."""
+    rng = np.random.default_rng(seed)
+    shape = (samples, *program.shapes[program.inputs[0]])
+    if program.dtype == "int8":
+        return rng.integers(-128, 128, shape).astype(np.int8)
+    return rng.standard_normal(shape).astype(np.float32)

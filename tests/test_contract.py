@@ -1,0 +1,94 @@
+"""The one contract that every engine passes: on random programs, every buffer equals the reference's.
+
+int8 byte for byte; float32 within 1e-5 of the buffer's range.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebn import program as p
+from edgebn import reference
+from edgebn.session import Session
+from tests.programs import EPILOGUE_CHOICES, KINDS, Maker, inputs_for, programs, single
+
+FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the buffer's largest magnitude
+
+
+def assert_equals_reference(program, x):
+    found = Session(program).run_buffers(x)
+    for n, sample in enumerate(x):
+        expected = reference.run_steps(program, {program.inputs[0]: sample})
+        for name, value in found.items():
+            assert value[n].dtype == expected[name].dtype
+            if program.dtype == "int8":
+                np.testing.assert_array_equal(value[n], expected[name], err_msg=name)
+            else:
+                bound = FLOAT_TOLERANCE * max(1.0, float(np.abs(expected[name]).max()))
+                np.testing.assert_allclose(value[n], expected[name], rtol=0, atol=bound, err_msg=name)
+    assert set(found) == set(program.buffers) - set(program.constants)
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype, kinds in KINDS.items() for kind in kinds])
+def test_every_kind_of_step_equals_the_reference(dtype, kind):
+    @given(single(kind, dtype), st.integers(0, 1000))
+    def check(program, seed):
+        assert_equals_reference(program, inputs_for(program, 2, seed))
+
+    check()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_whole_programs_equal_the_reference(dtype):
+    @given(programs(dtype), st.integers(0, 1000))
+    def check(program, seed):
+        assert_equals_reference(program, inputs_for(program, 2, seed))
+
+    check()
+
+
+# (channels in, channels out, groups, kernel, strides, dilations, padding, height, width): what drawing at random may miss.
+GEOMETRIES = [
+    *[
+        (channels, channels, channels, (3, 3), strides, (1, 1), (1, 1, 1, 1), 7, width)
+        for channels in (1, 3, 8, 16, 24, 32, 33, 64, 72, 130)
+        for strides, width in (((1, 1), 9), ((2, 2), 8), ((1, 1), 1))
+    ],
+    *[
+        (channels, channels, channels, kernel, strides, (1, 2), (0, 1, 2, 1), 9, 11)
+        for channels in (4, 20, 64, 100)
+        for kernel, strides in (((3, 3), (2, 1)), ((5, 5), (1, 1)), ((2, 4), (3, 3)), ((1, 3), (1, 1)))
+    ],
+    *[
+        (8, channels, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, width)
+        for channels in (1, 2, 5, 8, 10, 16, 17, 32, 40, 48, 64, 80, 130)
+        for width in (1, 2, 3, 5, 13, 17, 33)
+    ],
+    *[
+        (channels, 24, 1, (1, 1), strides, (1, 1), (0, 0, 0, 0), 6, 7)
+        for channels in (1, 3, 4, 16, 65)
+        for strides in ((1, 1), (2, 3))
+    ],
+    *[(3, 16, 1, (10, 4), (2, 2), (1, 1), (4, 1, 5, 1), 49, 10), (1, 64, 1, (10, 4), (2, 2), (1, 1), (4, 1, 5, 1), 49, 10)],
+    *[(12, 36, groups, (2, 3), (1, 1), (2, 1), (1, 1, 1, 1), 6, 9) for groups in (1, 2, 3, 4, 6)],
+    *[(36, 72, 36, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 6, 9), (20, 20, 20, (3, 3), (5, 5), (1, 1), (0, 0, 0, 0), 13, 13)],
+    *[(640, 128, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 1, 1), (128, 8, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 1, 1)],
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_convolutions_of_many_shapes_equal_the_reference(dtype):
+    for seed, geometry in enumerate(GEOMETRIES):
+        channels, outputs, groups, kernel, strides, dilations, padding, height, width = geometry
+        rng = np.random.default_rng(seed)
+        maker = Maker(None, dtype, rng)
+        x = maker.buffer((height, width, channels))
+        weight = maker.weight((outputs, *kernel, channels // groups))
+        bare = p.Convolution("conv", (x,), "", weight, None, strides, dilations, padding, groups)
+        y = maker.buffer(p.unpooled_shape(bare, (height, width, channels)))
+        style = [choices[rng.integers(len(choices))] for choices in EPILOGUE_CHOICES]
+        epilogue = maker.epilogue(outputs, weight[0].size, y, style)
+        maker.steps.append(p.Convolution("conv", (x,), y, weight, epilogue, strides, dilations, padding, groups))
+        program = maker.program((x,), (y,))
+        assert_equals_reference(program, inputs_for(program, 1, seed))
