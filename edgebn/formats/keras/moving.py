@@ -1,0 +1,101 @@
+"""Layers that move, repeat or cut values without computing: padding, cropping, upsampling, flatten, reshape, permute."""
+
+from __future__ import annotations
+
+import math
+
+from edgebn.errors import ModelError
+from edgebn.formats.keras.place import LayerFunction, Place
+from edgebn.formats.keras.settings import as_integer
+from edgebn.layers import Crop, Identity, Pad, Reshape, Resize, Transpose
+
+
+def identity(place: Place) -> str:
+    """Dropout and everything else that does nothing at inference."""
+    return place.add(Identity, [place.input])
+
+
+def zero_padding(rank: int) -> LayerFunction:
+    """Return the function of ZeroPadding1D or ZeroPadding2D."""
+
+    def add(place: Place) -> str:
+        _, _, first = place.spatial(rank)
+        sides = place.settings.sides("padding", rank, 1)
+        return place.add(Pad, pads=((0, 0), *sides) if first else (*sides, (0, 0)))
+
+    return add
+
+
+def cropping(rank: int) -> LayerFunction:
+    """Return the function of Cropping1D or Cropping2D."""
+
+    def add(place: Place) -> str:
+        _, _, first = place.spatial(rank)
+        sides = place.settings.sides("cropping", rank, 0)
+        cuts = ((0, 0), *sides) if first else (*sides, (0, 0))
+        sizes = tuple(size - before - after for size, (before, after) in zip(place.shape, cuts, strict=True))
+        return place.add(Crop, starts=tuple(before for before, _ in cuts), sizes=sizes)
+
+    return add
+
+
+def upsampling(rank: int) -> LayerFunction:
+    """Return the function of UpSampling1D or UpSampling2D; bilinear uses half-pixel centres."""
+
+    def add(place: Place) -> str:
+        (height, width), _, first = place.spatial(rank)
+        vertical, horizontal = place.settings.pair("size", rank, 2)
+        function = place.settings.text("interpolation", "nearest")
+        if function not in ("nearest", "bilinear"):
+            raise place.unsupported(f"edgebn upsamples nearest and bilinear, not '{function[:40]}'")
+        return place.add(
+            Resize,
+            function=function,
+            size=(height * vertical, width * horizontal),
+            ratio=(1 / vertical, 1 / horizontal),
+            coordinates="asymmetric" if function == "nearest" else "half_pixel",
+            channels_first=first,
+        )
+
+    return add
+
+
+def flatten(place: Place) -> str:
+    """Flatten; with channels_first Keras first moves the channels last."""
+    shape, source = place.shape, place.input
+    if place.settings.channels_first() and len(shape) > 1:
+        source = place.add(Transpose, None, "channels_last", "channels_last", permutation=(*range(1, len(shape)), 0))
+    return place.add(Reshape, [source], shape=(math.prod(shape),))
+
+
+def reshape(place: Place) -> str:
+    """Reshape; one size may be -1."""
+    return reshaped(place, place.settings.get("target_shape"))
+
+
+def reshaped(place: Place, target: object) -> str:
+    """Add a Reshape of the only input to `target`, a list without the batch."""
+    if not isinstance(target, list):
+        raise ModelError(f"its target shape {str(target)[:60]} should be a list of sizes")
+    sizes = [as_integer(size, "target_shape") for size in target]
+    if sizes.count(-1) == 1:
+        known = -math.prod(sizes)
+        elements = math.prod(place.shape)
+        if known < 1 or elements % known:
+            raise ModelError(f"it cannot turn a value of shape {place.shape} into {tuple(sizes)}")
+        sizes[sizes.index(-1)] = elements // known
+    if not all(1 <= size <= math.prod(place.shape) for size in sizes):
+        raise ModelError(f"it cannot turn a value of shape {place.shape} into {tuple(sizes)}")
+    return place.add(Reshape, [place.input], shape=tuple(sizes))
+
+
+def permute(place: Place) -> str:
+    """Permute; Keras counts axes from 1."""
+    return permuted(place, place.settings.get("dims"))
+
+
+def permuted(place: Place, dims: object) -> str:
+    """Add a Transpose of the only input by `dims`, counted from 1 without the batch."""
+    if not isinstance(dims, list):
+        raise ModelError(f"its dims {str(dims)[:60]} should be a list of axes")
+    return place.add(Transpose, [place.input], permutation=tuple(as_integer(axis, "dims") - 1 for axis in dims))

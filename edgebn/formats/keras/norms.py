@@ -1,0 +1,96 @@
+"""Batch norm, and the preprocessing layers that are a fixed scale and shift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.formats.keras.activations import fused
+from edgebn.formats.keras.place import Place
+from edgebn.formats.keras.settings import as_integer, as_numbers, resolved_axis
+from edgebn.layers import Add, BatchNorm, Identity, Multiply
+
+# keras.backend.epsilon(): Normalization never divides by less.
+_KERAS_EPSILON = 1e-7
+
+
+def batch_norm(place: Place) -> str:
+    """Read a BatchNormalization on any axis; weights are stored as gamma, beta (where there are), moving mean, moving variance."""
+    settings = place.settings
+    if settings.flag("renorm", False):
+        raise place.unsupported("edgebn does not run batch renormalisation; train with renorm=False")
+    axis = settings.get("axis")
+    if isinstance(axis, list):
+        if len(axis) != 1:
+            raise place.unsupported(f"edgebn normalises along one axis, not {str(axis)[:40]}")
+        axis = axis[0]
+    resolved = resolved_axis(-1 if axis is None else as_integer(axis, "axis"), len(place.shape), "axis")
+    channels = place.shape[resolved]
+    names = ["gamma"] * settings.flag("scale", True) + ["beta"] * settings.flag("center", True) + ["mean", "variance"]
+    arrays = {name: place.weight(index, name, (channels,)) for index, name in enumerate(names)}
+    return fused(
+        place,
+        BatchNorm,
+        gamma=arrays.get("gamma", np.ones(channels, np.float32)),
+        beta=arrays.get("beta", np.zeros(channels, np.float32)),
+        mean=arrays["mean"],
+        variance=arrays["variance"],
+        epsilon=settings.number("epsilon", 1e-3),
+        axis=resolved,
+    )
+
+
+def rescaling(place: Place) -> str:
+    """Rescaling: x * scale + offset, numbers or one a channel."""
+    values = place.settings
+    return _scaled(place, _array(values.get("scale"), 1.0, "scale"), _array(values.get("offset"), 0.0, "offset"))
+
+
+def normalization(place: Place) -> str:
+    """Read a Normalization: (x - mean) / max(sqrt(variance), epsilon), with given or learnt statistics."""
+    axes = place.settings.get(
+        "axis",
+    )
+    listed = [] if axes is None else axes if isinstance(axes, list) else [axes]
+    kept = {resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis") for axis in listed}
+    shape = tuple(size for axis, size in enumerate(place.shape) if axis in kept)
+    broadcast = tuple(size if axis in kept else 1 for axis, size in enumerate(place.shape))
+    if place.settings.get("mean") is None:
+        mean, variance = place.weight(0, "mean", shape), place.weight(1, "variance", shape)
+    else:
+        mean = _array(place.settings.get("mean"), 0.0, "mean")
+        variance = _array(place.settings.get("variance"), 1.0, "variance")
+    if not (np.isfinite(mean).all() and np.isfinite(variance).all()) or (variance < 0).any():
+        raise ModelError("its mean or variance is not a finite number; adapt the layer again")
+    mean, variance = _spread(mean, broadcast), _spread(variance, broadcast)
+    deviation = np.maximum(np.sqrt(variance.astype(np.float64)), _KERAS_EPSILON)
+    if place.settings.flag("invert", False):
+        return _scaled(place, deviation, mean)
+    centred = place.add(Add, [place.input, place.constant(-mean, "minus_mean")], "centre", "centred")
+    return place.add(Multiply, [centred, place.constant(1 / deviation, "factor")])
+
+
+def _scaled(place: Place, scale: np.ndarray, offset: np.ndarray) -> str:
+    source = place.input
+    if (offset == 0).all():
+        return place.add(Identity) if (scale == 1).all() else place.add(Multiply, [source, place.constant(scale, "factor")])
+    scaled = place.add(Multiply, [source, place.constant(scale, "factor")], "scale", "scaled")
+    return place.add(Add, [scaled, place.constant(offset, "offset")])
+
+
+def _array(value: Any, default: float, key: str) -> np.ndarray:
+    try:
+        return np.asarray(default if value is None else as_numbers(value, key), dtype=np.float32)
+    except ValueError:
+        raise ModelError(f"its '{key}' {str(value)[:60]} is no regular array") from None
+
+
+def _spread(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Give statistics the shape in which they broadcast against the input."""
+    if array.size == 1:
+        return array.reshape((1,) * len(shape))
+    if array.size != np.prod(shape, dtype=np.int64):
+        raise ModelError(f"its statistics of shape {array.shape} do not fit the axes of shape {shape}")
+    return array.reshape(shape)

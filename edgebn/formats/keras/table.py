@@ -1,0 +1,129 @@
+"""One table: Keras class name to the function that reads it, and hints for classes that edgebn refuses."""
+
+from __future__ import annotations
+
+from edgebn.errors import UnsupportedLayerError
+from edgebn.formats.keras import activations, convolutions, merging, moving, norms, operations, pooling
+from edgebn.formats.keras.definitions import LayerDefinition
+from edgebn.formats.keras.place import LayerFunction
+from edgebn.layers import Add, Multiply
+
+LAYERS: dict[str, LayerFunction] = {
+    "Conv1D": convolutions.convolution(1),
+    "Conv2D": convolutions.convolution(2),
+    "Convolution1D": convolutions.convolution(1),
+    "Convolution2D": convolutions.convolution(2),
+    "DepthwiseConv1D": convolutions.depthwise(1),
+    "DepthwiseConv2D": convolutions.depthwise(2),
+    "SeparableConv1D": convolutions.separable(1),
+    "SeparableConv2D": convolutions.separable(2),
+    "SeparableConvolution1D": convolutions.separable(1),
+    "SeparableConvolution2D": convolutions.separable(2),
+    "Conv1DTranspose": convolutions.transposed(1),
+    "Conv2DTranspose": convolutions.transposed(2),
+    "Convolution1DTranspose": convolutions.transposed(1),
+    "Convolution2DTranspose": convolutions.transposed(2),
+    "Dense": convolutions.dense,
+    "BatchNormalization": norms.batch_norm,
+    "BatchNormalizationV1": norms.batch_norm,
+    "BatchNormalizationV2": norms.batch_norm,
+    "SyncBatchNormalization": norms.batch_norm,
+    "Rescaling": norms.rescaling,
+    "Normalization": norms.normalization,
+    "Activation": activations.activation_layer,
+    "ReLU": activations.relu,
+    "LeakyReLU": activations.leaky_relu,
+    "PReLU": activations.prelu,
+    "Softmax": activations.softmax,
+    "Add": merging.merged(Add),
+    "Multiply": merging.merged(Multiply),
+    "Subtract": merging.subtract,
+    "Average": merging.average,
+    "Concatenate": merging.concatenate,
+    "MaxPooling1D": pooling.window("max", 1),
+    "MaxPooling2D": pooling.window("max", 2),
+    "MaxPool1D": pooling.window("max", 1),
+    "MaxPool2D": pooling.window("max", 2),
+    "AveragePooling1D": pooling.window("average", 1),
+    "AveragePooling2D": pooling.window("average", 2),
+    "AvgPool1D": pooling.window("average", 1),
+    "AvgPool2D": pooling.window("average", 2),
+    "GlobalMaxPooling1D": pooling.whole("max", 1),
+    "GlobalMaxPooling2D": pooling.whole("max", 2),
+    "GlobalMaxPool1D": pooling.whole("max", 1),
+    "GlobalMaxPool2D": pooling.whole("max", 2),
+    "GlobalAveragePooling1D": pooling.whole("mean", 1),
+    "GlobalAveragePooling2D": pooling.whole("mean", 2),
+    "GlobalAvgPool1D": pooling.whole("mean", 1),
+    "GlobalAvgPool2D": pooling.whole("mean", 2),
+    "ZeroPadding1D": moving.zero_padding(1),
+    "ZeroPadding2D": moving.zero_padding(2),
+    "Cropping1D": moving.cropping(1),
+    "Cropping2D": moving.cropping(2),
+    "UpSampling1D": moving.upsampling(1),
+    "UpSampling2D": moving.upsampling(2),
+    "Flatten": moving.flatten,
+    "Reshape": moving.reshape,
+    "Permute": moving.permute,
+    "Identity": moving.identity,
+    "Dropout": moving.identity,
+    "AlphaDropout": moving.identity,
+    "GaussianDropout": moving.identity,
+    "GaussianNoise": moving.identity,
+    "SpatialDropout1D": moving.identity,
+    "SpatialDropout2D": moving.identity,
+    "ActivityRegularization": moving.identity,
+    "TFOpLambda": operations.tensorflow_operation,
+}
+
+_RECURRENT = "recurrent layers do not run on edgebn; use convolutions over time"
+_CODE = "edgebn cannot know what its code does; build it from Keras layers, or export the model to ONNX"
+_ATTENTION = "attention does not run on edgebn; use squeeze-and-excitation from pooling, Dense and Multiply"
+_OTHER_NORM = "its statistics are those of each sample, which edgebn does not run; use BatchNormalization"
+_VOLUME = "edgebn runs layers in one and two dimensions"
+_SMOOTH = "edgebn does not run this activation; use ReLU, LeakyReLU, PReLU or silu"
+_HINTS = {
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "SimpleRNN": _RECURRENT,
+    "RNN": _RECURRENT,
+    "ConvLSTM2D": _RECURRENT,
+    "Bidirectional": _RECURRENT,
+    "TimeDistributed": "put the layers of TimeDistributed into the network directly: edgebn's layers keep the time axis as it is",
+    "Lambda": _CODE,
+    "SlicingOpLambda": "slicing is not read from Keras files; use a Cropping layer",
+    "ClassMethod": _CODE,
+    "InstanceMethod": _CODE,
+    "MultiHeadAttention": _ATTENTION,
+    "Attention": _ATTENTION,
+    "LayerNormalization": _OTHER_NORM,
+    "GroupNormalization": _OTHER_NORM,
+    "UnitNormalization": _OTHER_NORM,
+    "Conv3D": _VOLUME,
+    "MaxPooling3D": _VOLUME,
+    "AveragePooling3D": _VOLUME,
+    "ELU": _SMOOTH,
+    "ThresholdedReLU": "use ReLU(threshold=...) in its place",
+    "Embedding": "edgebn takes real numbers in; look the vectors up before the network",
+    "Masking": "edgebn runs whole sequences; cut them to length before the network",
+    "Resizing": "resize the input before the network, or use UpSampling2D",
+}
+
+
+def function_of(layer: LayerDefinition) -> LayerFunction:
+    """Return the function that reads `layer`.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        With a hint; the caller adds the layer's name.
+    """
+    if layer.class_name == "InputLayer":
+        raise UnsupportedLayerError("an input inside the network; the file is damaged")
+    table = operations.OPERATIONS if layer.is_operation else LAYERS
+    if layer.class_name not in table:
+        own = f'if it is your own and works like a Keras layer: custom_layers={{"{layer.class_name[:40]}": "BatchNormalization"}}'
+        hint = _HINTS.get(layer.class_name, own)
+        what = "operation" if layer.is_operation else "layer"
+        raise UnsupportedLayerError(f"edgebn does not run this {what}: {hint}")
+    return table[layer.class_name]

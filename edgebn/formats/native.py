@@ -1,0 +1,175 @@
+"""The native file, .edgebn: one safetensors file that holds a `Program`. Needs NumPy only.
+
+The metadata holds the format version, the program as JSON with tensor names for arrays, and a SHA-256 over the whole file, taken
+with zeros in the place of its own digits: no byte can change unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.formats.program_check import check_program
+from edgebn.formats.program_codec import decode, encode
+from edgebn.formats.tensor_file import pack, unpack
+from edgebn.program import Program
+
+FORMAT_VERSION = 1
+MAX_FILE_BYTES = 384 << 20
+
+_FORMAT = "edgebn program"
+_NO_DIGEST = "0" * 64
+# In the header's JSON an unescaped quote before the key can only be this metadata entry.
+_DIGEST_KEY = b'"sha256":"'
+
+# What people read, not what the network computes: no part of its hash.
+_NOT_HASHED = ("name", "source", "format", "channels_first", "records")
+
+
+def save(program: Program, path: Path) -> None:
+    """Write `program` to `path`, whole or not at all: a temporary file beside it is renamed once it is on the disk.
+
+    Parameters
+    ----------
+    program : Program
+    path : Path
+        Ends in .edgebn by custom.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, full or not writable; a file that stood there before is untouched.
+    """
+    path = Path(path)
+    data = to_bytes(program)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def load(path: Path) -> Program:
+    """Read the program that `save` wrote.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Program
+        Equal to the one saved, arrays bit for bit.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, damaged, changed after it was saved, or written by a newer edgebn.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so no program for a small board")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise ModelError(f"{path}: the file cannot be read ({error})") from None
+    return from_bytes(data, str(path))
+
+
+def to_bytes(program: Program) -> bytes:
+    """Return the content of the file that holds `program`."""
+    tensors: dict[str, np.ndarray] = {}
+    names: dict[int, str] = {}
+
+    def store(array: np.ndarray, name: str) -> dict[str, str]:
+        # Arrays that two places share are stored once, and shared again after loading.
+        tensors.setdefault(names.setdefault(id(array), name), array)
+        return {"tensor": names[id(array)]}
+
+    description = json.dumps(encode(program, store, "program"), separators=(",", ":"), allow_nan=False)
+    metadata = {"format": _FORMAT, "version": str(FORMAT_VERSION), "sha256": _NO_DIGEST, "program": description}
+    data = pack(tensors, metadata)
+    digest = hashlib.sha256(data).hexdigest().encode()
+    start = data.index(_DIGEST_KEY) + len(_DIGEST_KEY)
+    return data[:start] + digest + data[start + len(digest) :]
+
+
+def from_bytes(data: bytes, source: str) -> Program:
+    """Return the program in a file's content; `source` names it in messages."""
+    tensors, metadata = unpack(data, source)
+    if metadata.get("format") != _FORMAT:
+        raise ModelError(f"{source}: a safetensors file without an edgebn program in it; write it with edgebn.save")
+    _check_digest(data, metadata.get("sha256", ""), source)
+    version = metadata.get("version", "")
+    if not version.isdecimal() or len(version) > 6 or int(version) < 1:
+        raise ModelError(f"{source}: its format version '{version[:20]}' is no number; save the model again")
+    if int(version) > FORMAT_VERSION:
+        raise ModelError(
+            f"{source}: written in format {version} by a newer edgebn, and this one reads up to {FORMAT_VERSION}; "
+            "upgrade it with: pip install --upgrade edgebn"
+        )
+    try:
+        program = decode(json.loads(metadata.get("program", "")), tensors)
+        check_program(program)
+    except (ValueError, RecursionError):
+        raise ModelError(f"{source}: its description is not JSON; save the model again") from None
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}; save the model again") from None
+    return program
+
+
+def program_hash(program: Program) -> str:
+    """Return a SHA-256 over what the network computes: steps, buffers, weights; not over its name, file or records.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, the same on every machine and before and after saving.
+    """
+
+    def store(array: np.ndarray, _: str) -> dict[str, Any]:
+        little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+        return {"dtype": little.dtype.str, "shape": list(array.shape), "sha256": hashlib.sha256(little.tobytes()).hexdigest()}
+
+    tree = encode(program, store)
+    kept = {key: value for key, value in tree.items() if key not in _NOT_HASHED}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _check_digest(data: bytes, stated: str, source: str) -> None:
+    start = data.find(_DIGEST_KEY) + len(_DIGEST_KEY)
+    restored = data[:start] + _NO_DIGEST.encode() + data[start + len(_NO_DIGEST) :]
+    if data[start : start + len(stated)] != stated.encode() or hashlib.sha256(restored).hexdigest() != stated:
+        raise ModelError(
+            f"{source}: the file was changed or damaged after it was saved (its SHA-256 does not match); "
+            "copy it again from its origin, or save the model again"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the rename itself on the disk, where the system lets a folder be opened."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    with suppress(OSError):
+        os.fsync(handle)
+    os.close(handle)

@@ -1,0 +1,103 @@
+"""Elementwise activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebn.formats.channels_first import open_bound
+from edgebn.formats.onnx import weights
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.values import Dynamic, Static
+from edgebn.layers import Activation, Multiply
+
+
+def _function(node: Node, context: Context, function: str, **fields: Any) -> Dynamic:
+    return context.emit(node, Activation, node.real(0), function=function, **fields)
+
+
+def relu(node: Node, context: Context) -> Dynamic:
+    """Relu; on codes it is a maximum with the zero point, which keeps their scale."""
+    return context.emit_same_codes(node, Activation, node.dynamic(0), function="clip", low=0.0)
+
+
+def clip(node: Node, context: Context) -> Dynamic:
+    """Clip: bounds from attributes (opset 6) or inputs (opset 11)."""
+    x = node.real(0)
+    if node.opset < 11:
+        low, high = node.number("min", -np.inf), node.number("max", np.inf)
+    else:
+        given_low, given_high = node.static_scalar(1, "lower bound"), node.static_scalar(2, "upper bound")
+        low = -np.inf if given_low is None else given_low
+        high = np.inf if given_high is None else given_high
+    low = min(low, high)  # ONNX: where the bounds cross, everything becomes the upper one
+    return context.emit(node, Activation, x, function="clip", low=open_bound(low), high=open_bound(high))
+
+
+def limit(node: Node, context: Context) -> Dynamic:
+    """Max or Min of a value and one constant number."""
+    if len(node.inputs) != 2:
+        raise node.refuse("edgebn runs it on one value and one constant number")
+    order = (1, 0) if isinstance(node.inputs[0], Static) else (0, 1)
+    x, bound = node.real(order[0]), node.static_scalar(order[1], "bound")
+    bounds: dict[str, Any] = {"low" if node.op == "Max" else "high": bound}
+    return context.emit(node, Activation, x, function="clip", **bounds)
+
+
+def leaky_relu(node: Node, context: Context) -> Dynamic:
+    """LeakyRelu, alpha 0.01 unless said."""
+    return _function(node, context, "leaky_relu", alpha=node.number("alpha", 0.01))
+
+
+def prelu(node: Node, context: Context) -> Dynamic:
+    """PRelu with a constant slope that broadcasts against the input."""
+    x = node.real(0)
+    slope = weights.real_array(node, node.static(1, "slope"), "slope")
+    if node.opset < 7 and slope.ndim == 1 and slope.size > 1:  # then a vector meant one number a channel
+        slope = slope.reshape(-1, *[1] * (len(x.shape) - 2))
+    return context.emit(node, Activation, x, function="prelu", slope=drop_batch(node, context, slope, len(x.shape)))
+
+
+def drop_batch(node: Node, context: Context, array: np.ndarray, rank: int) -> np.ndarray:
+    """Return a constant that is to be broadcast against a value of `rank` axes, without its batch axis."""
+    if array.ndim < rank or context.batch is None:
+        return array
+    if array.ndim > rank or array.shape[0] != 1:
+        raise node.refuse(
+            f"its constant of shape {array.shape} differs along the batch axis; "
+            "read the file with batch_axis=False if its first axis is no batch"
+        )
+    return array[0]
+
+
+def sigmoid(node: Node, context: Context) -> Dynamic:
+    """Sigmoid."""
+    return _function(node, context, "sigmoid")
+
+
+def tanh(node: Node, context: Context) -> Dynamic:
+    """Tanh."""
+    return _function(node, context, "tanh")
+
+
+def hard_sigmoid(node: Node, context: Context) -> Dynamic:
+    """HardSigmoid: clip(alpha x + beta, 0, 1), 0.2 and 0.5 unless said."""
+    return _function(node, context, "hard_sigmoid", alpha=node.number("alpha", 0.2), beta=node.number("beta", 0.5))
+
+
+def hard_swish(node: Node, context: Context) -> Dynamic:
+    """HardSwish."""
+    return _function(node, context, "hard_swish")
+
+
+def swish(node: Node, context: Context) -> Dynamic:
+    """Swish: x * sigmoid(alpha x)."""
+    x, alpha = node.real(0), node.number("alpha", 1.0)
+    if alpha == 1.0:
+        return _function(node, context, "silu")
+    array = np.full((), alpha, np.float32)
+    scaled = context.emit(node, Multiply, x, context.constant(node, Static(array), array, "alpha"), part="scaled")
+    gate = context.emit(node, Activation, scaled, part="gate", function="sigmoid")
+    return context.emit(node, Multiply, x, gate)

@@ -1,0 +1,226 @@
+"""Conv, ConvTranspose, Gemm and MatMul."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebn.formats.channels_first import convolution_kernel, transposed_kernel
+from edgebn.formats.onnx import weights, windows
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.values import Dynamic, Static
+from edgebn.layers import (
+    Add,
+    Convolution,
+    Dense,
+    Quantization,
+    Reshape,
+    Transpose,
+    TransposedConvolution,
+)
+
+
+def conv(node: Node, context: Context) -> Dynamic:
+    """Conv: cross-correlation, weight (O, I / groups, kh, kw)."""
+    array, quantization = weights.weight(node, context, 1)
+    return convolve(
+        node, context, node.real(0), array, quantization, weights.bias(node, context, 2, array.shape[0] if array.ndim else 0)
+    )
+
+
+def convolve(
+    node: Node,
+    context: Context,
+    x: Dynamic,
+    weight: np.ndarray,
+    quantization: Quantization | None,
+    bias: np.ndarray | None,
+    output_quantization: Quantization | None = None,
+    shift: int = 0,
+) -> Dynamic:
+    """Append a convolution whose weight is in ONNX's order; shared by Conv and QLinearConv."""
+    if context.batch is None:
+        raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
+    if weight.ndim != len(x.shape):
+        raise node.damaged(f"its weight of shape {weight.shape} does not fit an input of shape {x.shape}")
+    shape = windows.geometry(node, x.shape, node.integers("kernel_shape") or weight.shape[2:])
+    if shape.kernel != windows.pair(weight.shape[2:], weight.ndim - 2, 1):
+        raise node.damaged(f"its kernel_shape contradicts its weight of shape {weight.shape}")
+    x, weight = weights.fitting(node, context, x, weight, 1, 0)
+    return context.emit(
+        node,
+        Convolution,
+        x,
+        quantization=output_quantization,
+        shift=shift,
+        weight=convolution_kernel(weight),
+        bias=bias,
+        strides=shape.strides,
+        dilations=shape.dilations,
+        padding=shape.padding,
+        groups=node.integer("group", 1),
+        channels_first=True,
+        weight_quantization=weights.along_outputs(node, quantization, 0, weight.shape[0]),
+    )
+
+
+def conv_transpose(node: Node, context: Context) -> Dynamic:
+    """ConvTranspose: weight (I, O / groups, kh, kw); pads, output_shape or auto_pad give the size."""
+    x = node.real(0)
+    weight, quantization = weights.weight(node, context, 1)
+    if context.batch is None:
+        raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
+    sizes = windows.spatial(node, x.shape)
+    if weight.dtype == np.int16:
+        raise node.refuse("its weights are asymmetric uint8; quantise the model with symmetric int8 weights (weight_type=QInt8)")
+    if weight.ndim != len(x.shape) or 0 in weight.shape:
+        raise node.damaged(f"its weight of shape {weight.shape} does not fit an input of shape {x.shape}")
+    count, groups = len(sizes), node.integer("group", 1)
+    if groups < 1 or weight.shape[0] % groups:
+        raise node.damaged(f"its weight of shape {weight.shape} cannot be split into {groups} groups")
+    kernel = weight.shape[2:]
+    strides, dilations, pads = windows.lists(node, count, kernel)
+    padding, extra = _transposed_padding(node, sizes, kernel, strides, dilations, pads)
+    outputs = weight.shape[1] * groups
+    if quantization is not None and quantization.axis is not None and groups != 1:
+        raise node.refuse("its weight is quantised per channel in groups; quantise it per tensor")
+    fields: dict[str, Any] = {
+        "weight": transposed_kernel(weight, groups),
+        "bias": weights.bias(node, context, 2, outputs),
+        "strides": windows.pair(strides, count, 1),
+        "dilations": windows.pair(dilations, count, 1),
+        "groups": groups,
+        "channels_first": True,
+        "weight_quantization": weights.along_outputs(node, quantization, 1, outputs),
+    }
+    befores, afters = padding[:count], padding[count:]
+    top, left = windows.pair(befores, count, 0)
+    bottom, right = windows.pair(afters, count, 0)
+    sides = (top, left, bottom, right)
+    return context.emit(node, TransposedConvolution, x, padding=sides, output_padding=windows.pair(extra, count, 0), **fields)
+
+
+def _transposed_padding(
+    node: Node,
+    sizes: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    pads: tuple[int, ...],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return (befores + afters, output padding) from output_shape or auto_pad, by the formulas of ONNX's ConvTranspose."""
+    count = len(sizes)
+    extra = node.integers("output_padding") or (0,) * count
+    wanted = node.integers("output_shape")
+    mode = node.text("auto_pad", "NOTSET")
+    if len(extra) != count or (wanted is not None and len(wanted) not in (count, count + 2)):
+        raise node.damaged("its output_padding or output_shape does not have one entry an axis")
+    if mode == "VALID":
+        pads = (0,) * (2 * count)
+    if wanted is None:
+        if mode not in ("SAME_UPPER", "SAME_LOWER"):
+            return pads, extra
+        wanted = tuple(size * stride for size, stride in zip(sizes, strides, strict=True))
+    befores, afters, extras = [], [], []
+    for axis, target in enumerate(wanted[-count:]):
+        span = dilations[axis] * (kernel[axis] - 1) + 1
+        total = strides[axis] * (sizes[axis] - 1) + extra[axis] + span - target
+        before = total // 2 if mode == "SAME_UPPER" else total - total // 2
+        befores.append(before if total >= 0 else 0)
+        afters.append(total - before if total >= 0 else 0)
+        extras.append(extra[axis] + max(-total, 0))
+    return (*befores, *afters), tuple(extras)
+
+
+def gemm(node: Node, context: Context) -> Dynamic:
+    """Gemm: alpha * A' B' + beta * C with constant B."""
+    x = node.real(0)
+    weight, quantization = weights.weight(node, context, 1)
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    if weight.ndim != 2:
+        raise node.damaged(f"its weight has shape {weight.shape}; it should have 2 axes")
+    x = transposed_input(node, context, x)
+    transposed = bool(node.integer("transB", 0))
+    x, weight = weights.fitting(node, context, x, weight, 1 if transposed else 0, len(x.shape) - 1 - context.leading)
+    rows = weight if transposed else weight.T
+    outputs = rows.shape[0]
+    if quantization is not None:
+        if alpha <= 0:
+            raise node.refuse("its alpha is not positive, with quantised weights; fold it into the weights first")
+        quantization = Quantization(quantization.scale * alpha, quantization.zero_point, quantization.axis)
+    elif alpha != 1.0:
+        rows = rows * np.float32(alpha)
+    quantization = weights.along_outputs(node, quantization, 0 if transposed else 1, outputs)
+    matrix = None
+    if node.has(2):
+        matrix = node.static(2, "C")
+        if matrix.size not in (1, outputs) or (matrix.ndim == 2 and matrix.shape[0] != 1):
+            fields: dict[str, Any] = {"weight": np.ascontiguousarray(rows), "weight_quantization": quantization}
+            return _add_matrix(node, context, context.emit(node, Dense, x, part="product", **fields), beta)
+    bias = weights.bias(node, context, 2, outputs)
+    if bias is not None and beta != 1.0:
+        bias = (bias * beta).astype(bias.dtype)
+    return context.emit(node, Dense, x, weight=np.ascontiguousarray(rows), bias=bias, weight_quantization=quantization)
+
+
+def transposed_input(node: Node, context: Context, x: Dynamic) -> Dynamic:
+    """Return A or, with transA, A transposed (which needs a file without a batch axis)."""
+    if len(x.shape) != 2:
+        raise node.damaged(f"its input has shape {x.shape}; it should have 2 axes")
+    if not node.integer("transA", 0):
+        return x
+    if context.batch is not None:
+        raise node.refuse("transA moves the batch axis; read the file with batch_axis=False if its first axis is no batch")
+    return context.emit_same_codes(node, Transpose, x, part="transposed", permutation=(1, 0))
+
+
+def _add_matrix(node: Node, context: Context, product: Dynamic, beta: float) -> Dynamic:
+    """Add a C that differs from row to row."""
+    if context.batch is not None:
+        raise node.refuse("its C differs along the batch axis; read the file with batch_axis=False if its first axis is no batch")
+    array = weights.real_array(node, node.static(2, "C"), "C") * np.float32(beta)
+    return context.emit(node, Add, product, context.constant(node, Static(array), array, "C"))
+
+
+def matmul(node: Node, context: Context) -> Dynamic:
+    """MatMul of a value by a constant matrix."""
+    if isinstance(node.value(0), Static):
+        raise node.refuse("its first input is a constant; edgebn multiplies values by constant matrices from the right")
+    x = node.real(0)
+    weight, quantization = weights.weight(node, context, 1)
+    return multiply(node, context, x, weight, quantization)
+
+
+def multiply(
+    node: Node,
+    context: Context,
+    x: Dynamic,
+    weight: np.ndarray,
+    quantization: Quantization | None,
+    bias: np.ndarray | None = None,
+    output_quantization: Quantization | None = None,
+    shift: int = 0,
+) -> Dynamic:
+    """Append x @ weight for a weight (inputs, outputs) or (inputs,); shared by MatMul and QLinearMatMul."""
+    while weight.ndim > 2 and weight.shape[0] == 1 and weight.ndim <= len(x.shape):
+        weight = weight[0]
+        if quantization is not None and quantization.axis is not None:
+            quantization = Quantization(quantization.scale, quantization.zero_point, quantization.axis - 1)
+    if weight.ndim not in (1, 2):
+        raise node.refuse(f"its second input is a stack of matrices {weight.shape}; edgebn multiplies by one constant matrix")
+    if len(x.shape) < 1 + context.leading:
+        raise node.refuse("it multiplies along the batch axis; read the file with batch_axis=False if its first axis is no batch")
+    x, weight = weights.fitting(node, context, x, weight, 0, len(x.shape) - 1 - context.leading)
+    matrix = weight if weight.ndim == 2 else weight[:, None]
+    fields: dict[str, Any] = {
+        "weight": np.ascontiguousarray(matrix.T),
+        "bias": bias,
+        "weight_quantization": weights.along_outputs(node, quantization, 1, matrix.shape[1]),
+    }
+    if weight.ndim == 2:
+        return context.emit(node, Dense, x, quantization=output_quantization, shift=shift, **fields)
+    column = context.emit(node, Dense, x, part="column", quantization=output_quantization, shift=shift, **fields)
+    shape = context.sample_shape(node, x.shape[:-1])
+    return context.emit_same_codes(node, Reshape, column, shape=shape)

@@ -1,0 +1,165 @@
+"""The file itself: protobuf, operator-set version, inputs, constants, and which nodes its outputs need. Knows no operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.onnx.node import DOMAINS
+from edgebn.formats.onnx.tensors import to_array
+from edgebn.graph import MAX_TENSOR_ELEMENTS, Shape
+
+OLDEST_OPSET = 6
+MAX_FILE_BYTES = 1 << 29  # networks for small boards are far below this
+MAX_NODES = 100_000
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the network as the file declares it.
+
+    Attributes
+    ----------
+    dims : tuple of (int or None)
+        All axes, None where the file leaves the size open.
+    type : str
+        'float32', 'int8' or 'uint8'.
+    """
+
+    name: str
+    dims: tuple[int | None, ...]
+    type: str
+
+
+def parse(path: Path) -> Any:
+    """Return the ModelProto in a file.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, too large or no ONNX model.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError:
+        raise ModelError(f"{path}: reading ONNX needs the package 'onnx'; install edgebn[onnx]") from None
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{path}: the file is larger than {MAX_FILE_BYTES >> 20} MB; edgebn runs networks for small boards")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: the file cannot be read ({error.strerror})") from None
+    try:
+        return onnx.load_model_from_string(data)
+    except (DecodeError, ValueError, TypeError, RuntimeError, RecursionError) as error:
+        raise ModelError(f"{path}: this is no ONNX model or a damaged one ({error}); export it again") from None
+
+
+def check_names(model: Any, source: str) -> None:
+    """Refuse names that are no text: protobuf hands over damaged ones as bytes."""
+    graph = model.graph
+    names = [graph.name, *(entry.name for part in (graph.input, graph.output, graph.initializer) for entry in part)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output, *(entry.name for entry in node.attribute)]
+    if not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{source}: a name in the file is no text; the file is damaged")
+
+
+def opset(model: Any, source: str) -> int:
+    """Return the version of the standard operator set."""
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if not versions:
+        raise ModelError(f"{source}: the file does not say which operator set it uses; export it again")
+    if versions[0] < OLDEST_OPSET:
+        raise ModelError(f"{source}: the file uses operator set {versions[0]}; edgebn reads 9 and newer: convert the model")
+    return int(versions[0])
+
+
+def inputs(model: Any, source: str) -> list[Input]:
+    """Return the inputs that are no constants."""
+    from onnx import TensorProto
+
+    names = {TensorProto.FLOAT: "float32", TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    found = []
+    for entry in model.graph.input:
+        if entry.name in constants:
+            continue
+        kind = entry.type.tensor_type
+        if not entry.type.HasField("tensor_type") or kind.elem_type not in names:
+            raise UnsupportedLayerError(
+                f"{source}: the input '{entry.name}' is not a float32, int8 or uint8 tensor; edgebn runs networks of those: "
+                "export the model in float32, without tokens, masks or double precision"
+            )
+        dims = tuple(_dimension(dim, entry.name, source) for dim in kind.shape.dim)
+        found.append(Input(entry.name, dims, names[kind.elem_type]))
+    return found
+
+
+def _dimension(dim: Any, name: str, source: str) -> int | None:
+    if not dim.HasField("dim_value"):
+        return None
+    if not 0 <= dim.dim_value <= MAX_TENSOR_ELEMENTS:
+        raise ModelError(f"{source}: the input '{name}' has an axis of {dim.dim_value} elements; the file is damaged")
+    return int(dim.dim_value) or None  # 0 stands for 'not known' in files of some exporters
+
+
+def sample_shape(given: Input, input_shape: Shape | dict[str, Shape] | None, source: str, *, batch_axis: bool) -> Shape:
+    """Return an input's shape without its batch axis, open sizes filled in from `input_shape`."""
+    if batch_axis and len(given.dims) < 2:
+        raise ModelError(
+            f"{source}: the input '{given.name}' has {len(given.dims)} axes, too few for a batch of anything; read the file with "
+            "batch_axis=False, or export it with its shapes"
+        )
+    dims = given.dims[1:] if batch_axis else given.dims
+    wanted = input_shape.get(given.name) if isinstance(input_shape, dict) else input_shape
+    if wanted is None:
+        if None in dims:
+            shown = tuple("?" if size is None else size for size in dims)
+            raise ModelError(f"{source}: the input '{given.name}' has the open shape {shown}; say it with input_shape=")
+        return tuple(size for size in dims if size is not None)
+    shape = tuple(int(size) for size in wanted)
+    if len(shape) != len(dims) or any(size not in (None, new) for size, new in zip(dims, shape, strict=True)):
+        raise ModelError(f"{source}: input_shape {shape} does not fit the input '{given.name}' of shape {dims} in the file")
+    return shape
+
+
+def constants(model: Any, folder: Path | None) -> dict[str, np.ndarray]:
+    """Return the arrays that the file stores."""
+    if model.graph.sparse_initializer:
+        raise UnsupportedLayerError("the file stores sparse constants; save it with dense ones")
+    return {tensor.name: to_array(tensor, folder) for tensor in model.graph.initializer}
+
+
+def needed_nodes(model: Any, source: str) -> list[tuple[int, Any]]:
+    """Return (place in the file, node) of the nodes that the outputs depend on, in the file's order."""
+    nodes = list(model.graph.node)
+    if len(nodes) > MAX_NODES:
+        raise ModelError(f"{source}: the file has {len(nodes)} nodes; edgebn runs networks for small boards")
+    producer: dict[str, int] = {}
+    for place, node in enumerate(nodes):
+        for name in node.output:
+            if name and producer.setdefault(name, place) != place:
+                raise ModelError(f"{source}: two nodes make the value '{name}'; the file is damaged")
+    wanted = [entry.name for entry in model.graph.output]
+    needed: set[int] = set()
+    while wanted:
+        maker = producer.get(wanted.pop())
+        if maker is not None and maker not in needed:
+            needed.add(maker)
+            wanted.extend(nodes[maker].input)
+    return [(place, nodes[place]) for place in sorted(needed)]
+
+
+def check_domain(node: Any, name: str, source: str) -> None:
+    """Refuse operators of runtimes that edgebn does not know."""
+    if node.domain not in DOMAINS:
+        raise UnsupportedLayerError(
+            f"{source}: layer '{name}' ({node.op_type}) belongs to the operator set '{node.domain}', which edgebn does not know; "
+            "export the model with standard operators"
+        )

@@ -1,0 +1,64 @@
+"""BatchNormalization, Softmax, and the operators that vanish at inference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.formats.onnx import weights
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.values import Dynamic
+from edgebn.layers import BatchNorm, Reshape, Softmax
+
+
+def batch_normalization(node: Node, context: Context) -> Dynamic:
+    """BatchNormalization at inference, kept apart from the convolution before it."""
+    if node.integer("training_mode", 0) or (node.opset < 14 and any(node.used[1:])):
+        raise node.refuse("it is in training mode; export the model for inference (model.eval())")
+    if node.integer("spatial", 1) != 1:
+        raise node.refuse("it has statistics for every pixel (spatial=0); edgebn normalises per channel")
+    x = node.real(0)
+    gamma, beta, mean, variance = (
+        weights.real_array(node, node.static(index + 1, what), what)
+        for index, what in enumerate(("scale", "bias", "mean", "variance"))
+    )
+    axis = context.axis(node, 1, len(x.shape))
+    epsilon = node.number("epsilon", 1e-5)
+    return context.emit(node, BatchNorm, x, gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon, axis=axis)
+
+
+def softmax(node: Node, context: Context) -> Dynamic:
+    """Softmax: along one axis since opset 13; before, over everything from `axis` on."""
+    x = node.real(0)
+    rank = len(x.shape)
+    if node.opset >= 13:
+        return context.emit(node, Softmax, x, axis=context.axis(node, node.integer("axis", -1), rank))
+    first = context.axis(node, node.integer("axis", 1), rank) + context.leading
+    if all(length == 1 for length in x.shape[first + 1 :]):
+        return context.emit(node, Softmax, x, axis=first - context.leading)
+    sample = x.shape[context.leading :]
+    kept = sample[: first - context.leading]
+    rest = int(np.prod(x.shape[first:], dtype=np.int64))
+    flat = context.emit(node, Reshape, x, part="flat", shape=(*kept, rest))
+    shares = context.emit(node, Softmax, flat, part="shares", axis=len(kept))
+    return context.emit(node, Reshape, shares, shape=sample)
+
+
+def identity(node: Node, context: Context) -> Dynamic:
+    """Identity."""
+    return context.identity(node, node.dynamic(0))
+
+
+def dropout(node: Node, context: Context) -> Dynamic:
+    """Dropout at inference does nothing."""
+    if node.has(2) and bool(node.static(2, "training_mode").reshape(-1)[:1].any()):
+        raise node.refuse("it is in training mode; export the model for inference (model.eval())")
+    node.only_first_output()
+    return context.identity(node, node.dynamic(0))
+
+
+def cast(node: Node, context: Context) -> Dynamic:
+    """Cast of a float32 value to float32 does nothing; other types are refused."""
+    if node.integer("to", 1) != 1:
+        raise node.refuse("it changes the type of a value of the network; edgebn runs float32 and quantised int8")
+    return context.identity(node, node.real(0))

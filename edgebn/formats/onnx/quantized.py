@@ -1,0 +1,305 @@
+"""QuantizeLinear, DequantizeLinear and the QLinear operators of onnxruntime's quantizer.
+
+uint8 codes become int8 codes, lower by 128; scales stay what the file says. Values of the network have one scale each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.formats.onnx import convolutions, pooling, weights
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.shapes import same_codes
+from edgebn.formats.onnx.values import Codes, Dynamic, Static
+from edgebn.layers import Activation, Add, Concat, Constant, Dense, Dequantize, Multiply, Quantization, Quantize, Reduce, Softmax
+
+QuantizedType = tuple[Quantization, int]
+
+# Where each operator names the scale of a value it reads: (value, scale) input numbers, the zero point comes next.
+# Of graph inputs that are integers, this is the only place where the file says what they mean.
+READS = {
+    "DequantizeLinear": ((0, 1),),
+    "QLinearConv": ((0, 1),),
+    "QLinearMatMul": ((0, 1),),
+    "QGemm": ((0, 1),),
+    "QLinearAdd": ((0, 1), (3, 4)),
+    "QLinearMul": ((0, 1), (3, 4)),
+    "QLinearConcat": tuple((place, place + 1) for place in range(2, 98, 3)),
+    "QLinearGlobalAveragePool": ((0, 1),),
+    "QLinearAveragePool": ((0, 1),),
+    "QLinearReduceMean": ((0, 1),),
+    "QLinearSigmoid": ((0, 1),),
+    "QLinearLeakyRelu": ((0, 1),),
+    "QLinearSoftmax": ((0, 1),),
+}
+
+
+def _scales(node: Node, index: int) -> np.ndarray:
+    scale = np.asarray(node.static(index, "scale"), np.float64)
+    if scale.ndim > 1 or not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise node.refuse(f"its scale of shape {scale.shape} is not one positive number a tensor or a channel")
+    return np.atleast_1d(scale)
+
+
+def _parameters(node: Node, index: int, unsigned: bool) -> tuple[np.ndarray, np.ndarray, np.dtype]:
+    """Return scales, zero points and the type of the codes; `unsigned` is the type where the zero point is left out."""
+    scale = _scales(node, index)
+    zero_point = node.optional_static(index + 1, "zero point")
+    if zero_point is None:
+        return scale, np.zeros(scale.shape, np.int64), np.dtype(np.uint8 if unsigned else np.int8)
+    if zero_point.size not in (1, scale.size):
+        raise node.damaged(f"it has {scale.size} scales and {zero_point.size} zero points")
+    if zero_point.dtype.kind not in "iu":
+        raise node.refuse(f"it quantises to {zero_point.dtype}; edgebn runs int8 and uint8")
+    return scale, np.broadcast_to(zero_point.astype(np.int64).reshape(-1), scale.shape).copy(), zero_point.dtype
+
+
+def value_type(node: Node, index: int, *, unsigned: bool) -> QuantizedType:
+    """Return the quantisation of a value of the network whose scale is input `index`, and 128 when its codes are uint8."""
+    scale, zero_point, dtype = _parameters(node, index, unsigned)
+    if dtype not in (np.uint8, np.int8):
+        raise node.refuse(f"it quantises to {dtype}; edgebn runs int8 and uint8")
+    if scale.size != 1 or node.integer("block_size", 0):
+        raise node.refuse("it quantises a value of the network per channel or block; edgebn runs one scale a tensor there")
+    shift = 128 if dtype == np.uint8 else 0
+    return Quantization.per_tensor(float(scale[0]), int(zero_point[0]) - shift), shift
+
+
+def quantize_linear(node: Node, context: Context) -> Dynamic | Static:
+    """QuantizeLinear; of a constant it is computed at once."""
+    value = node.value(0)
+    # Without a zero point the attribute output_dtype says the type: 3 is int8, uint8 otherwise.
+    unsigned = node.integer("output_dtype", 0) != 3
+    if node.integer("output_dtype", 0) not in (0, 2, 3):
+        raise node.refuse("it quantises to another type than int8 or uint8")
+    if isinstance(value, Static):
+        scale, zero_point, dtype = _parameters(node, 1, unsigned)
+        along = _along(node, scale, value.array)
+        if dtype not in (np.uint8, np.int8):
+            raise node.refuse(f"it quantises to {dtype}; edgebn runs int8 and uint8")
+        real = weights.real_array(node, value.array, "input")
+        limits = np.iinfo(dtype)
+        codes = np.rint(real / scale.astype(np.float32).reshape(along)) + zero_point.reshape(along)
+        return Static(np.clip(codes, limits.min, limits.max).astype(dtype))
+    if value.quantization is not None:
+        raise node.refuse("its input holds integers already")
+    quantization, shift = value_type(node, 1, unsigned=unsigned)
+    return context.emit(node, Quantize, value, quantization=quantization, shift=shift)
+
+
+def dequantize_linear(node: Node, context: Context) -> Dynamic | Static:
+    """DequantizeLinear; of a constant it keeps the codes beside the real numbers."""
+    value = node.value(0)
+    if isinstance(value, Static):
+        return _dequantized(node, value.array)
+    if value.quantization is None:
+        raise node.damaged("its input is float32")
+    x = codes_of(node, 0, 1)
+    return context.emit(node, Dequantize, x)
+
+
+def _along(node: Node, scale: np.ndarray, array: np.ndarray) -> list[int]:
+    """Return the shape in which scales broadcast against `array`."""
+    along = [1] * array.ndim
+    if scale.size == 1:
+        return along
+    axis = node.integer("axis", 1)
+    if node.integer("block_size", 0) or not -array.ndim <= axis < array.ndim or array.shape[axis] != scale.size:
+        raise node.refuse(f"it has {scale.size} scales for an array of shape {array.shape}; edgebn reads one a tensor or a channel")
+    along[axis] = scale.size
+    return along
+
+
+def _dequantized(node: Node, array: np.ndarray) -> Static:
+    scale, zero_point, dtype = _parameters(node, 1, unsigned=array.dtype == np.uint8)
+    if node.has(2) and dtype != array.dtype:
+        raise node.damaged(f"its zero point is {dtype} and its input {array.dtype}")
+    along = _along(node, scale, array)
+    real = (array.astype(np.float64) - zero_point.reshape(along)) * scale.reshape(along)
+    axis = along.index(scale.size) if scale.size > 1 else None
+    return Static(real.astype(np.float32), _shifted(array, scale, zero_point, axis))
+
+
+def _shifted(array: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, axis: int | None) -> Codes | None:
+    """Return int8 or int32 codes; None for other types."""
+    if array.dtype == np.uint8:
+        return Codes((array.astype(np.int16) - 128).astype(np.int8), Quantization(scale, zero_point - 128, axis))
+    if array.dtype in (np.int8, np.int32):
+        return Codes(array, Quantization(scale, zero_point, axis))
+    return None
+
+
+def codes_of(node: Node, index: int, scale_index: int) -> Dynamic:
+    """Return the codes at input `index`, checked to mean what this node says they mean."""
+    value = node.dynamic(index)
+    if value.quantization is None:
+        raise node.damaged(f"its input {index} is float32, not integers")
+    quantization, shift = value_type(node, scale_index, unsigned=value.shift != 0)
+    if not same_codes(value, Dynamic("", (), quantization, shift)):
+        raise node.refuse(f"it reads input {index} with another scale or zero point than it was written with; quantise it again")
+    return value
+
+
+def weight_of(node: Node, index: int, scale_index: int, axis: int) -> tuple[np.ndarray, Quantization]:
+    """Return the int8 weight at input `index` and its symmetric quantisation along `axis` or per tensor."""
+    array = node.static(index, "weight")
+    if array.dtype not in (np.int8, np.uint8):
+        raise node.refuse(f"its weight is {array.dtype}; edgebn runs int8 and uint8 weights")
+    scale, zero_point, dtype = _parameters(node, scale_index, unsigned=array.dtype == np.uint8)
+    if dtype != array.dtype or array.ndim == 0 or (scale.size > 1 and array.shape[axis] != scale.size):
+        raise node.damaged(f"its weight of shape {array.shape} does not fit its {scale.size} scales or their type")
+    codes = _shifted(array, scale, zero_point, axis % array.ndim if scale.size > 1 else None)
+    assert codes is not None
+    narrow = weights.symmetric(node, codes)
+    return narrow.array, narrow.quantization
+
+
+def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
+    bias = node.optional_static(index, "bias")
+    if bias is None:
+        return None
+    if bias.dtype != np.int32 or bias.size not in (1, count):
+        raise node.damaged(f"its bias should be {count} int32 numbers, not {bias.dtype} of shape {bias.shape}")
+    return np.broadcast_to(bias.reshape(-1), (count,)).copy()
+
+
+def qlinear_conv(node: Node, context: Context) -> Dynamic:
+    """QLinearConv."""
+    x = codes_of(node, 0, 1)
+    array, quantization = weight_of(node, 3, 4, 0)
+    output, shift = value_type(node, 6, unsigned=x.shift != 0)
+    bias = _bias_codes(node, 8, array.shape[0])
+    return convolutions.convolve(node, context, x, array, quantization, bias, output, shift)
+
+
+def qlinear_matmul(node: Node, context: Context) -> Dynamic:
+    """QLinearMatMul by a constant matrix."""
+    x = codes_of(node, 0, 1)
+    array, quantization = weight_of(node, 3, 4, -1)
+    output, shift = value_type(node, 6, unsigned=x.shift != 0)
+    return convolutions.multiply(node, context, x, array, quantization, None, output, shift)
+
+
+def qgemm(node: Node, context: Context) -> Dynamic:
+    """QGemm; without an output scale its result is float32."""
+    x = convolutions.transposed_input(node, context, codes_of(node, 0, 1))
+    transposed = bool(node.integer("transB", 0))
+    array, quantization = weight_of(node, 3, 4, 0 if transposed else 1)
+    if array.ndim != 2 or node.number("alpha", 1.0) != 1.0:
+        raise node.refuse("its weight has not 2 axes, or its alpha is not 1")
+    if not node.has(7):
+        raise node.refuse("its output is float32 without a scale; quantise the whole model")
+    output, shift = value_type(node, 7, unsigned=x.shift != 0)
+    x, array = weights.fitting(node, context, x, array, 1 if transposed else 0, len(x.shape) - 1 - context.leading)
+    rows = array if transposed else array.T
+    return context.emit(
+        node,
+        Dense,
+        x,
+        quantization=output,
+        shift=shift,
+        weight=np.ascontiguousarray(rows),
+        bias=_bias_codes(node, 6, rows.shape[0]),
+        weight_quantization=weights.along_outputs(node, quantization, 0 if transposed else 1, rows.shape[0]),
+    )
+
+
+def _either(node: Node, context: Context, index: int, rank: int) -> Dynamic:
+    """Return codes of the network, or a constant's codes as a constant layer."""
+    value = node.value(index)
+    if isinstance(value, Dynamic):
+        return codes_of(node, index, index + 1)
+    scale, zero_point, dtype = _parameters(node, index + 1, unsigned=value.array.dtype == np.uint8)
+    codes = _shifted(value.array, scale, zero_point, None)
+    if codes is None or codes.array.dtype != np.int8 or scale.size != 1 or dtype != value.array.dtype:
+        raise node.refuse(f"its constant input {index} is not int8 or uint8 with one scale")
+    array = codes.array
+    if context.batch is not None and array.ndim == rank:
+        if array.shape[0] != 1:
+            raise node.refuse(f"its constant input {index} differs along the batch axis")
+        array = array[0]
+    return context.emit(node, Constant, part=f"constant{index}", quantization=codes.quantization, value=array)
+
+
+def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic:
+    rank = max((len(value.shape) for value in node.inputs if isinstance(value, Dynamic)), default=0)
+    a, b = _either(node, context, 0, rank), _either(node, context, 3, rank)
+    output, shift = value_type(node, 6, unsigned=max(a.shift, b.shift) != 0)
+    return context.emit(node, kind, a, b, quantization=output, shift=shift)
+
+
+def qlinear_add(node: Node, context: Context) -> Dynamic:
+    """QLinearAdd."""
+    return _binary(node, context, Add)
+
+
+def qlinear_mul(node: Node, context: Context) -> Dynamic:
+    """QLinearMul."""
+    return _binary(node, context, Multiply)
+
+
+def qlinear_concat(node: Node, context: Context) -> Dynamic:
+    """QLinearConcat: output scale first, then (codes, scale, zero point) of each part."""
+    parts = [codes_of(node, index, index + 1) for index in range(2, len(node.inputs), 3)]
+    if not parts:
+        raise node.damaged("it has nothing to join")
+    output, shift = value_type(node, 0, unsigned=parts[0].shift != 0)
+    axis = context.axis(node, node.integer("axis", 1), len(parts[0].shape))
+    return context.emit(node, Concat, *parts, axis=axis, quantization=output, shift=shift)
+
+
+def _unary(node: Node) -> tuple[Dynamic, Quantization, int]:
+    """Return the input, and the output's quantisation, of operators with inputs (X, scale, zero, Y scale, Y zero)."""
+    x = codes_of(node, 0, 1)
+    output, shift = value_type(node, 3, unsigned=x.shift != 0)
+    if node.integer("channels_last", 0):
+        raise node.refuse("it is channels-last; edgebn reads ONNX files channels-first")
+    return x, output, shift
+
+
+def qlinear_global_average_pool(node: Node, context: Context) -> Dynamic:
+    """QLinearGlobalAveragePool."""
+    x, output, shift = _unary(node)
+    axes = pooling.spatial_axes(node, context, x)
+    return context.emit(node, Reduce, x, function="mean", axes=axes, keepdims=True, quantization=output, shift=shift)
+
+
+def qlinear_average_pool(node: Node, context: Context) -> Dynamic:
+    """QLinearAveragePool."""
+    x, output, shift = _unary(node)
+    return pooling.pool(node, context, x, "average", output, shift)
+
+
+def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:
+    """QLinearReduceMean."""
+    x, output, shift = _unary(node)
+    axes = pooling.reduced_axes(node, context, x, node.integers("axes"))
+    if axes is None:
+        raise node.refuse("it reduces no axis")
+    keepdims = bool(node.integer("keepdims", 1))
+    return context.emit(node, Reduce, x, function="mean", axes=axes, keepdims=keepdims, quantization=output, shift=shift)
+
+
+def qlinear_sigmoid(node: Node, context: Context) -> Dynamic:
+    """QLinearSigmoid."""
+    x, output, shift = _unary(node)
+    return context.emit(node, Activation, x, function="sigmoid", quantization=output, shift=shift)
+
+
+def qlinear_leaky_relu(node: Node, context: Context) -> Dynamic:
+    """QLinearLeakyRelu."""
+    x, output, shift = _unary(node)
+    alpha = node.number("alpha", 0.01)
+    return context.emit(node, Activation, x, function="leaky_relu", alpha=alpha, quantization=output, shift=shift)
+
+
+def qlinear_softmax(node: Node, context: Context) -> Dynamic:
+    """QLinearSoftmax: its attribute opset says whether it means one axis (13) or all from `axis` on."""
+    x, output, shift = _unary(node)
+    rank = len(x.shape)
+    recent = node.integer("opset", 13) >= 13
+    axis = context.axis(node, node.integer("axis", -1 if recent else 1), rank)
+    if not recent and any(length != 1 for length in x.shape[axis + context.leading + 1 :]):
+        raise node.refuse("it takes the softmax over several axes at once; export the model with opset 13 or newer")
+    return context.emit(node, Softmax, x, axis=axis, quantization=output, shift=shift)

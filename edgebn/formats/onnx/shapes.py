@@ -1,0 +1,227 @@
+"""Operators that move or select elements: shapes, axes, padding, cropping, concatenation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.formats.onnx import weights
+from edgebn.formats.onnx.activations import drop_batch
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.values import Dynamic, Static, Value
+from edgebn.layers import Concat, Crop, Pad, Reshape, Transpose
+
+
+def shape(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
+    """Shape: known while reading, an open batch counts as 1."""
+    value = node.value(0)
+    full = value.shape if isinstance(value, Dynamic) else value.array.shape
+    start, end = node.integer("start", 0), node.attributes.get("end")
+    return Static(np.array(full[start : end if isinstance(end, int) else None], np.int64))
+
+
+def size(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
+    """Size: how many elements."""
+    value = node.value(0)
+    full = value.shape if isinstance(value, Dynamic) else value.array.shape
+    return Static(np.array(np.prod(full, dtype=np.int64)))
+
+
+def _reshape_to(node: Node, context: Context, x: Dynamic, full: tuple[int, ...]) -> Dynamic:
+    return context.emit_same_codes(node, Reshape, x, shape=context.sample_shape(node, full))
+
+
+def reshape(node: Node, context: Context) -> Dynamic:
+    """Reshape: 0 copies a size (unless allowzero), one -1 is worked out."""
+    x = node.dynamic(0)
+    target = list(node.static_ints(1, "shape") or ())
+    keep_zero = node.integer("allowzero", 0)
+    for place, wanted in enumerate(target):
+        if wanted == 0 and not keep_zero:
+            if place >= len(x.shape):
+                raise node.damaged(f"its shape {tuple(target)} copies an axis that its input of shape {x.shape} lacks")
+            target[place] = x.shape[place]
+    if target.count(-1) > 1 or any(wanted < -1 for wanted in target):
+        raise node.damaged(f"its shape {tuple(target)} leaves more than one size open")
+    if -1 in target:
+        elements = int(np.prod(x.shape, dtype=np.int64))
+        known = 1
+        for wanted in target:
+            known *= wanted if wanted != -1 else 1
+        if known == 0 or elements % known:
+            raise node.damaged(f"its shape {tuple(target)} does not fit an input of shape {x.shape}")
+        target[target.index(-1)] = elements // known
+    return _reshape_to(node, context, x, tuple(target))
+
+
+def flatten(node: Node, context: Context) -> Dynamic:
+    """Flatten into two axes, before and from `axis` on."""
+    x = node.dynamic(0)
+    axis = node.integer("axis", 1)
+    if not -len(x.shape) <= axis <= len(x.shape):
+        raise node.damaged(f"its axis {axis} is outside an input of shape {x.shape}")
+    axis += len(x.shape) if axis < 0 else 0
+    leading = int(np.prod(x.shape[:axis], dtype=np.int64))
+    rest = int(np.prod(x.shape[axis:], dtype=np.int64))
+    return _reshape_to(node, context, x, (leading, rest))
+
+
+def _axes(node: Node) -> tuple[int, ...] | None:
+    return node.integers("axes") if node.opset < 13 else node.static_ints(1, "axes")
+
+
+def squeeze(node: Node, context: Context) -> Dynamic:
+    """Squeeze: leave out axes of size 1."""
+    x = node.dynamic(0)
+    axes = _axes(node)
+    if axes is None:
+        places = {axis for axis, length in enumerate(x.shape) if length == 1 and axis >= context.leading}
+    else:
+        places = {context.axis(node, axis, len(x.shape)) + context.leading for axis in axes}
+    if any(x.shape[axis] != 1 for axis in places):
+        raise node.damaged(f"its axes {axes} are not all of size 1 in an input of shape {x.shape}")
+    return _reshape_to(node, context, x, tuple(length for axis, length in enumerate(x.shape) if axis not in places))
+
+
+def unsqueeze(node: Node, context: Context) -> Dynamic:
+    """Unsqueeze: new axes of size 1, counted in the result."""
+    x = node.dynamic(0)
+    axes = _axes(node) or ()
+    rank = len(x.shape) + len(axes)
+    places = {context.axis(node, axis, rank) + context.leading for axis in axes}
+    if len(places) != len(axes):
+        raise node.damaged(f"its axes {axes} name one twice")
+    rest = iter(x.shape)
+    return _reshape_to(node, context, x, tuple(1 if axis in places else next(rest) for axis in range(rank)))
+
+
+def transpose(node: Node, context: Context) -> Dynamic:
+    """Transpose: the batch stays first."""
+    x = node.dynamic(0)
+    permutation = node.integers("perm") or tuple(reversed(range(len(x.shape))))
+    if sorted(permutation) != list(range(len(x.shape))):
+        raise node.damaged(f"its perm {permutation} does not fit an input of shape {x.shape}")
+    if context.batch is not None and permutation[0] != 0:
+        raise node.refuse("it moves the batch axis; read the file with batch_axis=False if its first axis is no batch")
+    order = tuple(axis - context.leading for axis in permutation[context.leading :])
+    return context.emit_same_codes(node, Transpose, x, permutation=order)
+
+
+def concat(node: Node, context: Context) -> Dynamic:
+    """Concat of values and constants; codes must share one scale."""
+    rank = max(len(value.shape) for value in node.inputs if isinstance(value, Dynamic))
+    parts = []
+    for index in range(len(node.inputs)):
+        value = node.value(index)
+        if isinstance(value, Static):
+            array = weights.real_array(node, value.array, f"input {index}")
+            value = context.constant(node, value, drop_batch(node, context, array, rank), f"part{index}")
+        parts.append(value)
+    axis = context.axis(node, node.integer("axis", 1), rank)
+    if len(parts) == 1:
+        return context.identity(node, parts[0])
+    first = parts[0]
+    if any(not same_codes(first, part) for part in parts[1:]):
+        raise node.refuse("its inputs are integers with different scales; dequantise them first, as onnxruntime's quantizer does")
+    return context.emit(node, Concat, *parts, axis=axis, quantization=first.quantization, shift=first.shift)
+
+
+def same_codes(a: Dynamic, b: Dynamic) -> bool:
+    """Whether two values are both float32, or codes that mean the same."""
+    if a.quantization is None or b.quantization is None:
+        return a.quantization is b.quantization
+    return (
+        np.array_equal(a.quantization.scale, b.quantization.scale)
+        and np.array_equal(a.quantization.zero_point, b.quantization.zero_point)
+        and a.shift == b.shift
+    )
+
+
+def pad(node: Node, context: Context) -> Dynamic:
+    """Pad with one constant, which is a code where the value is codes; negative amounts crop."""
+    x = node.dynamic(0)
+    mode = node.text("mode", "constant")
+    if mode != "constant":
+        raise node.refuse(f"its mode is '{mode}'; edgebn pads with a constant")
+    rank = len(x.shape)
+    if node.opset < 11:
+        amounts, value = node.integers("pads"), node.number("value", 0.0)
+        axes: tuple[int, ...] | None = None
+    else:
+        amounts = node.static_ints(1, "pads")
+        value = node.static_scalar(2, "constant_value") or 0.0
+        axes = node.static_ints(3, "axes")
+    axes = tuple(range(rank)) if axes is None else axes
+    if x.quantization is not None:
+        code = value - x.shift - float(x.quantization.zero_point[0])
+        value = code * float(x.quantization.scale[0])
+    if amounts is None or len(amounts) != 2 * len(axes) or any(not -rank <= axis < rank for axis in axes):
+        raise node.damaged(f"its pads {amounts} or axes {axes} do not fit an input of {rank} axes")
+    if not np.isfinite(value):
+        raise node.refuse(f"it pads with {value}; edgebn pads with finite numbers")
+    sides = [(0, 0)] * rank
+    for place, axis in enumerate(axes):
+        sides[axis % rank] = (amounts[place], amounts[place + len(axes)])
+    if context.batch is not None and sides[0] != (0, 0):
+        raise node.refuse("it pads the batch axis; read the file with batch_axis=False if its first axis is no batch")
+    sample = x.shape[context.leading :]
+    sides = sides[context.leading :]
+    if any(amount < 0 for side in sides for amount in side):
+        starts = tuple(max(-before, 0) for before, _ in sides)
+        sizes = tuple(length + min(before, 0) + min(after, 0) for length, (before, after) in zip(sample, sides, strict=True))
+        x = context.emit_same_codes(node, Crop, x, part="crop", starts=starts, sizes=sizes)
+        sides = [(max(before, 0), max(after, 0)) for before, after in sides]
+    return context.emit_same_codes(node, Pad, x, pads=tuple(sides), value=value)
+
+
+def slice_(node: Node, context: Context) -> Dynamic:
+    """Slice with steps of 1: a crop."""
+    x = node.dynamic(0)
+    if node.opset < 10:
+        starts, ends, axes = node.integers("starts"), node.integers("ends"), node.integers("axes")
+        steps = None
+    else:
+        starts, ends = node.static_ints(1, "starts"), node.static_ints(2, "ends")
+        axes, steps = node.static_ints(3, "axes"), node.static_ints(4, "steps")
+    if starts is None or ends is None or len(starts) != len(ends):
+        raise node.damaged("it needs as many starts as ends")
+    rank = len(x.shape)
+    axes = tuple(range(len(starts))) if axes is None else axes
+    if len(axes) != len(starts) or any(not -rank <= axis < rank for axis in axes):
+        raise node.damaged(f"its axes {axes} do not fit an input of shape {x.shape}")
+    if any(step != 1 for step in steps or ()):
+        raise node.refuse(f"its steps are {steps}; edgebn slices with steps of 1 (a crop)")
+    begins, sizes = [0] * rank, list(x.shape)
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        begin, stop, _ = slice(start, end).indices(x.shape[axis])
+        begins[axis % rank], sizes[axis % rank] = begin, stop - begin
+    return _crop(node, context, x, begins, sizes)
+
+
+def _crop(node: Node, context: Context, x: Dynamic, begins: list[int], sizes: list[int], output: int = 0) -> Dynamic:
+    if context.batch is not None and sizes[0] != context.batch:
+        raise node.refuse("it cuts the batch axis; read the file with batch_axis=False if its first axis is no batch")
+    if min(sizes, default=1) < 1:
+        raise node.refuse(f"it makes an empty value of shape {tuple(sizes)}")
+    starts, lengths = tuple(begins[context.leading :]), tuple(sizes[context.leading :])
+    return context.emit_same_codes(node, Crop, x, output=output, starts=starts, sizes=lengths)
+
+
+def split(node: Node, context: Context) -> tuple[Value, ...]:
+    """Split: one crop an output."""
+    x = node.dynamic(0)
+    axis = context.axis(node, node.integer("axis", 0), len(x.shape)) + context.leading
+    count, whole = len(node.outputs), x.shape[axis]
+    lengths = node.integers("split") if node.opset < 13 else node.static_ints(1, "split")
+    if lengths is None:
+        each = -(-whole // count)
+        lengths = (each,) * (count - 1) + (whole - each * (count - 1),)
+    if len(lengths) != count or sum(lengths) != whole or min(lengths) < 0:
+        raise node.damaged(f"its parts {lengths} do not make up an axis of {whole}")
+    parts, begin = [], 0
+    for output, length in enumerate(lengths):
+        begins, sizes = [0] * len(x.shape), list(x.shape)
+        begins[axis], sizes[axis] = begin, length
+        parts.append(_crop(node, context, x, begins, sizes, output))
+        begin += length
+    return tuple(parts)

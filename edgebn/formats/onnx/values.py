@@ -1,0 +1,83 @@
+"""What flows between nodes while a file is read: arrays known now, and values known only when the network runs.
+
+Knows nothing of protobuf and of single operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.graph import MAX_TENSOR_ELEMENTS, Shape
+from edgebn.layers import Quantization
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The int8 codes behind a dequantised constant, kept so that quantised weights stay what the file says.
+
+    Attributes
+    ----------
+    array : ndarray of int8 or int32
+        uint8 codes are shifted by -128.
+    quantization : Quantization
+        Of `array`; its axis counts all axes of the array.
+    """
+
+    array: np.ndarray
+    quantization: Quantization
+
+
+@dataclass(frozen=True)
+class Static:
+    """An array known while reading: a weight, or the result of shape arithmetic.
+
+    Attributes
+    ----------
+    array : ndarray
+        Of any type that the file uses.
+    codes : Codes or None
+        Set when a DequantizeLinear made it from integers.
+    """
+
+    array: np.ndarray
+    codes: Codes | None = None
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """A value that exists when the network runs.
+
+    Attributes
+    ----------
+    tensor : str
+        Its name in the graph.
+    shape : tuple of int
+        With the batch axis, where there is one.
+    quantization : Quantization or None
+        None for float32; set when the value is int8 codes.
+    shift : int
+        128 when the file's codes are uint8 (ours are lower by that), else 0.
+    """
+
+    tensor: str
+    shape: Shape
+    quantization: Quantization | None = None
+    shift: int = 0
+
+
+Value = Static | Dynamic
+
+
+def check_elements(shape: tuple[int, ...], what: str) -> None:
+    """Refuse a shape that is negative or too large before anything of that shape is made."""
+    elements = 1
+    for size in shape:
+        elements *= int(size)
+    if any(int(size) < 0 for size in shape) or elements > MAX_TENSOR_ELEMENTS:
+        raise ModelError(
+            f"{what} has shape {tuple(int(size) for size in shape)}, which is negative or larger than "
+            f"{MAX_TENSOR_ELEMENTS} elements; the file is damaged or the network is too large for edgebn"
+        )

@@ -1,0 +1,59 @@
+"""Refuses a program whose parts do not fit each other, so that no engine runs over the end of a buffer.
+
+For programs that come from a file; the passes make programs that fit. Knows the contract of `edgebn.program` only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.formats.step_check import check_step
+from edgebn.program import Buffer, Program
+
+MAX_BUFFER_ELEMENTS = 1 << 26
+
+
+def check_program(program: Program) -> None:
+    """Check names, order and sizes.
+
+    Raises
+    ------
+    ModelError
+        A buffer that nothing makes or two steps make, a shape that does not fit, a scale that is no positive number.
+    """
+    for name, buffer in program.buffers.items():
+        _check_buffer(name, buffer)
+    made = set(program.inputs) | set(program.constants)
+    for name in [*made, *program.outputs, *(name for step in program.steps for name in (*step.inputs, step.output))]:
+        if name not in program.buffers:
+            raise ModelError(f"there is no buffer '{name}'")
+    for name, array in program.constants.items():
+        if array.shape != program.buffers[name].shape or array.dtype != program.buffers[name].dtype:
+            raise ModelError(f"the constant '{name}' does not fit its buffer")
+        if not np.isfinite(array).all():
+            raise ModelError(f"the constant '{name}' holds NaN or infinite numbers")
+    twice = [name for name, count in Counter(step.name for step in program.steps).items() if count > 1]
+    if twice:
+        raise ModelError(f"two steps are called '{twice[0]}'")
+    for step in program.steps:
+        if not set(step.inputs) <= made or step.output in made:
+            raise ModelError(f"step '{step.name}' reads a buffer before it is made, or makes one twice")
+        made.add(step.output)
+        check_step(step, program)
+    for name in (*program.inputs, *program.outputs):
+        shape = program.shapes.get(name)
+        if name not in made or shape is None or math.prod(shape) != math.prod(program.buffers[name].shape):
+            raise ModelError(f"the input or output '{name}' has no shape, or one that does not fit its buffer")
+
+
+def _check_buffer(name: str, buffer: Buffer) -> None:
+    if buffer.name != name or buffer.dtype not in ("float32", "int8"):
+        raise ModelError(f"buffer '{name}' has another name or type inside")
+    if min(buffer.shape) < 1 or math.prod(buffer.shape) > MAX_BUFFER_ELEMENTS:
+        raise ModelError(f"buffer '{name}' has the shape {buffer.shape}")
+    if not (0 < buffer.scale < math.inf) or not -128 <= buffer.zero_point <= 127:
+        raise ModelError(f"buffer '{name}' has scale {buffer.scale} and zero point {buffer.zero_point}")

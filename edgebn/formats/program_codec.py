@@ -1,0 +1,157 @@
+"""A `Program` as plain JSON and back, driven by the dataclasses of `edgebn.program`: their annotations say what may stand where.
+
+Nothing is looked up by name but in one fixed table of classes. Arrays leave through a callback and come back by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as program_module
+from edgebn.errors import ModelError
+from edgebn.program import Program, Step
+
+# Every dataclass of the contract, by name.
+CLASSES: dict[str, type] = {
+    name: member
+    for name, member in vars(program_module).items()
+    if isinstance(member, type) and dataclasses.is_dataclass(member) and member.__module__ == program_module.__name__
+}
+
+Store = Callable[[np.ndarray, str], Any]
+
+_NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+def encode(value: Any, store: Store, path: str = "") -> Any:
+    """Return `value` as JSON can hold it.
+
+    Parameters
+    ----------
+    value : Any
+        A dataclass of the contract, or what its fields hold.
+    store : callable
+        Takes an array and its path ('steps/0/weight') and returns what stands for it in the JSON.
+    path : str
+        Of `value`.
+    """
+    if isinstance(value, np.ndarray):
+        return store(value, path)
+    if isinstance(value, np.generic):
+        return encode(value.item(), store, path)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inside = {
+            entry.name: encode(getattr(value, entry.name), store, f"{path}/{entry.name}") for entry in dataclasses.fields(value)
+        }
+        return {"class": type(value).__name__, **inside}
+    if isinstance(value, tuple | list):
+        return [encode(item, store, f"{path}/{index}") for index, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        return {key: encode(item, store, f"{path}/{key}") for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{path}: a {type(value).__name__} does not belong into a program")
+
+
+def decode(tree: Any, tensors: Mapping[str, np.ndarray]) -> Program:
+    """Return the program that `encode` wrote.
+
+    Parameters
+    ----------
+    tree : Any
+        From JSON; an array stands as {"tensor": name}.
+    tensors : mapping of str to ndarray
+
+    Raises
+    ------
+    ModelError
+        Anything that does not fit the contract's annotations; the message says where.
+    """
+    decoded = _decoded(tree, Program, tensors, "program")
+    assert isinstance(decoded, Program)
+    return decoded
+
+
+def _decoded(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
+    """Return `tree` as the annotation `kind` wants it."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _decoded_union(tree, arguments, tensors, path)
+    if origin is tuple:
+        if not isinstance(tree, list):
+            raise _misfit(path, "a list")
+        kinds = (arguments[0],) * len(tree) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) != len(tree):
+            raise _misfit(path, f"a list of {len(kinds)}")
+        return tuple(
+            _decoded(item, inner, tensors, f"{path}/{index}") for index, (item, inner) in enumerate(zip(tree, kinds, strict=True))
+        )
+    if origin is dict:
+        if not isinstance(tree, dict):
+            raise _misfit(path, "a table")
+        return {key: _decoded(item, arguments[1], tensors, f"{path}/{key}") for key, item in tree.items()}
+    if kind is np.ndarray:
+        name = tree.get("tensor") if isinstance(tree, dict) else None
+        if not isinstance(name, str) or name not in tensors:
+            raise _misfit(path, "the name of a stored tensor")
+        return tensors[name]
+    if dataclasses.is_dataclass(kind):
+        return _decoded_instance(tree, kind, tensors, path)
+    return _decoded_scalar(tree, kind, path)
+
+
+def _decoded_union(tree: Any, kinds: tuple[Any, ...], tensors: Mapping[str, np.ndarray], path: str) -> Any:
+    if tree is None and type(None) in kinds:
+        return None
+    named = tree.get("class") if isinstance(tree, dict) else None
+    for kind in kinds:
+        matches = kind.__name__ == named if dataclasses.is_dataclass(kind) and isinstance(kind, type) else named is None
+        if kind is not type(None) and matches:
+            return _decoded(tree, kind, tensors, path)
+    raise _misfit(path, "one of " + ", ".join(getattr(kind, "__name__", str(kind)) for kind in kinds))
+
+
+def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
+    named = tree.get("class") if isinstance(tree, dict) else None
+    actual = CLASSES.get(named) if isinstance(named, str) else None
+    if actual is None or not issubclass(actual, kind) or actual is Step:
+        raise _misfit(path, f"a {kind.__name__}")
+    hints = typing.get_type_hints(actual)
+    entries = {entry.name: entry for entry in dataclasses.fields(actual)}
+    unknown = set(tree) - set(entries) - {"class"}
+    if unknown:
+        raise _misfit(path, f"without {', '.join(sorted(unknown))}")
+    values = {}
+    for name, entry in entries.items():
+        if name in tree:
+            values[name] = _decoded(tree[name], hints[name], tensors, f"{path}/{name}")
+        elif entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING:
+            raise _misfit(f"{path}/{name}", "there")
+    return actual(**values)
+
+
+def _decoded_scalar(tree: Any, kind: Any, path: str) -> Any:
+    if kind is float:
+        if isinstance(tree, str) and tree in _NOT_FINITE:
+            return _NOT_FINITE[tree]
+        if isinstance(tree, int | float) and not isinstance(tree, bool):
+            return tree
+    elif kind is bool or kind is str:
+        if isinstance(tree, kind):
+            return tree
+    elif kind is int and isinstance(tree, int) and not isinstance(tree, bool):
+        return tree
+    raise _misfit(path, f"of type {getattr(kind, '__name__', kind)}")
+
+
+def _misfit(path: str, wanted: str) -> ModelError:
+    return ModelError(f"its description does not fit: '{path}' should be {wanted}")

@@ -1,0 +1,250 @@
+"""One check a kind of step: that its arrays, windows and indices fit the buffers it reads and writes.
+
+For programs that come from a file, so that no engine runs over the end of a buffer. Knows the contract of `edgebn.program` only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.errors import ModelError
+
+MAX_EXTENT = 1 << 16
+
+_INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
+_FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+
+
+def check_step(step: p.Step, program: p.Program) -> None:
+    """Check one step against its buffers.
+
+    Raises
+    ------
+    ModelError
+        With the step's name and what does not fit.
+    """
+    check = _CHECKS.get(type(step))
+    inputs, output = [program.buffers[name] for name in step.inputs], program.buffers[step.output]
+    fits = (len(inputs) == 2) if isinstance(step, p.Add | p.Multiply) else (len(inputs) == 1 or isinstance(step, p.Concat))
+    if check is None or not inputs or not fits:
+        raise ModelError(f"step '{step.name}' is of no kind that runs, or has {len(inputs)} inputs")
+    if any(buffer.dtype != output.dtype for buffer in inputs):
+        raise ModelError(f"step '{step.name}' mixes float32 and int8 buffers")
+    try:
+        check(step, inputs, output)
+    except ModelError as error:
+        raise ModelError(f"step '{step.name}': {error}") from None
+
+
+def _need(condition: bool, what: str) -> None:
+    if not condition:
+        raise ModelError(f"its {what} does not fit")
+
+
+def _array(array: np.ndarray, dtype: Any, shape: tuple[int, ...], what: str) -> None:
+    _need(array.dtype == dtype and array.shape == shape, what)
+    _need(array.dtype.kind != "f" or bool(np.isfinite(array).all()), what)
+
+
+def _windows(size: tuple[int, int], kernel: p.Pair, strides: p.Pair, dilations: p.Pair, padding: p.Sides) -> tuple[int, int]:
+    """Return how many windows fit in each direction."""
+    _need(all(1 <= value <= MAX_EXTENT for value in (*kernel, *strides, *dilations)), "kernel, stride or dilation")
+    _need(all(0 <= side <= MAX_EXTENT for side in padding), "padding")
+    top, left, bottom, right = padding
+    height = (size[0] + top + bottom - dilations[0] * (kernel[0] - 1) - 1) // strides[0] + 1
+    width = (size[1] + left + right - dilations[1] * (kernel[1] - 1) - 1) // strides[1] + 1
+    _need(height >= 1 and width >= 1, "kernel")
+    return height, width
+
+
+def _pooled(size: tuple[int, int], window: p.Window) -> tuple[int, int]:
+    _need(window.function in ("max", "average"), "pooling function")
+    _need(all(0 <= end <= side for end, side in zip(window.clipped_end, window.padding[2:], strict=True)), "clipped end")
+    return _windows(size, window.kernel, window.strides, window.dilations, window.padding)
+
+
+def _norms(norms: tuple[p.Norm, ...], channels: int) -> None:
+    for norm in norms:
+        for name in ("gamma", "beta", "mean", "variance"):
+            _array(getattr(norm, name), np.float32, (channels,), f"batch norm '{norm.layer}'")
+        _need(math.isfinite(norm.epsilon) and bool((norm.variance.astype(np.float64) + norm.epsilon > 0).all()), "variance")
+
+
+def _epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: int, dtype: str) -> None:
+    if isinstance(epilogue, p.FloatEpilogue):
+        _need(dtype == "float32", "epilogue")
+        for name in ("bias", "a", "d"):
+            _array(getattr(epilogue, name), np.float32, (channels,), name)
+    else:
+        _need(dtype == "int8", "epilogue")
+        for name, kind in _INT_EPILOGUE.items():
+            _array(getattr(epilogue, name), kind, (channels,), name)
+        _need(bool(((epilogue.s >= 1) & (epilogue.s <= 62)).all()), "shift")
+        _codes(epilogue.zero_point, epilogue.qmin, epilogue.qmax)
+        if epilogue.bias is not None:
+            _array(epilogue.bias, np.float64, (channels,), "bias")
+    _norms(epilogue.norms, channels)
+    _bounds(epilogue.pre)
+    _bounds(epilogue.post)
+
+
+def _bounds(bounds: tuple[float, float]) -> None:
+    _need(bounds[0] <= bounds[1], "clip")
+
+
+def _codes(*codes: int) -> None:
+    _need(all(-128 <= code <= 127 for code in codes), "code")
+
+
+def _weighted(step: Any, source: p.Buffer, target: p.Buffer) -> None:
+    """Check what convolutions of both kinds share."""
+    weight, channels = step.weight, target.shape[2]
+    _need(weight.ndim == 4 and step.groups >= 1 and weight.shape[0] % step.groups == 0, "weight")
+    _array(weight, target.dtype, (channels, *weight.shape[1:3], source.shape[2] // step.groups), "weight")
+    _need(source.shape[2] % step.groups == 0, "groups")
+    if step.weight_scale is not None:
+        _array(step.weight_scale, np.float64, (channels,), "weight scale")
+    _epilogue(step.epilogue, channels, target.dtype)
+
+
+def _convolution(step: p.Convolution, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _weighted(step, inputs[0], target)
+    kh, kw = step.weight.shape[1:3]
+    size = _windows(inputs[0].shape[:2], (kh, kw), step.strides, step.dilations, step.padding)
+    if step.pool is not None:
+        size = _pooled(size, step.pool)
+    _need(target.shape[:2] == size, "output's shape")
+
+
+def _transposed(step: p.TransposedConvolution, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _weighted(step, inputs[0], target)
+    top, left, bottom, right = step.padding
+    _need(all(0 <= value <= MAX_EXTENT for value in (*step.padding, *step.output_padding)), "padding")
+    _need(all(1 <= value <= MAX_EXTENT for value in (*step.strides, *step.dilations)), "stride or dilation")
+    cuts = (top + bottom, left + right)
+    size = tuple(
+        (inputs[0].shape[axis] - 1) * step.strides[axis]
+        + step.dilations[axis] * (step.weight.shape[1 + axis] - 1)
+        + 1
+        + step.output_padding[axis]
+        - cuts[axis]
+        for axis in (0, 1)
+    )
+    _need(target.shape[:2] == size, "output's shape")
+
+
+def _affine(step: p.Affine, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape, "output's shape")
+    _epilogue(step.epilogue, target.shape[2], target.dtype)
+
+
+def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    for sizes in zip(inputs[0].shape, inputs[1].shape, target.shape, strict=True):
+        _need(all(size in (1, max(sizes[:2])) for size in sizes[:2]) and sizes[2] == max(sizes[:2]), "shape")
+    _bounds(step.post)
+    _need((step.arithmetic is not None) == (target.dtype == "int8"), "arithmetic")
+    if step.arithmetic is not None:
+        _codes(step.arithmetic.zero_point, step.arithmetic.qmin, step.arithmetic.qmax)
+    if isinstance(step.arithmetic, p.IntAdd):
+        double = step.arithmetic.rounding == "double"
+        _need(step.arithmetic.rounding in ("single", "double"), "rounding")
+        _need(len(step.arithmetic.m) == (3 if double else 2) and len(step.arithmetic.e) == (3 if double else 0), "arithmetic")
+        _need(all(0 <= shift <= 62 for shift in (*step.arithmetic.e, step.arithmetic.s)), "shift")
+    elif step.arithmetic is not None:
+        _need(0 <= step.arithmetic.s <= 62, "shift")
+
+
+def _pool(step: p.Pool, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need((*_pooled(inputs[0].shape[:2], step.window), inputs[0].shape[2]) == target.shape, "output's shape")
+    if step.epilogue is not None:
+        _epilogue(step.epilogue, 1, target.dtype)
+
+
+def _lookup(step: p.Lookup, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape and target.dtype == "int8", "output")
+    _array(step.table, np.int8, (1 if len(step.table) == 1 else target.shape[2], 256), "table")
+
+
+def _elementwise(step: p.Elementwise, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape and target.dtype == "float32", "output")
+    _need(step.function in _FUNCTIONS, "function")
+    _bounds((step.low, step.high))
+    _need(math.isfinite(step.alpha) and math.isfinite(step.beta), "alpha or beta")
+    _need((step.slope is None) == (step.function != "prelu"), "slope")
+    if step.slope is not None:
+        _need(step.slope.ndim == 3, "slope")
+        shape = tuple(1 if size == 1 else whole for size, whole in zip(step.slope.shape, target.shape, strict=True))
+        _array(step.slope, np.float32, shape, "slope")
+
+
+def _softmax(step: p.Softmax, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape and math.isfinite(step.beta), "output")
+    _need(-(2**31) <= step.diff_min <= 0 and 0 <= step.multiplier < 2**31 and -31 <= step.left_shift <= 31, "arithmetic")
+
+
+def _concat(step: p.Concat, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(0 <= step.axis <= 2, "axis")
+    shape = list(inputs[0].shape)
+    shape[step.axis] = sum(buffer.shape[step.axis] for buffer in inputs)
+    _need(tuple(shape) == target.shape, "output's shape")
+    for buffer in inputs:
+        _need(all(buffer.shape[axis] == shape[axis] for axis in range(3) if axis != step.axis), "input")
+    _need(len(step.tables) == (len(inputs) if target.dtype == "int8" else 0), "tables")
+    for table in step.tables:
+        if table is not None:
+            _array(table, np.int8, (256,), "table")
+
+
+def _pad(step: p.Pad, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(all(0 <= side <= MAX_EXTENT for pair in step.pads for side in pair), "padding")
+    shape = tuple(size + before + after for size, (before, after) in zip(inputs[0].shape, step.pads, strict=True))
+    _need(shape == target.shape, "output's shape")
+    _need(math.isfinite(step.value) if target.dtype == "float32" else step.value in range(-128, 128), "value")
+
+
+def _crop(step: p.Crop, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    for start, size, whole in zip(step.starts, target.shape, inputs[0].shape, strict=True):
+        _need(start >= 0 and start + size <= whole, "start")
+
+
+def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(step.function in ("nearest", "bilinear") and inputs[0].shape[2] == target.shape[2], "function")
+    kind = np.float32 if target.dtype == "float32" else np.int32
+    for axis, indices, weights in ((0, step.rows, step.row_weights), (1, step.columns, step.column_weights)):
+        _array(indices, np.int32, (target.shape[axis], 2), "index table")
+        _need(bool(((indices >= 0) & (indices < inputs[0].shape[axis])).all()), "index table")
+        _array(weights, kind, (target.shape[axis], 2), "weight table")
+        _need(kind is np.float32 or bool(((weights >= 0) & (weights <= 1024)).all()), "weight table")
+
+
+def _transpose(step: p.Transpose, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(sorted(step.permutation) == [0, 1, 2], "permutation")
+    _need(tuple(inputs[0].shape[axis] for axis in step.permutation) == target.shape, "output's shape")
+
+
+def _reshape(_: p.Reshape, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(math.prod(inputs[0].shape) == math.prod(target.shape), "output's shape")
+
+
+_CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
+    p.Convolution: _convolution,
+    p.TransposedConvolution: _transposed,
+    p.Affine: _affine,
+    p.Add: _sum_or_product,
+    p.Multiply: _sum_or_product,
+    p.Pool: _pool,
+    p.Lookup: _lookup,
+    p.Elementwise: _elementwise,
+    p.Softmax: _softmax,
+    p.Concat: _concat,
+    p.Pad: _pad,
+    p.Crop: _crop,
+    p.Resize: _resize,
+    p.Transpose: _transpose,
+    p.Reshape: _reshape,
+}

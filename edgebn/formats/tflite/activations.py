@@ -1,0 +1,104 @@
+"""Elementwise functions, SOFTMAX, and the two operators between float32 and int8."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.context import Reading, inputs_of, only_output
+from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.layers import Activation, Dequantize, Identity, Quantize, Softmax
+
+
+def _activation(reading: Reading, operator: FileOperator, function: str, low: float = -np.inf, high: float = np.inf) -> None:
+    (x,) = inputs_of(operator, 1, 1)
+    reading.emit(operator, Activation, (reading.value(x),), function=function, low=low, high=high)
+
+
+def relu(reading: Reading, operator: FileOperator) -> None:
+    """RELU."""
+    _activation(reading, operator, "clip", 0.0)
+
+
+def relu6(reading: Reading, operator: FileOperator) -> None:
+    """RELU6."""
+    _activation(reading, operator, "clip", 0.0, 6.0)
+
+
+def relu_n1_to_1(reading: Reading, operator: FileOperator) -> None:
+    """RELU_N1_TO_1."""
+    _activation(reading, operator, "clip", -1.0, 1.0)
+
+
+def relu_0_to_1(reading: Reading, operator: FileOperator) -> None:
+    """RELU_0_TO_1."""
+    _activation(reading, operator, "clip", 0.0, 1.0)
+
+
+def logistic(reading: Reading, operator: FileOperator) -> None:
+    """LOGISTIC, the sigmoid."""
+    _activation(reading, operator, "sigmoid")
+
+
+def tanh(reading: Reading, operator: FileOperator) -> None:
+    """TANH."""
+    _activation(reading, operator, "tanh")
+
+
+def hard_swish(reading: Reading, operator: FileOperator) -> None:
+    """HARD_SWISH."""
+    _activation(reading, operator, "hard_swish")
+
+
+def leaky_relu(reading: Reading, operator: FileOperator) -> None:
+    """LEAKY_RELU."""
+    (x,) = inputs_of(operator, 1, 1)
+    alpha = operator.options("LeakyReluOptions").Alpha()
+    reading.emit(operator, Activation, (reading.value(x),), function="leaky_relu", alpha=float(alpha))
+
+
+def prelu(reading: Reading, operator: FileOperator) -> None:
+    """PRELU; in int8 the slope's codes are a second input, a Constant with its quantisation, beside the real slope."""
+    x, s = inputs_of(operator, 2, 2)
+    slope = reading.numbers(s)
+    if reading.has_batch(x) and slope.ndim == len(reading.shape(x)) and slope.shape[0] == 1:
+        slope = slope[0]
+    inputs: tuple[str, ...] = (reading.value(x),)
+    if reading.is_codes(only_output(operator)):
+        inputs += (reading.value(s, like=x),)
+    reading.emit(operator, Activation, inputs, function="prelu", slope=slope)
+
+
+def softmax(reading: Reading, operator: FileOperator) -> None:
+    """SOFTMAX over the last axis."""
+    (x,) = inputs_of(operator, 1, 1)
+    beta = float(operator.options("SoftmaxOptions").Beta())
+    if not (np.isfinite(beta) and beta > 0):
+        raise ModelError(f"its beta {beta} is not positive; the file is damaged")
+    reading.emit(operator, Softmax, (reading.value(x),), axis=len(reading.sample(x)) - 1, beta=beta)
+
+
+def quantize(reading: Reading, operator: FileOperator) -> None:
+    """QUANTIZE: float32 to int8 codes, or codes to other codes; nothing at all where only uint8 becomes int8."""
+    (x,) = inputs_of(operator, 1, 1)
+    before, after = reading.quantization(x), reading.quantization(only_output(operator))
+    if after is None:
+        raise ModelError("its output is not quantised; the file is damaged")
+    same = before is not None and before.scale[0] == after.scale[0] and before.zero_point[0] == after.zero_point[0]
+    reading.emit(operator, Identity if same else Quantize, (reading.value(x, like=x if before else None),))
+
+
+def dequantize(reading: Reading, operator: FileOperator) -> None:
+    """DEQUANTIZE: codes to float32; of a constant (float16 or int8 weights) done here, once."""
+    (x,) = inputs_of(operator, 1, 1)
+    output = only_output(operator)
+    if reading.tensor(output).type != "FLOAT32":
+        raise UnsupportedLayerError(f"it makes {reading.tensor(output).type}; edgebn dequantises to float32 only")
+    if reading.is_constant(x):
+        if output in reading.names or output in reading.folded:
+            raise ModelError("its output is made twice; the file is damaged")
+        reading.folded[output] = reading.numbers(x)
+        return
+    if not reading.is_codes(x):
+        raise UnsupportedLayerError(f"it takes {reading.tensor(x).type}; convert the model to float32 or int8 activations")
+    reading.emit(operator, Dequantize, (reading.value(x),))

@@ -1,0 +1,85 @@
+"""ADD, SUB, MUL, DIV and CONCATENATION. A subtraction becomes an addition of the negative, a division by a constant a product."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
+from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.layers import Add, Concat, Constant, Layer, Multiply, Quantization
+
+
+def add(reading: Reading, operator: FileOperator) -> None:
+    """ADD of two values, or of a value and a constant."""
+    _two(reading, operator, Add, operator.options("AddOptions").FusedActivationFunction())
+
+
+def mul(reading: Reading, operator: FileOperator) -> None:
+    """MUL of two values, or of a value and a constant."""
+    _two(reading, operator, Multiply, operator.options("MulOptions").FusedActivationFunction())
+
+
+def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int) -> None:
+    a, b = inputs_of(operator, 2, 2)
+    values = reading.value(a, like=b), reading.value(b, like=a)
+    _emit(reading, operator, layer, values, fused)
+
+
+def _emit(reading: Reading, operator: FileOperator, layer: type[Layer], values: tuple[str, str], fused: int) -> None:
+    if fused and fused not in FUSED_CLIPS:
+        raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
+    low, high = FUSED_CLIPS[fused][1:] if fused else NO_CLIP
+    reading.emit(operator, layer, values, low=low, high=high)
+
+
+def sub(reading: Reading, operator: FileOperator) -> None:
+    """SUB: x - y as x + (-y); of int8 values only with a constant y, whose codes are negated exactly."""
+    a, b = inputs_of(operator, 2, 2)
+    fused = operator.options("SubOptions").FusedActivationFunction()
+    if reading.is_codes(only_output(operator)):
+        if reading.is_constant(a) or not reading.is_constant(b):
+            raise UnsupportedLayerError("edgebn subtracts only constants in int8; write the model with an addition instead")
+        _emit(reading, operator, Add, (reading.value(a), _negated_codes(reading, b, a)), fused)
+        return
+    left, right = reading.value(a, like=b), reading.value(b, like=a)
+    minus = reading.step(Constant, f"{right}/minus_one", (), None, value=np.array([-1.0], np.float32))
+    negative = reading.step(Multiply, f"{right}/negative", (right, minus), None)
+    _emit(reading, operator, Add, (left, negative), fused)
+
+
+def _negated_codes(reading: Reading, index: int, like: int) -> str:
+    """Return a constant of the negative numbers: scale * (zp - code) = scale * (~code - ~zp), and ~ stays within int8."""
+    name = reading.value(index, like=like)
+    how = reading.quantization(index)
+    layer = reading.builder.layers.pop()
+    del reading.builder.tensors[name]
+    assert isinstance(layer, Constant)
+    assert how is not None
+    negative = Quantization.per_tensor(float(how.scale[0]), ~int(how.zero_point[0]))
+    return reading.builder.add(Constant(name, (), name, ~layer.value), negative)
+
+
+def div(reading: Reading, operator: FileOperator) -> None:
+    """DIV of a float32 value by a constant."""
+    a, b = inputs_of(operator, 2, 2)
+    fused = operator.options("DivOptions").FusedActivationFunction()
+    if reading.is_codes(only_output(operator)) or not reading.is_constant(b):
+        raise UnsupportedLayerError("edgebn divides only float32 values by constants; write a multiplication instead")
+    divisor = reading.numbers(b)
+    if (divisor == 0).any():
+        raise ModelError("it divides by zero")
+    array = divisor[0] if reading.has_batch(a) and divisor.ndim == len(reading.shape(a)) else divisor
+    inverse = (1.0 / array.astype(np.float64)).astype(np.float32)
+    value = reading.step(Constant, f"{reading.tensor(b).name}/inverse", (), None, value=inverse)
+    _emit(reading, operator, Multiply, (reading.value(a), value), fused)
+
+
+def concatenation(reading: Reading, operator: FileOperator) -> None:
+    """CONCATENATION along any axis but the batch's."""
+    options = operator.options("ConcatenationOptions")
+    if not operator.inputs or min(operator.inputs) < 0:
+        raise ModelError("it has no inputs; the file is damaged")
+    first = next((index for index in operator.inputs if not reading.is_constant(index)), operator.inputs[0])
+    values = tuple(reading.value(index, like=first) for index in operator.inputs)
+    reading.emit(operator, Concat, values, options.FusedActivationFunction(), axis=reading.axis(first, options.Axis()))

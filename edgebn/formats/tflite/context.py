@@ -1,0 +1,253 @@
+"""What the operator functions share while a file becomes a Graph: values, constants, shapes without the batch axis, names.
+
+TensorFlow Lite shapes carry the batch axis, Graph shapes do not. The rule here: a first axis of size 1 is the batch axis; a
+value whose first axis is something else (after a RESHAPE of (1, T, C) to (T, C), say) has none, and all its axes are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, FileTensor, constant
+from edgebn.graph import GraphBuilder, Shape
+from edgebn.layers import Activation, Constant, Layer, Quantization
+
+# Fused activations by their number in the schema, as clips.
+FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
+    1: ("relu", 0.0, np.inf),
+    2: ("relu_n1_to_1", -1.0, 1.0),
+    3: ("relu6", 0.0, 6.0),
+}
+NO_CLIP = (-np.inf, np.inf)
+CODE_TYPES = ("INT8", "UINT8")
+
+
+@dataclass
+class Reading:
+    """The state of one reading.
+
+    Attributes
+    ----------
+    file : FileModel
+    builder : GraphBuilder
+    names : dict of int to str
+        Graph value of each tensor read so far.
+    shapes : dict of int to shape
+        With the batch axis, as far as known: the file's, or inferred where the file leaves it open.
+    folded : dict of int to ndarray
+        float32 constants that a DEQUANTIZE of a constant made.
+    known : dict of int to ndarray
+        int64 values that `shape_arithmetic.py` worked out.
+    """
+
+    file: FileModel
+    builder: GraphBuilder
+    names: dict[int, str] = field(default_factory=dict)
+    shapes: dict[int, Shape] = field(default_factory=dict)
+    folded: dict[int, np.ndarray] = field(default_factory=dict)
+    known: dict[int, np.ndarray] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def unique(self, wanted: str) -> str:
+        """Return `wanted`, or with a number behind it where a layer or value has that name already."""
+        name, number = wanted, 2
+        while name in self.used:
+            name, number = f"{wanted}_{number}", number + 1
+        self.used.add(name)
+        return name
+
+    def tensor(self, index: int) -> FileTensor:
+        """Return a tensor of the file."""
+        if index < 0:
+            raise ModelError("an input that it needs is absent; the file is damaged")
+        return self.file.tensors[index]
+
+    def is_constant(self, index: int) -> bool:
+        """Whether the file (or a folded DEQUANTIZE) gives the tensor's numbers."""
+        worked_out = index in self.folded or index in self.known
+        return worked_out or (index not in self.names and self.tensor(index).data is not None)
+
+    def is_codes(self, index: int) -> bool:
+        """Whether the tensor is stored as 8-bit codes."""
+        return self.tensor(index).type in CODE_TYPES
+
+    def shape(self, index: int) -> Shape:
+        """Return a value's shape with the batch axis."""
+        worked_out = self.folded.get(index, self.known.get(index))
+        if worked_out is not None:
+            return worked_out.shape
+        if self.is_constant(index):
+            return self.tensor(index).shape
+        if index not in self.shapes:
+            raise ModelError(
+                f"it reads the value '{self.tensor(index).name}', which no operator before it makes; "
+                "the file is damaged or its graph has a cycle"
+            )
+        return self.shapes[index]
+
+    def has_batch(self, index: int) -> bool:
+        """Whether the value's first axis is the batch axis."""
+        shape = self.shape(index)
+        return len(shape) > 0 and shape[0] == 1
+
+    def sample(self, index: int) -> Shape:
+        """Return a value's shape without the batch axis."""
+        return without_batch(self.shape(index))
+
+    def axis(self, index: int, axis: int) -> int:
+        """Return which axis of the sample `axis` of the value is."""
+        rank = len(self.shape(index))
+        resolved = axis + rank if axis < 0 else axis
+        if not 0 <= resolved < rank:
+            raise ModelError(f"its axis {axis} is outside a value of {rank} axes; the file is damaged")
+        if not self.has_batch(index):
+            return resolved
+        if resolved == 0:
+            raise UnsupportedLayerError("it works along the batch axis; edgebn runs sample by sample: export it without that")
+        return resolved - 1
+
+    def integers(self, index: int) -> np.ndarray:
+        """Return a constant of shapes, axes or sizes as int64."""
+        tensor = self.tensor(index)
+        if not self.is_constant(index):
+            raise UnsupportedLayerError(f"its '{tensor.name}' is computed by the network; export the model with fixed shapes")
+        if tensor.type not in {"INT32", "INT64"}:
+            raise ModelError(f"its '{tensor.name}' has type {tensor.type}, not INT32; the file is damaged")
+        if index in self.known:
+            return self.known[index]
+        return constant(tensor).astype(np.int64)
+
+    def numbers(self, index: int) -> np.ndarray:
+        """Return a constant as float32: float16 widened, int8 and uint8 codes dequantised (exactly what their scales say)."""
+        if index in self.folded:
+            return self.folded[index]
+        tensor = self.tensor(index)
+        if not self.is_constant(index):
+            raise UnsupportedLayerError(f"its '{tensor.name}' is computed by the network, where edgebn needs a constant")
+        stored = constant(tensor)
+        if tensor.type in {"FLOAT32", "FLOAT16"}:
+            return stored.astype(np.float32)
+        if tensor.type not in {"INT8", "UINT8", "INT32"} or tensor.quantization is None:
+            raise UnsupportedLayerError(f"its constant '{tensor.name}' has type {tensor.type}, not float32 or int8 codes")
+        how = self.positive(tensor)
+        along = [1] * stored.ndim
+        if how.axis is not None:
+            if how.axis >= stored.ndim or stored.shape[how.axis] != len(how.scale):
+                raise ModelError(f"the scales of '{tensor.name}' do not fit its shape {stored.shape}; the file is damaged")
+            along[how.axis] = len(how.scale)
+        centred = stored.astype(np.int64) - how.zero_point.reshape(along)
+        return (centred.astype(np.float32) * how.scale.astype(np.float32).reshape(along)).astype(np.float32)
+
+    def positive(self, tensor: FileTensor) -> Quantization:
+        """Return the tensor's quantisation, which must exist with positive scales."""
+        how = tensor.quantization
+        if how is None:
+            raise ModelError(f"'{tensor.name}' holds codes without a scale; convert the model again")
+        if not (how.scale > 0).all():
+            raise ModelError(f"a scale of '{tensor.name}' is not positive; convert the model again")
+        return how
+
+    def quantization(self, index: int) -> Quantization | None:
+        """Return the quantisation of an activation, shifted from uint8 to int8; None for float32."""
+        tensor = self.tensor(index)
+        if tensor.type == "FLOAT32":
+            return None
+        if tensor.type not in CODE_TYPES:
+            raise UnsupportedLayerError(
+                f"its value '{tensor.name}' has type {tensor.type}; edgebn runs float32 and int8: convert the model to one of them"
+            )
+        how = self.positive(tensor)
+        if len(how.scale) != 1:
+            raise UnsupportedLayerError(f"its value '{tensor.name}' has a scale per channel; only weights may: convert it again")
+        zero_point = int(how.zero_point[0]) - (128 if tensor.type == "UINT8" else 0)
+        if not -128 <= zero_point <= 127:
+            raise ModelError(f"the zero point of '{tensor.name}' is outside its type; the file is damaged")
+        return Quantization.per_tensor(float(how.scale[0]), zero_point)
+
+    def codes(self, index: int) -> np.ndarray:
+        """Return a constant of 8-bit codes as int8 (uint8 shifted by -128)."""
+        tensor = self.tensor(index)
+        if tensor.type not in CODE_TYPES:
+            raise UnsupportedLayerError(f"its constant '{tensor.name}' has type {tensor.type} where int8 codes should be")
+        stored = constant(tensor).astype(np.int16)
+        return (stored - (128 if tensor.type == "UINT8" else 0)).astype(np.int8)
+
+    def value(self, index: int, like: int | None = None) -> str:
+        """Return the graph value of a tensor; a constant becomes a Constant layer, without the batch axis it shares with `like`."""
+        self.shape(index)  # refuses values that nobody made
+        if not self.is_constant(index):
+            return self.names[index]
+        tensor = self.tensor(index)
+        codes = index not in self.folded and (like is not None and self.is_codes(like))
+        array = self.codes(index) if codes else self.numbers(index)
+        if like is not None and self.has_batch(like) and array.ndim == len(self.shape(like)):
+            if array.shape[0] != 1:
+                raise UnsupportedLayerError(f"its constant '{tensor.name}' differs along the batch axis")
+            array = array[0]
+        name = self.unique(short_name(tensor.name))
+        return self.builder.add(Constant(name, (), name, array), self.quantization(index) if codes else None)
+
+    def emit(self, operator: FileOperator, layer: type[Layer], inputs: tuple[str, ...], fused: int = 0, **settings: Any) -> None:
+        """Append a layer that makes the operator's output, and its fused activation as a layer after it."""
+        index = only_output(operator)
+        how = self.quantization(index)
+        name = self.unique(short_name(self.tensor(index).name))
+        if fused == 0:
+            self.define(index, self.builder.add(layer(name, inputs, name, **settings), how))
+            return
+        if fused not in FUSED_CLIPS:
+            raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
+        what, low, high = FUSED_CLIPS[fused]
+        before = self.builder.add(layer(name, inputs, self.unique(f"{name}/linear"), **settings), how)
+        clip = Activation(self.unique(f"{name}/{what}"), (before,), name, "clip", low, high)
+        self.define(index, self.builder.add(clip, how))
+
+    def step(self, layer: type[Layer], wanted: str, inputs: tuple[str, ...], how: Quantization | None, **settings: Any) -> str:
+        """Append a helper layer that is no operator's output, and return its value."""
+        name = self.unique(wanted)
+        return self.builder.add(layer(name, inputs, name, **settings), how)
+
+    def define(self, index: int, name: str) -> None:
+        """Remember that `name` is tensor `index`, after comparing its shape with the file's."""
+        if index in self.names:
+            raise ModelError(f"two operators make the value '{self.tensor(index).name}'; the file is damaged")
+        inferred = self.builder.tensors[name].shape
+        claimed = self.tensor(index).shape
+        if not claimed or min(claimed) < 1:
+            claimed = (1, *inferred)
+        if without_batch(claimed) != inferred:
+            raise ModelError(
+                f"it makes a value of shape {inferred}, but the file says {claimed} (batch axis included); the file is damaged, "
+                "or made for another batch size than 1"
+            )
+        self.names[index] = name
+        self.shapes[index] = claimed
+
+
+def without_batch(shape: Shape) -> Shape:
+    """Return `shape` without its first axis where that is 1."""
+    return tuple(shape[1:]) if shape and shape[0] == 1 else tuple(shape)
+
+
+def short_name(name: str) -> str:
+    """Return the first part of a fused tensor's name 'a;b;c'."""
+    return name.split(";", maxsplit=1)[0] or name
+
+
+def only_output(operator: FileOperator) -> int:
+    """Return the operator's one output."""
+    if len(operator.outputs) != 1 or operator.outputs[0] < 0:
+        raise ModelError(f"it has {len(operator.outputs)} outputs where one should be; the file is damaged")
+    return operator.outputs[0]
+
+
+def inputs_of(operator: FileOperator, least: int, most: int) -> tuple[int, ...]:
+    """Return the operator's inputs padded with -1 to `most`, of which the first `least` must be there."""
+    given = operator.inputs
+    if not least <= len(given) <= most or any(index < 0 for index in given[:least]):
+        raise ModelError(f"it has {len(given)} inputs where {least} to {most} should be; the file is damaged")
+    return given + (-1,) * (most - len(given))

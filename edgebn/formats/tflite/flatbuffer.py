@@ -1,0 +1,277 @@
+"""A TensorFlow Lite file as plain data: tensors, operators and constants, every number checked against the file's size.
+
+This is the only module that touches the flatbuffer; it knows nothing of `Graph`. A damaged file ends in a ModelError.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
+from edgebn.layers import Pair, Quantization, Sides
+
+# More than this is damage: the largest networks for small boards have some hundred operators.
+MAX_TENSORS = 20_000
+MAX_OPERATORS = 10_000
+MAX_AXES = 8
+MAX_FILE_BYTES = 1 << 29
+MAX_ELEMENTS = 1 << 27
+
+# What reading a damaged flatbuffer raises: offsets outside the file, numbers of the wrong kind, text that is no UTF-8.
+DAMAGE = (struct.error, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, MemoryError)
+
+DTYPES: dict[str, np.dtype] = {
+    "FLOAT32": np.dtype("<f4"),
+    "FLOAT16": np.dtype("<f2"),
+    "INT8": np.dtype("i1"),
+    "UINT8": np.dtype("u1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "BOOL": np.dtype("?"),
+}
+
+
+@dataclass(frozen=True)
+class FileTensor:
+    """One tensor of the file.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        'FLOAT32', 'INT8', ...: the schema's name.
+    shape : tuple of int
+        With the batch axis; may be empty where the file does not know it.
+    quantization : Quantization or None
+        As the file has it: of uint8 codes too.
+    data : ndarray of uint8 or None
+        The bytes of a constant.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    quantization: Quantization | None
+    data: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class FileOperator:
+    """One operator: its kind ('CONV_2D'), tensor indices (-1 for an absent optional one) and its options' table.
+
+    `dilations` and `padding` (top, left, bottom, right) stand in place of the options' where `dilated.py` joined operators.
+    """
+
+    index: int
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options_type: int
+    options_table: Any
+    dilations: Pair | None = None
+    padding: Sides | None = None
+
+    def options(self, name: str) -> Any:
+        """Return the options read as the schema's table `name` ('Conv2DOptions'), which the file must have."""
+        import tflite
+
+        if self.options_table is None or self.options_type != getattr(tflite.BuiltinOptions, name):
+            raise ModelError(f"its options are missing or of another type than {name}; the file is damaged")
+        options = getattr(tflite, name)()
+        options.Init(self.options_table.Bytes, self.options_table.Pos)
+        return options
+
+
+@dataclass(frozen=True)
+class FileModel:
+    """The first subgraph of a file."""
+
+    name: str
+    tensors: tuple[FileTensor, ...]
+    operators: tuple[FileOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@contextmanager
+def damage_is_named(where: str) -> Iterator[None]:
+    """Turn whatever reading a damaged flatbuffer raises into a ModelError that begins with `where`."""
+    try:
+        yield
+    except EdgebnError as error:
+        raise (error if str(error).startswith(where) else type(error)(f"{where}: {error}")) from None
+    except DAMAGE as error:
+        raise ModelError(f"{where}: the file is damaged ({type(error).__name__}: {error}); convert the model again") from None
+
+
+def read_file(path: Path) -> FileModel:
+    """Read `path` into plain data.
+
+    Raises
+    ------
+    ModelError
+        Naming the file: it is missing, no TensorFlow Lite file, damaged, or has control flow between subgraphs.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{path}: the file is larger than {MAX_FILE_BYTES >> 20} MiB, no model for a small board")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+    if content[4:8] != b"TFL3":
+        raise ModelError(f"{path}: no TensorFlow Lite file (its mark 'TFL3' is missing); convert the model again")
+    with damage_is_named(str(path)):
+        return _read_model(content, path)
+
+
+def _read_model(content: bytes, path: Path) -> FileModel:
+    import tflite
+
+    model = tflite.Model.GetRootAs(content, 0)
+    if model.SubgraphsLength() < 1:
+        raise ModelError(f"{path}: the file holds no network; convert the model again")
+    if model.SubgraphsLength() > 1 and _count(model.SubgraphsLength(), MAX_OPERATORS, "subgraphs") and _uses_subgraphs(model):
+        raise UnsupportedLayerError(f"{path}: the network has control flow (if, while, call); export it without")
+    graph = model.Subgraphs(0)
+    tensors = tuple(_tensor(model, graph.Tensors(i), i, path) for i in range(_count(graph.TensorsLength(), MAX_TENSORS, "tensors")))
+    count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
+    operators = tuple(_operator(model, graph.Operators(i), i, len(tensors)) for i in range(count))
+    return FileModel(
+        name=_text(graph.Name()) or path.stem,
+        tensors=tensors,
+        operators=operators,
+        inputs=_indices(graph.InputsAsNumpy(), len(tensors), "the network's inputs"),
+        outputs=_indices(graph.OutputsAsNumpy(), len(tensors), "the network's outputs"),
+    )
+
+
+def _uses_subgraphs(model: Any) -> bool:
+    """Whether the main subgraph calls another one (others alone are variables' initialisers or leftovers)."""
+    graph = model.Subgraphs(0)
+    count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
+    kinds = {_kind(model, graph.Operators(i).OpcodeIndex()) for i in range(count)}
+    return bool(kinds & {"IF", "WHILE", "CALL", "CALL_ONCE"})
+
+
+def _count(number: int, limit: int, what: str) -> int:
+    if not 0 <= number <= limit:
+        raise ModelError(f"it claims {number} {what}, more than {limit}; the file is damaged")
+    return number
+
+
+def _text(raw: bytes | None) -> str:
+    return raw.decode("utf-8", errors="replace") if raw else ""
+
+
+def _vector(values: Any) -> np.ndarray:
+    """Return a flatbuffer's vector; the accessors give 0 for an absent one."""
+    return np.zeros(0, np.int64) if isinstance(values, int) else np.asarray(values)
+
+
+def _indices(values: Any, count: int, what: str) -> tuple[int, ...]:
+    indices = tuple(int(index) for index in _vector(values)[: MAX_TENSORS + 1])
+    if len(indices) > MAX_TENSORS or any(not -1 <= index < count for index in indices):
+        raise ModelError(f"{what} name tensors that do not exist; the file is damaged")
+    return indices
+
+
+def _kind(model: Any, code_index: int) -> str:
+    import tflite
+
+    if not 0 <= code_index < model.OperatorCodesLength():
+        raise ModelError("an operator's code does not exist; the file is damaged")
+    code = model.OperatorCodes(code_index)
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
+    if names.get(number) == "CUSTOM":
+        return f"CUSTOM {_text(code.CustomCode())}".strip()
+    return names.get(number, f"operator {number}")
+
+
+def _operator(model: Any, operator: Any, index: int, tensor_count: int) -> FileOperator:
+    kind = _kind(model, operator.OpcodeIndex())
+    return FileOperator(
+        index=index,
+        kind=kind,
+        inputs=_indices(operator.InputsAsNumpy(), tensor_count, f"the inputs of operator {index} ({kind})"),
+        outputs=_indices(operator.OutputsAsNumpy(), tensor_count, f"the outputs of operator {index} ({kind})"),
+        options_type=operator.BuiltinOptionsType(),
+        options_table=operator.BuiltinOptions(),
+    )
+
+
+def _tensor(model: Any, tensor: Any, index: int, path: Path) -> FileTensor:
+    import tflite
+
+    type_names = {value: name for name, value in vars(tflite.TensorType).items() if isinstance(value, int)}
+    name = _text(tensor.Name()) or f"tensor_{index}"
+    shape = tuple(int(size) for size in _vector(tensor.ShapeAsNumpy())[: MAX_AXES + 1])
+    if len(shape) > MAX_AXES or any(size < -1 for size in shape):
+        raise ModelError(f"{path}: value '{name}' has the shape {shape}; the file is damaged")
+    if tensor.Sparsity() is not None:
+        raise UnsupportedLayerError(f"{path}: value '{name}' is stored sparse; convert the model without sparsity")
+    return FileTensor(
+        name=name,
+        type=type_names.get(tensor.Type(), f"type {tensor.Type()}"),
+        shape=shape,
+        quantization=_quantization(tensor.Quantization(), name, path),
+        data=_data(model, tensor.Buffer()),
+    )
+
+
+def _data(model: Any, buffer_index: int) -> np.ndarray | None:
+    if not 0 <= buffer_index < model.BuffersLength():
+        raise ModelError("a tensor's buffer does not exist; the file is damaged")
+    buffer = model.Buffers(buffer_index)
+    if buffer.Offset() > 1 or buffer.Size() > 1:
+        raise UnsupportedLayerError("its constants lie outside the flatbuffer (a model over 2 GB); no board could hold them")
+    data = buffer.DataAsNumpy()
+    return None if isinstance(data, int) or not len(data) else np.asarray(data)
+
+
+def _quantization(parameters: Any, name: str, path: Path) -> Quantization | None:
+    if parameters is None or parameters.ScaleLength() < 1:
+        return None
+    scale = _vector(parameters.ScaleAsNumpy()).astype(np.float64)
+    zero_point = _vector(parameters.ZeroPointAsNumpy()).astype(np.int64)
+    if not len(zero_point):
+        zero_point = np.zeros(len(scale), np.int64)
+    if len(zero_point) == 1:
+        zero_point = np.repeat(zero_point, len(scale))
+    if len(zero_point) != len(scale) or not np.isfinite(scale).all():
+        raise ModelError(f"{path}: value '{name}' has scales or zero points that fit nothing; the file is damaged")
+    axis = int(parameters.QuantizedDimension()) if len(scale) > 1 else None
+    if axis is not None and not 0 <= axis < MAX_AXES:
+        raise ModelError(f"{path}: value '{name}' is quantised along axis {axis}; the file is damaged")
+    return Quantization(scale, zero_point, axis)
+
+
+def constant(tensor: FileTensor) -> np.ndarray:
+    """Return a constant tensor's array in its stored type.
+
+    Raises
+    ------
+    ModelError
+        It holds another number of bytes than its shape says, or its type has no array form.
+    """
+    if tensor.data is None:
+        raise ModelError(f"'{tensor.name}' should be a constant, but the file stores no numbers for it")
+    if tensor.type not in DTYPES:
+        raise UnsupportedLayerError(f"the constant '{tensor.name}' has type {tensor.type}; edgebn reads int8 and float weights")
+    dtype = DTYPES[tensor.type]
+    elements = 1
+    for size in tensor.shape:
+        elements *= size
+    if min(tensor.shape, default=1) < 1 or elements > MAX_ELEMENTS or elements * dtype.itemsize != len(tensor.data):
+        raise ModelError(
+            f"the constant '{tensor.name}' of shape {tensor.shape} holds {len(tensor.data)} bytes; the file is damaged"
+        )
+    return np.frombuffer(tensor.data.tobytes(), dtype).reshape(tensor.shape)

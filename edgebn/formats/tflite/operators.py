@@ -1,0 +1,65 @@
+"""The table of operators: the schema's name to the function that reads it. A new operator is a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling, shapes
+from edgebn.formats.tflite.context import Reading
+from edgebn.formats.tflite.flatbuffer import FileOperator
+
+OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
+    "CONV_2D": convolutions.conv_2d,
+    "DEPTHWISE_CONV_2D": convolutions.depthwise_conv_2d,
+    "TRANSPOSE_CONV": convolutions.transpose_conv,
+    "FULLY_CONNECTED": convolutions.fully_connected,
+    "ADD": arithmetic.add,
+    "SUB": arithmetic.sub,
+    "MUL": arithmetic.mul,
+    "DIV": arithmetic.div,
+    "CONCATENATION": arithmetic.concatenation,
+    "MAX_POOL_2D": pooling.max_pool_2d,
+    "AVERAGE_POOL_2D": pooling.average_pool_2d,
+    "MEAN": pooling.mean,
+    "REDUCE_MAX": pooling.reduce_max,
+    "RESIZE_NEAREST_NEIGHBOR": pooling.resize_nearest,
+    "RESIZE_BILINEAR": pooling.resize_bilinear,
+    "RESHAPE": shapes.reshape,
+    "SQUEEZE": shapes.squeeze,
+    "EXPAND_DIMS": shapes.expand_dims,
+    "TRANSPOSE": shapes.transpose,
+    "PAD": shapes.pad,
+    "PADV2": shapes.padv2,
+    "SLICE": shapes.slice_,
+    "STRIDED_SLICE": shapes.strided_slice,
+    "RELU": activations.relu,
+    "RELU6": activations.relu6,
+    "RELU_N1_TO_1": activations.relu_n1_to_1,
+    "RELU_0_TO_1": activations.relu_0_to_1,
+    "LEAKY_RELU": activations.leaky_relu,
+    "PRELU": activations.prelu,
+    "LOGISTIC": activations.logistic,
+    "TANH": activations.tanh,
+    "HARD_SWISH": activations.hard_swish,
+    "SOFTMAX": activations.softmax,
+    "QUANTIZE": activations.quantize,
+    "DEQUANTIZE": activations.dequantize,
+}
+
+# What to do about operators that models meet often and edgebn does not run.
+HINTS: dict[str, str] = {
+    "CONV_3D": "edgebn runs 1-D and 2-D networks",
+    "ARG_MAX": "end the model at the scores and take the argmax outside",
+    "LOG_SOFTMAX": "end the model at the scores, or at a softmax",
+    "SPLIT": "write the network with separate layers in place of the split",
+    "GATHER": "look values up outside the model",
+    "EMBEDDING_LOOKUP": "look values up outside the model",
+    "BATCH_MATMUL": "edgebn runs convolution networks; products of two activations are not among its layers",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "edgebn runs convolution networks; recurrent layers are not among its layers",
+    "SPACE_TO_BATCH_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
+    "BATCH_TO_SPACE_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
+    "PACK": "export the model with fixed shapes, or concatenate instead",
+    "MIRROR_PAD": "pad with zeros instead",
+    "CAST": "give the model float32 or int8 inputs",
+    "DENSIFY": "convert the model without sparse weights",
+}

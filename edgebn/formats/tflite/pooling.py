@@ -1,0 +1,93 @@
+"""MAX_POOL_2D, AVERAGE_POOL_2D, MEAN, REDUCE_MAX and the two RESIZE operators."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.context import Reading, inputs_of
+from edgebn.formats.tflite.convolutions import image, padding_of
+from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.layers import MAX_EXTENT, Pool, Reduce, Resize
+
+
+def _pool(reading: Reading, operator: FileOperator, function: str) -> None:
+    (x,) = inputs_of(operator, 1, 1)
+    options = operator.options("Pool2DOptions")
+    height, width, _ = image(reading, x)
+    kernel = (options.FilterHeight(), options.FilterWidth())
+    strides = (options.StrideH(), options.StrideW())
+    reading.emit(
+        operator,
+        Pool,
+        (reading.value(x),),
+        options.FusedActivationFunction(),
+        function=function,
+        kernel=kernel,
+        strides=strides,
+        padding=padding_of(options, (height, width), kernel, strides, (1, 1)),
+    )
+
+
+def max_pool_2d(reading: Reading, operator: FileOperator) -> None:
+    """MAX_POOL_2D."""
+    _pool(reading, operator, "max")
+
+
+def average_pool_2d(reading: Reading, operator: FileOperator) -> None:
+    """AVERAGE_POOL_2D: padding is not counted."""
+    _pool(reading, operator, "average")
+
+
+def _reduce(reading: Reading, operator: FileOperator, function: str) -> None:
+    x, a = inputs_of(operator, 2, 2)
+    options = operator.options("ReducerOptions")
+    axes = sorted({reading.axis(x, int(axis)) for axis in reading.integers(a).reshape(-1)})
+    reading.emit(operator, Reduce, (reading.value(x),), function=function, axes=tuple(axes), keepdims=bool(options.KeepDims()))
+
+
+def mean(reading: Reading, operator: FileOperator) -> None:
+    """MEAN over any axes but the batch's."""
+    _reduce(reading, operator, "mean")
+
+
+def reduce_max(reading: Reading, operator: FileOperator) -> None:
+    """REDUCE_MAX over any axes but the batch's."""
+    _reduce(reading, operator, "max")
+
+
+def resize_nearest(reading: Reading, operator: FileOperator) -> None:
+    """RESIZE_NEAREST_NEIGHBOR.
+
+    With half-pixel centres the source is floor((i + 1/2) * ratio), which is (i + 1/2) * ratio - 1/2 rounded half up.
+    """
+    options = operator.options("ResizeNearestNeighborOptions")
+    align, half = options.AlignCorners(), options.HalfPixelCenters()
+    _resize(reading, operator, "nearest", align, half, "round_prefer_ceil" if align or half else "floor")
+
+
+def resize_bilinear(reading: Reading, operator: FileOperator) -> None:
+    """RESIZE_BILINEAR."""
+    options = operator.options("ResizeBilinearOptions")
+    _resize(reading, operator, "bilinear", options.AlignCorners(), options.HalfPixelCenters(), "floor")
+
+
+def _resize(reading: Reading, operator: FileOperator, function: str, align: bool, half: bool, rounding: str) -> None:
+    x, s = inputs_of(operator, 2, 2)
+    height, width, _ = image(reading, x)
+    size = reading.integers(s).reshape(-1)
+    if size.shape != (2,) or not ((size > 0) & (size <= MAX_EXTENT)).all():
+        raise ModelError(f"its output size {tuple(size)} is not two positive numbers; the file is damaged")
+    if align and half:
+        raise UnsupportedLayerError("it asks for aligned corners and half-pixel centres at once; choose one")
+    out = (int(size[0]), int(size[1]))
+    reading.emit(
+        operator,
+        Resize,
+        (reading.value(x),),
+        function=function,
+        size=out,
+        ratio=(height / np.float64(out[0]), width / np.float64(out[1])),
+        coordinates="align_corners" if align else "half_pixel" if half else "asymmetric",
+        rounding=rounding,
+    )

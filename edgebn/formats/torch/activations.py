@@ -1,0 +1,76 @@
+"""Elementwise functions and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgebn.formats.channels_first import open_bound
+from edgebn.formats.torch.context import Context
+from edgebn.formats.torch.node import Node
+from edgebn.formats.torch.values import Dynamic
+from edgebn.layers import Activation, Softmax
+
+Reader = Callable[[Node, Context], Dynamic]
+
+
+def function(name: str, low: float = -np.inf, high: float = np.inf, alpha: float = 0.0, beta: float = 0.0) -> Reader:
+    """Return the reader of an operator that is one of our activations, with fixed settings."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        return context.emit(node, Activation, node.dynamic("self"), function=name, low=low, high=high, alpha=alpha, beta=beta)
+
+    return read
+
+
+relu = function("clip", low=0.0)
+relu6 = function("clip", low=0.0, high=6.0)
+sigmoid = function("sigmoid")
+tanh = function("tanh")
+hardsigmoid = function("hard_sigmoid", alpha=1 / 6, beta=0.5)
+hardswish = function("hard_swish")
+silu = function("silu")
+
+
+def hardtanh(node: Node, context: Context) -> Dynamic:
+    """hardtanh: between -1 and 1 unless said; ReLU6 is between 0 and 6."""
+    return _clip(node, context, node.number("min_val", -1.0), node.number("max_val", 1.0))
+
+
+def clamp(node: Node, context: Context) -> Dynamic:
+    """clamp, clamp_min and clamp_max by numbers."""
+    return _clip(node, context, node.number("min", -np.inf), node.number("max", np.inf))
+
+
+def _clip(node: Node, context: Context, low: float, high: float) -> Dynamic:
+    """Where the bounds cross, everything becomes the upper one."""
+    low = min(low, high)
+    return context.emit(node, Activation, node.dynamic("self"), function="clip", low=open_bound(low), high=open_bound(high))
+
+
+def leaky_relu(node: Node, context: Context) -> Dynamic:
+    """leaky_relu."""
+    slope = node.number("negative_slope", 0.01)
+    return context.emit(node, Activation, node.dynamic("self"), function="leaky_relu", alpha=slope)
+
+
+def prelu(node: Node, context: Context) -> Dynamic:
+    """prelu: one slope, or one a channel (axis 1)."""
+    x, slope = node.dynamic("self"), node.weight("weight")
+    sample = x.shape[1:]
+    if slope.ndim > 1:  # _prelu_kernel has it ready to broadcast
+        slope = context.without_batch(node, slope, len(x.shape))
+    elif slope.size == 1:
+        slope = slope.reshape((1,) * len(sample))
+    elif sample and slope.size == sample[0]:
+        slope = slope.reshape(-1, *(1,) * (len(sample) - 1))
+    else:
+        raise node.damaged(f"its weight of shape {slope.shape} does not fit an input of shape {x.shape}")
+    return context.emit(node, Activation, x, function="prelu", slope=slope)
+
+
+def softmax(node: Node, context: Context) -> Dynamic:
+    """Softmax along one axis."""
+    x = node.dynamic("self")
+    return context.emit(node, Softmax, x, axis=context.axis(node, node.integer("dim"), len(x.shape)))

@@ -1,0 +1,96 @@
+"""Sums, products and quotients of values, constants and numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.formats.torch.context import Context
+from edgebn.formats.torch.node import Node
+from edgebn.formats.torch.values import Dynamic, Static, Symbol
+from edgebn.layers import Add, Layer, Multiply
+
+Operand = Dynamic | np.ndarray
+
+
+def add(node: Node, context: Context) -> Dynamic:
+    """The sum self + alpha * other."""
+    return _sum(node, context, _operand(node, "self"), _operand(node, "other"), node.number("alpha", 1.0))
+
+
+def sub(node: Node, context: Context) -> Dynamic:
+    """The difference self - alpha * other."""
+    return _sum(node, context, _operand(node, "self"), _operand(node, "other"), -node.number("alpha", 1.0))
+
+
+def rsub(node: Node, context: Context) -> Dynamic:
+    """The difference other - alpha * self."""
+    return _sum(node, context, _operand(node, "other"), _operand(node, "self"), -node.number("alpha", 1.0))
+
+
+def mul(node: Node, context: Context) -> Dynamic:
+    """The product self * other."""
+    return _binary(node, context, Multiply, _operand(node, "self"), _operand(node, "other"))
+
+
+def div(node: Node, context: Context) -> Dynamic:
+    """The quotient self / other, a constant: a multiplication by its inverse."""
+    if node.has("rounding_mode"):
+        raise node.refuse("it rounds its quotient; edgebn divides without rounding")
+    divisor = _operand(node, "other")
+    if isinstance(divisor, Dynamic):
+        raise node.refuse("it divides by a value of the network; edgebn divides by constants")
+    if (divisor == 0).any():
+        raise node.refuse("it divides by zero")
+    inverse = (1.0 / divisor.astype(np.float64)).astype(np.float32)
+    return _binary(node, context, Multiply, node.dynamic("self"), inverse)
+
+
+def neg(node: Node, context: Context) -> Dynamic:
+    """-self."""
+    return scaled(node, context, node.dynamic("self"), -1.0, "")
+
+
+def scaled(node: Node, context: Context, x: Dynamic, factor: float, part: str) -> Dynamic:
+    """Append x times one number; nothing where it is 1 and only a `part` of the node."""
+    if factor == 1.0 and part:
+        return x
+    constant = context.constant(node, np.array(factor, np.float32), f"{part}factor")
+    return context.emit(node, Multiply, x, constant, part=part and f"{part}scaled")
+
+
+def _operand(node: Node, argument: str) -> Operand:
+    """Return a tensor or number as a value of the network or an array."""
+    given = node.arguments.get(argument)
+    if isinstance(given, int | float | str | Symbol):
+        return _finite(node, np.array(node.number(argument), np.float32))
+    if isinstance(node.value(argument), Static):
+        return node.weight(argument)
+    return node.dynamic(argument)
+
+
+def _finite(node: Node, array: np.ndarray) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise node.refuse("it computes with NaN or infinity; edgebn needs finite constants")
+    return array
+
+
+def _sum(node: Node, context: Context, first: Operand, second: Operand, factor: float) -> Dynamic:
+    if isinstance(second, Dynamic):
+        return _binary(node, context, Add, first, scaled(node, context, second, factor, "other"))
+    return _binary(node, context, Add, first, _finite(node, second * np.float32(factor)))
+
+
+def _binary(node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand) -> Dynamic:
+    rank = max(len(operand.shape) for operand in (first, second) if isinstance(operand, Dynamic))
+    placed = []
+    for part, operand in (("a", first), ("b", second)):
+        if isinstance(operand, Dynamic):
+            if len(operand.shape) != rank:
+                raise node.refuse(
+                    f"it broadcasts a value of shape {operand.shape} against one of {rank} axes, so that one's batch meets "
+                    "another axis; unsqueeze it first"
+                )
+            placed.append(operand)
+        else:
+            placed.append(context.constant(node, context.without_batch(node, operand, rank), part))
+    return context.emit(node, kind, *placed)

@@ -1,0 +1,119 @@
+"""Convolutions and products with constant matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.formats.channels_first import convolution_kernel, pair, transposed_kernel
+from edgebn.formats.torch import windows
+from edgebn.formats.torch.arithmetic import scaled
+from edgebn.formats.torch.context import Context
+from edgebn.formats.torch.node import Node
+from edgebn.formats.torch.values import Dynamic
+from edgebn.layers import Add, Convolution, Dense, TransposedConvolution
+
+
+def conv(node: Node, context: Context) -> Dynamic:
+    """conv1d and conv2d: cross-correlation, weight (O, I / groups, kh, kw); padding is numbers, 'same' or 'valid'."""
+    x, weight = node.dynamic("input"), _kernel(node)
+    count = len(windows.spatial(node, x))
+    _check_rank(node, x, weight)
+    dilations = node.per_axis("dilation", count, 1)
+    given = node.arguments.get("padding")
+    if given == "same":
+        padding = windows.same(weight.shape[2:], dilations)
+    elif given == "valid":
+        padding = (0, 0, 0, 0)
+    else:
+        pads = node.per_axis("padding", count, 0)
+        padding = windows.sides(pads, pads)
+    return context.emit(
+        node,
+        Convolution,
+        x,
+        weight=convolution_kernel(weight),
+        bias=node.optional_weight("bias"),
+        strides=pair(node.per_axis("stride", count, 1), 1),
+        dilations=pair(dilations, 1),
+        padding=padding,
+        groups=node.integer("groups", 1),
+        channels_first=True,
+    )
+
+
+def conv_transpose(node: Node, context: Context) -> Dynamic:
+    """conv_transpose1d and conv_transpose2d: weight (I, O / groups, kh, kw)."""
+    x, weight = node.dynamic("input"), _kernel(node)
+    count = len(windows.spatial(node, x))
+    _check_rank(node, x, weight)
+    groups = node.integer("groups", 1)
+    if groups < 1 or weight.shape[0] % groups:
+        raise node.damaged(f"its weight of shape {weight.shape} cannot be split into {groups} groups")
+    pads = node.per_axis("padding", count, 0)
+    return context.emit(
+        node,
+        TransposedConvolution,
+        x,
+        weight=transposed_kernel(weight, groups),
+        bias=node.optional_weight("bias"),
+        strides=pair(node.per_axis("stride", count, 1), 1),
+        dilations=pair(node.per_axis("dilation", count, 1), 1),
+        padding=windows.sides(pads, pads),
+        output_padding=pair(node.per_axis("output_padding", count, 0), 0),
+        groups=groups,
+        channels_first=True,
+    )
+
+
+def convolution(node: Node, context: Context) -> Dynamic:
+    """Convolution or transposed convolution: what both become in a decomposed program."""
+    return conv_transpose(node, context) if node.flag("transposed", default=False) else conv(node, context)
+
+
+def _kernel(node: Node) -> np.ndarray:
+    weight = node.weight("weight")
+    if weight.ndim not in (3, 4) or 0 in weight.shape:
+        raise node.damaged(f"its weight has shape {weight.shape}; it should have 3 or 4 axes, none of them empty")
+    return weight
+
+
+def _check_rank(node: Node, x: Dynamic, weight: np.ndarray) -> None:
+    if weight.ndim != len(x.shape):
+        raise node.refuse(f"its weight of shape {weight.shape} does not fit an input of shape {x.shape}; give inputs a batch axis")
+
+
+def linear(node: Node, context: Context) -> Dynamic:
+    """linear: weight (outputs, inputs), over the last axis."""
+    return _dense(node, context, node.dynamic("input"), node.weight("weight"), node.optional_weight("bias"))
+
+
+def matmul(node: Node, context: Context) -> Dynamic:
+    """Product (matmul, mm) of a value by a constant matrix (inputs, outputs)."""
+    first = "self" if node.has("self") else "input"
+    second = "other" if node.has("other") else "mat2"
+    matrix = node.weight(second)
+    if matrix.ndim != 2:
+        raise node.refuse(f"its second factor has shape {matrix.shape}; edgebn multiplies by a constant matrix of two axes")
+    return _dense(node, context, node.dynamic(first), matrix.T, None)
+
+
+def addmm(node: Node, context: Context) -> Dynamic:
+    """addmm: beta * self + alpha * mat1 @ mat2."""
+    x, matrix = node.dynamic("mat1"), node.weight("mat2") * np.float32(node.number("alpha", 1.0))
+    if matrix.ndim != 2:
+        raise node.damaged(f"its second factor has shape {matrix.shape}")
+    beta = node.number("beta", 1.0)
+    if isinstance(node.value("self"), Dynamic):
+        product = context.emit(node, Dense, x, part="product", weight=np.ascontiguousarray(matrix.T))
+        return context.emit(node, Add, product, scaled(node, context, node.dynamic("self"), beta, "self"))
+    return _dense(node, context, x, matrix.T, node.weight("self") * np.float32(beta))
+
+
+def _dense(node: Node, context: Context, x: Dynamic, weight: np.ndarray, bias: np.ndarray | None) -> Dynamic:
+    if len(x.shape) < 2:
+        raise node.refuse("it multiplies along the batch axis; give inputs a batch axis")
+    if bias is not None:
+        if weight.ndim != 2 or bias.size not in (1, weight.shape[0]):
+            raise node.damaged(f"its bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
+        bias = np.broadcast_to(bias.reshape(-1), (weight.shape[0],)).copy()
+    return context.emit(node, Dense, x, weight=np.ascontiguousarray(weight), bias=bias)

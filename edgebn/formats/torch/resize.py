@@ -1,0 +1,70 @@
+"""Upsampling: nearest, nearest-exact and (bi)linear, by a size or by factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from edgebn.formats.torch import windows
+from edgebn.formats.torch.context import Context
+from edgebn.formats.torch.node import Node
+from edgebn.formats.torch.values import Dynamic
+from edgebn.layers import MAX_EXTENT, Resize
+
+Reader = Callable[[Node, Context], Dynamic]
+
+
+def nearest(coordinates: str, rounding: str) -> Reader:
+    """Return the reader of a nearest-neighbour upsampling."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        return _resize(node, context, function="nearest", coordinates=coordinates, rounding=rounding)
+
+    return read
+
+
+upsample_nearest = nearest("asymmetric", "floor")
+upsample_nearest_exact = nearest("half_pixel", "round_prefer_ceil")
+
+
+def upsample_linear(node: Node, context: Context) -> Dynamic:
+    """upsample_linear1d and upsample_bilinear2d."""
+    aligned = node.flag("align_corners", default=False)
+    return _resize(node, context, function="bilinear", coordinates="align_corners" if aligned else "half_pixel", rounding="floor")
+
+
+def _resize(node: Node, context: Context, *, function: str, coordinates: str, rounding: str) -> Dynamic:
+    x = node.dynamic("self" if node.has("self") else "input")
+    sizes = windows.spatial(node, x)
+    factors = _factors(node, len(sizes))
+    targets = node.integers("output_size")
+    if targets is None:
+        targets = tuple(math.floor(size * (factor or 1.0)) for size, factor in zip(sizes, factors, strict=True))
+    if len(targets) != len(sizes) or any(not 1 <= target <= MAX_EXTENT for target in targets):
+        raise node.damaged(f"its output sizes {targets} do not fit an input of shape {x.shape}")
+    ratios = tuple(1.0 / factor if factor else size / target for size, target, factor in zip(sizes, targets, factors, strict=True))
+    return context.emit(
+        node,
+        Resize,
+        x,
+        function=function,
+        size=(1, *targets)[-2:],
+        ratio=(1.0, *ratios)[-2:],
+        coordinates=coordinates,
+        rounding=rounding,
+        channels_first=True,
+    )
+
+
+def _factors(node: Node, count: int) -> list[float | None]:
+    """Return the factor of each axis where the program gives one: as a list, or as scales_h and scales_w."""
+    given = node.arguments.get("scale_factors")
+    if given is None:
+        names = ("scales",) if count == 1 else ("scales_h", "scales_w")
+        given = [node.number(name) if node.has(name) else None for name in names]
+    if not isinstance(given, list) or len(given) != count:
+        raise node.damaged(f"its scale factors {given!r} do not fit {count} axes")
+    for factor in given:
+        if factor is not None and not (isinstance(factor, int | float) and 0 < factor <= MAX_EXTENT):
+            raise node.damaged(f"its scale factor {factor!r} is not a positive number")
+    return [None if factor is None else float(factor) for factor in given]

@@ -1,0 +1,246 @@
+"""Operators that move or select elements: shapes, axes, padding, cropping, concatenation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from edgebn.formats.torch.context import Context
+from edgebn.formats.torch.node import Node
+from edgebn.formats.torch.values import Dynamic, Static, Value
+from edgebn.layers import Concat, Crop, Pad, Reshape, Resize, Transpose
+
+Shape = tuple[int, ...]
+
+
+def view_shape(node: Node, shape: Shape) -> Shape:
+    """Return the shape that view and reshape give a value, one size of -1 worked out."""
+    target = list(node.integers("size" if node.has("size") else "shape") or ())
+    return _worked_out(node, target, math.prod(shape))
+
+
+def _worked_out(node: Node, target: list[int], elements: int) -> Shape:
+    known = math.prod(size for size in target if size != -1)
+    if target.count(-1) > 1 or any(size < -1 for size in target):
+        raise node.damaged(f"its shape {tuple(target)} leaves more than one size open")
+    if -1 in target:
+        if known == 0 or elements % known:
+            raise node.damaged(f"its shape {tuple(target)} does not fit {elements} elements")
+        target[target.index(-1)] = elements // known
+    return tuple(target)
+
+
+def flatten_shape(node: Node, shape: Shape) -> Shape:
+    """Return the shape after axes start_dim to end_dim became one."""
+    start, end = (_axis(node, node.integer(name, default), len(shape)) for name, default in (("start_dim", 0), ("end_dim", -1)))
+    return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+
+
+def unflatten_shape(node: Node, shape: Shape) -> Shape:
+    """Return the shape after one axis became several."""
+    axis = _axis(node, node.integer("dim"), len(shape))
+    inner = _worked_out(node, list(node.integers("sizes") or ()), shape[axis])
+    return (*shape[:axis], *inner, *shape[axis + 1 :])
+
+
+def squeeze_shape(node: Node, shape: Shape) -> Shape:
+    """Return the shape without the named axes of size 1, or without all of them."""
+    named = node.integers("dim")
+    axes = range(len(shape)) if named is None else {_axis(node, axis, len(shape)) for axis in named}
+    return tuple(size for axis, size in enumerate(shape) if size != 1 or axis not in axes)
+
+
+def unsqueeze_shape(node: Node, shape: Shape) -> Shape:
+    """Return the shape with a new axis of size 1, counted in the result."""
+    axis = _axis(node, node.integer("dim"), len(shape) + 1)
+    return (*shape[:axis], 1, *shape[axis:])
+
+
+def permutation(node: Node, rank: int) -> tuple[int, ...]:
+    """Return the order of axes that permute, transpose and t ask for."""
+    if node.op.startswith("aten.permute"):
+        order = tuple(_axis(node, axis, rank) for axis in node.integers("dims") or ())
+    else:
+        order_list = list(range(rank))
+        first, second = (node.integer("dim0"), node.integer("dim1")) if node.has("dim0") else (0, rank - 1)
+        if rank:
+            first, second = _axis(node, first, rank), _axis(node, second, rank)
+            order_list[first], order_list[second] = order_list[second], order_list[first]
+        order = tuple(order_list)
+    if sorted(order) != list(range(rank)):
+        raise node.damaged(f"its order of axes {order} does not fit a value of {rank} axes")
+    return order
+
+
+def _axis(node: Node, axis: int, rank: int) -> int:
+    if not -max(rank, 1) <= axis < max(rank, 1):
+        raise node.damaged(f"its axis {axis} is outside a value of {rank} axes")
+    return axis % max(rank, 1)
+
+
+def _reshaped(node: Node, context: Context, full: Shape) -> Dynamic:
+    x = node.dynamic("self")
+    if full == x.shape:
+        return replace(x, view=node.outputs[0])
+    return context.emit(node, Reshape, x, shape=context.sample_shape(node, full))
+
+
+def reshape(node: Node, context: Context) -> Dynamic:
+    """The same elements under another shape."""
+    return _reshaped(node, context, view_shape(node, node.dynamic("self").shape))
+
+
+def flatten(node: Node, context: Context) -> Dynamic:
+    """Axes start_dim to end_dim become one."""
+    return _reshaped(node, context, flatten_shape(node, node.dynamic("self").shape))
+
+
+def unflatten(node: Node, context: Context) -> Dynamic:
+    """One axis becomes several."""
+    return _reshaped(node, context, unflatten_shape(node, node.dynamic("self").shape))
+
+
+def squeeze(node: Node, context: Context) -> Dynamic:
+    """Leave out axes of size 1; the batch axis stays."""
+    x = node.dynamic("self")
+    full = squeeze_shape(node, x.shape)
+    if context.batch == 1 and 0 in {axis % len(x.shape) for axis in node.integers("dim") or range(len(x.shape))}:
+        raise node.refuse("it removes the batch axis of a batch of one; name the axes: squeeze(dim), or export with a batch of two")
+    return _reshaped(node, context, full)
+
+
+def unsqueeze(node: Node, context: Context) -> Dynamic:
+    """A new axis of size 1."""
+    return _reshaped(node, context, unsqueeze_shape(node, node.dynamic("self").shape))
+
+
+def transpose(node: Node, context: Context) -> Dynamic:
+    """permute, transpose, t: the batch stays first."""
+    x = node.dynamic("self")
+    order = permutation(node, len(x.shape))
+    if order[0] != 0:
+        raise node.refuse("it moves the batch axis; keep the batch axis first")
+    return context.emit(node, Transpose, x, permutation=tuple(axis - 1 for axis in order[1:]))
+
+
+def cat(node: Node, context: Context) -> Dynamic:
+    """Concatenation of values and constants."""
+    values = node.values("tensors")
+    rank = max(len(value.shape) for value in values if isinstance(value, Dynamic))
+    axis = context.axis(node, node.integer("dim", 0), rank)
+    parts = []
+    for index, value in enumerate(values):
+        if isinstance(value, Static):
+            array = np.asarray(value.array, np.float32)
+            value = context.constant(node, context.without_batch(node, array, rank), f"part{index}")
+        parts.append(value)
+    return context.emit(node, Concat, *parts, axis=axis) if len(parts) > 1 else replace(parts[0], memory=node.outputs[0])
+
+
+def pad(node: Node, context: Context) -> Dynamic:
+    """Padding with a constant, from the last axis on; negative amounts crop."""
+    x = node.dynamic("self")
+    mode = node.text("mode", "constant")
+    if mode != "constant":
+        raise node.refuse(f"its mode is '{mode}'; edgebn pads with a constant")
+    amounts = node.integers("pad") or ()
+    rank = len(x.shape)
+    if len(amounts) % 2 or len(amounts) > 2 * rank:
+        raise node.damaged(f"its amounts {amounts} do not fit an input of shape {x.shape}")
+    sides = [(0, 0)] * rank
+    for place in range(len(amounts) // 2):
+        sides[rank - 1 - place] = (amounts[2 * place], amounts[2 * place + 1])
+    if sides[0] != (0, 0):
+        raise node.refuse("it pads the batch axis; edgebn runs each sample by itself")
+    value = node.number("value", 0.0)
+    if not np.isfinite(value):
+        raise node.refuse(f"it pads with {value}; edgebn pads with finite numbers")
+    grown = any(amount > 0 for side in sides for amount in side)
+    if any(amount < 0 for side in sides for amount in side):
+        starts = tuple(max(-before, 0) for before, _ in sides)
+        lengths = tuple(size + min(before, 0) + min(after, 0) for size, (before, after) in zip(x.shape, sides, strict=True))
+        x = _crop(node, context, x, starts, lengths, part="crop" if grown else "")
+        if not grown:
+            return x
+    return context.emit(node, Pad, x, pads=tuple((max(before, 0), max(after, 0)) for before, after in sides[1:]), value=value)
+
+
+def slice_(node: Node, context: Context) -> Dynamic:
+    """A slice with steps of 1: a crop."""
+    x = node.dynamic("self")
+    axis = _axis(node, node.integer("dim", 0), len(x.shape))
+    if node.integer("step", 1) != 1:
+        raise node.refuse(f"its step is {node.integer('step', 1)}; edgebn slices with steps of 1 (a crop)")
+    begin, stop, _ = slice(node.integer("start", 0), node.integer("end", x.shape[axis])).indices(x.shape[axis])
+    return _cut(node, context, x, axis, begin, stop - begin)
+
+
+def _cut(node: Node, context: Context, x: Dynamic, axis: int, begin: int, length: int, output: int = 0) -> Dynamic:
+    """Take `length` elements of one axis."""
+    if length == x.shape[axis]:
+        return replace(x, view=node.outputs[output])
+    starts, lengths = [0] * len(x.shape), list(x.shape)
+    starts[axis], lengths[axis] = begin, length
+    return _crop(node, context, x, tuple(starts), tuple(lengths), output=output)
+
+
+def _crop(node: Node, context: Context, x: Dynamic, starts: Shape, lengths: Shape, part: str = "", output: int = 0) -> Dynamic:
+    if lengths[0] != x.shape[0]:
+        raise node.refuse("it cuts the batch axis; edgebn runs each sample by itself")
+    if min(lengths) < 1:
+        raise node.refuse(f"it makes an empty value of shape {lengths}")
+    return context.emit(node, Crop, x, part=part, output=output, starts=starts[1:], sizes=lengths[1:])
+
+
+def select(node: Node, context: Context) -> Dynamic:
+    """One index of an axis: a crop without that axis."""
+    x = node.dynamic("self")
+    axis = context.axis(node, node.integer("dim"), len(x.shape)) + 1
+    index = _axis(node, node.integer("index"), x.shape[axis])
+    starts, lengths = [0] * len(x.shape), list(x.shape)
+    starts[axis], lengths[axis] = index, 1
+    row = _crop(node, context, x, tuple(starts), tuple(lengths), part="row")
+    return context.emit(node, Reshape, row, shape=row.shape[1:axis] + row.shape[axis + 1 :])
+
+
+def split(node: Node, context: Context) -> tuple[Value, ...]:
+    """split, split_with_sizes and chunk: one crop an output."""
+    x = node.dynamic("self")
+    axis = _axis(node, node.integer("dim", 0), len(x.shape))
+    whole = x.shape[axis]
+    lengths = node.integers("split_sizes")
+    if lengths is None:
+        each = -(-whole // max(node.integer("chunks"), 1)) if node.has("chunks") else node.integer("split_size")
+        if each < 1:
+            raise node.damaged(f"it splits into parts of {each}")
+        lengths = tuple(min(each, whole - start) for start in range(0, whole, each))
+    if len(lengths) != len(node.outputs) or sum(lengths) != whole or min(lengths) < 0:
+        raise node.damaged(f"its parts {lengths} do not fit an axis of {whole} and {len(node.outputs)} outputs")
+    parts, begin = [], 0
+    for output, length in enumerate(lengths):
+        parts.append(_cut(node, context, x, axis, begin, length, output))
+        begin += length
+    return tuple(parts)
+
+
+def expand(node: Node, context: Context) -> Dynamic:
+    """Expansion (expand, expand_as): nothing, or one pixel copied over rows and columns (a squeeze-excite gate)."""
+    x = node.dynamic("self")
+    if node.has("other"):
+        target = node.dynamic("other").shape
+    else:
+        wanted = node.integers("size") or ()
+        if len(wanted) != len(x.shape):
+            raise node.refuse(f"it expands a value of shape {x.shape} to {wanted}; edgebn expands rows and columns")
+        target = tuple(own if size == -1 else size for own, size in zip(x.shape, wanted, strict=True))
+    if target == x.shape:
+        return replace(x, view=node.outputs[0])
+    spatial = (1, *x.shape[2:])[-2:]
+    if len(x.shape) not in (3, 4) or len(target) != len(x.shape) or target[:2] != x.shape[:2] or spatial != (1, 1):
+        raise node.refuse(f"it expands a value of shape {x.shape} to {target}; edgebn expands one pixel over rows and columns")
+    height, width = (1, *target[2:])[-2:]
+    return context.emit(
+        node, Resize, x, function="nearest", size=(height, width), ratio=(1 / height, 1 / width), channels_first=True
+    )

@@ -1,0 +1,54 @@
+"""What flows between nodes while a program is read: arrays known now, and values known only when the network runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from edgebn.graph import Shape
+
+
+@dataclass(frozen=True)
+class Static:
+    """An array known while reading: a weight, a buffer, or arithmetic on them."""
+
+    array: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """A value that exists when the network runs.
+
+    Attributes
+    ----------
+    tensor : str
+        Its name in the graph.
+    shape : tuple of int
+        With the batch axis.
+    memory : str
+        Values with the same memory may be views of each other, so that changing one in place changes the others.
+    view : str
+        Values with the same memory and view are one and the same.
+    """
+
+    tensor: str
+    shape: Shape
+    memory: str
+    view: str
+
+
+class Stale(NamedTuple):
+    """A view of a value that was then changed in place: what it holds is no longer known."""
+
+    changed_by: str
+
+
+class Symbol(NamedTuple):
+    """A whole number that depends on the input's size, with the number it had when the module was exported."""
+
+    value: int
+
+
+Value = Static | Dynamic

@@ -1,0 +1,54 @@
+"""Damage to native files: bytes (the digest must catch all), and signed forgeries: the digest right, the content not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+import edgebn
+from edgebn.formats import native, tensor_file
+from fuzz import damage
+from fuzz.keras_files import NAMES, ZOO
+
+_ZEROS = "0" * 64
+
+
+def seeds() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    files = []
+    for name in NAMES:
+        program = edgebn.load(Path(ZOO) / f"{name}.keras")
+        files.append(native.to_bytes(program))
+        shape = (8, *program.shapes[program.inputs[0]])
+        if len(program.inputs) == 1:
+            files.append(native.to_bytes(edgebn.quantize(program, rng.normal(0, 1, shape).astype(np.float32))))
+    return files
+
+
+def _signed(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    data = tensor_file.pack(tensors, {**metadata, "sha256": _ZEROS})
+    return data.replace(_ZEROS.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+
+
+def mutate(content: bytes, rng: np.random.Generator) -> bytes:
+    if rng.integers(4) == 0:
+        return damage.bytes_at_random(content, rng)
+    tensors, metadata = tensor_file.unpack(content, "seed")
+    if rng.integers(2):
+        metadata["program"] = json.dumps(damage.json_value(json.loads(metadata["program"]), rng))
+    else:
+        name = list(tensors)[int(rng.integers(len(tensors)))]
+        array = tensors[name]
+        kind = rng.integers(4)
+        if kind == 0:
+            tensors[name] = damage.poisoned(array, rng)
+        elif kind == 1:
+            tensors[name] = array.reshape(-1)[: max(array.size - 1, 0)]
+        elif kind == 2:
+            tensors[name] = array.astype(rng.choice(np.array(["int8", "int32", "int64", "float32", "float64"])))
+        else:
+            tensors[name] = rng.permuted(array)
+    return _signed(tensors, metadata)

@@ -1,0 +1,101 @@
+"""Damage to ONNX files: bytes, node inputs and attributes (cycles included), tensor shapes and values."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from fuzz import damage
+
+
+def _network(rng: np.random.Generator) -> bytes:
+    def weight(name: str, *shape: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(rng.normal(0, 0.3, shape).astype(np.float32), name)
+
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], "conv1", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1]),
+        helper.make_node("BatchNormalization", ["c1", "g", "b", "m", "v"], ["n1"], "norm1", epsilon=1e-3),
+        helper.make_node("Relu", ["n1"], ["r1"], "relu1"),
+        helper.make_node("MaxPool", ["r1"], ["p1"], "pool1", kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["p1", "w2", "b2"], ["c2"], "conv2", kernel_shape=[1, 1], group=2),
+        helper.make_node("Clip", ["c2", "zero", "six"], ["a2"], "clip2"),
+        helper.make_node("Add", ["a2", "p1"], ["s"], "add"),
+        helper.make_node("Concat", ["s", "p1"], ["t"], "concat", axis=1),
+        helper.make_node("Resize", ["t", "", "scales"], ["u"], "resize", mode="nearest"),
+        helper.make_node("Pad", ["u", "pads"], ["pp"], "pad"),
+        helper.make_node("AveragePool", ["pp"], ["ap"], "average", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        helper.make_node("GlobalAveragePool", ["ap"], ["ga"], "global"),
+        helper.make_node("Reshape", ["ga", "shape"], ["f"], "reshape"),
+        helper.make_node("Gemm", ["f", "w3", "b3"], ["d"], "gemm", transB=1),
+        helper.make_node("Softmax", ["d"], ["y"], "softmax", axis=1),
+    ]
+    constants = [
+        weight("w1", 4, 3, 3, 3), weight("g", 4), weight("b", 4), weight("m", 4),
+        numpy_helper.from_array(rng.uniform(0.5, 2, 4).astype(np.float32), "v"),
+        weight("w2", 4, 2, 1, 1), weight("b2", 4), weight("w3", 5, 8), weight("b3", 5),
+        numpy_helper.from_array(np.float32(0), "zero"), numpy_helper.from_array(np.float32(6), "six"),
+        numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales"),
+        numpy_helper.from_array(np.array([0, 0, 1, 0, 0, 0, 0, 1], np.int64), "pads"),
+        numpy_helper.from_array(np.array([0, -1], np.int64), "shape"),
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 5])],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def seeds() -> list[bytes]:
+    return [_network(np.random.default_rng(seed)) for seed in range(4)]
+
+
+def _mutate_node(graph: onnx.GraphProto, rng: np.random.Generator) -> None:
+    node = graph.node[int(rng.integers(len(graph.node)))]
+    names = [name for other in graph.node for name in (*other.input, *other.output)]
+    kind = rng.integers(5)
+    if kind == 0 and node.input:  # any value as input: cycles, wrong shapes, missing values
+        node.input[int(rng.integers(len(node.input)))] = names[int(rng.integers(len(names)))]
+    elif kind == 1 and node.attribute:
+        attribute = node.attribute[int(rng.integers(len(node.attribute)))]
+        value = damage.ABSURD[int(rng.integers(len(damage.ABSURD)))]
+        value = max(-(2**63), min(value, 2**63 - 1))
+        if attribute.ints:
+            attribute.ints[int(rng.integers(len(attribute.ints)))] = value
+        else:
+            attribute.i = value
+            attribute.f = float(rng.choice([np.nan, np.inf, -1.0, 0.0]))
+    elif kind == 2:
+        node.op_type = graph.node[int(rng.integers(len(graph.node)))].op_type
+    elif kind == 3:
+        del node.input[int(rng.integers(len(node.input))) :]
+    else:
+        node.output[0] = names[int(rng.integers(len(names)))]
+
+
+def _mutate_tensor(graph: onnx.GraphProto, rng: np.random.Generator) -> None:
+    tensor = graph.initializer[int(rng.integers(len(graph.initializer)))]
+    kind = rng.integers(4)
+    if kind <= 1:
+        array = numpy_helper.to_array(tensor)
+        replacement = damage.poisoned(array, rng) if kind else np.resize(array, (*array.shape, 2))
+        tensor.CopyFrom(numpy_helper.from_array(replacement, tensor.name))
+    elif kind == 2 and tensor.dims:
+        tensor.dims[int(rng.integers(len(tensor.dims)))] = int(rng.choice([-1, 0, 3, 2**31, 2**62]))
+    else:
+        tensor.data_type = int(rng.integers(0, 30))
+
+
+def mutate(content: bytes, rng: np.random.Generator) -> bytes:
+    if rng.integers(3) == 0:
+        return damage.bytes_at_random(content, rng)
+    model = onnx.load_from_string(content)
+    for _ in range(int(rng.integers(1, 3))):
+        (_mutate_node, _mutate_tensor)[int(rng.integers(2))](model.graph, rng)
+    if rng.integers(8) == 0:
+        dims = model.graph.input[0].type.tensor_type.shape.dim
+        dims[int(rng.integers(len(dims)))].dim_value = int(rng.choice([-5, 0, 1, 2**31, 2**62]))
+    return model.SerializeToString()

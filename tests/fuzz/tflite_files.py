@@ -1,0 +1,113 @@
+"""Damage to TensorFlow Lite files: bytes, operator wiring (cycles included), options, shapes, quantisation, constants."""
+
+from __future__ import annotations
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from tflite_models import FileBuilder
+
+from fuzz import damage
+
+
+def _network(rng: np.random.Generator, dtype: type) -> bytes:
+    file = FileBuilder()
+    quantized = dtype is np.int8
+    scale = {"scale": 0.05, "zero_point": 3} if quantized else {}
+
+    def value(*shape: int) -> int:
+        return file.value((1, *shape), dtype, **scale)
+
+    def weight(*shape: int, axis: int = 0) -> tuple[int, int]:
+        channels = shape[axis]
+        if not quantized:
+            draw = rng.normal(0, 0.3, shape).astype(np.float32)
+            return file.constant(draw), file.constant(np.zeros(channels, np.float32))
+        scales = rng.uniform(0.005, 0.02, channels)
+        codes = rng.integers(-127, 128, shape).astype(np.int8)
+        bias = rng.integers(-900, 900, channels).astype(np.int32)
+        return file.constant(codes, scales, 0, axis), file.constant(bias, scales * 0.05, 0, 0)
+
+    x, a, b, c, d, e, f, g, y = (
+        value(8, 8, 3), value(8, 8, 4), value(8, 8, 4), value(8, 8, 4), value(4, 4, 4), value(6, 6, 4),
+        value(144), value(5), file.value((1, 5), dtype, **({"scale": 1 / 256, "zero_point": -128} if quantized else {})),
+    )  # fmt: skip
+    file.operator("CONV_2D", (x, *weight(4, 3, 3, 3)), [a], "Conv2DOptions", strideH=1, strideW=1, padding=0)
+    file.operator(
+        "DEPTHWISE_CONV_2D", (a, *weight(1, 3, 3, 4, axis=3)), [b], "DepthwiseConv2DOptions",
+        strideH=1, strideW=1, padding=0, depthMultiplier=1, fusedActivationFunction=1,
+    )  # fmt: skip
+    file.operator("ADD", (a, b), [c], "AddOptions")
+    pool = {"strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2, "padding": 1}
+    file.operator("MAX_POOL_2D", [c], [d], "Pool2DOptions", **pool)
+    pads = file.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    file.operator("PAD", (d, pads), [e], "PadOptions")
+    shape = file.constant(np.array([-1, 144], np.int32))
+    file.operator("RESHAPE", (e, shape), [f], "ReshapeOptions", newShape=[-1, 144])
+    file.operator("FULLY_CONNECTED", (f, *weight(5, 144)), [g], "FullyConnectedOptions")
+    file.operator("SOFTMAX", [g], [y], "SoftmaxOptions", beta=1.0)
+    return file.bytes([x], [y])
+
+
+def seeds() -> list[bytes]:
+    return [_network(np.random.default_rng(seed), dtype) for seed in range(2) for dtype in (np.float32, np.int8)]
+
+
+def _mutate_operator(graph: schema.SubGraphT, rng: np.random.Generator) -> None:
+    operator = graph.operators[int(rng.integers(len(graph.operators)))]
+    index = int(rng.choice([-2, -1, 0, len(graph.tensors) - 1, len(graph.tensors), 2**31 - 1, rng.integers(len(graph.tensors))]))
+    kind = rng.integers(5)
+    if kind == 0:
+        operator.inputs = list(operator.inputs)
+        operator.inputs[int(rng.integers(len(operator.inputs)))] = index
+    elif kind == 1:
+        operator.outputs = [index]
+    elif kind == 2:
+        operator.opcodeIndex = int(rng.integers(0, 12))
+    elif kind == 3:
+        operator.inputs = list(operator.inputs)[: int(rng.integers(3))]
+    elif operator.builtinOptions is not None:
+        numbers = [name for name, value in vars(operator.builtinOptions).items() if type(value) in (int, float)]
+        if numbers:
+            name = numbers[int(rng.integers(len(numbers)))]
+            wide = isinstance(getattr(operator.builtinOptions, name), int) and "stride" in name.lower()
+            setattr(operator.builtinOptions, name, int(rng.choice([-1, 0, 1, 5, 2**31 - 1] if wide else [0, 1, 5])))
+
+
+def _mutate_tensor(model: schema.ModelT, rng: np.random.Generator) -> None:
+    tensor = model.subgraphs[0].tensors[int(rng.integers(len(model.subgraphs[0].tensors)))]
+    kind = rng.integers(6)
+    if kind == 0:
+        tensor.shape = list(tensor.shape)
+        tensor.shape[int(rng.integers(len(tensor.shape)))] = int(rng.choice([-1, 0, 1, 7, 2**20, 2**31 - 1]))
+    elif kind == 1:
+        tensor.type = int(rng.integers(0, 20))
+    elif kind == 2:
+        tensor.buffer = int(rng.integers(0, len(model.buffers) + 3))
+    elif kind == 3 and tensor.quantization is not None and tensor.quantization.scale is not None:
+        scales = list(tensor.quantization.scale)
+        scales[int(rng.integers(len(scales)))] = float(rng.choice([0.0, -1.0, np.nan, np.inf, 1e-45, 3e38]))
+        tensor.quantization.scale = scales[: int(rng.integers(1, len(scales) + 1))]
+    elif kind == 4 and tensor.quantization is not None:
+        tensor.quantization.zeroPoint = [int(rng.choice([-(2**63), -129, 128, 2**40]))]
+    else:
+        buffer = model.buffers[int(rng.integers(1, len(model.buffers)))]
+        data = np.array(buffer.data, np.uint8)
+        if data.size % 4 == 0 and rng.integers(2):
+            buffer.data = damage.poisoned(data.view(np.float32), rng).view(np.uint8)
+        else:
+            buffer.data = data[: int(rng.integers(data.size + 1))]
+
+
+def mutate(content: bytes, rng: np.random.Generator) -> bytes:
+    if rng.integers(3) == 0:
+        return damage.bytes_at_random(content, rng)
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for _ in range(int(rng.integers(1, 3))):
+        if rng.integers(2):
+            _mutate_operator(model.subgraphs[0], rng)
+        else:
+            _mutate_tensor(model, rng)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())

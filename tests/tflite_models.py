@@ -1,0 +1,96 @@
+"""Small TensorFlow Lite files for tests: tensors and operators into a flatbuffer, with LiteRT's generated schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+TYPES = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
+    np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int64): schema.TensorType.INT64,
+}
+
+
+@dataclass
+class FileBuilder:
+    """Collects tensors and operators; `bytes` gives the file."""
+
+    tensors: list[schema.TensorT] = field(default_factory=list)
+    buffers: list[schema.BufferT] = field(default_factory=lambda: [schema.BufferT()])
+    operators: list[schema.OperatorT] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+
+    def value(self, shape, dtype=np.int8, scale=None, zero_point=0, name=None) -> int:
+        """Add a value that flows; returns its index."""
+        tensor = schema.TensorT()
+        tensor.name = name or f"value_{len(self.tensors)}"
+        tensor.shape = [int(size) for size in shape]
+        tensor.type = TYPES[np.dtype(dtype)]
+        tensor.buffer = 0
+        tensor.hasRank = True
+        if scale is not None:
+            tensor.quantization = _quantization(scale, zero_point, 0)
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def constant(self, array, scale=None, zero_point=0, axis=0, name=None) -> int:
+        """Add a constant; returns its index."""
+        array = np.asarray(array, order="C")  # keeps scalars scalar
+        index = self.value(array.shape, array.dtype, name=name or f"constant_{len(self.tensors)}")
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(array.tobytes(), np.uint8)
+        self.buffers.append(buffer)
+        self.tensors[index].buffer = len(self.buffers) - 1
+        if scale is not None:
+            self.tensors[index].quantization = _quantization(scale, zero_point, axis)
+        return index
+
+    def operator(self, kind, inputs, outputs, options=None, **settings) -> None:
+        """Add an operator; `options` is the schema's name of its options ('Conv2DOptions'), `settings` its fields."""
+        code = getattr(schema.BuiltinOperator, kind)
+        if code not in self.codes:
+            self.codes.append(code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self.codes.index(code)
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
+        if options:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+            operator.builtinOptions = getattr(schema, f"{options}T")()
+            for name, value in settings.items():
+                assert hasattr(operator.builtinOptions, name), name
+                setattr(operator.builtinOptions, name, value)
+        self.operators.append(operator)
+
+    def bytes(self, inputs, outputs) -> bytes:
+        """Return the file with these network inputs and outputs."""
+        graph = schema.SubGraphT()
+        graph.tensors, graph.operators = self.tensors, self.operators
+        graph.inputs, graph.outputs = list(inputs), list(outputs)
+        graph.name = "main"
+        model = schema.ModelT()
+        model.version = 3
+        model.description = "test"
+        model.subgraphs, model.buffers = [graph], self.buffers
+        model.operatorCodes = []
+        for code in self.codes:
+            entry = schema.OperatorCodeT()
+            entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), 1
+            model.operatorCodes.append(entry)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+
+def _quantization(scale, zero_point, axis) -> schema.QuantizationParametersT:
+    how = schema.QuantizationParametersT()
+    how.scale = np.atleast_1d(np.asarray(scale, np.float32)).tolist()
+    how.zeroPoint = np.broadcast_to(np.asarray(zero_point, np.int64), len(how.scale)).tolist()
+    how.quantizedDimension = axis
+    return how
