@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgebn.errors import QuantizationError
 from edgebn.program import Program
+
+if TYPE_CHECKING:
+    from edgebn.passes.error_table import ErrorRow
 
 
 def load(
@@ -72,6 +77,94 @@ def from_torch(module: Any, example: Any) -> Program:
     from edgebn.formats import torch as torch_format
 
     return passes.lower(torch_format.from_torch(module, example))
+
+
+def quantize(
+    model: Program,
+    calibration: Any = None,
+    method: str = "mse",
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Program:
+    """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 activations.
+
+    Weights are quantised with batch norm unfolded; the batch norms stay in the epilogues as data (DESIGN section 2). With data,
+    channels of one value are first brought to more similar sizes, which the float32 network does not notice (a factor in gamma and
+    beta, divided out in the next weights), and biases are corrected by what rounding the weights shifts in the mean.
+
+    Parameters
+    ----------
+    model : Program
+        float32, from `load`.
+    calibration : ndarray (N, ...), dict of str to ndarray, or an iterable of either, optional
+        Typical inputs in real units, scaled as in training; 100 to 1000 samples suffice. A dict is by input name. None takes the
+        ranges from the batch norms' beta and gamma alone.
+    method : {'mse', 'percentile', 'minmax'}
+        How the range of a value follows from what calibration showed: least mean squared error, 99.99 % of the values on each
+        side of zero, or all of them. The network's inputs always keep their full range. Unused without data.
+    progress : callable, optional
+        Called as progress(samples done, samples in all) while calibration first runs. The data is held in memory and run twice.
+
+    Returns
+    -------
+    Program
+        int8; every integer sum is proved not to overflow for any input.
+
+    Raises
+    ------
+    QuantizationError
+        Empty data, wrong shapes, NaN or infinite values, a program that is int8 already, no data and no batch norm behind the
+        input, or a layer whose sums could overflow; the message names the layer and the remedy.
+    """
+    from edgebn.passes import calibration as observing
+    from edgebn.passes.equalize import equalize
+    from edgebn.passes.fuse_pool import fuse_pools
+    from edgebn.passes.norm_ranges import norm_ranges
+    from edgebn.passes.quantize import quantize_program, with_averages_apart
+
+    if method not in observing.METHODS:
+        raise QuantizationError(f"there is no calibration method {method!r}; choose one of {', '.join(observing.METHODS)}")
+    if model.dtype != "float32":
+        raise QuantizationError(f"{model.source}: the network is int8 already; quantise the float32 one it came from")
+    apart = with_averages_apart(model)
+    if calibration is None:
+        ranges, means = norm_ranges(apart)
+    else:
+        from edgebn.session import Session
+
+        batches = list(observing.batches(apart, calibration))  # an iterable may be readable only once
+        total = sum(len(next(iter(batch.values()))) for batch in batches)
+        counted = None if progress is None else lambda done, _unknown: progress(done, total)
+        observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
+        apart = equalize(apart, {name: seen.channel_size() for name, seen in observers.items()})
+        observers = observing.observe(apart, Session(apart).run_buffers, batches)
+        ranges, means = observing.ranges_and_means(apart, observers, method)
+    return fuse_pools(quantize_program(apart, ranges, means))
+
+
+def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:
+    """Compare an int8 program with the float32 one it was made from, layer by layer.
+
+    Parameters
+    ----------
+    float_model, int8_model : Program
+        The second from `quantize` of the first.
+    data : ndarray (N, ...), dict of str to ndarray, or an iterable of either
+        Real inputs.
+
+    Returns
+    -------
+    list of ErrorRow
+        Signal-to-quantisation-noise ratio (dB) and saturation (%) of every layer, worst ratio first.
+
+    Raises
+    ------
+    QuantizationError
+        Empty or malformed data, or programs of the wrong types.
+    """
+    from edgebn.passes.error_table import error_rows
+    from edgebn.session import Session
+
+    return error_rows(float_model, int8_model, Session(float_model).run_buffers, Session(int8_model).run_buffers, data)
 
 
 def save(model: Program, path: str | PathLike[str]) -> None:

@@ -1,0 +1,1 @@
+"""The `edgebn` command: one file a verb. Nothing in edgebn imports it."""

@@ -1,0 +1,64 @@
+"""`edgebn evaluate`: accuracy on labelled data, of one model or of two side by side."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebn.cli.inputs import add_input_options, load_inputs, load_labels
+from edgebn.cli.models import add_model_argument, load_model, scores
+from edgebn.cli.screen import Screen
+from edgebn.errors import ModelError
+
+HELP = "measure accuracy on labelled data"
+DESCRIPTION = "Measure top-1 accuracy, of one model or of two on the same data (--compare), and how often the two agree."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("data", type=Path, metavar="DATA", help="the inputs")
+    parser.add_argument("--labels", required=True, metavar="KEY|FILE", help="an array of DATA's .npz, or a .npy file")
+    parser.add_argument("--compare", type=Path, metavar="OTHER", help="a second model to measure on the same data")
+    add_input_options(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """Evaluate one or two models."""
+    labels = load_labels(arguments.labels, arguments.data)[: arguments.limit]
+    paths = [arguments.model, *([arguments.compare] if arguments.compare else [])]
+    results, answers, rows = [], [], []
+    for path in paths:
+        program = load_model(path, arguments)
+        answer = classify(scores(program, load_inputs(arguments.data, program, arguments), screen, str(path)), labels, str(path))
+        answers.append(answer)
+        correct = int((answer == labels).sum())
+        results.append({"model": str(path), "dtype": program.dtype, "correct": correct, "accuracy": correct / len(labels)})
+        rows.append((str(path), program.dtype, correct, 100.0 * correct / len(labels)))
+    screen.table(f"{arguments.data}: {len(labels)} samples", ("model", "type", "correct", "accuracy %"), rows)
+    report: dict[str, Any] = {"data": str(arguments.data), "samples": len(labels), "results": results}
+    if len(answers) == 2:
+        report["agreement"] = float(np.mean(answers[0] == answers[1]))
+        screen.say(f"the two agree on {100 * report['agreement']:.2f} % of the samples")
+    return report
+
+
+def classify(values: np.ndarray, labels: np.ndarray, what: str) -> np.ndarray:
+    """Return the best class of each sample, after checking that `labels` can be compared with it.
+
+    Raises
+    ------
+    ModelError
+        The network gives no class scores, or the labels do not fit.
+    """
+    values = values.reshape(len(values), -1)
+    if values.shape[1] < 2:
+        raise ModelError(f"{what} gives one number a sample, not a score for each class")
+    if len(values) != len(labels):
+        raise ModelError(f"there are {len(values)} samples but {len(labels)} labels")
+    if labels.max() >= values.shape[1]:
+        raise ModelError(f"a label is {labels.max()}, but {what} knows classes 0 to {values.shape[1] - 1}")
+    return values.argmax(axis=1)

@@ -1,0 +1,161 @@
+"""From the files on a command line to the arrays a session takes: shapes checked, pixels scaled, codes told from real numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from edgebn.cli.arrays import Archive, read_bin, read_npy
+from edgebn.cli.images import SUFFIXES, read_image
+from edgebn.cli.values import count, number
+from edgebn.errors import ModelError
+from edgebn.program import Program
+
+Inputs = np.ndarray | dict[str, np.ndarray]
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to read an input file."""
+    group = parser.add_argument_group("input files", ".npy, .npz, .png, .jpg (with Pillow) or raw little-endian .bin")
+    group.add_argument("--key", metavar="NAME", help="which array of an .npz file; by default the one that fits")
+    group.add_argument("--scale", type=number, metavar="S", help="real value = stored value * S + O (for example 1/255); default 1")
+    group.add_argument("--offset", type=number, metavar="O", help="see --scale; default 0")
+    group.add_argument("--dtype", choices=("float32", "int8", "uint8"), default="float32", help="of a .bin file; default float32")
+    group.add_argument("--limit", type=count, metavar="N", help="use only the first N samples")
+
+
+def load_inputs(path: Path, program: Program, arguments: argparse.Namespace) -> Inputs:
+    """Read the inputs of `program` from `path`.
+
+    Parameters
+    ----------
+    path : Path
+    program : Program
+    arguments : Namespace
+        With what `add_input_options` added.
+
+    Returns
+    -------
+    ndarray or dict of str to ndarray
+        float32 (N, ...) real values, or int8 (N, ...) raw codes where the file holds int8, the program is int8 and no scale is
+        given; a dict by input name when the program has several inputs (the file is then an .npz with an array each).
+
+    Raises
+    ------
+    ModelError
+        The file is damaged or does not fit the network.
+    OSError
+        It cannot be read.
+    """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give a file")
+    if len(program.inputs) == 1:
+        shape = program.shapes[program.inputs[0]]
+        return _prepared(_read_one(path, shape, arguments), shape, program, arguments, str(path))
+    if path.suffix != ".npz":
+        raise ModelError(f"{path}: the network has {len(program.inputs)} inputs; give an .npz with {', '.join(program.inputs)}")
+    archive = Archive(path)
+    found = {}
+    for name in program.inputs:
+        found[name] = _prepared(archive.read(name), program.shapes[name], program, arguments, f"{path} ({name})")
+    counts = {len(values) for values in found.values()}
+    if len(counts) > 1:
+        raise ModelError(f"{path}: its arrays hold different numbers of samples: {archive.listing()}")
+    return found
+
+
+def sample_count(inputs: Inputs) -> int:
+    """Return N."""
+    return len(next(iter(inputs.values()))) if isinstance(inputs, dict) else len(inputs)
+
+
+def part(inputs: Inputs, start: int, stop: int) -> Inputs:
+    """Return samples start..stop-1."""
+    if isinstance(inputs, dict):
+        return {name: values[start:stop] for name, values in inputs.items()}
+    return inputs[start:stop]
+
+
+def load_labels(source: str, data: Path) -> np.ndarray:
+    """Return labels (N,) int64 from an array of the .npz file `data` or from a .npy file of their own; one-hot rows are understood.
+
+    Raises
+    ------
+    ModelError
+        There are no such labels, or they are no class numbers.
+    """
+    path = Path(source)
+    if path.suffix == ".npy" and path.is_file():
+        labels = read_npy(path)
+    elif data.suffix == ".npz":
+        labels = Archive(data).read(source)
+    else:
+        raise ModelError(f"--labels {source} is neither a .npy file nor an array of an .npz file of data")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        labels = labels.argmax(axis=1)
+    if labels.ndim > 1 and labels.size != len(labels):
+        raise ModelError(f"the labels '{source}' have shape {labels.shape}; they should be (N,) or one-hot (N, classes)")
+    labels = labels.reshape(-1)
+    with np.errstate(invalid="ignore"):  # NaN and infinity become numbers that differ
+        whole = labels.astype(np.int64)
+    if (whole != labels).any() or (whole < 0).any():
+        raise ModelError(f"the labels '{source}' are no class numbers 0, 1, 2, ...")
+    return whole
+
+
+def _read_one(path: Path, shape: tuple[int, ...], arguments: argparse.Namespace) -> np.ndarray:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return read_npy(path)
+    if suffix == ".npz":
+        archive = Archive(path)
+        return archive.read(arguments.key or _fitting_key(archive, shape))
+    if suffix in SUFFIXES:
+        return read_image(path, shape)
+    if suffix == ".bin":
+        return read_bin(path, arguments.dtype, shape)
+    raise ModelError(f"{path} is of no known type; give a .npy, .npz, .png, .jpg or .bin file")
+
+
+def _fitting_key(archive: Archive, shape: tuple[int, ...]) -> str:
+    """Return the only array whose samples have `shape`."""
+    samples = (shape, _without_channel(shape))
+    fitting = [key for key, header in archive.headers.items() if header.shape == shape or header.shape[1:] in samples]
+    if len(fitting) == 1:
+        return fitting[0]
+    why = "several arrays fit" if fitting else "no array fits"
+    raise ModelError(f"{archive.path}: {why} an input of shape {shape}; it has {archive.listing()}; choose one with --key")
+
+
+def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape as grey images are often stored: without their one channel."""
+    return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
+
+
+def _prepared(values: np.ndarray, shape: tuple[int, ...], program: Program, arguments: argparse.Namespace, what: str) -> np.ndarray:
+    if values.shape in (shape, _without_channel(shape)):
+        values = values[None]
+    if values.ndim == 0 or values.shape[1:] not in (shape, _without_channel(shape)):
+        message = f"{what} has shape {values.shape}, the network takes (N, {', '.join(str(size) for size in shape)})"
+        if len(shape) == 3 and values.shape[-3:] == (shape[2], shape[0], shape[1]):
+            message += "; it is channels-first: turn it with numpy.moveaxis(x, -3, -1)"
+        raise ModelError(message)
+    values = values.reshape(len(values), *shape)
+    if arguments.limit is not None:
+        values = values[: arguments.limit]
+    if not len(values):
+        raise ModelError(f"{what} holds no samples")
+    if arguments.scale is None and arguments.offset is None:
+        if values.dtype == np.int8 and program.dtype == "int8":
+            return np.ascontiguousarray(values)
+        if values.dtype == np.int8:
+            raise ModelError(
+                f"{what} holds int8 codes, and {program.source} takes real numbers; "
+                "say what they stand for with --scale and --offset"
+            )
+    scale = 1.0 if arguments.scale is None else arguments.scale
+    offset = 0.0 if arguments.offset is None else arguments.offset
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is refused by whoever takes it
+        return np.ascontiguousarray(values.astype(np.float32) * np.float32(scale) + np.float32(offset))

@@ -1,0 +1,70 @@
+"""The MODEL argument that most verbs share: how it is named on the command line and how it is loaded."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebn import api
+from edgebn.cli.inputs import Inputs, part, sample_count
+from edgebn.cli.screen import Screen
+from edgebn.cli.values import custom_layer, shape
+from edgebn.errors import ModelError
+from edgebn.program import Program
+
+if TYPE_CHECKING:
+    from edgebn.session import Session  # imports Numba, which analyze and convert do without
+
+BATCH = 32  # samples handed to a session at once: often enough for a progress bar
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and what a reader may need to be told about it."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help=".h5, .keras, .onnx, .tflite, .pt2 or .edgebn")
+    group = parser.add_argument_group("reading the model")
+    group.add_argument(
+        "--input-shape",
+        type=shape,
+        metavar="H,W,C",
+        help="one sample's shape in the file's own layout, where the file leaves it open",
+    )
+    group.add_argument(
+        "--custom-layer",
+        type=custom_layer,
+        action="append",
+        default=[],
+        metavar="NAME=KERAS_CLASS",
+        help="read a custom Keras layer as a known one, for example BNLayer=BatchNormalization",
+    )
+
+
+def load_model(path: Path, arguments: argparse.Namespace) -> Program:
+    """Load `path` with the options of the command line."""
+    if not path.exists():
+        raise ModelError(f"{path}: there is no such file")
+    return api.load(path, input_shape=arguments.input_shape, custom_layers=dict(arguments.custom_layer) or None)
+
+
+def open_session(program: Program, screen: Screen) -> Session:
+    """Make a session; the first one on a machine compiles the kernels, which takes a while."""
+    from edgebn.session import Session
+
+    with screen.progress("making kernels ready (compiled on first use)"):
+        return Session(program)
+
+
+def scores(program: Program, inputs: Inputs, screen: Screen, label: str) -> np.ndarray:
+    """Run `inputs` through the only output of `program`: (N, ...) with the dtype that a session gives."""
+    if len(program.outputs) > 1:
+        raise ModelError(f"{program.source} has {len(program.outputs)} outputs; this verb works with one")
+    session = open_session(program, screen)
+    count = sample_count(inputs)
+    parts = []
+    with screen.progress(f"running {label}") as progress:
+        for start in range(0, count, BATCH):
+            parts.append(session.run(part(inputs, start, start + BATCH)))
+            progress(min(start + BATCH, count), count)
+    return np.concatenate(parts)

@@ -1,0 +1,79 @@
+"""`edgebn quantize`: a float model to an int8 .edgebn file, and how well each layer took it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgebn import api
+from edgebn.cli.analyze import shape_text
+from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, part, sample_count
+from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.screen import Screen
+from edgebn.errors import QuantizationError
+from edgebn.passes.calibration import METHODS
+from edgebn.program import Program
+
+HELP = "quantise a float model to int8"
+DESCRIPTION = (
+    "Quantise a float model to int8: weights per channel and unfolded, activations per tensor. Ranges come from calibration "
+    "inputs, or, without --calibration, from the batch norms alone. Shows each layer's error, the worst first."
+)
+
+COLUMNS = ("layer", "step", "output", "SQNR dB", "saturated %", "scale", "zero point")
+ERROR_SAMPLES = 100  # of the calibration data, for the error table
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.edgebn", help="the file to write")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="inputs like those the device will see; 100 to 500 are enough"
+    )
+    parser.add_argument("--method", choices=METHODS, default="mse", help="how ranges are found; default mse")
+    add_input_options(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """Quantise one model."""
+    program = load_model(arguments.model, arguments)
+    if program.dtype == "int8":
+        raise QuantizationError(f"{arguments.model} is int8 already; use `edgebn convert` to make an .edgebn file of it")
+    images = None
+    if arguments.calibration:
+        images = load_inputs(arguments.calibration, program, arguments)
+    quantized, rows = quantize(program, images, arguments.method, screen)
+    api.save(quantized, arguments.output)
+    screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
+    return {
+        "model": str(arguments.model),
+        "output": str(arguments.output),
+        "method": arguments.method if images is not None else "batch norm",
+        "calibration_samples": 0 if images is None else sample_count(images),
+        "file_bytes": arguments.output.stat().st_size,
+        "layers": rows,
+    }
+
+
+def quantize(program: Program, images: Inputs | None, method: str, screen: Screen) -> tuple[Program, list[dict[str, Any]]]:
+    """Quantise `program` and show each layer's error on the first calibration samples.
+
+    Returns
+    -------
+    Program, list of dict
+        The int8 program, and the rows of the error table, worst first; no rows without calibration data.
+    """
+    with screen.progress("calibrating") as progress:
+        quantized = api.quantize(program, images, method=method, progress=progress)
+    if images is None:
+        screen.say("ranges from the batch norms alone; give --calibration for the error of each layer")
+        return quantized, []
+    rows = api.error_table(program, quantized, part(images, 0, ERROR_SAMPLES))
+    shown = [
+        (row.layer, row.kind, shape_text(row.shape), row.sqnr, row.saturation, f"{row.scale:.4g}", row.zero_point) for row in rows
+    ]
+    screen.table("error of each layer, worst first (signal to quantisation noise, saturated codes)", COLUMNS, shown)
+    return quantized, [asdict(row) for row in rows]

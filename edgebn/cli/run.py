@@ -1,0 +1,84 @@
+"""`edgebn run`: one model, one file of inputs, the outputs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebn.cli.inputs import add_input_options, load_inputs
+from edgebn.cli.models import add_model_argument, load_model, open_session
+from edgebn.cli.screen import Screen
+from edgebn.cli.values import count
+from edgebn.errors import ModelError
+
+HELP = "run a model on a file of inputs"
+DESCRIPTION = "Run a model on every sample of a file. int8 arrays are raw codes for an int8 model; everything else is real numbers."
+
+SHOWN_SAMPLES = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("input", type=Path, metavar="INPUT", help="the inputs")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
+    parser.add_argument("--top", type=count, default=5, metavar="K", help="how many classes to show per sample; default 5")
+    add_input_options(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """Run every sample."""
+    program = load_model(arguments.model, arguments)
+    inputs = load_inputs(arguments.input, program, arguments)
+    result = open_session(program, screen).run(inputs)
+    outputs = result if isinstance(result, dict) else {program.outputs[0]: result}
+    if arguments.output:
+        write(arguments.output, outputs)
+        screen.say(f"wrote {arguments.output}")
+    report: dict[str, Any] = {
+        "model": str(arguments.model),
+        "input": str(arguments.input),
+        "outputs": {name: {"shape": values.shape, "dtype": str(values.dtype)} for name, values in outputs.items()},
+        "output_file": str(arguments.output) if arguments.output else None,
+    }
+    if len(outputs) == 1:
+        values = next(iter(outputs.values()))
+        if values.ndim == 2 and values.shape[1] > 1:
+            report["top"] = top_classes(values, arguments.top)
+            show_classes(report["top"], screen)
+            return report
+    rows = [(name, str(values.shape), *map(float, (values.min(), values.mean(), values.max()))) for name, values in outputs.items()]
+    screen.table("outputs", ("output", "shape", "minimum", "mean", "maximum"), rows)
+    return report
+
+
+def top_classes(values: np.ndarray, top: int) -> list[list[dict[str, Any]]]:
+    """Return, per sample, the `top` classes with their scores, best first (the lower class first among equals)."""
+    order = np.argsort(-values.astype(np.float64), axis=1, kind="stable")[:, :top]
+    return [[{"class": int(index), "score": row[index].item()} for index in best] for row, best in zip(values, order, strict=True)]
+
+
+def show_classes(best: list[list[dict[str, Any]]], screen: Screen) -> None:
+    """Draw the first samples' classes."""
+    columns = ("sample", *(f"{rank}." for rank in range(1, len(best[0]) + 1)))
+    rows = [
+        (sample, *(f"{entry['class']}: {entry['score']:.4g}" for entry in row)) for sample, row in enumerate(best[:SHOWN_SAMPLES])
+    ]
+    screen.table("class: score", columns, rows)
+    if len(best) > SHOWN_SAMPLES:
+        screen.say(f"... and {len(best) - SHOWN_SAMPLES} more samples; write them all with -o")
+
+
+def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
+    """Write one array as .npy, several as .npz."""
+    if path.suffix == ".npz":
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **outputs)
+    elif len(outputs) == 1:
+        with path.open("wb") as file:
+            np.save(file, next(iter(outputs.values())), allow_pickle=False)
+    else:
+        raise ModelError(f"the network has {len(outputs)} outputs; write them to an .npz file, not to {path}")

@@ -1,0 +1,38 @@
+"""How option values are parsed; argparse turns a ValueError into a usage error that names the parser function."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+
+def number(text: str) -> float:
+    """Parse a finite number or a fraction such as 1/255."""
+    try:
+        value = float(Fraction(text.strip()))
+    except (ZeroDivisionError, OverflowError):
+        raise ValueError(text) from None
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def count(text: str) -> int:
+    """Parse a positive whole number."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Parse 96,96,3."""
+    return tuple(count(size) for size in text.split(","))
+
+
+def custom_layer(text: str) -> tuple[str, str]:
+    """Parse NAME=KERAS_CLASS."""
+    name, separator, known = text.partition("=")
+    if not (name and separator and known):
+        raise ValueError(text)
+    return name, known
