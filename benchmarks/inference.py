@@ -2,7 +2,8 @@
 
     python benchmarks/inference.py [--rounds 20] [--json results.json] [models...]
 
-Without models: the MLPerf Tiny networks of ../shared/models. Interleaving makes the ratios hold while the machine's clock drifts. The
+Without models: the MLPerf Tiny networks of ../shared/models. Interleaving makes the ratios hold while
+the machine's clock drifts. The
 time of edgebn includes `Session.run`; that of LiteRT is `invoke` alone. A peer that is not installed is a dash.
 """
 
@@ -91,7 +92,8 @@ def measure(path: Path, rounds: int) -> dict[str, dict[str, float] | None]:
                 found = times(run)
                 samples[name] += found if turn else []  # the first turn warms up
     return {
-        name: {"median_us": statistics.median(found), "minimum_us": min(found)} if found else None for name, found in samples.items()
+        name: {"median_us": statistics.median(found), "minimum_us": min(found)} if found else None
+        for name, found in samples.items()
     }
 
 

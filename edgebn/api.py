@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from edgebn.errors import QuantizationError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from edgebn.passes.error_table import ErrorRow
 
 
@@ -89,7 +91,8 @@ def quantize(
 
     Weights are quantised with batch norm unfolded; the batch norms stay in the epilogues as data (DESIGN section 2). With data,
     channels of one value are first brought to more similar sizes, which the float32 network does not notice (a factor in gamma and
-    beta, divided out in the next weights), and biases are corrected by what rounding the weights shifts in the mean.
+    beta, divided out in the next weights). Weights are then rounded for the least error in their layer's output, and biases are
+    corrected by what that shifts in the mean.
 
     Parameters
     ----------
@@ -99,8 +102,9 @@ def quantize(
         Typical inputs in real units, scaled as in training; 100 to 1000 samples suffice. A dict is by input name. None takes the
         ranges from the batch norms' beta and gamma alone.
     method : {'mse', 'percentile', 'minmax'}
-        How the range of a value follows from what calibration showed: least mean squared error, 99.99 % of the values on each
-        side of zero, or all of them. The network's inputs always keep their full range. Unused without data.
+        How the range of a value follows from what calibration showed: least mean squared error (in the sum, for what only an
+        addition reads), 99.99 % of the values on each side of zero, or all of them. The network's inputs always keep their full
+        range. Unused without data.
     progress : callable, optional
         Called as progress(samples done, samples in all) while calibration first runs. The data is held in memory and run twice.
 
@@ -116,9 +120,11 @@ def quantize(
         input, or a layer whose sums could overflow; the message names the layer and the remedy.
     """
     from edgebn.passes import calibration as observing
+    from edgebn.passes.add_ranges import AddObserver
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.norm_ranges import norm_ranges
+    from edgebn.passes.patch_moments import PatchObserver
     from edgebn.passes.quantize import quantize_program, with_averages_apart
 
     if method not in observing.METHODS:
@@ -128,6 +134,7 @@ def quantize(
     apart = with_averages_apart(model)
     if calibration is None:
         ranges, means = norm_ranges(apart)
+        moments = {}
     else:
         from edgebn.session import Session
 
@@ -136,9 +143,20 @@ def quantize(
         counted = None if progress is None else lambda done, _unknown: progress(done, total)
         observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
         apart = equalize(apart, {name: seen.channel_size() for name, seen in observers.items()})
-        observers = observing.observe(apart, Session(apart).run_buffers, batches)
+        run_buffers, patches, sums = Session(apart).run_buffers, PatchObserver(apart), AddObserver(apart)
+
+        def watched(batch: observing.Batch) -> Mapping[str, np.ndarray]:
+            values = run_buffers(batch)
+            patches.see(values)
+            sums.see(values)
+            return values
+
+        observers = observing.observe(apart, watched, batches)
         ranges, means = observing.ranges_and_means(apart, observers, method)
-    return fuse_pools(quantize_program(apart, ranges, means))
+        if method == "mse":
+            ranges |= sums.ranges()
+        moments = patches.moments()
+    return fuse_pools(quantize_program(apart, ranges, means, moments))
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:

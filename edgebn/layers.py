@@ -173,15 +173,8 @@ class Convolution(Layer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
-        if self.weight.ndim != 4:
-            raise ModelError(f"its weight has shape {self.weight.shape}; it should have 4 axes (O, kh, kw, I / groups)")
-        out_channels, kh, kw, per_group = self.weight.shape
         height, width, channels = split_spatial(shape, self.channels_first)
-        if self.groups < 1 or channels != per_group * self.groups or out_channels % self.groups:
-            raise ModelError(
-                f"its weight {self.weight.shape} with {self.groups} groups does not fit an input of {channels} channels"
-            )
-        _check_vector(self.bias, out_channels, "bias")
+        out_channels, kh, kw = _check_kernel(self.weight, self.bias, self.groups, channels)
         top, left, bottom, right = self.padding
         oh = window_output(height, kh, self.strides[0], self.dilations[0], top, bottom, "kernel height")
         ow = window_output(width, kw, self.strides[1], self.dilations[1], left, right, "kernel width")
@@ -212,15 +205,8 @@ class TransposedConvolution(Layer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
-        if self.weight.ndim != 4:
-            raise ModelError(f"its weight has shape {self.weight.shape}; it should have 4 axes (O, kh, kw, I / groups)")
-        out_channels, kh, kw, per_group = self.weight.shape
         height, width, channels = split_spatial(shape, self.channels_first)
-        if self.groups < 1 or channels != per_group * self.groups or out_channels % self.groups:
-            raise ModelError(
-                f"its weight {self.weight.shape} with {self.groups} groups does not fit an input of {channels} channels"
-            )
-        _check_vector(self.bias, out_channels, "bias")
+        out_channels, kh, kw = _check_kernel(self.weight, self.bias, self.groups, channels)
         top, left, bottom, right = self.padding
         sizes = []
         for size, kernel, stride, dilation, pads, extra in (
@@ -526,6 +512,17 @@ def broadcast(*shapes: Shape) -> Shape:
         return tuple(int(size) for size in np.broadcast_shapes(*shapes))
     except ValueError:
         raise ModelError(f"its inputs of shapes {shapes} cannot be broadcast together") from None
+
+
+def _check_kernel(weight: np.ndarray, bias: np.ndarray | None, groups: int, channels: int) -> tuple[int, int, int]:
+    """Return (output channels, kernel height, kernel width) of a weight that fits an input of `channels`, or refuse it."""
+    if weight.ndim != 4:
+        raise ModelError(f"its weight has shape {weight.shape}; it should have 4 axes (O, kh, kw, I / groups)")
+    out_channels, kh, kw, per_group = weight.shape
+    if groups < 1 or channels != per_group * groups or out_channels % groups:
+        raise ModelError(f"its weight {weight.shape} with {groups} groups does not fit an input of {channels} channels")
+    _check_vector(bias, out_channels, "bias")
+    return out_channels, kh, kw
 
 
 def _check_vector(array: np.ndarray | None, length: int, what: str) -> None:

@@ -77,18 +77,23 @@ GEOMETRIES = [
 ]
 
 
+def convolution_program(geometry, dtype, seed):
+    """Return a program of one convolution with one of `GEOMETRIES`."""
+    channels, outputs, groups, kernel, strides, dilations, padding, height, width = geometry
+    rng = np.random.default_rng(seed)
+    maker = Maker(None, dtype, rng)
+    x = maker.buffer((height, width, channels))
+    weight = maker.weight((outputs, *kernel, channels // groups))
+    bare = p.Convolution("conv", (x,), "", weight, None, strides, dilations, padding, groups)
+    y = maker.buffer(p.unpooled_shape(bare, (height, width, channels)))
+    style = [choices[rng.integers(len(choices))] for choices in EPILOGUE_CHOICES]
+    epilogue = maker.epilogue(outputs, weight[0].size, y, style)
+    maker.steps.append(p.Convolution("conv", (x,), y, weight, epilogue, strides, dilations, padding, groups))
+    return maker.program((x,), (y,))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_convolutions_of_many_shapes_equal_the_reference(dtype):
     for seed, geometry in enumerate(GEOMETRIES):
-        channels, outputs, groups, kernel, strides, dilations, padding, height, width = geometry
-        rng = np.random.default_rng(seed)
-        maker = Maker(None, dtype, rng)
-        x = maker.buffer((height, width, channels))
-        weight = maker.weight((outputs, *kernel, channels // groups))
-        bare = p.Convolution("conv", (x,), "", weight, None, strides, dilations, padding, groups)
-        y = maker.buffer(p.unpooled_shape(bare, (height, width, channels)))
-        style = [choices[rng.integers(len(choices))] for choices in EPILOGUE_CHOICES]
-        epilogue = maker.epilogue(outputs, weight[0].size, y, style)
-        maker.steps.append(p.Convolution("conv", (x,), y, weight, epilogue, strides, dilations, padding, groups))
-        program = maker.program((x,), (y,))
+        program = convolution_program(geometry, dtype, seed)
         assert_equals_reference(program, inputs_for(program, 1, seed))

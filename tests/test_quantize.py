@@ -14,7 +14,7 @@ from edgebn.passes.error_table import error_rows
 from edgebn.passes.norm_ranges import norm_ranges
 from edgebn.passes.quantize import quantize_program, with_averages_apart
 
-AGREEMENT_BAR = 99.0  # percent; measured 99.4 on these 1,000 images, 99.26 on 3,500
+AGREEMENT_BAR = 99.5  # percent; measured 99.5 on these 1,000 images, 99.43 on 3,500
 
 
 def runner(program):

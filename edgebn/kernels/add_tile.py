@@ -7,21 +7,18 @@ within `guard` units; where an integer lies that near (`tile_epilogue.py` explai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from edgebn.kernels.epilogue import NUDGE
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_i64, load_u8, store_code
+from edgebn.kernels.records import NUDGE
 from edgebn.kernels.tile_epilogue import GROUP, Int8Epilogue
-from edgebn.kernels.tile_weights import UNIT
 from edgebn.kernels.vectors import F32, I8, I32, I64, any_lane, constant, fused_multiply_add, load, splat, store, vector
 
 VECTOR = SELECTED.vector_bytes
@@ -117,67 +114,7 @@ def add_tile_i8(
         for step in range((count + VECTOR - 1) // VECTOR):
             i = min(step * VECTOR, count - VECTOR)  # the last vector moves left
             if _sum_vector(pa + i, pb + i, out + i, scales, bounds) != 0:
-                _exact(
-                    pa + i, pb + i, out + i, VECTOR, a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax
-                )
-
-
-@dataclass(frozen=True)
-class Sum:
-    """An integer sum in the form of this kernel: tables (256,) of int64 by stored byte, and scalars as `add_tile_i8` names them."""
-
-    a_table: np.ndarray
-    b_table: np.ndarray
-    integers: dict[str, int]
-    reals: dict[str, float]
-
-
-def sum_form(
-    a_table: np.ndarray, b_table: np.ndarray, final: tuple[int, int, int, int], bounds: tuple[int, int, int]
-) -> Sum | None:
-    """Return the kernel's form of a sum, or None where float32 is too coarse to be of use.
-
-    Parameters
-    ----------
-    a_table, b_table : ndarray of int64, shape (256,)
-        What each code adds to the total, by code + 128.
-    final : (multiplier, rounding, shift, neg)
-        From the total to y.
-    bounds : (zero_point, qmin, qmax)
-    """
-    multiplier, rounding, shift, neg = final
-    power = UNIT / 2.0**shift
-    codes = np.arange(256)
-    # The best line through each table; what it misses is counted as error.
-    slopes = [(float(table[255]) - float(table[0])) / 255 for table in (a_table, b_table)]
-    starts = [float(table[0]) for table in (a_table, b_table)]
-    missed = sum(
-        float(np.abs(table - (first + slope * codes)).max())
-        for table, first, slope in zip((a_table, b_table), starts, slopes, strict=True)
-    )
-    nudge = float(NUDGE if neg else 0)
-    exact = [slope * multiplier * power for slope in slopes]
-    middle = (sum(starts) * multiplier + rounding - nudge / 2) * power + (bounds[0] + 128) * float(UNIT)
-    scales = [float(np.float32(value)) for value in exact]
-    largest = abs(middle) + 255 * (abs(exact[0]) + abs(exact[1]))
-    error = 255 * sum(abs(value - scale) for value, scale in zip(exact, scales, strict=True))
-    error += (missed * multiplier + nudge / 2) * power + 3 * max(largest, 2.0**24) * 2.0**-24
-    guard = 1 << max(int(np.ceil(np.log2(error + 0.5))), 0)
-    if guard > UNIT // 8 or largest + guard > 2.0**31 - 2.0**12:
-        return None
-    by_byte = codes ^ 0x80 ^ SELECTED.code_flip  # code + 128 of a stored byte
-    integers = {
-        "multiplier": multiplier,
-        "rounding": rounding,
-        "shift": shift,
-        "neg": neg,
-        "zero_point": bounds[0],
-        "qmin": bounds[1],
-        "qmax": bounds[2],
-        "certain": (UNIT - 1) & ~(2 * guard - 1),
-    }
-    reals = {"a_scale": scales[0], "b_scale": scales[1], "start": middle + guard}
-    return Sum(a_table[by_byte], b_table[by_byte], integers, reals)
+                _exact(pa + i, pb + i, out + i, VECTOR, a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax)
 
 
 INT8_ADD = (add_tile_i8,) if SELECTED.dot else ()

@@ -15,6 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
@@ -55,10 +56,6 @@ GEOMETRY = (
     "valid",
 )
 TAPS = 4  # of one dot product
-FLOAT_PIXELS = 8  # that one float32 tile computes together
-
-# The int8 variants: 3 x 3 with the row stride 1 or 2, and any kernel with any stride.
-ROLLED_1, ROLLED_2, ANY = 0, 1, 2
 
 
 def _function(module: ir.Module, name: str, arguments: tuple[str, ...]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
@@ -105,7 +102,7 @@ class Int8Depthwise:
                 source = builder.add(builder.add(given["src"], channel), builder.mul(column.index, given["column_step"]))
                 target = builder.add(builder.add(given["dst"], channel), builder.mul(column.index, given["dst_pixel"]))
 
-                def finish(acc: list[ir.Value], y: ir.Value, target: ir.Value = target, epilogue: ir.Value = epilogue) -> None:
+                def finish(acc: list[ir.Value], y: ir.Value, *, target: ir.Value = target, epilogue: ir.Value = epilogue) -> None:
                     place = builder.add(target, builder.mul(y, given["dst_row"]))
                     self.epilogue.write(builder, [acc], shared, epilogue, place, given["valid"])
 
@@ -197,7 +194,7 @@ class Int8Depthwise:
         return [[load(builder, self._words, address, start + (j * halves + h) * size) for h in range(halves)] for j in range(4)]
 
     def _interleave(self, builder: ir.IRBuilder, taps: list[ir.Value]) -> list[Quads]:
-        """Return four vectors whose 32-bit lanes hold the taps of one channel: lane 4 l + c of vector j is channel 16 l + 4 j + c."""
+        """Return four vectors whose 32-bit lanes hold the taps of a channel: lane 4 l + c of vector j is channel 16 l + 4 j + c."""
         taps = [*taps, *[taps[-1]] * (TAPS - len(taps))]
         pairs = vector(I16, self._isa.vector_bytes // 2)
         quads: list[Quads] = []
@@ -221,7 +218,7 @@ class Int8Depthwise:
 
 
 class Float32Depthwise:
-    """Writes the float32 function: one tile of several pixels of a row, any kernel and stride."""
+    """Writes the float32 functions: tiles of several pixels of a row."""
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
@@ -230,15 +227,15 @@ class Float32Depthwise:
         self.arguments = (*GEOMETRY, *self.epilogue.scalars)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
-        """Write the function that computes `FLOAT_PIXELS` (variant 0) or 1 (variant 1) pixels together."""
-        pixels = FLOAT_PIXELS if variant == 0 else 1
-        builder, given = _function(module, f"edgebn_depthwise_f32_{pixels}", self.arguments)
+        """Write the function of one of `FLOAT_TILES`."""
+        pixels, stride = FLOAT_TILES[variant]
+        builder, given = _function(module, f"edgebn_depthwise_f32_{pixels}_{stride}", self.arguments)
         shared = self.epilogue.prepare(builder, given, 1)
         sums = [cgutils.alloca_once(builder, self._kind) for _ in range(pixels)]
         tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
         last_column = builder.sub(given["columns"], ir.Constant(I64, pixels))
-        taps = builder.mul(given["tap_rows"], given["tap_columns"])
-        block_bytes = builder.mul(taps, ir.Constant(I64, self._isa.vector_bytes))
+        tap_row_bytes = builder.mul(given["tap_columns"], ir.Constant(I64, self._isa.vector_bytes))
+        block_bytes = builder.mul(given["tap_rows"], tap_row_bytes)
         epilogue_bytes = self._isa.lanes * self.epilogue.bytes_per_channel
         with cgutils.for_range(builder, given["blocks"]) as block:
             channel = _block_offset(builder, given, block.index)
@@ -254,20 +251,48 @@ class Float32Depthwise:
                 target = builder.add(target, builder.mul(x, given["dst_pixel"]))
                 for slot in sums:
                     builder.store(bias, slot)
-                with (
-                    cgutils.for_range(builder, given["tap_rows"]) as tap_row,
-                    cgutils.for_range(builder, given["tap_columns"]) as tap_column,
-                ):
-                    tap = builder.add(builder.mul(tap_row.index, given["tap_columns"]), tap_column.index)
-                    weight = load(builder, self._kind, weights, builder.mul(tap, ir.Constant(I64, self._isa.vector_bytes)))
+                with cgutils.for_range(builder, given["tap_rows"]) as tap_row:
                     place = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
-                    place = builder.add(place, builder.mul(tap_column.index, given["tap_column_step"]))
-                    for i, slot in enumerate(sums):
-                        value = load(builder, self._kind, place, builder.mul(given["column_step"], ir.Constant(I64, i)))
-                        builder.store(fused_multiply_add(builder, value, weight, builder.load(slot)), slot)
+                    at = builder.add(weights, builder.mul(tap_row.index, tap_row_bytes))
+                    if stride:
+                        self._three_taps(builder, given, place, at, sums, stride)
+                    else:
+                        self._any_taps(builder, given, place, at, sums)
                 self.epilogue.write(builder, [[builder.load(slot)] for slot in sums], shared, epilogue, target, given["valid"])
         builder.ret_void()
         return builder.function
+
+    def _three_taps(
+        self,
+        builder: ir.IRBuilder,
+        given: dict[str, ir.Value],
+        place: ir.Value,
+        weights: ir.Value,
+        sums: list[ir.Value],
+        stride: int,
+    ) -> None:
+        """Add one kernel row of three taps; an input that several pixels read is loaded once."""
+        taps = [load(builder, self._kind, weights, j * self._isa.vector_bytes) for j in range(3)]
+        values = [
+            load(builder, self._kind, place, builder.mul(given["tap_column_step"], ir.Constant(I64, position)))
+            for position in range(stride * (len(sums) - 1) + 3)
+        ]
+        for i, slot in enumerate(sums):
+            acc = builder.load(slot)
+            for j in range(3):
+                acc = fused_multiply_add(builder, values[i * stride + j], taps[j], acc)
+            builder.store(acc, slot)
+
+    def _any_taps(
+        self, builder: ir.IRBuilder, given: dict[str, ir.Value], place: ir.Value, weights: ir.Value, sums: list[ir.Value]
+    ) -> None:
+        """Add one kernel row, tap by tap."""
+        with cgutils.for_range(builder, given["tap_columns"]) as tap:
+            weight = load(builder, self._kind, weights, builder.mul(tap.index, ir.Constant(I64, self._isa.vector_bytes)))
+            first = builder.add(place, builder.mul(tap.index, given["tap_column_step"]))
+            for i, slot in enumerate(sums):
+                value = load(builder, self._kind, first, builder.mul(given["column_step"], ir.Constant(I64, i)))
+                builder.store(fused_multiply_add(builder, value, weight, builder.load(slot)), slot)
 
 
 def _runner(writer: Any, variants: int) -> Callable[..., Any]:
@@ -295,8 +320,10 @@ def _runner(writer: Any, variants: int) -> Callable[..., Any]:
     return run
 
 
-_run_i8 = _runner(Int8Depthwise(SELECTED), 3) if SELECTED.dot else None
-_run_f32 = _runner(Float32Depthwise(SELECTED), 2) if SELECTED.vector_bytes else None
+if SELECTED.dot:
+    _run_i8 = _runner(Int8Depthwise(SELECTED), 3)
+if SELECTED.vector_bytes:
+    _run_f32 = _runner(Float32Depthwise(SELECTED), len(FLOAT_TILES))
 
 
 @kernel
@@ -360,11 +387,11 @@ def depthwise_tile_f32(
     post_high_bits: int,
     general: int,
 ) -> None:
-    """float32; `variant` 0 wants at least `FLOAT_PIXELS` columns, 1 any."""
+    """float32; `variant` indexes `FLOAT_TILES`."""
     geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
     target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid)
     _run_f32(variant, geometry + target + (pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
 
 
-INT8_DEPTHWISE = (depthwise_tile_i8,) if _run_i8 is not None else ()
-FLOAT32_DEPTHWISE = (depthwise_tile_f32,) if _run_f32 is not None else ()
+INT8_DEPTHWISE = (depthwise_tile_i8,) if SELECTED.dot else ()
+FLOAT32_DEPTHWISE = (depthwise_tile_f32,) if SELECTED.vector_bytes else ()

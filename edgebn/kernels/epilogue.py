@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from edgebn.kernels.jit import kernel, sum_kernel
 from edgebn.kernels.primitives import load_f32, load_i64
-
-# One int64 record a channel: acc_bias, lo, hi, m, r, s.
-RECORD_WORDS = 6
-NUDGE = 1 << 31
+from edgebn.kernels.records import NUDGE, RECORD_WORDS
 
 
 @kernel

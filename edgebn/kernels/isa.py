@@ -9,7 +9,7 @@ import os
 import platform
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
+from edgebn.kernels.features import host_features
 
 
 class IsaError(ValueError):
@@ -70,11 +70,7 @@ INSTRUCTION_SETS = (
 
 def available(machine: str, features: frozenset[str]) -> list[InstructionSet]:
     """Return the sets that a CPU of `machine` with LLVM `features` has, best first."""
-    return [
-        isa
-        for isa in INSTRUCTION_SETS
-        if (not isa.machines or machine in isa.machines) and features.issuperset(isa.features)
-    ]
+    return [isa for isa in INSTRUCTION_SETS if (not isa.machines or machine in isa.machines) and features.issuperset(isa.features)]
 
 
 def choose(wanted: str | None, sets: list[InstructionSet]) -> InstructionSet:
@@ -94,11 +90,16 @@ def choose(wanted: str | None, sets: list[InstructionSet]) -> InstructionSet:
     return found
 
 
-def host_features() -> frozenset[str]:
-    """Return LLVM's names of what this CPU has."""
-    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
-
-
 AVAILABLE = available(platform.machine(), host_features())
 SELECTED = choose(os.environ.get("EDGEBN_ISA"), AVAILABLE)
 CODE_FLIP = SELECTED.code_flip
+
+
+def select_for_building(name: str) -> None:
+    """Make kernels be written for a set that this CPU may lack: for the ahead-of-time builder, which runs nothing it compiles.
+
+    Must be called before any kernel is imported, in a process that only builds.
+    """
+    global SELECTED, CODE_FLIP  # noqa: PLW0603  # the set is the process' one setting
+    SELECTED = next(one for one in INSTRUCTION_SETS if one.name == name)
+    CODE_FLIP = SELECTED.code_flip

@@ -60,6 +60,7 @@ load_i64 = _loader(types.int64, I64)
 load_f32 = _loader(types.float32, F32)
 store_u8 = _storer(types.uint8, I8)
 store_i32 = _storer(types.int32, I32)
+store_i64 = _storer(types.int64, I64)
 store_f32 = _storer(types.float32, F32)
 
 

@@ -1,9 +1,9 @@
-"""The one emitter of register tiles: convolution of MR pixels by NV vectors of output channels, int8 and float32, any instruction set.
+"""The one emitter of register tiles: convolution of MR pixels by NV vectors of output channels, for any instruction set.
 
 A tile keeps MR x NV accumulators in registers. For each step of depth (four codes, or one float32) it loads NV vectors of packed
 weights and, for each of its pixels, broadcasts the input and multiplies. Standard, pointwise, dense and first-layer convolutions
-are all this kernel: they differ in steps through memory and in how `tile_weights.py` packs. What turns accumulators into outputs is in
-`tile_epilogue.py`. Everything is written as LLVM code by one function a tile; no source text is generated.
+are all this kernel: they differ in steps through memory and in how `tile_weights.py` packs. What turns accumulators into
+outputs is in `tile_epilogue.py`. Everything is written as LLVM code by one function a tile; no source text is generated.
 """
 
 from __future__ import annotations
@@ -56,9 +56,11 @@ class Int8Products:
         self.epilogue = Int8Epilogue(isa)
 
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
+        """Return four codes of one pixel in every lane, prepared for the dot product."""
         return self._dot.prepare(builder, splat(builder, load(builder, I32, address, count), self._lanes))
 
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
+        """Return acc plus what `input` gave times the weights."""
         return self._dot(builder, acc, value, weights)
 
 
@@ -72,9 +74,11 @@ class Float32Products:
         self.epilogue = Float32Epilogue(isa)
 
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
+        """Return one number of one pixel in every lane."""
         return splat(builder, load(builder, F32, address, count), self._lanes)
 
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
+        """Return acc plus what `input` gave times the weights."""
         return fused_multiply_add(builder, value, weights[0], acc)
 
 
@@ -149,10 +153,8 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
     return function
 
 
-def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any] | None:
-    """Return the intrinsic (variant, geometry..., scalars...) that runs the tile shape with that index, or None without vectors."""
-    if isa.vector_bytes == 0 or (name == "i8" and not isa.dot):
-        return None
+def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any]:
+    """Return the intrinsic (variant, (geometry..., scalars...)) that runs the tile shape with that index."""
     products = make(isa)
     known = shapes(isa)
     count = 1 + len(GEOMETRY) + len(products.epilogue.scalars)
@@ -178,8 +180,10 @@ def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSe
     return run
 
 
-_run_i8 = _runner(Int8Products, "i8", SELECTED)
-_run_f32 = _runner(Float32Products, "f32", SELECTED)
+if SELECTED.dot:
+    _run_i8 = _runner(Int8Products, "i8", SELECTED)
+if SELECTED.vector_bytes:
+    _run_f32 = _runner(Float32Products, "f32", SELECTED)
 
 
 @kernel
@@ -297,5 +301,5 @@ def tile_f32(
 
 
 # The tiles that this instruction set has, for the executor's table.
-INT8_TILES = (tile_i8,) if _run_i8 is not None else ()
-FLOAT32_TILES = (tile_f32,) if _run_f32 is not None else ()
+INT8_TILES = (tile_i8,) if SELECTED.dot else ()
+FLOAT32_TILES = (tile_f32,) if SELECTED.vector_bytes else ()

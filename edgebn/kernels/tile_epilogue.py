@@ -1,9 +1,9 @@
 """What a tile does with its accumulators: the integer contract for int8, clips and batch norm for float32; and the stores.
 
 int8 is exact at nearly the price of a float. With T = (u * m + r) / 2**s + zero point + 128 in units of 2**-16, one fused
-multiply-add gives t = T + guard with an error below `guard` units (proved by the packer, `tile_weights.py`). If the low 16 bits of t are
-not below 2 * guard, no integer lies between T and t, and t's high bits are the answer. Otherwise (about 1 group of 64 in 100)
-the whole group is computed again in 64-bit integers.
+multiply-add gives t = T + guard with an error below `guard` units (proved by the packer, `tile_weights.py`). If the low 16 bits
+of t are not below 2 * guard, no integer lies between T and t, and t's high bits are the answer. Otherwise (about 1 group of 64
+in 100) the whole group is computed again in 64-bit integers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
+from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, NUDGE
 from edgebn.kernels.vectors import (
     F32,
     I8,
@@ -38,13 +39,6 @@ from edgebn.kernels.vectors import (
 )
 
 GROUP = 4  # vectors whose outputs are packed, tested and stored together
-UNIT_BITS = 16  # fraction bits of t
-NUDGE = 1 << 31
-
-# Order of the arrays in a block of packed int8 epilogue, each `channels of the block` long: 32-bit words, then 64-bit.
-INT8_WORDS = ("bias", "scale", "offset", "nudge", "lo", "hi", "m")
-INT8_LONGS = ("r", "s")
-FLOAT32_WORDS = ("bias", "a", "d")
 
 
 @dataclass(frozen=True)
@@ -101,9 +95,7 @@ class Stores:
                         exist = builder.sub(valid, ir.Constant(I64, member[1] * self._isa.lanes))
                         builder.call(helper, [part, self._address(builder, target, pixel, member, size), exist])
 
-    def _address(
-        self, builder: ir.IRBuilder, target: ir.Value, pixel: ir.Value, member: tuple[int, int], size: int
-    ) -> ir.Value:
+    def _address(self, builder: ir.IRBuilder, target: ir.Value, pixel: ir.Value, member: tuple[int, int], size: int) -> ir.Value:
         i, j = member
         return offset(builder, builder.add(target, builder.mul(pixel, ir.Constant(I64, i))), j * size)
 
@@ -233,9 +225,7 @@ class Int8Epilogue:
             joined.add_incoming(other, fast_block)
             units.append(joined)
         units = [builder.fptosi(value, words) for value in units]
-        doubts = [
-            builder.icmp_unsigned("==", builder.and_(value, shared["certain"]), constant(I32, lanes, 0)) for value in units
-        ]
+        doubts = [builder.icmp_unsigned("==", builder.and_(value, shared["certain"]), constant(I32, lanes, 0)) for value in units]
         doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
         packed = self.pack(builder, units, shared)
         before = builder.block
@@ -275,8 +265,8 @@ class Int8Epilogue:
             halves = [builder.trunc(clamp(builder, pair, zero, top), vector(I8, 2 * lanes)) for pair in pairs]
             bytes_ = concat(builder, halves)
             if shared["interleaved"]:
-                eights = [2 * lanes * source + 8 * part for part in range(lanes // 4) for source in range(2)]
-                bytes_ = shuffle(builder, bytes_, None, [eight + i for eight in eights for i in range(8)])
+                starts = [2 * lanes * source + 8 * part for part in range(lanes // 4) for source in range(2)]
+                bytes_ = shuffle(builder, bytes_, None, [start + i for start in starts for i in range(8)])
         return self._bounded(builder, bytes_, low, high)
 
     def _bounded(self, builder: ir.IRBuilder, bytes_: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.tile_epilogue import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, UNIT_BITS
+from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, UNIT_BITS
 
 UNIT = 1 << UNIT_BITS
 SEEN = 256 * UNIT  # outputs beyond 256 are clipped, whatever the error
@@ -96,7 +96,7 @@ def pack_epilogue_i8(isa: InstructionSet, how: Requantization, weight: np.ndarra
     stored_bias = how.acc_bias.astype(np.int64)
     if isa.code_flip:  # codes are stored plus 128: take 128 * sum(w) off again
         stored_bias = stored_bias - 128 * flat.sum(axis=1)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "bias": stored_bias.astype(np.int32),
         "scale": scale.view(np.int32),
         "offset": start.view(np.int32),
@@ -170,13 +170,13 @@ def block_channels(channels: int, width: int) -> np.ndarray:
 
 
 def interleaved(isa: InstructionSet) -> np.ndarray:
-    """Return which channel of an int8 depthwise block stands in each place of its epilogue, (4 * lanes,): `_interleave`'s order."""
+    """Return which channel stands in each place of an int8 depthwise block, (4 * lanes,): the order of the kernel's lanes."""
     lane, column, vector = np.meshgrid(np.arange(isa.lanes // 4), np.arange(4), np.arange(4), indexing="ij")
     return (16 * lane + 4 * vector + column).transpose(2, 0, 1).reshape(-1)
 
 
 def pack_depthwise_i8(isa: InstructionSet, weight: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return int8 weights (channels, tap_rows, tap_columns) for the depthwise kernel; `order` (blocks, 4 * lanes) names channels."""
+    """Return int8 weights (channels, tap_rows, tap_columns) for the depthwise kernel, `order` (blocks, 4 * lanes) of channels."""
     _, rows, columns = weight.shape
     groups = -(-columns // 4)
     padded = np.zeros((*order.shape, rows, groups * 4), np.int8)

@@ -132,13 +132,12 @@ class Dot:
         self._words = vector(I32, lanes)
         # Vectors of weights for each vector of quads: bytes, or pairs of 16 bits.
         self.weight_vectors = 2 if kind == "pmaddwd" else 1
-        self.prepare, self._accumulate = {
+        forms: dict[str, tuple[Callable[..., Quads], Callable[..., ir.Value]]] = {
             "vpdpbusd": (self._as_they_are, self._vpdpbusd),
             "sdot": (self._as_they_are, self._sdot),
             "pmaddwd": (self._even_and_odd, self._pmaddwd),
-        }[kind]
-        self.prepare: Callable[[ir.IRBuilder, ir.Value], Quads]
-        self._accumulate: Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
+        }
+        self.prepare, self._accumulate = forms[kind]
 
     def __call__(self, builder: ir.IRBuilder, acc: ir.Value, quads: Quads, weights: Quads) -> ir.Value:
         """Return acc plus the dot product; `weights` holds `weight_vectors` vectors."""

@@ -71,7 +71,7 @@ def move_clip(network: Network, layer: Layer) -> bool:
         return False
     if not all(_ends_in_epilogue(network, value, source) for value in source.inputs):
         return False
-    clipped = []
+    clipped: list = []
     for value in source.inputs:
         output = network.new_value(f"{value}/{layer.name}")
         name = layer.name if len(source.inputs) == 1 else f"{layer.name}[{len(clipped)}]"

@@ -17,8 +17,10 @@ from edgebn.errors import QuantizationError
 from edgebn.functions import FUNCTIONS
 from edgebn.passes import integer
 from edgebn.passes.calibration import Range
+from edgebn.passes.patch_moments import PatchMoments
 from edgebn.passes.quantize_buffers import buffer_scales, is_global_average
 from edgebn.passes.quantize_weights import mean_error, quantize_weights
+from edgebn.passes.round_weights import lost_mean, round_weights
 
 UNBOUNDED = (-np.inf, np.inf)
 RESIZE_ONE = 1024  # integer bilinear weights of a pair sum to this
@@ -31,6 +33,7 @@ class Plan:
     program: p.Program  # float32
     buffers: Mapping[str, p.Buffer]  # int8
     means: Mapping[str, np.ndarray]  # channel means of the float32 values, where known
+    moments: Mapping[str, PatchMoments]  # of what convolutions read, by step name, where known
 
     def where(self, step: p.Step) -> str:
         """Name a step for messages."""
@@ -62,7 +65,12 @@ def _unused(name: str, taken: Mapping[str, object]) -> str:
     return name
 
 
-def quantize_program(program: p.Program, ranges: Mapping[str, Range], means: Mapping[str, np.ndarray] | None = None) -> p.Program:
+def quantize_program(
+    program: p.Program,
+    ranges: Mapping[str, Range],
+    means: Mapping[str, np.ndarray] | None = None,
+    moments: Mapping[str, PatchMoments] | None = None,
+) -> p.Program:
     """Return the int8 program.
 
     Parameters
@@ -73,6 +81,8 @@ def quantize_program(program: p.Program, ranges: Mapping[str, Range], means: Map
         For every computed buffer and input; zero is added.
     means : mapping of str to ndarray (channels,), optional
         Channel means of the buffers, for correcting biases by what weight rounding shifts.
+    moments : mapping of str to PatchMoments, optional
+        Of what convolutions read, by step name: their weights are then rounded for the least error in their outputs.
 
     Raises
     ------
@@ -81,7 +91,7 @@ def quantize_program(program: p.Program, ranges: Mapping[str, Range], means: Map
     """
     if program.dtype != "float32":
         raise QuantizationError(f"{program.source}: the network is int8 already; quantise the float32 one it came from")
-    plan = Plan(program, buffer_scales(program, ranges), means or {})
+    plan = Plan(program, buffer_scales(program, ranges), means or {}, moments or {})
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
     steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
     return replace(program, dtype="int8", buffers=dict(plan.buffers), constants=constants, steps=steps)
@@ -102,7 +112,10 @@ def _convolution(step: p.Convolution | p.TransposedConvolution, plan: Plan) -> p
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     bias = step.epilogue.bias.astype(np.float64)
     codes, weight_scale = quantize_weights(step.weight, bias, given.scale)
-    if step.inputs[0] in plan.means:
+    if step.name in plan.moments:
+        codes, weight_scale = round_weights(step.weight, codes, weight_scale, plan.moments[step.name])
+        bias = bias + lost_mean(step.weight, codes, weight_scale, plan.moments[step.name])
+    elif step.inputs[0] in plan.means:
         bias = bias + mean_error(step.weight, codes, weight_scale, plan.means[step.inputs[0]], step.groups)
     acc_bias = -given.zero_point * codes.reshape(len(codes), -1).sum(axis=1, dtype=np.int64)
     bounds = integer.accumulator_bounds(codes, acc_bias, plan.where(step))

@@ -49,7 +49,7 @@ def transpose_plan(goal: Axes) -> list[tuple[tuple[Axes, ...], Axes]] | None:
                 if there not in came:
                     came[there] = (here, blocks, order)
                     queue.append(there)
-    plan = []
+    plan: list = []
     while (step := came[goal]) is not None:
         goal, blocks, order = step
         plan.insert(0, (blocks, order))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import add_tile, executor
+from edgebn.kernels import add_form, executor
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments
 
 
@@ -52,7 +52,7 @@ def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
         tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, how.m[:2], how.e[:2], strict=True)]
         m, e = how.m[2], how.e[2]
         final = (m, (1 << 30) + (1 << (30 + e) if e else 0), 31 + e, int(e > 0))
-    form = add_tile.sum_form(tables[0], tables[1], final, (how.zero_point, how.qmin, how.qmax))
+    form = add_form.sum_form(tables[0], tables[1], final, (how.zero_point, how.qmin, how.qmax))
     if form is None:
         return False
     rows, columns, channels = output.form.shape

@@ -99,9 +99,7 @@ def results(program: Program, out: Any, batch: int, dtype: np.dtype) -> Arrays:
         fits = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype
         if not fits or not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
             have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise ModelError(
-                f"{program.source}: out for '{name}' is {have}; give a C-contiguous {dtype} array of {shape}"
-            )
+            raise ModelError(f"{program.source}: out for '{name}' is {have}; give a C-contiguous {dtype} array of {shape}")
     return dict(given)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import depthwise_tile, executor, isa, tile_weights
+from edgebn.kernels import depthwise_shapes, executor, isa, tile_weights
 from edgebn.session.packer import Address, Constant, Packer
 from edgebn.session.tiled import Target, Walk, float_scalars
 
@@ -72,13 +72,15 @@ class DepthwiseEmitter:
     def _variant(self, columns: int) -> int:
         walk = self._walk
         if self._real:
-            return 0 if columns >= depthwise_tile.FLOAT_PIXELS else 1
+            step = walk.column_step * self._together
+            whole_steps = walk.tap_columns == 3 and step % walk.tap_column_step == 0
+            return depthwise_shapes.best_float_tile(columns, step // walk.tap_column_step if whole_steps else 0)
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
             if walk.row_step == walk.tap_row_step:
-                return depthwise_tile.ROLLED_1
+                return depthwise_shapes.ROLLED_1
             if walk.row_step == 2 * walk.tap_row_step:
-                return depthwise_tile.ROLLED_2
-        return depthwise_tile.ANY
+                return depthwise_shapes.ROLLED_2
+        return depthwise_shapes.ANY
 
     def _pack(self) -> dict[str, Address | int]:
         how: Any = self._step.epilogue
@@ -96,9 +98,7 @@ class DepthwiseEmitter:
         weights = self._constant(tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order[:, places]))
         flat = names[:, places].reshape(-1)
         arrays = {name: getattr(how, name)[flat] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        requantization = tile_weights.Requantization(
-            **arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax
-        )
+        requantization = tile_weights.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
         packed = tile_weights.pack_epilogue_i8(isa.SELECTED, requantization, weight[flat], 4)
         return {"weight": weights, "epilogue": self._constant(packed.data), **packed.scalars}
 

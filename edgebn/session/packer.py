@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import epilogue as kernel_epilogue
 from edgebn.kernels import executor, isa
+from edgebn.kernels.records import RECORD_WORDS
 from edgebn.session.layout import ALIGNMENT, Form, Layout
 
 
@@ -105,7 +105,7 @@ class Packer:
             return self.constant(np.concatenate([epilogue.bias, epilogue.a, epilogue.d]).astype(np.float32))
         words = (epilogue.acc_bias, epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, epilogue.s)
         records = np.stack([np.asarray(word).astype(np.int64) for word in words], axis=1)
-        assert records.shape[1] == kernel_epilogue.RECORD_WORDS
+        assert records.shape[1] == RECORD_WORDS
         return self.constant(records)
 
     def fill_byte(self, name: str) -> int:

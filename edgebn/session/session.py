@@ -60,8 +60,6 @@ class Session:
         self._is_simple = len(program.inputs) == len(program.outputs) == 1
         self._input_shape = program.shapes[program.inputs[0]]
         self._output_shape = program.shapes[program.outputs[0]]
-        self._checks = np.zeros((len(program.inputs), 2), np.int64)
-        self._no_checks = np.zeros((0, 2), np.int64)
 
     @property
     def program(self) -> Program:
@@ -147,32 +145,24 @@ class Session:
 
     def _is_fit(self, out: Any, x: np.ndarray) -> bool:
         """Whether the result for `x` can be written to `out` as it stands."""
-        return (
-            type(out) is np.ndarray
-            and out.dtype is x.dtype
-            and out.flags.carray
-            and out.shape == (len(x), *self._output_shape)
-        )
+        return type(out) is np.ndarray and out.dtype is x.dtype and out.flags.carray and out.shape == (len(x), *self._output_shape)
 
-    def _call(
-        self, table: Any, given: tuple[np.ndarray, ...], taken: tuple[np.ndarray, ...], batch: int, *, raw: bool
-    ) -> None:
+    def _call(self, table: Any, given: tuple[np.ndarray, ...], taken: tuple[np.ndarray, ...], batch: int, *, raw: bool) -> None:
         with self._lock:
-            checks = self._no_checks if raw else self._checks
             for i, array in enumerate(given):
                 address = _address(array)
                 table.addresses[i] = address
                 if not raw:
-                    checks[i, 0], checks[i, 1] = address, array.size
+                    table.checks[i, 0], table.checks[i, 1] = address, array.size
             for i, array in enumerate(taken, start=len(given)):
                 table.addresses[i] = _address(array)
-            failed = self._execute(table.words, table.patches, checks, batch)
+            failed = self._execute(table.call, batch)
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
 
 
-def _address(array: np.ndarray) -> int:
+def _address(array: Any) -> int:
     """Return where a C-contiguous array's data begins; ctypes is three times faster, but takes writable memory only."""
     if array.flags.writeable and array.size:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))

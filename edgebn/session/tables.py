@@ -25,6 +25,8 @@ class Table:
         (row, column, address, bytes a sample); every call sets the addresses.
     addresses : ndarray of int64, shape (entries + exits,)
         A view of the patches' addresses.
+    checks : ndarray of int64, shape (entries, 2), or (0, 2) where codes enter
+        (address, count) of the float32 arrays that may hold no NaN; every call sets them.
     entries, exits : tuple of str
         Buffer names, in the order of the patches.
     """
@@ -32,8 +34,18 @@ class Table:
     words: np.ndarray
     patches: np.ndarray
     addresses: np.ndarray
+    checks: np.ndarray
     entries: tuple[str, ...]
     exits: tuple[str, ...]
+
+    @functools.cached_property
+    def call(self) -> int:
+        """The address of what the executor wants to know of this table."""
+        return self._call.ctypes.data
+
+    @functools.cached_property
+    def _call(self) -> np.ndarray:
+        return executor.call(self.words, self.patches, self.checks)
 
 
 class Packed:
@@ -157,7 +169,8 @@ class Packed:
         for line, row in zip(words, rows, strict=True):
             line[: len(row)] = row
         where = np.array(patches, np.int64).reshape(-1, 4)
-        return Table(words, where, where[:, 2], self._program.inputs, tuple(exits))
+        checks = np.zeros((0 if raw else len(self._program.inputs), 2), np.int64)
+        return Table(words, where, where[:, 2], checks, self._program.inputs, tuple(exits))
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
         """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""

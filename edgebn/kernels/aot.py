@@ -1,0 +1,114 @@
+"""Builds the ahead-of-time objects: the JIT's kernels, compiled by Numba for a processor that need not be this one.
+
+    python -m edgebn.kernels.aot                                 every instruction set of this machine's kind of processor
+    python -m edgebn.kernels.aot --machine aarch64 --isa neon    one of another kind
+    python -m edgebn.kernels.aot --output folder                 elsewhere than in edgebn/kernels/objects
+
+Each object is built in a process of its own, because kernels are written for one instruction set at import. Nothing that is built
+is run here. Linking needs `cc` for this kind of processor and `ld.lld` for others (Debian: apt install lld). Objects are for Linux:
+elsewhere the JIT serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgebn.kernels import isa, native
+
+SYSTEM = "Linux"
+OBJECTS = Path(__file__).parent / "objects"
+
+
+class BuildError(RuntimeError):
+    """An object could not be built; says what is missing."""
+
+
+def sets_of(machine: str) -> list[str]:
+    """Return the names of the instruction sets for which objects of a kind of processor are built, best first."""
+    return [one.name for one in isa.INSTRUCTION_SETS if not one.machines or machine in one.machines]
+
+
+def build(name: str, machine: str, output: Path) -> Path:
+    """Build one object in this process, whose kernels must not have been imported, and return its path.
+
+    Raises
+    ------
+    BuildError
+        The linker is missing or failed.
+    """
+    isa.select_for_building(name)
+    from edgebn.kernels import aot_compiler, jit_executor
+    from edgebn.kernels.registry import OPERATIONS
+
+    compiler = aot_compiler.Compiler(isa.SELECTED, machine)
+    code = [compiler.executor(dtype, native.ENTRY.format(dtype=dtype)) for dtype in OPERATIONS]
+    manifest = json.dumps({dtype: jit_executor.signatures(dtype) for dtype in OPERATIONS})
+    code.append(compiler.text(native.MANIFEST, manifest))
+    output.mkdir(parents=True, exist_ok=True)
+    target = output / native.file_name(name, machine, SYSTEM)
+    with tempfile.TemporaryDirectory(dir=output) as folder:
+        parts = []
+        for index, data in enumerate(code):
+            parts.append(Path(folder) / f"{index}.o")
+            parts[-1].write_bytes(data)
+        linked = Path(folder) / target.name
+        _link(machine, parts, linked)
+        linked.replace(target)
+    for stale in output.glob(f"{target.name.rpartition('-')[0]}-*.so"):
+        if stale != target:
+            stale.unlink()
+    return target
+
+
+def _link(machine: str, parts: list[Path], linked: Path) -> None:
+    common = ["-shared", "-o", str(linked), *map(str, parts)]
+    if machine == platform.machine() and shutil.which("cc"):
+        # -z,defs: an object that needs anything but these two libraries is a defect of a kernel.
+        command = ["cc", *common, "-nostartfiles", "-nostdlib", "-Wl,-s,--gc-sections,-z,noexecstack,-z,defs", "-lm", "-lc"]
+    elif shutil.which("ld.lld"):
+        # No C library of the other processor is at hand: what is missing is found when the object is loaded.
+        command = ["ld.lld", *common, "-s", "--gc-sections", "-z", "noexecstack"]
+    else:
+        raise BuildError(f"no linker for {machine} objects on {platform.machine()}: install ld.lld")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a compiler, with our own arguments
+    if done.returncode:
+        raise BuildError(f"{command[0]} failed: {done.stderr.strip()}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build what the command line asks for."""
+    parser = argparse.ArgumentParser(description="build ahead-of-time objects of the kernels", prog="python -m edgebn.kernels.aot")
+    parser.add_argument("--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="kind of processor")
+    parser.add_argument("--isa", action="append", help="only this instruction set (may be given again)")
+    parser.add_argument("--output", type=Path, default=OBJECTS, help="folder of the objects")
+    options = parser.parse_args(arguments)
+    known = sets_of(options.machine)
+    wanted = options.isa or known
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: {options.machine} has {', '.join(known)}")
+    if len(wanted) == 1:
+        try:
+            path = build(wanted[0], options.machine, options.output)
+        except BuildError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        print(f"{path} ({path.stat().st_size // 1024} KiB)")
+        return 0
+    failed = 0
+    for name in wanted:
+        command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", options.machine, "--isa", name]
+        failed |= subprocess.run([*command, "--output", str(options.output)], check=False).returncode  # noqa: S603  # ourselves
+    return int(failed != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Numba turned into a cross compiler: the executor's machine code for an instruction set, as relocatable object files.
+
+Numba's own code generator is replaced, for this process, by one that targets another processor and makes no code to run. Everything
+from the kernels' source to optimised LLVM code is then what Numba does on such a processor itself.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba.core import codegen
+from numba.core.registry import cpu_target
+
+from edgebn.kernels import jit_executor
+from edgebn.kernels.isa import InstructionSet
+
+TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+# The plainest processor that has an object's features: an object must run on all of them.
+BASELINES = {"x86_64": "x86-64", "aarch64": "generic"}
+
+
+class _Library(codegen.AOTCodeLibrary):
+    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002  # nothing here is ever called
+        self._ensure_finalized()  # Numba asks for a pointer when a function is complete
+        return 0
+
+
+class _Codegen(codegen.AOTCPUCodegen):
+    """Numba's code generator for any target, without an engine that could run the code."""
+
+    _library_class = _Library
+
+    def __init__(self, triple: str, cpu: str, features: str) -> None:
+        self._triple, self._cpu, self._wanted = triple, cpu, features
+        super().__init__("edgebn.aot")
+
+    def _init(self, llvm_module: llvm.ModuleRef) -> None:  # noqa: ARG002  # only an engine would want it
+        self._tm_features = self._wanted
+        self._tm = llvm.Target.from_triple(self._triple).create_target_machine(
+            cpu=self._cpu, features=self._wanted, opt=3, reloc="pic", codemodel="default"
+        )
+        self._target_data = self._tm.target_data
+        self._data_layout = str(self._target_data)
+        self._loopvect, self._opt_level = False, 0  # of Numba's first, cheap pass; as it sets them itself
+
+    def _create_empty_module(self, name: str) -> ir.Module:
+        module = super()._create_empty_module(name)
+        module.triple = self._triple
+        return module
+
+    def set_env(self, env_name: str, env: object) -> None:
+        """Do nothing: environments belong to processes that run the code."""
+
+
+class Compiler:
+    """Compiles executors for one instruction set; a process makes one at most.
+
+    Parameters
+    ----------
+    isa : InstructionSet
+        The selected one: kernels are already written for it.
+    machine : str
+        x86_64 or aarch64.
+    """
+
+    def __init__(self, isa: InstructionSet, machine: str) -> None:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        features = ",".join(f"+{feature}" for feature in isa.features)
+        self._codegen = _Codegen(TRIPLES[machine], BASELINES[machine], features)
+        cpu_target.target_context._internal_codegen = self._codegen  # noqa: SLF001  # Numba offers no other way in
+
+    def executor(self, dtype: str, symbol: str) -> bytes:
+        """Return an object file with the executor of a data type as a C function of that name."""
+        options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        dispatcher = numba.njit(**options)(jit_executor.plain_function(dtype))
+        dispatcher.compile(numba.int64(*[numba.int64] * jit_executor.ARGUMENTS))
+        (result,) = dispatcher.overloads.values()
+        entry = self._entry(symbol, result.fndesc.llvm_func_name)
+        module = llvm.parse_assembly(result.library.get_llvm_str())
+        module.link_in(llvm.parse_assembly(str(entry)))
+        for value in (*module.functions, *module.global_variables):
+            if not value.is_declaration and value.name != symbol:
+                value.linkage = "internal"
+        tuning = llvm.create_pipeline_tuning_options(speed_level=0)
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_global_dead_code_eliminate_pass()
+        passes.run(module, llvm.create_pass_builder(self._codegen._tm, tuning))  # noqa: SLF001  # our own class
+        module.verify()
+        return self._codegen._tm.emit_object(module)  # noqa: SLF001  # the same
+
+    def text(self, symbol: str, value: str) -> bytes:
+        """Return an object file with a zero-terminated text of that name."""
+        module = self._module()
+        data = bytearray(value.encode() + b"\0")
+        kind = ir.ArrayType(ir.IntType(8), len(data))
+        variable = ir.GlobalVariable(module, kind, symbol)
+        variable.initializer, variable.global_constant = ir.Constant(kind, data), True
+        return self._codegen._tm.emit_object(llvm.parse_assembly(str(module)))  # noqa: SLF001  # the same
+
+    def _entry(self, symbol: str, callee: str) -> ir.Module:
+        """Return a module with a plain C function around Numba's, which returns through a pointer and may name an exception."""
+        module = self._module()
+        word, byte = ir.IntType(64), ir.IntType(8)
+        words = [word] * jit_executor.ARGUMENTS
+        error = byte.as_pointer().as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [word.as_pointer(), error, *words])
+        inner = ir.Function(module, kind, callee)
+        entry = ir.Function(module, ir.FunctionType(word, words), symbol)
+        builder = ir.IRBuilder(entry.append_basic_block())
+        result, no_error = builder.alloca(word), builder.alloca(byte.as_pointer())
+        builder.call(inner, [result, no_error, *entry.args])  # kernels raise nothing
+        builder.ret(builder.load(result))
+        return module
+
+    def _module(self) -> ir.Module:
+        return self._codegen._create_empty_module("edgebn")  # noqa: SLF001  # our own class

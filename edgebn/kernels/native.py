@@ -1,0 +1,82 @@
+"""Loads the ahead-of-time object of the selected instruction set, with ctypes alone: no Numba and no LLVM in the process.
+
+`aot.py` makes objects. An object's file name holds the hash of the kernels' sources: one made from other sources is not found,
+and the JIT takes its place. `EDGEBN_OBJECTS` names another folder of objects; set to nothing, it turns them off.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebn.kernels import isa, version
+
+MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: data type to [[kernel, [[argument, is_float], ...]], ...]
+ENTRY = "edgebn_run_{dtype}"
+ARGUMENTS = 2  # of an entry, both int64
+
+Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
+
+
+@dataclass(frozen=True)
+class Native:
+    """A loaded object.
+
+    Attributes
+    ----------
+    path : Path
+    signatures : dict of str to list of Signature
+        Data type to the kernels it was built with, in the order of their codes.
+    executors : dict of str to callable
+        Data type to its executor; see `executor.executor`.
+    """
+
+    path: Path
+    signatures: Mapping[str, list[Signature]]
+    executors: Mapping[str, Callable[..., int]]
+
+
+def file_name(isa_name: str, machine: str, system: str) -> str:
+    """Return the name of an object made from the present sources; `machine` and `system` as `platform` has them."""
+    return f"{system.lower()}-{machine.lower()}-{isa_name}-{version.sources()}.so"
+
+
+def folder() -> Path | None:
+    """Return where objects are looked for, or None where they are turned off."""
+    wanted = os.environ.get("EDGEBN_OBJECTS")
+    if wanted is None:
+        return Path(__file__).parent / "objects"
+    return Path(wanted) if wanted else None
+
+
+@functools.cache
+def load() -> Native | None:
+    """Return the object for this process, or None where there is none that fits."""
+    place = folder()
+    if place is None:
+        return None
+    path = place / file_name(isa.SELECTED.name, platform.machine(), platform.system())
+    if not path.exists():
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:  # of another C library, or on a file system that forbids execution: the JIT works there too
+        return None
+    text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, MANIFEST)))
+    signatures = {
+        dtype: [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in kernels]
+        for dtype, kernels in json.loads(text).items()
+    }
+    return Native(path, signatures, {dtype: _entry(library, dtype) for dtype in signatures})
+
+
+def _entry(library: ctypes.CDLL, dtype: str) -> Callable[..., int]:
+    entry = library[ENTRY.format(dtype=dtype)]
+    entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
+    return entry

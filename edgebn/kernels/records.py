@@ -1,0 +1,13 @@
+"""The form of the records that packers write and kernels read: word lists and units. Needs no Numba, so that packing needs none."""
+
+from __future__ import annotations
+
+# Plain kernels: one int64 record a channel: acc_bias, lo, hi, m, r, s.
+RECORD_WORDS = 6
+NUDGE = 1 << 31  # what double rounding takes off the product of a negative sum
+
+# Tiles: order of the arrays in a block of packed int8 epilogue, each `channels of the block` long: 32-bit words, then 64-bit.
+INT8_WORDS = ("bias", "scale", "offset", "nudge", "lo", "hi", "m")
+INT8_LONGS = ("r", "s")
+FLOAT32_WORDS = ("bias", "a", "d")
+UNIT_BITS = 16  # fraction bits of a tile's t (`tile_epilogue.py`)
