@@ -29,6 +29,8 @@ class Table:
         (address, count) of the float32 arrays that may hold no NaN; every call sets them.
     entries, exits : tuple of str
         Buffer names, in the order of the patches.
+    owners : tuple of str
+        For each operation the name of the step it belongs to, or of the buffer that it fills or moves.
     """
 
     words: np.ndarray
@@ -37,6 +39,7 @@ class Table:
     checks: np.ndarray
     entries: tuple[str, ...]
     exits: tuple[str, ...]
+    owners: tuple[str, ...]
 
     @functools.cached_property
     def call(self) -> int:
@@ -137,6 +140,7 @@ class Packed:
         rows: list[list[int]] = []
         patches: list[tuple[int, int, int, int]] = []
         exits: list[str] = []
+        owners: list[str] = []
 
         def cross(name: str, *, entering: bool, as_codes: bool) -> None:
             """Emit the row that moves a buffer from or to the user, whose address is not known yet."""
@@ -147,8 +151,10 @@ class Packed:
             element = 1 if as_codes and self._program.dtype == "int8" else 4
             patches.append((len(rows), column, 0, int(np.prod(self._program.buffers[name].shape)) * element))
             rows.append(executor.row(operation, **arguments))
+            owners.append(name)
 
         rows += self._sections[0]
+        owners += ["halos of the inputs"] * len(rows)
         for name in self._program.inputs:
             cross(name, entering=True, as_codes=raw)
         if every_buffer:
@@ -157,6 +163,7 @@ class Packed:
                 exits.append(name)
         for step, section in zip(self._program.steps, self._sections[1:], strict=True):
             rows += section
+            owners += [step.name] * len(section)
             if every_buffer:
                 cross(step.output, entering=False, as_codes=True)
                 exits.append(step.output)
@@ -170,7 +177,7 @@ class Packed:
             line[: len(row)] = row
         where = np.array(patches, np.int64).reshape(-1, 4)
         checks = np.zeros((0 if raw else len(self._program.inputs), 2), np.int64)
-        return Table(words, where, where[:, 2], checks, self._program.inputs, tuple(exits))
+        return Table(words, where, where[:, 2], checks, self._program.inputs, tuple(exits), tuple(owners))
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
         """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""

@@ -1,0 +1,133 @@
+"""Times every step of a network alone, and says which share of the core's peak each reaches.
+
+    python -m benchmarks.layers [--rounds 100] [--json layers.json] [models...]
+
+A step's rows of the operation table are run again and again, as a table of their own, beside an empty table whose time is
+taken off; the peak (`peak.py`), measured between the rounds, is the highest seen. Caches are warm: in a network a step may find its
+weights colder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+import edgebn
+from benchmarks import peak
+from edgebn.kernels import executor
+from edgebn.program import Program
+from edgebn.session.tables import Packed
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
+MODELS = ("kws_int8", "resnet8_int8", "ad01_int8")
+SAMPLE_US = 100  # of a step again and again in one call: long beside the clock's grain, short beside the scheduler's slice
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """One step, or one crossing between the user's arrays and the arena.
+
+    Attributes
+    ----------
+    name : str
+    operations : int
+        Rows of the operation table.
+    macs : int
+    microseconds : float
+        Median.
+    share : float
+        Of the peak; 0 for what multiplies nothing.
+    """
+
+    name: str
+    operations: int
+    macs: int
+    microseconds: float
+    share: float
+
+
+def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
+    """Return the time of each step of one inference on codes or real values, and the peak in 10**9 MACs a second."""
+    packed = Packed(program)
+    table = packed.raw if program.dtype == "int8" else packed.real
+    arrays = _bind(program, table)
+    run = executor.executor(program.dtype)
+    groups = [(name, [i for i, _ in rows]) for name, rows in groupby(enumerate(table.owners), key=lambda row: row[1])]
+    ends = [(rows[0], rows[-1] + 1) for _, rows in groups] + [(0, 0)]
+    tables = [(table.words[:begin].copy(), table.words[begin:end].copy()) for begin, end in ends]
+    nothing = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
+    calls = [tuple(executor.call(words, *nothing) for words in pair) for pair in tables]
+    repeats = [1] * len(calls)
+    samples: list[list[float]] = [[] for _ in calls]
+    peaks = []
+    for turn in range(rounds + 1):
+        peaks.append(peak.gigamacs(program.dtype))
+        for index, (before, step) in enumerate(calls):
+            run(before.ctypes.data, 1)  # the arena holds what the step finds there in a network
+            begin = time.perf_counter_ns()
+            run(step.ctypes.data, repeats[index])
+            spent = (time.perf_counter_ns() - begin) / 1e3 / repeats[index]
+            if turn:
+                samples[index].append(spent)
+            else:  # the first turn warms up, and finds how many repetitions a sample takes
+                repeats[index] = max(1, int(SAMPLE_US / spent))
+    del arrays
+    most = max(peaks)
+    empty = statistics.median(samples.pop())
+    macs: dict[str, int] = {}
+    for record in program.records:
+        macs[record.step] = macs.get(record.step, 0) + record.macs
+    result = []
+    for (name, rows), found in zip(groups, samples, strict=True):
+        spent = max(statistics.median(found) - empty, 1e-3)
+        mine = macs.get(name, 0)
+        result.append(StepTime(name, len(rows), mine, spent, mine / spent / 1e3 / most if most else 0.0))
+    return result, most
+
+
+def _bind(program: Program, table: object) -> list[np.ndarray]:
+    """Write the addresses of new arrays into the table's crossings; return the arrays, which must outlive its use."""
+    rng = np.random.default_rng(0)
+    arrays = []
+    for (row, column, _, size), name in zip(table.patches, (*table.entries, *table.exits), strict=True):
+        shape = program.shapes[name]
+        values = rng.integers(-128, 128, shape) if program.dtype == "int8" else rng.standard_normal(shape)
+        arrays.append(values.astype(program.dtype))
+        assert arrays[-1].nbytes == size
+        table.words[row, column] = arrays[-1].ctypes.data
+    return arrays
+
+
+def report(name: str, times: list[StepTime], most: float) -> None:
+    """Print one network's table."""
+    total = sum(step.microseconds for step in times)
+    print(f"{name}: {total:.2f} us in {len(times)} steps; peak {most:.0f} GMAC/s")
+    for step in times:
+        rate = f"{step.macs / step.microseconds / 1e3:8.1f} GMAC/s {100 * step.share:6.1f} %" if step.macs else ""
+        print(f"  {step.name[-48:]:48} {step.operations:3d} rows {step.microseconds:8.2f} us {rate}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results = {}
+    for path in options.models or [SHARED / f"{name}.tflite" for name in MODELS]:
+        times, most = step_times(edgebn.load(path), options.rounds)
+        report(path.stem, times, most)
+        results[path.stem] = {"peak_gmacs": most, "steps": [vars(step) for step in times]}
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
