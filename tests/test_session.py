@@ -15,7 +15,7 @@ from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import ModelError
 from edgebn.kernels import isa
-from edgebn.session import Session
+from edgebn.session import Session, data_cell
 from tests.programs import inputs_for, programs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,6 +175,36 @@ def test_an_output_may_be_an_input_or_a_constant():
     y = Session(program).run(x)
     np.testing.assert_array_equal(y["x"], x)
     np.testing.assert_array_equal(y["c"], constants["c"][None])
+
+
+@pytest.mark.parametrize("is_after_head", [True, False])
+def test_arrays_are_found_wherever_their_data_begins(is_after_head, monkeypatch):
+    session = Session(two_ended())
+    x = np.arange(60, dtype=np.float32).reshape(5, 2, 2, 3)
+    expected = [session.run({"a": x[i], "b": x[i + 1]}) for i in range(4)]
+    monkeypatch.setattr(data_cell, "IS_AFTER_HEAD", is_after_head)
+    frozen = x[1]
+    frozen.flags.writeable = False
+    for i, y in enumerate(expected):
+        out = np.full((3, 2, 2, 3), np.nan, np.float32)
+        session.run({"a": x[i].copy() if i == 2 else x[i], "b": frozen if i == 0 else x[i + 1]}, {"sum": out[1], "product": out[2]})
+        np.testing.assert_array_equal(out[1], y["sum"])
+        np.testing.assert_array_equal(out[2], y["product"])
+        assert np.isnan(out[0]).all()
+    with pytest.raises(ModelError, match="'b' holds NaN"):
+        session.run({"a": x[0], "b": np.where(x[1] == x[1, -1, -1, -1], np.nan, x[1]).astype(np.float32)})
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="another Python keeps arrays elsewhere")
+def test_cpython_keeps_the_address_where_kernels_look_for_it():
+    assert data_cell.is_after_head()
+
+
+def test_an_inference_is_one_foreign_call(session, monkeypatch):
+    calls = []
+    monkeypatch.setattr(session, "_execute", lambda call, batch: calls.append(batch) or 0)
+    session.run(reals(3))
+    assert calls == [3]
 
 
 def test_running_allocates_nothing(session):

@@ -79,9 +79,9 @@ def call(table: np.ndarray, patches: np.ndarray, checks: np.ndarray) -> np.ndarr
     table : ndarray of int64, shape (rows, width)
         Walked once a sample, patched in place.
     patches : ndarray of int64, shape (n, 4)
-        Before each sample, table[patch[0], patch[1]] = patch[2] + sample * patch[3].
+        Before each sample, table[patch[0], patch[1]] = base + sample * patch[3], with base the word at address patch[2].
     checks : ndarray of int64, shape (n, 2)
-        Address and count of float32 arrays that may hold no NaN.
+        Of float32 arrays that may hold no NaN: where the word with their address stands, and their numbers a sample.
     """
     rows, width = table.shape
     words = (table.ctypes.data, rows, width, patches.ctypes.data, len(patches), checks.ctypes.data, len(checks))

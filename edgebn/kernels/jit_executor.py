@@ -30,12 +30,13 @@ def run(call, batch):
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
     for i in range(check_count):
-        if has_nan(load_i64(checks, 2 * i), load_i64(checks, 2 * i + 1)):
+        if has_nan(load_i64(load_i64(checks, 2 * i), 0), batch * load_i64(checks, 2 * i + 1)):
             return i + 1
     for sample in range(batch):
         for i in range(patch_count):
             place = load_i64(patches, 4 * i) * width + load_i64(patches, 4 * i + 1)
-            store_i64(table, place, load_i64(patches, 4 * i + 2) + sample * load_i64(patches, 4 * i + 3))
+            base = load_i64(load_i64(patches, 4 * i + 2), 0)
+            store_i64(table, place, base + sample * load_i64(patches, 4 * i + 3))
         for i in range(rows):
             row = table + 8 * width * i
             code = load_i64(row, 0)

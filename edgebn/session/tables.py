@@ -9,6 +9,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
+from edgebn.session import data_cell
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.packer import Packer, aligned
 from edgebn.session.steps import PACK, scratch_of
@@ -22,11 +23,9 @@ class Table:
     ----------
     words : ndarray of int64, shape (operations, width)
     patches : ndarray of int64, shape (entries + exits, 4)
-        (row, column, address, bytes a sample); every call sets the addresses.
-    addresses : ndarray of int64, shape (entries + exits,)
-        A view of the patches' addresses.
+        (row, column, where the address of the user's array stands, bytes a sample); every call sets the third.
     checks : ndarray of int64, shape (entries, 2), or (0, 2) where codes enter
-        (address, count) of the float32 arrays that may hold no NaN; every call sets them.
+        (where the address of a float32 array stands that may hold no NaN, numbers a sample); every call sets the first.
     entries, exits : tuple of str
         Buffer names, in the order of the patches.
     owners : tuple of str
@@ -35,11 +34,37 @@ class Table:
 
     words: np.ndarray
     patches: np.ndarray
-    addresses: np.ndarray
     checks: np.ndarray
     entries: tuple[str, ...]
     exits: tuple[str, ...]
     owners: tuple[str, ...]
+
+    def bind(self, arrays: tuple[np.ndarray, ...]) -> object:
+        """Set where the addresses of the user's arrays stand: those of the entries, then of the exits.
+
+        Both the arrays and what is returned must outlive the call of the executor.
+        """
+        if not data_cell.IS_AFTER_HEAD:
+            held = data_cell.held_elsewhere(arrays)
+            self.patches[:, 2] = held.ctypes.data + held.itemsize * np.arange(len(held))
+            self.checks[:, 0] = self.patches[: len(self.checks), 2]
+            return held
+        patches, checks = self._words  # memoryviews: setting an item is twice as fast as in an array
+        at = 2
+        for array in arrays:
+            patches[at] = id(array) + data_cell.HEAD
+            at += 4
+        for i in self._checked:
+            checks[2 * i] = id(arrays[i]) + data_cell.HEAD
+        return arrays
+
+    @functools.cached_property
+    def _words(self) -> tuple[memoryview, memoryview]:
+        return self.patches.reshape(-1).data, self.checks.reshape(-1).data
+
+    @functools.cached_property
+    def _checked(self) -> range:
+        return range(len(self.checks))
 
     @functools.cached_property
     def call(self) -> int:
@@ -176,8 +201,9 @@ class Packed:
         for line, row in zip(words, rows, strict=True):
             line[: len(row)] = row
         where = np.array(patches, np.int64).reshape(-1, 4)
-        checks = np.zeros((0 if raw else len(self._program.inputs), 2), np.int64)
-        return Table(words, where, where[:, 2], checks, self._program.inputs, tuple(exits), tuple(owners))
+        counts = [int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs]
+        checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
+        return Table(words, where, checks, self._program.inputs, tuple(exits), tuple(owners))
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
         """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""
