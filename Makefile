@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test test-all smoke lint fuzz bench clean
+.PHONY: help demo test test-all smoke lint fuzz fuzz-link bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  the same tests with many more examples, and live PyTorch and Keras in a venv of their own"
 	@echo "make smoke     a few tests that fail within seconds when something basic broke"
 	@echo "make fuzz      feed every reader 2,000 damaged files each"
+	@echo "make fuzz-link feed the firmware's end of the serial link anything for five minutes, under sanitizers (clang)"
 	@echo "make bench     time edgebn beside its peers"
 	@echo "make clean     remove $(VENV) and every cache"
 
@@ -66,6 +67,9 @@ test-all: lint .venv-frameworks/.ready
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python tests/fuzz_readers.py --mutations 2000
+
+fuzz-link: $(VENV)/.test
+	@$(BIN)/python tests/fuzz_link.py --seconds 300
 
 bench: $(VENV)/.test
 	@$(BIN)/python benchmarks/inference.py

@@ -1,0 +1,126 @@
+"""The line itself: a pyserial port that gives and takes frames, and how one is opened. Knows no requests."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from edgebn.errors import LinkError
+from edgebn.link.device import Device
+from edgebn.link.exchange import Patience
+from edgebn.link.frame import MAX_PAYLOAD, Frame, decode
+
+LONGEST_BLOCK = MAX_PAYLOAD + 16  # a frame in COBS; more without a zero byte is noise
+POLL_SECONDS = 0.05  # how long one read of the port waits
+
+
+class Port(Protocol):
+    """What is used of a pyserial port. `read` returns fewer bytes than asked for when its timeout passes."""
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read at once."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        """Read up to `size` bytes."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send all of `data`."""
+
+
+class Line:
+    """Frames over a port.
+
+    Parameters
+    ----------
+    port : Port
+        Its reads wait a short while at most.
+    clock : callable, optional
+        Seconds that pass; `time.monotonic`.
+    """
+
+    def __init__(self, port: Port, clock: Callable[[], float] = time.monotonic) -> None:
+        self.port = port
+        self.clock = clock
+        self._block = bytearray()
+        self._frames: deque[Frame] = deque()
+
+    def send(self, frame: Frame) -> None:
+        """Send one frame.
+
+        Raises
+        ------
+        LinkError
+            The port is gone.
+        """
+        try:
+            self.port.write(frame.encode())
+        except OSError as error:  # pyserial's errors are OSErrors
+            raise LinkError(f"the serial line is gone: {error}") from error
+
+    def receive(self, deadline: float) -> Frame | None:
+        """Return the next undamaged frame; None where there is none before `deadline` (of `clock`).
+
+        Raises
+        ------
+        LinkError
+            The port is gone.
+        """
+        while not self._frames:
+            if self.clock() >= deadline:
+                return None
+            try:
+                self._take(self.port.read(max(1, self.port.in_waiting)))
+            except OSError as error:
+                raise LinkError(f"the serial line is gone: {error}") from error
+        return self._frames.popleft()
+
+    def _take(self, data: bytes) -> None:
+        first, *others = data.split(b"\0")
+        self._block += first
+        for block in others:
+            frame = decode(bytes(self._block)) if len(self._block) <= LONGEST_BLOCK else None
+            if frame is not None:
+                self._frames.append(frame)
+            self._block[:] = block
+        if len(self._block) > 2 * LONGEST_BLOCK:
+            del self._block[: -LONGEST_BLOCK - 1]  # noise without end takes no memory
+
+
+@contextmanager
+def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, booting: bool = False) -> Iterator[Device]:
+    """Open a serial line and meet the device at its end.
+
+    Parameters
+    ----------
+    url : str
+        Anything that pyserial opens: /dev/ttyACM0, COM3, socket://host:port, rfc2217://host:port, loop://.
+    baud : int
+        Where the line has a speed.
+    patience : Patience, optional
+        How long to wait, how often to repeat.
+    booting : bool
+        Whether the device starts now, as in an emulator: nothing is said to it before it has said that it is up.
+
+    Raises
+    ------
+    LinkError
+        The line cannot be opened, or no device that speaks this link's version answers.
+    """
+    try:
+        import serial
+    except ImportError as error:
+        raise LinkError("the serial link needs pyserial and cobs: pip install edgebn[link]") from error
+    try:
+        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_SECONDS)
+    except (OSError, ValueError) as error:
+        raise LinkError(f"{url} cannot be opened: {error}") from error
+    try:
+        device = Device(Line(port), patience or Patience())
+        device.meet(booting=booting)
+        yield device
+    finally:
+        port.close()
