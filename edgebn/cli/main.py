@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebn import __version__
-from edgebn.cli import analyze, bench, convert, demo, evaluate, quantize, run, warmup
+from edgebn.cli import analyze, bench, convert, demo, evaluate, generate, quantize, run, warmup
 from edgebn.cli.screen import Screen
 from edgebn.errors import EdgebnError
 
@@ -27,6 +27,7 @@ VERBS = {
     "evaluate": evaluate,
     "bench": bench,
     "analyze": analyze,
+    "generate": generate,
     "warmup": warmup,
 }
 

@@ -1,0 +1,184 @@
+"""What edgebn knows of one board, as its board.toml says it, and the files a project for it needs.
+
+Knows nothing of models, compilers' runs or emulators; it turns facts into text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+COMMON = Path(__file__).parent / "common"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One region: where it begins and how many bytes it has."""
+
+    origin: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Uart:
+    """The serial line.
+
+    Attributes
+    ----------
+    driver : str
+        `common/uart_<driver>.c`.
+    address : int
+    clock_hz : int
+        What the peripheral is fed with.
+    baud : int
+    tx_pin, rx_pin : int
+        For drivers that route pins themselves; -1 elsewhere.
+    """
+
+    driver: str
+    address: int
+    clock_hz: int
+    baud: int
+    tx_pin: int = -1
+    rx_pin: int = -1
+
+
+@dataclass(frozen=True)
+class Timer:
+    """The clock that inferences are measured with.
+
+    Attributes
+    ----------
+    driver : str
+        `common/ticks_<driver>.c`.
+    address : int
+    hz : int
+        Ticks a second.
+    ticks_per_instruction : float
+        Exact, where the emulator counts instructions; 0 where ticks are only time.
+    """
+
+    driver: str
+    address: int
+    hz: int
+    ticks_per_instruction: float = 0.0
+
+    def instructions(self, ticks: int) -> int | None:
+        """Return how many instructions took `ticks`; None where the timer cannot tell."""
+        return round(ticks / self.ticks_per_instruction) if self.ticks_per_instruction else None
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """How QEMU is started for the board: the program and its machine arguments (instruction counting included)."""
+
+    program: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board.
+
+    Attributes
+    ----------
+    name, title, core : str
+        Folder name; a line for people; 'Cortex-M4F', 'RV32IMAC' ...
+    kind : {'emulated', 'real', 'host'}
+    compiler : str
+        Program name of the compiler.
+    flags : tuple of str
+        For compiling and linking: core, floating-point unit and ABI. Optimisation is the project's choice.
+    link_flags : tuple of str
+        For linking alone; the linker script is added by whoever knows where it lies.
+    flash, ram : Memory
+        Sizes in bytes; what a program may use of them.
+    stack : int
+        Bytes of RAM that the linker script keeps for the stack.
+    startup, linker_script, clocks, exit : str
+        Which files of `common` (or the board's own folder) are used; `linker_script` is empty on a host.
+    uart : Uart
+    timer : Timer
+    emulator : Emulator or None
+    folder : Path
+        Where board.toml lies.
+    """
+
+    name: str
+    title: str
+    core: str
+    kind: str
+    compiler: str
+    flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    flash: Memory
+    ram: Memory
+    stack: int
+    startup: str
+    linker_script: str
+    clocks: str
+    exit: str
+    uart: Uart
+    timer: Timer
+    emulator: Emulator | None
+    folder: Path
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The C files that make the board run: start-up, clocks, serial line, timer, exit."""
+        parts = (
+            f"startup_{self.startup}.c",
+            f"clocks_{self.clocks}.c",
+            f"uart_{self.uart.driver}.c",
+            f"ticks_{self.timer.driver}.c",
+            f"exit_{self.exit}.c",
+        )
+        return tuple(self._find(part) for part in parts)
+
+    def config_header(self) -> str:
+        """Return the text of `board_config.h`."""
+        return f"""\
+/* Facts of {self.name} ({self.core}), generated from its board.toml. */
+#ifndef BOARD_CONFIG_H
+#define BOARD_CONFIG_H
+
+#define BOARD_NAME "{self.name}"
+#define BOARD_UART_ADDRESS 0x{self.uart.address:08X}u
+#define BOARD_UART_CLOCK_HZ {self.uart.clock_hz}u
+#define BOARD_UART_TX_PIN {max(self.uart.tx_pin, 0)}u
+#define BOARD_UART_RX_PIN {max(self.uart.rx_pin, 0)}u
+#define BOARD_BAUD {self.uart.baud}u
+#define BOARD_TIMER_ADDRESS 0x{self.timer.address:08X}u
+#define BOARD_TICK_HZ {self.timer.hz}u
+
+#endif
+"""
+
+    def linker_script_text(self) -> str:
+        """Return the linker script with the board's memory map; empty on a host."""
+        if not self.linker_script:
+            return ""
+        return Template(self._find(f"{self.linker_script}.ld").read_text(encoding="utf-8")).substitute(
+            name=self.name,
+            flash_origin=f"0x{self.flash.origin:08X}",
+            flash_size=self.flash.size,
+            ram_origin=f"0x{self.ram.origin:08X}",
+            ram_size=self.ram.size,
+            stack=self.stack,
+        )
+
+    def project_files(self) -> dict[str, str]:
+        """Return what a project for the board needs in one folder: file name to text.
+
+        `board.h`, `board_config.h`, every C file of `sources` and, except on a host, `linker.ld`.
+        """
+        files = {"board.h": (COMMON / "board.h").read_text(encoding="utf-8"), "board_config.h": self.config_header()}
+        files |= {path.name: path.read_text(encoding="utf-8") for path in self.sources}
+        if self.linker_script:
+            files["linker.ld"] = self.linker_script_text()
+        return files
+
+    def _find(self, file: str) -> Path:
+        own = self.folder / file
+        return own if own.exists() else COMMON / file

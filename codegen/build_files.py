@@ -1,0 +1,57 @@
+"""The Makefile and the CMakeLists.txt of a project. Text only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from boards import Board
+from codegen.templating import fill
+
+HOST = "host"  # the board of a project that names none
+OPTIMIZATION = "-O2"  # the setting of every published figure
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+INCLUDES = (".", "kernels", "board")
+
+
+def files(name: str, sources: Sequence[str], board: Board) -> dict[str, str]:
+    """Return both files, by name, for the C files of a project (paths in its folder)."""
+    link = list(board.link_flags) + (["-Tboard/linker.ld"] if board.linker_script else [])
+    prefix = board.compiler.removesuffix("gcc").removesuffix("cc")
+    makefile = fill(
+        "Makefile.in",
+        name=name,
+        board=board.name,
+        compiler=board.compiler,
+        size=f"{prefix}size",
+        optimization=OPTIMIZATION,
+        warnings=" ".join(WARNINGS),
+        flags=" ".join(board.flags),
+        link_flags=" ".join(link),
+        sources=" \\\n  ".join(sources),
+        includes=" ".join(f"-I{folder}" for folder in INCLUDES),
+    )
+    cmake_link = list(board.link_flags) + (["-T${CMAKE_CURRENT_SOURCE_DIR}/board/linker.ld"] if board.linker_script else [])
+    cmake = fill(
+        "CMakeLists.txt.in",
+        name=name,
+        board=board.name,
+        system="" if board.kind == HOST else _cross(board.compiler),
+        flags=_list([OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", *board.flags]),
+        link_flags=_list([*board.flags, *cmake_link, "-Wl,--gc-sections"]),
+        network=_list([source for source in sources if source in (f"{name}.c", f"{name}_params.c")]),
+        others=_list([source for source in sources if source not in (f"{name}.c", f"{name}_params.c")]),
+    )
+    return {"Makefile": makefile, "CMakeLists.txt": cmake}
+
+
+def _cross(compiler: str) -> str:
+    return (
+        "# The compiler must be known before the project is.\n"
+        "set(CMAKE_SYSTEM_NAME Generic)\n"
+        f"set(CMAKE_C_COMPILER {compiler})\n"
+        "set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n"
+    )
+
+
+def _list(parts: Sequence[str]) -> str:
+    return "\n  ".join(parts)

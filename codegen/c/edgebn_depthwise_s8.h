@@ -1,0 +1,73 @@
+/* Depthwise convolution, one output channel an input channel.
+
+   weights (kernel_height, kernel_width, channels). The rows that a window spans are copied, with their padding, into a ring in
+   scratch memory: every pixel is then an inner one whose zero point sits in the bias, and the output may take the input's memory.
+   scratch: (ring rows, left + width + right, channels) codes. */
+#ifndef EDGEBN_DEPTHWISE_S8_H
+#define EDGEBN_DEPTHWISE_S8_H
+
+#include "edgebn_requantize_s8.h"
+#include "edgebn_shape.h"
+
+/* The ring: row `y` of the padded input lies at slot y % rows. */
+typedef struct {
+    int8_t *rows;
+    int count, pitch; /* rows in the ring, bytes of one */
+    int filled;       /* padded rows copied so far */
+} edgebn_row_ring;
+
+/* Kernels of more rows than this go another way. */
+#define EDGEBN_DEPTHWISE_ROWS 8
+
+/* Returns how many columns a row of windows reaches over, padding included. */
+EDGEBN_INLINE int edgebn_padded_width(edgebn_conv_shape s) {
+    const int reached = (s.out_width - 1) * s.stride_x + s.dilation_x * (s.kernel_width - 1) + 1;
+    return edgebn_max(reached, s.left + s.width);
+}
+
+/* Copies rows up to padded row `end` (not included). */
+EDGEBN_INLINE void edgebn_ring_fill(edgebn_row_ring *ring, const int8_t *in, edgebn_conv_shape s, int end) {
+    for (; ring->filled < end; ring->filled++) {
+        int8_t *row = ring->rows + ring->filled % ring->count * ring->pitch;
+        const int y = ring->filled - s.top, length = s.width * s.channels;
+        if (y < 0 || y >= s.height) {
+            memset(row, s.zero_point, (size_t)ring->pitch);
+        } else {
+            memset(row, s.zero_point, (size_t)(s.left * s.channels));
+            memcpy(row + s.left * s.channels, in + y * length, (size_t)length);
+            memset(row + s.left * s.channels + length, s.zero_point, (size_t)(ring->pitch - s.left * s.channels - length));
+        }
+    }
+}
+
+#if defined(__ARM_FEATURE_MVE)
+#include "edgebn_depthwise_mve_s8.h"
+#define EDGEBN_DEPTHWISE_ROW edgebn_depthwise_row_mve
+#else
+#include "edgebn_depthwise_plain_s8.h"
+#define EDGEBN_DEPTHWISE_ROW edgebn_depthwise_row_s8
+#endif
+
+/* Row `y` of the output. */
+EDGEBN_INLINE void edgebn_depthwise_next_row_s8(edgebn_row_ring *ring, const int8_t *in, int8_t *out, edgebn_conv_shape s,
+                                                const int8_t *weights, const edgebn_epilogue_s8 *e, int y) {
+    const int8_t *rows[EDGEBN_DEPTHWISE_ROWS];
+    int i;
+    edgebn_ring_fill(ring, in, s, y * s.stride_y + ring->count);
+    EDGEBN_UNROLL_3
+    for (i = 0; i < s.kernel_height; i++) {
+        rows[i] = ring->rows + (y * s.stride_y + i * s.dilation_y) % ring->count * ring->pitch;
+    }
+    EDGEBN_DEPTHWISE_ROW(rows, out, s, weights, e);
+}
+
+EDGEBN_INLINE void edgebn_depthwise_s8(const int8_t *in, int8_t *out, int8_t *scratch, edgebn_conv_shape s, const int8_t *weights,
+                                       edgebn_epilogue_s8 e) {
+    edgebn_row_ring ring = {scratch, s.dilation_y * (s.kernel_height - 1) + 1, edgebn_padded_width(s) * s.channels, 0};
+    int y;
+    for (y = 0; y < s.out_height; y++) {
+        edgebn_depthwise_next_row_s8(&ring, in, out + y * s.out_width * s.channels, s, weights, &e, y);
+    }
+}
+
+#endif

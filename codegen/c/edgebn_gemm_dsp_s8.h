@@ -1,0 +1,150 @@
+/* The tile of edgebn_gemm_s8.h for the DSP extension of Armv7E-M: two pixels by two channels, two products an instruction.
+
+   Columns are widened to 16 bits once a tile. A block of four taps is four words: taps 0 and 2 of pixel 0, of pixel 1, then taps
+   1 and 3 of each: the halves that SXTB16 makes of the weights. Behind the two columns lies room for one row of codes, or for
+   a column where rows are no whole blocks. */
+#ifndef EDGEBN_GEMM_DSP_S8_H
+#define EDGEBN_GEMM_DSP_S8_H
+
+#include "edgebn_requantize_s8.h"
+
+#define EDGEBN_TILE_PIXELS 2
+
+/* Widens `count` codes, filled up to a multiple of four, into a pixel's taps from `first` on. */
+EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, int count, const int8_t *codes) {
+    const int8_t *const end = codes + EDGEBN_ROUND_UP_4(count);
+    int8_t *halves = columns + 4 * first + 4 * pixel;
+    for (; codes != end; codes += 4, halves += 16) {
+        uint32_t word, even, odd;
+        memcpy(&word, codes, 4);
+        __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
+        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+        memcpy(halves, &even, 4);
+        memcpy(halves + 8, &odd, 4);
+    }
+}
+
+/* Returns where `count` taps of a pixel from tap `first` on are to be written; `edgebn_taps_done_s8` must follow. Rows of whole
+   blocks are widened one by one and share one place, others when the column is complete. */
+EDGEBN_INLINE int8_t *edgebn_taps_place_s8(int8_t *columns, int pixel, int taps, int first, int count) {
+    (void)pixel;
+    return columns + 4 * EDGEBN_ROUND_UP_4(taps) + (count % 4 == 0 ? 0 : first);
+}
+
+EDGEBN_INLINE void edgebn_taps_done_s8(int8_t *columns, int pixel, int taps, int first, int count) {
+    const int8_t *codes = columns + 4 * EDGEBN_ROUND_UP_4(taps);
+    if (count % 4 == 0) {
+        edgebn_taps_widen_s8(columns, pixel, first, count, codes);
+    } else if (first + count == taps) {
+        edgebn_taps_widen_s8(columns, pixel, 0, taps, codes);
+    }
+}
+
+/* Lays down `count` taps that stand side by side at `codes`. */
+EDGEBN_INLINE void edgebn_taps_put_s8(int8_t *columns, int pixel, int taps, int first, int count, const int8_t *codes) {
+    if (count % 4 == 0) {
+        edgebn_taps_widen_s8(columns, pixel, first, count, codes);
+    } else {
+        memcpy(edgebn_taps_place_s8(columns, pixel, taps, first, count), codes, (size_t)count);
+        edgebn_taps_done_s8(columns, pixel, taps, first, count);
+    }
+}
+
+/* Four taps of two pixels and two channels. */
+#define EDGEBN_BLOCK_2X2                          \
+    "ldrd %[p], %[q], [%[x]], #8\n\t"             \
+    "ldrd %[u], %[v], [%[w]], #8\n\t"             \
+    "sxtb16 %[t], %[u]\n\t"                       \
+    "smlad %[acc00], %[p], %[t], %[acc00]\n\t"    \
+    "smlad %[acc01], %[q], %[t], %[acc01]\n\t"    \
+    "sxtb16 %[t], %[v]\n\t"                       \
+    "smlad %[acc10], %[p], %[t], %[acc10]\n\t"    \
+    "smlad %[acc11], %[q], %[t], %[acc11]\n\t"    \
+    "ldrd %[p], %[q], [%[x]], #8\n\t"             \
+    "sxtb16 %[u], %[u], ror #8\n\t"               \
+    "smlad %[acc00], %[p], %[u], %[acc00]\n\t"    \
+    "smlad %[acc01], %[q], %[u], %[acc01]\n\t"    \
+    "sxtb16 %[v], %[v], ror #8\n\t"               \
+    "smlad %[acc10], %[p], %[v], %[acc10]\n\t"    \
+    "smlad %[acc11], %[q], %[v], %[acc11]\n\t"
+
+#define EDGEBN_LOOP_2X2(blocks, end)                                                                                  \
+    __asm__ volatile("1:\n\t" blocks "cmp %[x], %[stop]\n\t"                                                          \
+                     "bne 1b\n\t"                                                                                     \
+                     : [acc00] "+r"(acc00), [acc01] "+r"(acc01), [acc10] "+r"(acc10), [acc11] "+r"(acc11),            \
+                       [x] "+r"(x), [w] "+r"(w), [p] "=&r"(p), [q] "=&r"(q), [u] "=&r"(u), [v] "=&r"(v), [t] "=&r"(t) \
+                     : [stop] "r"(end)                                                                                \
+                     : "cc", "memory")
+
+EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, int taps, int channels, const edgebn_epilogue_s8 *e,
+                                       int8_t *out, int stride, int count) {
+    const int8_t *const end = columns + 4 * EDGEBN_ROUND_UP_4(taps);
+    const int8_t *const single_end = columns + EDGEBN_ROUND_UP_4(taps) % 16 * 4;
+    int8_t *const out1 = count > 1 ? out + stride : out;
+    int o;
+    for (o = 0; o < channels; o += 2) {
+        const int8_t *x = columns;
+        const int pair = o + 1 < channels;
+        int32_t acc00 = edgebn_bias(e, o), acc01 = acc00;
+        int32_t acc10 = pair ? edgebn_bias(e, o + 1) : 0, acc11 = acc10;
+        uint32_t p, q, u, v, t;
+        edgebn_channel_s8 c;
+        int8_t y0, y1;
+        if (x != single_end) {
+            EDGEBN_LOOP_2X2(EDGEBN_BLOCK_2X2, single_end);
+        }
+        if (x != end) {
+            EDGEBN_LOOP_2X2(EDGEBN_BLOCK_2X2 EDGEBN_BLOCK_2X2 EDGEBN_BLOCK_2X2 EDGEBN_BLOCK_2X2, end);
+        }
+        c = edgebn_channel(e, o);
+        y1 = edgebn_requantize_s8(acc01, &c, e);
+        y0 = edgebn_requantize_s8(acc00, &c, e);
+        out1[o] = y1;
+        out[o] = y0;
+        if (pair) {
+            c = edgebn_channel(e, o + 1);
+            y1 = edgebn_requantize_s8(acc11, &c, e);
+            y0 = edgebn_requantize_s8(acc10, &c, e);
+            out1[o + 1] = y1;
+            out[o + 1] = y0;
+        }
+    }
+}
+
+/* One pixel by two channels: adds the products of `in` and a pair's weights. */
+EDGEBN_INLINE void edgebn_dot_pair_s8(const int8_t *in, const int8_t *w, int taps, int32_t *acc0, int32_t *acc1) {
+    const int8_t *const end = in + taps / 4 * 4;
+    int32_t sum0 = *acc0, sum1 = *acc1;
+    uint32_t p, q, u, v, t;
+    int i;
+    if (in != end) {
+        __asm__ volatile(
+            "1:\n\t"
+            "ldr %[q], [%[x]], #4\n\t"
+            "ldrd %[u], %[v], [%[w]], #8\n\t"
+            "sxtb16 %[p], %[q]\n\t"
+            "sxtb16 %[q], %[q], ror #8\n\t"
+            "sxtb16 %[t], %[u]\n\t"
+            "smlad %[sum0], %[p], %[t], %[sum0]\n\t"
+            "sxtb16 %[t], %[v]\n\t"
+            "smlad %[sum1], %[p], %[t], %[sum1]\n\t"
+            "sxtb16 %[u], %[u], ror #8\n\t"
+            "smlad %[sum0], %[q], %[u], %[sum0]\n\t"
+            "sxtb16 %[v], %[v], ror #8\n\t"
+            "smlad %[sum1], %[q], %[v], %[sum1]\n\t"
+            "cmp %[x], %[stop]\n\t"
+            "bne 1b\n\t"
+            : [sum0] "+r"(sum0), [sum1] "+r"(sum1), [x] "+r"(in), [w] "+r"(w), [p] "=&r"(p), [q] "=&r"(q), [u] "=&r"(u),
+              [v] "=&r"(v), [t] "=&r"(t)
+            : [stop] "r"(end)
+            : "cc", "memory");
+    }
+    for (i = 0; i < taps % 4; i++) {
+        sum0 += in[i] * w[i];
+        sum1 += in[i] * w[4 + i];
+    }
+    *acc0 = sum0;
+    *acc1 = sum1;
+}
+
+#endif

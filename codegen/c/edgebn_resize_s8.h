@@ -1,0 +1,29 @@
+/* Bilinear resampling of codes; coordinates and weights in 1/1024, (out_height, 2) and (out_width, 2), are worked out at
+   generation. `width` and `channels` are the input's. */
+#ifndef EDGEBN_RESIZE_S8_H
+#define EDGEBN_RESIZE_S8_H
+
+#include "edgebn_common.h"
+
+EDGEBN_INLINE void edgebn_resize_bilinear_s8(const int8_t *in, int8_t *out, int width, int channels, int out_height, int out_width,
+                                             const int16_t *rows, const int16_t *columns, const int16_t *row_weights,
+                                             const int16_t *column_weights) {
+    int y, x, c, i;
+    for (y = 0; y < out_height; y++) {
+        for (x = 0; x < out_width; x++) {
+            const int8_t *corner[4];
+            int32_t weight[4];
+            for (i = 0; i < 4; i++) {
+                corner[i] = in + (rows[2 * y + i / 2] * width + columns[2 * x + i % 2]) * channels;
+                weight[i] = row_weights[2 * y + i / 2] * column_weights[2 * x + i % 2];
+            }
+            for (c = 0; c < channels; c++) {
+                const int32_t sum = corner[0][c] * weight[0] + corner[1][c] * weight[1] + corner[2][c] * weight[2] +
+                                    corner[3][c] * weight[3];
+                *out++ = (int8_t)((sum + (1 << 19) - (sum < 0)) >> 20); /* half away from zero */
+            }
+        }
+    }
+}
+
+#endif

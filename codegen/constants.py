@@ -1,0 +1,76 @@
+"""Constant arrays as C text: `<name>_params.c` and its header. Knows arrays, no programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from codegen.emitters.text import float_literal
+from codegen.stepcode import CArray
+
+WIDTH = 120  # columns of a line of numbers
+
+_DECORATION = """\
+/* Where constant arrays go: define EDGEBN_CONST as a section attribute to place them, for example in external flash. */
+#ifndef EDGEBN_CONST
+#define EDGEBN_CONST{section}
+#endif
+
+/* Kernels read weights in words. */
+#ifndef EDGEBN_ALIGN
+#if defined(__GNUC__)
+#define EDGEBN_ALIGN __attribute__((aligned(8)))
+#else
+#define EDGEBN_ALIGN
+#endif
+#endif
+"""
+
+
+def comment(text: str) -> str:
+    """Return text that may stand inside a C comment, whatever a layer is called."""
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    return plain.replace("*/", "* /").replace("/*", "/ *")
+
+
+def declarations(arrays: Sequence[CArray], section: str | None = None) -> str:
+    """Return the body of the header: macros and extern declarations."""
+    place = f' __attribute__((section("{section}")))' if section else ""
+    lines = [f"extern const {array.ctype} {array.name}[{array.values.size}];" for array in arrays]
+    return _DECORATION.format(section=place) + "\n" + "\n".join(lines) + "\n"
+
+
+def definition(array: CArray) -> str:
+    """Return one array with its comment above it."""
+    head = f"EDGEBN_CONST EDGEBN_ALIGN const {array.ctype} {array.name}[{array.values.size}] = {{"
+    return f"/* {comment(array.comment)} */\n{head}\n{rows(literals(array))}\n}};\n"
+
+
+def literals(array: CArray) -> list[str]:
+    """Return every element as a C literal."""
+    flat = np.asarray(array.values).reshape(-1)
+    if array.ctype == "float":
+        return [float_literal(value) for value in flat]
+    if array.ctype == "int64_t":
+        return [_wide(value) for value in flat.tolist()]
+    if array.ctype == "uint32_t":
+        return [f"{value}u" for value in flat.tolist()]
+    return ["-2147483647 - 1" if value == -(2**31) else str(value) for value in flat.tolist()]
+
+
+def _wide(value: int) -> str:
+    return "-INT64_C(9223372036854775807) - 1" if value == -(2**63) else f"INT64_C({value})"
+
+
+def rows(tokens: Iterable[str], indent: str = "    ") -> str:
+    """Return tokens with commas, in lines of at most WIDTH columns."""
+    lines: list[str] = []
+    line = indent
+    for token in tokens:
+        if len(line) + len(token) + 1 > WIDTH:
+            lines.append(line.rstrip())
+            line = indent
+        line += f"{token}, "
+    lines.append(line.rstrip())
+    return "\n".join(lines).rstrip(",")

@@ -1,0 +1,118 @@
+"""`emit`: a program in, a folder of C out. Decides names, order, memory and files; each file's text has a module of its own."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+import boards
+from codegen import build_files, header, kernels, listing, parameters, readme, self_test
+from codegen.arena import plan_arena, pressure
+from codegen.files import write_files
+from codegen.naming import check_name, model_name
+from codegen.project import EmittedProject, Listing
+from codegen.schedule import actions_of
+from codegen.stepcode import CArray
+from codegen.values import ELEMENT, place_values
+from edgebn.formats.native import program_hash
+from edgebn.program import Program
+
+
+def emit(
+    model: Program,
+    out: str | PathLike[str],
+    board: str | None = None,
+    *,
+    name: str | None = None,
+    prefix: str = kernels.PREFIX,
+    section: str | None = None,
+    samples: np.ndarray | None = None,
+) -> EmittedProject:
+    """Write a network as a C99 project: the network, its parameters, the kernels it uses, a self-test, build files and a README.
+
+    Parameters
+    ----------
+    model : Program
+        As `edgebn.load` or `edgebn.quantize` returns it, int8 or float32.
+    out : path
+        Folder; made if need be. Files of other origin in it are left alone.
+    board : str, optional
+        What the self-test and the build files are for (see `boards.names`); left out, this computer. The network itself
+        is the same for every board.
+    name : str, optional
+        The model's name in C: files, functions and macros begin with it. Left out, made from the model file's name.
+    prefix : str
+        What the kernels' files, functions and macros begin with.
+    section : str, optional
+        Linker section for the constant arrays, for example '.external_flash'; left out, the compiler's own choice.
+    samples : ndarray, shape (N, ...), optional
+        Inputs of the self-test, for a model with one input: int8 codes or float32, each of the input's size. Left out, a few drawn
+        with a fixed seed.
+
+    Returns
+    -------
+    EmittedProject
+
+    Raises
+    ------
+    ModelError
+        A name that C cannot take, samples that do not fit, or a file in `out` that is not edgebn's and would be overwritten.
+    BoardError
+        No such board.
+    OSError
+        The folder cannot be written; it is then as it was.
+    """
+    target = boards.load(board or build_files.HOST)
+    made = list_network(model, name, prefix)
+    vectors = self_test.record(made, samples)
+    files = {
+        f"{made.name}.h": header.source(made),
+        f"{made.name}.c": listing.source(made),
+        f"{made.name}_params.h": parameters.header(made, section),
+        f"{made.name}_params.c": parameters.source(made),
+        **{f"kernels/{file}": kernels.text(file) for file in kernels.needed(listing.headers(made))},
+        **self_test.files(made, vectors),
+        **{f"board/{file}": text for file, text in target.project_files().items()},
+    }
+    sources = [file for file in files if file.endswith(".c")]
+    files |= build_files.files(made.name, sources, target)
+    files["README.md"] = readme.source(made, target, vectors.count)
+    files = {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()}
+    written = write_files(Path(out), files)
+    return EmittedProject(
+        folder=Path(out),
+        name=made.name,
+        files=written,
+        flash_bytes=made.flash_bytes,
+        arena_bytes=made.arena.size,
+        arena_lower_bound=made.arena.lower_bound,
+        board=board,
+    )
+
+
+def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX) -> Listing:
+    """Decide everything about a network in C but its text: see `emit`."""
+    name = check_name(name, "name of the model") if name is not None else model_name(model)
+    check_name(prefix, "prefix of the kernels")
+    values = place_values(model, name)
+    actions = actions_of(model, values, name, lambda candidate: pressure(model, values, candidate))
+    constants = tuple(
+        CArray(
+            values.constants[buffer],
+            ELEMENT[model.buffers[buffer].dtype][0],
+            array,
+            f"{model.buffers[buffer].shape}: constant '{buffer}'",
+        )
+        for buffer, array in model.constants.items()
+    )
+    return Listing(
+        program=model,
+        name=name,
+        model_hash=program_hash(model),
+        values=values,
+        actions=tuple(actions),
+        arena=plan_arena(model, values, actions),
+        constants=constants,
+    )

@@ -1,0 +1,64 @@
+"""Step class to the function that writes its C: one file an operation. Knows programs and C, nothing of boards or files.
+
+To add an operation: a kernel in `codegen/c`, a file here with `emit(step, program, names) -> StepCode`, a line in EMITTERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from codegen.emitters import (
+    add,
+    affine,
+    concat,
+    convolution,
+    convolution_s8,
+    crop,
+    elementwise,
+    lookup,
+    multiply,
+    pad,
+    pool,
+    reshape,
+    resize,
+    softmax,
+    transpose,
+    transposed_convolution,
+)
+from codegen.stepcode import Names, StepCode
+from edgebn import program as p
+
+EMITTERS: dict[type[p.Step], Callable[[Any, p.Program, Names], StepCode]] = {
+    p.Convolution: convolution.emit,
+    p.TransposedConvolution: transposed_convolution.emit,
+    p.Affine: affine.emit,
+    p.Add: add.emit,
+    p.Multiply: multiply.emit,
+    p.Pool: pool.emit,
+    p.Lookup: lookup.emit,
+    p.Elementwise: elementwise.emit,
+    p.Softmax: softmax.emit,
+    p.Concat: concat.emit,
+    p.Pad: pad.emit,
+    p.Crop: crop.emit,
+    p.Resize: resize.emit,
+    p.Transpose: transpose.emit,
+    p.Reshape: reshape.emit,
+}
+
+
+def emit(step: p.Step, program: p.Program, names: Names) -> StepCode:
+    """Return the C of one step."""
+    return EMITTERS[type(step)](step, program, names)
+
+
+def emit_joined(step: p.Step, following: p.Step, program: p.Program, names: Names) -> StepCode | None:
+    """Return one piece of C for two steps of which the second reads what the first makes, or None where no kernel does both.
+
+    The first step's output is then never stored. The first input of the result, whose memory the output may take (`in_place`), is
+    the second step's other operand.
+    """
+    if program.dtype == "int8" and isinstance(step, p.Convolution) and isinstance(following, p.Add):
+        return convolution_s8.emit_with_sum(step, following, program, names)
+    return None

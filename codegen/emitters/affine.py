@@ -1,0 +1,20 @@
+"""A batch norm of its own: int8 and float32."""
+
+from __future__ import annotations
+
+from codegen.emitters.epilogue_f32 import epilogue_f32
+from codegen.emitters.text import call, epilogue_s8
+from codegen.pack import accumulator_bound, pack_epilogue
+from codegen.stepcode import Names, StepCode
+from edgebn.program import Affine, IntEpilogue, Program
+
+
+def emit(step: Affine, program: Program, names: Names) -> StepCode:
+    """Return the call of edgebn_affine_s8 or edgebn_affine_f32."""
+    height, width, channels = program.buffers[step.inputs[0]].shape
+    buffers = (names.buffer(step.inputs[0]), names.buffer(step.output), height * width, channels)
+    if isinstance(step.epilogue, IntEpilogue):
+        literal, arrays = epilogue_s8(pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, 128)), names)
+        return StepCode(call("edgebn_affine_s8", *buffers, literal), arrays, ("edgebn_affine_s8.h",), in_place=True)
+    literal, table = epilogue_f32(step.epilogue, names)
+    return StepCode(call("edgebn_affine_f32", *buffers, literal), (table,), ("edgebn_elementwise_f32.h",), in_place=True)

@@ -1,0 +1,26 @@
+"""Product of two values: int8 and float32."""
+
+from __future__ import annotations
+
+from codegen.emitters.broadcasting import broadcast, may_share_first
+from codegen.emitters.text import call, float_literal, struct
+from codegen.stepcode import Names, StepCode
+from edgebn.program import Multiply, Program
+
+
+def emit(step: Multiply, program: Program, names: Names) -> StepCode:
+    """Return the call of edgebn_multiply_s8 or edgebn_binary_f32."""
+    a, b = (program.buffers[name] for name in step.inputs)
+    shape = broadcast(a.shape, b.shape, program.buffers[step.output].shape)
+    buffers = (names.buffer(a.name), names.buffer(b.name), names.buffer(step.output), shape)
+    in_place = may_share_first(step, program)
+    how = step.arithmetic
+    if how is None:
+        clip = (float_literal(step.post[0]), float_literal(step.post[1]))
+        text = call("edgebn_binary_f32", *buffers, "edgebn_product_f32", *clip)
+        return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
+    literal = struct(
+        "edgebn_multiply", zero0=a.zero_point, zero1=b.zero_point, m=f"INT64_C({how.m})", r=f"INT64_C({how.r})", s=how.s,
+        neg=how.neg, zero_point=how.zero_point, low=how.qmin, high=how.qmax,
+    )  # fmt: skip
+    return StepCode(call("edgebn_multiply_s8", *buffers, literal), (), ("edgebn_multiply_s8.h",), in_place=in_place)

@@ -1,0 +1,80 @@
+"""`<name>.h`: what a caller of the emitted network sees. Text only."""
+
+from __future__ import annotations
+
+from codegen.constants import comment
+from codegen.describe import shape_text
+from codegen.emitters.text import float_literal
+from codegen.listing import accessors, parameters
+from codegen.project import Listing
+from codegen.values import ELEMENT, count
+
+
+def source(listing: Listing) -> str:
+    """Return the text of `<name>.h`."""
+    upper = listing.name.upper()
+    item = ELEMENT[listing.program.dtype][0]
+    places = [
+        f"/* Memory in the arena for `{parameter}`, to save RAM of your own: {_warning(parameter)} */\n"
+        f"{item} *{listing.name}_{parameter}(void);\n"
+        for parameter, _, _ in accessors(listing)
+    ]
+    return f"""\
+/* {comment(listing.program.name)} in C, {listing.program.dtype}. Made by edgebn; see README.md. */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+#define {upper}_MODEL_HASH "{listing.model_hash}"
+#define {upper}_ARENA_BYTES {listing.arena.size}
+#define {upper}_STEPS {len(listing.program.steps)}
+
+{_facts(listing)}
+/* Call once, before anything else. */
+void {listing.name}_init(void);
+
+{chr(10).join(places)}
+/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
+   places above. Nothing is kept from one call to the next; not reentrant. */
+void {listing.name}_run({parameters(listing)});
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _warning(parameter: str) -> str:
+    return "a run writes over it." if parameter.startswith("input") else "good until the next run."
+
+
+def _facts(listing: Listing) -> str:
+    """Return the macros about every input and output."""
+    groups = []
+    for buffer, parameter in (*listing.values.inputs, *listing.values.outputs):
+        value = listing.program.buffers[buffer]
+        stem = f"{listing.name}_{parameter}".upper()
+        height, width, channels = value.shape
+        lines = [
+            f"/* {parameter} '{comment(buffer)}': {shape_text(value.shape)}, {value.dtype}, row by row, channels last */",
+            f"#define {stem}_HEIGHT {height}",
+            f"#define {stem}_WIDTH {width}",
+            f"#define {stem}_CHANNELS {channels}",
+            f"#define {stem}_SIZE {count(value)} /* elements */",
+            f"#define {stem}_BYTES {count(value) * ELEMENT[value.dtype][1]}",
+        ]
+        if value.dtype == "int8":
+            lines += [
+                "/* real = scale * (code - zero point) */",
+                f"#define {stem}_SCALE {float_literal(value.scale)}",
+                f"#define {stem}_ZERO_POINT ({value.zero_point})",
+            ]
+        groups.append("\n".join(lines) + "\n")
+    return "\n".join(groups)

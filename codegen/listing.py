@@ -1,0 +1,128 @@
+"""`<name>.c`: the network from top to bottom, one kernel call a step. Text only; every decision stands in the Listing."""
+
+from __future__ import annotations
+
+from codegen.constants import comment
+from codegen.describe import describe, shape_text
+from codegen.naming import SCRATCH
+from codegen.project import Listing
+from codegen.schedule import Action
+from codegen.values import ELEMENT, count
+
+TRACE_HEADER = "edgebn_trace.h"
+
+
+def source(listing: Listing) -> str:
+    """Return the text of `<name>.c`."""
+    name, upper = listing.name, listing.name.upper()
+    includes = "\n".join(f'#include "{header}"' for header in headers(listing))
+    item = ELEMENT[listing.program.dtype][0]
+    memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
+    body = "\n".join([*memory, *_places(listing), "", *_steps(listing)])
+    return f"""\
+/* {comment(listing.program.name)}: the network as C, one call a step, sizes literal. Made by edgebn; see README.md. */
+#include "{name}.h"
+
+#include "{name}_params.h"
+{includes}
+
+/* Every value between steps, and what kernels need for themselves; the same bytes serve many in turn. */
+static union {{
+    int64_t alignment;
+    {"float" if item == "float" else "int32_t"} elements;
+    int8_t bytes[{upper}_ARENA_BYTES];
+}} {name}_arena;
+
+void {name}_init(void) {{
+    memset(&{name}_arena, 0, sizeof {name}_arena);
+}}
+
+{_accessors(listing)}
+void {name}_run({parameters(listing)}) {{{body}
+}}
+"""
+
+
+def headers(listing: Listing) -> list[str]:
+    """Return the kernel library's files that the listing includes."""
+    return sorted({TRACE_HEADER, *(header for action in listing.actions for header in action.code.headers)})
+
+
+def parameters(listing: Listing) -> str:
+    """Return the parameters of the run function."""
+    item = ELEMENT[listing.program.dtype][0]
+    given = [f"const {item} *{parameter}" for _, parameter in listing.values.inputs]
+    return ", ".join([*given, *(f"{item} *{parameter}" for _, parameter in listing.values.outputs)])
+
+
+def accessors(listing: Listing) -> list[tuple[str, int, str]]:
+    """Return (C name of the parameter, offset in the arena, buffer) of every input and output that has a place there."""
+    found = []
+    for buffer, parameter in (*listing.values.inputs, *listing.values.outputs):
+        owner = listing.values.owner[buffer]
+        if owner in listing.arena.offsets and listing.values.expressions[owner] == parameter:
+            found.append((parameter, listing.arena.offsets[owner], buffer))
+    return found
+
+
+def _accessors(listing: Listing) -> str:
+    item, name = ELEMENT[listing.program.dtype][0], listing.name
+    functions = [
+        f"{item} *{name}_{parameter}(void) {{\n    return {_pointer(item, f'{name}_arena.bytes', offset)};\n}}\n"
+        for parameter, offset, _ in accessors(listing)
+    ]
+    return "\n".join(functions)
+
+
+def _pointer(item: str, memory: str, offset: int) -> str:
+    place = f"{memory} + {offset}" if offset else memory
+    return place if item == "int8_t" else f"({item} *)(void *)({place})"
+
+
+def _uses_memory(listing: Listing) -> bool:
+    return bool(_places(listing)) or any(SCRATCH in action.code.call for action in listing.actions)
+
+
+def _places(listing: Listing) -> list[str]:
+    """Return the declarations of the values between steps, in the order in which they are made."""
+    item = ELEMENT[listing.program.dtype][0]
+    lines = []
+    declared: set[str] = set()
+    outside = {parameter for _, parameter in (*listing.values.inputs, *listing.values.outputs)}
+    for action in listing.actions:
+        owner = action.output_owner
+        expression = listing.values.expressions[owner]
+        if owner in declared or expression in outside:
+            continue
+        declared.add(owner)
+        text = f"    {item} *const {expression} = {_pointer(item, 'memory', listing.arena.offsets[owner])};"
+        shape = shape_text(listing.program.buffers[action.output].shape)
+        lines.append(f"{text}{' ' * max(1, 76 - len(text))}/* {shape} */")
+    return lines
+
+
+def _steps(listing: Listing) -> list[str]:
+    lines: list[str] = []
+    for index, action in enumerate(listing.actions):
+        scratch = f"(memory + {listing.arena.scratch[index]})" if listing.arena.scratch[index] else "memory"
+        lines += [f"    /* {comment(_headline(listing, action))} */"]
+        call = action.code.call.replace(SCRATCH, scratch)
+        lines += [f"    {line}" for line in call.splitlines()]
+        target = listing.values.expressions[action.output]
+        nbytes = count(listing.program.buffers[action.output]) * ELEMENT[listing.program.dtype][1]
+        lines += [f"    EDGEBN_MADE({action.steps[-1]}, {target}, {nbytes});", ""]
+    for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):
+        nbytes = count(listing.program.buffers[buffer]) * ELEMENT[listing.program.dtype][1]
+        lines += [f"    memcpy({parameter}, {copied}, {nbytes});", ""]
+    return lines[:-1]
+
+
+def _copied(listing: Listing) -> list[str]:
+    by_parameter = {parameter: buffer for buffer, parameter in listing.values.outputs}
+    return [by_parameter[parameter] for _, parameter in listing.values.copies]
+
+
+def _headline(listing: Listing, action: Action) -> str:
+    steps = [listing.program.steps[i] for i in action.steps]
+    parts = [f"{i}  {describe(step, listing.program)}" for i, step in zip(action.steps, steps, strict=True)]
+    return "\n       ".join(parts) if len(parts) == 1 else ", then ".join(parts)

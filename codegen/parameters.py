@@ -1,0 +1,25 @@
+"""`<name>_params.c` and its header: every constant array of a listing. Text only."""
+
+from __future__ import annotations
+
+from codegen.constants import comment, declarations, definition
+from codegen.project import Listing
+
+
+def header(listing: Listing, section: str | None = None) -> str:
+    """Return the text of `<name>_params.h`; `section` is where constant arrays go if EDGEBN_CONST says nothing else."""
+    guard = f"{listing.name.upper()}_PARAMS_H"
+    return (
+        f"/* Constant arrays of {comment(listing.program.name)}: {listing.flash_bytes:,} bytes. Made by edgebn. */\n"
+        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations(listing.arrays, section)}\n#endif\n"
+    )
+
+
+def source(listing: Listing) -> str:
+    """Return the text of `<name>_params.c`."""
+    includes = [f'#include "{listing.name}_params.h"']
+    if listing.program.dtype == "float32":
+        includes.append('#include "edgebn_float.h"')
+    arrays = "\n".join(definition(array) for array in listing.arrays)
+    head = f"/* Weights and epilogues of {comment(listing.program.name)}. Made by edgebn. */"
+    return "\n".join([head, *includes, "", arrays])

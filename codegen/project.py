@@ -1,0 +1,75 @@
+"""What `emit` hands back, and what it works with while a project is made. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen.arena import Arena
+from codegen.schedule import Action
+from codegen.stepcode import CArray
+from codegen.values import Values
+from edgebn.program import Program
+
+
+@dataclass(frozen=True)
+class EmittedProject:
+    """What was written.
+
+    Attributes
+    ----------
+    folder : Path
+    name : str
+        Of the model in C: functions are <name>_init, <name>_run ...
+    files : tuple of str
+        Relative to `folder`, sorted.
+    flash_bytes : int
+        Constant arrays; code is not in it.
+    arena_bytes, arena_lower_bound : int
+        RAM for all values between layers, input and output included; 0 where only parameters were written.
+    board : str or None
+    """
+
+    folder: Path
+    name: str
+    files: tuple[str, ...]
+    flash_bytes: int
+    arena_bytes: int
+    arena_lower_bound: int
+    board: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A network on its way into C: everything decided, nothing written.
+
+    Attributes
+    ----------
+    program : Program
+    name : str
+    model_hash : str
+        64 hexadecimal digits.
+    values : Values
+    actions : tuple of Action
+    arena : Arena
+    constants : tuple of CArray
+        The program's constant buffers.
+    """
+
+    program: Program
+    name: str
+    model_hash: str
+    values: Values
+    actions: tuple[Action, ...]
+    arena: Arena
+    constants: tuple[CArray, ...]
+
+    @property
+    def arrays(self) -> tuple[CArray, ...]:
+        """All constant arrays, in the order of the network."""
+        return (*self.constants, *(array for action in self.actions for array in action.code.arrays))
+
+    @property
+    def flash_bytes(self) -> int:
+        """Bytes of all constant arrays, each filled up to its alignment."""
+        return sum(-(-array.nbytes // 8) * 8 for array in self.arrays)

@@ -1,0 +1,41 @@
+"""`README.md` of a project: what it is, what it takes, how to build and call it. Text only."""
+
+from __future__ import annotations
+
+from boards import Board
+from codegen.constants import comment
+from codegen.describe import shape_text
+from codegen.listing import accessors, parameters
+from codegen.project import Listing
+from codegen.templating import fill
+
+
+def source(listing: Listing, board: Board, vectors: int) -> str:
+    """Return the text."""
+    program, name = listing.program, listing.name
+    rows = []
+    for buffer, parameter in (*listing.values.inputs, *listing.values.outputs):
+        value = program.buffers[buffer]
+        codes = f"scale {value.scale:.9g}, zero point {value.zero_point}" if value.dtype == "int8" else ""
+        rows.append(f"| `{parameter}` | {shape_text(value.shape)} | {value.dtype} | {codes} |")
+    places = [f"`{name}_{parameter}()`" for parameter, _, _ in accessors(listing)]
+    return fill(
+        "README.md.in",
+        name=name,
+        upper=name.upper(),
+        title=comment(program.name),
+        dtype=program.dtype,
+        hash=listing.model_hash,
+        values="\n".join(rows),
+        flash=f"{listing.flash_bytes:,}",
+        arena=f"{listing.arena.size:,}",
+        peak=comment(program.steps[listing.arena.fullest_step(listing.actions)].name) if program.steps else "nothing",
+        live=", ".join(f"{comment(owner)} {size:,}" for owner, size in listing.arena.live) or "nothing",
+        board=board.name,
+        board_title=board.title,
+        core=board.core,
+        compiler=board.compiler,
+        signature=f"{name}_run({parameters(listing)})",
+        places=", ".join(places) or "none",
+        vectors=vectors,
+    )

@@ -1,0 +1,96 @@
+"""Which memory every buffer of a program is: the caller's, a constant array, or a place in the arena. Knows no sizes of arenas.
+
+The result of a `Reshape` is the memory it reads, unless both are the caller's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.naming import identifiers
+from edgebn.program import Buffer, Program, Reshape
+
+ELEMENT = {"int8": ("int8_t", 1), "float32": ("float", 4)}  # dtype to its C type and bytes
+
+
+def count(buffer: Buffer) -> int:
+    """Return the elements of one sample."""
+    height, width, channels = buffer.shape
+    return height * width * channels
+
+
+@dataclass(frozen=True)
+class Values:
+    """Where a program's values are, in C.
+
+    Attributes
+    ----------
+    owner : dict of str to str
+        Every buffer to the buffer whose memory it is; itself for most.
+    expressions : dict of str to str
+        Every buffer to a C expression that points to its first element.
+    constants : dict of str to str
+        Constant buffers to the name of their array.
+    inputs, outputs : tuple of (str, str)
+        The parameters of the run function: buffer and C name, in the program's order.
+    copies : tuple of (str, str)
+        Outputs that no step can write where the caller wants them: source expression and output's name, copied at the end.
+    """
+
+    owner: dict[str, str]
+    expressions: dict[str, str]
+    constants: dict[str, str]
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    copies: tuple[tuple[str, str], ...]
+
+
+def place_values(program: Program, name: str) -> Values:
+    """Decide what memory every buffer is and what it is called.
+
+    Parameters
+    ----------
+    program : Program
+    name : str
+        The model's, for constant arrays.
+
+    Returns
+    -------
+    Values
+    """
+    names = identifiers(program.buffers)
+    inputs = tuple(zip(program.inputs, _parameters("input", program.inputs, names), strict=True))
+    outputs = tuple(zip(program.outputs, _parameters("output", program.outputs, names), strict=True))
+    constants = {buffer: f"{name}_{names[buffer]}_constant" for buffer in program.constants}
+    fixed = {**constants, **dict(inputs)}  # not to be written
+    wanted: dict[str, str] = {}  # buffers that are written straight into the caller's memory
+    later = []
+    for buffer, parameter in outputs:
+        if buffer in fixed or buffer in wanted:
+            later.append((buffer, parameter))
+        else:
+            wanted[buffer] = parameter
+    owner, external = _share(program, {**fixed, **wanted})
+    expressions = {buffer: external.get(owner[buffer], names[owner[buffer]]) for buffer in program.buffers}
+    copies = tuple((expressions[buffer], parameter) for buffer, parameter in later)
+    return Values(owner, expressions, constants, inputs, outputs, copies)
+
+
+def _parameters(word: str, buffers: tuple[str, ...], names: dict[str, str]) -> list[str]:
+    return [word] if len(buffers) == 1 else [f"{word}_{names[buffer]}" for buffer in buffers]
+
+
+def _share(program: Program, external: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return owners, and the expressions of those that are not in the arena."""
+    owner = {buffer: buffer for buffer in program.buffers}
+    expressions = dict(external)
+    for step in program.steps:
+        if not isinstance(step, Reshape):
+            continue
+        source, target = owner[step.inputs[0]], owner[step.output]
+        if target in expressions and source in expressions:
+            continue  # both are the caller's: the step copies
+        if target in expressions:
+            expressions[source] = expressions[target]
+        owner = {buffer: source if held == target else held for buffer, held in owner.items()}
+    return owner, expressions

@@ -1,0 +1,54 @@
+"""`edgebn generate`: a model to a folder of C99 that a microcontroller runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import codegen
+from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.screen import Screen
+
+HELP = "write a model as C99 for a microcontroller"
+DESCRIPTION = (
+    "Write a model as C99: the network as a listing of kernel calls, its parameters, the kernels it uses, a self-test with "
+    "recorded vectors, a Makefile, a CMakeLists.txt and a README. int8 models run to the same bytes as in Python."
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--board", metavar="NAME", help="what the self-test and the build files are for; default: this computer")
+    group = parser.add_argument_group("names in C")
+    group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
+    group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
+    group.add_argument("--section", metavar="SECTION", help="linker section for constant arrays, for example .external_flash")
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """Write one project."""
+    program = load_model(arguments.model, arguments)
+    project = codegen.emit(
+        program,
+        arguments.output,
+        arguments.board,
+        name=arguments.name,
+        prefix=arguments.prefix,
+        section=arguments.section,
+    )
+    screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
+    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena; code is not counted")
+    return {
+        "model": str(arguments.model),
+        "output": str(project.folder),
+        "name": project.name,
+        "dtype": program.dtype,
+        "board": project.board,
+        "flash_bytes": project.flash_bytes,
+        "arena_bytes": project.arena_bytes,
+        "arena_lower_bound": project.arena_lower_bound,
+        "files": list(project.files),
+    }
