@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edgebn.kernels.epilogue import normalize, requantize
-from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, store_code, store_f32
 
 
-@sum_kernel
+@kernel
 def affine_f32(
     src: int,
     src_row: int,

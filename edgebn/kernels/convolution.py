@@ -9,16 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.kernels.epilogue import normalize, requantize
-from edgebn.kernels.jit import kernel, sum_kernel
-from edgebn.kernels.primitives import ZERO_F32, ZERO_I32, load_code, load_f32, load_i8, multiply_add_i32, store_code, store_f32
-
-
-@sum_kernel
-def _dot_f32(a: int, b: int, count: int) -> np.float32:
-    total = ZERO_F32
-    for i in range(count):
-        total += load_f32(a, i) * load_f32(b, i)
-    return total
+from edgebn.kernels.float_dot import dot_f32
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.primitives import ZERO_F32, ZERO_I32, load_code, load_i8, multiply_add_i32, store_code, store_f32
 
 
 @kernel
@@ -29,7 +22,7 @@ def _dot_codes(codes: int, weights: int, count: int) -> np.int32:
     return total
 
 
-@sum_kernel
+@kernel
 def convolution_f32(
     src: int,
     row_step: int,
@@ -65,7 +58,7 @@ def convolution_f32(
                 acc = ZERO_F32
                 for i in range(tap_rows):
                     for j in range(tap_columns):
-                        acc += _dot_f32(window + i * tap_row_step + j * tap_column_step, taps, run)
+                        acc += dot_f32(window + i * tap_row_step + j * tap_column_step, taps, run)
                         taps += run * 4
                 store_f32(pixel, channel, normalize(acc, epilogue, channel, channels, pre_low, pre_high, post_low, post_high))
 

@@ -7,7 +7,7 @@ as in `convolution.py`. `scratch` holds `channels` accumulators of 32 bits.
 from __future__ import annotations
 
 from edgebn.kernels.epilogue import normalize, requantize
-from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import (
     ZERO_F32,
     ZERO_I32,
@@ -22,7 +22,7 @@ from edgebn.kernels.primitives import (
 )
 
 
-@sum_kernel
+@kernel
 def _accumulate_f32(src: int, weight: int, scratch: int, channels: int, multiplier: int) -> None:
     if multiplier == 1:
         for c in range(channels):
@@ -42,7 +42,7 @@ def _accumulate_i8(src: int, weight: int, scratch: int, channels: int, multiplie
             store_i32(scratch, c, multiply_add_i32(load_i32(scratch, c), load_code(src, c // multiplier), load_i8(weight, c)))
 
 
-@sum_kernel
+@kernel
 def depthwise_f32(
     src: int,
     row_step: int,

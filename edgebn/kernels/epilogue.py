@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_f32, load_i64
 from edgebn.kernels.records import NUDGE, RECORD_WORDS
 
@@ -18,7 +18,7 @@ def requantize(acc: int, epilogue: int, channel: int, neg: int, zero_point: int,
     return min(max(zero_point + (product >> load_i64(epilogue, record + 5)), qmin), qmax)
 
 
-@sum_kernel
+@kernel
 def normalize(
     acc: float, epilogue: int, channel: int, channels: int, pre_low: float, pre_high: float, post_low: float, post_high: float
 ) -> float:

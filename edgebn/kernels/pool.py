@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.kernels.epilogue import requantize
-from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import (
     ZERO_F32,
     ZERO_I32,
@@ -109,7 +109,7 @@ def maximum_i8(
                         store_code(pixel, c, max(load_code(pixel, c), load_code(tap, c)))
 
 
-@sum_kernel
+@kernel
 def average_f32(
     src: int,
     src_row: int,

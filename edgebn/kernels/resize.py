@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_code, store_f32, store_u8
 
 
@@ -19,7 +19,7 @@ def nearest(
                 store_u8(b, i, load_u8(a, i))
 
 
-@sum_kernel
+@kernel
 def bilinear_f32(
     src: int,
     src_row: int,

@@ -7,7 +7,7 @@ int8: taps read code less `input_zero_point`; the packer puts the zero point's s
 from __future__ import annotations
 
 from edgebn.kernels.epilogue import normalize, requantize
-from edgebn.kernels.jit import kernel, sum_kernel
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8, store_code, store_f32
 
 
@@ -19,7 +19,7 @@ def _met(position: int, stride: int, size: int) -> int:
     return position // stride
 
 
-@sum_kernel
+@kernel
 def transposed_convolution_f32(
     src: int,
     src_row: int,

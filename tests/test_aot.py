@@ -1,0 +1,105 @@
+"""Ahead-of-time objects: the bytes of the JIT, without Numba in the process, and never one made from other sources."""
+
+import os
+import pickle
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from edgebn.kernels import isa, native
+from tests.programs import KINDS, inputs_for, programs, single
+
+ROOT = Path(__file__).resolve().parents[1]
+NETWORKS = 15  # whole random networks a data type, beside a few programs of every kind of step
+SINGLES = 3
+
+pytestmark = [
+    pytest.mark.skipif(platform.system() != "Linux", reason="objects are for Linux"),
+    pytest.mark.skipif(not (shutil.which("cc") or shutil.which("ld.lld")), reason="no linker: install a C compiler or ld.lld"),
+]
+
+# Runs pickled programs, prints a hash of each one's values, then whether a compiler came along.
+RUN = """
+import hashlib, pathlib, pickle, sys
+from edgebn.session import Session
+for label, program, x in pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()):
+    values = sorted(Session(program).run_buffers(x).items())
+    print(label, hashlib.sha256(b"".join(name.encode() + value.tobytes() for name, value in values)).hexdigest())
+print("compiler" if "numba" in sys.modules or "llvmlite" in sys.modules else "no compiler")
+"""
+
+
+def python(*arguments, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def drawn(strategy, count):
+    """The same examples each time; drawn here, not where they run: what hypothesis draws depends on the modules that are loaded."""
+    examples = []
+
+    @settings(max_examples=count, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def collect(program):
+        examples.append((program, inputs_for(program, 2)))
+
+    collect()
+    return examples
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    found = []
+    for dtype, kinds in KINDS.items():
+        found += [(f"{dtype} network", *example) for example in drawn(programs(dtype), NETWORKS)]
+        found += [(f"{dtype} {kind}", *example) for kind in kinds for example in drawn(single(kind, dtype), SINGLES)]
+    path = tmp_path_factory.mktemp("cases") / "cases.pickle"
+    path.write_bytes(pickle.dumps(found))
+    return path
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("objects")
+    python("-m", "edgebn.kernels.aot", "--isa", isa.SELECTED.name, "--output", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lines(cases, objects, tmp_path_factory):
+    """What `RUN` prints with an object, with a JIT that has to compile, and with the machine code that it kept."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    found = {"object": python("-c", RUN, str(cases), EDGEBN_OBJECTS=str(objects))}
+    for name in ("cold", "warm"):
+        found[name] = python("-c", RUN, str(cases), EDGEBN_OBJECTS="", NUMBA_CACHE_DIR=cache)
+    return found
+
+
+@pytest.mark.parametrize("how", ["cold", "warm"])
+def test_an_object_has_the_bytes_of_the_jit(lines, how):
+    assert len(lines["object"]) > 60
+    assert lines["object"][:-1] == lines[how][:-1]
+
+
+def test_an_object_needs_no_compiler_in_the_process(lines):
+    assert (lines["object"][-1], lines["cold"][-1], lines["warm"][-1]) == ("no compiler", "compiler", "compiler")
+
+
+def test_an_object_of_other_sources_is_not_found(objects, tmp_path):
+    (built,) = objects.iterdir()
+    shutil.copy(built, tmp_path / built.name.replace(built.stem.rpartition("-")[2], "0" * 16))
+    ask = "from edgebn.kernels import native; print(native.load() is not None)"
+    assert python("-c", ask, EDGEBN_OBJECTS=str(tmp_path)) == ["False"]
+    assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == ["True"]
+
+
+def test_the_name_says_what_an_object_is_for():
+    name = native.file_name("neon", "aarch64", "Linux")
+    assert name.startswith("linux-aarch64-neon-")
