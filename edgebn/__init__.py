@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it; imported on first use so that a Pi starts quickly.
 _PUBLIC = {
+    "Adapter": "edgebn.adapt",
     "BatchNorm": "edgebn.batchnorm",
     "BoardError": "edgebn.errors",
     "EdgebnError": "edgebn.errors",
@@ -19,6 +20,7 @@ _PUBLIC = {
     "QuantizationError": "edgebn.errors",
     "Session": "edgebn.session",
     "UnsupportedLayerError": "edgebn.errors",
+    "adaptable": "edgebn.adapt",
     "analyze": "edgebn.analysis",
     "error_table": "edgebn.api",
     "from_torch": "edgebn.api",

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgebn.adaptation import Adaptation
+
 Hwc = tuple[int, int, int]
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]  # top, left, bottom, right
+
+# In a field's metadata: a file that does not need the field says nothing of it.
+OMITTED_WHEN_NONE = "omitted when None"
 
 
 @dataclass(frozen=True)
@@ -436,6 +441,8 @@ class Program:
     shapes : dict of str to tuple of int
         For inputs and outputs, the shape that users see, without the batch axis: (28, 28, 1), (10,), ...
     records : tuple of LayerRecord
+    adaptation : Adaptation or None
+        How it can adapt to what it sees; None where it cannot.
     """
 
     name: str
@@ -450,6 +457,7 @@ class Program:
     outputs: tuple[str, ...]
     shapes: dict[str, tuple[int, ...]]
     records: tuple[LayerRecord, ...] = field(default=())
+    adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 def hwc(shape: tuple[int, ...]) -> Hwc:

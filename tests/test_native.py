@@ -17,7 +17,7 @@ from safetensors.numpy import save as package_save
 import edgebn
 from edgebn import program as p
 from edgebn.errors import ModelError
-from edgebn.formats import native, program_codec, tensor_file
+from edgebn.formats import native, program_codec, tensor_file, whole_file
 
 DEMO = "fashion_mnist.keras"
 
@@ -351,7 +351,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
     def no_space(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(native.os, "fsync", no_space)
+    monkeypatch.setattr(whole_file.os, "fsync", no_space)
     with pytest.raises(OSError, match="No space"):
         native.save(every_step("int8"), path)
     assert path.read_bytes() == before

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from edgebn.errors import ModelError
 from edgebn.formats.program_check import check_program
 from edgebn.formats.program_codec import decode, encode
 from edgebn.formats.tensor_file import pack, unpack
+from edgebn.formats.whole_file import write_whole
 from edgebn.program import Program
 
 FORMAT_VERSION = 1
@@ -48,21 +46,7 @@ def save(program: Program, path: Path) -> None:
     OSError
         The folder is missing, full or not writable; a file that stood there before is untouched.
     """
-    path = Path(path)
-    data = to_bytes(program)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(path.parent)
+    write_whole(Path(path), to_bytes(program))
 
 
 def load(path: Path) -> Program:
@@ -162,14 +146,3 @@ def _check_digest(data: bytes, stated: str, source: str) -> None:
             f"{source}: the file was changed or damaged after it was saved (its SHA-256 does not match); "
             "copy it again from its origin, or save the model again"
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the rename itself on the disk, where the system lets a folder be opened."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    with suppress(OSError):
-        os.fsync(handle)
-    os.close(handle)

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from edgebn import adaptation as adaptation_module
 from edgebn import program as program_module
 from edgebn.errors import ModelError
-from edgebn.program import Program, Step
+from edgebn.program import OMITTED_WHEN_NONE, Program, Step
 
 # Every dataclass of the contract, by name.
 CLASSES: dict[str, type] = {
     name: member
-    for name, member in vars(program_module).items()
-    if isinstance(member, type) and dataclasses.is_dataclass(member) and member.__module__ == program_module.__name__
+    for module in (program_module, adaptation_module)
+    for name, member in vars(module).items()
+    if isinstance(member, type) and dataclasses.is_dataclass(member) and member.__module__ == module.__name__
 }
 
 Store = Callable[[np.ndarray, str], Any]
@@ -48,7 +50,9 @@ def encode(value: Any, store: Store, path: str = "") -> Any:
         return encode(value.item(), store, path)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inside = {
-            entry.name: encode(getattr(value, entry.name), store, f"{path}/{entry.name}") for entry in dataclasses.fields(value)
+            entry.name: encode(getattr(value, entry.name), store, f"{path}/{entry.name}")
+            for entry in dataclasses.fields(value)
+            if getattr(value, entry.name) is not None or OMITTED_WHEN_NONE not in entry.metadata
         }
         return {"class": type(value).__name__, **inside}
     if isinstance(value, tuple | list):

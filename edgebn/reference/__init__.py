@@ -7,12 +7,13 @@ nothing of engines, readers or passes. Read it from here: `run` -> `run_steps` -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgebn import program as p
+from edgebn.adaptation import Observation
 from edgebn.errors import ModelError
 from edgebn.reference.arithmetic import add, affine, elementwise, lookup, multiply
 from edgebn.reference.codes import dequantize, quantize_real
@@ -20,8 +21,9 @@ from edgebn.reference.convolution import convolution, transposed_convolution
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
 from edgebn.reference.pooling import pool
 from edgebn.reference.softmax import softmax
+from edgebn.reference.statistics import Sums, observe
 
-__all__ = ["STEPS", "Operands", "dequantize", "quantize_real", "run", "run_steps"]
+__all__ = ["STEPS", "Operands", "Sums", "dequantize", "quantize_real", "run", "run_steps"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Operands:
     values: tuple[np.ndarray, ...]  # each (H, W, C), float32 or int8
     inputs: tuple[p.Buffer, ...]
     output: p.Buffer
+    watch: Callable[[np.ndarray], None] | None = None  # given the accumulators (rows, columns, channels) that the epilogue receives
 
 
 # Step class to its specification: (step, operands) -> value of the output buffer, (H, W, C), float32 or int8.
@@ -53,7 +56,7 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
 }
 
 
-def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[str, Sums] | None = None) -> dict[str, np.ndarray]:
     """Run one sample and return the value of every buffer.
 
     Parameters
@@ -61,6 +64,8 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray]) -> dict[str,
     program : Program
     inputs : mapping of str to ndarray, shape (H, W, C)
         Every input buffer by name: float32, or int8 codes for an int8 program.
+    sums : dict of str to Sums, optional
+        Filled with what the adapted steps gather, by name.
 
     Returns
     -------
@@ -68,6 +73,7 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray]) -> dict[str,
         Every buffer, constants and inputs included, in the buffer's dtype.
     """
     values = dict(program.constants)
+    observations = {layer.observation.step: layer.observation for layer in program.adaptation.layers} if program.adaptation else {}
     for name in program.inputs:
         values[name] = np.asarray(inputs[name], program.buffers[name].dtype).reshape(program.buffers[name].shape)
     for step in program.steps:
@@ -75,6 +81,8 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray]) -> dict[str,
         operands = Operands(
             tuple(values[name] for name in step.inputs), tuple(program.buffers[name] for name in step.inputs), output
         )
+        if sums is not None and step.name in observations:
+            operands = replace(operands, watch=_gatherer(step, observations[step.name], sums))
         value = STEPS[type(step)](step, operands)
         if value.shape != output.shape or value.dtype != np.dtype(output.dtype):
             raise ModelError(
@@ -83,6 +91,13 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray]) -> dict[str,
             )
         values[step.output] = value
     return values
+
+
+def _gatherer(step: Any, observation: Observation, sums: dict[str, Sums]) -> Callable[[np.ndarray], None]:
+    def gather(acc: np.ndarray) -> None:
+        sums[step.name] = observe(acc, step.epilogue, observation)
+
+    return gather
 
 
 def run(program: p.Program, x: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def affine(step: Affine, operands: Operands) -> np.ndarray:
     """A batch norm of its own: the accumulator is the input."""
     (value,) = operands.values
-    if isinstance(step.epilogue, IntEpilogue):
-        return int_epilogue(value.astype(np.int64), step.epilogue)
-    return float_epilogue(value, step.epilogue)
+    acc = value.astype(np.int64) if isinstance(step.epilogue, IntEpilogue) else value
+    if operands.watch is not None:
+        operands.watch(acc)
+    return int_epilogue(acc, step.epilogue) if isinstance(step.epilogue, IntEpilogue) else float_epilogue(acc, step.epilogue)
 
 
 def add(step: Add, operands: Operands) -> np.ndarray:

@@ -30,7 +30,7 @@ def convolution(step: Convolution, operands: Operands) -> np.ndarray:
     right = step.weight.reshape(step.groups, out_channels // step.groups, -1).astype(np.float64)
     acc = np.matmul(left, right.transpose(0, 2, 1))  # (groups, OH * OW, O / groups)
     acc = acc.transpose(1, 0, 2).reshape(oh, ow, out_channels)
-    out = _epilogue(acc, step.epilogue)
+    out = _epilogue(acc, step.epilogue, operands)
     if step.pool is None:
         return out
     return float_windows(out, step.pool) if out.dtype == np.float32 else int_windows(out, step.pool, operands.output.zero_point)
@@ -58,10 +58,12 @@ def transposed_convolution(step: TransposedConvolution, operands: Operands) -> n
     top, left, bottom, right = step.padding
     acc = acc[top : full_height - bottom, left : full_width - right]
     acc = acc + zero_point * weight.sum(axis=(2, 3, 4)).reshape(out_channels)
-    return _epilogue(acc, step.epilogue)
+    return _epilogue(acc, step.epilogue, operands)
 
 
-def _epilogue(acc: np.ndarray, epilogue: FloatEpilogue | IntEpilogue) -> np.ndarray:
+def _epilogue(acc: np.ndarray, epilogue: FloatEpilogue | IntEpilogue, operands: Operands) -> np.ndarray:
     if isinstance(epilogue, IntEpilogue):
-        return int_epilogue(acc.astype(np.int64), epilogue)
-    return float_epilogue(acc, epilogue)
+        acc = acc.astype(np.int64)
+    if operands.watch is not None:
+        operands.watch(acc)
+    return int_epilogue(acc, epilogue) if isinstance(epilogue, IntEpilogue) else float_epilogue(acc, epilogue)

@@ -1,0 +1,225 @@
+"""The adapter: runs inferences and learns from each, under guards. A prediction never uses its own sample."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebn.adapt import state_file
+from edgebn.adapt.engines import Engine, Observed, SessionEngine
+from edgebn.adapt.evidence import believe
+from edgebn.adapt.guards import Watchdog
+from edgebn.adapt.home import Home
+from edgebn.adapt.policies import POLICIES
+from edgebn.adapt.policy import Seen, State
+from edgebn.adapt.report import LayerReport, Report
+from edgebn.adapt.rule import Targets, targets
+from edgebn.errors import ModelError
+from edgebn.reference.statistics import deviations
+from edgebn.session import Session, arrays
+
+DEFAULT_POLICY = "compensated"
+LEAST_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (DESIGN section 10)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state to come back to."""
+
+    policy: str
+    state: State
+
+
+class Adapter:
+    """Keeps a session's batch norms adapted to what it sees.
+
+    While it lives, the session's plain `run` uses the adapted epilogues too. One adapter a session.
+
+    Parameters
+    ----------
+    session : Session
+        Of a program from `edgebn.adaptable`.
+    policy : str, optional
+        'compensated' by default where the network classifies.
+    drift_bound : float
+        How far a mean may be moved, in source standard deviations; at least 2.
+    watchdog : bool
+        Whether to return to the factory state on bad signs.
+
+    Raises
+    ------
+    ModelError
+        The program has no source tables, not those of the policy, or no classes where the policy needs some; or the policy or
+        bound is none.
+
+    Examples
+    --------
+    >>> adapter = Adapter(session)  # doctest: +SKIP
+    >>> y = adapter.run(images)  # the shapes and types of session.run  # doctest: +SKIP
+    >>> print(adapter.report())  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, session: Session | Engine, policy: str = DEFAULT_POLICY, *, drift_bound: float = 6.0, watchdog: bool = True
+    ) -> None:
+        self._engine: Engine = SessionEngine(session) if isinstance(session, Session) else session
+        self._program = self._engine.program
+        self._home = Home(self._program)
+        if policy not in POLICIES:
+            raise ModelError(f"there is no adaptation policy '{policy}'; choose one of {', '.join(POLICIES)}")
+        if POLICIES[policy].needs_classes and not self._home.classes:
+            raise ModelError(f"{self._program.source}: the policy '{policy}' needs a network that classifies; choose another")
+        if not drift_bound >= LEAST_DRIFT_BOUND:
+            raise ModelError(f"drift_bound={drift_bound}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
+        self._policy = POLICIES[policy](self._home)
+        self._drift_bound = np.float32(drift_bound)
+        self._watchdog = Watchdog(self._home.classes) if watchdog else None
+        self._frozen = False
+        self._seen = self._accepted = 0
+        self._refused: Counter[str] = Counter()
+        self._trips: list[tuple[int, str]] = []
+        self._state: State = self._policy.start()
+        self.reset()
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy."""
+        return self._policy.name
+
+    @property
+    def state(self) -> State:
+        """A copy of what the policy remembers."""
+        return self._state.copy()
+
+    def run(self, x: Any) -> Any:
+        """Run a batch sample by sample, learning after each.
+
+        Parameters
+        ----------
+        x : array, shape (N, ...), or dict of input name to such
+            As for `Session.run`.
+
+        Returns
+        -------
+        ndarray, shape (N, ...), or dict of output name to such
+            As from `Session.run`. Each prediction uses the statistics from before its own sample.
+
+        Raises
+        ------
+        ModelError
+            A value of the wrong shape or type, or one that holds NaN; nothing was then run or learned.
+        """
+        given, batch, raw = arrays.accept(self._program, x)
+        for name, value in given.items():
+            if value.dtype == np.float32 and np.isnan(value).any():
+                raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
+        taken = arrays.results(self._program, None, batch, np.dtype(np.int8 if raw else np.float32))
+        for i in range(batch):
+            observed = self._engine.observe({name: value[i : i + 1] for name, value in given.items()})
+            for name, value in observed.outputs.items():
+                taken[name][i] = value[0]
+            self._seen += 1
+            if not self._frozen:
+                self._learn(observed)
+        return taken if len(taken) > 1 else taken[self._program.outputs[0]]
+
+    def _learn(self, observed: Observed) -> None:
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            first, second = deviations(observed.first, observed.second, self._home.factors)
+            label, probability, margin = believe(observed.logits) if self._home.classes else (0, np.float32(0), np.float32(0))
+        if not (np.isfinite(first).all() and np.isfinite(second).all() and np.isfinite(observed.logits).all()):
+            self._refused["statistics or logits that are not finite"] += 1
+            return
+        before = self._state.copy()
+        with np.errstate(all="ignore"):
+            self._policy.update(self._state, Seen(first, second, label, probability, margin))
+            wanted = self._targets()
+        if not (np.isfinite(self._state.values).all() and np.isfinite(self._state.scalars).all() and _is_finite(wanted)):
+            self._state = before
+            self._refused["an update that is not finite"] += 1
+            return
+        self._fold(wanted)
+        self._accepted += 1
+        why = self._watchdog.see(wanted, label) if self._watchdog else ""
+        if why:
+            self._trips.append((self._seen, why))
+            self.reset()
+
+    def _targets(self) -> Targets:
+        return targets(self._home, self._policy, self._state, self._drift_bound)
+
+    def _fold(self, wanted: Targets) -> None:
+        self._last = wanted
+        for step in self._engine.fold(wanted.drift, wanted.ratio):
+            self._refused[f"{step}: its multipliers or offsets would leave their range"] += 1
+
+    def reset(self) -> None:
+        """Return to the factory statistics, bit for bit. The account of `report` goes on."""
+        self._take(self._policy.start())
+
+    def _take(self, state: State) -> None:
+        self._state = state
+        if self._watchdog:
+            self._watchdog.restart()
+        self._fold(self._targets())
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Stop learning, with the statistics as they stand; `freeze(False)` goes on."""
+        self._frozen = frozen
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as it stands, to come back to with `rollback`."""
+        return Snapshot(self.policy, self._state.copy())
+
+    def rollback(self, snapshot: Snapshot) -> None:
+        """Take back everything learned since `snapshot`.
+
+        Raises
+        ------
+        ModelError
+            It is another policy's, or another model's.
+        """
+        if snapshot.policy != self.policy or snapshot.state.values.shape != self._state.values.shape:
+            raise ModelError(
+                f"the snapshot is of the policy '{snapshot.policy}' or another model; this adapter's is '{self.policy}'"
+            )
+        self._take(snapshot.state.copy())
+
+    def save(self, path: Path | str) -> None:
+        """Write the state to a file, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            The folder is missing or not writable; an older file is then untouched.
+        """
+        state_file.save(Path(path), self._policy.code, self._program, self._state)
+
+    def load(self, path: Path | str) -> None:
+        """Read a state that `save` wrote, or that came from a board with the same model.
+
+        Raises
+        ------
+        ModelError
+            The file is missing, damaged, of another model, policy or version; the adapter is then unchanged.
+        """
+        self._take(state_file.load(Path(path), self._policy.code, self._program, self._policy.start()))
+
+    def report(self) -> Report:
+        """Return what happened so far."""
+        last = self._last
+        layers = []
+        for i, (name, where) in enumerate(zip(self._home.names, self._home.slices, strict=True)):
+            drift, spread = last.drift[where].astype(np.float64), np.log(last.ratio[where].astype(np.float64))
+            rms, rms_spread = (float(np.sqrt(np.mean(values**2))) for values in (drift, spread))
+            largest = float(np.abs(drift).max())
+            layers.append(LayerReport(name, float(last.gate[i]), float(last.energy[i]), rms, largest, rms_spread))
+        return Report(self.policy, self._frozen, self._seen, self._accepted, dict(self._refused), tuple(self._trips), tuple(layers))
+
+
+def _is_finite(wanted: Targets) -> bool:
+    return bool(np.isfinite(wanted.drift).all() and np.isfinite(wanted.ratio).all() and np.isfinite(wanted.gate).all())

@@ -1,0 +1,102 @@
+"""What was measured at home, as flat float32 arrays over the channels of all adapted layers, one layer after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.adaptation import SourceTable
+from edgebn.errors import ModelError
+from edgebn.reference.statistics import Scaling, observed_rows, scaling
+
+
+class Home:
+    """An adaptable program's `Adaptation`, ready for arithmetic. Everything is float32 unless it counts something.
+
+    Parameters
+    ----------
+    program : Program
+        With an `adaptation`.
+
+    Attributes
+    ----------
+    channels : int
+        Of all adapted layers together.
+    counts : ndarray of int64, shape (layers,)
+        Channels of each layer.
+    slices : tuple of slice
+        Where each layer's channels are.
+    positions : tuple of int
+        Output positions that each layer observes in an inference.
+    classes : int
+    margin : float32
+    between, within : ndarray, shape (layers,)
+    factors : Scaling
+        From sums to deviations.
+
+    Raises
+    ------
+    ModelError
+        The program cannot adapt.
+    """
+
+    def __init__(self, program: p.Program) -> None:
+        if program.adaptation is None:
+            raise ModelError(f"{program.source}: the model has no source tables; measure them with edgebn.adaptable(model, images)")
+        given = program.adaptation
+        self.adaptation = given
+        self.counts = np.array([layer.channels for layer in given.layers], np.int64)
+        ends = np.cumsum(self.counts)
+        self.channels = int(ends[-1])
+        self.slices = tuple(slice(int(end - count), int(end)) for end, count in zip(ends, self.counts, strict=True))
+        self.names = tuple(layer.observation.step for layer in given.layers)
+        self.positions = tuple(_positions(program, layer.observation.step) for layer in given.layers)
+        parts = [scaling(layer, count) for layer, count in zip(given.layers, self.positions, strict=True)]
+        self.factors = Scaling(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "home")))
+        self.classes, self.margin = given.classes, np.float32(given.margin)
+        self.between, self.within = given.between.astype(np.float32), given.within.astype(np.float32)
+        self._real_counts = self.counts.astype(np.float32)
+        widest = int(self.counts.max())
+        # Place `channels` is one past the end: an appended zero pads the rows of shorter layers.
+        self._places = np.full((len(self.counts), widest), self.channels)
+        for line, where in zip(self._places, self.slices, strict=True):
+            line[: where.stop - where.start] = np.arange(where.start, where.stop)
+
+    def layer_means(self, values: np.ndarray) -> np.ndarray:
+        """Return each layer's mean of float32 (channels,): added from the first channel to the last, then divided."""
+        padded = np.append(values, np.float32(0))[self._places]
+        return np.cumsum(padded, axis=1, dtype=np.float32)[:, -1] / self._real_counts
+
+    def per_channel(self, layer_values: np.ndarray) -> np.ndarray:
+        """Return (layers,) repeated over each layer's channels."""
+        return np.repeat(layer_values, self.counts)
+
+    def tables(self, policy: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return a policy's two tables as float32 (rows, channels): code times its layer's scale.
+
+        Raises
+        ------
+        ModelError
+            The program holds no table of that policy.
+        """
+        found: SourceTable | None = next((table for table in self.adaptation.tables if table.policy == policy), None)
+        if found is None:
+            known = ", ".join(table.policy for table in self.adaptation.tables) or "none"
+            raise ModelError(f"the model holds no source tables for the policy '{policy}' (it holds: {known}); measure them again")
+        first = found.first.astype(np.float32) * self.per_channel(found.first_scale)
+        return first, found.second.astype(np.float32) * self.per_channel(found.second_scale)
+
+
+def _positions(program: p.Program, step_name: str) -> int:
+    step = next(step for step in program.steps if step.name == step_name)
+    assert program.adaptation is not None
+    observation = next(layer.observation for layer in program.adaptation.layers if layer.observation.step == step_name)
+    shape = output_shape(program, step)
+    return len(observed_rows(observation, shape[0])) * shape[1]
+
+
+def output_shape(program: p.Program, step: p.Step) -> p.Hwc:
+    """Return the shape of what a step's epilogue receives: its output's before a fused pool."""
+    if isinstance(step, p.Convolution):
+        return p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
+    return program.buffers[step.output].shape

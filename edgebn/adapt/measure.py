@@ -1,0 +1,271 @@
+"""Measures at home what adaptation needs: factory statistics where the model came folded, source tables, noise, margin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.adapt.engines import Engine, SessionEngine
+from edgebn.adapt.evidence import believe
+from edgebn.adapt.factory import (
+    Adaptable,
+    Moments,
+    accumulator_bounds,
+    adaptable_steps,
+    batch_norm,
+    describe,
+    trained_moments,
+)
+from edgebn.adapt.home import Home, output_shape
+from edgebn.adapt.policies import POLICIES
+from edgebn.adapt.policy import HomeSamples
+from edgebn.adaptation import Adaptation, AdaptedLayer
+from edgebn.errors import ModelError, QuantizationError
+from edgebn.reference.statistics import deviations
+from edgebn.session import Session, arrays
+
+PASSES_TO_LOCATE = 3  # over the images, for the statistics of a folded model: each narrows the window of 16 bits
+MARGIN_PERCENTILE = 75.0
+LEAST_SAMPLES = 2
+
+Rows = Mapping[str, int] | int | None
+
+
+def adaptable(
+    model: p.Program,
+    images: Any,
+    labels: Any = None,
+    *,
+    rows: Rows = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> p.Program:
+    """Measure what a program needs in order to adapt, and return it with that inside.
+
+    What every layer's statistics look like at home, by class, is measured on about 300 typical samples a class (fewer work),
+    through the very kernels that run later. A model that came already folded has no batch-norm statistics: its layers' means and
+    variances are measured on the same samples, and the layers are normalised against them.
+
+    Parameters
+    ----------
+    model : Program
+        float32 or int8. Its outputs stay what they are, bit for bit.
+    images : ndarray (N, ...), or dict of input name to such
+        Typical inputs, as `Session.run` takes them.
+    labels : ndarray of int (N,), optional
+        Their classes; None: the model's own predictions.
+    rows : int or dict of step name to int, optional
+        Observe every n-th row of output only (0: leave the layer out). None: a choice that costs little of an inference.
+    progress : callable, optional
+        Called as progress(samples done, samples in all).
+
+    Returns
+    -------
+    Program
+
+    Raises
+    ------
+    ModelError
+        Nothing in the model can adapt, an input of the wrong shape, or labels that fit no class.
+    QuantizationError
+        Fewer than two images.
+    """
+    given, count, _ = arrays.accept(model, images)
+    if count < LEAST_SAMPLES:
+        raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")
+    plain = replace(model, adaptation=None)
+    steps = [step for step in adaptable_steps(plain) if _row_step(plain, step, rows) > 0]
+    if not steps:
+        raise ModelError(f"{model.source}: no layer can adapt: there is no batch norm in an epilogue, nor a folded convolution")
+    folded = [step for step in steps if batch_norm(step) is None]
+    total = count * (1 + (PASSES_TO_LOCATE if folded else 0))
+    report = _Progress(progress, total)
+    layers = (
+        _located(plain, steps, given, rows, report)
+        if folded
+        else [describe(plain, step, trained_moments(plain, step), _rows(plain, step, rows), _norm_name(step)) for step in steps]
+    )
+    logits, classes = _logits(plain)
+    nothing = np.zeros(len(layers), np.float32)
+    bare = replace(plain, adaptation=Adaptation(tuple(layers), classes, logits, 1.0, nothing, nothing, ()))
+    seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
+    truth = seen.predicted if labels is None else _checked_labels(model, labels, count, classes)
+    margin = float(np.percentile(seen.margin, MARGIN_PERCENTILE)) if classes else 1.0
+    samples = HomeSamples(
+        seen.first,
+        seen.second,
+        truth,
+        seen.predicted,
+        seen.probability,
+        seen.margin,
+        classes,
+        max(margin, 1e-6),
+        Home(bare).slices,
+    )
+    between, within = _noise(samples)
+    measured = [POLICIES[name].measure(samples) for name in POLICIES if classes or not POLICIES[name].needs_classes]
+    tables = tuple(table for table in measured if table is not None)
+    assert bare.adaptation is not None
+    adaptation = replace(bare.adaptation, margin=samples.typical_margin, between=between, within=within, tables=tables)
+    return replace(model, adaptation=adaptation)
+
+
+class _Progress:
+    def __init__(self, tell: Callable[[int, int | None], None] | None, total: int) -> None:
+        self._tell, self._total, self._done = tell, total, 0
+
+    def step(self) -> None:
+        self._done += 1
+        if self._tell is not None:
+            self._tell(self._done, self._total)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    first: np.ndarray
+    second: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+    margin: np.ndarray
+
+
+def _norm_name(step: Adaptable) -> str:
+    norm = batch_norm(step)
+    return "" if norm is None else norm.layer
+
+
+def _row_step(program: p.Program, step: Adaptable, rows: Rows) -> int:
+    if rows is None:
+        return default_row_step(output_shape(program, step))
+    if isinstance(rows, Mapping):
+        return int(rows.get(step.name, default_row_step(output_shape(program, step))))
+    return int(rows)
+
+
+def _rows(program: p.Program, step: Adaptable, rows: Rows) -> tuple[int, int]:
+    """Return (first_row, row_step): rows in the middle of the bands that they stand for."""
+    height, every = output_shape(program, step)[0], _row_step(program, step, rows)
+    every = min(every, height)
+    return (every - 1) // 2, every
+
+
+def default_row_step(shape: p.Hwc) -> int:
+    """Return which rows are observed unless the user says: see docs/adaptation.md for what it costs and loses."""
+    del shape
+    return 1
+
+
+def _logits(program: p.Program) -> tuple[str, int]:
+    """Return the buffer that predictions are read from and its size, or ('', 0) where the network does not classify.
+
+    A network classifies if its one output is a vector of two or more numbers, through a softmax or of another size than its input.
+    """
+    if len(program.outputs) != 1 or len(program.inputs) != 1:
+        return "", 0
+    makers = {step.output: step for step in program.steps}
+    name = program.outputs[0]
+    has_softmax = False
+    while isinstance(makers.get(name), p.Softmax | p.Reshape):
+        has_softmax |= isinstance(makers[name], p.Softmax)
+        name = makers[name].inputs[0]
+    shape = program.buffers[name].shape
+    size = int(np.prod(shape))
+    is_vector = sum(side > 1 for side in program.shapes[program.outputs[0]]) == 1
+    if not is_vector or size < 2 or not (has_softmax or size != int(np.prod(program.buffers[program.inputs[0]].shape))):
+        return "", 0
+    return name, size
+
+
+def _checked_labels(program: p.Program, labels: Any, count: int, classes: int) -> np.ndarray:
+    found = np.asarray(labels)
+    if not classes:
+        raise ModelError(f"{program.source}: labels were given, but the network does not classify; leave them out")
+    if found.shape != (count,) or found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= classes:
+        raise ModelError(f"{program.source}: labels must be {count} integers from 0 to {classes - 1}, one an image")
+    return found.astype(np.int64)
+
+
+def _samples(given: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    for i in range(len(next(iter(given.values())))):
+        yield {name: value[i : i + 1] for name, value in given.items()}
+
+
+def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report: _Progress) -> _Seen:
+    firsts, seconds, beliefs = [], [], []
+    for sample in _samples(given):
+        observed = engine.observe(sample)
+        first, second = deviations(observed.first, observed.second, home.factors)
+        firsts.append(first)
+        seconds.append(second)
+        beliefs.append(believe(observed.logits) if home.classes else (0, np.float32(0), np.float32(0)))
+        report.step()
+    label, probability, margin = zip(*beliefs, strict=True)
+    arrays_of = [np.array(column) for column in (label, probability, margin)]
+    return _Seen(np.array(firsts), np.array(seconds), arrays_of[0].astype(np.int64), arrays_of[1], arrays_of[2])
+
+
+def _noise(samples: HomeSamples) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two parts of each layer's N (DESIGN section 10), float32 (layers,); 0 where there are no classes."""
+    between, within = np.zeros(len(samples.slices)), np.zeros(len(samples.slices))
+    groups = [samples.labels == k for k in range(samples.classes) if (samples.labels == k).sum() >= LEAST_SAMPLES]
+    if groups:
+        means = np.array([samples.first[mine].mean(axis=0, dtype=np.float64) for mine in groups])
+        variances = np.array([1 + samples.second[mine].mean(axis=0, dtype=np.float64) for mine in groups]) - means**2
+        logarithms = np.log(np.maximum(variances, 1e-2))
+        for i, where in enumerate(samples.slices):
+            between[i] = means[:, where].var(axis=0).mean()
+            within[i] = (logarithms[:, where] ** 2).mean()
+    return between.astype(np.float32), within.astype(np.float32)
+
+
+def _located(
+    program: p.Program, steps: list[Adaptable], given: Mapping[str, np.ndarray], rows: Rows, report: _Progress
+) -> list[AdaptedLayer]:
+    """Return the records of steps some of which have no batch norm: their statistics are measured.
+
+    The first pass looks at accumulators through a window of 16 bits as wide as their bounds; the next through windows around what
+    was found. Each is one run over the images.
+    """
+    moments = [_guess(program, step) if batch_norm(step) is None else trained_moments(program, step) for step in steps]
+    for _ in range(PASSES_TO_LOCATE):
+        layers = [
+            describe(program, step, one, _rows(program, step, rows), _norm_name(step))
+            for step, one in zip(steps, moments, strict=True)
+        ]
+        nothing = np.zeros(len(layers), np.float32)
+        bare = replace(program, adaptation=Adaptation(tuple(layers), 0, "", 1.0, nothing, nothing, ()))
+        home = Home(bare)
+        seen = _observe(SessionEngine(Session(bare)), home, given, report)
+        first, second = (values.mean(axis=0, dtype=np.float64) for values in (seen.first, seen.second))
+        for i, (step, layer, where) in enumerate(zip(steps, layers, home.slices, strict=True)):
+            if batch_norm(step) is None:
+                moments[i] = _moved(layer, first[where], second[where])
+    return [
+        describe(program, step, one, _rows(program, step, rows), _norm_name(step)) for step, one in zip(steps, moments, strict=True)
+    ]
+
+
+def _guess(program: p.Program, step: Adaptable) -> Moments:
+    """Return statistics as wide as everything the accumulators can be."""
+    channels = program.buffers[step.output].shape[2]
+    if program.dtype == "float32":
+        return Moments(np.zeros(channels), np.ones(channels), np.zeros(channels))
+    low, high = (bound.astype(np.float64) for bound in accumulator_bounds(step))
+    return Moments((low + high) / 2, ((high - low) / 64) ** 2, np.zeros(channels))
+
+
+def _moved(layer: AdaptedLayer, first: np.ndarray, second: np.ndarray) -> Moments:
+    """Return the statistics that mean deviations stand for, in accumulator units or real numbers."""
+    observation = layer.observation
+    unit = layer.sigma.astype(np.float64)
+    center = observation.center.astype(np.float64)
+    if observation.shift is not None:
+        shift = observation.shift.astype(np.int64)
+        unit = np.ldexp(unit, shift)
+        center = center + ((np.int64(1) << shift) >> 1)
+    variance = (second + layer.home - first**2) * unit**2
+    nothing = np.zeros(len(first))
+    return Moments(center + first * unit, np.where(layer.sigma > 0, np.maximum(variance, 0), 0), nothing)
