@@ -12,14 +12,20 @@ OPTIMIZATION = "-O2"  # the setting of every published figure
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 INCLUDES = (".", "kernels", "board")
 
+_TRACE_HELP = "#   make DEFINES=-DEDGEBN_TRACE     the same, comparing the output of every layer\n"
 
-def files(name: str, sources: Sequence[str], board: Board) -> dict[str, str]:
-    """Return both files, by name, for the C files of a project (paths in its folder)."""
+
+def files(name: str, sources: Sequence[str], board: Board, *, traces: bool) -> dict[str, str]:
+    """Return both files, by name, for the C files of a project (paths in its folder).
+
+    `traces`: whether its self-test can compare every layer.
+    """
     link = list(board.link_flags) + (["-Tboard/linker.ld"] if board.linker_script else [])
     prefix = board.compiler.removesuffix("gcc").removesuffix("cc")
     makefile = fill(
         "Makefile.in",
         name=name,
+        trace=_TRACE_HELP if traces else "",
         board=board.name,
         compiler=board.compiler,
         size=f"{prefix}size",

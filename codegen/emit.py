@@ -77,7 +77,7 @@ def emit(
         **{f"board/{file}": text for file, text in target.project_files().items()},
     }
     sources = [file for file in files if file.endswith(".c")]
-    files |= build_files.files(made.name, sources, target)
+    files |= build_files.files(made.name, sources, target, traces=model.dtype == "int8")
     files["README.md"] = readme.source(made, target, vectors.count)
     files = {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()}
     written = write_files(Path(out), files)

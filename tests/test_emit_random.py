@@ -1,0 +1,87 @@
+"""Random small networks, emitted whole and run on the host and on a Cortex-M4F: arena, sharing and joins as well as kernels.
+
+Many projects are linked into one program, so that an emulator starts once.
+"""
+
+import subprocess
+
+import codegen
+from boards import emulator, toolchain
+from tests import emitted
+from tests.conftest import TEST_ALL
+from tests.programs import programs
+from tests.test_codegen_kernels import drawn
+
+HOST_NETWORKS = 300 if TEST_ALL else 40
+CORE_NETWORKS = 30 if TEST_ALL else 6
+FLOAT_NETWORKS = 60 if TEST_ALL else 10
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+MAIN = """#include "board.h"
+{declarations}
+int main(void) {{
+    return {sum};
+}}
+"""
+
+
+def unit(project, number):
+    """Return the path of one C file that holds a whole project, under names that no other has."""
+    parts = [file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
+    lines = [f"#define main self_test_{number}", f"#define edgebn_trace edgebn_trace_{number}"]
+    path = project.folder / "unit.c"
+    path.write_text("\n".join([*lines, *(f'#include "{part}"' for part in parts)]) + "\n")
+    return path
+
+
+def run_all(networks, folder, board_name, flags=()):
+    """Emit and build the networks, run them all and return what they said."""
+    board = emitted.board_or_skip(board_name)
+    own = toolchain.write_project(board, folder / "board")
+    objects = []
+    for number, (program, _) in enumerate(networks):
+        project = codegen.emit(program, folder / str(number), board_name, name=f"network_{number}")
+        objects.append(folder / f"{number}.o")
+        include = [f"-I{path}" for path in (project.folder, project.folder / "kernels", folder / "board")]
+        trace = ["-DEDGEBN_TRACE"] if program.dtype == "int8" else []
+        options = ["-std=c99", "-O2", *trace, *toolchain.WARNINGS, *board.flags, *flags, *include]
+        command = [board.compiler, *options, "-c", str(unit(project, number)), "-o", str(objects[-1])]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stderr[:3000]
+    names = [f"self_test_{number}" for number in range(len(networks))]
+    text = MAIN.format(
+        declarations="\n".join(f"int {name}(void);" for name in names), sum=" + ".join(f"{name}()" for name in names)
+    )
+    (folder / "main.c").write_text(text)
+    program = folder / "all.elf"
+    script = [f"-T{folder / 'board' / 'linker.ld'}"] if board.linker_script else []
+    sources = [str(path) for path in (folder / "main.c", *own, *objects)]
+    command = [board.compiler, "-std=c99", *board.flags, *flags, f"-I{folder / 'board'}", *sources]
+    subprocess.run([*command, *board.link_flags, *script, "-o", str(program)], check=True, capture_output=True)
+    return emulator.run(board, program, timeout=600)
+
+
+def assert_all_right(networks, ended):
+    text = ended.output.decode(errors="replace")
+    good = text.count(" 0 differ,")
+    assert (ended.status, good) == (0, len(networks)), text[-2000:]
+
+
+def test_networks_on_the_host(tmp_path):
+    networks = drawn(programs("int8"), HOST_NETWORKS)
+    assert_all_right(networks, run_all(networks, tmp_path, "host", SANITIZERS))
+
+
+def test_networks_on_a_cortex_m4(tmp_path):
+    networks = drawn(programs("int8"), CORE_NETWORKS)
+    assert_all_right(networks, run_all(networks, tmp_path, "mps2-an386"))
+
+
+def test_networks_with_helium(tmp_path):
+    networks = drawn(programs("int8"), CORE_NETWORKS)
+    assert_all_right(networks, run_all(networks, tmp_path, "mps3-an547"))
+
+
+def test_float_networks_on_the_host(tmp_path):
+    networks = drawn(programs("float32"), FLOAT_NETWORKS)
+    assert_all_right(networks, run_all(networks, tmp_path, "host", SANITIZERS))
