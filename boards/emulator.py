@@ -61,6 +61,13 @@ def is_available(board: Board) -> bool:
     return board.kind == "host" or (board.emulator is not None and shutil.which(board.emulator.program) is not None)
 
 
+def unavailable(board: Board) -> BoardError:
+    """Return the error for a board whose programs cannot be run here."""
+    if board.emulator is None:
+        return BoardError(f"{board.name} is a real board without an emulator; connect it and use --port")
+    return missing(board.emulator.program)
+
+
 @contextmanager
 def start(board: Board, program: Path) -> Iterator[Running]:
     """Start `program` on the board and end it when the context is left, however it is left.
@@ -115,10 +122,8 @@ def run(board: Board, program: Path, *, timeout: float = 60.0) -> Finished:
 def _command(board: Board, program: Path, line: str) -> list[str]:
     if board.kind == "host":
         return [str(program)]
-    if board.emulator is None:
-        raise BoardError(f"{board.name} is a real board without an emulator; connect it and use --port")
-    if shutil.which(board.emulator.program) is None:
-        raise missing(board.emulator.program)
+    if board.emulator is None or not is_available(board):
+        raise unavailable(board)
     # Where the tool exists, the emulator dies with this process even if this process is killed.
     guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     return [

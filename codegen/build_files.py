@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from boards import Board
+from codegen.mains import Main
 from codegen.templating import fill
 
 HOST = "host"  # the board of a project that names none
@@ -12,20 +13,17 @@ OPTIMIZATION = "-O2"  # the setting of every published figure
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 INCLUDES = (".", "kernels", "board")
 
-_TRACE_HELP = "#   make DEFINES=-DEDGEBN_TRACE     the same, comparing the output of every layer\n"
 
-
-def files(name: str, sources: Sequence[str], board: Board, *, traces: bool) -> dict[str, str]:
-    """Return both files, by name, for the C files of a project (paths in its folder).
-
-    `traces`: whether its self-test can compare every layer.
-    """
+def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[str, str]:
+    """Return both files, by name, for the C files of a project (paths in its folder)."""
     link = list(board.link_flags) + (["-Tboard/linker.ld"] if board.linker_script else [])
     prefix = board.compiler.removesuffix("gcc").removesuffix("cc")
     makefile = fill(
         "Makefile.in",
         name=name,
-        trace=_TRACE_HELP if traces else "",
+        help=main.makefile_help,
+        program=main.name,
+        defines="".join(f" {define}" for define in main.defines),
         board=board.name,
         compiler=board.compiler,
         size=f"{prefix}size",
@@ -34,15 +32,17 @@ def files(name: str, sources: Sequence[str], board: Board, *, traces: bool) -> d
         flags=" ".join(board.flags),
         link_flags=" ".join(link),
         sources=" \\\n  ".join(sources),
-        includes=" ".join(f"-I{folder}" for folder in INCLUDES),
+        includes=" ".join(f"-I{folder}" for folder in (*INCLUDES, *main.folders)),
     )
     cmake_link = list(board.link_flags) + (["-T${CMAKE_CURRENT_SOURCE_DIR}/board/linker.ld"] if board.linker_script else [])
     cmake = fill(
         "CMakeLists.txt.in",
         name=name,
+        program=main.name,
+        folders="".join(f" {folder}" for folder in main.folders),
         board=board.name,
         system="" if board.kind == HOST else _cross(board.compiler),
-        flags=_list([OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", *board.flags]),
+        flags=_list([OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", *main.defines, *board.flags]),
         link_flags=_list([*board.flags, *cmake_link, "-Wl,--gc-sections"]),
         network=_list([source for source in sources if source in (f"{name}.c", f"{name}_params.c")]),
         others=_list([source for source in sources if source not in (f"{name}.c", f"{name}_params.c")]),

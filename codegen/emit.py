@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import boards
-from codegen import build_files, header, kernels, listing, parameters, readme, self_test
+from codegen import build_files, header, kernels, listing, mains, parameters, readme
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
 from codegen.naming import check_name, model_name
@@ -28,9 +28,10 @@ def emit(
     name: str | None = None,
     prefix: str = kernels.PREFIX,
     section: str | None = None,
+    main: str = "self-test",
     samples: np.ndarray | None = None,
 ) -> EmittedProject:
-    """Write a network as a C99 project: the network, its parameters, the kernels it uses, a self-test, build files and a README.
+    """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def emit(
     out : path
         Folder; made if need be. Files of other origin in it are left alone.
     board : str, optional
-        What the self-test and the build files are for (see `boards.names`); left out, this computer. The network itself
+        What the main program and the build files are for (see `boards.names`); left out, this computer. The network itself
         is the same for every board.
     name : str, optional
         The model's name in C: files, functions and macros begin with it. Left out, made from the model file's name.
@@ -47,6 +48,9 @@ def emit(
         What the kernels' files, functions and macros begin with.
     section : str, optional
         Linker section for the constant arrays, for example '.external_flash'; left out, the compiler's own choice.
+    main : {'self-test', 'link', 'mlperf'}
+        The program that the project builds: one that runs recorded inputs and compares, one that serves a host over the board's
+        serial line (`edgebn device`), or one that answers MLPerf Tiny's host runner.
     samples : ndarray, shape (N, ...), optional
         Inputs of the self-test, for a model with one input: int8 codes or float32, each of the input's size. Left out, a few drawn
         with a fixed seed.
@@ -58,7 +62,8 @@ def emit(
     Raises
     ------
     ModelError
-        A name that C cannot take, samples that do not fit, or a file in `out` that is not edgebn's and would be overwritten.
+        A name that C cannot take, a main program that there is not or that is not for this model, samples that do not fit, or a
+        file in `out` that is not edgebn's and would be overwritten.
     BoardError
         No such board.
     OSError
@@ -66,19 +71,19 @@ def emit(
     """
     target = boards.load(board or build_files.HOST)
     made = list_network(model, name, prefix)
-    vectors = self_test.record(made, samples)
+    program = mains.main_of(made, main, samples)
     files = {
         f"{made.name}.h": header.source(made),
         f"{made.name}.c": listing.source(made),
         f"{made.name}_params.h": parameters.header(made, section),
         f"{made.name}_params.c": parameters.source(made),
         **{f"kernels/{file}": kernels.text(file) for file in kernels.needed(listing.headers(made))},
-        **self_test.files(made, vectors),
+        **program.files,
         **{f"board/{file}": text for file, text in target.project_files().items()},
     }
     sources = [file for file in files if file.endswith(".c")]
-    files |= build_files.files(made.name, sources, target, traces=model.dtype == "int8")
-    files["README.md"] = readme.source(made, target, vectors.count)
+    files |= build_files.files(made.name, sources, target, program)
+    files["README.md"] = readme.source(made, target, program.readme)
     files = {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()}
     written = write_files(Path(out), files)
     return EmittedProject(

@@ -12,7 +12,7 @@ from edgebn.program import Program
 
 _LONGEST = 40  # of an identifier made from a layer's name: lines stay readable
 
-# C99's keywords, the names that the emitted code uses itself, and types: no buffer may be called so.
+# C99's keywords, the names that the emitted code and its programs use themselves, and types: no model or buffer may be called so.
 _WORDS = """
     auto break case char const continue default do double else enum extern float for goto if inline int long register
     restrict return short signed sizeof static struct switch typedef union unsigned void volatile while _Bool _Complex

@@ -10,7 +10,7 @@ from codegen.project import Listing
 from codegen.templating import fill
 
 
-def source(listing: Listing, board: Board, vectors: int) -> str:
+def source(listing: Listing, board: Board, about_main: str) -> str:
     """Return the text."""
     program, name = listing.program, listing.name
     rows = []
@@ -37,5 +37,5 @@ def source(listing: Listing, board: Board, vectors: int) -> str:
         compiler=board.compiler,
         signature=f"{name}_run({parameters(listing)})",
         places=", ".join(places) or "none",
-        vectors=vectors,
+        about_main=about_main.rstrip(),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codegen.constants import definition
-from codegen.listing import accessors
+from codegen.places import memory_outside, output_names, place
 from codegen.project import Listing
 from codegen.stepcode import CArray
 from codegen.templating import fill
@@ -112,13 +112,13 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
             name=name,
             upper=name.upper(),
             vectors=vectors.count,
-            places=_places(listing),
+            places=memory_outside(listing, output_names(listing)),
             arguments=", ".join(
                 [_vector(listing, parameter) for _, parameter in listing.values.inputs]
-                + [_result(listing, parameter) for _, parameter in listing.values.outputs]
+                + [place(listing, parameter) for _, parameter in listing.values.outputs]
             ),
             comparisons="\n".join(
-                f"        wrong += differ({_result(listing, parameter)}, {_vector(listing, parameter)}, "
+                f"        wrong += differ({place(listing, parameter)}, {_vector(listing, parameter)}, "
                 f"{name.upper()}_{parameter.upper()}_SIZE);"
                 for _, parameter in listing.values.outputs
             ),
@@ -146,25 +146,6 @@ def _array(listing: Listing, vectors: Vectors, parameter: str) -> CArray:
 
 def _vector(listing: Listing, parameter: str) -> str:
     return f"{listing.name}_vectors_{parameter} + i * {_pitch(listing, parameter)}"
-
-
-def _result(listing: Listing, parameter: str) -> str:
-    """Return where the network is to put an output: its place in the arena if it has one."""
-    if parameter in [name for name, _, _ in accessors(listing)]:
-        return f"{listing.name}_{parameter}()"
-    return f"{parameter}_values.elements"
-
-
-def _places(listing: Listing) -> str:
-    """Return memory for outputs that have no place in the arena."""
-    item = ELEMENT[listing.program.dtype][0]
-    inside = [name for name, _, _ in accessors(listing)]
-    return "".join(
-        f"\nstatic union {{\n    int64_t alignment;\n    {item} elements[{listing.name.upper()}_{parameter.upper()}_SIZE];\n"
-        f"}} {parameter}_values;\n"
-        for _, parameter in listing.values.outputs
-        if parameter not in inside
-    )
 
 
 def _vectors_source(name: str, arrays: list[CArray]) -> str:

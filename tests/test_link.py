@@ -329,8 +329,7 @@ def test_an_echo_is_no_device():
 
 def test_a_line_that_closes_is_an_error(program):
     with served_by(program) as number, connect(f"socket://127.0.0.1:{number}", booting=True, patience=IMPATIENT) as device:
-        port = device._exchange._line.port
-        port._socket.shutdown(socket.SHUT_RDWR)
+        device._exchange._line.port._port._socket.shutdown(socket.SHUT_RDWR)
         with pytest.raises(LinkError, match="the serial line is gone"):
             device.run(sample(0))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import codegen
+from codegen.mains import KINDS
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 
@@ -21,7 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--board", metavar="NAME", help="what the self-test and the build files are for; default: this computer")
+    parser.add_argument("--board", metavar="NAME", help="what the program and the build files are for; default: this computer")
+    parser.add_argument(
+        "--main",
+        choices=tuple(KINDS),
+        default="self-test",
+        help="the program to build: compare recorded vectors, serve `edgebn device`, or answer MLPerf Tiny's runner",
+    )
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -38,6 +45,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         name=arguments.name,
         prefix=arguments.prefix,
         section=arguments.section,
+        main=arguments.main,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena; code is not counted")

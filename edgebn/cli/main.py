@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebn import __version__
-from edgebn.cli import analyze, bench, convert, demo, evaluate, generate, quantize, run, warmup
+from edgebn.cli import analyze, bench, convert, demo, device, evaluate, generate, quantize, run, warmup
+from edgebn.cli.failure import FailedCheckError
 from edgebn.cli.screen import Screen
 from edgebn.errors import EdgebnError
 
@@ -28,6 +29,7 @@ VERBS = {
     "bench": bench,
     "analyze": analyze,
     "generate": generate,
+    "device": device,
     "warmup": warmup,
 }
 
@@ -100,7 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = one_line(error)
         print(f"edgebn: {message}", file=sys.stderr)
         if arguments.json:
-            print(json.dumps({"error": message}))
+            print(
+                json.dumps(finite(error.report), indent=2)
+                if isinstance(error, FailedCheckError)
+                else json.dumps({"error": message})
+            )
         return 1
     except KeyboardInterrupt:
         print("edgebn: stopped", file=sys.stderr)

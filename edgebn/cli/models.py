@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 BATCH = 32  # samples handed to a session at once: often enough for a progress bar
 
 
-def add_model_argument(parser: argparse.ArgumentParser) -> None:
+def add_model_argument(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add MODEL and what a reader may need to be told about it."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help=".h5, .keras, .onnx, .tflite, .pt2 or .edgebn")
+    files = ".h5, .keras, .onnx, .tflite, .pt2 or .edgebn"
+    if optional:
+        parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help=files)
+    else:
+        parser.add_argument("model", type=Path, metavar="MODEL", help=files)
     group = parser.add_argument_group("reading the model")
     group.add_argument(
         "--input-shape",

@@ -44,15 +44,20 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "outputs": {name: {"shape": values.shape, "dtype": str(values.dtype)} for name, values in outputs.items()},
         "output_file": str(arguments.output) if arguments.output else None,
     }
+    return report | show_outputs(outputs, arguments.top, screen)
+
+
+def show_outputs(outputs: dict[str, np.ndarray], top: int, screen: Screen) -> dict[str, Any]:
+    """Draw the best classes of each sample, or the ranges of outputs that are no class scores; return what --json adds."""
     if len(outputs) == 1:
         values = next(iter(outputs.values()))
         if values.ndim == 2 and values.shape[1] > 1:
-            report["top"] = top_classes(values, arguments.top)
-            show_classes(report["top"], screen)
-            return report
+            best = top_classes(values, top)
+            show_classes(best, screen)
+            return {"top": best}
     rows = [(name, str(values.shape), *map(float, (values.min(), values.mean(), values.max()))) for name, values in outputs.items()]
     screen.table("outputs", ("output", "shape", "minimum", "mean", "maximum"), rows)
-    return report
+    return {}
 
 
 def top_classes(values: np.ndarray, top: int) -> list[list[dict[str, Any]]]:

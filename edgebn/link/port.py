@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgebn.errors import LinkError
 from edgebn.link.device import Device
@@ -90,6 +90,39 @@ class Line:
             del self._block[: -LONGEST_BLOCK - 1]  # noise without end takes no memory
 
 
+class SocketPort:
+    """A pyserial port over a socket, with reads that take all there is: pyserial's own cannot tell how much that would be.
+
+    Parameters
+    ----------
+    port : serial.urlhandler.protocol_socket.Serial
+        Its `timeout` is how long a read waits for the first byte.
+    """
+
+    in_waiting = 4096  # most that is read at once
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._timeout = port.timeout
+
+    def read(self, size: int = 1, /) -> bytes:
+        """Wait for the first byte, then take what has come with it."""
+        first: bytes = self._port.read(1)
+        if not first:
+            return first
+        self._port.timeout = 0
+        try:
+            rest: bytes = self._port.read(size - 1)
+        finally:
+            self._port.timeout = self._timeout
+        return first + rest
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send all of `data`."""
+        written: int = self._port.write(data)
+        return written
+
+
 @contextmanager
 def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, booting: bool = False) -> Iterator[Device]:
     """Open a serial line and meet the device at its end.
@@ -119,7 +152,8 @@ def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, b
     except (OSError, ValueError) as error:
         raise LinkError(f"{url} cannot be opened: {error}") from error
     try:
-        device = Device(Line(port), patience or Patience())
+        line = Line(SocketPort(port) if url.lower().startswith("socket:") else port)
+        device = Device(line, patience or Patience())
         device.meet(booting=booting)
         yield device
     finally:

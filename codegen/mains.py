@@ -1,0 +1,99 @@
+"""The program around a network that a project builds: a self-test, or one that serves a host over the board's serial line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from codegen import mlperf_main, self_test
+from codegen.kernels import text
+from codegen.places import input_names, memory_outside, output_names, place
+from codegen.project import Listing
+from codegen.templating import fill
+from edgebn.errors import ModelError
+
+TRACE = "-DEDGEBN_TRACE"
+SERVICE = "service"  # folder of a protocol's files in a project
+LINK_FILES = ("edgebn_frame.c", "edgebn_frame.h", "edgebn_link.c", "edgebn_link.h")
+MLPERF_FILES = ("edgebn_mlperf.c", "edgebn_mlperf.h")
+
+
+@dataclass(frozen=True)
+class Main:
+    """A program around a network.
+
+    Attributes
+    ----------
+    name : str
+        What is built: build/NAME.elf.
+    files : dict of str to str
+        Name in the project to text.
+    folders : tuple of str
+        Include folders, besides those of every project.
+    defines : tuple of str
+        Compiler flags, without which it lacks something.
+    readme : str
+        Its part of the project's README.
+    makefile_help : str
+        Comment lines at the head of the Makefile: what else can be made.
+    """
+
+    name: str
+    files: dict[str, str]
+    folders: tuple[str, ...]
+    defines: tuple[str, ...]
+    readme: str
+    makefile_help: str = ""
+
+
+def main_of(listing: Listing, kind: str, samples: np.ndarray | None) -> Main:
+    """Return the program of a kind: one of `KINDS`.
+
+    Raises
+    ------
+    ModelError
+        There is no such kind, or the network does not fit it.
+    """
+    if kind not in KINDS:
+        raise ModelError(f"there is no main program {kind!r}; choose one of {', '.join(KINDS)}")
+    if kind != "self-test" and samples is not None:
+        raise ModelError(f"samples are for the self-test; the main program {kind!r} gets its inputs over the line")
+    return KINDS[kind](listing, samples)
+
+
+def _self_test(listing: Listing, samples: np.ndarray | None) -> Main:
+    vectors = self_test.record(listing, samples)
+    readme = fill("self_test.md.in", name=listing.name, vectors=vectors.count)
+    traced = f"#   make DEFINES={TRACE}     the same, comparing the output of every layer\n"
+    makefile_help = traced if listing.program.dtype == "int8" else ""
+    return Main("self_test", self_test.files(listing, vectors), (), (), readme, makefile_help)
+
+
+def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
+    inputs, outputs = input_names(listing), output_names(listing)
+    upper = listing.name.upper()
+    source = fill(
+        "link.c.in",
+        name=listing.name,
+        upper=upper,
+        memory=memory_outside(listing, [*inputs, *outputs]),
+        arguments=", ".join(place(listing, parameter) for parameter in [*inputs, *outputs]),
+        inputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in inputs),
+        outputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in outputs),
+        input_count=len(inputs),
+        output_count=len(outputs),
+    )
+    files = {"link.c": source, **{f"{SERVICE}/{file}": text(file) for file in LINK_FILES}}
+    return Main("link", files, (SERVICE,), (TRACE,), fill("link.md.in", name=listing.name))
+
+
+def _mlperf(listing: Listing, _samples: np.ndarray | None) -> Main:
+    files = {"mlperf.c": mlperf_main.source(listing), **{f"{SERVICE}/{file}": text(file) for file in MLPERF_FILES}}
+    return Main(
+        "mlperf", files, (SERVICE,), (), fill("mlperf.md.in", name=listing.name, model=mlperf_main.benchmark(listing).model)
+    )
+
+
+KINDS: dict[str, Callable[[Listing, np.ndarray | None], Main]] = {"self-test": _self_test, "link": _link, "mlperf": _mlperf}

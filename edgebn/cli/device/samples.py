@@ -1,0 +1,60 @@
+"""Inputs and outputs of a network as the bytes that a device takes and gives. Knows programs, nothing of lines."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn import reference
+from edgebn.cli.inputs import Inputs
+from edgebn.program import Program
+
+SEED = 0
+
+
+def drawn(program: Program, count: int) -> Inputs:
+    """Return `count` random samples: codes of the whole range for int8, normal reals for float32."""
+    random = np.random.default_rng(SEED)
+    found: dict[str, np.ndarray] = {}
+    for name in program.inputs:
+        shape = (count, *program.shapes[name])
+        if program.dtype == "int8":
+            found[name] = random.integers(-128, 128, shape).astype(np.int8)
+        else:
+            found[name] = random.standard_normal(shape).astype(np.float32)
+    return found if len(found) > 1 else found[program.inputs[0]]
+
+
+def sample(program: Program, inputs: Inputs, index: int) -> dict[str, np.ndarray]:
+    """Return one sample by input name, (H, W, C), in the program's dtype: real numbers are quantised as a session would."""
+    given = inputs if isinstance(inputs, dict) else {program.inputs[0]: inputs}
+    found = {}
+    for name in program.inputs:
+        buffer = program.buffers[name]
+        value = given[name][index]
+        if buffer.dtype == "int8" and value.dtype != np.int8:
+            value = reference.quantize_real(value, buffer)
+        found[name] = np.ascontiguousarray(value, buffer.dtype).reshape(buffer.shape)
+    return found
+
+
+def to_bytes(program: Program, values: dict[str, np.ndarray]) -> bytes:
+    """Return a sample as a device takes it: all inputs in order, little-endian."""
+    return b"".join(values[name].astype(values[name].dtype.newbyteorder("<")).tobytes() for name in program.inputs)
+
+
+def from_bytes(program: Program, data: bytes) -> dict[str, np.ndarray]:
+    """Return a device's output by name, (H, W, C), in the program's dtype."""
+    found = {}
+    for name in program.outputs:
+        value = value_of(program, name, data)
+        found[name] = value
+        data = data[value.nbytes :]
+    return found
+
+
+def value_of(program: Program, buffer: str, data: bytes) -> np.ndarray:
+    """Return the value of a buffer that `data` begins with."""
+    shape = program.buffers[buffer].shape
+    dtype = np.dtype(program.buffers[buffer].dtype).newbyteorder("<")
+    size = int(np.prod(shape))
+    return np.frombuffer(data, dtype, size).reshape(shape).astype(program.buffers[buffer].dtype)

@@ -1,0 +1,162 @@
+"""The device that an action talks to: at the end of --port, or in an emulator that is built and started for --board."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boards
+import codegen
+from boards import Board, emulator, toolchain
+from edgebn.cli.screen import Screen
+from edgebn.cli.values import count
+from edgebn.errors import LinkError, ModelError
+from edgebn.formats.native import program_hash
+from edgebn.link import Device, Information, connect
+from edgebn.program import Program
+
+TRACE = "-DEDGEBN_TRACE"  # has the firmware report every layer
+
+
+@dataclass(frozen=True)
+class Target:
+    """A device that answers, and what is known of it.
+
+    Attributes
+    ----------
+    device : Device
+    information : Information
+    board : Board or None
+        None for a board that this edgebn has no folder for.
+    size : toolchain.Size or None
+        Flash and RAM of the program, where it was built here.
+    """
+
+    device: Device
+    information: Information
+    board: Board | None
+    size: toolchain.Size | None = None
+
+    def instructions(self, ticks: int) -> int | None:
+        """Return how many instructions took `ticks`; None where nothing can tell."""
+        return self.board.timer.instructions(ticks) if self.board is not None else None
+
+    def milliseconds(self, ticks: int) -> float:
+        """Return `ticks` as time, by the device's own clock."""
+        return 1000.0 * ticks / self.information.ticks_per_second
+
+    def facts(self) -> dict[str, object]:
+        """Return what every action reports of the device."""
+        return {
+            "board": self.information.board,
+            "model": self.information.model,
+            "model_hash": self.information.model_hash,
+            "arena": self.information.arena_bytes,
+            "flash": self.size.flash if self.size else None,
+            "ram": self.size.ram if self.size else None,
+        }
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Add --port and --board, one of which must be given, and --baud."""
+    group = parser.add_argument_group("the device")
+    one = group.add_mutually_exclusive_group(required=True)
+    one.add_argument("--port", metavar="URL", help="serial port: /dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT")
+    one.add_argument("--board", metavar="NAME", help="emulated board to build for and start: see `edgebn boards`")
+    group.add_argument("--baud", type=count, default=115200, metavar="N", help="speed of the port; default 115200")
+
+
+@contextmanager
+def open_target(arguments: argparse.Namespace, program: Program | None, screen: Screen) -> Iterator[Target]:
+    """Meet the device that the command line names; an emulator ends with the context.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With what `add_target_options` added.
+    program : Program or None
+        The model that the device must run; None takes any that is there.
+    screen : Screen
+
+    Raises
+    ------
+    LinkError
+        The device does not answer, or runs another model.
+    BoardError
+        No such board, or its tools are missing, or the model does not fit it.
+    """
+    if arguments.board is not None:
+        if program is None:
+            raise ModelError("an emulated board runs nothing yet: give the model too")
+        with emulated(program, arguments.board, screen) as target:
+            yield target
+        return
+    with connect(arguments.port, baud=arguments.baud) as device:
+        information = device.info()
+        if program is not None:
+            check_model(information, program)
+        known = information.board in boards.names()
+        yield Target(device, information, boards.load(information.board) if known else None)
+
+
+def check_model(information: Information, program: Program) -> None:
+    """Refuse a device that runs another model.
+
+    Raises
+    ------
+    LinkError
+        It does.
+    """
+    expected = program_hash(program)
+    if information.model_hash != expected:
+        raise LinkError(
+            f"the device runs another model ({information.model}, {information.model_hash[:12]}...) than {program.source} "
+            f"({expected[:12]}...); generate its firmware again with --main link, and flash it"
+        )
+
+
+@contextmanager
+def emulated(program: Program, board_name: str, screen: Screen) -> Iterator[Target]:
+    """Build a program's firmware for an emulated board, start it, and meet it.
+
+    Raises
+    ------
+    BoardError
+        The board is not emulated here, or the program does not fit it.
+    LinkError
+        The firmware does not come up.
+    """
+    board = boards.load(board_name)
+    if not emulator.is_available(board):
+        raise emulator.unavailable(board)
+    with tempfile.TemporaryDirectory(prefix="edgebn-device-") as folder:
+        with screen.progress(f"building for {board.name}"):
+            elf = build(program, board, Path(folder))
+        with emulator.start(board, elf) as running:
+            try:
+                with connect(running.url, booting=True) as device:
+                    information = device.info()
+                    check_model(information, program)
+                    yield Target(device, information, board, toolchain.size(board, elf))
+            except LinkError as error:
+                if said := running.complaint():
+                    raise LinkError(f"{error}; {said}") from error
+                raise
+
+
+def build(program: Program, board: Board, folder: Path) -> Path:
+    """Write a program's firmware for `board` into `folder`, build it, and return what was linked.
+
+    Raises
+    ------
+    BoardError
+        The compiler is missing, or the program does not fit the board.
+    """
+    project = codegen.emit(program, folder / "project", board=board.name, main="link")
+    sources = [project.folder / file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
+    include = [project.folder, project.folder / "kernels", project.folder / "service"]
+    return toolchain.build(board, sources, folder / "build", include=include, flags=[TRACE])

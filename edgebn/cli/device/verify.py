@@ -1,0 +1,222 @@
+"""`edgebn device verify`: every layer on the device against the reference; byte for byte in int8."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codegen.describe import describe
+from edgebn import reference
+from edgebn.cli.device.samples import drawn, from_bytes, sample, to_bytes, value_of
+from edgebn.cli.device.target import Target, add_target_options, open_target
+from edgebn.cli.failure import FailedCheckError
+from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, sample_count
+from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.screen import Progress, Screen
+from edgebn.cli.values import count
+from edgebn.errors import LinkError
+from edgebn.link import Layer
+from edgebn.program import Program
+
+HELP = "compare every layer on the device with the reference"
+DESCRIPTION = (
+    "Run samples on a device and compare every layer's output with the NumPy reference: byte for byte in int8, within 1e-5 of the "
+    "value's range in float32. Exit code 1 where something differs; the first layer that does is named."
+)
+
+FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the largest magnitude that is expected
+SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a device differs from the reference.
+
+    Attributes
+    ----------
+    sample : int
+    layer : str
+        The step's name, or 'output NAME'.
+    step : int
+        Its index in the program; -1 for an output.
+    what : str
+        The step in words.
+    values, of : int
+        How many of its output's values differ, of how many.
+    first : tuple of int
+        (row, column, channel) of the first of them.
+    device, reference : float
+        What is there.
+    """
+
+    sample: int
+    layer: str
+    step: int
+    what: str
+    values: int
+    of: int
+    first: tuple[int, ...]
+    device: float
+    reference: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verification found.
+
+    Attributes
+    ----------
+    samples : int
+    compared : int
+        Layers compared of each sample, outputs not counted.
+    mismatches : int
+        Layers and outputs that differ, over all samples.
+    first : Difference or None
+    ticks : int
+        Median of one inference.
+    layers : tuple of Layer
+        Of the last sample: steps and their ticks.
+    """
+
+    samples: int
+    compared: int
+    mismatches: int
+    first: Difference | None
+    ticks: int
+    layers: tuple[Layer, ...]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the action's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("input", nargs="?", type=Path, metavar="INPUT", help="a file of inputs; random ones where it is left out")
+    parser.add_argument("--samples", type=count, metavar="N", help=f"how many samples; default {SAMPLES}, or all of INPUT")
+    add_target_options(parser)
+    add_input_options(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """Verify one model."""
+    program = load_model(arguments.model, arguments)
+    inputs = load_inputs(arguments.input, program, arguments) if arguments.input else drawn(program, arguments.samples or SAMPLES)
+    total = min(sample_count(inputs), arguments.samples or sample_count(inputs))
+    with open_target(arguments, program, screen) as target:
+        with screen.progress(f"verifying on {target.information.board}") as progress:
+            verdict = verify(program, target, inputs, total, progress)
+        report = _report(target, verdict)
+        _show(program, target, verdict, screen)
+    if verdict.mismatches:
+        raise FailedCheckError(f"{arguments.model}: {verdict.mismatches} layers differ from the reference", report)
+    return report
+
+
+def verify(program: Program, target: Target, inputs: Inputs, total: int, progress: Progress) -> Verdict:
+    """Compare the first `total` samples of `inputs`, all layers.
+
+    Raises
+    ------
+    LinkError
+        The line fails, or the device reports no layers.
+    """
+    mismatches, first, ticks = 0, None, []
+    layers: tuple[Layer, ...] = ()
+    for index in range(total):
+        given = sample(program, inputs, index)
+        expected = reference.run_steps(program, given)
+        data = to_bytes(program, given)
+        ticks.append(target.device.run(data).ticks)  # without the time that layers take to be sent
+        done = target.device.run_layers(data)
+        layers = done.layers
+        if not layers:
+            raise LinkError("the firmware reports no layers: build it with EDGEBN_TRACE, as the project's own build files do")
+        found = [difference(program, index, layer, expected) for layer in layers]
+        for name, value in from_bytes(program, done.output).items():
+            found.append(_compared(value, expected[name], index, f"output {name}", -1, "what the caller gets"))
+        differing = [entry for entry in found if entry is not None]
+        mismatches += len(differing)
+        first = first or next(iter(differing), None)
+        progress(index + 1, total)
+    return Verdict(total, len(layers), mismatches, first, int(np.median(ticks)), layers)
+
+
+def difference(program: Program, index: int, layer: Layer, expected: dict[str, np.ndarray]) -> Difference | None:
+    """Compare one layer of one sample.
+
+    Raises
+    ------
+    LinkError
+        The device reports a step that the program does not have, or a value of another size.
+    """
+    if layer.step >= len(program.steps) or layer.data is None:
+        raise LinkError(f"the device reports a layer {layer.step}, which the model does not have")
+    step = program.steps[layer.step]
+    if layer.size != expected[step.output].nbytes:
+        raise LinkError(f"{step.name}: the device reports {layer.size} bytes, the reference has {expected[step.output].nbytes}")
+    value = value_of(program, step.output, layer.data)
+    return _compared(value, expected[step.output], index, step.name, layer.step, describe(step, program))
+
+
+def _compared(value: np.ndarray, expected: np.ndarray, index: int, layer: str, step: int, what: str) -> Difference | None:
+    if expected.dtype == np.float32:
+        bound = max(1.0, float(np.abs(expected).max(initial=0.0)))
+        wrong = ~(np.abs(value - expected) <= FLOAT_TOLERANCE * bound)
+    else:
+        wrong = value != expected
+    if not wrong.any():
+        return None
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return Difference(index, layer, step, what, int(wrong.sum()), wrong.size, first, float(value[first]), float(expected[first]))
+
+
+def _report(target: Target, verdict: Verdict) -> dict[str, Any]:
+    return {
+        **target.facts(),
+        "samples": verdict.samples,
+        "mismatches": verdict.mismatches,
+        "instructions": target.instructions(verdict.ticks),
+        "milliseconds": target.milliseconds(verdict.ticks),
+        "layers_compared": verdict.compared,
+        "first_difference": asdict(verdict.first) if verdict.first else None,
+        "layers": [
+            {"step": layer.step, "bytes": layer.size, "instructions": target.instructions(layer.ticks), "ticks": layer.ticks}
+            for layer in verdict.layers
+        ],
+    }
+
+
+def _show(program: Program, target: Target, verdict: Verdict, screen: Screen) -> None:
+    known = target.information
+    show_layers(program, target, verdict.layers, screen)
+    counted = target.instructions(verdict.ticks)
+    cost = f"{counted:,} instructions" if counted is not None else f"{target.milliseconds(verdict.ticks):.3f} ms"
+    memory = f"arena {known.arena_bytes:,} bytes"
+    if target.size is not None:
+        memory += f", program {target.size.flash:,} bytes of flash and {target.size.ram:,} of RAM"
+    screen.say(f"{known.model} on {known.board}: {cost} an inference, {memory}")
+    steps = f"{verdict.compared} of {len(program.steps)} steps" if verdict.compared < len(program.steps) else "every step"
+    if verdict.first is None:
+        screen.say(f"{verdict.samples} samples, {steps}, all outputs: as the reference has them")
+        return
+    found = verdict.first
+    screen.say(
+        f"{verdict.mismatches} layers of {verdict.samples} samples differ. The first, in sample {found.sample}: {found.what}"
+    )
+    screen.say(
+        f"  {found.values:,} of {found.of:,} values, at {found.first}: {found.device:g}, the reference has {found.reference:g}"
+    )
+
+
+def show_layers(program: Program, target: Target, layers: tuple[Layer, ...], screen: Screen) -> None:
+    """Draw what each layer costs."""
+    total = max(1, sum(layer.ticks for layer in layers))
+    counts = [target.instructions(layer.ticks) for layer in layers]
+    unit = "ticks" if None in counts else "instructions"
+    rows = [
+        (program.steps[layer.step].name, layer.size, layer.ticks if cost is None else cost, 100.0 * layer.ticks / total)
+        for layer, cost in zip(layers, counts, strict=True)
+    ]
+    screen.table("layers on the device", ("layer", "bytes", unit, "%"), rows)
