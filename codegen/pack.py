@@ -41,6 +41,11 @@ def pack_pairs(weight: np.ndarray, groups: int = 1) -> np.ndarray:
     return filled.reshape(groups, -1, 2, filled.shape[2] // TAP_BLOCK, TAP_BLOCK).transpose(0, 1, 3, 2, 4)
 
 
+def has_lowest_pair(packed: np.ndarray) -> bool:
+    """Whether two taps that a kernel may add in 16 bits are both -128: their products can then reach 2**15 (see `pack_pairs`)."""
+    return bool(np.any(np.all(packed.reshape(-1, 2) == -128, axis=1)))
+
+
 def pack_depthwise(weight: np.ndarray) -> np.ndarray:
     """Return depthwise weights (C, kh, kw, 1) as (kh, kw, C)."""
     return weight[:, :, :, 0].transpose(1, 2, 0)
@@ -60,6 +65,8 @@ class PackedEpilogue:
         0 where r holds it.
     low, high : int
     neg, wide : bool
+    lowest : bool
+        Whether weights of -128 stand side by side.
     """
 
     channels: np.ndarray
@@ -69,11 +76,12 @@ class PackedEpilogue:
     high: int
     neg: bool
     wide: bool
+    lowest: bool
 
     @property
     def is_simple(self) -> bool:
-        """Whether nothing but m, r and s (and `neg`) changes an accumulator."""
-        return self.limits is None and not self.wide and (self.low, self.high) == (-128, 127)
+        """Whether nothing but m, r and s (and `neg`) changes an accumulator, and the weights are no special case."""
+        return self.limits is None and not self.wide and not self.lowest and (self.low, self.high) == (-128, 127)
 
 
 def accumulator_bound(e: IntEpilogue, products: np.ndarray | int) -> np.ndarray:
@@ -93,7 +101,7 @@ def sum_bound(weight: np.ndarray) -> np.ndarray:
     return 128 * np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1)
 
 
-def pack_epilogue(e: IntEpilogue, bound: np.ndarray) -> PackedEpilogue:
+def pack_epilogue(e: IntEpilogue, bound: np.ndarray, *, lowest: bool = False) -> PackedEpilogue:
     """Lay an epilogue out for the kernels; exact for every accumulator within `bound` (per channel, before the clip)."""
     lo, hi = e.lo.astype(object), e.hi.astype(object)
     clips = bool(np.any(lo > -bound) or np.any(hi < bound))
@@ -118,4 +126,5 @@ def pack_epilogue(e: IntEpilogue, bound: np.ndarray) -> PackedEpilogue:
         int(e.qmax),
         bool(e.neg),
         wide,
+        lowest,
     )

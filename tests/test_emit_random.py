@@ -4,17 +4,23 @@ Many projects are linked into one program, so that an emulator starts once.
 """
 
 import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
 
 import codegen
 from boards import emulator, toolchain
+from edgebn import program as p
 from tests import emitted
 from tests.conftest import TEST_ALL
-from tests.programs import programs
+from tests.programs import programs, single
 from tests.test_codegen_kernels import drawn
 
 HOST_NETWORKS = 300 if TEST_ALL else 40
 CORE_NETWORKS = 30 if TEST_ALL else 6
 FLOAT_NETWORKS = 60 if TEST_ALL else 10
+CORES = ["mps2-an386", "mps2-an385-m0", "mps3-an547"]  # the three with kernels of their own
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 MAIN = """#include "board.h"
@@ -34,13 +40,26 @@ def unit(project, number):
     return path
 
 
+def with_lowest_codes(program, seed):
+    """Return the network with weights at both ends of int8, -128 the most frequent, and outputs that still fit the codes."""
+    rng = np.random.default_rng(seed)
+
+    def changed(step):
+        if not isinstance(step, p.Convolution):
+            return step
+        weight = rng.choice(np.array([-128, -128, -128, 127], np.int8), step.weight.shape)
+        return replace(step, weight=weight, epilogue=replace(step.epilogue, s=np.minimum(step.epilogue.s + 3, 62).astype(np.uint8)))
+
+    return replace(program, steps=tuple(changed(step) for step in program.steps))
+
+
 def run_all(networks, folder, board_name, flags=()):
     """Emit and build the networks, run them all and return what they said."""
     board = emitted.board_or_skip(board_name)
     own = toolchain.write_project(board, folder / "board")
     objects = []
-    for number, (program, _) in enumerate(networks):
-        project = codegen.emit(program, folder / str(number), board_name, name=f"network_{number}")
+    for number, (program, sample) in enumerate(networks):
+        project = codegen.emit(program, folder / str(number), board_name, name=f"network_{number}", samples=sample[None])
         objects.append(folder / f"{number}.o")
         include = [f"-I{path}" for path in (project.folder, project.folder / "kernels", folder / "board")]
         trace = ["-DEDGEBN_TRACE"] if program.dtype == "int8" else []
@@ -72,14 +91,18 @@ def test_networks_on_the_host(tmp_path):
     assert_all_right(networks, run_all(networks, tmp_path, "host", SANITIZERS))
 
 
-def test_networks_on_a_cortex_m4(tmp_path):
+@pytest.mark.parametrize("board", CORES)
+def test_networks_on_a_core(board, tmp_path):
     networks = drawn(programs("int8"), CORE_NETWORKS)
-    assert_all_right(networks, run_all(networks, tmp_path, "mps2-an386"))
+    assert_all_right(networks, run_all(networks, tmp_path, board))
 
 
-def test_networks_with_helium(tmp_path):
-    networks = drawn(programs("int8"), CORE_NETWORKS)
-    assert_all_right(networks, run_all(networks, tmp_path, "mps3-an547"))
+@pytest.mark.parametrize("board", CORES)
+def test_the_lowest_codes_and_weights_meet_on_a_core(board, tmp_path):
+    """Two taps of -128 times -128 need 17 bits: kernels that add two products in 16 bits must not."""
+    random = drawn(single("convolution", "int8"), 2 * CORE_NETWORKS)
+    networks = [(with_lowest_codes(program, i), np.full_like(sample, -128)) for i, (program, sample) in enumerate(random)]
+    assert_all_right(networks, run_all(networks, tmp_path, board))
 
 
 def test_float_networks_on_the_host(tmp_path):

@@ -1,12 +1,12 @@
 /* The tile of edgebn_gemm_s8.h for the DSP extension of Armv7E-M: two pixels by two channels, two products an instruction.
 
    Columns are widened to 16 bits once a tile. A block of four taps is four words: taps 0 and 2 of pixel 0, of pixel 1, then taps
-   1 and 3 of each: the halves that SXTB16 makes of the weights. Behind the two columns lies room for one row of codes, or for
-   a column where rows are no whole blocks. */
+   1 and 3 of each: the halves that SXTB16 makes of the weights. */
 #ifndef EDGEBN_GEMM_DSP_S8_H
 #define EDGEBN_GEMM_DSP_S8_H
 
 #include "edgebn_requantize_s8.h"
+#include "edgebn_wide_columns_s8.h"
 
 #define EDGEBN_TILE_PIXELS 2
 
@@ -21,32 +21,6 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
         __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
         memcpy(halves, &even, 4);
         memcpy(halves + 8, &odd, 4);
-    }
-}
-
-/* Returns where `count` taps of a pixel from tap `first` on are to be written; `edgebn_taps_done_s8` must follow. Rows of whole
-   blocks are widened one by one and share one place, others when the column is complete. */
-EDGEBN_INLINE int8_t *edgebn_taps_place_s8(int8_t *columns, int pixel, int taps, int first, int count) {
-    (void)pixel;
-    return columns + 4 * EDGEBN_ROUND_UP_4(taps) + (count % 4 == 0 ? 0 : first);
-}
-
-EDGEBN_INLINE void edgebn_taps_done_s8(int8_t *columns, int pixel, int taps, int first, int count) {
-    const int8_t *codes = columns + 4 * EDGEBN_ROUND_UP_4(taps);
-    if (count % 4 == 0) {
-        edgebn_taps_widen_s8(columns, pixel, first, count, codes);
-    } else if (first + count == taps) {
-        edgebn_taps_widen_s8(columns, pixel, 0, taps, codes);
-    }
-}
-
-/* Lays down `count` taps that stand side by side at `codes`. */
-EDGEBN_INLINE void edgebn_taps_put_s8(int8_t *columns, int pixel, int taps, int first, int count, const int8_t *codes) {
-    if (count % 4 == 0) {
-        edgebn_taps_widen_s8(columns, pixel, first, count, codes);
-    } else {
-        memcpy(edgebn_taps_place_s8(columns, pixel, taps, first, count), codes, (size_t)count);
-        edgebn_taps_done_s8(columns, pixel, taps, first, count);
     }
 }
 

@@ -3,6 +3,7 @@
 #define EDGEBN_GEMM_PLAIN_S8_H
 
 #include "edgebn_columns_s8.h"
+#include "edgebn_dot_plain_s8.h"
 #include "edgebn_requantize_s8.h"
 
 #define EDGEBN_TILE_PIXELS 2
@@ -48,25 +49,6 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
             out0[o + 1] = y0;
         }
     }
-}
-
-/* One pixel by two channels: adds the products of `in` and a pair's weights. */
-EDGEBN_INLINE void edgebn_dot_pair_s8(const int8_t *in, const int8_t *w, int taps, int32_t *acc0, int32_t *acc1) {
-    int32_t sum0 = *acc0, sum1 = *acc1;
-    int k, i;
-    for (k = taps; k >= 4; k -= 4, in += 4, w += 8) {
-        EDGEBN_UNROLL_4
-        for (i = 0; i < 4; i++) {
-            sum0 += in[i] * w[i];
-            sum1 += in[i] * w[4 + i];
-        }
-    }
-    for (i = 0; i < k; i++) {
-        sum0 += in[i] * w[i];
-        sum1 += in[i] * w[4 + i];
-    }
-    *acc0 = sum0;
-    *acc1 = sum1;
 }
 
 #endif

@@ -14,6 +14,8 @@
 #include "edgebn_gemm_mve_s8.h"
 #elif defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 #include "edgebn_gemm_dsp_s8.h"
+#elif (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)) && defined(__GNUC__)
+#include "edgebn_gemm_v6m_s8.h"
 #else
 #include "edgebn_gemm_plain_s8.h"
 #endif
@@ -23,7 +25,7 @@ typedef void (*edgebn_gemm_s8)(const int8_t *columns, const int8_t *weights, int
 
 /* Returns the epilogue with everything but its table fixed, so that the compiler drops what it does not need. */
 EDGEBN_INLINE edgebn_epilogue_s8 edgebn_simple_epilogue(const edgebn_epilogue_s8 *e, int neg) {
-    const edgebn_epilogue_s8 simple = {e->channels, NULL, 0, -128, 127, 0, neg, 0};
+    const edgebn_epilogue_s8 simple = {e->channels, NULL, 0, -128, 127, 0, neg, 0, 0};
     return simple;
 }
 

@@ -23,6 +23,7 @@ typedef struct {
     int clips;               /* whether lo and hi can change an accumulator */
     int neg;                 /* whether 2^31 is taken from negative sums (TensorFlow Lite Micro's double rounding) */
     int wide;                /* whether the table holds s itself, for a shift of all 64 bits */
+    int lowest;              /* whether weights of -128 stand side by side: two products may need 17 bits */
 } edgebn_epilogue_s8;
 
 /* One channel's numbers, in registers. */

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from codegen.emitters.add import arithmetic_s8
 from codegen.emitters.shapes import conv_shape, pool_shape
 from codegen.emitters.text import call, epilogue_s8, kernel_name, offset
-from codegen.pack import PackedEpilogue, accumulator_bound, pack_depthwise, pack_epilogue, pack_pairs, round_up, sum_bound
+from codegen.pack import (
+    PackedEpilogue,
+    accumulator_bound,
+    has_lowest_pair,
+    pack_depthwise,
+    pack_epilogue,
+    pack_pairs,
+    round_up,
+    sum_bound,
+)
 from codegen.stepcode import CArray, Names, StepCode
 from edgebn.program import Add, Convolution, Hwc, IntEpilogue, Program, Window, unpooled_shape
 
@@ -80,7 +89,8 @@ def _parts(step: Convolution, program: Program, names: Names, target: str) -> _P
     assert isinstance(step.epilogue, IntEpilogue)
     source = program.buffers[step.inputs[0]]
     out_shape = unpooled_shape(step, source.shape)
-    packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, sum_bound(step.weight)))
+    lowest = has_lowest_pair(pack_pairs(step.weight, step.groups))
+    packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, sum_bound(step.weight)), lowest=lowest)
     epilogue, arrays = epilogue_s8(packed, names)
     geometry = conv_shape(step, source.shape, out_shape, source.zero_point)
     return _Parts(names.buffer(source.name), target, source.shape, out_shape, geometry, packed, epilogue, arrays)

@@ -78,6 +78,7 @@ def epilogue_s8(packed: PackedEpilogue, names: Names) -> tuple[str, tuple[CArray
         clips=packed.limits is not None,
         neg=packed.neg,
         wide=packed.wide,
+        lowest=packed.lowest,
     )
     return literal, tuple(arrays)
 
