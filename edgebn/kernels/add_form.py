@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.records import NUDGE
-from edgebn.kernels.tile_weights import UNIT
+from edgebn.kernels.requantization import UNIT
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def _sum_vector(typing_context: Any, a: Any, b: Any, dst: Any, scales: Any, boun
             total = fused_multiply_add(builder, floats[0], reals[0], fused_multiply_add(builder, floats[1], reals[1], reals[2]))
             units.append(builder.fptosi(total, vector(I32, lanes)))
             doubts.append(builder.icmp_unsigned("==", builder.and_(units[-1], mask), constant(I32, lanes, 0)))
-        packed = Int8Epilogue(SELECTED).pack(builder, units, {"low": low, "high": high, "interleaved": False})
+        shared = {"low": low, "high": high, "interleaved": False, "bounded": ir.Constant(ir.IntType(1), 1)}
+        packed = Int8Epilogue(SELECTED).pack(builder, units, shared)
         store(builder, packed, values[2])
         doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
         return builder.zext(any_lane(builder, doubt), I64)

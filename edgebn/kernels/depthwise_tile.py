@@ -351,13 +351,12 @@ def depthwise_tile_i8(
     low: int,
     high: int,
     certain: int,
-    neg: int,
-    general: int,
+    mode: int,
 ) -> None:
     """int8; `variant` is ROLLED_1, ROLLED_2 or ANY."""
     geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
     target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid)
-    _run_i8(variant, geometry + target + (zero, low, high, certain, neg, general))
+    _run_i8(variant, geometry + target + (zero, low, high, certain, mode))
 
 
 @kernel

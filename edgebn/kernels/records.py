@@ -7,7 +7,11 @@ RECORD_WORDS = 6
 NUDGE = 1 << 31  # what double rounding takes off the product of a negative sum
 
 # Tiles: order of the arrays in a block of packed int8 epilogue, each `channels of the block` long: 32-bit words, then 64-bit.
-INT8_WORDS = ("bias", "scale", "offset", "nudge", "lo", "hi", "m")
+INT8_WORDS = ("bias", "scale", "offset", "nudge", "base", "lo", "hi", "m")
 INT8_LONGS = ("r", "s")
 FLOAT32_WORDS = ("bias", "a", "d")
 UNIT_BITS = 16  # fraction bits of a tile's t (`tile_epilogue.py`)
+
+# Bits of an int8 tile's mode: negative accumulators are nudged; accumulators are clipped; they must be converted to float32, as
+# they have no base (`requantization.py`); outputs have bounds of their own.
+NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8

@@ -210,10 +210,9 @@ def tile_i8(
     low: int,
     high: int,
     certain: int,
-    neg: int,
-    general: int,
+    mode: int,
 ) -> None:
-    """int8. `variant` indexes `tile_shapes.shapes`; the last six are `Int8Epilogue.scalars`."""
+    """int8. `variant` indexes `tile_shapes.shapes`; the last five are `Int8Epilogue.scalars`."""
     _run_i8(
         variant,
         (
@@ -238,8 +237,7 @@ def tile_i8(
             low,
             high,
             certain,
-            neg,
-            general,
+            mode,
         ),
     )
 

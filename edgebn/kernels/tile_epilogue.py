@@ -1,9 +1,9 @@
 """What a tile does with its accumulators: the integer contract for int8, clips and batch norm for float32; and the stores.
 
 int8 is exact at nearly the price of a float. With T = (u * m + r) / 2**s + zero point + 128 in units of 2**-16, one fused
-multiply-add gives t = T + guard with an error below `guard` units (proved by the packer, `tile_weights.py`). If the low 16 bits
-of t are not below 2 * guard, no integer lies between T and t, and t's high bits are the answer. Otherwise (about 1 group of 64
-in 100) the whole group is computed again in 64-bit integers.
+multiply-add gives t = T + guard with an error below `guard` units (proved by the packer, `requantization.py`, where the base from
+which accumulators start is explained too). If the low 16 bits of t are not below 2 * guard, no integer lies between T and t, and
+t's high bits are the answer. Otherwise (less than 1 group of 64 in 100) the whole group is computed again in 64-bit integers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, NUDGE
+from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, NUDGE, NUDGED
 from edgebn.kernels.vectors import (
     F32,
     I8,
@@ -28,7 +28,9 @@ from edgebn.kernels.vectors import (
     clamp_float,
     concat,
     constant,
+    either,
     fused_multiply_add,
+    join,
     load,
     offset,
     shuffle,
@@ -39,6 +41,7 @@ from edgebn.kernels.vectors import (
 )
 
 GROUP = 4  # vectors whose outputs are packed, tested and stored together
+EXACT = ("lo", "hi", "base", "m", "r", "s")  # arrays that the exact form reads, in the order of its arguments
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,8 @@ class Int8Epilogue:
     """Accumulators (int32) to stored codes."""
 
     # zero, low, high: zero point and bounds plus 128; certain: the bits of t of which one must be set for it to be trusted;
-    # neg: whether negative accumulators are nudged; general: whether they are, or any are clipped.
-    scalars = ("zero", "low", "high", "certain", "neg", "general")
+    # mode: bits of `records.py`.
+    scalars = ("zero", "low", "high", "certain", "mode")
     bytes_per_channel = 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)
     element = 1
 
@@ -151,12 +154,20 @@ class Int8Epilogue:
 
     def prepare(self, builder: ir.IRBuilder, given: dict[str, ir.Value], nv: int) -> dict[str, Any]:
         """Compute, outside all loops, what every tile of the layer shares."""
+
+        def has(bits: int) -> ir.Value:
+            return builder.icmp_unsigned("!=", builder.and_(given["mode"], ir.Constant(I64, bits)), ir.Constant(I64, 0))
+
         return {
             "nv": nv,
             "pixel": given["dst_pixel"],
-            **{name: given[name] for name in ("zero", "low", "high", "neg")},
+            **{name: given[name] for name in ("zero", "low", "high")},
             "certain": splat(builder, builder.trunc(given["certain"], I32), self._lanes),
-            "general": builder.icmp_signed("!=", given["general"], ir.Constant(I64, 0)),
+            "special": has(NUDGED | CLIPPED | CONVERTED),
+            "nudged": has(NUDGED),
+            "clipped": has(CLIPPED),
+            "converted": has(CONVERTED),
+            "bounded": has(BOUNDED),
             "exact": self._exact_function(builder.module),
             "interleaved": False,  # whether vectors hold channels in the depthwise kernel's order, by fours
         }
@@ -198,33 +209,37 @@ class Int8Epilogue:
         nv, lanes = shared["nv"], self._lanes
         words, floats = vector(I32, lanes), vector(F32, lanes)
 
-        def array(name: str, j: int) -> ir.Value:
-            kind = floats if name in {"scale", "offset", "nudge"} else words
-            return load(builder, kind, epilogue, self._array(name, j, nv))
+        def arrays(name: str, kind: ir.Type = words) -> list[ir.Value]:
+            return [load(builder, kind, epilogue, self._array(name, j, nv)) for j in columns]
 
-        def scaled(value: ir.Value, j: int) -> ir.Value:
-            return fused_multiply_add(builder, value, array("scale", j), array("offset", j))
+        def in_units(reals: list[ir.Value]) -> list[ir.Value]:
+            factors = zip(reals, arrays("scale", floats), arrays("offset", floats), strict=True)
+            return [builder.fptosi(fused_multiply_add(builder, *factor), words) for factor in factors]
 
-        with builder.if_else(shared["general"], likely=False) as (general, simple):
-            with general:
-                clipped = [clamp(builder, acc, array("lo", j), array("hi", j)) for acc, j in zip(group, columns, strict=True)]
-                reals = [builder.sitofp(value, floats) for value in clipped]
-                nudges = [
-                    call(builder, f"llvm.copysign.{suffix(floats)}", floats, [array("nudge", j), real])
-                    for real, j in zip(reals, columns, strict=True)
-                ]
-                slow = [builder.fadd(scaled(real, j), n) for real, n, j in zip(reals, nudges, columns, strict=True)]
+        def clip(group: list[ir.Value]) -> list[ir.Value]:
+            return [clamp(builder, *value) for value in zip(group, arrays("lo"), arrays("hi"), strict=True)]
+
+        def nudge(units: list[ir.Value], group: list[ir.Value]) -> list[ir.Value]:
+            nudged = []
+            for value, acc, base, step in zip(units, group, arrays("base"), arrays("nudge"), strict=True):
+                is_negative = builder.icmp_signed("<", acc, base)
+                nudged.append(builder.sub(value, builder.select(is_negative, step, constant(I32, lanes, 0))))
+            return nudged
+
+        with builder.if_else(shared["special"], likely=False) as (special, simple):
+            with special:
+                clipped = either(builder, shared["clipped"], lambda: clip(group), group)
+                as_floats = [builder.bitcast(value, floats) for value in clipped]
+                reals = either(
+                    builder, shared["converted"], lambda: [builder.sitofp(value, floats) for value in clipped], as_floats
+                )
+                slow = in_units(reals)
+                slow = either(builder, shared["nudged"], lambda: nudge(slow, clipped), slow)
                 slow_block = builder.block
             with simple:
-                fast = [scaled(builder.sitofp(acc, floats), j) for acc, j in zip(group, columns, strict=True)]
+                fast = in_units([builder.bitcast(acc, floats) for acc in group])
                 fast_block = builder.block
-        units = []
-        for one, other in zip(slow, fast, strict=True):
-            joined = builder.phi(floats)
-            joined.add_incoming(one, slow_block)
-            joined.add_incoming(other, fast_block)
-            units.append(joined)
-        units = [builder.fptosi(value, words) for value in units]
+        units = join(builder, [(slow, slow_block), (fast, fast_block)])
         doubts = [builder.icmp_unsigned("==", builder.and_(value, shared["certain"]), constant(I32, lanes, 0)) for value in units]
         doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
         packed = self.pack(builder, units, shared)
@@ -236,10 +251,7 @@ class Int8Epilogue:
                 fours = [j * lanes + 4 * part for part in range(lanes // 4) for j in range(GROUP)]
                 recomputed = shuffle(builder, recomputed, None, [four + i for four in fours for i in range(4)])
             after = builder.block
-        result = builder.phi(packed.type)
-        result.add_incoming(packed, before)
-        result.add_incoming(recomputed, after)
-        return result
+        return join(builder, [([packed], before), ([recomputed], after)])[0]
 
     def pack(self, builder: ir.IRBuilder, units: list[ir.Value], shared: dict[str, Any]) -> ir.Value:
         """Return the clipped high halves of four vectors, as stored bytes in order."""
@@ -250,12 +262,11 @@ class Int8Epilogue:
             fours = [2 * (source * lanes + 4 * part) + 1 for part in range(lanes // 4) for source in range(2)]
             odd = [four + 2 * i for four in fours for i in range(4)]
         pairs = [shuffle(builder, halves[0], halves[1], odd), shuffle(builder, halves[2], halves[3], odd)]
-        low, high = (splat(builder, builder.trunc(shared[name], I8), 4 * lanes) for name in ("low", "high"))
         if self._isa.code_flip:  # x86: the saturating pack gives unsigned bytes, interleaved by eights
             name = {16: "llvm.x86.avx512.packuswb.512", 8: "llvm.x86.avx2.packuswb"}[lanes]
             bytes_ = call(builder, name, vector(I8, 4 * lanes), pairs)
             if shared["interleaved"]:
-                return self._bounded(builder, bytes_, low, high)
+                return self._bounded(builder, bytes_, shared)
             eights = lanes // 2
             order = [*range(0, eights, 2), *range(1, eights, 2)]
             ordered = shuffle(builder, builder.bitcast(bytes_, vector(I64, eights)), None, order)
@@ -267,17 +278,23 @@ class Int8Epilogue:
             if shared["interleaved"]:
                 starts = [2 * lanes * source + 8 * part for part in range(lanes // 4) for source in range(2)]
                 bytes_ = shuffle(builder, bytes_, None, [start + i for start in starts for i in range(8)])
-        return self._bounded(builder, bytes_, low, high)
+        return self._bounded(builder, bytes_, shared)
 
-    def _bounded(self, builder: ir.IRBuilder, bytes_: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
-        above = call(builder, f"llvm.umax.{suffix(bytes_.type)}", bytes_.type, [bytes_, low])
-        clipped = call(builder, f"llvm.umin.{suffix(bytes_.type)}", bytes_.type, [above, high])
+    def _bounded(self, builder: ir.IRBuilder, bytes_: ir.Value, shared: dict[str, Any]) -> ir.Value:
+        low, high = (splat(builder, builder.trunc(shared[name], I8), 4 * self._lanes) for name in ("low", "high"))
+
+        def bounded() -> list[ir.Value]:
+            above = call(builder, f"llvm.umax.{suffix(bytes_.type)}", bytes_.type, [bytes_, low])
+            return [call(builder, f"llvm.umin.{suffix(bytes_.type)}", bytes_.type, [above, high])]
+
+        (clipped,) = either(builder, shared["bounded"], bounded, [bytes_])
         return clipped if self._isa.code_flip else builder.xor(clipped, constant(I8, 4 * self._lanes, 0x80))
 
     def _call_exact(self, builder: ir.IRBuilder, acc: ir.Value, epilogue: ir.Value, j: int, shared: dict[str, Any]) -> ir.Value:
         nv = shared["nv"]
-        addresses = [offset(builder, epilogue, self._array(name, j, nv)) for name in ("lo", "hi", "m", "r", "s")]
-        return builder.call(shared["exact"], [acc, *addresses, *(shared[name] for name in ("neg", "zero", "low", "high"))])
+        addresses = [offset(builder, epilogue, self._array(name, j, nv)) for name in EXACT]
+        neg = builder.zext(shared["nudged"], I64)
+        return builder.call(shared["exact"], [acc, *addresses, neg, *(shared[name] for name in ("zero", "low", "high"))])
 
     def _exact_function(self, module: ir.Module) -> ir.Function:
         """Write (once a module) the function that requantises one vector in 64-bit integers."""
@@ -286,12 +303,13 @@ class Int8Epilogue:
             return module.globals[name]
         lanes = self._lanes
         words, longs = vector(I32, lanes), vector(I64, lanes)
-        function = ir.Function(module, ir.FunctionType(vector(I8, lanes), [words, *[I64] * 9]), name)
+        function = ir.Function(module, ir.FunctionType(vector(I8, lanes), [words, *[I64] * (len(EXACT) + 4)]), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        acc, lo, hi, m, r, s, neg, zero, low, high = function.args
+        acc, lo, hi, base, m, r, s, neg, zero, low, high = function.args
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         u = clamp(builder, acc, load(builder, words, lo), load(builder, words, hi))
+        u = builder.sub(u, load(builder, words, base))
         wide = builder.sext(u, longs)
         product = builder.add(builder.mul(wide, builder.sext(load(builder, words, m), longs)), load(builder, longs, r))
         nudge = splat(builder, builder.mul(neg, ir.Constant(I64, NUDGE)), lanes)

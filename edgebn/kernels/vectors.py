@@ -113,6 +113,27 @@ def any_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     return builder.icmp_unsigned("!=", builder.bitcast(mask, word), ir.Constant(word, 0))
 
 
+def join(builder: ir.IRBuilder, ways: Sequence[tuple[Sequence[ir.Value], ir.Block]]) -> list[ir.Value]:
+    """Return, in the block where several ways meet, the values that each of them brings: (values, its last block)."""
+    joined = []
+    for values in zip(*(values for values, _ in ways), strict=True):
+        joined.append(builder.phi(values[0].type))
+        for value, (_, block) in zip(values, ways, strict=True):
+            joined[-1].add_incoming(value, block)
+    return joined
+
+
+def either(
+    builder: ir.IRBuilder, condition: ir.Value, then: Callable[[], Sequence[ir.Value]], otherwise: Sequence[ir.Value]
+) -> list[ir.Value]:
+    """Return what `then` computes where `condition` holds (a branch, not a selection), else `otherwise`."""
+    before = builder.block
+    with builder.if_then(condition):
+        values = then()
+        after = builder.block
+    return join(builder, [(values, after), (otherwise, before)])
+
+
 # How `Dot` prepares a vector whose lanes each hold four stored codes: once a row, used against every column of weights.
 Quads = list[ir.Value]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import depthwise_shapes, executor, isa, tile_weights
+from edgebn.kernels import depthwise_shapes, executor, isa, requantization, tile_weights
 from edgebn.session.packer import Address, Constant, Packer
 from edgebn.session.tiled import Target, Walk, float_scalars
 
@@ -98,8 +98,8 @@ class DepthwiseEmitter:
         weights = self._constant(tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order[:, places]))
         flat = names[:, places].reshape(-1)
         arrays = {name: getattr(how, name)[flat] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        requantization = tile_weights.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
-        packed = tile_weights.pack_epilogue_i8(isa.SELECTED, requantization, weight[flat], 4)
+        contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
+        packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight[flat], 4)
         return {"weight": weights, "epilogue": self._constant(packed.data), **packed.scalars}
 
     def _constant(self, array: np.ndarray) -> Constant:

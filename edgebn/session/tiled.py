@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.kernels import executor, isa, requantization, tile_shapes, tile_weights
 from edgebn.session.packer import Address, Constant, Packer
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
@@ -196,6 +196,6 @@ class TileEmitter:
             data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[channels], how.a[channels], how.d[channels], nv)
             return self._packer.constant(data), float_scalars(how)
         arrays = {name: getattr(how, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        requantization = tile_weights.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
-        packed = tile_weights.pack_epilogue_i8(isa.SELECTED, requantization, weight, nv)
+        contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
+        packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight, nv)
         return self._packer.constant(packed.data), packed.scalars

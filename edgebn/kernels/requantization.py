@@ -1,0 +1,281 @@
+"""Packs the integer contract for the vector kernels, once at load, and proves where a float32 multiply-add may stand for it.
+
+`tile_epilogue.py` says what the kernels do with it. Two things are decided here for a whole layer:
+
+guard
+    A bound, in units of 2**-16, on the error of the float form.
+base
+    Accumulators start from an integer that, read as the bits of a float32, is 1.5 * 2**23 plus a little. Adding an integer to
+    such bits adds the same integer to the float, so a finished accumulator *is* a float and needs no conversion, as long as it
+    stays below 2**22. The little is chosen, channel by channel, so that the offset that takes the base off again is
+    a float32 almost exactly. Where that cannot be had (large accumulators, or tiny ones whose base would drown them), the base is 0
+    and kernels convert.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebn.kernels.isa import InstructionSet
+from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, INT8_LONGS, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
+
+UNIT = 1 << UNIT_BITS
+SEEN = 256 * UNIT  # outputs beyond 256 are clipped, whatever the error
+MOST = 2.0**31 - 2.0**12  # of t, so that its conversion to int32 is defined
+LARGEST_GUARD = 256  # in units; a channel that needs more goes through 64-bit integers always
+
+MIDDLE = 3 << 22  # 1.5 * 2**23: below it and above it a float32 holds every integer within 2**22
+MIDDLE_BITS = 0x4B400000
+NEAR = np.arange(256)  # integers above the middle that are tried first
+FAR = 1 << 20  # and the bound on those that are looked for
+LEAST_GUARD = 2  # with a base: a smaller one is seldom found and gains little
+SLACK = 2.0**-6  # of a unit: covers the float64 in which errors are computed
+# A base is worth a conversion only while it does not raise the guard (and with it the doubts) by more than this factor.
+WORTH = 2
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """The arrays of an integer epilogue, (channels,) each, and its scalars, as DESIGN section 2 names them."""
+
+    acc_bias: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+    m: np.ndarray
+    r: np.ndarray
+    s: np.ndarray
+    neg: bool
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+@dataclass(frozen=True)
+class PackedEpilogue:
+    """A packed integer epilogue.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+        Blocks of `nv` vectors of channels, each with the arrays of `INT8_WORDS` and `INT8_LONGS`.
+    scalars : dict of str to int
+        As `Int8Epilogue.scalars` names them.
+    """
+
+    data: np.ndarray
+    scalars: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The float form of a layer: (channels,) each, and its guard. float32: scale, offset; int64: nudge, base."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+    nudge: np.ndarray
+    base: np.ndarray
+    guard: int
+
+
+def pack_epilogue_i8(isa: InstructionSet, how: Requantization, weight: np.ndarray, nv: int) -> PackedEpilogue:
+    """Return an integer epilogue in blocks, with the float form of it and its guard.
+
+    Parameters
+    ----------
+    isa : InstructionSet
+    how : Requantization
+    weight : ndarray of int8, shape (O, ...)
+        All the weights of each output channel: their sums bound the accumulator.
+    nv : int
+        Vectors a block.
+    """
+    flat = weight.reshape(len(weight), -1).astype(np.int64)
+    bias = how.acc_bias.astype(np.int64)
+    reach = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
+    # What clipping makes of the ends of that range: the same bounds for every accumulator there is.
+    lo, hi = (np.clip(end, how.lo.astype(np.int64), how.hi.astype(np.int64)) for end in (-reach, reach))
+    clips = bool(((lo > -reach) | (hi < reach)).any())
+    form = _float_form(how, np.maximum(np.abs(lo), np.abs(hi)))
+    stored_bias = bias + form.base
+    if isa.code_flip:  # codes are stored plus 128: take 128 * sum(w) off again
+        stored_bias = stored_bias - 128 * flat.sum(axis=1)
+    arrays: dict[str, np.ndarray] = {
+        "bias": _wrapped(stored_bias),
+        "scale": form.scale.view(np.int32),
+        "offset": form.offset.view(np.int32),
+        "nudge": form.nudge.astype(np.int32),
+        "base": _wrapped(form.base),
+        "lo": _wrapped(lo + form.base),
+        "hi": _wrapped(hi + form.base),
+        "m": how.m.astype(np.int32),
+        "r": how.r.astype(np.int64),
+        "s": how.s.astype(np.int64),
+    }
+    width = nv * isa.lanes
+    # Channels that do not exist must not raise doubts: their t is half-way between integers.
+    idle = {"offset": int(np.float32(UNIT / 2).view(np.int32))}
+    parts = [blocks(arrays[name], width, idle.get(name, 0)) for name in (*INT8_WORDS, *INT8_LONGS)]
+    data = np.concatenate([part.view(np.uint8).reshape(len(part), -1) for part in parts], axis=1)
+    modes = {
+        NUDGED: how.neg,
+        CLIPPED: clips,
+        CONVERTED: not form.base.any(),
+        BOUNDED: (how.qmin, how.qmax) != (-128, 127),
+    }
+    scalars = {
+        "zero": how.zero_point + 128,
+        "low": how.qmin + 128,
+        "high": how.qmax + 128,
+        "certain": (UNIT - 1) & ~(2 * form.guard - 1),
+        "mode": sum(bit for bit, is_set in modes.items() if is_set),
+    }
+    return PackedEpilogue(data, scalars)
+
+
+def _float_form(how: Requantization, largest: np.ndarray) -> _Form:
+    """Return scale, offset, nudge and base, and the guard (units) that covers their error.
+
+    t = int(fma(float(u + base), scale, offset)) - (nudge if u < 0 else 0). Its error against T + guard, where T is in sight
+    (0 <= T < 256 codes): the rounding of scale times the largest u in sight, the rounding of offset, the fraction of nudge, half a
+    unit for the multiply-add (its result is below 2**24, or clipped), and without a base that of float(u) where u has more than
+    24 bits.
+
+    Parameters
+    ----------
+    how : Requantization
+    largest : ndarray of int64
+        Bound on the magnitude of every channel's u.
+    """
+    power = np.ldexp(1.0, -how.s.astype(np.int64)) * UNIT
+    exact_scale = how.m.astype(np.float64) * power
+    exact_nudge = np.full(len(power), float(NUDGE) if how.neg else 0.0) * power
+    exact_start = how.r.astype(np.float64) * power + (how.zero_point + 128) * float(UNIT)
+    scale = exact_scale.astype(np.float32)
+    reach = SEEN + np.abs(exact_start) + exact_nudge
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = np.where(scale == 0, largest, np.minimum(largest, 1.01 * reach / np.abs(exact_scale)))
+    bound = largest * np.abs(exact_scale) + np.abs(exact_start) + exact_nudge
+    nudge = np.floor(np.minimum(exact_nudge, MOST))
+    common = seen * np.abs(exact_scale - scale) + (exact_nudge - nudge) + 0.5
+    # Far beyond what is seen, errors need only stay below a whole code.
+    possible = (bound < MOST) & (np.abs(exact_start) < 2.0**30)
+
+    def converted(guard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        start = (exact_start + guard).astype(np.float32)
+        rounding = np.where(largest < 2**24, 0.0, seen * np.abs(exact_scale) * 2.0**-24)
+        return np.zeros(len(start), np.int64), start, common + rounding + np.abs(exact_start + guard - start)
+
+    def based(guard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        above, start, residual = _best_bases(exact_start + guard, scale, guard - SLACK - common, min(room, FAR))
+        return MIDDLE_BITS + above, start, common + residual
+
+    by_conversion = _smallest_guard(converted, possible)
+    room = (1 << 22) - 1 - int(largest.max())
+    if room < len(NEAR):
+        return _form(by_conversion, scale, nudge)
+    by_base = _smallest_guard(based, possible, LEAST_GUARD)
+    worth = by_base.guard <= WORTH * by_conversion.guard and by_base.trusted[by_conversion.trusted].all()
+    return _form(by_base if worth else by_conversion, scale, nudge)
+
+
+def _best_bases(start: np.ndarray, scale: np.ndarray, allowed: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return integers b so that start - (MIDDLE + b) * scale is nearly a float32, that float32, and how much it is off.
+
+    Parameters
+    ----------
+    start : ndarray of float64
+    scale : ndarray of float32
+    allowed : ndarray of float64
+        Where a channel is off by no more, the search ends.
+    room : int
+        b stays below it.
+    """
+    rows = np.arange(len(start))
+    exact = start[:, None] - (MIDDLE + NEAR) * scale[:, None].astype(np.float64)
+    off = np.abs(exact - exact.astype(np.float32))
+    best = off.argmin(axis=1)
+    for channel in np.flatnonzero(off[rows, best] > allowed):
+        found = _far_base(float(start[channel]), float(scale[channel]), float(allowed[channel]))
+        if found is not None and found < room:
+            best[channel] = found
+    exact = start - (MIDDLE + best) * scale.astype(np.float64)
+    offset = exact.astype(np.float32)
+    return best, offset, np.abs(exact - offset)
+
+
+def _far_base(start: float, scale: float, allowed: float) -> int | None:
+    """Return the least integer b >= 0 so that start - (MIDDLE + b) * scale is a float32 but for `allowed`, if there is one.
+
+    With scale an integer in steps of its own last bit, and what a float32 of the result's size resolves likewise, that is: the
+    least b whose product with an integer, modulo a power of two, falls into a given interval.
+    """
+    if scale == 0:
+        return None
+    mantissa, exponent = math.frexp(scale)
+    factor, step = int(mantissa * 2**24), exponent - 24
+    middle = start - MIDDLE * scale
+    modulus = 1 << (math.frexp(middle)[1] - 24 - step)
+    width = int(math.ldexp(allowed, -step))
+    low = (math.floor(math.ldexp(middle, -step)) - width) % modulus
+    return _first_in_range(factor % modulus, modulus, low, low + 2 * width) if width > 0 and low + 2 * width < modulus else None
+
+
+def _first_in_range(factor: int, modulus: int, low: int, high: int) -> int | None:
+    """Return the least x >= 0 with low <= factor * x mod modulus <= high, if there is one, as Euclid would find it."""
+    if low == 0:
+        return 0
+    if factor == 0:
+        return None
+    if 2 * factor > modulus:
+        return _first_in_range(modulus - factor, modulus, modulus - high, modulus - low)
+    steps = -(-low // factor)
+    if factor * steps <= high:
+        return steps
+    # Whole turns around the modulus, seen modulo the factor, are the same problem again, and smaller.
+    turns = _first_in_range(-modulus % factor, factor, low % factor, high % factor)
+    return None if turns is None else -(-(low + modulus * turns) // factor)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Bases and offsets of one way to form t, the guard that covers their error, and the channels that it covers."""
+
+    base: np.ndarray
+    offset: np.ndarray
+    guard: int
+    trusted: np.ndarray
+
+
+def _smallest_guard(
+    way: Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]], possible: np.ndarray, least: int = 1
+) -> _Choice:
+    """Return the choice with the smallest guard that is no less than the error it leads to; `way` gives base, offset, error."""
+    for guard in (1 << power for power in range(least.bit_length() - 1, LARGEST_GUARD.bit_length())):
+        base, offset, error = way(guard)
+        trusted = possible & (error < LARGEST_GUARD / 2)
+        if error[trusted].max(initial=0.0) + SLACK <= guard:
+            break
+    return _Choice(base, offset, guard, trusted)
+
+
+def _form(choice: _Choice, scale: np.ndarray, nudge: np.ndarray) -> _Form:
+    """Return the arrays of a choice; an untrusted channel gets t = 0: always in doubt."""
+    scale, offset, nudge = (np.where(choice.trusted, array, 0) for array in (scale, choice.offset, nudge))
+    return _Form(scale.astype(np.float32), offset.astype(np.float32), nudge.astype(np.int64), choice.base, choice.guard)
+
+
+def _wrapped(values: np.ndarray) -> np.ndarray:
+    """Return int64 values as the int32 that they are modulo 2**32: accumulators wrap around, their sums do not."""
+    return values.astype(np.uint64).astype(np.uint32).view(np.int32)
+
+
+def blocks(array: np.ndarray, width: int, idle: int = 0) -> np.ndarray:
+    """Return (channels,) as (blocks, width), with `idle` where there is no channel."""
+    count = -(-len(array) // width)
+    padded = np.full(count * width, idle, array.dtype)
+    padded[: len(array)] = array
+    return padded.reshape(count, width)

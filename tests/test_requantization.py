@@ -1,0 +1,87 @@
+"""The float form of the integer contract against the contract itself, at the accumulators where an output changes and beside them.
+
+NumPy plays the kernel: one rounding of real * scale + offset to float32, truncation, the nudge, the test for doubt.
+"""
+
+import numpy as np
+import pytest
+
+from edgebn.kernels import requantization
+from edgebn.kernels.isa import INSTRUCTION_SETS
+from edgebn.kernels.records import CONVERTED, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
+
+ISA = next(isa for isa in INSTRUCTION_SETS if isa.name == "avx2")  # 8 lanes
+SEEDS = range(40)
+
+
+def contract(rng, inputs):
+    """Return a random contract of eight channels, and weights (8, inputs)."""
+    weight = rng.integers(-127, 128, (8, inputs)).astype(np.int8)
+    neg = bool(rng.integers(2))
+    zero_point = int(rng.choice([-128, -1, 0, 12, 127]))
+    # Outputs fill the range for accumulators of a size between an eighth of what is possible and twice that.
+    reach = 127.0 * (1 + np.abs(weight.astype(np.int64)).sum(axis=1)) * rng.uniform(0.125, 2, 8)
+    real = rng.choice([200.0, 20.0, 1.0], 8) / reach
+    mantissa, exponent = np.frexp(real)
+    m = np.rint(mantissa * 2.0**31).astype(np.int64).clip(max=2**31 - 1)
+    s = 31 - exponent
+    if neg:
+        e = np.maximum(s - 31, 1)
+        s, r = 31 + e, (1 << 30) + (1 << (30 + e))
+    else:
+        m *= rng.choice([1, -1], 8)
+        r = (1 << (s - 1)) + rng.integers(-(1 << 20), 1 << 20, 8) * (1 << (s - 16))
+    bias = rng.integers(-20_000, 20_000, 8)
+    lo, hi = np.full(8, -(2**31) + 1), np.full(8, 2**31 - 1)
+    if rng.integers(2):
+        lo = rng.integers(-5000, 5000, 8)
+    arrays = {"acc_bias": bias, "lo": lo, "hi": hi, "m": m, "r": r, "s": s}
+    return requantization.Requantization(**arrays, neg=neg, zero_point=zero_point, qmin=-128, qmax=127), weight
+
+
+def exact(how, u, channel):
+    """Return zero_point + 128 + ((u * m + r - NEG) >> s), clipped to a byte."""
+    product = u.astype(object) * int(how.m[channel]) + int(how.r[channel]) - np.where((u < 0) & how.neg, NUDGE, 0)
+    return np.clip((product >> int(how.s[channel])) + how.zero_point + 128, 0, 255).astype(np.int64)
+
+
+DRAWN = 2000
+
+
+def interesting(how, channel, low, high, rng):
+    """Return accumulators in low..high: `DRAWN` at random, then the neighbours of those where the output changes."""
+    steps = np.arange(-1, 258) - how.zero_point - 128
+    changes = ((steps.astype(object) << int(how.s[channel])) - int(how.r[channel])) // (int(how.m[channel]) or 1)
+    near = np.concatenate([np.asarray(changes, np.float64) + d for d in (-2, -1, 0, 1, 2)])
+    near = near[(near >= low) & (near <= high)].astype(np.int64)
+    return np.concatenate([rng.integers(low, high + 1, DRAWN), near, [low, high, 0, -1, 1]])
+
+
+@pytest.mark.parametrize("inputs", [1, 9, 64, 300, 20_000])
+def test_what_is_not_in_doubt_is_exact(inputs):
+    doubts = total = based = 0
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        how, weight = contract(rng, inputs)
+        packed = requantization.pack_epilogue_i8(ISA, how, weight, 1)
+        words = dict(zip(INT8_WORDS, packed.data[0, : 32 * len(INT8_WORDS)].view(np.int32).reshape(-1, 8), strict=True))
+        mode = packed.scalars["mode"]
+        based += not mode & CONVERTED
+        for channel in range(8):
+            reach = abs(int(how.acc_bias[channel])) + 128 * int(np.abs(weight[channel].astype(np.int64)).sum())
+            acc = interesting(how, channel, -reach, reach, rng)
+            u = np.clip(acc, how.lo[channel], how.hi[channel])
+            word = (acc + int(words["base"][channel])).astype(np.int32)
+            word = np.clip(word, words["lo"][channel], words["hi"][channel])
+            real = word.astype(np.float32) if mode & CONVERTED else word.view(np.float32)
+            scale, offset = (np.longdouble(words[name].view(np.float32)[channel]) for name in ("scale", "offset"))
+            # 64 bits hold the product: the sum is rounded as a fused multiply-add rounds.
+            t = (real.astype(np.longdouble) * scale + offset).astype(np.float32)
+            units = t.astype(np.int64) - np.where((u < 0) & bool(mode & NUDGED), int(words["nudge"][channel]), 0)
+            certain = (units & packed.scalars["certain"]) != 0
+            found = np.clip(units >> UNIT_BITS, 0, 255)
+            np.testing.assert_array_equal(found[certain], exact(how, u, channel)[certain])
+            free = (acc == u)[:DRAWN]
+            doubts, total = doubts + int((free & ~certain[:DRAWN]).sum()), total + int(free.sum())
+    assert doubts < 0.01 * total, "nearly all accumulators must take the short way"
+    assert (based > 0) == (inputs < 20_000)
