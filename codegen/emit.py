@@ -11,11 +11,14 @@ import boards
 from codegen import build_files, header, kernels, listing, mains, parameters, readme
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
+from codegen.layouts import OWN_LAYOUT
 from codegen.naming import check_name, model_name
+from codegen.params_only import files as params_only_files
 from codegen.project import EmittedProject, Listing
 from codegen.schedule import actions_of
 from codegen.stepcode import CArray
 from codegen.values import ELEMENT, place_values
+from edgebn.errors import ModelError
 from edgebn.formats.native import program_hash
 from edgebn.program import Program
 
@@ -25,6 +28,8 @@ def emit(
     out: str | PathLike[str],
     board: str | None = None,
     *,
+    params_only: bool = False,
+    layout: str = OWN_LAYOUT,
     name: str | None = None,
     prefix: str = kernels.PREFIX,
     section: str | None = None,
@@ -42,6 +47,11 @@ def emit(
     board : str, optional
         What the main program and the build files are for (see `boards.names`); left out, this computer. The network itself
         is the same for every board.
+    params_only : bool
+        Write nothing but `<name>_params.h` and `<name>_params.c`: the folded parameters of every layer, for kernels of your own.
+    layout : {'edgebn', 'cmsis-nn', 'tflm'}
+        Of these parameters: edgebn's own arithmetic, or int32 bias, Q31 multiplier and shift as CMSIS-NN and TensorFlow Lite
+        Micro take them. For `params_only`.
     name : str, optional
         The model's name in C: files, functions and macros begin with it. Left out, made from the model file's name.
     prefix : str
@@ -62,14 +72,18 @@ def emit(
     Raises
     ------
     ModelError
-        A name that C cannot take, a main program that there is not or that is not for this model, samples that do not fit, or a
-        file in `out` that is not edgebn's and would be overwritten.
+        A name that C cannot take, a layout that a channel does not fit, a main program that there is not or that is not for this
+        model, samples that do not fit, or a file in `out` that is not edgebn's and would be overwritten.
     BoardError
         No such board.
     OSError
         The folder cannot be written; it is then as it was.
     """
     target = boards.load(board or build_files.HOST)
+    if params_only:
+        return _emit_parameters(model, Path(out), layout, name, prefix, section)
+    if layout != OWN_LAYOUT:
+        raise ModelError(f"layout {layout!r} is for kernels of another library; ask for params_only as well")
     made = list_network(model, name, prefix)
     program = mains.main_of(made, main, samples)
     files = {
@@ -95,6 +109,14 @@ def emit(
         arena_lower_bound=made.arena.lower_bound,
         board=board,
     )
+
+
+def _emit_parameters(model: Program, out: Path, layout: str, name: str | None, prefix: str, section: str | None) -> EmittedProject:
+    name = check_name(name, "name of the model") if name is not None else model_name(model)
+    check_name(prefix, "prefix of the kernels")
+    files, nbytes = params_only_files(model, name, layout, section)
+    written = write_files(out, {file: kernels.renamed(text, prefix) for file, text in files.items()})
+    return EmittedProject(out, name, written, flash_bytes=nbytes, arena_bytes=0, arena_lower_bound=0, board=None)
 
 
 def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX) -> Listing:

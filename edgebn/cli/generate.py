@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import codegen
+from codegen.layouts import LAYOUTS, OWN_LAYOUT
 from codegen.mains import KINDS
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
@@ -29,6 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="self-test",
         help="the program to build: compare recorded vectors, serve `edgebn device`, or answer MLPerf Tiny's runner",
     )
+    parser.add_argument("--params-only", action="store_true", help="only <name>_params.h and .c, for kernels of your own")
+    parser.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        default=OWN_LAYOUT,
+        help="of these parameters; default edgebn, whose arithmetic is exact",
+    )
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -42,6 +50,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         program,
         arguments.output,
         arguments.board,
+        params_only=arguments.params_only,
+        layout=arguments.layout,
         name=arguments.name,
         prefix=arguments.prefix,
         section=arguments.section,
