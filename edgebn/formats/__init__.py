@@ -5,13 +5,14 @@ Readers are imported when a file needs them, so that no package but NumPy is nee
 
 from __future__ import annotations
 
-import zipfile
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebn.errors import ModelError
-from edgebn.graph import Graph
+
+if TYPE_CHECKING:  # a program's file is loaded through this package too, and needs no graph
+    from edgebn.graph import Graph
 
 
 class _Format(NamedTuple):
@@ -97,6 +98,8 @@ def _by_content(path: Path, head: bytes) -> str | None:
     if head[4:8] == b"TFL3":
         return "TensorFlow Lite"
     if head.startswith(b"PK") and path.suffix.lower() not in (".keras", ".pt2"):
+        import zipfile
+
         try:
             with zipfile.ZipFile(path) as archive:
                 return "Keras" if "config.json" in archive.namelist() else None

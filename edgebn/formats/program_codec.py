@@ -6,6 +6,7 @@ Nothing is looked up by name but in one fixed table of classes. Arrays leave thr
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -129,7 +130,7 @@ def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], p
     actual = CLASSES.get(named) if isinstance(named, str) else None
     if actual is None or not issubclass(actual, kind) or actual is Step:
         raise _misfit(path, f"a {kind.__name__}")
-    hints = typing.get_type_hints(actual)
+    hints = _hints(actual)
     entries = {entry.name: entry for entry in dataclasses.fields(actual)}
     unknown = set(tree) - set(entries) - {"class"}
     if unknown:
@@ -141,6 +142,12 @@ def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], p
         elif entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING:
             raise _misfit(f"{path}/{name}", "there")
     return actual(**values)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the annotations of a class, evaluated once."""
+    return typing.get_type_hints(kind)
 
 
 def _decoded_scalar(tree: Any, kind: Any, path: str) -> Any:
