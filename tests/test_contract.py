@@ -65,6 +65,11 @@ GEOMETRIES = [
         for channels in (1, 2, 5, 8, 10, 16, 17, 32, 40, 48, 64, 80, 130)
         for width in (1, 2, 3, 5, 13, 17, 33)
     ],
+    *[  # Winograd's, with sides that are no multiple of its tile and chunks of more than one row of tiles
+        (inputs, channels, 1, (3, 3), (1, 1), (1, 1), padding, height, width)
+        for inputs, channels in ((16, 16), (17, 20), (33, 64), (64, 130))
+        for padding, height, width in (((1, 1, 1, 1), 2, 2), ((1, 1, 1, 1), 7, 33), ((0, 1, 2, 0), 12, 5), ((0, 0, 0, 0), 9, 16))
+    ],
     *[
         (channels, 24, 1, (1, 1), strides, (1, 1), (0, 0, 0, 0), 6, 7)
         for channels in (1, 3, 4, 16, 65)

@@ -8,17 +8,15 @@ A block is as many channels as a vector has bytes (int8) or lanes (float32); the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES
+from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, ROLLED_1, ROLLED_2
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
+from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
     I8,
@@ -58,13 +56,6 @@ GEOMETRY = (
 TAPS = 4  # of one dot product
 
 
-def _function(module: ir.Module, name: str, arguments: tuple[str, ...]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(arguments)), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
-
-
 def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.Value) -> ir.Value:
     is_last = builder.icmp_signed("==", builder.add(index, ir.Constant(I64, 1)), given["blocks"])
     return builder.select(is_last, given["last_block"], builder.mul(index, given["block_step"]))
@@ -72,6 +63,8 @@ def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.V
 
 class Int8Depthwise:
     """Writes the int8 functions."""
+
+    variants = (ROLLED_1, ROLLED_2, ANY)
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
@@ -85,7 +78,7 @@ class Int8Depthwise:
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a variant, and return it."""
-        builder, given = _function(module, f"edgebn_depthwise_i8_{variant}", self.arguments)
+        builder, given = begin_function(module, f"edgebn_depthwise_i8_{variant}", self.arguments)
         shared = self.epilogue.prepare(builder, given, 4)
         shared["interleaved"] = True
         groups = builder.udiv(builder.add(given["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
@@ -220,6 +213,8 @@ class Int8Depthwise:
 class Float32Depthwise:
     """Writes the float32 functions: tiles of several pixels of a row."""
 
+    variants = FLOAT_TILES
+
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._kind = vector(F32, isa.lanes)
@@ -229,7 +224,7 @@ class Float32Depthwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `FLOAT_TILES`."""
         pixels, stride = FLOAT_TILES[variant]
-        builder, given = _function(module, f"edgebn_depthwise_f32_{pixels}_{stride}", self.arguments)
+        builder, given = begin_function(module, f"edgebn_depthwise_f32_{pixels}_{stride}", self.arguments)
         shared = self.epilogue.prepare(builder, given, 1)
         sums = [cgutils.alloca_once(builder, self._kind) for _ in range(pixels)]
         tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
@@ -295,35 +290,10 @@ class Float32Depthwise:
                 builder.store(fused_multiply_add(builder, value, weight, builder.load(slot)), slot)
 
 
-def _runner(writer: Any, variants: int) -> Callable[..., Any]:
-    """Return the intrinsic (variant, arguments) over a writer's functions."""
-    count = len(writer.arguments)
-
-    @intrinsic
-    def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
-            unpacked = cgutils.unpack_tuple(builder, values[1], count)
-            done = builder.append_basic_block("done")
-            switch = builder.switch(values[0], done)
-            for index in range(variants):
-                function = writer.define(builder.module, index)
-                chosen = builder.append_basic_block(f"variant_{index}")
-                switch.add_case(ir.Constant(I64, index), chosen)
-                with builder.goto_block(chosen):
-                    builder.call(function, unpacked)
-                    builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return types.void(types.int64, types.UniTuple(types.int64, count)), generate
-
-    return run
-
-
 if SELECTED.dot:
-    _run_i8 = _runner(Int8Depthwise(SELECTED), 3)
+    _run_i8 = runner(Int8Depthwise(SELECTED))
 if SELECTED.vector_bytes:
-    _run_f32 = _runner(Float32Depthwise(SELECTED), len(FLOAT_TILES))
+    _run_f32 = runner(Float32Depthwise(SELECTED))
 
 
 @kernel

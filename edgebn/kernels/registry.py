@@ -22,6 +22,7 @@ from edgebn.kernels import (
     softmax,
     tile,
     transposed_convolution,
+    winograd,
 )
 
 SHARED = (boundary.copy_rows, halo.fill_halo, halo.fill_bytes, movement.reshape, resize.nearest)
@@ -32,6 +33,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         *SHARED,
         *tile.FLOAT32_TILES,
         *depthwise_tile.FLOAT32_DEPTHWISE,
+        *winograd.FLOAT32_WINOGRAD,
         halo.fill_f32,
         movement.move_f32,
         convolution.convolution_f32,

@@ -23,7 +23,7 @@ from edgebn.kernels.tile_shapes import shapes
 from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, splat, vector
 
 # What both kinds of tile take, all int64. Steps are bytes; `depth` counts steps of four codes or one float32; the last block
-# of NV vectors writes `last_channels` channels only.
+# of NV vectors writes `last_channels` channels only. Each row's weights begin `weight_row_step` after those of the row before.
 GEOMETRY = (
     "src",
     "row_step",
@@ -34,6 +34,7 @@ GEOMETRY = (
     "tap_columns",
     "depth",
     "weight",
+    "weight_row_step",
     "epilogue",
     "dst",
     "dst_row",
@@ -123,7 +124,7 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
                 start = load(builder, products.accumulator, epilogue, j * isa.vector_bytes)
                 for i in range(mr):
                     builder.store(start, slots[i][j])
-            builder.store(weights, taps)
+            builder.store(builder.add(weights, builder.mul(row.index, given["weight_row_step"])), taps)
             with (
                 cgutils.for_range(builder, given["tap_rows"]) as tap_row,
                 cgutils.for_range(builder, given["tap_columns"]) as tap_column,
@@ -198,6 +199,7 @@ def tile_i8(
     tap_columns: int,
     depth: int,
     weight: int,
+    weight_row_step: int,
     epilogue: int,
     dst: int,
     dst_row: int,
@@ -225,6 +227,7 @@ def tile_i8(
             tap_columns,
             depth,
             weight,
+            weight_row_step,
             epilogue,
             dst,
             dst_row,
@@ -254,6 +257,7 @@ def tile_f32(
     tap_columns: int,
     depth: int,
     weight: int,
+    weight_row_step: int,
     epilogue: int,
     dst: int,
     dst_row: int,
@@ -281,6 +285,7 @@ def tile_f32(
             tap_columns,
             depth,
             weight,
+            weight_row_step,
             epilogue,
             dst,
             dst_row,

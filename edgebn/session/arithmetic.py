@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import add_form, executor
+from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments
 
 
@@ -139,7 +140,7 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     packer.emit(operation, **_by_row(step, packer), **extra)
 
 
-def softmax_scratch(step: p.Softmax, program: p.Program) -> Mapping[str, int]:
+def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
     """Return the scratch of a softmax: its int8 form keeps the exponentials."""
     return {"powers": 4 * program.buffers[step.output].shape[2]} if program.dtype == "int8" else {}
 

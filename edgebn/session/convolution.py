@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
 from edgebn import program as p
-from edgebn.session import depthwise
+from edgebn.session import depthwise, winograd
+from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments
 from edgebn.session.pooling import emit_pool, pool_scratch
 from edgebn.session.tiled import Target, TileEmitter, Walk, suits
 
 
-def scratch(step: p.Convolution, program: p.Program) -> Mapping[str, int]:
-    """Return the scratch of a convolution: accumulators of a depthwise one, and the ring and sums of a fused pool."""
+def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
+    """Return the scratch of a convolution: accumulators of a depthwise one, Winograd's planes, a pool's ring and sums."""
     wanted = {}
     if is_depthwise(step) and not depthwise.suits(step, program.dtype):
         wanted["accumulators"] = 4 * step.weight.shape[0]
+    if options.winograd and winograd.suits(step, program):
+        wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
         element = 4 if program.dtype == "float32" else 1
@@ -44,7 +48,7 @@ def window_span(window: p.Window) -> int:
 def pack(step: p.Convolution, packer: Packer) -> None:
     """Emit a convolution, with its pool if it has one."""
     rows, columns, channels = p.unpooled_shape(step, packer.buffer(step.inputs[0]).shape)
-    emitter = _emitter(step, packer, columns)
+    emitter = _emitter(step, packer, rows, columns)
     output = packer.view(step.output)
     if step.pool is None:
         emitter.rows(0, rows, Target(output.address, output.row, output.pixel))
@@ -72,6 +76,13 @@ def pack(step: p.Convolution, packer: Packer) -> None:
             rows=(pooled_row, 1),
             padding_value=packer.buffer(step.output).zero_point,
         )
+
+
+class Emitter(Protocol):
+    """Emits rows of a convolution."""
+
+    def rows(self, first: int, count: int, target: Target) -> None:
+        """Emit `count` unpooled rows from row `first` on."""
 
 
 class _PlainEmitter:
@@ -120,11 +131,13 @@ class _PlainEmitter:
         )
 
 
-def _emitter(step: p.Convolution, packer: Packer, columns: int) -> TileEmitter | depthwise.DepthwiseEmitter | _PlainEmitter:
+def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
     walk = _walk(step, packer, columns)
     if is_depthwise(step):
         if depthwise.suits(step, packer.program.dtype):
             return depthwise.DepthwiseEmitter(step, packer, walk)
+    elif packer.options.winograd and winograd.suits(step, packer.program):
+        return winograd.WinogradEmitter(step, packer, walk, rows)
     elif suits(step, packer.program.dtype):
         return TileEmitter(step, packer, walk)
     return _PlainEmitter(step, packer, walk)

@@ -11,6 +11,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import RECORD_WORDS
 from edgebn.session.layout import ALIGNMENT, Form, Layout
+from edgebn.session.options import Options
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Packer:
     layout : Layout
     arena : int
         Its address.
+    options : Options
     """
 
     program: p.Program
     layout: Layout
     arena: int
+    options: Options
     rows: list[Row] = field(default_factory=list)
     _blob: bytearray = field(default_factory=bytearray)
     _constant_buffers: dict[str, Constant] = field(default_factory=dict)

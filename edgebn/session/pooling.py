@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgebn import program as p
+from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes
 
 
-def scratch(step: p.Pool, program: p.Program) -> Mapping[str, int]:
+def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the form of the table
     """Return the scratch of a pool step."""
     return pool_scratch(step.window, program.buffers[step.output].shape[2])
 

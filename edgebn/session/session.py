@@ -11,6 +11,7 @@ from edgebn.errors import ModelError
 from edgebn.memory import Plan
 from edgebn.program import Program
 from edgebn.session import arrays
+from edgebn.session.options import Options
 
 FLOAT32 = np.dtype(np.float32)
 INT8 = np.dtype(np.int8)
@@ -32,6 +33,9 @@ class Session:
     program : Program
     threads : int
         How many threads one inference uses: 1.
+    winograd : bool
+        Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
+        error); False computes the products of the definition.
 
     Raises
     ------
@@ -44,7 +48,7 @@ class Session:
     >>> y = session.run(images)  # (N, H, W, C) float32 -> (N, classes) float32  # doctest: +SKIP
     """
 
-    def __init__(self, program: Program, threads: int = 1) -> None:
+    def __init__(self, program: Program, threads: int = 1, *, winograd: bool = True) -> None:
         if threads != 1:
             raise ModelError(
                 f"threads={threads!r}: an inference runs on 1 thread; for more, run one session in each of several threads"
@@ -56,7 +60,7 @@ class Session:
         from edgebn.session.tables import Packed
 
         self._program = program
-        self._packed = Packed(program)
+        self._packed = Packed(program, Options(winograd=winograd))
         self._execute = executor.executor(program.dtype)
         self._lock = threading.Lock()
         self._isa = isa.SELECTED.name

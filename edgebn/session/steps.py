@@ -7,6 +7,7 @@ from typing import Any
 
 from edgebn import program as p
 from edgebn.session import arithmetic, convolution, movement, pooling
+from edgebn.session.options import Options
 from edgebn.session.packer import Packer
 
 PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
@@ -28,13 +29,13 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
 }
 
 # Names and bytes of scratch, of the kinds that want any.
-SCRATCH: dict[type[p.Step], Callable[[Any, p.Program], Mapping[str, int]]] = {
+SCRATCH: dict[type[p.Step], Callable[[Any, p.Program, Options], Mapping[str, int]]] = {
     p.Convolution: convolution.scratch,
     p.Pool: pooling.scratch,
     p.Softmax: arithmetic.softmax_scratch,
 }
 
 
-def scratch_of(step: p.Step, program: p.Program) -> Mapping[str, int]:
+def scratch_of(step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the names and bytes of a step's scratch."""
-    return SCRATCH[type(step)](step, program) if type(step) in SCRATCH else {}
+    return SCRATCH[type(step)](step, program, options) if type(step) in SCRATCH else {}

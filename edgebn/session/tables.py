@@ -11,6 +11,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.session import data_cell
 from edgebn.session.layout import Layout, lay_out
+from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.packer import Packer, aligned
 from edgebn.session.steps import PACK, scratch_of
 
@@ -82,6 +83,7 @@ class Packed:
     Parameters
     ----------
     program : Program
+    options : Options
 
     Attributes
     ----------
@@ -90,11 +92,11 @@ class Packed:
         The tables hold addresses into both: they live as long as this object.
     """
 
-    def __init__(self, program: p.Program) -> None:
+    def __init__(self, program: p.Program, options: Options = DEFAULTS) -> None:
         self._program = program
-        self.layout: Layout = lay_out(program, lambda step: scratch_of(step, program), isa.SELECTED.vector_bytes)
+        self.layout: Layout = lay_out(program, lambda step: scratch_of(step, program, options), isa.SELECTED.vector_bytes)
         self.arena = aligned(self.layout.plan.size)
-        self._packer = Packer(program, self.layout, self.arena.ctypes.data)
+        self._packer = Packer(program, self.layout, self.arena.ctypes.data, options)
         self._fill_lasting_halos()
         ends = [self._pack_entries()]
         for step in program.steps:

@@ -143,6 +143,7 @@ class TileEmitter:
                 variant=known.index((mr, segment.nv)),
                 depth=run if self._real else -(-run // 4),
                 weight=segment.weight,
+                weight_row_step=0,
                 epilogue=segment.epilogue,
                 dst=place + segment.first_channel * self._element,
                 blocks=segment.blocks,

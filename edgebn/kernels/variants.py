@@ -1,0 +1,61 @@
+"""From functions written as LLVM code to something that a kernel can call: how they begin, and the choice among their variants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from edgebn.kernels.vectors import I64
+
+
+class Writer(Protocol):
+    """Writes the variants of one function, which all take the same int64 arguments."""
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """Their names."""
+
+    @property
+    def variants(self) -> Sequence[Any]:
+        """One item a variant, whatever distinguishes it."""
+
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
+        """Write the function of the variant with that index, and return it."""
+
+
+def begin_function(module: ir.Module, name: str, arguments: Sequence[str]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
+    """Declare a function of int64 arguments, and return a builder at its entry and the arguments by name."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(arguments)), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
+
+
+def runner(writer: Writer) -> Callable[..., Any]:
+    """Return the intrinsic (variant, arguments) that calls one of a writer's functions."""
+    count = len(writer.arguments)
+
+    @intrinsic
+    def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+            unpacked = cgutils.unpack_tuple(builder, values[1], count)
+            done = builder.append_basic_block("done")
+            switch = builder.switch(values[0], done)
+            for index in range(len(writer.variants)):
+                function = writer.define(builder.module, index)
+                chosen = builder.append_basic_block(f"variant_{index}")
+                switch.add_case(ir.Constant(I64, index), chosen)
+                with builder.goto_block(chosen):
+                    builder.call(function, unpacked)
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.UniTuple(types.int64, count)), generate
+
+    return run

@@ -1,0 +1,21 @@
+"""What the user chooses about how a program is packed; results differ by rounding at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of a session.
+
+    Attributes
+    ----------
+    winograd : bool
+        Whether float32 convolutions may use Winograd's algorithm where it is faster.
+    """
+
+    winograd: bool = True
+
+
+DEFAULTS = Options()
