@@ -211,7 +211,7 @@ class Int8Depthwise:
 
 
 class Float32Depthwise:
-    """Writes the float32 functions: tiles of several pixels of a row."""
+    """Writes the float32 functions: tiles of several pixels of a row, and where the kernel is 3 x 3 down all rows at once."""
 
     variants = FLOAT_TILES
 
@@ -226,68 +226,115 @@ class Float32Depthwise:
         pixels, stride = FLOAT_TILES[variant]
         builder, given = begin_function(module, f"edgebn_depthwise_f32_{pixels}_{stride}", self.arguments)
         shared = self.epilogue.prepare(builder, given, 1)
-        sums = [cgutils.alloca_once(builder, self._kind) for _ in range(pixels)]
+        sums = [[cgutils.alloca_once(builder, self._kind) for _ in range(pixels)] for _ in range(2)]
         tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
         last_column = builder.sub(given["columns"], ir.Constant(I64, pixels))
-        tap_row_bytes = builder.mul(given["tap_columns"], ir.Constant(I64, self._isa.vector_bytes))
-        block_bytes = builder.mul(given["tap_rows"], tap_row_bytes)
+        taps = builder.mul(given["tap_rows"], given["tap_columns"])
+        block_bytes = builder.mul(taps, ir.Constant(I64, self._isa.vector_bytes))
         epilogue_bytes = self._isa.lanes * self.epilogue.bytes_per_channel
         with cgutils.for_range(builder, given["blocks"]) as block:
             channel = _block_offset(builder, given, block.index)
             weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
             epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
             bias = load(builder, self._kind, epilogue)
-            with cgutils.for_range(builder, given["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
+            with cgutils.for_range(builder, tiles) as tile:
                 x = builder.mul(tile.index, ir.Constant(I64, pixels))
                 x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
-                source = builder.add(builder.add(given["src"], channel), builder.mul(row.index, given["row_step"]))
-                source = builder.add(source, builder.mul(x, given["column_step"]))
-                target = builder.add(builder.add(given["dst"], channel), builder.mul(row.index, given["dst_row"]))
-                target = builder.add(target, builder.mul(x, given["dst_pixel"]))
-                for slot in sums:
-                    builder.store(bias, slot)
-                with cgutils.for_range(builder, given["tap_rows"]) as tap_row:
-                    place = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
-                    at = builder.add(weights, builder.mul(tap_row.index, tap_row_bytes))
-                    if stride:
-                        self._three_taps(builder, given, place, at, sums, stride)
-                    else:
-                        self._any_taps(builder, given, place, at, sums)
-                self.epilogue.write(builder, [[builder.load(slot)] for slot in sums], shared, epilogue, target, given["valid"])
+                source = builder.add(builder.add(given["src"], channel), builder.mul(x, given["column_step"]))
+                target = builder.add(builder.add(given["dst"], channel), builder.mul(x, given["dst_pixel"]))
+
+                def finish(acc: list[ir.Value], y: ir.Value, *, target: ir.Value = target, epilogue: ir.Value = epilogue) -> None:
+                    place = builder.add(target, builder.mul(y, given["dst_row"]))
+                    self.epilogue.write(builder, [[value] for value in acc], shared, epilogue, place, given["valid"])
+
+                if stride:
+                    self._rolled(builder, given, source, self._weights(builder, weights), bias, sums, stride, finish)
+                else:
+                    with cgutils.for_range(builder, given["rows"]) as row:
+                        start = builder.add(source, builder.mul(row.index, given["row_step"]))
+                        finish(self._any_kernel(builder, given, start, weights, bias, sums[0]), row.index)
         builder.ret_void()
         return builder.function
 
-    def _three_taps(
+    def _weights(self, builder: ir.IRBuilder, address: ir.Value) -> list[list[ir.Value]]:
+        """Return the weights of a 3 x 3 kernel, row by row."""
+        size = self._isa.vector_bytes
+        return [[load(builder, self._kind, address, (3 * i + j) * size) for j in range(3)] for i in range(3)]
+
+    def _rolled(
         self,
         builder: ir.IRBuilder,
         given: dict[str, ir.Value],
-        place: ir.Value,
-        weights: ir.Value,
-        sums: list[ir.Value],
+        source: ir.Value,
+        taps: list[list[ir.Value]],
+        bias: ir.Value,
+        sums: list[list[ir.Value]],
         stride: int,
+        finish: Callable[[list[ir.Value], ir.Value], None],
     ) -> None:
-        """Add one kernel row of three taps; an input that several pixels read is loaded once."""
-        taps = [load(builder, self._kind, weights, j * self._isa.vector_bytes) for j in range(3)]
-        values = [
-            load(builder, self._kind, place, builder.mul(given["tap_column_step"], ir.Constant(I64, position)))
-            for position in range(stride * (len(sums) - 1) + 3)
-        ]
-        for i, slot in enumerate(sums):
-            acc = builder.load(slot)
-            for j in range(3):
-                acc = fused_multiply_add(builder, values[i * stride + j], taps[j], acc)
-            builder.store(acc, slot)
+        """Go down the input rows once; `sums` carry what rows read so far give to outputs not yet finished."""
+        pixels = len(sums[0])
+        begin = [bias] * pixels
 
-    def _any_taps(
-        self, builder: ir.IRBuilder, given: dict[str, ir.Value], place: ir.Value, weights: ir.Value, sums: list[ir.Value]
-    ) -> None:
-        """Add one kernel row, tap by tap."""
-        with cgutils.for_range(builder, given["tap_columns"]) as tap:
-            weight = load(builder, self._kind, weights, builder.mul(tap.index, ir.Constant(I64, self._isa.vector_bytes)))
-            first = builder.add(place, builder.mul(tap.index, given["tap_column_step"]))
+        def row(index: ir.Value) -> list[ir.Value]:
+            place = builder.add(source, builder.mul(index, given["tap_row_step"]))
+            count = stride * (pixels - 1) + 3
+            return [
+                load(builder, self._kind, place, builder.mul(given["tap_column_step"], ir.Constant(I64, i))) for i in range(count)
+            ]
+
+        def add(acc: list[ir.Value], values: list[ir.Value], weights: list[ir.Value]) -> list[ir.Value]:
+            for j, weight in enumerate(weights):
+                acc = [fused_multiply_add(builder, values[i * stride + j], weight, a) for i, a in enumerate(acc)]
+            return acc
+
+        def keep(slots: list[ir.Value], values: list[ir.Value]) -> None:
+            for slot, value in zip(slots, values, strict=True):
+                builder.store(value, slot)
+
+        def kept(slots: list[ir.Value]) -> list[ir.Value]:
+            return [builder.load(slot) for slot in slots]
+
+        keep(sums[0], add(begin, row(ir.Constant(I64, 0)), taps[0]))
+        if stride == 1:
+            second = row(ir.Constant(I64, 1))
+            keep(sums[0], add(kept(sums[0]), second, taps[1]))
+            keep(sums[1], add(begin, second, taps[0]))
+        with cgutils.for_range(builder, given["rows"]) as out:
+            if stride == 1:
+                values = row(builder.add(out.index, ir.Constant(I64, 2)))
+                done = add(kept(sums[0]), values, taps[2])
+                keep(sums[0], add(kept(sums[1]), values, taps[1]))
+                keep(sums[1], add(begin, values, taps[0]))
+            else:
+                twice = builder.mul(out.index, ir.Constant(I64, 2))
+                done = add(kept(sums[0]), row(builder.add(twice, ir.Constant(I64, 1))), taps[1])
+                values = row(builder.add(twice, ir.Constant(I64, 2)))
+                done = add(done, values, taps[2])
+                keep(sums[0], add(begin, values, taps[0]))
+            finish(done, out.index)
+
+    def _any_kernel(
+        self,
+        builder: ir.IRBuilder,
+        given: dict[str, ir.Value],
+        source: ir.Value,
+        weights: ir.Value,
+        bias: ir.Value,
+        sums: list[ir.Value],
+    ) -> list[ir.Value]:
+        """Return the sums of one tile of pixels, tap by tap."""
+        for slot in sums:
+            builder.store(bias, slot)
+        with cgutils.for_range(builder, given["tap_rows"]) as tap_row, cgutils.for_range(builder, given["tap_columns"]) as tap:
+            index = builder.add(builder.mul(tap_row.index, given["tap_columns"]), tap.index)
+            weight = load(builder, self._kind, weights, builder.mul(index, ir.Constant(I64, self._isa.vector_bytes)))
+            first = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
+            first = builder.add(first, builder.mul(tap.index, given["tap_column_step"]))
             for i, slot in enumerate(sums):
                 value = load(builder, self._kind, first, builder.mul(given["column_step"], ir.Constant(I64, i)))
                 builder.store(fused_multiply_add(builder, value, weight, builder.load(slot)), slot)
+        return [builder.load(slot) for slot in sums]
 
 
 if SELECTED.dot:

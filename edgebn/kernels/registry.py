@@ -10,6 +10,7 @@ from edgebn.kernels import (
     affine,
     boundary,
     convolution,
+    dense,
     depthwise,
     depthwise_tile,
     elementwise,
@@ -32,6 +33,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
     "float32": (
         *SHARED,
         *tile.FLOAT32_TILES,
+        *dense.FLOAT32_DENSE,
         *depthwise_tile.FLOAT32_DEPTHWISE,
         *winograd.FLOAT32_WINOGRAD,
         halo.fill_f32,

@@ -31,6 +31,11 @@ def shapes(isa: InstructionSet) -> tuple[Shape, ...]:
     return WITH_32_REGISTERS if isa.registers >= 32 else WITH_16_REGISTERS
 
 
+def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
+    """Return the vectors of output channels that tiles of one pixel take, widest first."""
+    return tuple(sorted({nv for mr, nv in shapes(isa) if mr == 1}, reverse=True))
+
+
 def best_rows(isa: InstructionSet, nv: int, columns: int) -> int:
     """Return the pixels of the tile of `nv` vectors that computes rows of `columns` pixels in the least time."""
 

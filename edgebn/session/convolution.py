@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from edgebn import program as p
-from edgebn.session import depthwise, winograd
+from edgebn.session import dense, depthwise, winograd
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments
 from edgebn.session.pooling import emit_pool, pool_scratch
@@ -21,10 +21,12 @@ from edgebn.session.tiled import Target, TileEmitter, Walk, suits
 
 
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a convolution: accumulators of a depthwise one, Winograd's planes, a pool's ring and sums."""
+    """Return the scratch of a convolution: accumulators, Winograd's planes, places of inputs, a pool's ring and sums."""
     wanted = {}
     if is_depthwise(step) and not depthwise.suits(step, program.dtype):
         wanted["accumulators"] = 4 * step.weight.shape[0]
+    if dense.suits(step, program):
+        wanted["places"] = dense.scratch(step)
     if options.winograd and winograd.suits(step, program):
         wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
@@ -136,6 +138,8 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
     if is_depthwise(step):
         if depthwise.suits(step, packer.program.dtype):
             return depthwise.DepthwiseEmitter(step, packer, walk)
+    elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
+        return dense.DenseEmitter(step, packer, walk)
     elif packer.options.winograd and winograd.suits(step, packer.program):
         return winograd.WinogradEmitter(step, packer, walk, rows)
     elif suits(step, packer.program.dtype):

@@ -72,15 +72,21 @@ class DepthwiseEmitter:
     def _variant(self, columns: int) -> int:
         walk = self._walk
         if self._real:
-            step = walk.column_step * self._together
-            whole_steps = walk.tap_columns == 3 and step % walk.tap_column_step == 0
-            return depthwise_shapes.best_float_tile(columns, step // walk.tap_column_step if whole_steps else 0)
+            return depthwise_shapes.best_float_tile(columns, self._stride())
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
             if walk.row_step == walk.tap_row_step:
                 return depthwise_shapes.ROLLED_1
             if walk.row_step == 2 * walk.tap_row_step:
                 return depthwise_shapes.ROLLED_2
         return depthwise_shapes.ANY
+
+    def _stride(self) -> int:
+        """Return the stride in taps of a 3 x 3 kernel that moves as far down as to the right, 0 for any other."""
+        walk = self._walk
+        step = walk.column_step * self._together
+        stride = step // walk.tap_column_step
+        fits = (walk.tap_rows, walk.tap_columns) == (3, 3) and step == stride * walk.tap_column_step
+        return stride if fits and walk.row_step == stride * walk.tap_row_step else 0
 
     def _pack(self) -> dict[str, Address | int]:
         how: Any = self._step.epilogue

@@ -1,0 +1,110 @@
+"""A dense layer in float32 whose inputs are often zero, as they are behind a ReLU: their weights are not even read.
+
+A dense layer reads every weight once, so that the caches' bandwidth bounds it: half the inputs zero is half the time. Leaving out
+terms that are zero changes no sum. The places of the inputs that are not zero are listed first, without a branch, so that nothing
+depends on how they are spread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from edgebn.kernels.isa import SELECTED, InstructionSet
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.tile_epilogue import Float32Epilogue
+from edgebn.kernels.tile_shapes import dense_widths
+from edgebn.kernels.variants import begin_function, runner
+from edgebn.kernels.vectors import F32, I32, I64, fused_multiply_add, load, splat, store, vector
+
+# All int64; weights and epilogue as `tile.py` wants them. `places` is scratch for `depth` int32.
+GEOMETRY = ("src", "depth", "weight", "epilogue", "dst", "blocks", "last_channels", "places")
+ELEMENT = 4
+
+
+class Dense:
+    """Writes the functions: one for each number of vectors that a block of output channels has."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+        self._kind = vector(F32, isa.lanes)
+        self._epilogue = Float32Epilogue(isa)
+        self.arguments = (*GEOMETRY, *self._epilogue.scalars)
+        self.variants = dense_widths(isa)
+
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
+        """Write the function of one of `variants`, and return it."""
+        nv, isa = self.variants[variant], self._isa
+        builder, given = begin_function(module, f"edgebn_dense_f32_{nv}", self.arguments)
+        shared = self._epilogue.prepare(builder, {**given, "dst_pixel": ir.Constant(I64, 0)}, nv)  # there is one pixel
+        sums = [cgutils.alloca_once(builder, self._kind) for _ in range(nv)]
+        count = self._list_places(builder, given)
+        channels = nv * isa.lanes
+        step_bytes = ir.Constant(I64, nv * isa.vector_bytes)
+        block_bytes = builder.mul(given["depth"], step_bytes)
+        last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
+        with cgutils.for_range(builder, given["blocks"]) as block:
+            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+            record = ir.Constant(I64, channels * self._epilogue.bytes_per_channel)
+            epilogue = builder.add(given["epilogue"], builder.mul(block.index, record))
+            target = builder.add(given["dst"], builder.mul(block.index, ir.Constant(I64, channels * ELEMENT)))
+            is_last = builder.icmp_signed("==", block.index, last_block)
+            valid = builder.select(is_last, given["last_channels"], ir.Constant(I64, channels))
+            for j, slot in enumerate(sums):
+                builder.store(load(builder, self._kind, epilogue, j * isa.vector_bytes), slot)
+            with cgutils.for_range(builder, count) as turn:
+                at = builder.mul(turn.index, ir.Constant(I64, ELEMENT))
+                place = builder.sext(load(builder, I32, given["places"], at), I64)
+                value = load(builder, F32, given["src"], builder.mul(place, ir.Constant(I64, ELEMENT)))
+                lanes = splat(builder, value, isa.lanes)
+                row = builder.add(weights, builder.mul(place, step_bytes))
+                for j, slot in enumerate(sums):
+                    weight = load(builder, self._kind, row, j * isa.vector_bytes)
+                    builder.store(fused_multiply_add(builder, lanes, weight, builder.load(slot)), slot)
+            accumulators: Any = [[builder.load(slot) for slot in sums]]
+            self._epilogue.write(builder, accumulators, shared, epilogue, target, valid)
+        builder.ret_void()
+        return builder.function
+
+    def _list_places(self, builder: ir.IRBuilder, given: dict[str, ir.Value]) -> ir.Value:
+        """Write the indices of the inputs that are not zero (a NaN is not), and return how many there are."""
+        found = cgutils.alloca_once_value(builder, ir.Constant(I64, 0))
+        with cgutils.for_range(builder, given["depth"]) as turn:
+            count = builder.load(found)
+            place = builder.mul(count, ir.Constant(I64, ELEMENT))
+            store(builder, builder.trunc(turn.index, I32), given["places"], place)
+            value = load(builder, F32, given["src"], builder.mul(turn.index, ir.Constant(I64, ELEMENT)))
+            counts = builder.fcmp_unordered("!=", value, ir.Constant(F32, 0.0))
+            builder.store(builder.add(count, builder.zext(counts, I64)), found)
+        return builder.load(found)
+
+
+if SELECTED.vector_bytes:
+    _run = runner(Dense(SELECTED))
+
+
+@kernel
+def dense_f32(
+    variant: int,
+    src: int,
+    depth: int,
+    weight: int,
+    epilogue: int,
+    dst: int,
+    blocks: int,
+    last_channels: int,
+    places: int,
+    pre_low_bits: int,
+    pre_high_bits: int,
+    post_low_bits: int,
+    post_high_bits: int,
+    general: int,
+) -> None:
+    """One sample; `variant` indexes `tile_shapes.dense_widths`."""
+    geometry = (src, depth, weight, epilogue, dst, blocks, last_channels, places)
+    _run(variant, (*geometry, pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
+
+
+FLOAT32_DENSE = (dense_f32,) if SELECTED.vector_bytes else ()
