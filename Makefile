@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test test-all smoke lint fuzz fuzz-link bench clean
+.PHONY: help demo test test-all test-arm64 smoke lint fuzz fuzz-link bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      install edgebn in $(VENV) and run the main job on the shipped Fashion-MNIST model"
 	@echo "make test      install the test tools too, check style and types, run every test"
 	@echo "make test-all  the same tests with many more examples, and live PyTorch and Keras in a venv of their own"
+	@echo "make test-arm64  the contract suite on emulated AArch64, for NEON with and without dot product, ahead-of-time objects and JIT"
 	@echo "make smoke     a few tests that fail within seconds when something basic broke"
 	@echo "make fuzz      feed every reader 2,000 damaged files each"
 	@echo "make fuzz-link feed the firmware's end of the serial link anything for five minutes, under sanitizers (clang)"
@@ -64,6 +65,16 @@ smoke: $(VENV)/.test
 test-all: lint .venv-frameworks/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/live
+
+# The arm64 packages are only unpacked, under build/arm64: see tests/arm64/run.sh.
+test-arm64: $(VENV)/.test
+	@for tool in debootstrap:debootstrap qemu-aarch64-static:qemu-user-static ld.lld:lld; do \
+	  PATH=$$PATH:/usr/sbin command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; \
+	done; [ -z "$$missing" ] || { \
+	  echo "== installing$$missing with the system's package manager"; \
+	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq $$missing; }
+	@PYTHON=$(BIN)/python sh tests/arm64/run.sh
+	@PYTHON=$(BIN)/python sh tests/arm64/run.sh --jit
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python tests/fuzz_readers.py --mutations 2000

@@ -3,6 +3,8 @@
 int8 byte for byte; float32 within 1e-5 of the buffer's range.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,3 +104,13 @@ def test_convolutions_of_many_shapes_equal_the_reference(dtype):
     for seed, geometry in enumerate(GEOMETRIES):
         program = convolution_program(geometry, dtype, seed)
         assert_equals_reference(program, inputs_for(program, 1, seed))
+
+
+def test_the_least_weight_is_exact_beside_the_least_code():
+    """-128 times -128, twice and more: what the 16-bit sums of some instruction sets could not hold."""
+    for seed, geometry in enumerate(((16, 20, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, 9), (16, 16, 16, *GEOMETRIES[0][3:]))):
+        program = convolution_program(geometry, "int8", seed)
+        step = program.steps[0]
+        weight = np.full_like(step.weight, -128)
+        program = replace(program, steps=(replace(step, weight=weight),))
+        assert_equals_reference(program, np.full_like(inputs_for(program, 1, seed), -128))

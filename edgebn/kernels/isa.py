@@ -32,8 +32,8 @@ class InstructionSet:
         Bytes of one vector register; 0 where there are no vector kernels at all.
     registers : int
         How many vector registers there are: bounds the tiles.
-    dot : {'vpdpbusd', 'pmaddwd', 'sdot', ''}
-        How four products of bytes are summed into 32 bits (`dot.py`); '' leaves int8 convolutions to the plain kernels.
+    dot : {'vpdpbusd', 'pmaddwd', 'sdot', 'smull', ''}
+        How four products of bytes are summed into 32 bits (`vectors.Dot`); '' leaves int8 convolutions to the plain kernels.
     code_flip : int
         int8 codes are stored as `code ^ code_flip` (as bytes): 0x80 stores q + 128 as an unsigned byte, which is what the x86 dot
         product wants; 0 stores the code itself.
@@ -52,6 +52,11 @@ class InstructionSet:
         """Numbers of 32 bits in one vector."""
         return self.vector_bytes // 4
 
+    @property
+    def least_weight(self) -> int:
+        """The least int8 weight that `dot` takes: two products by -128 do not fit the 16 bits in which 'smull' sums them."""
+        return -127 if self.dot == "smull" else -128
+
 
 X86 = ("x86_64", "AMD64")
 ARM64 = ("aarch64", "arm64")
@@ -63,7 +68,7 @@ INSTRUCTION_SETS = (
     InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80),
     InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
     InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0),
-    InstructionSet("neon", ARM64, ("neon",), 16, 32, "", 0),
+    InstructionSet("neon", ARM64, ("neon",), 16, 32, "smull", 0),
     InstructionSet("plain", (), (), 0, 0, "", 0),
 )
 

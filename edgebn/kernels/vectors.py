@@ -143,7 +143,7 @@ class Dot:
 
     Parameters
     ----------
-    kind : {'vpdpbusd', 'pmaddwd', 'sdot'}
+    kind : {'vpdpbusd', 'pmaddwd', 'sdot', 'smull'}
     lanes : int
         Of 32 bits.
     """
@@ -156,6 +156,7 @@ class Dot:
         forms: dict[str, tuple[Callable[..., Quads], Callable[..., ir.Value]]] = {
             "vpdpbusd": (self._as_they_are, self._vpdpbusd),
             "sdot": (self._as_they_are, self._sdot),
+            "smull": (self._as_they_are, self._smull),
             "pmaddwd": (self._even_and_odd, self._pmaddwd),
         }
         self.prepare, self._accumulate = forms[kind]
@@ -186,6 +187,18 @@ class Dot:
     def _sdot(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
         operands = [acc, self._bytes(builder, a), self._bytes(builder, w)]
         return call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", self._words, operands)
+
+    def _smull(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
+        """Products and their sums by two in 16 bits, which no weight above -128 overflows, then by two into 32 bits (sadalp)."""
+        half, products = vector(I8, 8), vector(I16, 8)
+
+        def multiplied(first: int) -> ir.Value:
+            parts = [shuffle(builder, self._bytes(builder, value), None, range(first, first + 8)) for value in (a, w)]
+            assert parts[0].type == half
+            return call(builder, "llvm.aarch64.neon.smull.v8i16", products, parts)
+
+        pairs = call(builder, "llvm.aarch64.neon.addp.v8i16", products, [multiplied(0), multiplied(8)])
+        return builder.add(acc, call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", self._words, [pairs]))
 
     def _pmaddwd(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
         pairs = vector(I16, 2 * self._lanes)

@@ -9,12 +9,12 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import depthwise_shapes, executor, isa, requantization, tile_weights
 from edgebn.session.packer import Address, Constant, Packer
-from edgebn.session.tiled import Target, Walk, float_scalars
+from edgebn.session.tiled import Target, Walk, fits_dot, float_scalars
 
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the vector kernels can take a depthwise convolution: one output channel for each input channel."""
-    return step.weight.shape[0] == step.groups and _operation(dtype) in executor.operations(dtype)
+    return step.weight.shape[0] == step.groups and _operation(dtype) in executor.operations(dtype) and fits_dot(step.weight)
 
 
 def _operation(dtype: str) -> str:

@@ -55,7 +55,12 @@ class Walk:
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the tiles can take a convolution that is not depthwise."""
-    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations(dtype)
+    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations(dtype) and fits_dot(step.weight)
+
+
+def fits_dot(weight: np.ndarray) -> bool:
+    """Whether the vector kernels' products can take the weights: all but some int8 weights of other quantisers."""
+    return weight.dtype != np.int8 or int(weight.min(initial=0)) >= isa.SELECTED.least_weight
 
 
 def tile_operation(dtype: str) -> str:
