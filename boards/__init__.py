@@ -51,6 +51,7 @@ def _board(name: str, facts: dict[str, Any], folder: Path) -> Board:
         title=facts["title"],
         core=facts["core"],
         kind=facts["kind"],
+        note=facts["note"],
         compiler=compiler["program"],
         flags=tuple(compiler["flags"]),
         link_flags=tuple(compiler["link_flags"]),

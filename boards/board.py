@@ -14,10 +14,11 @@ COMMON = Path(__file__).parent / "common"
 
 @dataclass(frozen=True)
 class Memory:
-    """One region: where it begins and how many bytes it has."""
+    """One region: where it begins, how many bytes it has, and where flashing tools say it begins, if that differs."""
 
     origin: int
     size: int
+    load: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Board:
     name, title, core : str
         Folder name; a line for people; 'Cortex-M4F', 'RV32IMAC' ...
     kind : {'emulated', 'real', 'host'}
+    note : str
+        What is known to work, for people: runs in an emulator, or is only linked.
     compiler : str
         Program name of the compiler.
     flags : tuple of str
@@ -109,6 +112,7 @@ class Board:
     title: str
     core: str
     kind: str
+    note: str
     compiler: str
     flags: tuple[str, ...]
     link_flags: tuple[str, ...]
@@ -135,6 +139,11 @@ class Board:
             f"exit_{self.exit}.c",
         )
         return tuple(self._find(part) for part in parts)
+
+    @property
+    def flash_address(self) -> int:
+        """Where the image of a program goes, as flashing tools count: most count from where the core sees it."""
+        return self.flash.load if self.flash.load is not None else self.flash.origin
 
     def config_header(self) -> str:
         """Return the text of `board_config.h`."""

@@ -112,7 +112,7 @@ def build(
 def _reason(messages: str, board: Board) -> str:
     overflow = re.search(r"region `(\w+)' overflowed by (\d+) bytes", messages)
     if overflow:
-        memory, region = ("flash", board.flash) if overflow[1] == "FLASH" else ("RAM", board.ram)
+        memory, region = ("flash", board.flash) if overflow[1].startswith("FLASH") else ("RAM", board.ram)
         return f"the program needs {int(overflow[2]):,} bytes more {memory} than the board's {region.size:,}"
     return f"{board.compiler} failed: {messages.strip()}"
 

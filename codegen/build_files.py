@@ -27,6 +27,7 @@ def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[s
         board=board.name,
         compiler=board.compiler,
         size=f"{prefix}size",
+        binary="" if board.kind == HOST else f"\t{prefix}objcopy -O binary $@ build/{main.name}.bin\n",
         optimization=OPTIMIZATION,
         warnings=" ".join(WARNINGS),
         flags=" ".join(board.flags),
@@ -40,6 +41,7 @@ def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[s
         name=name,
         program=main.name,
         folders="".join(f" {folder}" for folder in main.folders),
+        binary="" if board.kind == HOST else _image(main.name, f"{prefix}objcopy"),
         board=board.name,
         system="" if board.kind == HOST else _cross(board.compiler),
         flags=_list([OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", *main.defines, *board.flags]),
@@ -56,6 +58,12 @@ def _cross(compiler: str) -> str:
         "set(CMAKE_SYSTEM_NAME Generic)\n"
         f"set(CMAKE_C_COMPILER {compiler})\n"
         "set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n"
+    )
+
+
+def _image(program: str, objcopy: str) -> str:
+    return (
+        f"add_custom_command(TARGET {program} POST_BUILD\n  COMMAND {objcopy} -O binary $<TARGET_FILE:{program}> {program}.bin)\n"
     )
 
 

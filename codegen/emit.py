@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import boards
-from codegen import build_files, header, kernels, listing, mains, parameters, readme
+from codegen import build_files, fit, header, kernels, listing, mains, parameters, readme
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
 from codegen.layouts import OWN_LAYOUT
@@ -75,7 +75,7 @@ def emit(
         A name that C cannot take, a layout that a channel does not fit, a main program that there is not or that is not for this
         model, samples that do not fit, or a file in `out` that is not edgebn's and would be overwritten.
     BoardError
-        No such board.
+        No such board, or the network does not fit it: by how much, and which layer decides it.
     OSError
         The folder cannot be written; it is then as it was.
     """
@@ -85,6 +85,7 @@ def emit(
     if layout != OWN_LAYOUT:
         raise ModelError(f"layout {layout!r} is for kernels of another library; ask for params_only as well")
     made = list_network(model, name, prefix)
+    fit.check(made, target)
     program = mains.main_of(made, main, samples)
     files = {
         f"{made.name}.h": header.source(made),

@@ -33,9 +33,18 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
         live=", ".join(f"{comment(owner)} {size:,}" for owner, size in listing.arena.live) or "nothing",
         board=board.name,
         board_title=board.title,
+        board_note=board.note,
+        flash_image=_image(board),
         core=board.core,
         compiler=board.compiler,
         signature=f"{name}_run({parameters(listing)})",
         places=", ".join(places) or "none",
         about_main=about_main.rstrip(),
     )
+
+
+def _image(board: Board) -> str:
+    """Return how the program gets into the board's flash."""
+    if board.kind != "real":
+        return ""
+    return f"\n`build/*.elf` is for debuggers, `build/*.bin` is the image of the flash from 0x{board.flash_address:08X} on.\n"

@@ -12,7 +12,7 @@ void _start(void);
 void board_start(void);
 void board_trap(void);
 
-/* First instruction of the image. The trap vector wants 4-byte alignment and takes every exception. */
+/* First instruction of the image. The trap vector takes every exception; some cores want 256-byte alignment. */
 __attribute__((naked, section(".vectors"), used)) void _start(void) {
     __asm volatile(".option push\n"
                    ".option norelax\n"
@@ -24,7 +24,7 @@ __attribute__((naked, section(".vectors"), used)) void _start(void) {
                    "j board_start");
 }
 
-__attribute__((aligned(4), used)) void board_trap(void) {
+__attribute__((aligned(256), used)) void board_trap(void) {
     board_exit(FAULT_STATUS);
 }
 

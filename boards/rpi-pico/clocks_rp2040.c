@@ -1,0 +1,87 @@
+/* RP2040 on a Raspberry Pi Pico: core, UART and timer run from the 12 MHz crystal; UART0 on pins 0 (transmit) and 1 (receive).
+   The second-stage boot code that the chip's ROM asks for is here too. */
+#include "board.h"
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+#define XOSC_CONTROL REGISTER(0x40024000u)
+#define XOSC_STATUS REGISTER(0x40024004u)
+#define XOSC_STARTUP REGISTER(0x4002400Cu)
+#define XOSC_ENABLE_1_15_MHZ 0x00FABAA0u
+#define XOSC_STABLE (1u << 31)
+#define XOSC_STARTUP_1_MS 47u /* in 256 cycles */
+#define CLOCK_REFERENCE REGISTER(0x40008030u)
+#define CLOCK_REFERENCE_SELECTED REGISTER(0x40008038u)
+#define CLOCK_SYSTEM REGISTER(0x4000803Cu)
+#define CLOCK_SYSTEM_SELECTED REGISTER(0x40008044u)
+#define CLOCK_PERIPHERALS REGISTER(0x40008048u)
+#define FROM_CRYSTAL 2u
+#define FROM_REFERENCE 0u
+#define PERIPHERALS_FROM_CRYSTAL ((1u << 11) | (4u << 5))
+#define RESETS_CLEAR REGISTER(0x4000F000u)
+#define RESETS_DONE REGISTER(0x4000C008u)
+#define IO_PADS_TIMER_UART0 ((1u << 5) | (1u << 8) | (1u << 21) | (1u << 22))
+#define PIN_0_FUNCTION REGISTER(0x40014004u)
+#define PIN_1_FUNCTION REGISTER(0x4001400Cu)
+#define FUNCTION_UART 2u
+#define WATCHDOG_TICK REGISTER(0x4005802Cu)
+#define TICK_EVERY_12_CYCLES ((1u << 9) | 12u)
+
+void board_clocks_init(void) {
+    XOSC_STARTUP = XOSC_STARTUP_1_MS;
+    XOSC_CONTROL = XOSC_ENABLE_1_15_MHZ;
+    while (!(XOSC_STATUS & XOSC_STABLE)) {
+    }
+    CLOCK_REFERENCE = FROM_CRYSTAL;
+    while (!(CLOCK_REFERENCE_SELECTED & (1u << FROM_CRYSTAL))) {
+    }
+    CLOCK_SYSTEM = FROM_REFERENCE;
+    while (!(CLOCK_SYSTEM_SELECTED & (1u << FROM_REFERENCE))) {
+    }
+    CLOCK_PERIPHERALS = PERIPHERALS_FROM_CRYSTAL;
+    RESETS_CLEAR = IO_PADS_TIMER_UART0;
+    while ((RESETS_DONE & IO_PADS_TIMER_UART0) != IO_PADS_TIMER_UART0) {
+    }
+    PIN_0_FUNCTION = FUNCTION_UART;
+    PIN_1_FUNCTION = FUNCTION_UART;
+    WATCHDOG_TICK = TICK_EVERY_12_CYCLES;
+}
+
+/* The ROM copies the first 256 bytes of flash to RAM and runs them if their CRC-32 is right. They set the flash interface to plain
+   reads (command 03h, which every flash chip knows) at a quarter of the core's clock, and start the image behind them. A test
+   computes the checksum again. */
+__asm__(".pushsection .boot, \"ax\", %progbits\n"
+        ".syntax unified\n"
+        ".thumb\n"
+        ".balign 4\n"
+        "boot_second_stage:\n"
+        "ldr r3, 1f\n"          /* serial interface */
+        "movs r1, #0\n"
+        "str r1, [r3, #0x08]\n" /* off */
+        "movs r1, #4\n"
+        "str r1, [r3, #0x14]\n" /* clock divider */
+        "ldr r1, 2f\n"
+        "str r1, [r3, #0x00]\n" /* 32 bits a word, read mode */
+        "ldr r0, 3f\n"
+        "ldr r1, 4f\n"
+        "str r1, [r0]\n"        /* command 03h, 8 bits of it, 24 bits of address */
+        "movs r1, #0\n"
+        "str r1, [r3, #0x04]\n" /* one word at a time */
+        "movs r1, #1\n"
+        "str r1, [r3, #0x08]\n" /* on */
+        "ldr r0, 5f\n"          /* the image's vectors */
+        "ldr r1, 6f\n"
+        "str r0, [r1]\n"
+        "ldr r1, [r0]\n"
+        "msr msp, r1\n"
+        "ldr r0, [r0, #4]\n"
+        "bx r0\n"
+        ".balign 4\n"
+        "1: .word 0x18000000\n"
+        "2: .word 0x001F0300\n"
+        "3: .word 0x180000F4\n"
+        "4: .word 0x03000218\n"
+        "5: .word 0x10000100\n"
+        "6: .word 0xE000ED08\n"
+        ".fill 252 - (. - boot_second_stage), 1, 0\n"
+        ".word 0x6B5414F5\n" /* CRC-32 of the 252 bytes before it */
+        ".popsection\n");

@@ -1,0 +1,50 @@
+"""Whether a network fits a board, before any compiler is asked: constants against flash, arena and stack against RAM.
+
+What it cannot know is the code, and what else a program keeps; for those the linker has the last word.
+"""
+
+from __future__ import annotations
+
+from boards import Board
+from codegen.project import Listing
+from codegen.schedule import Action
+from edgebn.errors import BoardError
+
+_SHOWN = 3  # values that are named where the arena is too large
+
+
+def check(listing: Listing, board: Board) -> None:
+    """Refuse a network that cannot fit.
+
+    Raises
+    ------
+    BoardError
+        By how much it does not, and which layer decides it.
+    """
+    ram = listing.arena.size + board.stack
+    if ram > board.ram.size:
+        raise BoardError(
+            f"{listing.program.source} does not fit {board.name}: it needs {ram - board.ram.size:,} bytes more than the board's "
+            f"{board.ram.size:,} bytes of RAM ({listing.arena.size:,} of arena, {board.stack:,} of stack). {_fullest(listing)}"
+        )
+    missing = listing.flash_bytes - board.flash.size
+    if missing > 0:
+        raise BoardError(
+            f"{listing.program.source} does not fit {board.name}: its constants alone need {missing:,} bytes more "
+            f"than the board's {board.flash.size:,} bytes of flash. {_heaviest(listing)}"
+        )
+
+
+def _fullest(listing: Listing) -> str:
+    step = listing.program.steps[listing.arena.fullest_step(listing.actions)].name
+    largest = sorted(listing.arena.live, key=lambda held: -held[1])[:_SHOWN]
+    held = ", ".join(f"{owner} {size:,}" for owner, size in largest)
+    return f"The layer that decides it is '{step}', which needs at once: {held}"
+
+
+def _heaviest(listing: Listing) -> str:
+    def constants(action: Action) -> int:
+        return sum(array.nbytes for array in action.code.arrays)
+
+    action = max(listing.actions, key=constants)
+    return f"The layer with most of them is '{listing.program.steps[action.steps[-1]].name}': {constants(action):,} bytes"
