@@ -15,7 +15,8 @@ import numpy as np
 class Observation:
     """What the epilogue of one step gathers in an inference, per output channel.
 
-    Over the output positions of rows first_row, first_row + row_step, ... (before a fused pool), with u as in the epilogue:
+    Over the output positions of rows first_row, first_row + row_step, ... (before a fused pool, of the rows that it reaches:
+    `program.observed_rows`), with u as in the epilogue:
 
     int8:    e = saturate_int16((u - center) >> shift)    S1 = sum e (int32), S2 = sum e * e (uint64)
     float32: e = u - center                               S1 = sum e, S2 = sum e * e (float32)

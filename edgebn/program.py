@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgebn.adaptation import Adaptation
+from edgebn.adaptation import Adaptation, Observation
 
 Hwc = tuple[int, int, int]
 Pair = tuple[int, int]
@@ -477,3 +477,26 @@ def unpooled_shape(step: Convolution, input_shape: Hwc) -> Hwc:
     height = (input_shape[0] + top + bottom - step.dilations[0] * (kh - 1) - 1) // step.strides[0] + 1
     width = (input_shape[1] + left + right - step.dilations[1] * (kw - 1) - 1) // step.strides[1] + 1
     return height, width, out_channels
+
+
+def epilogue_shape(step: Step, program: Program) -> Hwc:
+    """Return the shape of what a step's epilogue receives: its output's, before a fused pool."""
+    if isinstance(step, Convolution):
+        return unpooled_shape(step, program.buffers[step.inputs[0]].shape)
+    return program.buffers[step.output].shape
+
+
+def observed_rows(step: Step, observation: Observation, rows: int) -> np.ndarray:
+    """Return which of the `rows` that a step's epilogue receives are observed, int64 (n,).
+
+    Rows that lie between or behind the windows of a fused pool are computed by no engine, and observed by none.
+    """
+    reached = np.ones(rows, bool)
+    pool = step.pool if isinstance(step, Convolution) else None
+    if pool is not None:
+        reached[:] = False
+        span = pool.dilations[0] * (pool.kernel[0] - 1) + 1
+        for begin in range(-pool.padding[0], rows + pool.padding[2] - span + 1, pool.strides[0]):
+            reached[max(begin, 0) : max(begin + span, 0)] = True
+    chosen = np.arange(observation.first_row, rows, observation.row_step)
+    return chosen[reached[chosen]]

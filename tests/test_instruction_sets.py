@@ -18,7 +18,8 @@ SELECTION = "shapes or programs" if TEST_ALL else "(shapes or programs) and int8
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_contract_holds(name):
-    command = [sys.executable, "-m", "pytest", "-q", "tests/test_contract.py", "-k", SELECTION, "-p", "no:cacheprovider"]
+    files = ["tests/test_contract.py", "tests/test_observe.py"]
+    command = [sys.executable, "-m", "pytest", "-q", *files, "-k", SELECTION, "-p", "no:cacheprovider"]
     environment = {**os.environ, "EDGEBN_ISA": name, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -12,7 +12,7 @@ from edgebn import program as p
 from edgebn import reference
 from edgebn.adapt.home import Home
 from edgebn.adaptation import AdaptedLayer
-from edgebn.reference.refold import refold_float, refold_int
+from edgebn.reference.refold import is_factory, refold_float, refold_int
 from edgebn.session import Session
 
 
@@ -110,8 +110,36 @@ def real_logits(value: np.ndarray, buffer: p.Buffer) -> np.ndarray:
     return (value.reshape(-1).astype(np.int32) - buffer.zero_point).astype(np.float32) * np.float32(buffer.scale)
 
 
-class SessionEngine(ReferenceEngine):
-    """A session's program; runs through the reference until the kernels gather."""
+class SessionEngine:
+    """A session as an engine."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session.program)
+        self.program = session.program
+        self._session = session
+        self._home = Home(self.program)
+        self._factory: dict[str, Any] = {step.name: step for step in self.program.steps}
+        self._is_home = [True] * len(self._home.names)
+
+    def observe(self, sample: Mapping[str, np.ndarray]) -> Observed:
+        """See `Engine`."""
+        seen, given = self._session.observe(dict(sample)), self._home.adaptation
+        logits = real_logits(seen.logits, self.program.buffers[given.logits]) if given.classes else seen.logits
+        return Observed(seen.outputs, logits, seen.first, seen.second)
+
+    def fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[str]:
+        """See `Engine`."""
+        refused: list[str] = []
+        changed = {}
+        for i, (layer, where) in enumerate(zip(self._home.adaptation.layers, self._home.slices, strict=True)):
+            is_home = bool(is_factory(drift[where], ratio[where]).all())
+            if is_home and self._is_home[i]:
+                continue
+            name = layer.observation.step
+            epilogue = refolded(self._factory[name].epilogue, layer, drift[where], ratio[where])
+            if epilogue is None:
+                refused.append(name)
+                continue
+            changed[name] = epilogue
+            self._is_home[i] = is_home
+        self._session.rewrite(changed)
+        return refused

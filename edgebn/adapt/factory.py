@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from edgebn import program as p
-from edgebn.adapt.home import output_shape
 from edgebn.adaptation import AdaptedLayer, Observation
 from edgebn.errors import ModelError
 from edgebn.reference.refold import refusal
@@ -104,7 +103,7 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
     ModelError
         The step has more positions than its sums can hold.
     """
-    shape = output_shape(program, step)
+    shape = p.epilogue_shape(step, program)
     if len(range(rows[0], shape[0], rows[1])) * shape[1] > MOST_POSITIONS:
         raise ModelError(
             f"{program.source}: step '{step.name}' observes more than {MOST_POSITIONS} positions, and its 32-bit sums might "

@@ -7,7 +7,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adaptation import SourceTable
 from edgebn.errors import ModelError
-from edgebn.reference.statistics import Scaling, observed_rows, scaling
+from edgebn.reference.statistics import Scaling, scaling
 
 
 class Home:
@@ -91,12 +91,5 @@ def _positions(program: p.Program, step_name: str) -> int:
     step = next(step for step in program.steps if step.name == step_name)
     assert program.adaptation is not None
     observation = next(layer.observation for layer in program.adaptation.layers if layer.observation.step == step_name)
-    shape = output_shape(program, step)
-    return len(observed_rows(observation, shape[0])) * shape[1]
-
-
-def output_shape(program: p.Program, step: p.Step) -> p.Hwc:
-    """Return the shape of what a step's epilogue receives: its output's before a fused pool."""
-    if isinstance(step, p.Convolution):
-        return p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-    return program.buffers[step.output].shape
+    rows, columns, _ = p.epilogue_shape(step, program)
+    return len(p.observed_rows(step, observation, rows)) * columns

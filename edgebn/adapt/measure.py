@@ -20,7 +20,7 @@ from edgebn.adapt.factory import (
     describe,
     trained_moments,
 )
-from edgebn.adapt.home import Home, output_shape
+from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.policy import HomeSamples
 from edgebn.adaptation import Adaptation, AdaptedLayer
@@ -139,15 +139,15 @@ def _norm_name(step: Adaptable) -> str:
 
 def _row_step(program: p.Program, step: Adaptable, rows: Rows) -> int:
     if rows is None:
-        return default_row_step(output_shape(program, step))
+        return default_row_step(p.epilogue_shape(step, program))
     if isinstance(rows, Mapping):
-        return int(rows.get(step.name, default_row_step(output_shape(program, step))))
+        return int(rows.get(step.name, default_row_step(p.epilogue_shape(step, program))))
     return int(rows)
 
 
 def _rows(program: p.Program, step: Adaptable, rows: Rows) -> tuple[int, int]:
     """Return (first_row, row_step): rows in the middle of the bands that they stand for."""
-    height, every = output_shape(program, step)[0], _row_step(program, step, rows)
+    height, every = p.epilogue_shape(step, program)[0], _row_step(program, step, rows)
     every = min(every, height)
     return (every - 1) // 2, every
 

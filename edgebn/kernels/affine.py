@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from edgebn.kernels.epilogue import normalize, requantize
+from edgebn.kernels.epilogue import biased, normalize, requantize
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, store_code, store_f32
+from edgebn.kernels.observe import kept_row
+from edgebn.kernels.primitives import load_code, load_f32, store_code, store_f32, store_i32
 
 
 @kernel
@@ -17,6 +18,10 @@ def affine_f32(
     columns: int,
     channels: int,
     epilogue: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low: float,
     pre_high: float,
     post_low: float,
@@ -24,10 +29,13 @@ def affine_f32(
 ) -> None:
     """float32; pixels of a row are adjacent."""
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             a = src + y * src_row + x * channels * 4
             b = dst + y * dst_row + x * channels * 4
             for c in range(channels):
+                if kept != 0:
+                    store_f32(kept + x * raw_pixel, c, load_f32(a, c) + load_f32(epilogue, c))
                 store_f32(b, c, normalize(load_f32(a, c), epilogue, c, channels, pre_low, pre_high, post_low, post_high))
 
 
@@ -41,6 +49,10 @@ def affine_i8(
     columns: int,
     channels: int,
     epilogue: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     neg: int,
     zero_point: int,
     qmin: int,
@@ -48,8 +60,11 @@ def affine_i8(
 ) -> None:
     """int8; pixels of a row are adjacent."""
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             a = src + y * src_row + x * channels
             b = dst + y * dst_row + x * channels
             for c in range(channels):
+                if kept != 0:
+                    store_i32(kept + x * raw_pixel, c, biased(load_code(a, c), epilogue, c))
                 store_code(b, c, requantize(load_code(a, c), epilogue, c, neg, zero_point, qmin, qmax))

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebn.kernels.epilogue import normalize, requantize
+from edgebn.kernels.epilogue import biased, normalize, requantize
 from edgebn.kernels.float_dot import dot_f32
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import ZERO_F32, ZERO_I32, load_code, load_i8, multiply_add_i32, store_code, store_f32
+from edgebn.kernels.observe import kept_row
+from edgebn.kernels.primitives import (
+    ZERO_F32,
+    ZERO_I32,
+    load_code,
+    load_f32,
+    load_i8,
+    multiply_add_i32,
+    store_code,
+    store_f32,
+    store_i32,
+)
 
 
 @kernel
@@ -41,6 +52,10 @@ def convolution_f32(
     run: int,
     groups: int,
     group_outputs: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low: float,
     pre_high: float,
     post_low: float,
@@ -49,6 +64,7 @@ def convolution_f32(
     """float32; weight (groups * group_outputs, tap_rows, tap_columns, run)."""
     channels = groups * group_outputs
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             origin = src + y * row_step + x * column_step
             pixel = dst + y * dst_row + x * dst_pixel
@@ -60,6 +76,8 @@ def convolution_f32(
                     for j in range(tap_columns):
                         acc += dot_f32(window + i * tap_row_step + j * tap_column_step, taps, run)
                         taps += run * 4
+                if kept != 0:
+                    store_f32(kept + x * raw_pixel, channel, acc + load_f32(epilogue, channel))
                 store_f32(pixel, channel, normalize(acc, epilogue, channel, channels, pre_low, pre_high, post_low, post_high))
 
 
@@ -82,6 +100,10 @@ def convolution_i8(
     run: int,
     groups: int,
     group_outputs: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     neg: int,
     zero_point: int,
     qmin: int,
@@ -90,6 +112,7 @@ def convolution_i8(
     """int8; weight (groups * group_outputs, tap_rows, tap_columns, run)."""
     channels = groups * group_outputs
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             origin = src + y * row_step + x * column_step
             pixel = dst + y * dst_row + x * dst_pixel
@@ -101,4 +124,6 @@ def convolution_i8(
                     for j in range(tap_columns):
                         acc += _dot_codes(window + i * tap_row_step + j * tap_column_step, taps, run)
                         taps += run
+                if kept != 0:
+                    store_i32(kept + x * raw_pixel, channel, biased(acc, epilogue, channel))
                 store_code(pixel, channel, requantize(acc, epilogue, channel, neg, zero_point, qmin, qmax))

@@ -14,13 +14,14 @@ from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import dense_widths
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I32, I64, fused_multiply_add, load, splat, store, vector
 
 # All int64; weights and epilogue as `tile.py` wants them. `places` is scratch for `depth` int32.
-GEOMETRY = ("src", "depth", "weight", "epilogue", "dst", "blocks", "last_channels", "places")
+GEOMETRY = ("src", "depth", "weight", "epilogue", "dst", "blocks", "last_channels", "places", *OBSERVED)
 ELEMENT = 4
 
 
@@ -64,6 +65,9 @@ class Dense:
                     weight = load(builder, self._kind, row, j * isa.vector_bytes)
                     builder.store(fused_multiply_add(builder, lanes, weight, builder.load(slot)), slot)
             accumulators: Any = [[builder.load(slot) for slot in sums]]
+            nothing = ir.Constant(I64, 0)
+            first_raw = builder.mul(block.index, ir.Constant(I64, channels * ELEMENT))
+            keep(builder, given, nothing, (nothing, nothing, first_raw), accumulators)
             self._epilogue.write(builder, accumulators, shared, epilogue, target, valid)
         builder.ret_void()
         return builder.function
@@ -96,6 +100,10 @@ def dense_f32(
     blocks: int,
     last_channels: int,
     places: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low_bits: int,
     pre_high_bits: int,
     post_low_bits: int,
@@ -103,7 +111,7 @@ def dense_f32(
     general: int,
 ) -> None:
     """One sample; `variant` indexes `tile_shapes.dense_widths`."""
-    geometry = (src, depth, weight, epilogue, dst, blocks, last_channels, places)
+    geometry = (src, depth, weight, epilogue, dst, blocks, last_channels, places, raw, raw_row, raw_pixel, marks)
     _run(variant, (*geometry, pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
 
 

@@ -6,8 +6,9 @@ as in `convolution.py`. `scratch` holds `channels` accumulators of 32 bits.
 
 from __future__ import annotations
 
-from edgebn.kernels.epilogue import normalize, requantize
+from edgebn.kernels.epilogue import biased, normalize, requantize
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.observe import kept_row
 from edgebn.kernels.primitives import (
     ZERO_F32,
     ZERO_I32,
@@ -61,6 +62,10 @@ def depthwise_f32(
     channels: int,
     multiplier: int,
     scratch: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low: float,
     pre_high: float,
     post_low: float,
@@ -68,6 +73,7 @@ def depthwise_f32(
 ) -> None:
     """float32."""
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             for c in range(channels):
                 store_f32(scratch, c, ZERO_F32)
@@ -78,6 +84,8 @@ def depthwise_f32(
             pixel = dst + y * dst_row + x * dst_pixel
             for c in range(channels):
                 acc = load_f32(scratch, c)
+                if kept != 0:
+                    store_f32(kept + x * raw_pixel, c, acc + load_f32(epilogue, c))
                 store_f32(pixel, c, normalize(acc, epilogue, c, channels, pre_low, pre_high, post_low, post_high))
 
 
@@ -100,6 +108,10 @@ def depthwise_i8(
     channels: int,
     multiplier: int,
     scratch: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     neg: int,
     zero_point: int,
     qmin: int,
@@ -107,6 +119,7 @@ def depthwise_i8(
 ) -> None:
     """int8."""
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             for c in range(channels):
                 store_i32(scratch, c, ZERO_I32)
@@ -116,4 +129,6 @@ def depthwise_i8(
                     _accumulate_i8(tap, weight + (i * tap_columns + j) * channels, scratch, channels, multiplier)
             pixel = dst + y * dst_row + x * dst_pixel
             for c in range(channels):
+                if kept != 0:
+                    store_i32(kept + x * raw_pixel, c, biased(load_i32(scratch, c), epilogue, c))
                 store_code(pixel, c, requantize(load_i32(scratch, c), epilogue, c, neg, zero_point, qmin, qmax))

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, ROLLED_1, ROLLED_2
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
@@ -52,6 +53,7 @@ GEOMETRY = (
     "block_step",
     "last_block",
     "valid",
+    *OBSERVED,
 )
 TAPS = 4  # of one dot product
 
@@ -95,7 +97,18 @@ class Int8Depthwise:
                 source = builder.add(builder.add(given["src"], channel), builder.mul(column.index, given["column_step"]))
                 target = builder.add(builder.add(given["dst"], channel), builder.mul(column.index, given["dst_pixel"]))
 
-                def finish(acc: list[ir.Value], y: ir.Value, *, target: ir.Value = target, epilogue: ir.Value = epilogue) -> None:
+                first_raw = builder.mul(block.index, ir.Constant(I64, 4 * self._isa.vector_bytes))
+
+                def finish(
+                    acc: list[ir.Value],
+                    y: ir.Value,
+                    *,
+                    target: ir.Value = target,
+                    epilogue: ir.Value = epilogue,
+                    x: ir.Value = column.index,
+                    first_raw: ir.Value = first_raw,
+                ) -> None:
+                    keep(builder, given, y, (y, x, first_raw), [acc], lambda a, j: self.epilogue.sum(builder, a, epilogue, j, 4))
                     place = builder.add(target, builder.mul(y, given["dst_row"]))
                     self.epilogue.write(builder, [acc], shared, epilogue, place, given["valid"])
 
@@ -242,10 +255,21 @@ class Float32Depthwise:
                 x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
                 source = builder.add(builder.add(given["src"], channel), builder.mul(x, given["column_step"]))
                 target = builder.add(builder.add(given["dst"], channel), builder.mul(x, given["dst_pixel"]))
+                first_raw = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))
 
-                def finish(acc: list[ir.Value], y: ir.Value, *, target: ir.Value = target, epilogue: ir.Value = epilogue) -> None:
+                def finish(
+                    acc: list[ir.Value],
+                    y: ir.Value,
+                    *,
+                    target: ir.Value = target,
+                    epilogue: ir.Value = epilogue,
+                    x: ir.Value = x,
+                    first_raw: ir.Value = first_raw,
+                ) -> None:
                     place = builder.add(target, builder.mul(y, given["dst_row"]))
-                    self.epilogue.write(builder, [[value] for value in acc], shared, epilogue, place, given["valid"])
+                    accumulators = [[value] for value in acc]
+                    keep(builder, given, y, (y, x, first_raw), accumulators)
+                    self.epilogue.write(builder, accumulators, shared, epilogue, place, given["valid"])
 
                 if stride:
                     self._rolled(builder, given, source, self._weights(builder, weights), bias, sums, stride, finish)
@@ -364,6 +388,10 @@ def depthwise_tile_i8(
     block_step: int,
     last_block: int,
     valid: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     zero: int,
     low: int,
     high: int,
@@ -372,7 +400,7 @@ def depthwise_tile_i8(
 ) -> None:
     """int8; `variant` is ROLLED_1, ROLLED_2 or ANY."""
     geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
-    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid)
+    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid, raw, raw_row, raw_pixel, marks)
     _run_i8(variant, geometry + target + (zero, low, high, certain, mode))
 
 
@@ -397,6 +425,10 @@ def depthwise_tile_f32(
     block_step: int,
     last_block: int,
     valid: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low_bits: int,
     pre_high_bits: int,
     post_low_bits: int,
@@ -405,7 +437,7 @@ def depthwise_tile_f32(
 ) -> None:
     """float32; `variant` indexes `FLOAT_TILES`."""
     geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
-    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid)
+    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid, raw, raw_row, raw_pixel, marks)
     _run_f32(variant, geometry + target + (pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
 
 

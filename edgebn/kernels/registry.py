@@ -18,6 +18,7 @@ from edgebn.kernels import (
     lookup,
     movement,
     multiply,
+    observe,
     pool,
     resize,
     softmax,
@@ -56,6 +57,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         elementwise.silu_f32,
         softmax.softmax_f32,
         resize.bilinear_f32,
+        observe.gather_f32,
     ),
     "int8": (
         *SHARED,
@@ -79,5 +81,6 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         lookup.lookup_i8,
         softmax.softmax_i8,
         resize.bilinear_i8,
+        observe.gather_i8,
     ),
 }

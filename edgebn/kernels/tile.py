@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
 from edgebn.kernels.tile_shapes import shapes
 from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, splat, vector
@@ -43,6 +44,7 @@ GEOMETRY = (
     "columns",
     "blocks",
     "last_channels",
+    *OBSERVED,
 )
 
 
@@ -149,6 +151,13 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
                             builder.store(products.add(builder, acc, value, columns[j]), slots[i][j])
                     builder.store(offset(builder, at, step_bytes), taps)
             accumulators = [[builder.load(slot) for slot in line] for line in slots]
+            mark = builder.add(builder.mul(row.index, tiles), tile.index)
+            first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
+
+            def meaning(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
+                return products.epilogue.sum(builder, acc, epilogue, j, nv)
+
+            keep(builder, given, mark, (row.index, x, first_raw), accumulators, meaning)
             products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
     builder.ret_void()
     return function
@@ -208,6 +217,10 @@ def tile_i8(
     columns: int,
     blocks: int,
     last_channels: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     zero: int,
     low: int,
     high: int,
@@ -236,6 +249,10 @@ def tile_i8(
             columns,
             blocks,
             last_channels,
+            raw,
+            raw_row,
+            raw_pixel,
+            marks,
             zero,
             low,
             high,
@@ -266,6 +283,10 @@ def tile_f32(
     columns: int,
     blocks: int,
     last_channels: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low_bits: int,
     pre_high_bits: int,
     post_low_bits: int,
@@ -294,6 +315,10 @@ def tile_f32(
             columns,
             blocks,
             last_channels,
+            raw,
+            raw_row,
+            raw_pixel,
+            marks,
             pre_low_bits,
             pre_high_bits,
             post_low_bits,

@@ -194,6 +194,11 @@ class Int8Epilogue:
             outputs.append(Outputs(packed, group))
         self._stores.write(builder, outputs, nv, target, shared["pixel"], valid)
 
+    def sum(self, builder: ir.IRBuilder, acc: ir.Value, epilogue: ir.Value, j: int, nv: int) -> ir.Value:
+        """Return the sum of products and bias that an accumulator of vector `j` stands for: without its base."""
+        base = load(builder, vector(I32, self._lanes), epilogue, self._array("base", j, nv))
+        return builder.sub(acc, base)
+
     def _array(self, name: str, vector_index: int, nv: int) -> int:
         """Return the offset of a vector of one array in a block."""
         channels = nv * self._lanes
@@ -342,6 +347,10 @@ class Float32Epilogue:
             shared[name.removesuffix("_bits")] = splat(builder, real, self._lanes)
         shared["general"] = builder.icmp_signed("!=", given["general"], ir.Constant(I64, 0))
         return shared
+
+    def sum(self, builder: ir.IRBuilder, acc: ir.Value, epilogue: ir.Value, j: int, nv: int) -> ir.Value:  # noqa: ARG002  # as int8's
+        """Return the sum of products and bias that an accumulator stands for: itself."""
+        return acc
 
     def write(
         self,

@@ -6,9 +6,10 @@ int8: taps read code less `input_zero_point`; the packer puts the zero point's s
 
 from __future__ import annotations
 
-from edgebn.kernels.epilogue import normalize, requantize
+from edgebn.kernels.epilogue import biased, normalize, requantize
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8, store_code, store_f32
+from edgebn.kernels.observe import kept_row
+from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8, store_code, store_f32, store_i32
 
 
 @kernel
@@ -44,6 +45,10 @@ def transposed_convolution_f32(
     run: int,
     groups: int,
     group_outputs: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low: float,
     pre_high: float,
     post_low: float,
@@ -52,6 +57,7 @@ def transposed_convolution_f32(
     """float32; weight (groups * group_outputs, kernel_rows, kernel_columns, run)."""
     channels = groups * group_outputs
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             for channel in range(channels):
                 acc = ZERO_F32
@@ -67,6 +73,8 @@ def transposed_convolution_f32(
                         taps = weight + ((channel * kernel_rows + i) * kernel_columns + j) * run * 4
                         for c in range(run):
                             acc += load_f32(pixel, c) * load_f32(taps, c)
+                if kept != 0:
+                    store_f32(kept + x * raw_pixel, channel, acc + load_f32(epilogue, channel))
                 y_value = normalize(acc, epilogue, channel, channels, pre_low, pre_high, post_low, post_high)
                 store_f32(dst + y * dst_row + x * dst_pixel, channel, y_value)
 
@@ -97,6 +105,10 @@ def transposed_convolution_i8(
     groups: int,
     group_outputs: int,
     input_zero_point: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     neg: int,
     zero_point: int,
     qmin: int,
@@ -105,6 +117,7 @@ def transposed_convolution_i8(
     """int8; weight (groups * group_outputs, kernel_rows, kernel_columns, run)."""
     channels = groups * group_outputs
     for y in range(rows):
+        kept = kept_row(raw, raw_row, marks, y)
         for x in range(columns):
             for channel in range(channels):
                 acc = 0
@@ -120,5 +133,7 @@ def transposed_convolution_i8(
                         taps = weight + ((channel * kernel_rows + i) * kernel_columns + j) * run
                         for c in range(run):
                             acc += (load_code(pixel, c) - input_zero_point) * load_i8(taps, c)
+                if kept != 0:
+                    store_i32(kept + x * raw_pixel, channel, biased(acc, epilogue, channel))
                 code = requantize(acc, epilogue, channel, neg, zero_point, qmin, qmax)
                 store_code(dst + y * dst_row + x * dst_pixel, channel, code)

@@ -17,6 +17,7 @@ from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I64, load, store, vector
@@ -25,7 +26,7 @@ from edgebn.kernels.vectors import F32, I64, load, store, vector
 # instead of reaching over the end, and compute some pixels again.
 TILES = ("tile_rows", "tile_columns", "last_y", "last_x", "planes", "plane_step", "tile_step", "blocks")
 INPUT = ("src", "src_row", "src_pixel", *TILES)
-OUTPUT = (*TILES, "dst", "dst_row", "dst_pixel", "epilogue", "valid")
+OUTPUT = (*TILES, "dst", "dst_row", "dst_pixel", "epilogue", "valid", *OBSERVED)
 
 SIDE, STEP = 4, 2  # of the tile of inputs; of the tile of outputs
 
@@ -134,8 +135,10 @@ class Output:
                     rows.append(_output_line(builder, line))
                 target = builder.add(builder.add(given["dst"], channel), builder.mul(y, given["dst_row"]))
                 target = builder.add(target, builder.mul(x, given["dst_pixel"]))
-                for pixels in _transposed([_output_line(builder, line) for line in _transposed(rows)]):
+                for i, pixels in enumerate(_transposed([_output_line(builder, line) for line in _transposed(rows)])):
                     sums: Any = [[builder.fadd(pixel, bias)] for pixel in pixels]
+                    at = builder.add(y, ir.Constant(I64, i))
+                    keep(builder, given, at, (at, x, channel), sums)
                     self._epilogue.write(builder, sums, shared, epilogue, target, valid)
                     target = builder.add(target, given["dst_row"])
         builder.ret_void()
@@ -181,6 +184,10 @@ def winograd_output_f32(
     dst_pixel: int,
     epilogue: int,
     valid: int,
+    raw: int,
+    raw_row: int,
+    raw_pixel: int,
+    marks: int,
     pre_low_bits: int,
     pre_high_bits: int,
     post_low_bits: int,
@@ -189,7 +196,7 @@ def winograd_output_f32(
 ) -> None:
     """Transform sums back; the last of the `blocks` vectors of channels has `valid` that exist."""
     tiles = (tile_rows, tile_columns, last_y, last_x, planes, plane_step, tile_step, blocks)
-    target = (dst, dst_row, dst_pixel, epilogue, valid)
+    target = (dst, dst_row, dst_pixel, epilogue, valid, raw, raw_row, raw_pixel, marks)
     _run_output(0, tiles + target + (pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
 
 

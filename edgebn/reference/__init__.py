@@ -95,7 +95,7 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
 
 def _gatherer(step: Any, observation: Observation, sums: dict[str, Sums]) -> Callable[[np.ndarray], None]:
     def gather(acc: np.ndarray) -> None:
-        sums[step.name] = observe(acc, step.epilogue, observation)
+        sums[step.name] = observe(acc, step, observation)
 
     return gather
 

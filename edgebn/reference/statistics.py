@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.adaptation import AdaptedLayer, Observation
-from edgebn.program import FloatEpilogue, IntEpilogue
+from edgebn.program import Affine, Convolution, IntEpilogue, TransposedConvolution, observed_rows
 
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 
@@ -26,18 +26,19 @@ class Sums:
     second: np.ndarray
 
 
-def observe(acc: np.ndarray, epilogue: FloatEpilogue | IntEpilogue, observation: Observation) -> Sums:
+def observe(acc: np.ndarray, step: Convolution | TransposedConvolution | Affine, observation: Observation) -> Sums:
     """Return the sums of one inference.
 
     Parameters
     ----------
     acc : ndarray of int64 or float64, shape (rows, columns, channels)
         Before a fused pool; sums of products without the bias.
-    epilogue : FloatEpilogue or IntEpilogue
-        The factory's: adaptation changes none of what is used here.
+    step : Convolution, TransposedConvolution or Affine
+        Of its epilogue, only what adaptation never changes is used here.
     observation : Observation
     """
-    rows = acc[observation.first_row :: observation.row_step].reshape(-1, acc.shape[2])
+    rows = acc[observed_rows(step, observation, len(acc))].reshape(-1, acc.shape[2])
+    epilogue = step.epilogue
     if isinstance(epilogue, IntEpilogue):
         assert observation.shift is not None
         u = np.clip(rows + epilogue.acc_bias.astype(np.int64), epilogue.lo.astype(np.int64), epilogue.hi.astype(np.int64))
@@ -46,11 +47,6 @@ def observe(acc: np.ndarray, epilogue: FloatEpilogue | IntEpilogue, observation:
     u = np.clip(rows.astype(np.float32) + epilogue.bias, np.float32(epilogue.pre[0]), np.float32(epilogue.pre[1]))
     e = u - observation.center
     return Sums(e.sum(axis=0, dtype=np.float32), (e * e).sum(axis=0, dtype=np.float32))
-
-
-def observed_rows(observation: Observation, rows: int) -> range:
-    """Return the rows that are observed, of `rows`."""
-    return range(observation.first_row, rows, observation.row_step)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def scaling(layer: AdaptedLayer, positions: int) -> Scaling:
     """Return the factors of a layer that observes `positions` output positions; 0 where a channel's sigma is 0."""
     inverse = np.zeros(layer.channels, np.float32)
     np.divide(np.float32(1), layer.sigma, out=inverse, where=layer.sigma > 0)
-    first = inverse * (np.float32(1) / np.float32(positions))
+    first = inverse * (np.float32(1) / np.float32(max(positions, 1)))
     home = np.where(layer.sigma > 0, layer.home, np.float32(0)).astype(np.float32)
     return Scaling(first, first * inverse, home)
 

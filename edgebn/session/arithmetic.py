@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import add_form, executor
+from edgebn.session.observing import Watcher, packed_epilogue, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments
 
@@ -16,7 +17,12 @@ def pack_affine(step: p.Affine, packer: Packer) -> None:
     """Emit a batch norm of its own."""
     suffix = "f32" if isinstance(step.epilogue, p.FloatEpilogue) else "i8"
     arguments = {**_by_pixel(step, packer), **epilogue_arguments(step.epilogue)}
-    packer.emit(f"affine_{suffix}", epilogue=packer.epilogue(step.epilogue), **arguments)
+    rows, columns, channels = packer.view(step.output).form.shape
+    watcher = Watcher(packer, step, rows, columns)
+    kept_pixel = whole_vectors(channels)
+    kept = watcher.by_row(0, rows, (columns * kept_pixel, kept_pixel))
+    packer.emit_watched(f"affine_{suffix}", kept, epilogue=packed_epilogue(step, packer), **arguments)
+    watcher.gather(0, columns * kept_pixel, kept_pixel, columns, np.arange(channels), np.full(channels, True))
 
 
 def pack_add(step: p.Add, packer: Packer) -> None:

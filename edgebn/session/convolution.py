@@ -14,6 +14,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.session import dense, depthwise, winograd
+from edgebn.session.observing import Watcher, packed_epilogue, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments
 from edgebn.session.pooling import emit_pool, pool_scratch
@@ -54,6 +55,7 @@ def pack(step: p.Convolution, packer: Packer) -> None:
     output = packer.view(step.output)
     if step.pool is None:
         emitter.rows(0, rows, Target(output.address, output.row, output.pixel))
+        emitter.gather()
         return
     element = output.form.element
     ring_rows = min(rows, window_span(step.pool))
@@ -78,6 +80,7 @@ def pack(step: p.Convolution, packer: Packer) -> None:
             rows=(pooled_row, 1),
             padding_value=packer.buffer(step.output).zero_point,
         )
+    emitter.gather()
 
 
 class Emitter(Protocol):
@@ -86,11 +89,14 @@ class Emitter(Protocol):
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` unpooled rows from row `first` on."""
 
+    def gather(self) -> None:
+        """Emit what gathers the kept accumulators, once all rows are emitted."""
+
 
 class _PlainEmitter:
     """Emits any range of a convolution's unpooled rows for the plain kernels; weights and epilogue are packed once."""
 
-    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
         element = packer.view(step.inputs[0]).form.element
         suffix = "f32" if element == 4 else "i8"
         channels, kernel_rows, kernel_columns, _ = step.weight.shape
@@ -102,7 +108,7 @@ class _PlainEmitter:
             "tap_rows": walk.tap_rows,
             "tap_columns": walk.tap_columns,
             "columns": walk.columns,
-            "epilogue": packer.epilogue(step.epilogue),
+            "epilogue": packed_epilogue(step, packer),
         }
         if is_depthwise(step):
             self._operation = f"depthwise_{suffix}"
@@ -119,10 +125,15 @@ class _PlainEmitter:
         self._walk = walk
         weights = packer.constant(weight.astype(np.float32 if element == 4 else np.int8, copy=False))
         self._arguments = {**arguments, "weight": weights, **epilogue_arguments(step.epilogue)}
+        self._watcher = Watcher(packer, step, rows, walk.columns)
+        self._kept_pixel = whole_vectors(channels)
+        self._channels = np.arange(channels)
 
     def rows(self, first: int, count: int, target: Target) -> None:
-        self._packer.emit(
+        kept_row = self._walk.columns * self._kept_pixel
+        self._packer.emit_watched(
             self._operation,
+            self._watcher.by_row(first, count, (kept_row, self._kept_pixel)),
             src=self._walk.origin + first * self._walk.row_step,
             row_step=self._walk.row_step,
             dst=target.address,
@@ -132,19 +143,23 @@ class _PlainEmitter:
             **self._arguments,
         )
 
+    def gather(self) -> None:
+        columns = self._walk.columns
+        self._watcher.gather(0, columns * self._kept_pixel, self._kept_pixel, columns, self._channels, self._channels >= 0)
+
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
     walk = _walk(step, packer, columns)
     if is_depthwise(step):
         if depthwise.suits(step, packer.program.dtype):
-            return depthwise.DepthwiseEmitter(step, packer, walk)
+            return depthwise.DepthwiseEmitter(step, packer, walk, rows)
     elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
         return dense.DenseEmitter(step, packer, walk)
     elif packer.options.winograd and winograd.suits(step, packer.program):
         return winograd.WinogradEmitter(step, packer, walk, rows)
     elif suits(step, packer.program.dtype):
-        return TileEmitter(step, packer, walk)
-    return _PlainEmitter(step, packer, walk)
+        return TileEmitter(step, packer, walk, rows)
+    return _PlainEmitter(step, packer, walk, rows)
 
 
 def _walk(step: p.Convolution, packer: Packer, columns: int) -> Walk:
@@ -200,22 +215,29 @@ def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
         "group_outputs": channels // step.groups,
         **epilogue_arguments(step.epilogue),
     }
+    watcher = Watcher(packer, step, *output.form.shape[:2])
+    kept_pixel = whole_vectors(channels)
+    kept_row = output.form.shape[1] * kept_pixel
+    kept = watcher.by_row(0, output.form.shape[0], (kept_row, kept_pixel))
     if isinstance(step.epilogue, p.FloatEpilogue):
         weight = packer.constant(step.weight.astype(np.float32, copy=False))
-        packer.emit("transposed_convolution_f32", weight=weight, epilogue=packer.epilogue(step.epilogue), **arguments)
+        epilogue = packed_epilogue(step, packer)
+        packer.emit_watched("transposed_convolution_f32", kept, weight=weight, epilogue=epilogue, **arguments)
+        watcher.gather(0, kept_row, kept_pixel, output.form.shape[1], np.arange(channels), np.full(channels, True))
         return
     zero_point = packer.buffer(step.inputs[0]).zero_point
     # The kernel's taps read code less zero point; a tap that meets no pixel reads the zero point, whose share is this constant.
     share = zero_point * step.weight.astype(np.int64).sum(axis=(1, 2, 3))
-    shifted = _with_bias(step.epilogue, share)
     weight = packer.constant(step.weight.astype(np.int8, copy=False))
-    packer.emit(
+    packer.emit_watched(
         "transposed_convolution_i8",
+        kept,
         weight=weight,
-        epilogue=packer.epilogue(shifted),
+        epilogue=packed_epilogue(step, packer, lambda epilogue: _with_bias(epilogue, share)),
         input_zero_point=zero_point,
         **arguments,
     )
+    watcher.gather(0, kept_row, kept_pixel, output.form.shape[1], np.arange(channels), np.full(channels, True))
 
 
 def _with_bias(epilogue: p.IntEpilogue, share: np.ndarray) -> p.IntEpilogue:

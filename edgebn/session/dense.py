@@ -6,6 +6,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.session.observing import WIDEST_TILE, Watcher, copied_epilogue, whole_vectors
 from edgebn.session.packer import Packer
 from edgebn.session.tiled import Target, Walk, float_scalars
 
@@ -48,12 +49,12 @@ class DenseEmitter:
         self._step = step
         self._packer = packer
         self._walk = walk
+        self._watcher = Watcher(packer, step, 1, 1)
+        self._kept_pixel = whole_vectors(step.weight.shape[0]) + 4 * isa.SELECTED.lanes * WIDEST_TILE
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit row 0, which is all there is."""
         assert (first, count) == (0, 1)
-        how = self._step.epilogue
-        assert isinstance(how, p.FloatEpilogue)
         outputs = self._step.weight.shape[0]
         weight = self._step.weight.reshape(outputs, 1, self._walk.run)
         begin = 0
@@ -61,18 +62,29 @@ class DenseEmitter:
             chosen = slice(begin, begin + taken)
             width = nv * isa.SELECTED.lanes
             blocks = -(-taken // width)
-            epilogue = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[chosen], how.a[chosen], how.d[chosen], nv)
-            self._packer.emit(
+
+            def pack(how: p.FloatEpilogue, chosen: slice = chosen, nv: int = nv) -> tuple[np.ndarray, dict[str, int]]:
+                data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[chosen], how.a[chosen], how.d[chosen], nv)
+                return data, float_scalars(how)
+
+            epilogue, scalars = copied_epilogue(self._step, self._packer, pack)
+            self._packer.emit_watched(
                 OPERATION,
+                self._watcher.by_row(0, 1, (self._kept_pixel, self._kept_pixel), 4 * begin),
                 variant=tile_shapes.dense_widths(isa.SELECTED).index(nv),
                 src=self._walk.origin,
                 depth=self._walk.run,
                 weight=self._packer.constant(tile_weights.pack_weights_f32(isa.SELECTED, weight[chosen], nv)),
-                epilogue=self._packer.constant(epilogue),
+                epilogue=epilogue,
                 dst=target.address + begin * np.float32().itemsize,
                 blocks=blocks,
                 last_channels=taken - (blocks - 1) * width,
                 places=self._packer.scratch(self._step, "places"),
-                **float_scalars(how),
+                **scalars,
             )
             begin += taken
+
+    def gather(self) -> None:
+        """Emit what gathers the kept accumulators."""
+        channels = np.arange(self._step.weight.shape[0])
+        self._watcher.gather(0, self._kept_pixel, self._kept_pixel, 1, channels, channels >= 0)

@@ -8,7 +8,8 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import depthwise_shapes, executor, isa, requantization, tile_weights
-from edgebn.session.packer import Address, Constant, Packer
+from edgebn.session.observing import Watcher, copied_epilogue
+from edgebn.session.packer import Address, Packer
 from edgebn.session.tiled import Target, Walk, fits_dot, float_scalars
 
 
@@ -24,7 +25,7 @@ def _operation(dtype: str) -> str:
 class DepthwiseEmitter:
     """Emits any range of a depthwise convolution's unpooled rows; weights and epilogue are packed once."""
 
-    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
         self._step = step
         self._packer = packer
         self._walk = walk
@@ -38,6 +39,10 @@ class DepthwiseEmitter:
         self._together = self._width // channels if adjacent and whole and channels < self._width else 1
         self._order = tile_weights.block_channels(channels * self._together, self._width)
         self._constants = self._pack()
+        self._watcher = Watcher(packer, step, rows, walk.columns)
+        # A kept pixel is whole blocks, in the kernel's order; behind each row there is room for the piece that ends it.
+        self._kept_pixel = 4 * self._order.size
+        self._kept_row = (walk.columns // self._together + 1) * self._kept_pixel
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` rows from row `first` on."""
@@ -47,8 +52,11 @@ class DepthwiseEmitter:
         if walk.columns % together:
             pieces.append((walk.columns - together, 1))
         for start, columns in pieces:
-            self._packer.emit(
+            skipped = walk.columns // together * self._kept_pixel if start else 0
+            kept = self._watcher.by_row(first, count, (self._kept_row, self._kept_pixel), skipped)
+            self._packer.emit_watched(
                 _operation(self._packer.program.dtype),
+                kept,
                 variant=self._variant(columns),
                 src=walk.origin + (first * walk.row_step + start * walk.column_step),
                 row_step=walk.row_step,
@@ -68,6 +76,20 @@ class DepthwiseEmitter:
                 valid=min(channels, self._width),
                 **self._constants,
             )
+
+    def gather(self) -> None:
+        """Emit what gathers the kept accumulators, once all rows are emitted."""
+        together, channels = self._together, self._step.groups
+        order = self._order if self._real else self._order[:, tile_weights.interleaved(isa.SELECTED)]
+        flat = order.reshape(-1)
+        is_first = np.zeros(len(flat), bool)
+        is_first[np.unique(flat, return_index=True)[1]] = True  # the last block may repeat channels of the one before it
+        names = np.where(flat >= 0, flat % channels, -1)
+        whole = self._walk.columns // together
+        self._watcher.gather(0, self._kept_row, self._kept_pixel, whole, names, is_first)
+        left = self._walk.columns % together
+        if left:
+            self._watcher.gather(whole * self._kept_pixel, self._kept_row, 0, 1, names, flat >= channels * (together - left))
 
     def _variant(self, columns: int) -> int:
         walk = self._walk
@@ -89,24 +111,24 @@ class DepthwiseEmitter:
         return stride if fits and walk.row_step == stride * walk.tap_row_step else 0
 
     def _pack(self) -> dict[str, Address | int]:
-        how: Any = self._step.epilogue
         channels, rows, columns, _ = self._step.weight.shape
         weight = self._step.weight.reshape(channels, rows, columns)
         order = np.where(self._order >= 0, self._order % channels, -1)
+        if self._real:
+            weights = tile_weights.pack_depthwise_f32(weight.reshape(channels, -1), order)
+        else:
+            order = order[:, tile_weights.interleaved(isa.SELECTED)]
+            weights = tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order)
         # Places without a channel repeat channel 0; what they compute is not stored.
-        names = np.maximum(order, 0)
-        if isinstance(how, p.FloatEpilogue):
-            weights = self._constant(tile_weights.pack_depthwise_f32(weight.reshape(channels, -1), order))
-            flat = names.reshape(-1)
-            data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[flat], how.a[flat], how.d[flat], 1)
-            return {"weight": weights, "epilogue": self._constant(data), **float_scalars(how)}
-        places = tile_weights.interleaved(isa.SELECTED)
-        weights = self._constant(tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order[:, places]))
-        flat = names[:, places].reshape(-1)
-        arrays = {name: getattr(how, name)[flat] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
-        packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight[flat], 4)
-        return {"weight": weights, "epilogue": self._constant(packed.data), **packed.scalars}
+        flat = np.maximum(order, 0).reshape(-1)
+        epilogue, scalars = copied_epilogue(self._step, self._packer, lambda how: _packed_epilogue(how, flat, weight))
+        return {"weight": self._packer.constant(weights), "epilogue": epilogue, **scalars}
 
-    def _constant(self, array: np.ndarray) -> Constant:
-        return self._packer.constant(array)
+
+def _packed_epilogue(how: Any, flat: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    if isinstance(how, p.FloatEpilogue):
+        return tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[flat], how.a[flat], how.d[flat], 1), float_scalars(how)
+    arrays = {name: getattr(how, name)[flat] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
+    contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
+    packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight[flat], 4)
+    return packed.data, packed.scalars

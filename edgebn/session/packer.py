@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from edgebn.kernels import executor, isa
 from edgebn.kernels.records import RECORD_WORDS
 from edgebn.session.layout import ALIGNMENT, Form, Layout
 from edgebn.session.options import Options
+
+KEPT_SLACK = 1 << 12  # bytes that the last pixel may write or be read beyond its channels
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,21 @@ class Constant:
         return Constant(self.offset + count)
 
 
-Address = int | Constant
+@dataclass(frozen=True)
+class Kept:
+    """An address in the memory where an observed step keeps accumulators: one for all steps, each overwrites the last."""
+
+    offset: int
+
+    def __add__(self, count: int) -> Kept:
+        return Kept(self.offset + count)
+
+
+Address = int | Constant | Kept
+
+
+# What kernels are told that could keep accumulators and shall not (`kernels/observe.py`).
+NOTHING_KEPT: dict[str, Address] = {"raw": 0, "raw_row": 0, "raw_pixel": 0, "marks": 0}
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,16 @@ class Row:
 
     operation: str
     arguments: Mapping[str, Address | float]
+    observing: Mapping[str, Address | float] | None = None  # all arguments in tables that observe; None: the same
+    only_observing: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """One operation as words of a table that only runs (None: it is not there), and of one that observes."""
+
+    plain: list[int] | None
+    observing: list[int]
 
 
 @dataclass
@@ -71,12 +98,29 @@ class Packer:
     arena: int
     options: Options
     rows: list[Row] = field(default_factory=list)
+    gathered: dict[str, list[Any]] = field(default_factory=dict)  # by step: what was gathered, `observing.Gathered`
+    copies: list[Any] = field(default_factory=list)  # every packed epilogue of an adapted step, `observing.EpilogueCopy`
     _blob: bytearray = field(default_factory=bytearray)
+    _kept: int = 0
     _constant_buffers: dict[str, Constant] = field(default_factory=dict)
 
     def emit(self, operation: str, **arguments: Address | float) -> None:
         """Append a row; arguments are named as the kernel names them."""
         self.rows.append(Row(operation, arguments))
+
+    def emit_watched(self, operation: str, kept: Mapping[str, Address] | None, **arguments: Address | float) -> None:
+        """Append a row of a kernel that can keep accumulators: `kept` says where it does, in tables that observe."""
+        plain = {**arguments, **NOTHING_KEPT}
+        self.rows.append(Row(operation, plain, {**plain, **kept} if kept else None))
+
+    def emit_observing(self, operation: str, **arguments: Address | float) -> None:
+        """Append a row that stands in observing tables only."""
+        self.rows.append(Row(operation, arguments, only_observing=True))
+
+    def keep(self, size: int) -> Kept:
+        """Return where kept accumulators begin, `size` bytes of them."""
+        self._kept = max(self._kept, size)
+        return Kept(0)
 
     def constant(self, array: np.ndarray) -> Constant:
         """Put `array` into the blob, aligned, and return where."""
@@ -103,33 +147,36 @@ class Packer:
         return self.arena + self.layout.scratch[step.name, what]
 
     def epilogue(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Constant:
-        """Pack an epilogue for the plain kernels."""
-        if isinstance(epilogue, p.FloatEpilogue):
-            return self.constant(np.concatenate([epilogue.bias, epilogue.a, epilogue.d]).astype(np.float32))
-        words = (epilogue.acc_bias, epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, epilogue.s)
-        records = np.stack([np.asarray(word).astype(np.int64) for word in words], axis=1)
-        assert records.shape[1] == RECORD_WORDS
-        return self.constant(records)
+        """Pack an epilogue that never changes for the plain kernels."""
+        return self.constant(plain_epilogue(epilogue))
 
     def fill_byte(self, name: str) -> int:
         """Return the byte that a buffer's halo is filled with: its zero point as stored, or 0 (0.0 in float32)."""
         buffer = self.buffer(name)
         return (buffer.zero_point & 0xFF) ^ isa.CODE_FLIP if buffer.dtype == "int8" else 0
 
-    def finish(self) -> tuple[list[list[int]], np.ndarray]:
+    def finish(self) -> tuple[list[Words], np.ndarray]:
         """Return every row as words of the table, and the blob, which must outlive them."""
-        blob = aligned(len(self._blob) + ALIGNMENT)
+        self._blob.extend(bytes(-len(self._blob) % ALIGNMENT))
+        kept = len(self._blob)
+        blob = aligned(kept + (self._kept + KEPT_SLACK if self._kept else 0) + ALIGNMENT)
         blob[: len(self._blob)] = np.frombuffer(bytes(self._blob), np.uint8)
         base = blob.ctypes.data
         known = executor.operations(self.program.dtype)
 
         def resolved(value: Address | float) -> int | float:
+            if isinstance(value, Kept):
+                return base + kept + value.offset
             return base + value.offset if isinstance(value, Constant) else value
 
-        words = [
-            executor.row(known[row.operation], **{name: resolved(value) for name, value in row.arguments.items()})
-            for row in self.rows
-        ]
+        def line(row: Row, arguments: Mapping[str, Address | float]) -> list[int]:
+            return executor.row(known[row.operation], **{name: resolved(value) for name, value in arguments.items()})
+
+        words = []
+        for row in self.rows:
+            plain = None if row.only_observing else line(row, row.arguments)
+            observing = line(row, row.arguments if row.observing is None else row.observing)
+            words.append(Words(plain, observing))
         return words, blob
 
     def _with_halo(self, name: str) -> np.ndarray:
@@ -143,6 +190,16 @@ class Packer:
             stored = np.pad(value.astype(np.float32), sides)
         flat = np.frombuffer(np.ascontiguousarray(stored).tobytes(), np.uint8)
         return np.concatenate([flat, np.zeros(form.slack, np.uint8)])
+
+
+def plain_epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue) -> np.ndarray:
+    """Return an epilogue as the plain kernels read it."""
+    if isinstance(epilogue, p.FloatEpilogue):
+        return np.concatenate([epilogue.bias, epilogue.a, epilogue.d]).astype(np.float32)
+    words = (epilogue.acc_bias, epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, epilogue.s)
+    records = np.stack([np.asarray(word).astype(np.int64) for word in words], axis=1)
+    assert records.shape[1] == RECORD_WORDS
+    return records
 
 
 def aligned(size: int) -> np.ndarray:

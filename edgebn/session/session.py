@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.memory import Plan
-from edgebn.program import Program
+from edgebn.program import FloatEpilogue, IntEpilogue, Program
 from edgebn.session import arrays
 from edgebn.session.options import Options
 
@@ -19,6 +20,25 @@ INT8 = np.dtype(np.int8)
 # Bits of `ndarray.flags.num`: C-contiguous, aligned, writeable.
 IN = 0x101
 OUT = 0x501
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one sample gave and showed.
+
+    Attributes
+    ----------
+    outputs : dict of str to ndarray, shape (1, ...)
+    logits : ndarray, shape (classes,)
+        Of the buffer that predictions are read from: codes, or float32; empty where the network does not classify.
+    first, second : ndarray, shape (channels,)
+        S1 and S2 of all adapted steps (`adaptation.Observation`).
+    """
+
+    outputs: dict[str, np.ndarray]
+    logits: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
 
 
 class Session:
@@ -63,6 +83,7 @@ class Session:
         self._packed = Packed(program, Options(winograd=winograd))
         self._execute = executor.executor(program.dtype)
         self._lock = threading.Lock()
+        self._observing: dict[bool, Any] = {}
         self._isa = isa.SELECTED.name
         self._is_int8 = program.dtype == "int8"
         self._is_simple = len(program.inputs) == len(program.outputs) == 1
@@ -140,6 +161,41 @@ class Session:
         self._call(table, (*given.values(), *taken.values()), batch)
         return taken
 
+    def observe(self, x: dict[str, np.ndarray]) -> Observation:
+        """Run one sample and gather what the adapted steps see; for `edgebn.Adapter`.
+
+        Parameters
+        ----------
+        x : dict of input name to ndarray, shape (1, ...)
+            C-contiguous float32, or int8 codes.
+
+        Raises
+        ------
+        ModelError
+            A value holds NaN.
+        """
+        raw = next(iter(x.values())).dtype == np.int8
+        table = self._observing.get(raw)
+        if table is None:
+            table = self._observing[raw] = self._packed.observing(raw=raw)
+        given = self._program.adaptation
+        assert given is not None
+        taken = arrays.results(self._program, None, 1, INT8 if raw else FLOAT32)
+        exits = [taken[name] for name in self._program.outputs]
+        logits = np.empty(given.classes, self._program.dtype)
+        if given.classes:
+            exits.insert(0, logits)
+        with self._lock:
+            self._run(table, (*x.values(), *exits), 1)
+            first, second = self._packed.sums.read()
+        return Observation(taken, logits, first, second)
+
+    def rewrite(self, epilogues: dict[str, FloatEpilogue | IntEpilogue]) -> None:
+        """Put other epilogues into steps, by name, between two inferences; for `edgebn.Adapter`. The program stays what it is."""
+        with self._lock:
+            for step, epilogue in epilogues.items():
+                self._packed.rewrite(step, epilogue)
+
     def _is_ready(self, x: np.ndarray) -> bool:
         """Whether `x` is what the kernels read as it stands: the usual case, worth two microseconds."""
         return (
@@ -152,9 +208,12 @@ class Session:
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""
         with self._lock:
-            held = table.bind(arrays)
-            failed = self._execute(table.call, batch)
-            del held
+            self._run(table, arrays, batch)
+
+    def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
+        held = table.bind(arrays)
+        failed = self._execute(table.call, batch)
+        del held
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")

@@ -10,9 +10,10 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.session import data_cell
+from edgebn.session.adapting import EpilogueWriter, SumReader
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
-from edgebn.session.packer import Packer, aligned
+from edgebn.session.packer import Packer, Words, aligned
 from edgebn.session.steps import PACK, scratch_of
 
 
@@ -111,26 +112,59 @@ class Packed:
         }
         # Rows of the halos of the inputs, then of each step.
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+        self._tables: list[Table] = []
+        self._writer = EpilogueWriter(self._packer.copies, self.constants)
+        self._changed: dict[int, dict[str, int]] = {}  # by offset of a packed epilogue: arguments that went with it last
 
     @functools.cached_property
     def real(self) -> Table:
         """float32 in and out, quantised and dequantised where the program is int8."""
-        return self._table(raw=False, every_buffer=False)
+        return self._table(raw=False)
 
     @functools.cached_property
     def raw(self) -> Table:
         """int8 codes in and out."""
-        return self._table(raw=True, every_buffer=False)
+        return self._table(raw=True)
 
     @functools.cached_property
     def real_with_buffers(self) -> Table:
         """Like `real`, but every buffer leaves as it stands right after the step that makes it, int8 as codes."""
-        return self._table(raw=False, every_buffer=True)
+        return self._table(raw=False, leaving="every buffer")
 
     @functools.cached_property
     def raw_with_buffers(self) -> Table:
         """Like `real_with_buffers`, with int8 codes in."""
-        return self._table(raw=True, every_buffer=True)
+        return self._table(raw=True, leaving="every buffer")
+
+    def observing(self, *, raw: bool) -> Table:
+        """Return the table whose adapted steps gather sums, and whose logits leave before the outputs, int8 as codes."""
+        return self._table(raw=raw, leaving="logits")
+
+    @functools.cached_property
+    def sums(self) -> SumReader:
+        """What reads the sums that the last observing run left."""
+        given = self._program.adaptation
+        assert given is not None
+        gathered = [self._packer.gathered[layer.observation.step] for layer in given.layers]
+        counts = [layer.channels for layer in given.layers]
+        return SumReader(gathered, counts, self.constants, self._program.dtype == "int8")
+
+    def rewrite(self, step: str, epilogue: p.FloatEpilogue | p.IntEpilogue) -> None:
+        """Put another epilogue into a step, in every table. No run may go on meanwhile."""
+        for offset, scalars in self._writer.write(step, epilogue).items():
+            self._changed[offset] = scalars
+            for table in self._tables:
+                self._patch(table.words, offset, scalars)
+
+    def _patch(self, words: np.ndarray, offset: int, scalars: dict[str, int]) -> None:
+        """Set arguments of the operations that read the packed epilogue at `offset`."""
+        address = self.constants.ctypes.data + offset
+        operations = list(executor.operations(self._program.dtype).values())
+        for line in words:
+            names = [name for name, _ in operations[line[0]].arguments]
+            if "epilogue" in names and line[1 + names.index("epilogue")] == address:
+                for name, value in scalars.items():
+                    line[1 + names.index(name)] = value
 
     def _fill_lasting_halos(self) -> None:
         """Fill, once, the halos whose bytes are nobody else's."""
@@ -162,7 +196,10 @@ class Packed:
             byte=self._packer.fill_byte(name),
         )
 
-    def _table(self, *, raw: bool, every_buffer: bool) -> Table:
+    def _table(self, *, raw: bool, leaving: str = "") -> Table:
+        """Return a table; `leaving` says what leaves besides the outputs: "every buffer" (instead of them), or "logits"."""
+        every_buffer, observing = leaving == "every buffer", leaving == "logits"
+        logits = self._program.adaptation.logits if observing and self._program.adaptation is not None else ""
         known = executor.operations(self._program.dtype)
         rows: list[list[int]] = []
         patches: list[tuple[int, int, int, int]] = []
@@ -180,7 +217,11 @@ class Packed:
             rows.append(executor.row(operation, **arguments))
             owners.append(name)
 
-        rows += self._sections[0]
+        def operations_of(section: list[Words]) -> list[list[int]]:
+            lines = [words.observing if observing else words.plain for words in section]
+            return [line for line in lines if line is not None]
+
+        rows += operations_of(self._sections[0])
         owners += ["halos of the inputs"] * len(rows)
         for name in self._program.inputs:
             cross(name, entering=True, as_codes=raw)
@@ -189,9 +230,10 @@ class Packed:
                 cross(name, entering=False, as_codes=True)
                 exits.append(name)
         for step, section in zip(self._program.steps, self._sections[1:], strict=True):
-            rows += section
-            owners += [step.name] * len(section)
-            if every_buffer:
+            lines = operations_of(section)
+            rows += lines
+            owners += [step.name] * len(lines)
+            if every_buffer or step.output == logits:
                 cross(step.output, entering=False, as_codes=True)
                 exits.append(step.output)
         if not every_buffer:
@@ -205,7 +247,10 @@ class Packed:
         where = np.array(patches, np.int64).reshape(-1, 4)
         counts = [int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs]
         checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
-        return Table(words, where, checks, self._program.inputs, tuple(exits), tuple(owners))
+        for offset, scalars in self._changed.items():
+            self._patch(words, offset, scalars)
+        self._tables.append(Table(words, where, checks, self._program.inputs, tuple(exits), tuple(owners)))
+        return self._tables[-1]
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
         """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, requantization, tile_shapes, tile_weights
+from edgebn.session.observing import WIDEST_TILE, Watcher, copied_epilogue, whole_vectors
 from edgebn.session.packer import Address, Constant, Packer
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
@@ -88,16 +89,29 @@ class _Segment:
     scalars: dict[str, int]
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Where a piece's pixels are among all of the value: the first, and how many to the next row (0: one row is all)."""
+
+    first: int
+    row: int
+
+
 class TileEmitter:
     """Emits any range of a convolution's unpooled rows as tiles; each choice of tile packs its weights once."""
 
-    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
         self._step = step
         self._packer = packer
         self._walk = walk
         self._real = packer.program.dtype == "float32"
         self._element = 4 if self._real else 1
         self._outputs = step.weight.shape[0] // step.groups  # of one group
+        lanes, channels = isa.SELECTED.lanes, step.weight.shape[0]
+        self._watcher = Watcher(packer, step, rows, walk.columns)
+        # Bytes of a kept pixel: nothing between pixels where one vector holds all channels, else room for a tile.
+        is_dense = channels <= lanes and step.groups == 1
+        self.kept_pixel = 4 * channels if is_dense else whole_vectors(channels) + 4 * lanes * WIDEST_TILE
         self._packed: dict[tuple[int, int, int, bool], list[_Segment]] = {}
 
     def rows(self, first: int, count: int, target: Target) -> None:
@@ -105,11 +119,18 @@ class TileEmitter:
         for group in range(self._step.groups):
             self._group_rows(group, first, count, target)
 
+    def gather(self) -> None:
+        """Emit what gathers the kept accumulators, once all rows are emitted."""
+        row = self._walk.columns * self.kept_pixel
+        channels = np.arange(self._step.weight.shape[0])
+        self._watcher.gather(0, row, self.kept_pixel, self._walk.columns, channels, channels >= 0)
+
     def _group_rows(self, group: int, first: int, count: int, target: Target) -> None:
         walk = self._walk
         source = walk.origin + (first * walk.row_step + group * walk.run * self._element)
         place = target.address + group * self._outputs * self._element
         rows, columns = count, walk.columns
+        kept = first * walk.columns
         row_step, column_step, dst_row, dst_pixel = walk.row_step, walk.column_step, target.row, target.pixel
         if columns == 1 or (row_step == columns * column_step and dst_row == columns * dst_pixel):
             if columns == 1:  # one column of rows is one row of columns
@@ -134,17 +155,18 @@ class TileEmitter:
                 "rows": rows,
                 "columns": wide_columns,
             }
-            self._emit(group, together, column_step, wide_columns, place + start * dst_pixel, geometry)
+            at = _Kept(kept + start, columns if rows > 1 else 0)
+            self._emit(group, together, column_step, place + start * dst_pixel, geometry, at)
 
-    def _emit(
-        self, group: int, together: int, step: int, columns: int, place: Address, geometry: dict[str, Address | float]
-    ) -> None:
+    def _emit(self, group: int, together: int, step: int, place: Address, geometry: dict[str, Any], kept: _Kept) -> None:
+        rows, columns = geometry["rows"], geometry["columns"]
         known = tile_shapes.shapes(isa.SELECTED)
         run = self._walk.run + (together - 1) * (step // self._element)
         for segment in self._segments(group, together, run, single=columns == 1):
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns)
-            self._packer.emit(
+            self._packer.emit_watched(
                 tile_operation(self._packer.program.dtype),
+                self._observing(kept, group * self._outputs + segment.first_channel, together, mr, (rows, columns)),
                 variant=known.index((mr, segment.nv)),
                 depth=run if self._real else -(-run // 4),
                 weight=segment.weight,
@@ -156,6 +178,16 @@ class TileEmitter:
                 **geometry,
                 **segment.scalars,
             )
+
+    def _observing(self, kept: _Kept, channel: int, together: int, mr: int, shape: tuple[int, int]) -> dict[str, Address] | None:
+        """Return the arguments that make tiles of `mr` wide pixels keep their accumulators from `channel` on."""
+        rows, columns = shape
+        firsts = [min(x, columns - mr) for x in range(0, columns, mr)]
+        lines = [kept.first + row * kept.row for row in range(rows)]
+        tiles = [(line + x * together, line + (x + mr) * together) for line in lines for x in firsts]
+        raw = kept.first * self.kept_pixel + 4 * channel
+        steps = kept.row * self.kept_pixel, together * self.kept_pixel
+        return self._watcher.by_tile(tiles, raw, steps, self.kept_pixel)
 
     def _pixels_together(self, columns: int, column_step: int, dst_pixel: int) -> int:
         """Return how many adjacent pixels share a vector: several where one pixel has few channels.
@@ -189,19 +221,22 @@ class TileEmitter:
             width = nv * isa.SELECTED.lanes
             blocks = -(-count // width)
             part = wide[first : first + count]
-            epilogue, scalars = self._pack_epilogue(channels[first : first + count], part, nv)
+            epilogue, scalars = self._copied_epilogue(channels[first : first + count], part, nv)
             pack = tile_weights.pack_weights_f32 if self._real else tile_weights.pack_weights_i8
             packed = self._packer.constant(pack(isa.SELECTED, part, nv))
             segments.append(_Segment(nv, blocks, count - (blocks - 1) * width, first, packed, epilogue, scalars))
             first += count
         return segments
 
-    def _pack_epilogue(self, channels: np.ndarray, weight: np.ndarray, nv: int) -> tuple[Constant, dict[str, int]]:
-        how: Any = self._step.epilogue
+    def _copied_epilogue(self, channels: np.ndarray, weight: np.ndarray, nv: int) -> tuple[Constant, dict[str, int]]:
+        return copied_epilogue(self._step, self._packer, lambda how: self._pack_epilogue(how, channels, weight, nv))
+
+    @staticmethod
+    def _pack_epilogue(how: Any, channels: np.ndarray, weight: np.ndarray, nv: int) -> tuple[np.ndarray, dict[str, int]]:
         if isinstance(how, p.FloatEpilogue):
             data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[channels], how.a[channels], how.d[channels], nv)
-            return self._packer.constant(data), float_scalars(how)
+            return data, float_scalars(how)
         arrays = {name: getattr(how, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
         contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
         packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight, nv)
-        return self._packer.constant(packed.data), packed.scalars
+        return packed.data, packed.scalars

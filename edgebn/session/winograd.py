@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.session.observing import Watcher, copied_epilogue
 from edgebn.session.packer import Constant, Packer
 from edgebn.session.tiled import Target, TileEmitter, Walk, float_scalars
 
@@ -112,11 +113,9 @@ class WinogradEmitter:
         self._chunk = _chunk(step, rows, walk.columns)
         self._planes = packer.scratch(step, "planes")
         self._weights = self._pack_weights(step.weight)
-        how = step.epilogue
-        assert isinstance(how, p.FloatEpilogue)
-        self._scalars = float_scalars(how)
-        self._epilogue = packer.constant(tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias, how.a, how.d, 1))
-        self._direct = TileEmitter(step, packer, walk)
+        self._epilogue, self._scalars = copied_epilogue(step, packer, _packed_epilogue)
+        self._watcher = Watcher(packer, step, rows, walk.columns)
+        self._direct = TileEmitter(step, packer, walk, rows)
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` rows from row `first` on."""
@@ -128,6 +127,10 @@ class WinogradEmitter:
             taken = min(self._chunk.tile_rows, tile_rows - begin)
             row = min(STEP * begin, count - STEP)  # a last chunk of one row of tiles moves up like any last tile
             self._emit(first + row, taken, count - STEP - row, Target(target.address + row * target.row, target.row, target.pixel))
+
+    def gather(self) -> None:
+        """Emit what gathers the kept accumulators, once all rows are emitted."""
+        self._direct.gather()
 
     def _emit(self, row: int, tile_rows: int, last_y: int, target: Target) -> None:
         chunk = self._chunk
@@ -152,8 +155,9 @@ class WinogradEmitter:
         count = tile_rows * chunk.tile_columns
         for segment in self._weights:
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, count)
-            self._packer.emit(
+            self._packer.emit_watched(
                 "tile_f32",
+                None,
                 variant=tile_shapes.shapes(isa.SELECTED).index((mr, segment.nv)),
                 src=self._planes,
                 row_step=chunk.input_plane,
@@ -175,8 +179,10 @@ class WinogradEmitter:
                 last_channels=segment.width,  # of a scratch that has room for whole vectors
                 **segment.scalars,
             )
-        self._packer.emit(
+        kept_pixel = self._direct.kept_pixel
+        self._packer.emit_watched(
             "winograd_output_f32",
+            self._watcher.by_row(row, last_y + STEP, (self._walk.columns * kept_pixel, kept_pixel)),
             planes=sums,
             plane_step=chunk.output_plane,
             tile_step=chunk.output_step,
@@ -214,6 +220,10 @@ class WinogradEmitter:
             )
             first += count
         return segments
+
+
+def _packed_epilogue(how: p.FloatEpilogue) -> tuple[np.ndarray, dict[str, int]]:
+    return tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias, how.a, how.d, 1), float_scalars(how)
 
 
 @dataclass(frozen=True)

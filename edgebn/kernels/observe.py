@@ -1,0 +1,216 @@
+"""Accumulators of observed rows: kept by the kernels that compute them, and gathered into sums right after (DESIGN section 9).
+
+`raw` is where an observed step keeps accumulators, 32 bits each: pixel x of row y at raw + y * raw_row + x * raw_pixel; 0 where
+nothing is observed. `marks` holds a byte a row (of tiles: a byte a tile), 0 where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from edgebn.kernels.isa import SELECTED
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.primitives import load_f32, load_i32, load_i64, load_u8, store_f32, store_i32
+from edgebn.kernels.vectors import F32, I8, I32, I64, clamp, clamp_float, constant, load, splat, store, vector
+
+OBSERVED = ("raw", "raw_row", "raw_pixel", "marks")
+
+
+@kernel
+def kept_row(raw: int, raw_row: int, marks: int, row: int) -> int:
+    """Return where the accumulators of a row are to be kept, or 0."""
+    if raw == 0 or load_u8(marks, row) == 0:
+        return 0
+    return raw + row * raw_row
+
+
+def keep(
+    builder: ir.IRBuilder,
+    given: dict[str, ir.Value],
+    mark: ir.Value,
+    place: tuple[ir.Value, ir.Value, ir.Value],
+    accumulators: list[list[ir.Value]],
+    meaning: Callable[[ir.Value, int], ir.Value] = lambda acc, j: acc,  # noqa: ARG005  # of float32: itself
+) -> None:
+    """Write the code that keeps a tile's accumulators [pixel][vector] where its mark says so.
+
+    Parameters
+    ----------
+    given : dict of str to Value
+        Holds `OBSERVED`.
+    mark : Value
+        Index of the tile's mark.
+    place : (row, column, bytes)
+        Of the first accumulator; bytes from the pixel's beginning.
+    meaning : callable (accumulator, index of its vector)
+        Gives the sum that an accumulator stands for.
+    """
+    size = accumulators[0][0].type.count * 4
+    is_observed = builder.icmp_signed("!=", given["raw"], ir.Constant(I64, 0))
+    with builder.if_then(is_observed, likely=False):
+        marked = builder.icmp_signed("!=", load(builder, I8, given["marks"], mark), ir.Constant(I8, 0))
+        with builder.if_then(marked, likely=False):
+            row, column, start = place
+            at = builder.add(given["raw"], builder.mul(row, given["raw_row"]))
+            at = builder.add(builder.add(at, start), builder.mul(column, given["raw_pixel"]))
+            # In rising order: what reaches beyond the last channel is overwritten by what belongs there.
+            for i, line in enumerate(accumulators):
+                pixel = builder.add(at, builder.mul(given["raw_pixel"], ir.Constant(I64, i)))
+                for j, acc in enumerate(line):
+                    store(builder, meaning(acc, j), pixel, j * size)
+
+
+@kernel
+def _plain_gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int) -> None:
+    for c in range(places):
+        center, shift = load_i32(table, c), load_i32(table, places + c)
+        low, high = load_i32(table, 2 * places + c), load_i32(table, 3 * places + c)
+        first = second = 0
+        for y in range(rows):
+            for x in range(columns):
+                e = min(max((load_i32(raw + load_i64(lines, y) + x * raw_pixel, c) - center) >> shift, low), high)
+                first += e
+                second += e * e
+        store_i32(sums, c, types.int32(first))
+        store_i32(sums, places + c, types.int32(second & 0xFFFFFFFF))
+        store_i32(sums, 2 * places + c, types.int32(second >> 32))
+
+
+@kernel
+def _plain_gather_f32(
+    raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int, low: float, high: float
+) -> None:
+    for c in range(places):
+        center = load_f32(table, c)
+        first = second = types.float32(0)
+        for y in range(rows):
+            for x in range(columns):
+                e = min(max(load_f32(raw + load_i64(lines, y) + x * raw_pixel, c), low), high) - center
+                first += e
+                second += e * e
+        store_f32(sums, c, first)
+        store_f32(sums, places + c, second)
+
+
+def _pixels(builder: ir.IRBuilder, values: list[ir.Value], start: ir.Value, body: Any) -> None:
+    """Write the loops over all pixels; `body` takes the address of a pixel's vector."""
+    raw, lines, raw_pixel, rows, columns = values[:5]
+    with cgutils.for_range(builder, rows) as y:
+        offset = load(builder, I64, lines, builder.mul(y.index, ir.Constant(I64, 8)))
+        line = builder.add(builder.add(raw, start), offset)
+        with cgutils.for_range(builder, columns) as x:
+            body(builder.add(line, builder.mul(x.index, raw_pixel)))
+
+
+@intrinsic
+def _vector_gather_i8(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+    """Squares are below 2**31, so their low and high 16 bits are summed apart, each in 32 bits: exact for 65,535 positions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:  # noqa: ARG001
+        values = cgutils.unpack_tuple(builder, given[0], 8)
+        places, table, sums = values[5:]
+        lanes = SELECTED.lanes
+        kind = vector(I32, lanes)
+        array = builder.mul(places, ir.Constant(I64, 4))  # bytes of one array of the table or of the sums
+        slots = [cgutils.alloca_once(builder, kind) for _ in range(3)]
+        nothing = constant(I32, lanes, 0)
+        with cgutils.for_range(builder, builder.udiv(places, ir.Constant(I64, lanes))) as block:
+            start = builder.mul(block.index, ir.Constant(I64, 4 * lanes))
+            at = builder.add(table, start)
+            parts = [builder.add(at, builder.mul(array, ir.Constant(I64, i))) for i in range(4)]
+            center, shift, low, high = (load(builder, kind, part) for part in parts)
+            for slot in slots:
+                builder.store(nothing, slot)
+
+            def add(slot: ir.Value, value: ir.Value) -> None:
+                builder.store(builder.add(builder.load(slot), value), slot)
+
+            def body(pixel: ir.Value) -> None:
+                e = builder.ashr(builder.sub(load(builder, kind, pixel), center), shift)
+                e = clamp(builder, e, low, high)
+                square = builder.mul(e, e)
+                add(slots[0], e)
+                add(slots[1], builder.and_(square, constant(I32, lanes, 0xFFFF)))
+                add(slots[2], builder.lshr(square, constant(I32, lanes, 16)))
+
+            _pixels(builder, values, start, body)
+            first, small, large = (builder.load(slot) for slot in slots)
+            wide = vector(I64, lanes)
+            second = builder.add(builder.zext(small, wide), builder.shl(builder.zext(large, wide), constant(I64, lanes, 16)))
+            out = builder.add(sums, start)
+            store(builder, first, out)
+            store(builder, builder.trunc(second, kind), builder.add(out, array))
+            top = builder.trunc(builder.lshr(second, constant(I64, lanes, 32)), kind)
+            store(builder, top, builder.add(out, builder.mul(array, ir.Constant(I64, 2))))
+        return context.get_dummy_value()
+
+    return types.void(types.UniTuple(types.int64, 8)), generate
+
+
+@intrinsic
+def _vector_gather_f32(typing_context: Any, arguments: Any, bounds: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:  # noqa: ARG001
+        values = cgutils.unpack_tuple(builder, given[0], 8)
+        places, table, sums = values[5:]
+        lanes = SELECTED.lanes
+        kind = vector(F32, lanes)
+        low, high = (splat(builder, bound, lanes) for bound in cgutils.unpack_tuple(builder, given[1], 2))
+        slots = [cgutils.alloca_once(builder, kind) for _ in range(2)]
+        with cgutils.for_range(builder, builder.udiv(places, ir.Constant(I64, lanes))) as block:
+            start = builder.mul(block.index, ir.Constant(I64, 4 * lanes))
+            center = load(builder, kind, builder.add(table, start))
+            for slot in slots:
+                builder.store(constant(F32, lanes, 0.0), slot)
+
+            def body(pixel: ir.Value) -> None:
+                e = builder.fsub(clamp_float(builder, load(builder, kind, pixel), low, high), center)
+                for slot, value in zip(slots, (e, builder.fmul(e, e)), strict=True):
+                    builder.store(builder.fadd(builder.load(slot), value), slot)
+
+            _pixels(builder, values, start, body)
+            out = builder.add(sums, start)
+            store(builder, builder.load(slots[0]), out)
+            store(builder, builder.load(slots[1]), builder.add(out, builder.mul(places, ir.Constant(I64, 4))))
+        return context.get_dummy_value()
+
+    two = types.UniTuple(types.float32, 2)
+    return types.void(types.UniTuple(types.int64, 8), two), generate
+
+
+if SELECTED.vector_bytes:
+
+    @kernel
+    def gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int) -> None:
+        """Sum deviations of kept accumulators; `places` fill whole vectors.
+
+        lines int64 (rows,): bytes from `raw` to each observed row. table int32 (4, places): center, shift, low, high of e.
+        sums int32 (3, places): S1, S2's low and high word.
+        """
+        _vector_gather_i8((raw, lines, raw_pixel, rows, columns, places, table, sums))
+
+    @kernel
+    def gather_f32(
+        raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int, low: float, high: float
+    ) -> None:
+        """Sum deviations of kept accumulators: table float32 (1, places), centers; sums float32 (2, places): S1, S2."""
+        _vector_gather_f32((raw, lines, raw_pixel, rows, columns, places, table, sums), (low, high))
+
+else:
+
+    @kernel
+    def gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int) -> None:
+        """As above, one channel after the other."""
+        _plain_gather_i8(raw, lines, raw_pixel, rows, columns, places, table, sums)
+
+    @kernel
+    def gather_f32(
+        raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int, low: float, high: float
+    ) -> None:
+        """As above, one channel after the other."""
+        _plain_gather_f32(raw, lines, raw_pixel, rows, columns, places, table, sums, low, high)

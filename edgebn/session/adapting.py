@@ -1,0 +1,84 @@
+"""The adaptable side of a packed program: sums out, new epilogues in. Knows where both are in the packed memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from edgebn.session.observing import EpilogueCopy, Gathered
+
+
+class SumReader:
+    """Reads the sums of all adapted steps out of the memory of constants.
+
+    Parameters
+    ----------
+    gathered : list of list of Gathered
+        Of each adapted step, in order.
+    counts : list of int
+        Channels of each.
+    memory : ndarray of uint8
+    is_int8 : bool
+    """
+
+    def __init__(self, gathered: list[list[Gathered]], counts: list[int], memory: np.ndarray, is_int8: bool) -> None:
+        self._words = memory[: len(memory) // 8 * 8].view(np.int32 if is_int8 else np.float32)
+        self._is_int8 = is_int8
+        terms: list[list[tuple[int, int]]] = []  # of each channel: (word of S1, places)
+        for parts, count in zip(gathered, counts, strict=True):
+            mine: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+            for part in parts:
+                for channel, place in part.channel_places.tolist():
+                    mine[channel].append((part.sums.offset // 4 + place, part.places))
+            terms += mine
+        most = max(len(one) for one in terms)
+        # One row for each term: of most layers a channel has one. A missing term reads the zero that is put behind everything.
+        self._first = np.zeros((most, len(terms)), np.intp)
+        self._step = np.zeros((most, len(terms)), np.intp)
+        self._weight = np.zeros((most, len(terms)), np.int64 if is_int8 else np.float32)
+        for channel, one in enumerate(terms):
+            for i, (word, places) in enumerate(one):
+                self._first[i, channel], self._step[i, channel], self._weight[i, channel] = word, places, 1
+        self._second = self._first + self._step
+        self._third = self._second + self._step
+        self._is_single = most == 1
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return S1 and S2 of all channels: int32 and uint64, or float32."""
+        words = self._words
+        if not self._is_int8:
+            first, second = words[self._first], words[self._second]
+            return (first * self._weight).sum(axis=0), (second * self._weight).sum(axis=0)
+        first, low, high = words[self._first], words[self._second].view(np.uint32), words[self._third]
+        second = low.astype(np.uint64) + (high.astype(np.uint64) << np.uint64(32))
+        if self._is_single:
+            return first[0], second[0]
+        return (first * self._weight).sum(axis=0).astype(np.int32), (second * self._weight.astype(np.uint64)).sum(axis=0)
+
+
+class EpilogueWriter:
+    """Rewrites the packed epilogues of adapted steps, and the arguments of the operations that go with them.
+
+    Parameters
+    ----------
+    copies : list of EpilogueCopy
+    memory : ndarray of uint8
+    """
+
+    def __init__(self, copies: Iterable[EpilogueCopy], memory: np.ndarray) -> None:
+        self._copies: dict[str, list[EpilogueCopy]] = {}
+        for copy in copies:
+            self._copies.setdefault(copy.step, []).append(copy)
+        self._memory = memory
+
+    def write(self, step: str, epilogue: Any) -> dict[int, dict[str, int]]:
+        """Write another epilogue of a step; return the scalars of each of its packed copies by the copy's offset."""
+        changed = {}
+        for copy in self._copies[step]:
+            data, scalars = copy.pack(epilogue)
+            flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+            self._memory[copy.place.offset : copy.place.offset + len(flat)] = flat
+            changed[copy.place.offset] = scalars
+        return changed
