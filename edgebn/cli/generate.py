@@ -6,7 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import boards
 import codegen
+from boards import toolchain
+from codegen.build_files import HOST
+from codegen.footprint import Footprint, measure
 from codegen.layouts import LAYOUTS, OWN_LAYOUT
 from codegen.mains import KINDS
 from edgebn.cli.models import add_model_argument, load_model
@@ -58,7 +62,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         main=arguments.main,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
-    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena; code is not counted")
+    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena")
+    footprint = _footprint(project)
+    if footprint is not None:
+        stack = "unbounded" if footprint.stack is None else f"{footprint.stack:,} bytes"
+        screen.say(f"code {footprint.code:,} bytes, stack {stack}, as compiled for {project.board}")
     return {
         "model": str(arguments.model),
         "output": str(project.folder),
@@ -68,5 +76,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "flash_bytes": project.flash_bytes,
         "arena_bytes": project.arena_bytes,
         "arena_lower_bound": project.arena_lower_bound,
+        "code_bytes": None if footprint is None else footprint.code,
+        "stack_bytes": None if footprint is None else footprint.stack,
         "files": list(project.files),
     }
+
+
+def _footprint(project: codegen.EmittedProject) -> Footprint | None:
+    """Return what the network's code takes of the board, where its compiler is here."""
+    board = boards.load(project.board) if project.board else None
+    if board is None or board.kind == HOST or not toolchain.has_compiler(board):
+        return None
+    return measure(project, board)
