@@ -21,6 +21,7 @@ from edgebn.kernels.jit import kernel
 from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
 from edgebn.kernels.tile_shapes import shapes
+from edgebn.kernels.variants import begin_function
 from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, splat, vector
 
 # What both kinds of tile take, all int64. Steps are bytes; `depth` counts steps of four codes or one float32; the last block
@@ -88,11 +89,7 @@ class Float32Products:
 def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr: int, nv: int) -> ir.Function:
     """Write the function that convolves whole rows with one tile shape, and return it."""
     names = (*GEOMETRY, *products.epilogue.scalars)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(names)), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    given = dict(zip(names, function.args, strict=True))
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, given = begin_function(module, name, names)
     slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
     taps = cgutils.alloca_once(builder, I64)
     channels = nv * isa.lanes
@@ -160,7 +157,7 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
             keep(builder, given, mark, (row.index, x, first_raw), accumulators, meaning)
             products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
     builder.ret_void()
-    return function
+    return builder.function
 
 
 def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any]:

@@ -33,6 +33,7 @@ from edgebn.kernels.vectors import (
     join,
     load,
     offset,
+    seldom,
     shuffle,
     splat,
     store,
@@ -249,7 +250,7 @@ class Int8Epilogue:
         doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
         packed = self.pack(builder, units, shared)
         before = builder.block
-        with builder.if_then(any_lane(builder, doubt), likely=False):
+        with seldom(builder, any_lane(builder, doubt)):
             exact = [self._call_exact(builder, acc, epilogue, j, shared) for acc, j in zip(group, columns, strict=True)]
             recomputed = concat(builder, exact)
             if shared["interleaved"]:

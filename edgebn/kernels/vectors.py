@@ -5,7 +5,8 @@ What differs between instruction sets is here and in the table of `isa.py`; kern
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -17,6 +18,9 @@ I16 = ir.IntType(16)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 F32 = ir.FloatType()
+
+# How often the other way of a branch is taken for each time that `seldom` is right about.
+SELDOM = 4000
 
 # From this version on, LLVM's vpdpbusd takes vectors of bytes rather than of 32-bit words.
 BYTE_DOT_VERSION = 22
@@ -111,6 +115,17 @@ def any_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     """Whether any lane of a vector of bits is set."""
     word = ir.IntType(mask.type.count)
     return builder.icmp_unsigned("!=", builder.bitcast(mask, word), ir.Constant(word, 0))
+
+
+@contextmanager
+def seldom(builder: ir.IRBuilder, condition: ir.Value) -> Iterator[None]:
+    """Open the block that runs where `condition` holds, which is so seldom that whatever it costs must not burden the other way."""
+    inside, after = builder.append_basic_block("seldom"), builder.append_basic_block("usual")
+    builder.cbranch(condition, inside, after).set_weights([1, SELDOM])
+    builder.position_at_end(inside)
+    yield
+    builder.branch(after)
+    builder.position_at_end(after)
 
 
 def join(builder: ir.IRBuilder, ways: Sequence[tuple[Sequence[ir.Value], ir.Block]]) -> list[ir.Value]:
