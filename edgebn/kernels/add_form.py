@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.records import NUDGE
-from edgebn.kernels.requantization import UNIT
+from edgebn.kernels.requantization import MOST, SLACK, UNIT
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,7 @@ class Sum:
 
     a_table: np.ndarray
     b_table: np.ndarray
-    integers: dict[str, int]
-    reals: dict[str, float]
+    scalars: dict[str, int]
 
 
 def sum_form(
@@ -49,10 +49,12 @@ def sum_form(
     middle = (sum(starts) * multiplier + rounding - nudge / 2) * power + (bounds[0] + 128) * float(UNIT)
     scales = [float(np.float32(value)) for value in exact]
     largest = abs(middle) + 255 * (abs(exact[0]) + abs(exact[1]))
+    inner = max(abs(middle), abs(middle + 255 * exact[1])) + UNIT  # bound on what the first multiply-add gives
     error = 255 * sum(abs(value - scale) for value, scale in zip(exact, scales, strict=True))
-    error += (missed * multiplier + nudge / 2) * power + 3 * max(largest, 2.0**24) * 2.0**-24
-    guard = 1 << max(int(np.ceil(np.log2(error + 0.5))), 0)
-    if guard > UNIT // 8 or largest + guard > 2.0**31 - 2.0**12:
+    # Half a unit is the rounding of the second one, whose result is below 2**24, or clipped.
+    error += (missed * multiplier + nudge / 2) * power + _half_step(inner) + _half_step(abs(middle) + UNIT) + 0.5
+    guard = 1 << max(int(np.ceil(np.log2(error + SLACK))), 0)
+    if guard > UNIT // 8 or largest + guard > MOST:
         return None
     by_byte = codes ^ 0x80 ^ SELECTED.code_flip  # code + 128 of a stored byte
     integers = {
@@ -64,6 +66,13 @@ def sum_form(
         "qmin": bounds[1],
         "qmax": bounds[2],
         "certain": (UNIT - 1) & ~(2 * guard - 1),
+        "bounded": int(bounds[1:] != (-128, 127)),
     }
     reals = {"a_scale": scales[0], "b_scale": scales[1], "start": middle + guard}
-    return Sum(a_table[by_byte], b_table[by_byte], integers, reals)
+    integers |= {f"{name}_bits": int(np.float32(value).view(np.int32)) for name, value in reals.items()}
+    return Sum(a_table[by_byte], b_table[by_byte], integers)
+
+
+def _half_step(magnitude: float) -> float:
+    """Return half the distance between the float32 numbers of a size."""
+    return math.ldexp(1.0, math.frexp(magnitude)[1] - 25)

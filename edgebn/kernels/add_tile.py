@@ -2,11 +2,12 @@
 
 Every operand has 256 values, so what it contributes is a table of integers: total = A[a] + B[b], then
 y = (total * multiplier + rounding - (2**31 if neg and total < 0)) >> shift. One pair of multiply-adds gives y in units of 2**-16
-within `guard` units; where an integer lies that near (`tile_epilogue.py` explains the test), the tables give the answer.
+within `guard` units; where an integer lies that near (`int8_epilogue.py` explains the test), the tables give the answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -14,70 +15,150 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from edgebn.kernels.isa import SELECTED
+from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit
+from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_i64, load_u8, store_code
 from edgebn.kernels.records import NUDGE
-from edgebn.kernels.tile_epilogue import GROUP, Int8Epilogue
-from edgebn.kernels.vectors import F32, I8, I32, I64, any_lane, constant, fused_multiply_add, load, splat, store, vector
+from edgebn.kernels.vectors import (
+    F32,
+    I8,
+    I32,
+    I64,
+    any_lane,
+    clamp,
+    constant,
+    fused_multiply_add,
+    load,
+    seldom,
+    splat,
+    store,
+    vector,
+)
 
-VECTOR = SELECTED.vector_bytes
-
-
-@intrinsic
-def _sum_vector(typing_context: Any, a: Any, b: Any, dst: Any, scales: Any, bounds: Any) -> Any:  # noqa: ARG001
-    """Store one vector of sums, and return whether any of them is in doubt.
-
-    `scales` are a_scale, b_scale, start (float32); `bounds` are certain, low, high.
-    """
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
-        lanes = SELECTED.lanes
-        reals = [splat(builder, real, lanes) for real in cgutils.unpack_tuple(builder, values[3], 3)]
-        certain, low, high = cgutils.unpack_tuple(builder, values[4], 3)
-        mask = splat(builder, builder.trunc(certain, I32), lanes)
-        units, doubts = [], []
-        for part in range(GROUP):
-            floats = []
-            for address in values[:2]:
-                stored = load(builder, vector(I8, lanes), address, part * lanes)
-                unsigned = builder.xor(stored, constant(I8, lanes, 0x80 ^ SELECTED.code_flip))
-                floats.append(builder.sitofp(builder.zext(unsigned, vector(I32, lanes)), vector(F32, lanes)))
-            total = fused_multiply_add(builder, floats[0], reals[0], fused_multiply_add(builder, floats[1], reals[1], reals[2]))
-            units.append(builder.fptosi(total, vector(I32, lanes)))
-            doubts.append(builder.icmp_unsigned("==", builder.and_(units[-1], mask), constant(I32, lanes, 0)))
-        shared = {"low": low, "high": high, "interleaved": False, "bounded": ir.Constant(ir.IntType(1), 1)}
-        packed = Int8Epilogue(SELECTED).pack(builder, units, shared)
-        store(builder, packed, values[2])
-        doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
-        return builder.zext(any_lane(builder, doubt), I64)
-
-    three = types.UniTuple(types.int64, 3)
-    return types.int64(types.int64, types.int64, types.int64, types.UniTuple(types.float32, 3), three), generate
+# Of the exact form, and of the float form; reals as bits.
+EXACT = ("a_table", "b_table", "multiplier", "rounding", "shift", "neg", "zero_point", "qmin", "qmax")
+FLOATS = ("a_scale", "b_scale", "start", "certain", "bounded")
+ARGUMENTS = ("a", "a_row", "b", "b_row", "dst", "dst_row", "rows", "count", *EXACT, *FLOATS)
 
 
-@kernel
-def _exact(
-    a: int,
-    b: int,
-    dst: int,
-    count: int,
-    a_table: int,
-    b_table: int,
-    multiplier: int,
-    rounding: int,
-    shift: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-) -> None:
-    for i in range(count):
-        total = load_i64(a_table, load_u8(a, i)) + load_i64(b_table, load_u8(b, i))
-        product = total * multiplier + rounding
-        if neg != 0 and total < 0:
-            product -= NUDGE
-        store_code(dst, i, min(max(zero_point + (product >> shift), qmin), qmax))
+class Int8Sum:
+    """Writes the functions."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+        self._epilogue = Int8Epilogue(isa)
+
+    def define(self, module: ir.Module) -> ir.Function:
+        """Write the function of `ARGUMENTS` that sums rows, and return it."""
+        isa, lanes = self._isa, self._isa.lanes
+        builder, given = self._function(module, "edgebn_add_i8", ARGUMENTS)
+        exact, recompute = self._exact(module), self._recompute(module)
+        scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
+        shared: dict[str, Any] = {"interleaved": False}
+        for name, bound in (("low", "qmin"), ("high", "qmax")):
+            shared[name] = builder.add(given[bound], ir.Constant(I64, 128))
+        shared["bounded"] = builder.icmp_signed("!=", given["bounded"], ir.Constant(I64, 0))
+        reals = [splat(builder, builder.bitcast(builder.trunc(given[name], I32), F32), lanes) for name in FLOATS[:3]]
+        certain = splat(builder, builder.trunc(given["certain"], I32), lanes)
+        width = ir.Constant(I64, isa.vector_bytes)
+        steps = builder.udiv(builder.add(given["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
+        last = builder.sub(given["count"], width)
+        is_short = builder.icmp_signed("<", given["count"], width)
+        forms = [given[name] for name in EXACT]
+        with cgutils.for_range(builder, given["rows"]) as row:
+            a, b, dst = (builder.add(given[name], builder.mul(row.index, given[f"{name}_row"])) for name in ("a", "b", "dst"))
+            with builder.if_else(is_short) as (short, whole):
+                with short:
+                    mask = builder.sub(builder.shl(ir.Constant(I64, 1), given["count"]), ir.Constant(I64, 1))
+                    builder.call(exact, [mask, a, b, dst, *forms])
+                with whole, cgutils.for_range(builder, steps) as step:
+                    at = builder.mul(step.index, width)
+                    at = builder.select(builder.icmp_signed("<", at, last), at, last)  # the last vector moves left
+                    places = [builder.add(base, at) for base in (a, b, dst)]
+                    units, doubt = [], None
+                    for part in range(GROUP):
+                        units.append(self._units(builder, places, part, reals))
+                        one = builder.icmp_unsigned("==", builder.and_(units[-1], certain), constant(I32, lanes, 0))
+                        doubt = one if doubt is None else builder.or_(doubt, one)
+                    store(builder, self._epilogue.pack(builder, units, shared), places[2])
+                    with seldom(builder, any_lane(builder, doubt)):
+                        for part, value in enumerate(units):
+                            store(builder, value, scratch, part * isa.vector_bytes)
+                        builder.call(recompute, [scratch, given["certain"], *places, *forms])
+        builder.ret_void()
+        return builder.function
+
+    def _units(self, builder: ir.IRBuilder, places: list[ir.Value], part: int, reals: list[ir.Value]) -> ir.Value:
+        """Return t of one vector of outputs."""
+        lanes = self._isa.lanes
+        floats = []
+        for address in places[:2]:
+            stored = load(builder, vector(I8, lanes), address, part * lanes)
+            unsigned = builder.xor(stored, constant(I8, lanes, 0x80 ^ self._isa.code_flip))
+            floats.append(builder.sitofp(builder.zext(unsigned, vector(I32, lanes)), vector(F32, lanes)))
+        inner = fused_multiply_add(builder, floats[1], reals[1], reals[2])
+        return builder.fptosi(fused_multiply_add(builder, floats[0], reals[0], inner), vector(I32, lanes))
+
+    def _recompute(self, module: ir.Module) -> ir.Function:
+        """Write the function (units, certain, a, b, dst, exact form) that corrects what is in doubt of one vector."""
+        builder, given = self._function(module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *EXACT))
+        mask = doubts_of(builder, self._isa, given["units"], given["certain"])
+        rest = [given[name] for name in ("a", "b", "dst", *EXACT)]
+        builder.call(self._exact(module), [mask, *rest])
+        builder.ret_void()
+        return builder.function
+
+    def _exact(self, module: ir.Module) -> ir.Function:
+        """Write (once a module) the function (mask, a, b, dst, exact form) that sums what the mask names, from the tables."""
+        name = "edgebn_add_i8_exact"
+        if name in module.globals:
+            return module.globals[name]
+        builder, given = self._function(module, name, ("mask", "a", "b", "dst", *EXACT))
+
+        def compute(place: ir.Value) -> None:
+            total = None
+            for operand in "ab":
+                byte = builder.zext(load(builder, I8, given[operand], place), I64)
+                term = load(builder, I64, given[f"{operand}_table"], builder.mul(byte, ir.Constant(I64, 8)))
+                total = term if total is None else builder.add(total, term)
+            product = builder.add(builder.mul(total, given["multiplier"]), given["rounding"])
+            nudge = builder.mul(given["neg"], ir.Constant(I64, NUDGE))
+            is_negative = builder.icmp_signed("<", total, ir.Constant(I64, 0))
+            product = builder.sub(product, builder.select(is_negative, nudge, ir.Constant(I64, 0)))
+            y = builder.add(builder.ashr(product, given["shift"]), given["zero_point"])
+            y = clamp(builder, y, given["qmin"], given["qmax"])
+            byte = builder.trunc(builder.xor(y, ir.Constant(I64, self._isa.code_flip)), I8)
+            store(builder, byte, given["dst"], place)
+
+        each_bit(builder, given["mask"], compute)
+        builder.ret_void()
+        return builder.function
+
+    def _function(self, module: ir.Module, name: str, arguments: tuple[str, ...]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(arguments)), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        function.attributes.alignstack = self._isa.vector_bytes
+        return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
+
+
+def _runner() -> Callable[..., Any]:
+    """Return the intrinsic that runs the function on a tuple of its arguments."""
+    writer = Int8Sum(SELECTED)
+
+    @intrinsic
+    def run(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+            builder.call(writer.define(builder.module), cgutils.unpack_tuple(builder, values[0], len(ARGUMENTS)))
+            return context.get_dummy_value()
+
+        return types.void(types.UniTuple(types.int64, len(ARGUMENTS))), generate
+
+    return run
+
+
+if SELECTED.dot:
+    _run = _runner()
 
 
 @kernel
@@ -99,23 +180,16 @@ def add_tile_i8(
     zero_point: int,
     qmin: int,
     qmax: int,
-    a_scale: float,
-    b_scale: float,
-    start: float,
+    a_scale_bits: int,
+    b_scale_bits: int,
+    start_bits: int,
     certain: int,
+    bounded: int,
 ) -> None:
     """Rows of `count` codes; tables are int64 (256,), indexed by the stored byte."""
-    scales = (a_scale, b_scale, start)
-    bounds = (certain, qmin + 128, qmax + 128)
-    for y in range(rows):
-        pa, pb, out = a + y * a_row, b + y * b_row, dst + y * dst_row
-        if count < VECTOR:
-            _exact(pa, pb, out, count, a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax)
-            continue
-        for step in range((count + VECTOR - 1) // VECTOR):
-            i = min(step * VECTOR, count - VECTOR)  # the last vector moves left
-            if _sum_vector(pa + i, pb + i, out + i, scales, bounds) != 0:
-                _exact(pa + i, pb + i, out + i, VECTOR, a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax)
+    operands = (a, a_row, b, b_row, dst, dst_row, rows, count)
+    exact = (a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax)
+    _run(operands + exact + (a_scale_bits, b_scale_bits, start_bits, certain, bounded))
 
 
 INT8_ADD = (add_tile_i8,) if SELECTED.dot else ()

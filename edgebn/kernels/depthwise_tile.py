@@ -13,10 +13,11 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, ROLLED_1, ROLLED_2
+from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.observe import OBSERVED, keep
-from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
+from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
@@ -81,8 +82,7 @@ class Int8Depthwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a variant, and return it."""
         builder, given = begin_function(module, f"edgebn_depthwise_i8_{variant}", self.arguments)
-        shared = self.epilogue.prepare(builder, given, 4)
-        shared["interleaved"] = True
+        shared = self.epilogue.prepare(builder, given, 4, interleaved=True)
         groups = builder.udiv(builder.add(given["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
         rows_of_weights = builder.mul(given["tap_rows"], groups)
         block_bytes = builder.mul(rows_of_weights, ir.Constant(I64, self._row_bytes))

@@ -10,7 +10,7 @@ NUDGE = 1 << 31  # what double rounding takes off the product of a negative sum
 INT8_WORDS = ("bias", "scale", "offset", "nudge", "base", "lo", "hi", "m")
 INT8_LONGS = ("r", "s")
 FLOAT32_WORDS = ("bias", "a", "d")
-UNIT_BITS = 16  # fraction bits of a tile's t (`tile_epilogue.py`)
+UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 
 # Bits of an int8 tile's mode: negative accumulators are nudged; accumulators are clipped; they must be converted to float32, as
 # they have no base (`requantization.py`); outputs have bounds of their own.

@@ -1,6 +1,6 @@
 """Packs the integer contract for the vector kernels, once at load, and proves where a float32 multiply-add may stand for it.
 
-`tile_epilogue.py` says what the kernels do with it. Two things are decided here for a whole layer:
+`int8_epilogue.py` says what the kernels do with it. Two things are decided here for a whole layer:
 
 guard
     A bound, in units of 2**-16, on the error of the float form.

@@ -3,7 +3,8 @@
 A tile keeps MR x NV accumulators in registers. For each step of depth (four codes, or one float32) it loads NV vectors of packed
 weights and, for each of its pixels, broadcasts the input and multiplies. Standard, pointwise, dense and first-layer convolutions
 are all this kernel: they differ in steps through memory and in how `tile_weights.py` packs. What turns accumulators into
-outputs is in `tile_epilogue.py`. Everything is written as LLVM code by one function a tile; no source text is generated.
+outputs is in `int8_epilogue.py` and `tile_epilogue.py`. Everything is written as LLVM code by one function a tile; no source text
+is generated.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.observe import OBSERVED, keep
-from edgebn.kernels.tile_epilogue import Float32Epilogue, Int8Epilogue
+from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import shapes
 from edgebn.kernels.variants import begin_function
 from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, splat, vector

@@ -117,6 +117,13 @@ def any_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     return builder.icmp_unsigned("!=", builder.bitcast(mask, word), ir.Constant(word, 0))
 
 
+def lowest_bit(builder: ir.IRBuilder, word: ir.Value) -> ir.Value:
+    """Return the position of the lowest bit that is set in an integer that is not 0."""
+    kind = ir.FunctionType(word.type, [word.type, I1])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.cttz.i{word.type.width}")
+    return builder.call(function, [word, ir.Constant(I1, 1)])
+
+
 @contextmanager
 def seldom(builder: ir.IRBuilder, condition: ir.Value) -> Iterator[None]:
     """Open the block that runs where `condition` holds, which is so seldom that whatever it costs must not burden the other way."""

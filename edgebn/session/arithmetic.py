@@ -78,8 +78,7 @@ def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
         count=count,
         a_table=packer.constant(form.a_table),
         b_table=packer.constant(form.b_table),
-        **form.integers,
-        **form.reals,
+        **form.scalars,
     )
     return True
 

@@ -1,0 +1,47 @@
+"""The float form of an int8 sum against its tables, for every pair of codes that there is; NumPy plays the kernel."""
+
+import numpy as np
+import pytest
+
+from edgebn.kernels import add_form
+from edgebn.kernels.isa import SELECTED
+from edgebn.kernels.records import NUDGE, UNIT_BITS
+
+
+def case(seed):
+    """Return tables, final and bounds as a program's single or double rounding gives them."""
+    rng = np.random.default_rng(seed)
+    zeros = rng.integers(-128, 128, 2)
+    reals = rng.uniform(0.05, 1.9, 2)
+    centred = [np.arange(-128, 128, dtype=np.int64) - zero for zero in zeros]
+    bounds = int(rng.integers(-128, 128)), int(rng.choice([-128, -20])), int(rng.choice([127, 60]))
+    if seed % 2:
+        shift = int(rng.integers(12, 21))
+        tables = [values * int(real * 2**shift) for values, real in zip(centred, reals, strict=True)]
+        return tables, (1, int(rng.integers(-(1 << shift), 1 << shift)), shift, 0), bounds
+    e = int(rng.integers(17, 21))
+    tables = [(values << 20) * int(real * 2**30) >> 31 for values, real in zip(centred, reals, strict=True)]
+    return tables, (int(rng.integers(1 << 30, 1 << 31)), (1 << 30) + (1 << (30 + e)), 31 + e, 1), bounds
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_what_is_not_in_doubt_is_exact(seed):
+    tables, final, bounds = case(seed)
+    form = add_form.sum_form(*tables, final, bounds)
+    assert form is not None
+    multiplier, rounding, shift, neg = final
+    zero_point, qmin, qmax = bounds
+    total = tables[0][:, None] + tables[1]
+    product = total.astype(object) * multiplier + rounding - np.where((total < 0) & bool(neg), NUDGE, 0)
+    expected = np.clip((product >> shift) + zero_point, qmin, qmax).astype(np.int64)
+    reals = {name: np.int32(form.scalars[f"{name}_bits"]).view(np.float32) for name in ("a_scale", "b_scale", "start")}
+    wide = {name: np.longdouble(value) for name, value in reals.items()}
+    codes = np.arange(256).astype(np.longdouble)
+    inner = (codes * wide["b_scale"] + wide["start"]).astype(np.float32)
+    t = (codes[:, None] * wide["a_scale"] + inner.astype(np.longdouble)).astype(np.float32).astype(np.int64)
+    certain = (t & form.scalars["certain"]) != 0
+    found = np.clip(np.clip(t >> UNIT_BITS, 0, 255) - 128, qmin, qmax)
+    np.testing.assert_array_equal(found[certain], expected[certain])
+    assert certain.mean() > 0.99
+    by_byte = np.arange(256) ^ 0x80 ^ SELECTED.code_flip
+    np.testing.assert_array_equal(form.a_table, tables[0][by_byte])
