@@ -7,18 +7,16 @@ within `guard` units; where an integer lies that near (`int8_epilogue.py` explai
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.records import NUDGE
+from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
     I8,
@@ -44,14 +42,17 @@ ARGUMENTS = ("a", "a_row", "b", "b_row", "dst", "dst_row", "rows", "count", *EXA
 class Int8Sum:
     """Writes the functions."""
 
+    arguments = ARGUMENTS
+    variants = ("any",)
+
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._epilogue = Int8Epilogue(isa)
 
-    def define(self, module: ir.Module) -> ir.Function:
+    def define(self, module: ir.Module, variant: int) -> ir.Function:  # noqa: ARG002  # the form that all writers have
         """Write the function of `ARGUMENTS` that sums rows, and return it."""
         isa, lanes = self._isa, self._isa.lanes
-        builder, given = self._function(module, "edgebn_add_i8", ARGUMENTS)
+        builder, given = begin_function(module, "edgebn_add_i8", ARGUMENTS)
         exact, recompute = self._exact(module), self._recompute(module)
         scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
         shared: dict[str, Any] = {"interleaved": False}
@@ -101,7 +102,7 @@ class Int8Sum:
 
     def _recompute(self, module: ir.Module) -> ir.Function:
         """Write the function (units, certain, a, b, dst, exact form) that corrects what is in doubt of one vector."""
-        builder, given = self._function(module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *EXACT))
+        builder, given = begin_function(module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *EXACT))
         mask = doubts_of(builder, self._isa, given["units"], given["certain"])
         rest = [given[name] for name in ("a", "b", "dst", *EXACT)]
         builder.call(self._exact(module), [mask, *rest])
@@ -113,7 +114,7 @@ class Int8Sum:
         name = "edgebn_add_i8_exact"
         if name in module.globals:
             return module.globals[name]
-        builder, given = self._function(module, name, ("mask", "a", "b", "dst", *EXACT))
+        builder, given = begin_function(module, name, ("mask", "a", "b", "dst", *EXACT))
 
         def compute(place: ir.Value) -> None:
             total = None
@@ -134,31 +135,9 @@ class Int8Sum:
         builder.ret_void()
         return builder.function
 
-    def _function(self, module: ir.Module, name: str, arguments: tuple[str, ...]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(arguments)), name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        function.attributes.alignstack = self._isa.vector_bytes
-        return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
-
-
-def _runner() -> Callable[..., Any]:
-    """Return the intrinsic that runs the function on a tuple of its arguments."""
-    writer = Int8Sum(SELECTED)
-
-    @intrinsic
-    def run(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
-            builder.call(writer.define(builder.module), cgutils.unpack_tuple(builder, values[0], len(ARGUMENTS)))
-            return context.get_dummy_value()
-
-        return types.void(types.UniTuple(types.int64, len(ARGUMENTS))), generate
-
-    return run
-
 
 if SELECTED.dot:
-    _run = _runner()
+    _run = runner(Int8Sum(SELECTED))
 
 
 @kernel
@@ -189,7 +168,7 @@ def add_tile_i8(
     """Rows of `count` codes; tables are int64 (256,), indexed by the stored byte."""
     operands = (a, a_row, b, b_row, dst, dst_row, rows, count)
     exact = (a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax)
-    _run(operands + exact + (a_scale_bits, b_scale_bits, start_bits, certain, bounded))
+    _run(0, operands + exact + (a_scale_bits, b_scale_bits, start_bits, certain, bounded))
 
 
 INT8_ADD = (add_tile_i8,) if SELECTED.dot else ()
