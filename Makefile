@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test test-all test-arm64 smoke lint fuzz fuzz-link bench clean
+.PHONY: help demo firmware-tools test test-all test-arm64 smoke lint fuzz fuzz-link bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +39,22 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
 	@touch $@
 
+# What the firmware's tests compile, lint and run with: program:package, further packages behind a +. Where they cannot be
+# installed (another system than Debian's), the tests that need them are skipped.
+FIRMWARE_TOOLS := cc:gcc clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
+  arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
+  riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
+  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc
+
+firmware-tools:
+	@for tool in $(FIRMWARE_TOOLS); do \
+	  command -v $${tool%%:*} >/dev/null || missing="$$missing $$(echo $${tool##*:} | tr + ' ')"; \
+	done; [ -z "$$missing" ] || { \
+	  echo "== installing$$missing with the system's package manager"; \
+	  $(AS_ROOT) apt-get update -qq; \
+	  for package in $$missing; do $(AS_ROOT) apt-get install -y -qq $$package || \
+	    echo "== $$package is not to be had: tests that need it are skipped"; done; }
+
 demo: $(VENV)/.runtime
 	@$(BIN)/edgebn demo
 
@@ -48,7 +64,7 @@ lint: $(VENV)/.test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: lint
+test: firmware-tools lint
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 smoke: $(VENV)/.test
@@ -62,7 +78,7 @@ smoke: $(VENV)/.test
 	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check keras onnxscript -e ".[test]"
 	@touch $@
 
-test-all: lint .venv-frameworks/.ready
+test-all: firmware-tools lint .venv-frameworks/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/live
 
@@ -79,7 +95,7 @@ test-arm64: $(VENV)/.test
 fuzz: $(VENV)/.test
 	@$(BIN)/python tests/fuzz_readers.py --mutations 2000
 
-fuzz-link: $(VENV)/.test
+fuzz-link: firmware-tools $(VENV)/.test
 	@$(BIN)/python tests/fuzz_link.py --seconds 300
 
 bench: $(VENV)/.test

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -183,6 +184,20 @@ def test_demo_runs_every_stage(capsys):
     assert report["accuracy"]["accuracy"]["float32"] == pytest.approx(0.936, abs=0.0005)  # as Keras measured it
     assert abs(report["accuracy"]["accuracy"]["int8"] - report["accuracy"]["accuracy"]["float32"]) <= 0.003
     assert report["quantization"]["layers"]
+    if "skipped" not in report["board"]:
+        assert report["board"]["equal"] == report["board"]["images"] == 20
+        assert report["board"]["mismatches"] == 0
+
+
+@pytest.mark.parametrize("tool", ["arm-none-eabi-gcc", "qemu-system-arm"])
+def test_the_demos_board_is_skipped_with_one_line_where_a_tool_is_missing(tool, monkeypatch, capsys):
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, *rest: None if name == tool else which(name, *rest) or f"/usr/bin/{name}")
+    bench = demo.open_bench(Screen(as_json=False))
+    assert tool in demo.on_a_board(bench)["skipped"]
+    said = capsys.readouterr().out
+    assert said.startswith(f"skipped: {tool} is not installed; on Debian or Ubuntu it is in ")
+    assert said.count("\n") == 1
 
 
 def test_commands_that_the_demo_suggests_work(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgebn import api
 from edgebn.analysis import analyze
+from edgebn.cli import demo_board
 from edgebn.cli import quantize as quantize_verb
 from edgebn.cli.analyze import totals
 from edgebn.cli.arrays import Archive
@@ -121,6 +122,11 @@ def speed(bench: Bench) -> dict[str, Any]:
     return times
 
 
+def on_a_board(bench: Bench) -> dict[str, Any]:
+    """Run it as firmware on an emulated microcontroller."""
+    return demo_board.run(bench.quantized, bench.images, bench.screen)
+
+
 def next_steps(bench: Bench) -> dict[str, Any]:
     """Say what to try next."""
     commands = next_commands()
@@ -131,13 +137,15 @@ def next_steps(bench: Bench) -> dict[str, Any]:
 
 
 def next_commands() -> list[str]:
-    """Return commands that work as they stand, in this order, and write only fashion_int8.edgebn."""
+    """Return commands that work as they stand, in this order, and write only fashion_int8.edgebn and fashion_firmware/."""
     model, data = (shlex.quote(str(_short(path))) for path in (MODEL, SLICE))
     return [
         f"edgebn quantize {model} -o fashion_int8.edgebn --calibration {data} --key calibration --scale 1/255",
         f"edgebn evaluate fashion_int8.edgebn {data} --labels labels --key images --scale 1/255 --compare {model}",
         "edgebn analyze fashion_int8.edgebn",
         "edgebn bench fashion_int8.edgebn",
+        "edgebn boards",
+        "edgebn generate fashion_int8.edgebn -o fashion_firmware --board nucleo-f446re --main link",
     ]
 
 
@@ -152,5 +160,6 @@ STAGES: tuple[tuple[str, str, Callable[[Bench], dict[str, Any]]], ...] = (
     ("quantization", "int8, from 300 training images", quantize),
     ("accuracy", "accuracy on images it has never seen", evaluate),
     ("speed", "speed on this machine", speed),
+    ("board", "the same bytes from a microcontroller", on_a_board),
     ("next", "what to try next", next_steps),
 )
