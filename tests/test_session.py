@@ -200,10 +200,12 @@ def test_cpython_keeps_the_address_where_kernels_look_for_it():
     assert data_cell.is_after_head()
 
 
-def test_an_inference_is_one_foreign_call(session, monkeypatch):
+@pytest.mark.parametrize("convert", [np.asarray, lambda x: x.astype(np.float64)])
+def test_an_inference_is_one_foreign_call(convert, monkeypatch):
     calls = []
+    session = Session(network("int8"))
     monkeypatch.setattr(session, "_execute", lambda call, batch: calls.append(batch) or 0)
-    session.run(reals(3))
+    session.run(convert(reals(3)))
     assert calls == [3]
 
 

@@ -51,7 +51,7 @@ class Table:
             self.patches[:, 2] = held.ctypes.data + held.itemsize * np.arange(len(held))
             self.checks[:, 0] = self.patches[: len(self.checks), 2]
             return held
-        patches, checks = self._words  # memoryviews: setting an item is twice as fast as in an array
+        patches, checks = self.word_views  # memoryviews: setting an item is twice as fast as in an array
         at = 2
         for array in arrays:
             patches[at] = id(array) + data_cell.HEAD
@@ -61,7 +61,8 @@ class Table:
         return arrays
 
     @functools.cached_property
-    def _words(self) -> tuple[memoryview, memoryview]:
+    def word_views(self) -> tuple[memoryview, memoryview]:
+        """The words of `patches` and `checks`."""
         return self.patches.reshape(-1).data, self.checks.reshape(-1).data
 
     @functools.cached_property
