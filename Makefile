@@ -20,6 +20,8 @@ help:
 	@echo "make fuzz      feed every reader 2,000 damaged files each"
 	@echo "make fuzz-link feed the firmware's end of the serial link anything for five minutes, under sanitizers (clang)"
 	@echo "make bench     time edgebn beside its peers"
+	@echo "make wheels    build the wheels for x86_64 and aarch64 Linux, with kernels compiled ahead of time, into dist"
+	@echo "make objects   compile the kernels ahead of time for this checkout: sessions then start without Numba"
 	@echo "make clean     remove $(VENV) and every cache"
 
 # A stamp beside the environment says which requirements it satisfies; pyproject.toml is where they stand.
@@ -101,6 +103,16 @@ fuzz-link: firmware-tools $(VENV)/.test
 bench: $(VENV)/.test
 	@$(BIN)/python benchmarks/inference.py
 
+.PHONY: wheels objects
+wheels: $(BIN)/python
+	@command -v ld.lld >/dev/null || { echo "== installing ld.lld, which links for other processors"; $(AS_ROOT) apt-get install -y -qq lld; }
+	@for machine in x86_64 aarch64; do \
+	  $(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist --config-settings=machine=$$machine . || exit 1; done
+	@ls dist/*.whl
+
+objects: $(VENV)/.runtime
+	@$(BIN)/python -m edgebn.kernels.aot
+
 clean:
-	rm -rf $(VENV) .venv-frameworks .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .venv-frameworks .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache build dist edgebn/kernels/objects *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from edgebn.kernels import isa, native
+from edgebn.kernels import isa
 from tests.programs import KINDS, inputs_for, programs, single
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +100,35 @@ def test_an_object_of_other_sources_is_not_found(objects, tmp_path):
     assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == ["True"]
 
 
-def test_the_name_says_what_an_object_is_for():
-    name = native.file_name("neon", "aarch64", "Linux")
-    assert name.startswith("linux-aarch64-neon-")
+def test_neither_an_object_nor_a_compiler_is_one_clear_error():
+    """What an installation without Numba says where no object fits."""
+    script = """
+import sys
+sys.modules["numba"] = None  # importing it fails
+import edgebn, edgebn.cli.warmup
+try:
+    edgebn.Session(edgebn.cli.warmup.smallest_program("int8"))
+except edgebn.EdgebnError as error:
+    print(error)
+"""
+    (line,) = python("-c", script, EDGEBN_OBJECTS="")
+    assert isa.SELECTED.name in line
+    assert "pip install numba" in line
+
+
+@pytest.mark.skipif(not shutil.which("ld.lld"), reason="no linker for other processors: apt install lld")
+def test_objects_for_arm64_are_built_anywhere(tmp_path):
+    """Machine code for AArch64 that needs nothing but what every C library has."""
+    python("-m", "edgebn.kernels.aot", "--machine", "aarch64", "--isa", "neondot", "--output", str(tmp_path))
+    (built,) = tmp_path.iterdir()
+    assert built.name.startswith("linux-aarch64-neondot-")
+    header = built.read_bytes()[:20]
+    assert header[:5] == b"\x7fELF\x02"
+    assert int.from_bytes(header[18:20], "little") == 183  # EM_AARCH64
+
+
+def test_a_set_of_another_processor_is_refused():
+    command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", "aarch64", "--isa", "avx2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "aarch64 has neondot, neon, plain" in done.stderr

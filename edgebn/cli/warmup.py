@@ -1,4 +1,4 @@
-"""`edgebn warmup`: compiles the kernels now and keeps them, so that the first real session starts at once."""
+"""`edgebn warmup`: makes sure that compiled kernels are there, so that the first real session starts at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 from edgebn.cli.screen import Screen
 from edgebn.program import Buffer, Program, Reshape
 
-HELP = "compile the kernels now, so that later sessions start at once"
-DESCRIPTION = "Compile the kernels for this machine's instruction set and keep them in the cache; says where."
+HELP = "compile the kernels now where none were shipped, so that later sessions start at once"
+DESCRIPTION = (
+    "Say which compiled kernels this machine uses: those that came with the package, or, where none fit, those that Numba compiles "
+    "now and keeps in the cache."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    """Compile the kernels of both data types."""
+    """Run the smallest program of both data types, and say where its kernels are."""
     from edgebn.session import Session
 
     seconds = {}
@@ -30,14 +33,25 @@ def run(_arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         session.run(np.zeros((1, 1), dtype))
         seconds[dtype] = time.perf_counter() - started
         screen.say(f"{dtype} kernels ready after {seconds[dtype]:.1f} s")
+    screen.say(f"instruction set {session.instruction_set}")
+    return {"instruction_set": session.instruction_set, "seconds": seconds, **_places(screen)}
+
+
+def _places(screen: Screen) -> dict[str, str | None]:
+    """Return where kernels come from: the object that was shipped, or the cache of what was compiled here."""
+    from edgebn.kernels import native
+
+    shipped = native.load()
+    if shipped is not None:
+        screen.say(f"compiled ahead of time: {shipped.path}")
+        return {"object": str(shipped.path), "cache": None}
     from edgebn.kernels import cache
 
     folder = cache.folder()
-    screen.say(f"instruction set {session.instruction_set}")
     screen.say(
         f"kept in {folder}" if folder else "no folder is writable, so every process compiles them again; set NUMBA_CACHE_DIR to one"
     )
-    return {"instruction_set": session.instruction_set, "cache": str(folder) if folder else None, "seconds": seconds}
+    return {"object": None, "cache": str(folder) if folder else None}
 
 
 def smallest_program(dtype: str) -> Program:

@@ -13,18 +13,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebn.kernels import isa, native
 
+if TYPE_CHECKING:
+    from edgebn.kernels.aot_compiler import Compiler
+
 SYSTEM = "Linux"
 OBJECTS = Path(__file__).parent / "objects"
+# All that objects may call: the oldest version that the C library of the day has of each will do.
+LIBRARIES = {"m": ("expf", "tanhf", "rintf"), "c": ("memcpy", "memmove", "memset")}
 
 
 class BuildError(RuntimeError):
@@ -60,7 +68,7 @@ def build(name: str, machine: str, output: Path) -> Path:
             parts.append(Path(folder) / f"{index}.o")
             parts[-1].write_bytes(data)
         linked = Path(folder) / target.name
-        _link(machine, parts, linked)
+        _link(machine, compiler, parts, linked)
         linked.replace(target)
     for stale in output.glob(f"{target.name.rpartition('-')[0]}-*.so"):
         if stale != target:
@@ -68,16 +76,26 @@ def build(name: str, machine: str, output: Path) -> Path:
     return target
 
 
-def _link(machine: str, parts: list[Path], linked: Path) -> None:
-    common = ["-shared", "-o", str(linked), *map(str, parts)]
+def _link(machine: str, compiler: Compiler, parts: list[Path], linked: Path) -> None:
+    """Link `parts` against stubs of the C library: no library of that processor is needed, and no version of any is asked for."""
+    stubs = []
+    for library, functions in LIBRARIES.items():
+        code = linked.with_name(f"{library}.o")
+        code.write_bytes(compiler.stubs(functions))
+        stubs.append(linked.with_name(f"lib{library}.so"))
+        _shared(machine, [code], stubs[-1], f"-soname=lib{library}.so.6")
+    # defs: an object that needs anything but these functions is a defect of a kernel.
+    _shared(machine, [*parts, *stubs], linked, "-s", "--gc-sections", "-znoexecstack", "-zdefs")
+
+
+def _shared(machine: str, parts: list[Path], linked: Path, *options: str) -> None:
     if machine == platform.machine() and shutil.which("cc"):
-        # -z,defs: an object that needs anything but these two libraries is a defect of a kernel.
-        command = ["cc", *common, "-nostartfiles", "-nostdlib", "-Wl,-s,--gc-sections,-z,noexecstack,-z,defs", "-lm", "-lc"]
+        command = ["cc", "-nostartfiles", "-nostdlib", *(f"-Wl,{option}" for option in options)]
     elif shutil.which("ld.lld"):
-        # No C library of the other processor is at hand: what is missing is found when the object is loaded.
-        command = ["ld.lld", *common, "-s", "--gc-sections", "-z", "noexecstack"]
+        command = ["ld.lld", *options]
     else:
         raise BuildError(f"no linker for {machine} objects on {platform.machine()}: install ld.lld")
+    command += ["-shared", "-o", str(linked), *map(str, parts)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a compiler, with our own arguments
     if done.returncode:
         raise BuildError(f"{command[0]} failed: {done.stderr.strip()}")
@@ -103,11 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         print(f"{path} ({path.stat().st_size // 1024} KiB)")
         return 0
-    failed = 0
-    for name in wanted:
-        command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", options.machine, "--isa", name]
-        failed |= subprocess.run([*command, "--output", str(options.output)], check=False).returncode  # noqa: S603  # ourselves
-    return int(failed != 0)
+    command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", options.machine, "--output", str(options.output), "--isa"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        codes = pool.map(lambda name: subprocess.run([*command, name], check=False).returncode, wanted)  # noqa: S603  # ourselves
+        return int(any(codes))
 
 
 if __name__ == "__main__":

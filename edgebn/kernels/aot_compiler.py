@@ -6,6 +6,8 @@ from the kernels' source to optimised LLVM code is then what Numba does on such 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
@@ -98,6 +100,14 @@ class Compiler:
         variable = ir.GlobalVariable(module, kind, symbol)
         variable.initializer, variable.global_constant = ir.Constant(kind, data), True
         return self._codegen._tm.emit_object(llvm.parse_assembly(str(module)))  # noqa: SLF001  # the same
+
+    def stubs(self, names: Iterable[str]) -> bytes:
+        """Return an object file with functions of these names that do nothing: enough to link against."""
+        module = self._module()
+        for name in names:
+            function = ir.Function(module, ir.FunctionType(ir.VoidType(), []), name)
+            ir.IRBuilder(function.append_basic_block()).ret_void()
+        return self._codegen._tm.emit_object(llvm.parse_assembly(str(module)))  # noqa: SLF001  # our own class
 
     def _entry(self, symbol: str, callee: str) -> ir.Module:
         """Return a module with a plain C function around Numba's, which returns through a pointer and may name an exception."""

@@ -18,14 +18,13 @@ import llvmlite.binding as llvm
 import numba
 
 from edgebn.kernels.isa import SELECTED
+from edgebn.kernels.version import sources
 
 
 def version() -> str:
     """Return a hash of the kernels' sources, the compiler, the CPU and the instruction set."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    for fact in (numba.__version__, llvmlite.__version__, llvm.get_host_cpu_name(), SELECTED.name):
+    for fact in (sources(), numba.__version__, llvmlite.__version__, llvm.get_host_cpu_name(), SELECTED.name):
         digest.update(fact.encode() + b"\0")
     return digest.hexdigest()[:16]
 

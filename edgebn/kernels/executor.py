@@ -10,10 +10,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
-from edgebn.kernels import native
+from edgebn.kernels import isa, native
+
+
+class NoKernelsError(RuntimeError):
+    """There is neither an object that fits nor a compiler to make one."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,7 @@ class Operation:
 def operations(dtype: str) -> dict[str, Operation]:
     """Return every operation of a data type by name; the position of a kernel in its list is its code."""
     found = native.load()
-    if found is not None:
-        kernels = found.signatures[dtype]
-    else:
-        from edgebn.kernels import jit_executor
-
-        kernels = jit_executor.signatures(dtype)
+    kernels = found.signatures[dtype] if found is not None else _jit().signatures(dtype)
     return {name: Operation(name, code, arguments) for code, (name, arguments) in enumerate(kernels)}
 
 
@@ -101,6 +101,24 @@ def executor(dtype: str) -> Callable[[int, int], int]:
     found = native.load()
     if found is not None:
         return found.executors[dtype]
-    from edgebn.kernels import jit_executor
+    return _jit().compiled(dtype)
 
-    return jit_executor.compiled(dtype)
+
+def _jit() -> ModuleType:
+    """Return the module that compiles.
+
+    Raises
+    ------
+    NoKernelsError
+        Numba is not installed.
+    """
+    try:
+        from edgebn.kernels import jit_executor
+    except ModuleNotFoundError as error:
+        if error.name not in {"numba", "llvmlite"}:
+            raise
+        raise NoKernelsError(
+            f"no compiled kernels for {isa.SELECTED.name} fit in {native.folder() or 'EDGEBN_OBJECTS, which is empty'}, and Numba, "
+            "which would compile them, is not installed; install it with: pip install numba"
+        ) from None
+    return jit_executor

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.errors import ModelError
+from edgebn.errors import EdgebnError, ModelError
 from edgebn.memory import Plan
 from edgebn.program import FloatEpilogue, IntEpilogue, Program
 from edgebn.session import arrays, data_cell
@@ -40,7 +40,7 @@ class Observation:
 
 
 class Session:
-    """Runs a program through the Numba kernels.
+    """Runs a program through the compiled kernels.
 
     Everything is packed and every byte of working memory is allocated here; `run` allocates nothing but the result. Different
     sessions run at once in different threads (kernels release the GIL); one session used from several threads runs one batch
@@ -59,6 +59,8 @@ class Session:
     ------
     ModelError
         `threads` is not 1, or `EDGEBN_ISA` names an instruction set that this CPU lacks.
+    EdgebnError
+        No kernels were shipped for this CPU and Numba is not installed.
 
     Examples
     --------
@@ -78,8 +80,11 @@ class Session:
         from edgebn.session.tables import Packed
 
         self._program = program
-        self._packed = Packed(program, Options(winograd=winograd))
-        self._execute = executor.executor(program.dtype)
+        try:
+            self._packed = Packed(program, Options(winograd=winograd))
+            self._execute = executor.executor(program.dtype)
+        except executor.NoKernelsError as error:
+            raise EdgebnError(str(error)) from None
         self._lock = threading.Lock()
         self._observing: dict[bool, Any] = {}
         self._isa = isa.SELECTED.name

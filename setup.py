@@ -1,0 +1,53 @@
+"""What pyproject.toml cannot say of a wheel: the objects in it, its tag, and that with them it needs NumPy alone."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import edgebn_build
+from setuptools import Distribution, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+# The oldest C library that wheels of today are for; objects need nothing of it but memset and the like.
+PLATFORM = "manylinux_2_17_{machine}"
+
+
+class BuildWithObjects(build_py):
+    """Copies the package, then builds objects from the copy: their names hold a hash of its sources."""
+
+    def run(self) -> None:
+        """Replace whatever an earlier build left."""
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+        if edgebn_build.shipped is not None:
+            objects = Path(self.build_lib).resolve() / "edgebn" / "kernels" / "objects"
+            command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", edgebn_build.shipped, "--output", str(objects)]
+            subprocess.run(command, cwd=self.build_lib, check=True)  # noqa: S603  # our own builder
+
+
+class PlatformDistribution(Distribution):
+    """One whose files belong where those of one kind of processor are installed."""
+
+    def has_ext_modules(self) -> bool:
+        """Whether it has objects."""
+        return edgebn_build.shipped is not None or super().has_ext_modules()
+
+
+class PlatformWheel(bdist_wheel):
+    """A wheel for one kind of processor and every Python."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """Return Python, ABI and platform."""
+        if edgebn_build.shipped is None:
+            return super().get_tag()
+        return "py3", "none", PLATFORM.format(machine=edgebn_build.shipped)
+
+
+setup(
+    distclass=PlatformDistribution,
+    install_requires=["numpy>=2.0"] if edgebn_build.shipped is not None else ["numpy>=2.0", "numba>=0.61"],
+    cmdclass={"build_py": BuildWithObjects, "bdist_wheel": PlatformWheel},
+)
