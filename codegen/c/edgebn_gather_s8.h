@@ -11,7 +11,6 @@ EDGEBN_INLINE void edgebn_gather_row_s8(const int8_t *row, int8_t *columns, int 
     const int per_group = s.channels / s.groups, count = s.kernel_width * per_group;
     const int taps = s.kernel_height * count;
     int8_t *place;
-    int i;
     if (s.groups == 1 && s.dilation_x == 1) { /* the taps lie side by side */
         const int before = edgebn_clip(-x, 0, s.kernel_width);
         const int after = edgebn_clip(x + s.kernel_width - s.width, 0, s.kernel_width - before);
@@ -24,6 +23,7 @@ EDGEBN_INLINE void edgebn_gather_row_s8(const int8_t *row, int8_t *columns, int 
         memcpy(place + before * s.channels, row + (x + before) * s.channels,
                (size_t)((s.kernel_width - before - after) * s.channels));
     } else {
+        int i;
         place = edgebn_taps_place_s8(columns, pixel, taps, first, count);
         for (i = 0; i < s.kernel_width; i++, x += s.dilation_x, place += per_group) {
             if (x < 0 || x >= s.width) {

@@ -119,7 +119,7 @@ static uint8_t digit(char character) {
 static uint32_t put_name(uint8_t *target, const char *name) {
     uint32_t length = 0;
 
-    while (name[length] != '\0' && length < EDGEBN_LINK_NAME) {
+    while (length < EDGEBN_LINK_NAME && name[length] != '\0') {
         target[length] = (uint8_t)name[length];
         length++;
     }
