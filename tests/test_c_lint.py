@@ -114,8 +114,9 @@ def test_cppcheck_finds_nothing_in_the_boards_code(tmp_path):
         for file, text in boards.load(name).project_files().items():
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / file).write_text(text)
-        # The linker script's symbols are one object, whatever their declarations say.
-        run([*CPPCHECK, *SUPPRESSED, "--suppress=comparePointers", "-I.", *sorted((tmp_path / name).glob("*.c"))], tmp_path / name)
+        # The linker script's symbols are one object, whatever their declarations say; and assembly sets what it reads of counters.
+        excused = ["--suppress=comparePointers", "--suppress=uninitvar:*ticks_minstret.c"]
+        run([*CPPCHECK, *SUPPRESSED, *excused, "-I.", *sorted((tmp_path / name).glob("*.c"))], tmp_path / name)
 
 
 def test_a_fault_is_found(units):

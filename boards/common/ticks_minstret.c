@@ -5,9 +5,9 @@ void board_ticks_init(void) {
 }
 
 uint64_t board_ticks(void) {
-    uint32_t high = 0;
-    uint32_t low = 0;
-    uint32_t again = 0;
+    uint32_t high;
+    uint32_t low;
+    uint32_t again;
 
     do {
         __asm volatile("csrr %0, minstreth" : "=r"(high));
