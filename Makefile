@@ -100,8 +100,13 @@ fuzz: $(VENV)/.test
 fuzz-link: firmware-tools $(VENV)/.test
 	@$(BIN)/python tests/fuzz_link.py --seconds 300
 
-bench: $(VENV)/.test
-	@$(BIN)/python benchmarks/inference.py
+$(VENV)/.bench: pyproject.toml | $(VENV)/.runtime
+	@echo "== installing the peers into $(VENV) (LiteRT, onnxruntime, ncnn) and matplotlib"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[bench]"
+	@touch $@
+
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks.run
 
 .PHONY: wheels objects
 wheels: $(BIN)/python

@@ -1,118 +1,119 @@
-"""Times one inference on one thread: edgebn, LiteRT (XNNPACK) and onnxruntime, interleaved in one process.
+"""Times one inference on one thread: edgebn, LiteRT (XNNPACK), onnxruntime and ncnn, interleaved in one process.
 
-    python benchmarks/inference.py [--rounds 20] [--json results.json] [models...]
+    python -m benchmarks.inference [--rounds 20]
 
-Without models: the MLPerf Tiny networks of ../shared/models. Interleaving makes the ratios hold while
-the machine's clock drifts. The
-time of edgebn includes `Session.run`; that of LiteRT is `invoke` alone. A peer that is not installed is a dash.
+Interleaving makes the ratios hold while the machine's clock drifts. The time of edgebn includes `Session.run`; peers are called as
+directly as their Python packages allow, with nothing to copy. Before anything is timed, every peer's result is compared with ours.
+A peer that is not installed, or for which a network cannot be written, is a dash.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 import edgebn
+from benchmarks.networks import Case, cases
+from benchmarks.peers import Runner, open_litert, open_ncnn, open_onnxruntime
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
-MODELS = ("kws_int8", "resnet8_int8", "ad01_int8", "kws_float", "resnet8_float", "ad01_fp32")
-CALLS = 100  # in a row, before the next engine's turn
-
-Run = Callable[[], object]
-
-
-def ours(path: Path) -> Run:
-    program = edgebn.load(path)
-    session = edgebn.Session(program)
-    x = sample((1, *program.shapes[program.inputs[0]]), program.dtype)
-    out = np.empty((1, *program.shapes[program.outputs[0]]), x.dtype)
-    return lambda: session.run(x, out)
+CALLS = 50  # in a row, before the next engine's turn
+# How far a peer's result may be from ours: the root mean square difference over ours. Peers round int8 values otherwise than
+# TensorFlow Lite Micro, whose bytes ours are, and a network amplifies single steps.
+TOLERANCE = {"float32": 1e-4, "int8": 0.2}
+ENGINES = ("edgebn", "LiteRT", "onnxruntime", "ncnn")
 
 
-def sample(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return rng.integers(-128, 128, shape).astype(np.int8) if dtype == "int8" else rng.standard_normal(shape).astype(np.float32)
+class DisagreementError(Exception):
+    """An engine computes something else: its time would mean nothing."""
 
 
-def litert(path: Path) -> Run | None:
-    if path.suffix != ".tflite":
-        return None
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        return None
-    interpreter = Interpreter(str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    entry = interpreter.get_input_details()[0]
-    interpreter.set_tensor(entry["index"], sample(tuple(entry["shape"]), np.dtype(entry["dtype"]).name))
-    return interpreter.invoke
+@dataclass(frozen=True)
+class Times:
+    """Microseconds of one inference."""
+
+    median: float
+    minimum: float
 
 
-def onnxruntime(path: Path) -> Run | None:
-    if path.suffix != ".onnx":
-        return None
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        return None
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(path), options)
-    entry = session.get_inputs()[0]
-    shape = tuple(size if isinstance(size, int) else 1 for size in entry.shape)
-    feed = {entry.name: sample(shape, "float32")}
-    return lambda: session.run(None, feed)
+def ours(case: Case) -> Runner:
+    """Return edgebn as the peers are given."""
+    session = edgebn.Session(case.program)
+    out = np.empty((1, *case.program.shapes[case.program.outputs[0]]), case.x.dtype)
+    return Runner(lambda: session.run(case.x, out), out.ravel)
 
 
-ENGINES = {"edgebn": ours, "litert": litert, "onnxruntime": onnxruntime}
+def open_all(case: Case) -> dict[str, Runner]:
+    """Return every engine that there is, each with the case's network and input in it, after comparing what they compute.
+
+    Raises
+    ------
+    DisagreementError
+        A peer's result is not ours.
+    """
+    makers: dict[str, Callable[[], Runner | None]] = {
+        "edgebn": lambda: ours(case),
+        "LiteRT": lambda: open_litert(case.tflite, case.x),
+        "onnxruntime": lambda: open_onnxruntime(case.program, case.x),
+        "ncnn": lambda: open_ncnn(case.program, case.x),
+    }
+    runners = {engine: runner for engine, make in makers.items() if (runner := make()) is not None}
+    for engine, runner in runners.items():
+        runner.run()
+        apart = difference(case, runners["edgebn"].output(), runner.output())
+        if apart > TOLERANCE[case.program.dtype]:
+            raise DisagreementError(f"{case.name}: {engine} gives another result than edgebn, {apart:.2g} of its size away")
+    return runners
 
 
-def times(run: Run) -> list[float]:
-    """Return the microseconds of each of `CALLS` calls."""
+def difference(case: Case, expected: np.ndarray, found: np.ndarray) -> float:
+    """Return the root mean square difference of two results over the size of the first; codes count from their zero point."""
+    zero_point = case.program.buffers[case.program.outputs[0]].zero_point if expected.dtype == np.int8 else 0
+    size = np.sqrt(np.mean((expected.astype(np.float64) - zero_point) ** 2))
+    return float(np.sqrt(np.mean((expected.astype(np.float64) - found) ** 2)) / max(size, 1e-9))
+
+
+def interleave(runners: dict[str, Runner], rounds: int) -> dict[str, Times]:
+    """Time every engine in turn, `CALLS` inferences at once."""
+    samples: dict[str, list[int]] = {engine: [] for engine in runners}
+    for turn in range(rounds + 1):
+        for engine, runner in runners.items():
+            found = _times(runner.run)
+            samples[engine] += found if turn else []  # the first turn warms up
+    return {engine: Times(statistics.median(found) / 1e3, min(found) / 1e3) for engine, found in samples.items()}
+
+
+def _times(run: Callable[[], object]) -> list[int]:
+    """Return the nanoseconds of each of `CALLS` calls."""
     found = []
     for _ in range(CALLS):
         begin = time.perf_counter_ns()
         run()
-        found.append((time.perf_counter_ns() - begin) / 1e3)
+        found.append(time.perf_counter_ns() - begin)
     return found
 
 
-def measure(path: Path, rounds: int) -> dict[str, dict[str, float] | None]:
-    runs = {name: make(path) for name, make in ENGINES.items()}
-    samples: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name, run in runs.items():
-            if run is not None:
-                found = times(run)
-                samples[name] += found if turn else []  # the first turn warms up
-    return {
-        name: {"median_us": statistics.median(found), "minimum_us": min(found)} if found else None
-        for name, found in samples.items()
-    }
+def measure(wanted: Iterable[Case], rounds: int) -> dict[str, dict[str, Times]]:
+    """Return the times of every case by its name, printing each row as it comes."""
+    print(f"{'microseconds: median (minimum)':38}" + "".join(f"{engine:>20}" for engine in ENGINES) + f"{'LiteRT / edgebn':>18}")
+    results = {}
+    for case in wanted:
+        row = interleave(open_all(case), rounds)
+        results[case.name] = row
+        cells = [f"{row[engine].median:.1f} ({row[engine].minimum:.1f})" if engine in row else "-" for engine in ENGINES]
+        ratio = f"{row['LiteRT'].median / row['edgebn'].median:.2f}" if "LiteRT" in row else "-"
+        print(f"{case.name:38}" + "".join(f"{cell:>20}" for cell in cells) + f"{ratio:>18}", flush=True)
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    paths = options.models or [SHARED / f"{name}.tflite" for name in MODELS]
-    results = {path.stem: measure(path, options.rounds) for path in paths}
-    print(f"{'median / minimum, microseconds':32}" + "".join(f"{name:>18}" for name in ENGINES) + f"{'litert / edgebn':>18}")
-    for model, row in results.items():
-        cells = [f"{cell['median_us']:.1f} / {cell['minimum_us']:.1f}" if cell else "-" for cell in row.values()]
-        ours_, peer = row["edgebn"], row["litert"]
-        ratio = f"{peer['median_us'] / ours_['median_us']:.2f}" if ours_ and peer else "-"
-        print(f"{model:32}" + "".join(f"{cell:>18}" for cell in cells) + f"{ratio:>18}")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    measure(cases(), parser.parse_args().rounds)
 
 
 if __name__ == "__main__":
