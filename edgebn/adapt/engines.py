@@ -12,7 +12,7 @@ from edgebn import program as p
 from edgebn import reference
 from edgebn.adapt.home import Home
 from edgebn.adaptation import AdaptedLayer
-from edgebn.reference.refold import is_factory, refold_float, refold_int
+from edgebn.reference.refold import refold_float, refold_int
 from edgebn.session import Session
 
 
@@ -117,8 +117,6 @@ class SessionEngine:
         self.program = session.program
         self._session = session
         self._home = Home(self.program)
-        self._factory: dict[str, Any] = {step.name: step for step in self.program.steps}
-        self._is_home = [True] * len(self._home.names)
 
     def observe(self, sample: Mapping[str, np.ndarray]) -> Observed:
         """See `Engine`."""
@@ -128,18 +126,4 @@ class SessionEngine:
 
     def fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[str]:
         """See `Engine`."""
-        refused: list[str] = []
-        changed = {}
-        for i, (layer, where) in enumerate(zip(self._home.adaptation.layers, self._home.slices, strict=True)):
-            is_home = bool(is_factory(drift[where], ratio[where]).all())
-            if is_home and self._is_home[i]:
-                continue
-            name = layer.observation.step
-            epilogue = refolded(self._factory[name].epilogue, layer, drift[where], ratio[where])
-            if epilogue is None:
-                refused.append(name)
-                continue
-            changed[name] = epilogue
-            self._is_home[i] = is_home
-        self._session.rewrite(changed)
-        return refused
+        return [self._home.names[i] for i in self._session.refold(drift, ratio)]

@@ -15,3 +15,6 @@ UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 # Bits of an int8 tile's mode: negative accumulators are nudged; accumulators are clipped; they must be converted to float32, as
 # they have no base (`requantization.py`); outputs have bounds of their own.
 NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
+
+# What a refold made of a step: new numbers, none because some would leave their range, or the factory's.
+FOLDED, REFUSED, HOME = 0, 1, 2

@@ -20,6 +20,7 @@ from edgebn.kernels import (
     multiply,
     observe,
     pool,
+    refold,
     resize,
     softmax,
     tile,
@@ -58,6 +59,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         softmax.softmax_f32,
         resize.bilinear_f32,
         observe.gather_f32,
+        *refold.FLOAT32_REFOLD,
     ),
     "int8": (
         *SHARED,
@@ -82,5 +84,6 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         softmax.softmax_i8,
         resize.bilinear_i8,
         observe.gather_i8,
+        *refold.INT8_REFOLD,
     ),
 }

@@ -64,10 +64,13 @@ class PackedEpilogue:
         Blocks of `nv` vectors of channels, each with the arrays of `INT8_WORDS` and `INT8_LONGS`.
     scalars : dict of str to int
         As `Int8Epilogue.scalars` names them.
+    largest : ndarray of int64, shape (O,)
+        Bound on the magnitude of every channel's clipped accumulator.
     """
 
     data: np.ndarray
     scalars: dict[str, int]
+    largest: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ class _Form:
     guard: int
 
 
-def pack_epilogue_i8(isa: InstructionSet, how: Requantization, weight: np.ndarray, nv: int) -> PackedEpilogue:
+def pack_epilogue_i8(
+    isa: InstructionSet, how: Requantization, weight: np.ndarray, nv: int, *, with_base: bool = True
+) -> PackedEpilogue:
     """Return an integer epilogue in blocks, with the float form of it and its guard.
 
     Parameters
@@ -92,6 +97,8 @@ def pack_epilogue_i8(isa: InstructionSet, how: Requantization, weight: np.ndarra
         All the weights of each output channel: their sums bound the accumulator.
     nv : int
         Vectors a block.
+    with_base : bool
+        Whether a base may be looked for, which takes time.
     """
     flat = weight.reshape(len(weight), -1).astype(np.int64)
     bias = how.acc_bias.astype(np.int64)
@@ -99,7 +106,8 @@ def pack_epilogue_i8(isa: InstructionSet, how: Requantization, weight: np.ndarra
     # What clipping makes of the ends of that range: the same bounds for every accumulator there is.
     lo, hi = (np.clip(end, how.lo.astype(np.int64), how.hi.astype(np.int64)) for end in (-reach, reach))
     clips = bool(((lo > -reach) | (hi < reach)).any())
-    form = _float_form(how, np.maximum(np.abs(lo), np.abs(hi)))
+    largest = np.maximum(np.abs(lo), np.abs(hi))
+    form = _float_form(how, largest, with_base=with_base)
     stored_bias = bias + form.base
     if isa.code_flip:  # codes are stored plus 128: take 128 * sum(w) off again
         stored_bias = stored_bias - 128 * flat.sum(axis=1)
@@ -133,10 +141,10 @@ def pack_epilogue_i8(isa: InstructionSet, how: Requantization, weight: np.ndarra
         "certain": (UNIT - 1) & ~(2 * form.guard - 1),
         "mode": sum(bit for bit, is_set in modes.items() if is_set),
     }
-    return PackedEpilogue(data, scalars)
+    return PackedEpilogue(data, scalars, largest)
 
 
-def _float_form(how: Requantization, largest: np.ndarray) -> _Form:
+def _float_form(how: Requantization, largest: np.ndarray, *, with_base: bool) -> _Form:
     """Return scale, offset, nudge and base, and the guard (units) that covers their error.
 
     t = int(fma(float(u + base), scale, offset)) - (nudge if u < 0 else 0). Its error against T + guard, where T is in sight
@@ -175,7 +183,7 @@ def _float_form(how: Requantization, largest: np.ndarray) -> _Form:
 
     by_conversion = _smallest_guard(converted, possible)
     room = (1 << 22) - 1 - int(largest.max())
-    if room < len(NEAR):
+    if room < len(NEAR) or not with_base:
         return _form(by_conversion, scale, nudge)
     by_base = _smallest_guard(based, possible, LEAST_GUARD)
     worth = by_base.guard <= WORTH * by_conversion.guard and by_base.trusted[by_conversion.trusted].all()

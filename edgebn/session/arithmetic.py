@@ -8,7 +8,8 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import add_form, executor
-from edgebn.session.observing import Watcher, packed_epilogue, whole_vectors
+from edgebn.session.epilogues import Plain, pack_copy
+from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments
 
@@ -21,7 +22,7 @@ def pack_affine(step: p.Affine, packer: Packer) -> None:
     watcher = Watcher(packer, step, rows, columns)
     kept_pixel = whole_vectors(channels)
     kept = watcher.by_row(0, rows, (columns * kept_pixel, kept_pixel))
-    packer.emit_watched(f"affine_{suffix}", kept, epilogue=packed_epilogue(step, packer), **arguments)
+    packer.emit_watched(f"affine_{suffix}", kept, epilogue=pack_copy(step, packer, Plain(channels))[0], **arguments)
     watcher.gather(0, columns * kept_pixel, kept_pixel, columns, np.arange(channels), np.full(channels, True))
 
 

@@ -7,14 +7,14 @@ pool reads the ring, pooled row by pooled row. The unpooled value is never whole
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.session import dense, depthwise, winograd
-from edgebn.session.observing import Watcher, packed_epilogue, whole_vectors
+from edgebn.session.epilogues import Plain, pack_copy
+from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments
 from edgebn.session.pooling import emit_pool, pool_scratch
@@ -108,7 +108,7 @@ class _PlainEmitter:
             "tap_rows": walk.tap_rows,
             "tap_columns": walk.tap_columns,
             "columns": walk.columns,
-            "epilogue": packed_epilogue(step, packer),
+            "epilogue": pack_copy(step, packer, Plain(channels))[0],
         }
         if is_depthwise(step):
             self._operation = f"depthwise_{suffix}"
@@ -221,7 +221,7 @@ def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
     kept = watcher.by_row(0, output.form.shape[0], (kept_row, kept_pixel))
     if isinstance(step.epilogue, p.FloatEpilogue):
         weight = packer.constant(step.weight.astype(np.float32, copy=False))
-        epilogue = packed_epilogue(step, packer)
+        epilogue, _ = pack_copy(step, packer, Plain(channels))
         packer.emit_watched("transposed_convolution_f32", kept, weight=weight, epilogue=epilogue, **arguments)
         watcher.gather(0, kept_row, kept_pixel, output.form.shape[1], np.arange(channels), np.full(channels, True))
         return
@@ -233,12 +233,8 @@ def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
         "transposed_convolution_i8",
         kept,
         weight=weight,
-        epilogue=packed_epilogue(step, packer, lambda epilogue: _with_bias(epilogue, share)),
+        epilogue=pack_copy(step, packer, Plain(channels, share))[0],
         input_zero_point=zero_point,
         **arguments,
     )
     watcher.gather(0, kept_row, kept_pixel, output.form.shape[1], np.arange(channels), np.full(channels, True))
-
-
-def _with_bias(epilogue: p.IntEpilogue, share: np.ndarray) -> p.IntEpilogue:
-    return replace(epilogue, acc_bias=epilogue.acc_bias.astype(np.int64) + share)

@@ -6,9 +6,10 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
-from edgebn.session.observing import WIDEST_TILE, Watcher, copied_epilogue, whole_vectors
+from edgebn.session.epilogues import FloatBlocks, pack_copy
+from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
 from edgebn.session.packer import Packer
-from edgebn.session.tiled import Target, Walk, float_scalars
+from edgebn.session.tiled import Target, Walk
 
 OPERATION = "dense_f32"
 # Fewer weights than this are read faster than the places of what is not zero are listed.
@@ -62,12 +63,8 @@ class DenseEmitter:
             chosen = slice(begin, begin + taken)
             width = nv * isa.SELECTED.lanes
             blocks = -(-taken // width)
-
-            def pack(how: p.FloatEpilogue, chosen: slice = chosen, nv: int = nv) -> tuple[np.ndarray, dict[str, int]]:
-                data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[chosen], how.a[chosen], how.d[chosen], nv)
-                return data, float_scalars(how)
-
-            epilogue, scalars = copied_epilogue(self._step, self._packer, pack)
+            form = FloatBlocks(np.arange(begin, begin + taken), nv)
+            epilogue, scalars = pack_copy(self._step, self._packer, form)
             self._packer.emit_watched(
                 OPERATION,
                 self._watcher.by_row(0, 1, (self._kept_pixel, self._kept_pixel), 4 * begin),

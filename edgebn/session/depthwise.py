@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import depthwise_shapes, executor, isa, requantization, tile_weights
-from edgebn.session.observing import Watcher, copied_epilogue
+from edgebn.kernels import depthwise_shapes, executor, isa, tile_weights
+from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
+from edgebn.session.observing import Watcher
 from edgebn.session.packer import Address, Packer
-from edgebn.session.tiled import Target, Walk, fits_dot, float_scalars
+from edgebn.session.tiled import Target, Walk, fits_dot
 
 
 def suits(step: p.Convolution, dtype: str) -> bool:
@@ -121,14 +120,6 @@ class DepthwiseEmitter:
             weights = tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order)
         # Places without a channel repeat channel 0; what they compute is not stored.
         flat = np.maximum(order, 0).reshape(-1)
-        epilogue, scalars = copied_epilogue(self._step, self._packer, lambda how: _packed_epilogue(how, flat, weight))
+        form = FloatBlocks(flat, 1) if self._real else IntBlocks(flat, weight[flat], 4)
+        epilogue, scalars = pack_copy(self._step, self._packer, form)
         return {"weight": self._packer.constant(weights), "epilogue": epilogue, **scalars}
-
-
-def _packed_epilogue(how: Any, flat: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-    if isinstance(how, p.FloatEpilogue):
-        return tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[flat], how.a[flat], how.d[flat], 1), float_scalars(how)
-    arrays = {name: getattr(how, name)[flat] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-    contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
-    packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight[flat], 4)
-    return packed.data, packed.scalars

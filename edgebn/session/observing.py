@@ -6,7 +6,6 @@ Rows of the table take those arguments in observing tables only; in all others n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adaptation import AdaptedLayer
 from edgebn.kernels import isa
-from edgebn.session.packer import Address, Constant, Packer, plain_epilogue
+from edgebn.session.packer import Address, Constant, Packer
 
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 WIDEST_TILE = 8  # vectors that a tile may write beyond the last channel
@@ -175,37 +174,3 @@ def whole_vectors(channels: int) -> int:
     """Return the bytes of a kept pixel for kernels that keep channel c as the c-th number: whole vectors."""
     lanes = isa.SELECTED.lanes or 1
     return 4 * (-(-channels // lanes) * lanes)
-
-
-# Packs an epilogue in the form of one kernel: bytes, and the arguments that change with it.
-Pack = Callable[[Any], tuple[np.ndarray, dict[str, int]]]
-
-
-@dataclass(frozen=True)
-class EpilogueCopy:
-    """A packed epilogue that a refold rewrites.
-
-    Attributes
-    ----------
-    step : str
-    place : Constant
-    pack : callable
-        Packs another epilogue of the same step in the same form.
-    """
-
-    step: str
-    place: Constant
-    pack: Pack
-
-
-def packed_epilogue(step: Any, packer: Packer, change: Callable[[Any], Any] = lambda epilogue: epilogue) -> Constant:
-    """Pack a step's epilogue for the plain kernels, `change`d first, so that it can be rewritten."""
-    return copied_epilogue(step, packer, lambda how: (plain_epilogue(change(how)), {}))[0]
-
-
-def copied_epilogue(step: Any, packer: Packer, pack: Pack) -> tuple[Constant, dict[str, int]]:
-    """Pack a step's epilogue as `pack` does, so that it can be rewritten; return where it is, and the scalars that go with it."""
-    data, scalars = pack(step.epilogue)
-    place = packer.constant(data)
-    packer.copies.append(EpilogueCopy(step.name, place, pack))
-    return place, scalars

@@ -188,8 +188,27 @@ class Session:
             first, second = self._packed.sums.read()
         return Observation(taken, logits, first, second)
 
+    def refold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
+        """Fold new statistics into the epilogues of the adapted steps, between two inferences; for `edgebn.Adapter`.
+
+        Parameters
+        ----------
+        drift, ratio : ndarray of float32, shape (channels,)
+            Of all adapted steps (`edgebn.reference.refold` says what they mean); 0 and 1 are the factory's, bit for bit.
+
+        Returns
+        -------
+        list of int
+            Indices of the adapted steps whose numbers would have left their range: their epilogues stay as they were.
+        """
+        with self._lock:
+            refolder = self._packed.refolder()
+            refolder.drift[:], refolder.ratio[:] = drift, ratio
+            self._execute(refolder.call, 1)
+            return refolder.refused()
+
     def rewrite(self, epilogues: dict[str, FloatEpilogue | IntEpilogue]) -> None:
-        """Put other epilogues into steps, by name, between two inferences; for `edgebn.Adapter`. The program stays what it is."""
+        """Put any other epilogues into steps, by name, between two inferences. Slower than `refold`, which undoes it."""
         with self._lock:
             for step, epilogue in epilogues.items():
                 self._packed.rewrite(step, epilogue)

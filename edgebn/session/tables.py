@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from dataclasses import dataclass
 
@@ -10,11 +11,15 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.session import data_cell
-from edgebn.session.adapting import EpilogueWriter, SumReader
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.packer import Packer, Words, aligned
+from edgebn.session.refolding import Arguments, Refolder
 from edgebn.session.steps import PACK, scratch_of
+from edgebn.session.sums import SumReader
+
+# Arguments that may change with an epilogue.
+CHANGING = ("certain", "mode", "general")
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,7 @@ class Packed:
         # Rows of the halos of the inputs, then of each step.
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
         self._tables: list[Table] = []
-        self._writer = EpilogueWriter(self._packer.copies, self.constants)
-        self._changed: dict[int, dict[str, int]] = {}  # by offset of a packed epilogue: arguments that went with it last
+        self._refolder: Refolder | None = None
 
     @functools.cached_property
     def real(self) -> Table:
@@ -150,22 +154,36 @@ class Packed:
         counts = [layer.channels for layer in given.layers]
         return SumReader(gathered, counts, self.constants, self._program.dtype == "int8")
 
-    def rewrite(self, step: str, epilogue: p.FloatEpilogue | p.IntEpilogue) -> None:
-        """Put another epilogue into a step, in every table. No run may go on meanwhile."""
-        for offset, scalars in self._writer.write(step, epilogue).items():
-            self._changed[offset] = scalars
-            for table in self._tables:
-                self._patch(table.words, offset, scalars)
+    def refolder(self) -> Refolder:
+        """Return what folds new statistics into the epilogues, for all tables there are."""
+        if self._refolder is None:
+            tables = [table.words for table in self._tables]
+            self._refolder = Refolder(self._program, self._packer.copies, self.constants, tables)
+        return self._refolder
 
-    def _patch(self, words: np.ndarray, offset: int, scalars: dict[str, int]) -> None:
-        """Set arguments of the operations that read the packed epilogue at `offset`."""
-        address = self.constants.ctypes.data + offset
-        operations = list(executor.operations(self._program.dtype).values())
-        for line in words:
-            names = [name for name, _ in operations[line[0]].arguments]
-            if "epilogue" in names and line[1 + names.index("epilogue")] == address:
-                for name, value in scalars.items():
-                    line[1 + names.index(name)] = value
+    def rewrite(self, step: str, epilogue: p.FloatEpilogue | p.IntEpilogue) -> None:
+        """Put any other epilogue into a step, in every table; slower than a refold. No run may go on meanwhile."""
+        for copy in self._packer.copies:
+            if copy.step == step:
+                data, scalars = copy.form.pack(epilogue)
+                flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+                self.constants[copy.place.offset : copy.place.offset + len(flat)] = flat
+                self._set_arguments([table.words for table in self._tables], copy.place.offset, scalars)
+
+    def _take_arguments(self, words: np.ndarray) -> None:
+        """Give a new table the arguments that the epilogues have in the tables there are."""
+        for copy in self._packer.copies if self._tables else ():
+            old, new = (Arguments([one], self.constants.ctypes.data) for one in (self._tables[0].words, words))
+            for name in CHANGING:
+                places = [one.places(self._program.dtype, copy.place.offset, name).tolist() for one in (old, new)]
+                for address in places[1]:
+                    ctypes.c_int64.from_address(address).value = ctypes.c_int64.from_address(places[0][0]).value
+
+    def _set_arguments(self, tables: list[np.ndarray], offset: int, scalars: dict[str, int]) -> None:
+        arguments = Arguments(tables, self.constants.ctypes.data)
+        for name, value in scalars.items():
+            for address in arguments.places(self._program.dtype, offset, name).tolist():
+                ctypes.c_int64.from_address(address).value = value
 
     def _fill_lasting_halos(self) -> None:
         """Fill, once, the halos whose bytes are nobody else's."""
@@ -248,8 +266,8 @@ class Packed:
         where = np.array(patches, np.int64).reshape(-1, 4)
         counts = [int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs]
         checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
-        for offset, scalars in self._changed.items():
-            self._patch(words, offset, scalars)
+        self._take_arguments(words)
+        self._refolder = None  # it knows the tables there were
         self._tables.append(Table(words, where, checks, self._program.inputs, tuple(exits), tuple(owners)))
         return self._tables[-1]
 

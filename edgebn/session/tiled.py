@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import executor, isa, requantization, tile_shapes, tile_weights
-from edgebn.session.observing import WIDEST_TILE, Watcher, copied_epilogue, whole_vectors
+from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
+from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
 from edgebn.session.packer import Address, Constant, Packer
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
@@ -67,13 +68,6 @@ def fits_dot(weight: np.ndarray) -> bool:
 def tile_operation(dtype: str) -> str:
     """Return the name of the tile kernel of a data type."""
     return "tile_f32" if dtype == "float32" else "tile_i8"
-
-
-def float_scalars(how: p.FloatEpilogue) -> dict[str, int]:
-    """Return the scalars of a float32 epilogue as the vector kernels take them, bounds as bits."""
-    between = how.pre != (-np.inf, np.inf) or bool((how.a != 1).any() or (how.d != 0).any())
-    bounds = {"pre_low": how.pre[0], "pre_high": how.pre[1], "post_low": how.post[0], "post_high": how.post[1]}
-    return {f"{name}_bits": executor.word(value) for name, value in bounds.items()} | {"general": int(between)}
 
 
 @dataclass(frozen=True)
@@ -221,22 +215,11 @@ class TileEmitter:
             width = nv * isa.SELECTED.lanes
             blocks = -(-count // width)
             part = wide[first : first + count]
-            epilogue, scalars = self._copied_epilogue(channels[first : first + count], part, nv)
+            names = channels[first : first + count]
+            form = FloatBlocks(names, nv) if self._real else IntBlocks(names, part, nv)
+            epilogue, scalars = pack_copy(self._step, self._packer, form)
             pack = tile_weights.pack_weights_f32 if self._real else tile_weights.pack_weights_i8
             packed = self._packer.constant(pack(isa.SELECTED, part, nv))
             segments.append(_Segment(nv, blocks, count - (blocks - 1) * width, first, packed, epilogue, scalars))
             first += count
         return segments
-
-    def _copied_epilogue(self, channels: np.ndarray, weight: np.ndarray, nv: int) -> tuple[Constant, dict[str, int]]:
-        return copied_epilogue(self._step, self._packer, lambda how: self._pack_epilogue(how, channels, weight, nv))
-
-    @staticmethod
-    def _pack_epilogue(how: Any, channels: np.ndarray, weight: np.ndarray, nv: int) -> tuple[np.ndarray, dict[str, int]]:
-        if isinstance(how, p.FloatEpilogue):
-            data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[channels], how.a[channels], how.d[channels], nv)
-            return data, float_scalars(how)
-        arrays = {name: getattr(how, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
-        packed = requantization.pack_epilogue_i8(isa.SELECTED, contract, weight, nv)
-        return packed.data, packed.scalars

@@ -8,9 +8,10 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
-from edgebn.session.observing import Watcher, copied_epilogue
+from edgebn.session.epilogues import FloatBlocks, float_scalars, pack_copy
+from edgebn.session.observing import Watcher
 from edgebn.session.packer import Constant, Packer
-from edgebn.session.tiled import Target, TileEmitter, Walk, float_scalars
+from edgebn.session.tiled import Target, TileEmitter, Walk
 
 PLANES = 16  # of a transformed tile, 4 x 4
 STEP = 2  # output rows and columns of a tile
@@ -113,7 +114,7 @@ class WinogradEmitter:
         self._chunk = _chunk(step, rows, walk.columns)
         self._planes = packer.scratch(step, "planes")
         self._weights = self._pack_weights(step.weight)
-        self._epilogue, self._scalars = copied_epilogue(step, packer, _packed_epilogue)
+        self._epilogue, self._scalars = pack_copy(step, packer, FloatBlocks(np.arange(self._channels), 1))
         self._watcher = Watcher(packer, step, rows, walk.columns)
         self._direct = TileEmitter(step, packer, walk, rows)
 
@@ -220,10 +221,6 @@ class WinogradEmitter:
             )
             first += count
         return segments
-
-
-def _packed_epilogue(how: p.FloatEpilogue) -> tuple[np.ndarray, dict[str, int]]:
-    return tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias, how.a, how.d, 1), float_scalars(how)
 
 
 @dataclass(frozen=True)

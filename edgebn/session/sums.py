@@ -1,13 +1,10 @@
-"""The adaptable side of a packed program: sums out, new epilogues in. Knows where both are in the packed memory."""
+"""Reads what observing runs gathered. Knows where sums stand in the packed memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 
-from edgebn.session.observing import EpilogueCopy, Gathered
+from edgebn.session.observing import Gathered
 
 
 class SumReader:
@@ -56,29 +53,3 @@ class SumReader:
         if self._is_single:
             return first[0], second[0]
         return (first * self._weight).sum(axis=0).astype(np.int32), (second * self._weight.astype(np.uint64)).sum(axis=0)
-
-
-class EpilogueWriter:
-    """Rewrites the packed epilogues of adapted steps, and the arguments of the operations that go with them.
-
-    Parameters
-    ----------
-    copies : list of EpilogueCopy
-    memory : ndarray of uint8
-    """
-
-    def __init__(self, copies: Iterable[EpilogueCopy], memory: np.ndarray) -> None:
-        self._copies: dict[str, list[EpilogueCopy]] = {}
-        for copy in copies:
-            self._copies.setdefault(copy.step, []).append(copy)
-        self._memory = memory
-
-    def write(self, step: str, epilogue: Any) -> dict[int, dict[str, int]]:
-        """Write another epilogue of a step; return the scalars of each of its packed copies by the copy's offset."""
-        changed = {}
-        for copy in self._copies[step]:
-            data, scalars = copy.pack(epilogue)
-            flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-            self._memory[copy.place.offset : copy.place.offset + len(flat)] = flat
-            changed[copy.place.offset] = scalars
-        return changed

@@ -1,0 +1,184 @@
+"""The operation table that refolds: from drifts and ratios to packed epilogues, in one call of the executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.adaptation import AdaptedLayer
+from edgebn.kernels import executor
+from edgebn.kernels.records import CONVERTED, INT8_LONGS, INT8_WORDS, REFUSED
+from edgebn.session.epilogues import EpilogueCopy, IntBlocks, Plain
+
+HALF_NUDGE = 1 << 30
+BLOCK_ARRAYS = ("scale", "offset", "nudge", "m", "r", "s")  # in the order of the kernel's `arrays`
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Where operation tables keep the arguments that go with packed epilogues.
+
+    Attributes
+    ----------
+    tables : list of ndarray of int64
+        The words of every table.
+    base : int
+        Address of the memory of constants.
+    """
+
+    tables: list[np.ndarray]
+    base: int
+
+    def places(self, dtype: str, offset: int, name: str) -> np.ndarray:
+        """Return the addresses of the words with argument `name` of every operation that reads the epilogue at `offset`."""
+        operations = list(executor.operations(dtype).values())
+        found = []
+        for words in self.tables:
+            for i, line in enumerate(words):
+                names = [argument for argument, _ in operations[line[0]].arguments]
+                if "epilogue" in names and name in names and line[1 + names.index("epilogue")] == self.base + offset:
+                    found.append(words.ctypes.data + words.strides[0] * i + words.itemsize * (1 + names.index(name)))
+        return np.array(found, np.int64)
+
+
+class Refolder:
+    """Folds new statistics into the packed epilogues of a program.
+
+    Parameters
+    ----------
+    program : Program
+        With an adaptation.
+    copies : list of EpilogueCopy
+    memory : ndarray of uint8
+        Of constants, where the packed epilogues are.
+    tables : list of ndarray of int64
+        The words of every operation table there is.
+
+    Attributes
+    ----------
+    drift, ratio : ndarray of float32, shape (channels,)
+        Of all adapted steps; set them before a call.
+    call : int
+        Address of the table's description, for the executor.
+    """
+
+    def __init__(self, program: p.Program, copies: list[EpilogueCopy], memory: np.ndarray, tables: list[np.ndarray]) -> None:
+        given = program.adaptation
+        assert given is not None
+        self._dtype = program.dtype
+        self._memory = memory
+        self._arguments = Arguments(tables, memory.ctypes.data)
+        self._kept: list[np.ndarray] = []  # everything the table has addresses of
+        counts = [layer.channels for layer in given.layers]
+        self.drift, self.ratio = np.zeros(sum(counts), np.float32), np.ones(sum(counts), np.float32)
+        self._status = np.zeros(len(counts), np.int64)
+        self._rows: list[list[int]] = []
+        steps: dict[str, Any] = {step.name: step for step in program.steps}
+        first = 0
+        for i, layer in enumerate(given.layers):
+            step = steps[layer.observation.step]
+            self._add_layer(layer, step, i, first, [copy for copy in copies if copy.step == step.name])
+            first += layer.channels
+        width = executor.table_width(self._dtype)
+        self._table = np.zeros((len(self._rows), width), np.int64)
+        for line, row in zip(self._table, self._rows, strict=True):
+            line[: len(row)] = row
+        self._call = executor.call(self._table, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64))
+        self.call = self._call.ctypes.data
+
+    def refused(self) -> list[int]:
+        """Return the indices of the steps that the last call left as they were: their numbers would have left their range."""
+        return np.flatnonzero(self._status == REFUSED).tolist()
+
+    def _hold(self, array: np.ndarray) -> int:
+        """Keep an array alive and return its address."""
+        self._kept.append(np.ascontiguousarray(array))
+        return self._kept[-1].ctypes.data
+
+    def _emit(self, name: str, **arguments: int) -> None:
+        self._rows.append(executor.row(executor.operations(self._dtype)[name], **arguments))
+
+    def _add_layer(self, layer: AdaptedLayer, step: Any, index: int, first: int, copies: list[EpilogueCopy]) -> None:
+        is_int8 = self._dtype == "int8"
+        folded = self._hold(np.zeros(3 * layer.channels, np.int64))
+        status = self._status.ctypes.data + self._status.itemsize * index
+        self._emit(
+            "fold_i8" if is_int8 else "fold_f32",
+            channels=layer.channels,
+            factory=self._hold(_int_factory(layer, step.epilogue) if is_int8 else _float_factory(layer, step.epilogue)),
+            sigma=self._hold(layer.sigma),
+            drift=self.drift.ctypes.data + self.drift.itemsize * first,
+            ratio=self.ratio.ctypes.data + self.ratio.itemsize * first,
+            folded=folded,
+            status=status,
+        )
+        for copy in copies:
+            if not is_int8:
+                self._write_floats(copy, step.epilogue, status, folded, layer.channels)
+            elif isinstance(copy.form, IntBlocks):
+                self._write_blocks(copy, copy.form, step.epilogue, status, folded)
+            else:
+                at = self._memory.ctypes.data + copy.place.offset
+                self._emit("write_records_i8", status=status, folded=folded, channels=layer.channels, records=at)
+
+    def _write_floats(self, copy: EpilogueCopy, how: p.FloatEpilogue, status: int, folded: int, channels: int) -> None:
+        marks = self._arguments.places(self._dtype, copy.place.offset, "general")
+        names = copy.form.names
+        self._emit(
+            "write_floats",
+            status=status,
+            folded=folded,
+            channels=channels,
+            names=self._hold(names),
+            places=len(names),
+            width=copy.form.width,
+            block=self._memory.ctypes.data + copy.place.offset,
+            marks=self._hold(marks),
+            mark_count=len(marks),
+            home=0 if isinstance(copy.form, Plain) else copy.form.pack(how)[1]["general"],
+        )
+
+    def _write_blocks(self, copy: EpilogueCopy, form: IntBlocks, how: p.IntEpilogue, status: int, folded: int) -> None:
+        factory, template = form.packed(how), form.packed(how, with_base=False)
+        names, width = form.names, form.width
+        largest = np.zeros(len(names), np.int64)
+        largest[: len(template.largest)] = template.largest
+        starts = {name: 4 * width * i for i, name in enumerate(INT8_WORDS)}
+        starts |= {name: 4 * width * len(INT8_WORDS) + 8 * width * i for i, name in enumerate(INT8_LONGS)}
+        certain, modes = (self._arguments.places(self._dtype, copy.place.offset, name) for name in ("certain", "mode"))
+        self._emit(
+            "write_blocks_i8",
+            status=status,
+            folded=folded,
+            names=self._hold(names),
+            places=len(names),
+            width=width,
+            block=self._memory.ctypes.data + copy.place.offset,
+            block_bytes=factory.data.nbytes // len(factory.data),
+            arrays=self._hold(np.array([starts[name] for name in BLOCK_ARRAYS], np.int64)),
+            template=self._hold(template.data),
+            factory=self._hold(factory.data),
+            largest=self._hold(largest),
+            zero=how.zero_point + 128,
+            neg=int(how.neg),
+            certain=self._hold(certain),
+            modes=self._hold(modes),
+            count=len(certain),
+            home_certain=factory.scalars["certain"],
+            home_mode=factory.scalars["mode"],
+            mode=factory.scalars["mode"] | CONVERTED,
+        )
+
+
+def _int_factory(layer: AdaptedLayer, how: p.IntEpilogue) -> np.ndarray:
+    assert layer.observation.shift is not None
+    half_nudge = np.where((how.lo < 0) & how.neg, HALF_NUDGE, 0)
+    columns = (how.m, how.r, how.s, half_nudge, layer.observation.center, layer.observation.shift, layer.sigma > 0)
+    return np.stack([np.asarray(column).astype(np.int64) for column in columns], axis=1)
+
+
+def _float_factory(layer: AdaptedLayer, how: p.FloatEpilogue) -> np.ndarray:
+    return np.stack([how.a, how.d, layer.observation.center]).astype(np.float32)
