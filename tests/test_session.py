@@ -250,11 +250,6 @@ def test_sessions_run_at_once_and_one_session_takes_turns(session):
     assert not wrong
 
 
-def test_only_one_thread_is_promised():
-    with pytest.raises(ModelError, match="threads=2"):
-        Session(network(), threads=2)
-
-
 @given(programs("int8"))
 def test_run_equals_the_reference_on_whole_batches(program):
     x = inputs_for(program, 3)

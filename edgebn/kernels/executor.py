@@ -71,8 +71,13 @@ def word(value: float) -> int:
     return int(np.float32(value).view(np.int32))
 
 
-def call(table: np.ndarray, patches: np.ndarray, checks: np.ndarray) -> np.ndarray:
-    """Return what an executor wants to know, int64 (7,); it and the three arrays must outlive every use.
+def call(
+    table: np.ndarray,
+    patches: np.ndarray,
+    checks: np.ndarray,
+    shared: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return what an executor wants to know, int64 (10,); it and all the arrays must outlive every use.
 
     Parameters
     ----------
@@ -82,10 +87,13 @@ def call(table: np.ndarray, patches: np.ndarray, checks: np.ndarray) -> np.ndarr
         Before each sample, table[patch[0], patch[1]] = base + sample * patch[3], with base the word at address patch[2].
     checks : ndarray of int64, shape (n, 2)
         Of float32 arrays that may hold no NaN: where the word with their address stands, and their numbers a sample.
+    shared : (ndarray of int64, shape (TEAM_WORDS,), ndarray of int64, shape (tasks, TASK_WORDS)), optional
+        For tables that several threads walk together (`team.py`): the words that they share, and the tasks in order.
     """
     rows, width = table.shape
     words = (table.ctypes.data, rows, width, patches.ctypes.data, len(patches), checks.ctypes.data, len(checks))
-    return np.array(words, np.int64)
+    team = (0, 0, 0) if shared is None else (shared[0].ctypes.data, shared[1].ctypes.data, len(shared[1]))
+    return np.array((*words, *team), np.int64)
 
 
 @functools.cache
@@ -96,7 +104,8 @@ def executor(dtype: str) -> Callable[[int, int], int]:
     -------
     callable (call, batch) -> int
         `call` is the address of what the function of that name returned. Returns 0, or before running anything 1 + the index of
-        the check that found a NaN. Releases the GIL.
+        the check that found a NaN. Releases the GIL. With `HELP` as batch it helps those who walk the table, and returns 0
+        when they need no more help.
     """
     found = native.load()
     if found is not None:

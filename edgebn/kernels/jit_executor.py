@@ -15,7 +15,8 @@ from typing import Any
 
 import numba
 
-from edgebn.kernels import boundary, cache, primitives
+from edgebn.kernels import boundary, cache, primitives, team
+from edgebn.kernels.records import HELP
 from edgebn.kernels.registry import OPERATIONS
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
@@ -29,18 +30,43 @@ def run(call, batch):
     table, rows, width = load_i64(call, 0), load_i64(call, 1), load_i64(call, 2)
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
-    for i in range(check_count):
-        if has_nan(load_i64(load_i64(checks, 2 * i), 0), batch * load_i64(checks, 2 * i + 1)):
-            return i + 1
-    for sample in range(batch):
-        for i in range(patch_count):
-            place = load_i64(patches, 4 * i) * width + load_i64(patches, 4 * i + 1)
-            base = load_i64(load_i64(patches, 4 * i + 2), 0)
-            store_i64(table, place, base + sample * load_i64(patches, 4 * i + 3))
-        for i in range(rows):
-            row = table + 8 * width * i
-            code = load_i64(row, 0)
+    team, tasks, task_count = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9)
+    turn = 0
+    if batch != HELP:
+        for i in range(check_count):
+            if has_nan(load_i64(load_i64(checks, 2 * i), 0), batch * load_i64(checks, 2 * i + 1)):
+                return i + 1
+    sample = 0
+    while sample != batch:
+        if batch != HELP:
+            for i in range(patch_count):
+                place = load_i64(patches, 4 * i) * width + load_i64(patches, 4 * i + 1)
+                base = load_i64(load_i64(patches, 4 * i + 2), 0)
+                store_i64(table, place, base + sample * load_i64(patches, 4 * i + 3))
+            sample += 1
+            if team != 0:
+                turn = open_turn(team, task_count, sample == batch)
+        else:
+            turn = join_turn(team)
+            if turn < 0:
+                return 0
+        first, end = 0, rows
+        while True:
+            if team != 0:
+                task = draw(team, turn, task_count)
+                if task < 0:
+                    break
+                first, end = load_i64(tasks, 3 * task), load_i64(tasks, 3 * task + 1)
+                wait_for(team, load_i64(tasks, 3 * task + 2))
+            for i in range(first, end):
+                row = table + 8 * width * i
+                code = load_i64(row, 0)
 {ladder}
+            if team == 0:
+                break
+            finish(team)
+        if team != 0 and batch != HELP:
+            wait_for(team, task_count)
     return 0
 '''
 
@@ -63,17 +89,17 @@ def source(dtype: str) -> str:
             f"float_from_bits(load_i64(row, {position}))" if real else f"load_i64(row, {position})"
             for position, (_, real) in enumerate(arguments, start=1)
         ]
-        lines.append(f"            {'elif' if lines else 'if'} code == {code}:")
-        lines.append(f"                {name}({', '.join(words)})")
+        lines.append(f"                {'elif' if lines else 'if'} code == {code}:")
+        lines.append(f"                    {name}({', '.join(words)})")
     return TEMPLATE.format(dtype=dtype, ladder="\n".join(lines))
 
 
 def names(dtype: str) -> dict[str, Any]:
     """Return what the executor's source calls."""
-    helpers = (primitives.float_from_bits, primitives.load_i64, primitives.store_i64, boundary.has_nan)
+    primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
+    together = {name: getattr(team, name) for name in ("open_turn", "join_turn", "draw", "wait_for", "finish")}
     found: dict[str, Any] = {kernel.__name__: kernel for kernel in OPERATIONS[dtype]}
-    found |= dict(zip(("float_from_bits", "load_i64", "store_i64", "has_nan"), helpers, strict=True))
-    return found
+    return found | primitive | together | {"has_nan": boundary.has_nan, "HELP": HELP}
 
 
 def plain_function(dtype: str) -> Callable[..., int]:

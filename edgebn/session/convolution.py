@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from edgebn import program as p
-from edgebn.session import dense, depthwise, winograd
+from edgebn.session import bands, dense, depthwise, winograd
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.options import Options
-from edgebn.session.packer import Address, Packer, epilogue_arguments
+from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
 from edgebn.session.pooling import emit_pool, pool_scratch
 from edgebn.session.tiled import Target, TileEmitter, Walk, suits
 
@@ -35,7 +35,20 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         element = 4 if program.dtype == "float32" else 1
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
         wanted |= pool_scratch(step.pool, channels)
-    return wanted
+    count = len(_bands(step, program, options))
+    if count == 1:
+        return wanted
+    return {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
+
+
+def _bands(step: p.Convolution, program: p.Program, options: Options) -> list[bands.Band]:
+    """Return the rows that each thread may take; the bytes of no output depend on where bands begin."""
+    unit = 1
+    if options.winograd and winograd.suits(step, program):  # its rounding depends on where tiles begin
+        unit = winograd.STEP
+        if step.pool is not None:
+            unit = int(step.pool.strides[0] >= window_span(step.pool))
+    return bands.bands(step, program, options.threads, unit)
 
 
 def is_depthwise(step: p.Convolution) -> bool:
@@ -52,18 +65,29 @@ def pack(step: p.Convolution, packer: Packer) -> None:
     """Emit a convolution, with its pool if it has one."""
     rows, columns, channels = p.unpooled_shape(step, packer.buffer(step.inputs[0]).shape)
     emitter = _emitter(step, packer, rows, columns)
-    output = packer.view(step.output)
-    if step.pool is None:
-        emitter.rows(0, rows, Target(output.address, output.row, output.pixel))
-        emitter.gather()
-        return
-    element = output.form.element
-    ring_rows = min(rows, window_span(step.pool))
+    found = _bands(step, packer.program, packer.options)
+    for band, (first, count) in enumerate(found):
+        with packer.in_band(band if len(found) > 1 else None):
+            if step.pool is None:
+                output = packer.view(step.output)
+                emitter.rows(first, count, Target(output.address + first * output.row, output.row, output.pixel))
+            else:
+                _pack_pooled(step, packer, emitter, step.pool, (rows, columns, channels), (first, count))
+    emitter.gather()
+
+
+def _pack_pooled(
+    step: p.Convolution, packer: Packer, emitter: Emitter, pool: p.Window, shape: p.Hwc, pooled_rows: bands.Band
+) -> None:
+    """Emit some pooled rows of a convolution whose unpooled value has a shape."""
+    rows, columns, channels = shape
+    element = packer.view(step.output).form.element
+    ring_rows = min(rows, window_span(pool))
     ring = Target(packer.scratch(step, "ring"), columns * channels * element, channels * element)
     computed = 0  # rows below this one are in the ring, or no longer needed
-    for pooled_row in range(output.form.shape[0]):
-        begin = pooled_row * step.pool.strides[0] - step.pool.padding[0]
-        end = min(begin + window_span(step.pool), rows)
+    for pooled_row in range(pooled_rows[0], sum(pooled_rows)):
+        begin = pooled_row * pool.strides[0] - pool.padding[0]
+        end = min(begin + window_span(pool), rows)
         row = max(begin, computed, 0)
         while row < end:
             slot = row % ring_rows
@@ -74,13 +98,12 @@ def pack(step: p.Convolution, packer: Packer) -> None:
         emit_pool(
             packer,
             step,
-            step.pool,
+            pool,
             source=(ring.address, ring.row, ring_rows),
-            shape=(rows, columns, channels),
+            shape=shape,
             rows=(pooled_row, 1),
             padding_value=packer.buffer(step.output).zero_point,
         )
-    emitter.gather()
 
 
 class Emitter(Protocol):
@@ -113,14 +136,11 @@ class _PlainEmitter:
         if is_depthwise(step):
             self._operation = f"depthwise_{suffix}"
             weight = weight.reshape(channels, kernel_rows, kernel_columns).transpose(1, 2, 0)
-            arguments |= {
-                "channels": channels,
-                "multiplier": channels // step.groups,
-                "scratch": packer.scratch(step, "accumulators"),
-            }
+            arguments |= {"channels": channels, "multiplier": channels // step.groups}
         else:
             self._operation = f"convolution_{suffix}"
             arguments |= {"run": walk.run, "groups": step.groups, "group_outputs": channels // step.groups}
+        self._step = step
         self._packer = packer
         self._walk = walk
         weights = packer.constant(weight.astype(np.float32 if element == 4 else np.int8, copy=False))
@@ -131,9 +151,11 @@ class _PlainEmitter:
 
     def rows(self, first: int, count: int, target: Target) -> None:
         kept_row = self._walk.columns * self._kept_pixel
+        scratch = {"scratch": self._packer.scratch(self._step, "accumulators")} if is_depthwise(self._step) else {}
         self._packer.emit_watched(
             self._operation,
             self._watcher.by_row(first, count, (kept_row, self._kept_pixel)),
+            **scratch,
             src=self._walk.origin + first * self._walk.row_step,
             row_step=self._walk.row_step,
             dst=target.address,

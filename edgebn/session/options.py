@@ -11,10 +11,13 @@ class Options:
 
     Attributes
     ----------
+    threads : int
+        How many threads may share large layers.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster.
     """
 
+    threads: int = 1
     winograd: bool = True
 
 

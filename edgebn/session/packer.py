@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,10 +65,11 @@ class View:
 
 @dataclass(frozen=True)
 class Row:
-    """One operation before its constants have addresses."""
+    """One operation before its constants have addresses; `band` says which of a step's bands it belongs to, if it has any."""
 
     operation: str
     arguments: Mapping[str, Address | float]
+    band: int | None
     observing: Mapping[str, Address | float] | None = None  # all arguments in tables that observe; None: the same
     only_observing: bool = False
 
@@ -78,6 +80,7 @@ class Words:
 
     plain: list[int] | None
     observing: list[int]
+    band: int | None
 
 
 @dataclass
@@ -100,22 +103,30 @@ class Packer:
     rows: list[Row] = field(default_factory=list)
     gathered: dict[str, list[Any]] = field(default_factory=dict)  # by step: what was gathered, `observing.Gathered`
     copies: list[Any] = field(default_factory=list)  # every packed epilogue of an adapted step, `observing.EpilogueCopy`
+    _band: int | None = None
     _blob: bytearray = field(default_factory=bytearray)
     _kept: int = 0
     _constant_buffers: dict[str, Constant] = field(default_factory=dict)
 
     def emit(self, operation: str, **arguments: Address | float) -> None:
         """Append a row; arguments are named as the kernel names them."""
-        self.rows.append(Row(operation, arguments))
+        self.rows.append(Row(operation, arguments, self._band))
+
+    @contextlib.contextmanager
+    def in_band(self, band: int | None) -> Iterator[None]:
+        """Emit rows that may run beside those of the step's other bands, with scratch of their own."""
+        self._band = band
+        yield
+        self._band = None
 
     def emit_watched(self, operation: str, kept: Mapping[str, Address] | None, **arguments: Address | float) -> None:
         """Append a row of a kernel that can keep accumulators: `kept` says where it does, in tables that observe."""
         plain = {**arguments, **NOTHING_KEPT}
-        self.rows.append(Row(operation, plain, {**plain, **kept} if kept else None))
+        self.rows.append(Row(operation, plain, self._band, {**plain, **kept} if kept else None))
 
     def emit_observing(self, operation: str, **arguments: Address | float) -> None:
         """Append a row that stands in observing tables only."""
-        self.rows.append(Row(operation, arguments, only_observing=True))
+        self.rows.append(Row(operation, arguments, self._band, only_observing=True))
 
     def keep(self, size: int) -> Kept:
         """Return where kept accumulators begin, `size` bytes of them."""
@@ -143,8 +154,8 @@ class Packer:
         return View(self._constant_buffers[name] + form.lead, form)
 
     def scratch(self, step: p.Step, what: str) -> int:
-        """Return the address of a step's scratch."""
-        return self.arena + self.layout.scratch[step.name, what]
+        """Return the address of a step's scratch, or of the band's that is being emitted."""
+        return self.arena + self.layout.scratch[step.name, scratch_name(what, self._band)]
 
     def epilogue(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Constant:
         """Pack an epilogue that never changes for the plain kernels."""
@@ -176,7 +187,7 @@ class Packer:
         for row in self.rows:
             plain = None if row.only_observing else line(row, row.arguments)
             observing = line(row, row.arguments if row.observing is None else row.observing)
-            words.append(Words(plain, observing))
+            words.append(Words(plain, observing, row.band))
         return words, blob
 
     def _with_halo(self, name: str) -> np.ndarray:
@@ -200,6 +211,11 @@ def plain_epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue) -> np.ndarray:
     records = np.stack([np.asarray(word).astype(np.int64) for word in words], axis=1)
     assert records.shape[1] == RECORD_WORDS
     return records
+
+
+def scratch_name(what: str, band: int | None) -> str:
+    """Return what the scratch of one band is called."""
+    return what if band is None else f"{what} {band}"
 
 
 def aligned(size: int) -> np.ndarray:

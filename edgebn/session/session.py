@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from edgebn.errors import EdgebnError, ModelError
 from edgebn.memory import Plan
 from edgebn.program import FloatEpilogue, IntEpilogue, Program
 from edgebn.session import arrays, data_cell
+from edgebn.session.helpers import Helpers
 from edgebn.session.options import Options
 from edgebn.session.shortcut import Shortcut, shortcut
 
@@ -50,7 +53,8 @@ class Session:
     ----------
     program : Program
     threads : int
-        How many threads one inference uses: 1.
+        How many threads may share one inference: rows of large convolutions are split where that pays (`docs/speed.md`), and small
+        networks run on one. Results are the same bytes for every number.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
         error); False computes the products of the definition.
@@ -58,7 +62,7 @@ class Session:
     Raises
     ------
     ModelError
-        `threads` is not 1, or `EDGEBN_ISA` names an instruction set that this CPU lacks.
+        `threads` is not a positive integer, or `EDGEBN_ISA` names an instruction set that this CPU lacks.
     EdgebnError
         No kernels were shipped for this CPU and Numba is not installed.
 
@@ -69,10 +73,8 @@ class Session:
     """
 
     def __init__(self, program: Program, threads: int = 1, *, winograd: bool = True) -> None:
-        if threads != 1:
-            raise ModelError(
-                f"threads={threads!r}: an inference runs on 1 thread; for more, run one session in each of several threads"
-            )
+        if not isinstance(threads, int) or threads < 1:
+            raise ModelError(f"threads={threads!r}: give a positive number of threads")
         try:
             from edgebn.kernels import executor, isa
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
@@ -81,10 +83,11 @@ class Session:
 
         self._program = program
         try:
-            self._packed = Packed(program, Options(winograd=winograd))
+            self._packed = Packed(program, Options(threads=threads, winograd=winograd))
             self._execute = executor.executor(program.dtype)
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
+        self._threads = threads
         self._lock = threading.Lock()
         self._observing: dict[bool, Any] = {}
         self._isa = isa.SELECTED.name
@@ -227,7 +230,7 @@ class Session:
             return None
         table = self._packed.raw if dtype is INT8 else self._packed.real
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, self._execute, self._lock, dtype, shapes)
+        return shortcut(table, self._executor(table), self._lock, dtype, shapes)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""
@@ -236,8 +239,19 @@ class Session:
 
     def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         held = table.bind(arrays)
-        failed = self._execute(table.call, batch)
+        failed = self._executor(table)(table.call, batch)
         del held
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
+
+    def _executor(self, table: Any) -> Callable[[int, int], int]:
+        """Return what runs a table: the executor alone, or with helpers where threads can share its tasks."""
+        return self._execute if table.tasks is None else functools.partial(self._helpers.run, table)
+
+    @functools.cached_property
+    def _helpers(self) -> Helpers:
+        """Threads that sleep between batches, made when first needed; they end with the session."""
+        found = Helpers(self._execute, self._threads - 1)
+        weakref.finalize(self, found.dismiss)
+        return found

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
-from edgebn.session import data_cell
+from edgebn.kernels.records import TEAM_LEAVING, TEAM_WORDS
+from edgebn.session import bands, data_cell
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.packer import Packer, Words, aligned
@@ -37,6 +40,8 @@ class Table:
         Buffer names, in the order of the patches.
     owners : tuple of str
         For each operation the name of the step it belongs to, or of the buffer that it fills or moves.
+    tasks : ndarray of int64, shape (tasks, TASK_WORDS), or None
+        What several threads may share (`bands.tasks`).
     """
 
     words: np.ndarray
@@ -45,6 +50,7 @@ class Table:
     entries: tuple[str, ...]
     exits: tuple[str, ...]
     owners: tuple[str, ...]
+    tasks: np.ndarray | None
 
     def bind(self, arrays: tuple[np.ndarray, ...]) -> object:
         """Set where the addresses of the user's arrays stand: those of the entries, then of the exits.
@@ -81,7 +87,23 @@ class Table:
 
     @functools.cached_property
     def _call(self) -> np.ndarray:
-        return executor.call(self.words, self.patches, self.checks)
+        return executor.call(self.words, self.patches, self.checks, None if self.tasks is None else (self.team, self.tasks))
+
+    @functools.cached_property
+    def team(self) -> np.ndarray:
+        """The words that threads share: int64 (TEAM_WORDS,)."""
+        words = aligned(TEAM_WORDS * 8).view(np.int64)
+        words[TEAM_LEAVING] = 1
+        return words
+
+    @contextlib.contextmanager
+    def open_to_helpers(self) -> Iterator[None]:
+        """Let helpers wait for the tasks of a call that is about to begin."""
+        self.team[TEAM_LEAVING] = 0
+        try:
+            yield
+        finally:
+            self.team[TEAM_LEAVING] = 1
 
 
 class Packed:
@@ -224,6 +246,7 @@ class Packed:
         patches: list[tuple[int, int, int, int]] = []
         exits: list[str] = []
         owners: list[str] = []
+        strands: list[tuple[int, int] | None] = []
 
         def cross(name: str, *, entering: bool, as_codes: bool) -> None:
             """Emit the row that moves a buffer from or to the user, whose address is not known yet."""
@@ -235,23 +258,26 @@ class Packed:
             patches.append((len(rows), column, 0, int(np.prod(self._program.buffers[name].shape)) * element))
             rows.append(executor.row(operation, **arguments))
             owners.append(name)
+            strands.append(None)
 
-        def operations_of(section: list[Words]) -> list[list[int]]:
-            lines = [words.observing if observing else words.plain for words in section]
-            return [line for line in lines if line is not None]
+        def operations_of(section: list[Words]) -> list[tuple[list[int], int | None]]:
+            lines = [(words.observing if observing else words.plain, words.band) for words in section]
+            return [(line, band) for line, band in lines if line is not None]
 
-        rows += operations_of(self._sections[0])
+        rows += [line for line, _ in operations_of(self._sections[0])]
         owners += ["halos of the inputs"] * len(rows)
+        strands += [None] * len(rows)
         for name in self._program.inputs:
             cross(name, entering=True, as_codes=raw)
         if every_buffer:
             for name in self._program.inputs:
                 cross(name, entering=False, as_codes=True)
                 exits.append(name)
-        for step, section in zip(self._program.steps, self._sections[1:], strict=True):
+        for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
             lines = operations_of(section)
-            rows += lines
+            rows += [line for line, _ in lines]
             owners += [step.name] * len(lines)
+            strands += [None if band is None else (index, band) for _, band in lines]
             if every_buffer or step.output == logits:
                 cross(step.output, entering=False, as_codes=True)
                 exits.append(step.output)
@@ -268,7 +294,8 @@ class Packed:
         checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
-        self._tables.append(Table(words, where, checks, self._program.inputs, tuple(exits), tuple(owners)))
+        entries, tasks = self._program.inputs, bands.tasks(strands)
+        self._tables.append(Table(words, where, checks, entries, tuple(exits), tuple(owners), tasks))
         return self._tables[-1]
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:

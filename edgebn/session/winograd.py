@@ -107,12 +107,12 @@ class WinogradEmitter:
     """Emits any range of a convolution's unpooled rows; a single row goes through the direct tiles."""
 
     def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
+        self._step = step
         self._packer = packer
         self._walk = walk
         self._view = packer.view(step.inputs[0])
         self._channels, _, _, self._run = step.weight.shape
         self._chunk = _chunk(step, rows, walk.columns)
-        self._planes = packer.scratch(step, "planes")
         self._weights = self._pack_weights(step.weight)
         self._epilogue, self._scalars = pack_copy(step, packer, FloatBlocks(np.arange(self._channels), 1))
         self._watcher = Watcher(packer, step, rows, walk.columns)
@@ -135,7 +135,8 @@ class WinogradEmitter:
 
     def _emit(self, row: int, tile_rows: int, last_y: int, target: Target) -> None:
         chunk = self._chunk
-        sums = self._planes + PLANES * chunk.input_plane
+        planes = self._packer.scratch(self._step, "planes")
+        sums = planes + PLANES * chunk.input_plane
         tiles = {
             "tile_rows": tile_rows,
             "tile_columns": chunk.tile_columns,
@@ -147,7 +148,7 @@ class WinogradEmitter:
             src=self._walk.origin + row * self._walk.row_step,
             src_row=self._view.row,
             src_pixel=self._view.pixel,
-            planes=self._planes,
+            planes=planes,
             plane_step=chunk.input_plane,
             tile_step=chunk.input_step,
             blocks=_vectors(self._run),
@@ -160,7 +161,7 @@ class WinogradEmitter:
                 "tile_f32",
                 None,
                 variant=tile_shapes.shapes(isa.SELECTED).index((mr, segment.nv)),
-                src=self._planes,
+                src=planes,
                 row_step=chunk.input_plane,
                 column_step=chunk.input_step,
                 tap_row_step=0,

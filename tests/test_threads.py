@@ -1,0 +1,218 @@
+"""Several threads share an inference: the same bytes for every number of them, and nobody waits for ever."""
+
+import gc
+import os
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebn import program as p
+from edgebn.errors import ModelError
+from edgebn.kernels.records import HELP
+from edgebn.session import Session, bands
+from tests.adaptations import with_adaptation
+from tests.programs import inputs_for, programs, single
+from tests.test_contract import GEOMETRIES, convolution_program
+from tests.test_winograd import convolution
+
+THREADS = (2, 3, 4)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Split everything that has two rows."""
+    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
+    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
+
+
+def tasks_of(session):
+    table = session._packed.real
+    return 0 if table.tasks is None else len(table.tasks)
+
+
+def assert_same_bytes(program, threads=THREADS, samples=3):
+    """Return how many tasks the sessions with several threads had."""
+    x = inputs_for(program, samples)
+    alone = Session(program)
+    expected = alone.run(x)
+    assert tasks_of(alone) == 0
+    count = 0
+    for number in threads:
+        session = Session(program, threads=number)
+        found = session.run(x)
+        for name in program.outputs:
+            a, b = (value[name] if isinstance(value, dict) else value for value in (found, expected))
+            assert a.tobytes() == b.tobytes(), (number, name)
+        count += tasks_of(session)
+    return count
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_random_programs_give_the_same_bytes(dtype):
+    counts = []
+
+    @given(st.one_of(programs(dtype), single("convolution", dtype)), st.none())
+    def check(program, _):
+        counts.append(assert_same_bytes(program))
+
+    check()
+    assert sum(count > 3 for count in counts) >= len(counts) // 5
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_convolutions_of_many_shapes_give_the_same_bytes(dtype):
+    counts = [assert_same_bytes(convolution_program(shape, dtype, seed), (3,), 1) for seed, shape in enumerate(GEOMETRIES)]
+    assert sum(count > 1 for count in counts) > len(counts) // 2
+
+
+@pytest.mark.usefixtures("eager")
+def test_winograds_tiles_begin_where_they_would_without_bands():
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((32, 3, 3, 16)).astype(np.float32)
+    windows = [None, p.Window("max", (2, 2), (2, 2)), p.Window("max", (3, 3), (2, 2)), p.Window("average", (3, 3), (1, 1))]
+    counts = [assert_same_bytes(convolution(weight, height, 9, window), samples=1) for height in range(4, 14) for window in windows]
+    assert sum(count > 0 for count in counts) > len(counts) // 3
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_adaptable_programs_gather_the_same_sums(dtype):
+    @given(programs(dtype), st.integers(0, 100))
+    def check(program, seed):
+        program = with_adaptation(program, seed)
+        if program is None:
+            return
+        x = {program.inputs[0]: inputs_for(program, 1, seed)}
+        with np.errstate(all="ignore"):
+            alone, shared = (Session(program, threads=number).observe(x) for number in (1, 3))
+        assert alone.first.tobytes() == shared.first.tobytes()
+        assert alone.second.tobytes() == shared.second.tobytes()
+        for name in program.outputs:
+            assert alone.outputs[name].tobytes() == shared.outputs[name].tobytes()
+
+    check()
+
+
+def large(rows=32):
+    rng = np.random.default_rng(1)
+    return convolution(rng.standard_normal((64, 3, 3, 32)).astype(np.float32), rows, rows)
+
+
+@pytest.mark.usefixtures("eager")
+def test_many_shared_inferences_at_once_all_end():
+    """More threads than processors, each session with helpers of its own: waiting must let the others work."""
+    program = large()
+    x = inputs_for(program, 4)
+    expected = Session(program).run(x)
+    wrong = []
+
+    def work(session):
+        wrong.extend(session for _ in range(20) if session.run(x).tobytes() != expected.tobytes())
+
+    sessions = [Session(program, threads=number) for number in (2, 3, 4, 8)]
+    callers = [threading.Thread(target=work, args=(session,)) for session in sessions * 2]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+@pytest.mark.usefixtures("eager")
+def test_nobody_waits_for_helpers_that_do_not_come(monkeypatch):
+    program = large()
+    x = inputs_for(program, 3)
+    session = Session(program, threads=4)
+    monkeypatch.setattr(session._helpers, "wake", lambda _: None)
+    assert session.run(x).tobytes() == Session(program).run(x).tobytes()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_helper_that_comes_late_leaves_at_once():
+    program = large()
+    session = Session(program, threads=2)
+    session.run(inputs_for(program, 1))
+    assert session._execute(session._packed.real.call, HELP) == 0
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_works_without_helpers():
+    program = large()
+    x = inputs_for(program, 2)
+    session = Session(program, threads=3)
+    expected = session.run(x).tobytes()
+    child = os.fork()
+    if child == 0:
+        os._exit(int(session.run(x).tobytes() != expected))
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.usefixtures("eager")
+def test_helpers_end_with_their_session():
+    def helpers():
+        return [thread for thread in threading.enumerate() if thread.name == "edgebn helper"]
+
+    gc.collect()
+    program = large()
+    before = set(helpers())
+    session = Session(program, threads=3)
+    session.run(inputs_for(program, 1))
+    mine = set(helpers()) - before
+    assert len(mine) == 2
+    del session
+    gc.collect()
+    for thread in mine:
+        thread.join()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_refused_input_leaves_the_session_usable():
+    program = large()
+    session = Session(program, threads=3)
+    x = inputs_for(program, 2)
+    with pytest.raises(ModelError, match="NaN"):
+        session.run(x * np.nan)
+    assert session.run(x).tobytes() == Session(program).run(x).tobytes()
+    assert session.run(x[:0]).shape == (0, *program.shapes["y"])
+
+
+def test_small_networks_stay_on_one_thread():
+    small = large(8)
+    session = Session(small, threads=4)
+    session.run(inputs_for(small, 1))
+    assert tasks_of(session) == 0
+    assert "_helpers" not in vars(session)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None])
+def test_threads_must_be_a_positive_number(threads):
+    with pytest.raises(ModelError, match="threads"):
+        Session(large(8), threads=threads)
+
+
+@pytest.mark.usefixtures("eager")
+def test_bands_cover_the_rows_in_whole_units():
+    program = large(31)
+    step = program.steps[0]
+    for threads in THREADS:
+        for unit in (1, 2):
+            found = bands.bands(step, program, threads, unit)
+            assert len(found) == threads * bands.BANDS_A_THREAD
+            assert [first for first, _ in found] == [0, *np.cumsum([count for _, count in found])[:-1]]
+            assert sum(count for _, count in found) == 31
+            assert all(first % unit == 0 and count >= unit for first, count in found)
+    assert bands.bands(step, program, 4, 0) == [(0, 31)]
+
+
+def test_tasks_wait_for_the_steps_before_theirs():
+    strands = [None, None, (0, 0), (0, 0), (0, 1), (1, 0), (1, 1), None, (2, 0), (2, 1)]
+    wanted = [(0, 2, 0), (2, 4, 1), (4, 5, 1), (5, 6, 3), (6, 7, 3), (7, 8, 5), (8, 9, 6), (9, 10, 6)]
+    assert bands.tasks(strands).tolist() == [list(task) for task in wanted]
+    assert bands.tasks([None, None]) is None
