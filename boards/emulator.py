@@ -103,19 +103,16 @@ def run(board: Board, program: Path, *, timeout: float = 60.0) -> Finished:
         The board is not emulated, the emulator is not installed, or the program has not ended after `timeout` seconds.
     """
     environment = {name: value for name, value in os.environ.items() if name != "EDGEBN_LISTEN_FD"}
-    process = subprocess.Popen(
-        _command(board, program, "stdio,id=line,signal=off"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise BoardError(f"{board.name}: the program has not ended after {timeout:g} seconds") from None
-    finally:
-        _stop(process)
+    command = _command(board, program, "stdio,id=line,signal=off")
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise BoardError(f"{board.name}: the program has not ended after {timeout:g} seconds") from None
+        finally:
+            _stop(process)
     return Finished(process.returncode, output)
 
 

@@ -141,6 +141,11 @@ def test_an_unknown_board_is_an_error(models, capsys):
     assert "did you mean mps2-an38" in report["error"]
 
 
+def test_a_real_board_is_not_emulated(models, capsys):
+    report = answer(capsys, "verify", models / "int8.edgebn", "--board", "rpi-pico", status=1)
+    assert report["error"] == "rpi-pico is a real board without an emulator; connect it and use --port"
+
+
 def test_port_or_board_must_be_named(models, capsys):
     assert main(["device", "verify", str(models / "int8.edgebn")]) == 2
     assert main(["device", "verify", str(models / "int8.edgebn"), "--port", "x", "--board", "host"]) == 2
@@ -153,7 +158,7 @@ def test_a_program_that_faults_is_an_error_with_the_emulators_last_words(models,
     source.write_text('int main(void);\nint main(void) {\n    __asm volatile("udf #0");\n    return 0;\n}\n')
     elf = toolchain.build(board, [source], tmp_path / "build")
     with emulator.start(board, elf) as running:
-        with pytest.raises(LinkError, match="the serial line is gone"), target.connect(running.url, booting=True):
+        with pytest.raises(LinkError, match="the serial line has failed"), target.connect(running.url, booting=True):
             pass
         running.process.wait()
         assert "status 70" in running.complaint()

@@ -4,6 +4,7 @@ import os
 import pty
 import socket
 import subprocess
+import termios
 import threading
 import tty
 import zlib
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from edgebn.errors import LinkError
 from edgebn.link import Patience, connect
+from edgebn.link import port as link_port
 from edgebn.link.device import Device
 from edgebn.link.frame import MAX_PAYLOAD, Frame, Kind, decode
 from edgebn.link.port import Line
@@ -322,6 +324,19 @@ def test_over_a_terminal(program):
         os.close(far)
 
 
+def test_a_line_that_takes_no_bytes_is_an_error(monkeypatch):
+    monkeypatch.setattr(link_port, "WRITE_SECONDS", 0.2)
+    near, far = pty.openpty()
+    tty.setraw(far)
+    try:
+        termios.tcflow(far, termios.TCOOFF)  # as flow control does that a hanging device never lifts
+        with pytest.raises(LinkError, match="the serial line has failed: Write timeout"), connect(os.ttyname(far)):
+            pass
+    finally:
+        os.close(near)
+        os.close(far)
+
+
 def test_an_echo_is_no_device():
     with pytest.raises(LinkError, match=r"has not answered a request \(info\)"), connect("loop://", patience=IMPATIENT):
         pass
@@ -330,7 +345,7 @@ def test_an_echo_is_no_device():
 def test_a_line_that_closes_is_an_error(program):
     with served_by(program) as number, connect(f"socket://127.0.0.1:{number}", booting=True, patience=IMPATIENT) as device:
         device._exchange._line.port._port._socket.shutdown(socket.SHUT_RDWR)
-        with pytest.raises(LinkError, match="the serial line is gone"):
+        with pytest.raises(LinkError, match="the serial line has failed"):
             device.run(sample(0))
 
 

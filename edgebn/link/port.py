@@ -15,6 +15,7 @@ from edgebn.link.frame import MAX_PAYLOAD, Frame, decode
 
 LONGEST_BLOCK = MAX_PAYLOAD + 16  # a frame in COBS; more without a zero byte is noise
 POLL_SECONDS = 0.05  # how long one read of the port waits
+WRITE_SECONDS = 10.0  # until a port that takes no bytes has failed
 
 
 class Port(Protocol):
@@ -54,12 +55,12 @@ class Line:
         Raises
         ------
         LinkError
-            The port is gone.
+            The port fails.
         """
         try:
             self.port.write(frame.encode())
         except OSError as error:  # pyserial's errors are OSErrors
-            raise LinkError(f"the serial line is gone: {error}") from error
+            raise LinkError(f"the serial line has failed: {error}") from error
 
     def receive(self, deadline: float) -> Frame | None:
         """Return the next undamaged frame; None where there is none before `deadline` (of `clock`).
@@ -67,7 +68,7 @@ class Line:
         Raises
         ------
         LinkError
-            The port is gone.
+            The port fails.
         """
         while not self._frames:
             if self.clock() >= deadline:
@@ -75,7 +76,7 @@ class Line:
             try:
                 self._take(self.port.read(max(1, self.port.in_waiting)))
             except OSError as error:
-                raise LinkError(f"the serial line is gone: {error}") from error
+                raise LinkError(f"the serial line has failed: {error}") from error
         return self._frames.popleft()
 
     def _take(self, data: bytes) -> None:
@@ -148,7 +149,7 @@ def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, b
     except ImportError as error:
         raise LinkError("the serial link needs pyserial and cobs: pip install edgebn[link]") from error
     try:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_SECONDS)
+        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_SECONDS, write_timeout=WRITE_SECONDS)
     except (OSError, ValueError) as error:
         raise LinkError(f"{url} cannot be opened: {error}") from error
     try:
