@@ -13,17 +13,15 @@ from edgebn.kernels.epilogue import requantize
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import (
     ZERO_F32,
-    ZERO_I32,
     load_code,
     load_f32,
     load_i32,
-    multiply_add_i32,
     store_code,
     store_f32,
-    store_i32,
 )
+from edgebn.kernels.window_sum import sum_window
 
-ONE_I32 = np.int32(1)
+MOST_IN_FLOAT = 1 << 16  # numbers whose codes' sum a float32 holds exactly
 LOWEST_F32 = np.float32(-np.inf)
 
 
@@ -162,6 +160,24 @@ def average_f32(
 
 
 @kernel
+def _store_averages(sums: int, channels: int, extra: int, count: int, dst: int) -> None:
+    """Store (sums + extra) / count as codes, rounded half away from zero."""
+    half = count // 2
+    if count > MOST_IN_FLOAT:
+        for c in range(channels):
+            total = load_i32(sums, c) + extra
+            magnitude = (abs(total) + half) // count
+            store_code(dst, c, min(max(-magnitude if total < 0 else magnitude, -128), 127))
+        return
+    # Of numbers below 2**24 a rounded quotient has the exact one's whole part: that is below an integer by 1 / count at least.
+    divisor = np.float32(count)
+    for c in range(channels):
+        total = np.int32(load_i32(sums, c) + extra)
+        magnitude = np.int32(np.float32(np.int32(abs(total) + half)) / divisor)
+        store_code(dst, c, min(max(-magnitude if total < 0 else magnitude, -128), 127))
+
+
+@kernel
 def average_i8(
     src: int,
     src_row: int,
@@ -191,29 +207,27 @@ def average_i8(
     """int8, rounded half away from zero as TensorFlow Lite Micro does; `scratch` holds `channels` int32 sums."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
-            for c in range(channels):
-                store_i32(scratch, c, ZERO_I32)
-            count = 0
-            outside = 0
-            for i in range(kernel_rows):
-                sy = y * stride_rows + i * dilation_rows - top
-                for j in range(kernel_columns):
-                    sx = x * stride_columns + j * dilation_columns - left
-                    if sy < 0 or sy >= height or sx < 0 or sx >= width:
-                        outside += int(sy < end_row and sx < end_column)
-                        continue
-                    count += 1
-                    tap = src + (sy % ring) * src_row + sx * channels
-                    for c in range(channels):
-                        store_i32(scratch, c, multiply_add_i32(load_i32(scratch, c), load_code(tap, c), ONE_I32))
+            count, outside = sum_window(
+                src,
+                src_row,
+                ring,
+                height,
+                width,
+                channels,
+                y * stride_rows - top,
+                x * stride_columns - left,
+                kernel_rows,
+                kernel_columns,
+                dilation_rows,
+                dilation_columns,
+                end_row,
+                end_column,
+                scratch,
+            )
             if count_padding == 0:
                 outside = 0
             pixel = dst + y * dst_row + x * channels
-            total_count = max(count + outside, 1)
-            for c in range(channels):
-                total = load_i32(scratch, c) + outside * padding_value
-                magnitude = (abs(total) + total_count // 2) // total_count
-                store_code(pixel, c, min(max(-magnitude if total < 0 else magnitude, -128), 127))
+            _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), pixel)
 
 
 @kernel
@@ -251,21 +265,23 @@ def average_rescaled_i8(
     """int8 through an epilogue of one channel: the accumulator is the sum of the codes."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
-            for c in range(channels):
-                store_i32(scratch, c, ZERO_I32)
-            count = 0
-            outside = 0
-            for i in range(kernel_rows):
-                sy = y * stride_rows + i * dilation_rows - top
-                for j in range(kernel_columns):
-                    sx = x * stride_columns + j * dilation_columns - left
-                    if sy < 0 or sy >= height or sx < 0 or sx >= width:
-                        outside += int(sy < end_row and sx < end_column)
-                        continue
-                    count += 1
-                    tap = src + (sy % ring) * src_row + sx * channels
-                    for c in range(channels):
-                        store_i32(scratch, c, multiply_add_i32(load_i32(scratch, c), load_code(tap, c), ONE_I32))
+            _, outside = sum_window(
+                src,
+                src_row,
+                ring,
+                height,
+                width,
+                channels,
+                y * stride_rows - top,
+                x * stride_columns - left,
+                kernel_rows,
+                kernel_columns,
+                dilation_rows,
+                dilation_columns,
+                end_row,
+                end_column,
+                scratch,
+            )
             if count_padding == 0:
                 outside = 0
             pixel = dst + y * dst_row + x * channels

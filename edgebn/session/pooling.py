@@ -35,6 +35,11 @@ def pack(step: p.Pool, packer: Packer) -> None:
     )
 
 
+def is_whole(window: p.Window, shape: p.Hwc) -> bool:
+    """Whether a window is the whole value and no more."""
+    return window.kernel == shape[:2] and window.padding == (0, 0, 0, 0) and window.dilations == (1, 1)
+
+
 def emit_pool(
     packer: Packer,
     step: p.Step,
@@ -61,6 +66,11 @@ def emit_pool(
     """
     output = packer.view(step.output)
     address, row, ring = source
+    if is_whole(window, shape) and row == shape[1] * output.form.pixel and ring >= shape[0]:
+        # Adjacent rows under one window are one long row, which kernels sum without a stop.
+        shape = 1, shape[0] * shape[1], shape[2]
+        window = p.Window(window.function, shape[:2], (1, 1))
+        ring = 1
     height, width, channels = shape
     top, left, bottom, right = window.padding
     arguments: dict[str, Address | float] = {

@@ -1,0 +1,104 @@
+"""Sums of int8 codes over a pooling window, channel by channel: what every average begins with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from edgebn.kernels.isa import SELECTED
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.primitives import ZERO_I32, load_code, load_i32, store_i32
+from edgebn.kernels.vectors import I8, I16, I32, I64, constant, load, splat, store, vector
+
+VECTOR = SELECTED.vector_bytes
+MOST_COLUMNS = 256  # of unsigned bytes that 16 bits can sum
+
+
+@intrinsic
+def _add_columns(typing_context: Any, src: Any, step: Any, columns: Any, sums: Any) -> Any:  # noqa: ARG001
+    """Add `columns` vectors of codes, `step` bytes apart, to the int32 sums of as many channels; 1 to MOST_COLUMNS."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+        src, step, columns, sums = values
+        wide = vector(I16, VECTOR)
+        before, body, after = builder.block, builder.append_basic_block("column"), builder.append_basic_block("columns.done")
+        builder.branch(body)
+        builder.position_at_end(body)
+        index, total = builder.phi(I64), builder.phi(wide)
+        stored = load(builder, vector(I8, VECTOR), builder.add(src, builder.mul(step, index)))
+        unsigned = builder.xor(stored, constant(I8, VECTOR, 0x80 ^ SELECTED.code_flip))
+        following = builder.add(total, builder.zext(unsigned, wide))
+        rest = builder.add(index, ir.Constant(I64, 1))
+        for phi, first, then in ((index, ir.Constant(I64, 0), rest), (total, constant(I16, VECTOR, 0), following)):
+            phi.add_incoming(first, before)
+            phi.add_incoming(then, body)
+        builder.cbranch(builder.icmp_signed("<", rest, columns), body, after)
+        builder.position_at_end(after)
+        longs = vector(I32, VECTOR)
+        excess = builder.trunc(builder.mul(columns, ir.Constant(I64, 128)), I32)
+        added = builder.sub(builder.zext(following, longs), splat(builder, excess, VECTOR))
+        store(builder, builder.add(load(builder, longs, sums), added), sums)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@kernel
+def _add_row(src: int, step: int, columns: int, channels: int, sums: int) -> None:
+    c = 0
+    if VECTOR:
+        while c + VECTOR <= channels:
+            for begin in range(0, columns, MOST_COLUMNS):
+                _add_columns(src + c + begin * step, step, min(columns - begin, MOST_COLUMNS), sums + 4 * c)
+            c += VECTOR
+    for x in range(columns):
+        for k in range(c, channels):
+            store_i32(sums, k, load_i32(sums, k) + load_code(src + x * step, k))
+
+
+@kernel
+def _first_at(limit: int, start: int, step: int, count: int) -> int:
+    """Return the first i of `count` with start + i * step >= limit, or `count`."""
+    return min(max((limit - start + step - 1) // step, 0), count)
+
+
+@kernel
+def sum_window(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    first_row: int,
+    first_column: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    end_row: int,
+    end_column: int,
+    sums: int,
+) -> tuple[int, int]:
+    """Write the sums, int32 (channels,); return how many taps lie inside, and how many of the others before the ends."""
+    for c in range(channels):
+        store_i32(sums, c, ZERO_I32)
+    first = _first_at(0, first_column, dilation_columns, kernel_columns)
+    last = max(_first_at(width, first_column, dilation_columns, kernel_columns), first)
+    counted = _first_at(end_column, first_column, dilation_columns, kernel_columns)
+    count = 0
+    outside = 0
+    for i in range(kernel_rows):
+        y = first_row + i * dilation_rows
+        if y < 0 or y >= height:
+            outside += counted if y < end_row else 0
+            continue
+        count += last - first
+        if y < end_row:
+            outside += counted - max(min(last, counted) - first, 0)
+        tap = src + (y % ring) * src_row + (first_column + first * dilation_columns) * channels
+        _add_row(tap, dilation_columns * channels, last - first, channels, sums)
+    return count, outside
