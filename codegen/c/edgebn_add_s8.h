@@ -1,69 +1,35 @@
-/* Sum of two values with broadcasting: one rounding, or the three of TensorFlow Lite Micro. May work in place of the first
-   operand where that is not repeated. */
+/* Sum of two values with broadcasting. May work in place of the first operand where that is not repeated. */
 #ifndef EDGEBN_ADD_S8_H
 #define EDGEBN_ADD_S8_H
 
 #include "edgebn_broadcast.h"
-#include "edgebn_requantize_s8.h"
+#include "edgebn_sum_s8.h"
 
-/* Single rounding: y = (a * m0 + b * m1 + r) >> s; r holds the zero points, all three of them. `narrow`: 32 bits hold the sum. */
-typedef struct {
-    int32_t m0, m1;
-    int64_t r;
-    int s;
-    int narrow;
-    int32_t low, high;
-} edgebn_add_single;
+#if defined(__ARM_FEATURE_MVE)
+#include "edgebn_sum_mve_s8.h"
+#define EDGEBN_SUM_ROW(rounding) edgebn_sum_row_##rounding##_mve
+#else
+#define EDGEBN_SUM_ROW(rounding) edgebn_sum_row_##rounding##_s8
+#endif
 
-/* Double rounding: both operands in units of 2^-20 of twice the larger scale, each rounded, then their sum. */
-typedef struct {
-    int32_t zero0, zero1;
-    int32_t m0, m1, m2;
-    int e0, e1, e2; /* right shifts */
-    int32_t zero_point, low, high;
-} edgebn_add_double;
-
-EDGEBN_INLINE int8_t edgebn_sum_single_s8(int32_t a, int32_t b, edgebn_add_single how) {
-    if (how.narrow) {
-        return (int8_t)edgebn_saturate_s8((a * how.m0 + b * how.m1 + (int32_t)how.r) >> how.s, how.low, how.high);
-    } else {
-        int64_t y = ((int64_t)a * how.m0 + (int64_t)b * how.m1 + how.r) >> how.s;
-        y = y > 1024 ? 1024 : y < -1024 ? -1024 : y;
-        return (int8_t)edgebn_saturate_s8((int32_t)y, how.low, how.high);
-    }
-}
-
-/* v * m / 2^(31 + e), rounded twice as gemmlowp does. */
-EDGEBN_INLINE int32_t edgebn_round_twice(int32_t v, int32_t m, int e) {
-    int64_t sum = (int64_t)v * m + ((int64_t)1 << 30);
-    if (e == 0) {
-        return (int32_t)(sum >> 31);
-    }
-    sum += ((int64_t)1 << (30 + e)) + (int64_t)-(v < 0) * ((int64_t)1 << 31);
-    return (int32_t)(sum >> 32) >> (e - 1);
-}
-
-EDGEBN_INLINE int8_t edgebn_sum_double_s8(int32_t a, int32_t b, edgebn_add_double how) {
-    const int32_t first = edgebn_round_twice((a - how.zero0) * (1 << 20), how.m0, how.e0);
-    const int32_t second = edgebn_round_twice((b - how.zero1) * (1 << 20), how.m1, how.e1);
-    const int32_t y = edgebn_round_twice(first + second, how.m2, how.e2);
-    return (int8_t)edgebn_saturate_s8(how.zero_point + y, how.low, how.high);
-}
-
-#define EDGEBN_DEFINE_ADD(name, how_type, sum)                                                                  \
+#define EDGEBN_DEFINE_ADD(name, how_type, rounding)                                                             \
     EDGEBN_INLINE void name(const int8_t *a, const int8_t *b, int8_t *out, edgebn_broadcast s, how_type how) { \
         int y, x, c;                                                                                            \
         for (y = 0; y < s.height; y++) {                                                                        \
-            for (x = 0; x < s.width; x++) {                                                                     \
+            for (x = 0; x < s.width; x++, out += s.channels) {                                                  \
                 const int8_t *first = a + y * s.a_y + x * s.a_x, *second = b + y * s.b_y + x * s.b_x;           \
+                if (s.a_c == 1 && s.b_c == 1) {                                                                 \
+                    EDGEBN_SUM_ROW(rounding)(first, second, out, s.channels, how);                              \
+                    continue;                                                                                   \
+                }                                                                                               \
                 for (c = 0; c < s.channels; c++) {                                                              \
-                    *out++ = sum(first[c * s.a_c], second[c * s.b_c], how);                                     \
+                    out[c] = edgebn_sum_##rounding##_s8(first[c * s.a_c], second[c * s.b_c], how);              \
                 }                                                                                               \
             }                                                                                                   \
         }                                                                                                       \
     }
 
-EDGEBN_DEFINE_ADD(edgebn_add_single_s8, edgebn_add_single, edgebn_sum_single_s8)
-EDGEBN_DEFINE_ADD(edgebn_add_double_s8, edgebn_add_double, edgebn_sum_double_s8)
+EDGEBN_DEFINE_ADD(edgebn_add_single_s8, edgebn_add_single, single)
+EDGEBN_DEFINE_ADD(edgebn_add_double_s8, edgebn_add_double, double)
 
 #endif

@@ -8,28 +8,26 @@
 #include "edgebn_add_s8.h"
 #include "edgebn_conv_s8.h"
 
-#define EDGEBN_DEFINE_RESIDUAL(name, how_type, sum)                                                                         \
+#define EDGEBN_DEFINE_RESIDUAL(name, how_type, sum, first, second)                                                          \
     EDGEBN_INLINE void name(const int8_t *in, const int8_t *other, int8_t *out, int8_t *scratch, int8_t *tile,               \
                             edgebn_conv_shape s, const int8_t *weights, edgebn_epilogue_s8 e, edgebn_gemm_s8 gemm,           \
                             how_type how) {                                                                                  \
         int left = s.out_height * s.out_width, y = 0, x = 0;                                                                 \
         for (; left > 0; left -= EDGEBN_TILE_PIXELS) {                                                                       \
             const int codes = edgebn_min(left, EDGEBN_TILE_PIXELS) * s.out_channels;                                         \
-            int i;                                                                                                           \
             edgebn_conv_tile_s8(in, tile, scratch, s, weights, e, gemm, y, x, left);                                         \
-            for (i = 0; i < codes; i++) {                                                                                    \
-                *out++ = sum;                                                                                                \
-                other++;                                                                                                     \
-            }                                                                                                                \
+            sum(first, second, out, codes, how);                                                                             \
+            out += codes;                                                                                                    \
+            other += codes;                                                                                                  \
             for (x += EDGEBN_TILE_PIXELS; x >= s.out_width; x -= s.out_width) {                                              \
                 y++;                                                                                                         \
             }                                                                                                                \
         }                                                                                                                    \
     }
 
-EDGEBN_DEFINE_RESIDUAL(edgebn_conv_first_single_s8, edgebn_add_single, edgebn_sum_single_s8(tile[i], *other, how))
-EDGEBN_DEFINE_RESIDUAL(edgebn_conv_second_single_s8, edgebn_add_single, edgebn_sum_single_s8(*other, tile[i], how))
-EDGEBN_DEFINE_RESIDUAL(edgebn_conv_first_double_s8, edgebn_add_double, edgebn_sum_double_s8(tile[i], *other, how))
-EDGEBN_DEFINE_RESIDUAL(edgebn_conv_second_double_s8, edgebn_add_double, edgebn_sum_double_s8(*other, tile[i], how))
+EDGEBN_DEFINE_RESIDUAL(edgebn_conv_first_single_s8, edgebn_add_single, EDGEBN_SUM_ROW(single), tile, other)
+EDGEBN_DEFINE_RESIDUAL(edgebn_conv_second_single_s8, edgebn_add_single, EDGEBN_SUM_ROW(single), other, tile)
+EDGEBN_DEFINE_RESIDUAL(edgebn_conv_first_double_s8, edgebn_add_double, EDGEBN_SUM_ROW(double), tile, other)
+EDGEBN_DEFINE_RESIDUAL(edgebn_conv_second_double_s8, edgebn_add_double, EDGEBN_SUM_ROW(double), other, tile)
 
 #endif

@@ -8,6 +8,7 @@ from codegen.stepcode import Names, StepCode
 from edgebn.program import Add, IntAdd, Program
 
 _CODE_REACH = 128  # the largest magnitude of a code
+_SPLIT = 12  # bits of the multipliers that are summed apart where 32 bits do not hold the whole: 256 codes times 2**12 leave room
 
 
 def emit(step: Add, program: Program, names: Names) -> StepCode:
@@ -33,11 +34,17 @@ def arithmetic_s8(how: IntAdd, zero0: int, zero1: int) -> str:
 def _single(how: IntAdd, zero0: int, zero1: int) -> str:
     """Return the literal of y = (a m0 + b m1 + r) >> s with every zero point inside r."""
     r = how.r - zero0 * how.m[0] - zero1 * how.m[1] + how.zero_point * 2**how.s
-    narrow = _CODE_REACH * (abs(how.m[0]) + abs(how.m[1])) + abs(r) < 2**31 and how.s < 32
+    split = next((bits for bits in (0, _SPLIT) if _fits(how, r, bits)), None)
     return struct(
-        "edgebn_add_single", m0=how.m[0], m1=how.m[1], r=_wide_literal(r, narrow=narrow), s=how.s, narrow=narrow,
+        "edgebn_add_single", m0=how.m[0], m1=how.m[1], r=f"INT64_C({r})", s=how.s, split=split, wide=split is None,
         low=how.qmin, high=how.qmax,
     )  # fmt: skip
+
+
+def _fits(how: IntAdd, r: int, split: int) -> bool:
+    """Whether 32 bits hold the sum of what lies above the lowest `split` bits, with what those add to it."""
+    high = _CODE_REACH * (abs(how.m[0] >> split) + abs(how.m[1] >> split)) + abs(r >> split)
+    return high + 2 * _CODE_REACH + 1 < 2**31 and 0 <= how.s - split < 32
 
 
 def _double(how: IntAdd, zero0: int, zero1: int) -> str:
@@ -45,7 +52,3 @@ def _double(how: IntAdd, zero0: int, zero1: int) -> str:
         "edgebn_add_double", zero0=zero0, zero1=zero1, m0=how.m[0], m1=how.m[1], m2=how.m[2], e0=how.e[0], e1=how.e[1],
         e2=how.e[2], zero_point=how.zero_point, low=how.qmin, high=how.qmax,
     )  # fmt: skip
-
-
-def _wide_literal(value: int, *, narrow: bool) -> str:
-    return str(value) if narrow else f"INT64_C({value})"
