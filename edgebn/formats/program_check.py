@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 
 from edgebn.errors import ModelError
+from edgebn.formats.adaptation_check import check_adaptation
 from edgebn.formats.step_check import check_step
 from edgebn.program import Buffer, Program
 
@@ -48,6 +49,7 @@ def check_program(program: Program) -> None:
         shape = program.shapes.get(name)
         if name not in made or shape is None or math.prod(shape) != math.prod(program.buffers[name].shape):
             raise ModelError(f"the input or output '{name}' has no shape, or one that does not fit its buffer")
+    check_adaptation(program)
 
 
 def _check_buffer(name: str, buffer: Buffer) -> None:

@@ -179,6 +179,8 @@ class Packed:
     def refolder(self) -> Refolder:
         """Return what folds new statistics into the epilogues, for all tables there are."""
         if self._refolder is None:
+            if not self._tables:
+                _ = self.real  # later tables take from this one the arguments that go with the epilogues
             tables = [table.words for table in self._tables]
             self._refolder = Refolder(self._program, self._packer.copies, self.constants, tables)
         return self._refolder
