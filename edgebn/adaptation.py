@@ -98,10 +98,11 @@ class Adaptation:
     logits : str
         The buffer that the predicted class is read from; '' where classes is 0.
     margin : float
-        75th percentile, at home, of the difference between the two largest logits.
-    between, within : ndarray of float32, shape (layers,)
-        The two parts of a layer's noise N (DESIGN section 10): variance of the class means, and mean squared logarithm of the class
-        variances.
+        Median, at home, of the difference between the two largest logits.
+    strength : float
+        How far the compensated policies follow what they see, 0..1: less where samples differ much by nature.
+    noise : ndarray of float32, shape (layers,)
+        Variance of what one sample says beyond home and its class, averaged over channels.
     tables : tuple of SourceTable
     """
 
@@ -109,6 +110,6 @@ class Adaptation:
     classes: int
     logits: str
     margin: float
-    between: np.ndarray
-    within: np.ndarray
+    strength: float
+    noise: np.ndarray
     tables: tuple[SourceTable, ...]

@@ -33,4 +33,4 @@ def with_adaptation(program, seed):
     if not layers:
         return None
     nothing = np.full(len(layers), 0.01, np.float32)
-    return replace(program, adaptation=Adaptation(tuple(layers), 0, "", 1.0, nothing, nothing, ()))
+    return replace(program, adaptation=Adaptation(tuple(layers), 0, "", 1.0, 1.0, nothing, ()))

@@ -22,7 +22,7 @@ from edgebn.errors import ModelError
 from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
 
-DEFAULT_POLICY = "compensated"
+DEFAULT_POLICY = "compensated-tracking"
 LEAST_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (DESIGN section 10)
 
 
@@ -44,7 +44,7 @@ class Adapter:
     session : Session
         Of a program from `edgebn.adaptable`.
     policy : str, optional
-        'compensated' by default where the network classifies.
+        'compensated-tracking' by default where the network classifies.
     drift_bound : float
         How far a mean may be moved, in source standard deviations; at least 2.
     watchdog : bool

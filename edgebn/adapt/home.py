@@ -30,7 +30,8 @@ class Home:
         Output positions that each layer observes in an inference.
     classes : int
     margin : float32
-    between, within : ndarray, shape (layers,)
+    strength : float32
+    noise : ndarray, shape (layers,)
     factors : Scaling
         From sums to deviations.
 
@@ -54,7 +55,7 @@ class Home:
         parts = [scaling(layer, count) for layer, count in zip(given.layers, self.positions, strict=True)]
         self.factors = Scaling(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "home")))
         self.classes, self.margin = given.classes, np.float32(given.margin)
-        self.between, self.within = given.between.astype(np.float32), given.within.astype(np.float32)
+        self.strength, self.noise = np.float32(given.strength), given.noise.astype(np.float32)
         self._real_counts = self.counts.astype(np.float32)
         widest = int(self.counts.max())
         # Place `channels` is one past the end: an appended zero pads the rows of shorter layers.

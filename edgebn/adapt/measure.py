@@ -23,16 +23,18 @@ from edgebn.adapt.factory import (
     trained_moments,
 )
 from edgebn.adapt.home import Home
-from edgebn.adapt.policies import POLICIES
-from edgebn.adapt.policy import HomeSamples
+from edgebn.adapt.policies.compensated import Compensated
+from edgebn.adapt.policy import HomeSamples, Seen
+from edgebn.adapt.rule import bounded, energy_of
+from edgebn.adapt.source import measure_source
 from edgebn.adaptation import Adaptation, AdaptedLayer, Observation
 from edgebn.errors import ModelError, QuantizationError
 from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
 
 PASSES_TO_LOCATE = 3  # over the images, for the statistics of a folded model: each narrows the window of 16 bits
-MARGIN_PERCENTILE = 75.0
 LEAST_SAMPLES = 2
+MOST_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at home, 99 % of the time
 
 # Of an inference, in cycles of a vector of channels; `default_row_step` uses them.
 PRODUCTS_A_CYCLE = {"int8": 8, "float32": 2}
@@ -97,26 +99,16 @@ def adaptable(
     )
     logits, classes = _logits(plain)
     nothing = np.zeros(len(layers), np.float32)
-    bare = replace(plain, adaptation=Adaptation(tuple(layers), classes, logits, 1.0, nothing, nothing, ()))
+    bare = replace(plain, adaptation=Adaptation(tuple(layers), classes, logits, 1.0, 1.0, nothing, ()))
     seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
-    truth = seen.predicted if labels is None else _checked_labels(model, labels, count, classes)
-    margin = float(np.percentile(seen.margin, MARGIN_PERCENTILE)) if classes else 1.0
-    samples = HomeSamples(
-        seen.first,
-        seen.second,
-        truth,
-        seen.predicted,
-        seen.probability,
-        seen.margin,
-        classes,
-        max(margin, 1e-6),
-        Home(bare).slices,
-    )
-    between, within = _noise(samples)
-    measured = [POLICIES[name].measure(samples) for name in POLICIES if classes or not POLICIES[name].needs_classes]
-    tables = tuple(table for table in measured if table is not None)
+    if labels is not None:
+        _checked_labels(model, labels, count, classes)
+    samples = HomeSamples(seen.first, seen.second, seen.predicted, seen.margin, classes, Home(bare).slices)
+    source = measure_source(samples)
     assert bare.adaptation is not None
-    adaptation = replace(bare.adaptation, margin=samples.typical_margin, between=between, within=within, tables=tables)
+    adaptation = replace(bare.adaptation, margin=source.margin, strength=source.strength, noise=source.noise, tables=source.tables)
+    if classes:
+        adaptation = replace(adaptation, noise=adaptation.noise * _unrest(Home(replace(plain, adaptation=adaptation)), samples))
     return replace(model, adaptation=adaptation)
 
 
@@ -135,7 +127,6 @@ class _Seen:
     first: np.ndarray
     second: np.ndarray
     predicted: np.ndarray
-    probability: np.ndarray
     margin: np.ndarray
 
 
@@ -220,23 +211,27 @@ def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report
         seconds.append(second)
         beliefs.append(believe(observed.logits) if home.classes else (0, np.float32(0), np.float32(0)))
         report.step()
-    label, probability, margin = zip(*beliefs, strict=True)
-    arrays_of = [np.array(column) for column in (label, probability, margin)]
-    return _Seen(np.array(firsts), np.array(seconds), arrays_of[0].astype(np.int64), arrays_of[1], arrays_of[2])
+    label, _, margin = zip(*beliefs, strict=True)
+    arrays_of = [np.array(column) for column in (label, margin)]
+    return _Seen(np.array(firsts), np.array(seconds), arrays_of[0].astype(np.int64), arrays_of[1])
 
 
-def _noise(samples: HomeSamples) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two parts of each layer's N (DESIGN section 10), float32 (layers,); 0 where there are no classes."""
-    between, within = np.zeros(len(samples.slices)), np.zeros(len(samples.slices))
-    groups = [samples.labels == k for k in range(samples.classes) if (samples.labels == k).sum() >= LEAST_SAMPLES]
-    if groups:
-        means = np.array([samples.first[mine].mean(axis=0, dtype=np.float64) for mine in groups])
-        variances = np.array([1 + samples.second[mine].mean(axis=0, dtype=np.float64) for mine in groups]) - means**2
-        logarithms = np.log(np.maximum(variances, 1e-2))
-        for i, where in enumerate(samples.slices):
-            between[i] = means[:, where].var(axis=0).mean()
-            within[i] = (logarithms[:, where] ** 2).mean()
-    return between.astype(np.float32), within.astype(np.float32)
+def _unrest(home: Home, samples: HomeSamples) -> np.float32:
+    """Return by how much the noise must be raised so that the gate stays shut at home: 1 for most networks.
+
+    The samples are replayed, mixed and sorted by class: shut gates change no statistics, so what was recorded can be used again.
+    """
+    policy = Compensated(home)
+    mixed = np.random.default_rng(0).permutation(len(samples.predicted))
+    levels = []
+    for order in (mixed, mixed[np.argsort(samples.predicted[mixed], kind="stable")]):
+        state = policy.start()
+        for i in order:
+            seen = Seen(samples.first[i], samples.second[i], int(samples.predicted[i]), np.float32(0), samples.margin[i])
+            policy.update(state, seen)
+            _, energy = energy_of(home, *bounded(policy.estimate(state), np.float32(np.inf)))
+            levels.append(policy.level(energy) / policy.threshold(state))
+    return np.float32(max(1.0, float(np.percentile(levels, 99)) / MOST_UNREST))
 
 
 def _located(
@@ -254,7 +249,7 @@ def _located(
             for step, one in zip(steps, moments, strict=True)
         ]
         nothing = np.zeros(len(layers), np.float32)
-        bare = replace(program, adaptation=Adaptation(tuple(layers), 0, "", 1.0, nothing, nothing, ()))
+        bare = replace(program, adaptation=Adaptation(tuple(layers), 0, "", 1.0, 1.0, nothing, ()))
         home = Home(bare)
         seen = _observe(SessionEngine(Session(bare)), home, given, report)
         first, second = (values.mean(axis=0, dtype=np.float64) for values in (seen.first, seen.second))

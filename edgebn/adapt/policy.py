@@ -14,7 +14,10 @@ from typing import ClassVar
 import numpy as np
 
 from edgebn.adapt.home import Home
-from edgebn.adaptation import SourceTable
+from edgebn.reference.float32 import sequential_sum
+
+GATE_FLOOR = np.float32(0.015)  # evidence that is nothing however long it was gathered, in units of one sample's noise
+GATE_RATE = np.float32(1.5)
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,19 @@ class HomeSamples:
     ----------
     first, second : ndarray of float32, shape (samples, channels)
         d1 and d2 under factory epilogues.
-    labels, predicted : ndarray of int64, shape (samples,)
-        Given labels (or the predictions where none were given), and predictions.
-    probability, margin : ndarray of float32, shape (samples,)
+    predicted : ndarray of int64, shape (samples,)
+    margin : ndarray of float32, shape (samples,)
         Of the predictions.
     classes : int
-    typical_margin : float
-        As `Adaptation.margin`.
     slices : tuple of slice
         Where each layer's channels are.
     """
 
     first: np.ndarray
     second: np.ndarray
-    labels: np.ndarray
     predicted: np.ndarray
-    probability: np.ndarray
     margin: np.ndarray
     classes: int
-    typical_margin: float
     slices: tuple[slice, ...]
 
 
@@ -117,15 +114,11 @@ class Policy(ABC):
     planes: ClassVar[int]  # float32 numbers a channel in its state
     scalars: ClassVar[int] = 0  # further float32 numbers in its state
     needs_classes: ClassVar[bool] = False
-    strength: ClassVar[np.float32] = np.float32(0.8)  # lambda of DESIGN section 10
+    strength: np.float32  # how far an open gate follows the estimate, 0..1
 
     def __init__(self, home: Home) -> None:
         self.home = home
-
-    @staticmethod
-    def measure(samples: HomeSamples) -> SourceTable | None:  # noqa: ARG004  # a policy without tables needs no samples
-        """Return the tables of this policy, or None if it has none."""
-        return None
+        self.strength = np.float32(1)
 
     def start(self) -> State:
         """Return the factory state: everything 0 unless the policy says otherwise."""
@@ -139,25 +132,27 @@ class Policy(ABC):
     def estimate(self, state: State) -> Estimate:
         """Return where the statistics are."""
 
-    def gate(self, energy: np.ndarray) -> np.ndarray:
-        """Return how far to go, 0..1, float32 (layers,): 1 - 0.1 N / E where that is positive (positive-part James-Stein).
+    def rate(self, state: State) -> np.float32:  # noqa: ARG002  # others' rates depend on their state
+        """Return the weight of the newest sample, float32: what the gate takes the estimate's own noise from."""
+        return np.float32(0)
+
+    def level(self, energy: np.ndarray) -> np.float32:
+        """Return the layers' mean of an energy in units of their noise."""
+        return sequential_sum(energy / self.home.noise) / np.float32(len(energy))
+
+    def threshold(self, state: State) -> np.float32:
+        """Return the level of evidence that is nothing: 0.015 + 1.5 rate."""
+        return GATE_FLOOR + GATE_RATE * self.rate(state)
+
+    def gate(self, energy: np.ndarray, state: State) -> np.ndarray:
+        """Return how far to go, 0..1, float32 (layers,): the same for all, since layers move together.
+
+        0 where the evidence is below the threshold, 1 from twice that.
 
         Parameters
         ----------
         energy : ndarray of float32, shape (layers,)
             E = mean(drift**2) + mean(ln(ratio)**2).
         """
-        noise = np.float32(0.1) * (self.home.between + self.home.within)
-        quotient = np.divide(noise, energy, out=np.ones_like(energy), where=energy > noise)
-        return np.float32(1) - quotient
-
-
-def quantize_tables(policy: str, first: np.ndarray, second: np.ndarray, slices: tuple[slice, ...]) -> SourceTable:
-    """Return float tables (rows, channels) as int8 with one scale a layer: its largest magnitude is 127."""
-    codes, scales = [], []
-    for table in (first, second):
-        scale = np.array([max(float(np.abs(table[:, where]).max(initial=0.0)) / 127, 1e-12) for where in slices], np.float32)
-        counts = [where.stop - where.start for where in slices]
-        codes.append(np.clip(np.rint(table / np.repeat(scale, counts)), -127, 127).astype(np.int8))
-        scales.append(scale)
-    return SourceTable(policy, codes[0], codes[1], scales[0], scales[1])
+        openness = np.minimum(np.maximum(self.level(energy) / self.threshold(state) - np.float32(1), np.float32(0)), np.float32(1))
+        return np.full(len(energy), openness, np.float32)

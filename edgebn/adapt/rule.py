@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.adapt.home import Home
-from edgebn.adapt.policy import Policy, State
+from edgebn.adapt.policy import Estimate, Policy, State
 from edgebn.reference.float32 import exp, ln
 
 LEAST_RATIO = np.float32(0.01)  # variance floor, of the factory's
@@ -37,6 +37,18 @@ class Targets:
     pinned: np.ndarray
 
 
+def bounded(estimate: Estimate, drift_bound: np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Return drift and ratio within their bounds."""
+    drift = np.minimum(np.maximum(estimate.drift, -drift_bound), drift_bound)
+    return drift, np.minimum(np.maximum(estimate.ratio, LEAST_RATIO), MOST_RATIO)
+
+
+def energy_of(home: Home, drift: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ln(ratio), and each layer's E = mean(drift**2) + mean(ln(ratio)**2), float32 (layers,)."""
+    logarithm = ln(ratio)
+    return logarithm, home.layer_means(drift * drift) + home.layer_means(logarithm * logarithm)
+
+
 def targets(home: Home, policy: Policy, state: State, drift_bound: np.float32) -> Targets:
     """Return the statistics to fold, from the policy's estimate of them.
 
@@ -46,15 +58,13 @@ def targets(home: Home, policy: Policy, state: State, drift_bound: np.float32) -
         How far a mean may move, in factory sigmas.
     """
     estimate = policy.estimate(state)
-    drift = np.minimum(np.maximum(estimate.drift, -drift_bound), drift_bound)
-    ratio = np.minimum(np.maximum(estimate.ratio, LEAST_RATIO), MOST_RATIO)
-    logarithm = ln(ratio)
-    energy = home.layer_means(drift * drift) + home.layer_means(logarithm * logarithm)
-    gate = policy.gate(energy)
+    drift, ratio = bounded(estimate, drift_bound)
+    logarithm, energy = energy_of(home, drift, ratio)
+    gate = policy.gate(energy, state)
     share = home.per_channel(gate)
-    strength = policy.strength
-    moved = strength * (share * drift)
-    spread = (np.float32(1) - strength) + strength * exp(share * logarithm)
+    share = policy.strength * share
+    moved = share * drift
+    spread = exp(share * logarithm)
     is_open = share > 0
     pinned = (drift != estimate.drift) | (ratio != estimate.ratio)
     return Targets(np.where(is_open, moved, np.float32(0)), np.where(is_open, spread, np.float32(1)), gate, energy, pinned)

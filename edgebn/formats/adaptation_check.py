@@ -38,8 +38,9 @@ def check_adaptation(program: p.Program) -> None:
     fits = given.classes == 0 or (logits is not None and given.classes == math.prod(logits.shape) >= 2)
     _need(fits and (given.logits == "" or logits is not None), "buffer of logits")
     _need(0 < given.margin < math.inf, "margin")
-    for values in (given.between, given.within):
-        _array(values, np.float32, (len(names),), "noise")
+    _need(0 <= given.strength <= 1, "strength")
+    _array(given.noise, np.float32, (len(names),), "noise")
+    _need(bool((given.noise > 0).all()), "noise")
     channels = sum(layer.channels for layer in given.layers)
     for table in given.tables:
         _check_table(table, channels, given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebn.adapt.policies.compensated import Compensated
+from edgebn.adapt.policies.compensated import Compensated, CompensatedTracking
 from edgebn.adapt.policy import Policy
 
-POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (Compensated,)}
+POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (CompensatedTracking, Compensated)}

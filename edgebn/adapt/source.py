@@ -1,0 +1,119 @@
+"""What is measured at home for the class-compensated rules: tables by predicted class, noise, strength and the typical margin.
+
+float64 until the tables are quantised. docs/adaptation.md derives the formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebn.adapt.policies.compensated import LEAST_DIVISOR, LEAST_VARIANCE, TABLE
+from edgebn.adapt.policy import HomeSamples
+from edgebn.adaptation import SourceTable
+
+NATURAL_SPREAD = 0.33  # the variance of ln(variance) between samples at which a network is adapted by half
+RIDGE = 1.0  # samples' worth of certainty that pull a class's table to nothing
+LEAST_NOISE = 1e-6
+BALANCING_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """The measurements.
+
+    Attributes
+    ----------
+    margin : float
+        Median difference of the two largest logits.
+    strength : float
+        How far to follow what is seen, 0..1.
+    noise : ndarray of float32, shape (layers,)
+        Variance of one sample's residuals, averaged over channels.
+    tables : tuple of SourceTable
+        Empty where the network does not classify.
+    """
+
+    margin: float
+    strength: float
+    noise: np.ndarray
+    tables: tuple[SourceTable, ...]
+
+
+def measure_source(samples: HomeSamples, *, centred: bool = False) -> Source:
+    """Measure everything from what the source samples showed.
+
+    Parameters
+    ----------
+    centred : bool
+        Whether the factory statistics are the reference though home looks otherwise: class effects are then taken about their
+        mean, and what home differs by is adapted to. It is right where the samples themselves come from a shifted world.
+    """
+    first, second = samples.first.astype(np.float64), samples.second.astype(np.float64)
+    strength = _strength(samples, first, second)
+    if not samples.classes:
+        return Source(1.0, strength, _noise(samples, first, second), ())
+    margin = max(float(np.median(samples.margin)), 1e-6)
+    u = np.minimum(samples.margin.astype(np.float64) / margin, 1.0)[:, None]
+    away = (1 - strength) + strength * u
+    offset1 = first.mean(axis=0)
+    offset2 = second.mean(axis=0) - offset1**2
+    table1, table2 = np.zeros((samples.classes, first.shape[1])), np.zeros((samples.classes, first.shape[1]))
+    for k in range(samples.classes):
+        mine = samples.predicted == k
+        weight = u[mine].sum() + RIDGE
+        table1[k] = (first[mine] - away[mine] * offset1).sum(axis=0) / weight
+        expected = away[mine] * offset1 + u[mine] * table1[k]
+        about = 1 + second[mine] - 2 * expected * first[mine] + expected**2
+        table2[k] = (about - 1 - away[mine] * offset2).sum(axis=0) / weight
+    if centred:
+        table1, table2 = table1 - table1.mean(axis=0), table2 - table2.mean(axis=0)
+        offset1, offset2 = np.zeros_like(offset1), np.zeros_like(offset2)
+    for _ in range(BALANCING_ROUNDS):  # a quotient's mean is not the quotient of means, and divisors are bounded
+        r2 = _residuals(samples, u, away, np.vstack([table1, offset1]), np.vstack([table2, offset2]))[1]
+        offset2 = (1 + offset2) * (1 + r2.mean(axis=0)) - 1
+    table = quantize_tables(TABLE, np.vstack([table1, offset1]), np.vstack([table2, offset2]), samples.slices)
+    counts = [where.stop - where.start for where in samples.slices]
+    rows = (
+        codes * np.repeat(scale.astype(np.float64), counts)
+        for codes, scale in ((table.first, table.first_scale), (table.second, table.second_scale))
+    )
+    return Source(margin, strength, _noise(samples, *_residuals(samples, u, away, *rows)), (table,))
+
+
+def _residuals(
+    samples: HomeSamples, u: np.ndarray, away: np.ndarray, rows1: np.ndarray, rows2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return r1 and r2 of all samples at factory scale, as the policy would see them."""
+    first, second = samples.first.astype(np.float64), samples.second.astype(np.float64)
+    expected = away * rows1[-1] + u * rows1[samples.predicted]
+    about = 1 + second - 2 * expected * first + expected**2
+    divisor = np.maximum(1 + away * rows2[-1] + u * rows2[samples.predicted], float(LEAST_DIVISOR))
+    return first - expected, about / divisor - 1
+
+
+def _strength(samples: HomeSamples, first: np.ndarray, second: np.ndarray) -> float:
+    """Return 1 / (1 + (S / 0.33)**3), S the variance between samples of ln(variance), averaged over channels, then layers.
+
+    A network whose samples differ much by nature lives with such differences; its statistics say less about the world.
+    """
+    logarithm = np.log(np.maximum(1 + second - first**2, float(LEAST_VARIANCE)))
+    spread = np.mean([logarithm[:, where].var(axis=0).mean() for where in samples.slices])
+    return float(1 / (1 + (spread / NATURAL_SPREAD) ** 3))
+
+
+def _noise(samples: HomeSamples, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    one_sample = first.var(axis=0) + second.var(axis=0)
+    return np.array([max(one_sample[where].mean(), LEAST_NOISE) for where in samples.slices], np.float32)
+
+
+def quantize_tables(policy: str, first: np.ndarray, second: np.ndarray, slices: tuple[slice, ...]) -> SourceTable:
+    """Return float tables (rows, channels) as int8 with one scale a layer: its largest magnitude is 127."""
+    codes, scales = [], []
+    for table in (first, second):
+        scale = np.array([max(float(np.abs(table[:, where]).max(initial=0.0)) / 127, 1e-12) for where in slices], np.float32)
+        counts = [where.stop - where.start for where in slices]
+        codes.append(np.clip(np.rint(table / np.repeat(scale, counts)), -127, 127).astype(np.int8))
+        scales.append(scale)
+    return SourceTable(policy, codes[0], codes[1], scales[0], scales[1])
