@@ -52,7 +52,8 @@ SOME = len(LAYER.sigma)
         {"classes": 3, "logits": "v0"},
         {"logits": "nowhere"},
         {"margin": 0.0},
-        {"noise": np.zeros(2, np.float32)}, {"strength": 1.5},
+        {"noise": np.zeros(2, np.float32)},
+        {"strength": 1.5},
     ],
 )
 def test_what_does_not_fit_is_refused(change):
