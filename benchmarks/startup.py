@@ -118,10 +118,12 @@ def _ways(case: Case, folder: Path) -> dict[str, tuple[str, Path, Mapping[str, s
 def _start(script: str, file: Path, environment: Mapping[str, str]) -> tuple[float, float]:
     """Return the seconds to a child's first result and its highest resident size so far in megabytes."""
     begin = time.perf_counter()
+    # As installed, every engine has its bytecode at hand: a checkout may write its own in the turn that is not counted.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     child = subprocess.Popen(
         [sys.executable, "-c", script + DONE, str(file)],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -6,9 +6,9 @@ mean and variance and w0 = v0 + epsilon, d1 = (mean(x) - m0) / sqrt(w0) and d2 =
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from edgebn.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True)

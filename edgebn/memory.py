@@ -8,9 +8,10 @@ deterministic and bounded by counts, never by time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from edgebn.quick_dataclass import dataclass
 
 REPAIR_ROUNDS = 100  # orders tried by repair
 SEARCH_NODES = 10_000  # placements tried by branch and bound

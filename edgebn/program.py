@@ -6,11 +6,12 @@ Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from edgebn.adaptation import Adaptation, Observation
+from edgebn.quick_dataclass import dataclass
 
 Hwc = tuple[int, int, int]
 Pair = tuple[int, int]

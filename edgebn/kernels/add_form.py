@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.records import NUDGE
 from edgebn.kernels.requantization import MOST, SLACK, UNIT
+from edgebn.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
 from edgebn.kernels import isa, native
+from edgebn.quick_dataclass import dataclass
 
 
 class NoKernelsError(RuntimeError):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 
 from edgebn.kernels.features import host_features
+from edgebn.quick_dataclass import dataclass
 
 
 class IsaError(ValueError):

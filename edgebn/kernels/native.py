@@ -12,10 +12,10 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgebn.kernels import isa, version
+from edgebn.quick_dataclass import dataclass
 
 MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: data type to [[kernel, [[argument, is_float], ...]], ...]
 ENTRY = "edgebn_run_{dtype}"

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, INT8_LONGS, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
+from edgebn.quick_dataclass import dataclass
 
 UNIT = 1 << UNIT_BITS
 SEEN = 256 * UNIT  # outputs beyond 256 are clipped, whatever the error

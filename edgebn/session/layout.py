@@ -7,10 +7,10 @@ them, filled with the zero point (int8) or 0.0, so that no convolution needs a b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from edgebn import program as p
 from edgebn.memory import Plan, Request, plan
+from edgebn.quick_dataclass import dataclass
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 

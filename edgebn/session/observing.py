@@ -6,7 +6,8 @@ Rows of the table take those arguments in observing tables only; in all others n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adaptation import AdaptedLayer
 from edgebn.kernels import isa
+from edgebn.quick_dataclass import dataclass
 from edgebn.session.packer import Address, Constant, Packer
 
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
@@ -38,7 +40,7 @@ class Gathered:
     channel_places: np.ndarray
 
 
-@dataclass
+@dataclasses.dataclass
 class Watcher:
     """Keeps and gathers the accumulators of one step.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import RECORD_WORDS
+from edgebn.quick_dataclass import dataclass
 from edgebn.session.layout import ALIGNMENT, Form, Layout
 from edgebn.session.options import Options
 
@@ -83,7 +85,7 @@ class Words:
     band: int | None
 
 
-@dataclass
+@dataclasses.dataclass
 class Packer:
     """Collects rows and constants while a program is packed.
 

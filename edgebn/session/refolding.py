@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from edgebn import program as p
 from edgebn.adaptation import AdaptedLayer
 from edgebn.kernels import executor
 from edgebn.kernels.records import CONVERTED, INT8_LONGS, INT8_WORDS, REFUSED
+from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import EpilogueCopy, IntBlocks, Plain
 
 HALF_NUDGE = 1 << 30

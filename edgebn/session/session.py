@@ -6,7 +6,6 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.memory import Plan
 from edgebn.program import FloatEpilogue, IntEpilogue, Program
+from edgebn.quick_dataclass import dataclass
 from edgebn.session import arrays, data_cell
 from edgebn.session.helpers import Helpers
 from edgebn.session.options import Options

@@ -6,13 +6,13 @@ import contextlib
 import ctypes
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import TEAM_LEAVING, TEAM_WORDS
+from edgebn.quick_dataclass import dataclass
 from edgebn.session import bands, data_cell
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options

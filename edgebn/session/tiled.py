@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
 from edgebn.session.packer import Address, Constant, Packer

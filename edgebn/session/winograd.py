@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import FloatBlocks, float_scalars, pack_copy
 from edgebn.session.observing import Watcher
 from edgebn.session.packer import Constant, Packer
