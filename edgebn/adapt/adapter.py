@@ -22,7 +22,7 @@ from edgebn.errors import ModelError
 from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
 
-DEFAULT_POLICY = "compensated-tracking"
+DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES = "compensated-tracking", "moments"
 LEAST_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (DESIGN section 10)
 
 
@@ -44,7 +44,7 @@ class Adapter:
     session : Session
         Of a program from `edgebn.adaptable`.
     policy : str, optional
-        'compensated-tracking' by default where the network classifies.
+        'compensated-tracking' by default where the network classifies, else 'moments'.
     drift_bound : float
         How far a mean may be moved, in source standard deviations; at least 2.
     watchdog : bool
@@ -64,11 +64,13 @@ class Adapter:
     """
 
     def __init__(
-        self, session: Session | Engine, policy: str = DEFAULT_POLICY, *, drift_bound: float = 6.0, watchdog: bool = True
+        self, session: Session | Engine, policy: str | None = None, *, drift_bound: float = 6.0, watchdog: bool = True
     ) -> None:
         self._engine: Engine = SessionEngine(session) if isinstance(session, Session) else session
         self._program = self._engine.program
         self._home = Home(self._program)
+        if policy is None:
+            policy = DEFAULT_POLICY if self._home.classes else DEFAULT_WITHOUT_CLASSES
         if policy not in POLICIES:
             raise ModelError(f"there is no adaptation policy '{policy}'; choose one of {', '.join(POLICIES)}")
         if POLICIES[policy].needs_classes and not self._home.classes:

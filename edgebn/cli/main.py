@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebn import __version__
-from edgebn.cli import analyze, bench, boards, convert, demo, device, evaluate, generate, quantize, run, warmup
+from edgebn.cli import adapt, analyze, bench, boards, convert, demo, device, evaluate, generate, quantize, run, warmup
 from edgebn.cli.failure import FailedCheckError
 from edgebn.cli.screen import Screen
 from edgebn.errors import EdgebnError
@@ -28,6 +28,7 @@ VERBS = {
     "evaluate": evaluate,
     "bench": bench,
     "analyze": analyze,
+    "adapt": adapt,
     "generate": generate,
     "boards": boards,
     "device": device,
