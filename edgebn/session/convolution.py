@@ -34,7 +34,7 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
         element = 4 if program.dtype == "float32" else 1
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
-        wanted |= pool_scratch(step.pool, channels)
+        wanted |= pool_scratch(step.pool, program.dtype, channels)
     count = len(_bands(step, program, options))
     if count == 1:
         return wanted

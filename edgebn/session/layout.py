@@ -71,7 +71,7 @@ class Layout:
     plan : Plan
         What the planner returned.
     exposed : frozenset of str
-        Buffers whose halo shares bytes with something else: it is filled anew in every inference.
+        Buffers whose halo something else may have overwritten since it was filled last: it is filled anew in every inference.
     """
 
     forms: dict[str, Form]
@@ -105,7 +105,10 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, slack: int) -> Layout:
     everything = [*requests.values(), *scratch.values()]
     found = plan(everything, ALIGNMENT)
     places = {name: found.offsets[requests[root].name] for name, root in roots.items()}
-    exposed = {root for root, request in requests.items() if any(forms[root].halo) and _shares_bytes(request, everything, found)}
+    twins = _twins(program, forms, requests, found)
+    exposed = {
+        root for root, request in requests.items() if any(forms[root].halo) and _is_exposed(request, twins, everything, found)
+    }
     offsets = {key: found.offsets[request.name] for key, request in scratch.items()}
     return Layout(forms, places, offsets, found, frozenset(exposed))
 
@@ -169,10 +172,29 @@ def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str,
     return {root: Request(f"buffer {root}", size[root], first[root], last[root]) for root in first}
 
 
-def _shares_bytes(request: Request, everything: list[Request], found: Plan) -> bool:
+def _twins(
+    program: p.Program, forms: Mapping[str, Form], requests: Mapping[str, Request], found: Plan
+) -> dict[str, tuple[object, ...]]:
+    """Return, by request, what it shares with those that stand in the same place with the same halo: they keep each other's."""
+    return {
+        request.name: (found.offsets[request.name], forms[root], program.buffers[root].dtype, program.buffers[root].zero_point)
+        for root, request in requests.items()
+    }
+
+
+def _is_exposed(request: Request, twins: Mapping[str, tuple[object, ...]], everything: list[Request], found: Plan) -> bool:
+    """Whether what used a buffer's bytes last before it, in this inference or in the one before, was not a twin of it."""
     start = found.offsets[request.name]
     end = start + request.size
-    return any(
-        other is not request and found.offsets[other.name] < end and start < found.offsets[other.name] + other.size
+    others = [
+        other
         for other in everything
-    )
+        if other is not request and found.offsets[other.name] < end and start < found.offsets[other.name] + other.size
+    ]
+    mine = twins[request.name]
+    before = [other for other in others if other.first < request.first] or others
+    # Those that began last may be several, side by side in the buffer's bytes; before them a twin may have stood.
+    since_twin = max((other.last for other in before if twins.get(other.name) == mine), default=None)
+    if since_twin is None:
+        return bool(others)
+    return any(twins.get(other.name) != mine and other.last > since_twin for other in before)

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgebn import program as p
+from edgebn.kernels import executor, isa
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes
+
+TILE = "tile_f32"  # the vector kernels'
 
 
 def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the form of the table
     """Return the scratch of a pool step."""
-    return pool_scratch(step.window, program.buffers[step.output].shape[2])
+    return pool_scratch(step.window, program.dtype, program.buffers[step.output].shape[2])
 
 
-def pool_scratch(window: p.Window, channels: int) -> dict[str, int]:
-    """Return the scratch of any pooling: an average sums in 32 bits."""
-    return {"sums": 4 * channels} if window.function == "average" else {}
+def pool_scratch(window: p.Window, dtype: str, channels: int) -> dict[str, int]:
+    """Return the scratch of any pooling: plain averages sum in 32 bits."""
+    return {"sums": 4 * channels} if window.function == "average" and _suffix(dtype, channels) != TILE else {}
+
+
+def _suffix(dtype: str, channels: int) -> str:
+    """Return how the names of the kernels end that pool values of a data type and a number of channels."""
+    if dtype == "int8":
+        return "i8"
+    return TILE if f"maximum_{TILE}" in executor.operations(dtype) and channels >= isa.SELECTED.lanes else "f32"
 
 
 def pack(step: p.Pool, packer: Packer) -> None:
@@ -94,7 +104,7 @@ def emit_pool(
         "top": top,
         "left": left,
     }
-    suffix = "f32" if output.form.element == 4 else "i8"
+    suffix = _suffix(packer.program.dtype, channels)
     if window.function == "max":
         packer.emit(f"maximum_{suffix}", **arguments)
         return
@@ -102,8 +112,9 @@ def emit_pool(
         "count_padding": int(window.count_padding),
         "end_row": height + bottom - window.clipped_end[0],
         "end_column": width + right - window.clipped_end[1],
-        "scratch": packer.scratch(step, "sums"),
     }
+    if suffix != TILE:
+        arguments["scratch"] = packer.scratch(step, "sums")
     if suffix == "i8":
         arguments["padding_value"] = padding_value
     if epilogue is None:
