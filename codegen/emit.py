@@ -122,6 +122,8 @@ def _emit_parameters(model: Program, out: Path, layout: str, name: str | None, p
 
 def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX) -> Listing:
     """Decide everything about a network in C but its text: see `emit`."""
+    if not model.steps:
+        raise ModelError(f"{model.source}: the network has no layers, so there is nothing to run on a device")
     name = check_name(name, "name of the model") if name is not None else model_name(model)
     check_name(prefix, "prefix of the kernels")
     values = place_values(model, name)

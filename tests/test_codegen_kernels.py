@@ -94,7 +94,7 @@ def test_sums_joined_to_convolutions_equal_the_reference(tmp_path):
 
 
 def test_optimised_code_warns_of_nothing(tmp_path):
-    cases = [case for kind in ("convolution", "pool", "add") for case in drawn(single(kind, "int8"), 20)]
+    cases = [case for kind in ("convolution", "pool", "add") for case in drawn(single(kind, "int8"), 60 if TEST_ALL else 6)]
     for name in COMPILERS:
         for level in ("-O2", "-O3", "-Os"):
             assert_right(cases, tmp_path, compiler(name), (level,))
