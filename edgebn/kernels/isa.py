@@ -37,6 +37,8 @@ class InstructionSet:
     code_flip : int
         int8 codes are stored as `code ^ code_flip` (as bytes): 0x80 stores q + 128 as an unsigned byte, which is what the x86 dot
         product wants; 0 stores the code itself.
+    by_lane : bool
+        Whether a multiplication takes one lane of a vector, or one is easily spread: a pixel's inputs are then loaded by the vector.
     """
 
     name: str
@@ -46,6 +48,7 @@ class InstructionSet:
     registers: int
     dot: str
     code_flip: int
+    by_lane: bool = False
 
     @property
     def lanes(self) -> int:
@@ -67,8 +70,8 @@ INSTRUCTION_SETS = (
     InstructionSet("avx512vnni", X86, (*AVX512, "avx512vnni"), 64, 32, "vpdpbusd", 0x80),
     InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80),
     InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
-    InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0),
-    InstructionSet("neon", ARM64, ("neon",), 16, 32, "smull", 0),
+    InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0, by_lane=True),
+    InstructionSet("neon", ARM64, ("neon",), 16, 32, "smull", 0, by_lane=True),
     InstructionSet("plain", (), (), 0, 0, "", 0),
 )
 

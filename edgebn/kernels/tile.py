@@ -24,7 +24,7 @@ from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import shapes
 from edgebn.kernels.variants import begin_function
-from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, splat, vector
+from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, shuffle, splat, vector
 
 # What both kinds of tile take, all int64. Steps are bytes; `depth` counts steps of four codes or one float32; the last block
 # of NV vectors writes `last_channels` channels only. Each row's weights begin `weight_row_step` after those of the row before.
@@ -51,6 +51,9 @@ GEOMETRY = (
 )
 
 
+STEP_BYTES = 4  # of a pixel's input in one step of depth
+
+
 class Int8Products:
     """How a tile multiplies codes: lanes of four products each, summed into int32."""
 
@@ -64,6 +67,10 @@ class Int8Products:
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
         """Return four codes of one pixel in every lane, prepared for the dot product."""
         return self._dot.prepare(builder, splat(builder, load(builder, I32, address, count), self._lanes))
+
+    def lane(self, builder: ir.IRBuilder, values: ir.Value, index: int) -> Any:
+        """Return the four codes in one lane of `values` in every lane, prepared likewise."""
+        return self._dot.prepare(builder, shuffle(builder, values, None, [index] * self._lanes))
 
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
         """Return acc plus what `input` gave times the weights."""
@@ -82,6 +89,10 @@ class Float32Products:
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
         """Return one number of one pixel in every lane."""
         return splat(builder, load(builder, F32, address, count), self._lanes)
+
+    def lane(self, builder: ir.IRBuilder, values: ir.Value, index: int) -> Any:
+        """Return the number in one lane of `values` in every lane."""
+        return shuffle(builder, values, None, [index] * self._lanes)
 
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
         """Return acc plus what `input` gave times the weights."""
@@ -133,22 +144,7 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
                 tap = builder.add(origin, builder.mul(tap_row.index, given["tap_row_step"]))
                 tap = builder.add(tap, builder.mul(tap_column.index, given["tap_column_step"]))
                 pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                with cgutils.for_range(builder, given["depth"]) as step:
-                    at = builder.load(taps)
-                    columns = [
-                        [
-                            load(builder, products.accumulator, at, (j * products.weight_vectors + half) * weight_vector_bytes)
-                            for half in range(products.weight_vectors)
-                        ]
-                        for j in range(nv)
-                    ]
-                    count = builder.mul(step.index, ir.Constant(I64, 4))
-                    for i in range(mr):
-                        value = products.input(builder, pixels[i], count)
-                        for j in range(nv):
-                            acc = builder.load(slots[i][j])
-                            builder.store(products.add(builder, acc, value, columns[j]), slots[i][j])
-                    builder.store(offset(builder, at, step_bytes), taps)
+                _add_tap(builder, isa, products, pixels, given["depth"], taps, slots)
             accumulators = [[builder.load(slot) for slot in line] for line in slots]
             mark = builder.add(builder.mul(row.index, tiles), tile.index)
             first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
@@ -162,10 +158,56 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
     return builder.function
 
 
+def _add_tap(
+    builder: ir.IRBuilder,
+    isa: InstructionSet,
+    products: Any,
+    pixels: list[ir.Value],
+    depth: ir.Value,
+    taps: ir.Value,
+    slots: list[list[ir.Value]],
+) -> None:
+    """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
+
+    def steps(count: ir.Value, inputs: Callable[[ir.Value], list[list[Any]]]) -> None:
+        with cgutils.for_range(builder, count) as loop:
+            for values in inputs(loop.index):
+                at = builder.load(taps)
+                columns = [
+                    [
+                        load(builder, products.accumulator, at, (j * products.weight_vectors + half) * isa.vector_bytes)
+                        for half in range(products.weight_vectors)
+                    ]
+                    for j in range(len(slots[0]))
+                ]
+                for value, line in zip(values, slots, strict=True):
+                    for column, slot in zip(columns, line, strict=True):
+                        builder.store(products.add(builder, builder.load(slot), value, column), slot)
+                builder.store(offset(builder, at, len(columns) * products.weight_vectors * isa.vector_bytes), taps)
+
+    def one_step(index: ir.Value) -> list[list[Any]]:
+        count = builder.mul(index, ir.Constant(I64, STEP_BYTES))
+        return [[products.input(builder, pixel, count) for pixel in pixels]]
+
+    def one_load(index: ir.Value) -> list[list[Any]]:
+        count = builder.mul(index, ir.Constant(I64, isa.vector_bytes))
+        vectors = [load(builder, products.accumulator, pixel, count) for pixel in pixels]
+        return [[products.lane(builder, value, lane) for value in vectors] for lane in range(isa.lanes)]
+
+    if not isa.by_lane:
+        steps(depth, one_step)
+        return
+    loads = builder.udiv(depth, ir.Constant(I64, isa.lanes))
+    steps(loads, one_load)
+    done = builder.mul(loads, ir.Constant(I64, isa.lanes))
+    pixels = [builder.add(pixel, builder.mul(done, ir.Constant(I64, STEP_BYTES))) for pixel in pixels]
+    steps(builder.sub(depth, done), one_step)
+
+
 def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any]:
     """Return the intrinsic (variant, (geometry..., scalars...)) that runs the tile shape with that index."""
     products = make(isa)
-    known = shapes(isa)
+    known = shapes(isa, real=make is Float32Products)
     count = 1 + len(GEOMETRY) + len(products.epilogue.scalars)
 
     @intrinsic

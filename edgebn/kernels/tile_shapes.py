@@ -19,6 +19,20 @@ WITH_16_REGISTERS: tuple[Shape, ...] = (
     *((mr, 1) for mr in (10, 8, 5, 4, 2, 1)),
     (1, 4),
 )
+# With 32 registers and inputs by the lane, each pixel of a tile holds a vector of inputs.
+BY_LANE: tuple[Shape, ...] = (
+    *((mr, 4) for mr in (5, 4, 2, 1)),
+    *((mr, 2) for mr in (8, 5, 2, 1)),
+    *((mr, 1) for mr in (12, 8, 5, 2, 1)),
+    (1, 8),
+)
+# The same where a product of codes takes three registers on its way to the accumulator.
+BY_LANE_IN_STEPS: tuple[Shape, ...] = (
+    *((mr, 4) for mr in (4, 2, 1)),
+    *((mr, 2) for mr in (5, 2, 1)),
+    *((mr, 1) for mr in (8, 5, 2, 1)),
+    (1, 8),
+)
 
 # Accumulators that must be in flight before the multipliers, and not their latency, bound a tile.
 LATENCY_BOUND = 10
@@ -26,31 +40,33 @@ LATENCY_BOUND = 10
 TILE_OVERHEAD = 1.5
 
 
-def shapes(isa: InstructionSet) -> tuple[Shape, ...]:
-    """Return every tile of an instruction set; the position is the variant's number."""
+def shapes(isa: InstructionSet, *, real: bool) -> tuple[Shape, ...]:
+    """Return every tile of an instruction set, float32 (`real`) or int8; the position is the variant's number."""
+    if isa.by_lane:
+        return BY_LANE if real or isa.dot == "sdot" else BY_LANE_IN_STEPS
     return WITH_32_REGISTERS if isa.registers >= 32 else WITH_16_REGISTERS
 
 
 def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
-    """Return the vectors of output channels that tiles of one pixel take, widest first."""
-    return tuple(sorted({nv for mr, nv in shapes(isa) if mr == 1}, reverse=True))
+    """Return the vectors of output channels that float32 tiles of one pixel take, widest first."""
+    return tuple(sorted({nv for mr, nv in shapes(isa, real=True) if mr == 1}, reverse=True))
 
 
-def best_rows(isa: InstructionSet, nv: int, columns: int) -> int:
+def best_rows(isa: InstructionSet, nv: int, columns: int, *, real: bool) -> int:
     """Return the pixels of the tile of `nv` vectors that computes rows of `columns` pixels in the least time."""
 
     def cost(mr: int) -> float:
         return -(-columns // mr) * (max(mr * nv, LATENCY_BOUND) + TILE_OVERHEAD)
 
-    return min((mr for mr, vectors in shapes(isa) if vectors == nv and mr <= columns), key=cost)
+    return min((mr for mr, vectors in shapes(isa, real=real) if vectors == nv and mr <= columns), key=cost)
 
 
-def channel_segments(isa: InstructionSet, channels: int, columns: int) -> list[tuple[int, int]]:
+def channel_segments(isa: InstructionSet, channels: int, columns: int, *, real: bool) -> list[tuple[int, int]]:
     """Return (vectors, channels) of each run of tiles that together cover the output channels.
 
     Wide tiles come first; what is left goes to narrower ones, so that little of a vector is wasted.
     """
-    wide_enough = [(mr, nv) for mr, nv in shapes(isa) if mr > 1 or columns == 1]
+    wide_enough = [(mr, nv) for mr, nv in shapes(isa, real=real) if mr > 1 or columns == 1]
     widths = sorted({nv for mr, nv in wide_enough if mr <= columns}, reverse=True)
     segments = []
     left = channels

@@ -207,7 +207,8 @@ class Dot:
         return call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * self._lanes}", self._words, [acc, a, w])
 
     def _sdot(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
-        operands = [acc, self._bytes(builder, a), self._bytes(builder, w)]
+        # The quads come last: there the instruction takes one lane of a vector.
+        operands = [acc, self._bytes(builder, w), self._bytes(builder, a)]
         return call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", self._words, operands)
 
     def _smull(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:

@@ -59,7 +59,7 @@ class DenseEmitter:
         outputs = self._step.weight.shape[0]
         weight = self._step.weight.reshape(outputs, 1, self._walk.run)
         begin = 0
-        for nv, taken in tile_shapes.channel_segments(isa.SELECTED, outputs, columns=1):
+        for nv, taken in tile_shapes.channel_segments(isa.SELECTED, outputs, columns=1, real=True):
             chosen = slice(begin, begin + taken)
             width = nv * isa.SELECTED.lanes
             blocks = -(-taken // width)

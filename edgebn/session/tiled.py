@@ -154,10 +154,10 @@ class TileEmitter:
 
     def _emit(self, group: int, together: int, step: int, place: Address, geometry: dict[str, Any], kept: _Kept) -> None:
         rows, columns = geometry["rows"], geometry["columns"]
-        known = tile_shapes.shapes(isa.SELECTED)
+        known = tile_shapes.shapes(isa.SELECTED, real=self._real)
         run = self._walk.run + (together - 1) * (step // self._element)
         for segment in self._segments(group, together, run, single=columns == 1):
-            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns)
+            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real)
             self._packer.emit_watched(
                 tile_operation(self._packer.program.dtype),
                 self._observing(kept, group * self._outputs + segment.first_channel, together, mr, (rows, columns)),
@@ -211,7 +211,7 @@ class TileEmitter:
         channels = np.tile(np.arange(chosen.start, chosen.stop), together)
         segments = []
         first = 0
-        for nv, count in tile_shapes.channel_segments(isa.SELECTED, together * outputs, columns):
+        for nv, count in tile_shapes.channel_segments(isa.SELECTED, together * outputs, columns, real=self._real):
             width = nv * isa.SELECTED.lanes
             blocks = -(-count // width)
             part = wide[first : first + count]

@@ -155,11 +155,11 @@ class WinogradEmitter:
         )
         count = tile_rows * chunk.tile_columns
         for segment in self._weights:
-            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, count)
+            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, count, real=True)
             self._packer.emit_watched(
                 "tile_f32",
                 None,
-                variant=tile_shapes.shapes(isa.SELECTED).index((mr, segment.nv)),
+                variant=tile_shapes.shapes(isa.SELECTED, real=True).index((mr, segment.nv)),
                 src=planes,
                 row_step=chunk.input_plane,
                 column_step=chunk.input_step,
@@ -201,7 +201,8 @@ class WinogradEmitter:
         planes = transformed(weight)
         segments = []
         first = 0
-        for nv, count in tile_shapes.channel_segments(isa.SELECTED, _vectors(self._channels) * isa.SELECTED.lanes, columns=2):
+        width_of_all = _vectors(self._channels) * isa.SELECTED.lanes
+        for nv, count in tile_shapes.channel_segments(isa.SELECTED, width_of_all, columns=2, real=True):
             width = nv * isa.SELECTED.lanes
             parts = [tile_weights.pack_weights_f32(isa.SELECTED, plane[first : first + count, None], nv) for plane in planes]
             nothing = np.zeros(count, np.float32)
