@@ -38,7 +38,7 @@ class InstructionSet:
         int8 codes are stored as `code ^ code_flip` (as bytes): 0x80 stores q + 128 as an unsigned byte, which is what the x86 dot
         product wants; 0 stores the code itself.
     by_lane : bool
-        Whether a multiplication takes one lane of a vector, or one is easily spread: a pixel's inputs are then loaded by the vector.
+        Whether a multiplication takes one lane of a vector, or lanes spread easily: a pixel's inputs are then loaded by the vector.
     """
 
     name: str
