@@ -62,6 +62,12 @@ GEOMETRIES = [
         for channels in (4, 20, 64, 100)
         for kernel, strides in (((3, 3), (2, 1)), ((5, 5), (1, 1)), ((2, 4), (3, 3)), ((1, 3), (1, 1)))
     ],
+    # Depthwise layers of few channels, whose pixels share vectors: neighbours, and gathered ones.
+    *[
+        (channels, channels, channels, kernel, strides, (1, 1), (1, 1, 1, 1), 6, width)
+        for channels in (4, 8, 12, 16, 24, 32, 40, 48, 96)
+        for kernel, strides, width in (((3, 3), (1, 1), 21), ((3, 3), (2, 2), 19), ((5, 5), (1, 2), 14))
+    ],
     *[
         (8, channels, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, width)
         for channels in (1, 2, 5, 8, 10, 16, 17, 32, 40, 48, 64, 80, 130)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, ROLLED_1, ROLLED_2
+from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
@@ -27,6 +27,7 @@ from edgebn.kernels.vectors import (
     I64,
     Dot,
     Quads,
+    concat,
     fused_multiply_add,
     load,
     shuffle,
@@ -67,21 +68,27 @@ def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.V
 class Int8Depthwise:
     """Writes the int8 functions."""
 
-    variants = (ROLLED_1, ROLLED_2, ANY)
+    variants = INT8_VARIANTS
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._dot = Dot(isa.dot, isa.lanes)
-        self._bytes = vector(I8, isa.vector_bytes)
         self._words = vector(I32, isa.lanes)
         self.epilogue = Int8Epilogue(isa)
-        self.arguments = (*GEOMETRY, *self.epilogue.scalars)
+        self.arguments = (*GEOMETRY, "piece_step", *self.epilogue.scalars)
         # One kernel row's weights of a block, for one group of taps.
         self._row_bytes = 4 * self._dot.weight_vectors * isa.vector_bytes
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a variant, and return it."""
-        builder, given = begin_function(module, f"edgebn_depthwise_i8_{variant}", self.arguments)
+        kind, pieces = self.variants[variant]
+        builder, given = begin_function(module, f"edgebn_depthwise_i8_{kind}_{pieces}", self.arguments)
+
+        def read(address: ir.Value) -> ir.Value:
+            part = vector(I8, self._isa.vector_bytes // pieces)
+            steps = (builder.mul(given["piece_step"], ir.Constant(I64, i)) for i in range(pieces))
+            return concat(builder, [load(builder, part, address, step) for step in steps])
+
         shared = self.epilogue.prepare(builder, given, 4, interleaved=True)
         groups = builder.udiv(builder.add(given["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
         rows_of_weights = builder.mul(given["tap_rows"], groups)
@@ -112,13 +119,13 @@ class Int8Depthwise:
                     place = builder.add(target, builder.mul(y, given["dst_row"]))
                     self.epilogue.write(builder, [acc], shared, epilogue, place, given["valid"])
 
-                if variant == ANY:
+                if kind == ANY:
                     with cgutils.for_range(builder, given["rows"]) as row:
                         start = builder.add(source, builder.mul(row.index, given["row_step"]))
-                        finish(self._any_kernel(builder, given, start, weights, groups, biases, sums[0]), row.index)
+                        finish(self._any_kernel(builder, given, read, start, weights, groups, biases, sums[0]), row.index)
                 else:
                     taps = [self._weights(builder, weights, i) for i in range(3)]
-                    self._rolled(builder, given, source, taps, biases, sums, variant + 1, finish)
+                    self._rolled(builder, given, read, source, taps, biases, sums, kind + 1, finish)
         builder.ret_void()
         return builder.function
 
@@ -126,6 +133,7 @@ class Int8Depthwise:
         self,
         builder: ir.IRBuilder,
         given: dict[str, ir.Value],
+        read: Callable[[ir.Value], ir.Value],
         source: ir.Value,
         taps: list[list[Quads]],
         biases: list[ir.Value],
@@ -138,7 +146,7 @@ class Int8Depthwise:
         def row(index: ir.Value) -> list[Quads]:
             place = builder.add(source, builder.mul(index, given["tap_row_step"]))
             addresses = [builder.add(place, builder.mul(given["tap_column_step"], ir.Constant(I64, i))) for i in range(3)]
-            return self._interleave(builder, [load(builder, self._bytes, address) for address in addresses])
+            return self._interleave(builder, [read(address) for address in addresses])
 
         def add(acc: list[ir.Value], quads: list[Quads], weights: list[Quads]) -> list[ir.Value]:
             return [self._dot(builder, a, q, w) for a, q, w in zip(acc, quads, weights, strict=True)]
@@ -172,6 +180,7 @@ class Int8Depthwise:
         self,
         builder: ir.IRBuilder,
         given: dict[str, ir.Value],
+        read: Callable[[ir.Value], ir.Value],
         source: ir.Value,
         weights: ir.Value,
         groups: ir.Value,
@@ -187,7 +196,7 @@ class Int8Depthwise:
             for i in range(TAPS):  # beyond the kernel's width the last tap again: its weight is 0
                 tap = builder.add(builder.mul(group.index, ir.Constant(I64, TAPS)), ir.Constant(I64, i))
                 tap = builder.select(builder.icmp_signed("<", tap, last_tap), tap, last_tap)
-                loaded.append(load(builder, self._bytes, builder.add(place, builder.mul(tap, given["tap_column_step"]))))
+                loaded.append(read(builder.add(place, builder.mul(tap, given["tap_column_step"]))))
             index = builder.add(builder.mul(row.index, groups), group.index)
             at = builder.add(weights, builder.mul(index, ir.Constant(I64, self._row_bytes)))
             for slot, quads, taps in zip(sums, self._interleave(builder, loaded), self._weights(builder, at, 0), strict=True):
@@ -392,16 +401,17 @@ def depthwise_tile_i8(
     raw_row: int,
     raw_pixel: int,
     marks: int,
+    piece_step: int,
     zero: int,
     low: int,
     high: int,
     certain: int,
     mode: int,
 ) -> None:
-    """int8; `variant` is ROLLED_1, ROLLED_2 or ANY."""
+    """int8; `variant` indexes `INT8_VARIANTS`; `piece_step` is bytes between the pixels that are gathered."""
     geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
     target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid, raw, raw_row, raw_pixel, marks)
-    _run_i8(variant, geometry + target + (zero, low, high, certain, mode))
+    _run_i8(variant, geometry + target + (piece_step, zero, low, high, certain, mode))
 
 
 @kernel

@@ -33,9 +33,12 @@ class DepthwiseEmitter:
         self._width = isa.SELECTED.vector_bytes // self._element  # channels of a block
         channels = step.groups
         adjacent = walk.column_step == channels * self._element
-        whole = self._width % channels == 0 and walk.columns >= self._width // channels
-        # Several pixels of few channels are one pixel of many, where pixels follow one another in input and output.
-        self._together = self._width // channels if adjacent and whole and channels < self._width else 1
+        # Several pixels of few channels are one pixel of many.
+        if self._real:
+            whole = self._width % channels == 0 and walk.columns >= self._width // channels
+            self._together, self._pieces = (self._width // channels if adjacent and whole else 1), 1
+        else:
+            self._together, self._pieces = depthwise_shapes.pixels_together(channels, self._width, walk.columns, adjacent=adjacent)
         self._order = tile_weights.block_channels(channels * self._together, self._width)
         self._constants = self._pack()
         self._watcher = Watcher(packer, step, rows, walk.columns)
@@ -88,18 +91,22 @@ class DepthwiseEmitter:
         self._watcher.gather(0, self._kept_row, self._kept_pixel, whole, names, is_first)
         left = self._walk.columns % together
         if left:
-            self._watcher.gather(whole * self._kept_pixel, self._kept_row, 0, 1, names, flat >= channels * (together - left))
+            self._watcher.gather(
+                whole * self._kept_pixel, self._kept_row, 0, 1, names, is_first & (flat >= channels * (together - left))
+            )
 
     def _variant(self, columns: int) -> int:
         walk = self._walk
         if self._real:
             return depthwise_shapes.best_float_tile(columns, self._stride())
+        kind = depthwise_shapes.ANY
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
             if walk.row_step == walk.tap_row_step:
-                return depthwise_shapes.ROLLED_1
-            if walk.row_step == 2 * walk.tap_row_step:
-                return depthwise_shapes.ROLLED_2
-        return depthwise_shapes.ANY
+                kind = depthwise_shapes.ROLLED_1
+            elif walk.row_step == 2 * walk.tap_row_step:
+                kind = depthwise_shapes.ROLLED_2
+        known = depthwise_shapes.INT8_VARIANTS
+        return known.index((kind if (kind, self._pieces) in known else depthwise_shapes.ANY, self._pieces))
 
     def _stride(self) -> int:
         """Return the stride in taps of a 3 x 3 kernel that moves as far down as to the right, 0 for any other."""
@@ -122,4 +129,5 @@ class DepthwiseEmitter:
         flat = np.maximum(order, 0).reshape(-1)
         form = FloatBlocks(flat, 1) if self._real else IntBlocks(flat, weight[flat], 4)
         epilogue, scalars = pack_copy(self._step, self._packer, form)
-        return {"weight": self._packer.constant(weights), "epilogue": epilogue, **scalars}
+        gathering = {} if self._real else {"piece_step": self._walk.column_step}
+        return {"weight": self._packer.constant(weights), "epilogue": epilogue, **scalars, **gathering}
