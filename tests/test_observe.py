@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from edgebn import reference
 from edgebn.adapt.engines import ReferenceEngine, SessionEngine
 from edgebn.adapt.home import Home
-from edgebn.session import Session
+from edgebn.session import Session, bands
 from tests.adaptations import with_adaptation
+from tests.conftest import TEST_ALL
 from tests.programs import inputs_for, programs, single
 from tests.test_contract import GEOMETRIES, convolution_program
 
@@ -93,6 +94,17 @@ def test_convolutions_of_many_shapes_gather_as_the_reference(dtype):
     for seed, geometry in enumerate(GEOMETRIES):
         program = with_adaptation(convolution_program(geometry, dtype, seed), seed)
         assert_gathers_as_the_reference(program, inputs_for(program, 1, seed))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_bands_of_several_threads_gather_as_the_reference(dtype, monkeypatch):
+    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
+    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
+    for seed, geometry in enumerate(GEOMETRIES[:: 1 if TEST_ALL else 5]):
+        program = with_adaptation(convolution_program(geometry, dtype, seed), seed)
+        session = Session(program, threads=3)
+        for turn in range(3):
+            assert_gathers_as_the_reference(program, inputs_for(program, 1, turn), session)
 
 
 def test_a_session_that_observes_nothing_has_no_operation_for_it():

@@ -14,7 +14,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.session import bands, dense, depthwise, winograd
 from edgebn.session.epilogues import Plain, pack_copy
-from edgebn.session.observing import Watcher, whole_vectors
+from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
 from edgebn.session.pooling import emit_pool, pool_scratch
@@ -48,6 +48,8 @@ def _bands(step: p.Convolution, program: p.Program, options: Options) -> list[ba
         unit = winograd.STEP
         if step.pool is not None:
             unit = int(step.pool.strides[0] >= window_span(step.pool))
+    if keeps_rows_adjacent(step, program):  # what a tile keeps beyond a row's end must be overwritten by the next row
+        unit = 0
     return bands.bands(step, program, options.threads, unit)
 
 

@@ -172,6 +172,16 @@ class Watcher:
         return np.where(channels >= 0, table[:, channels], 0).astype(np.int32)
 
 
+def keeps_rows_adjacent(step: p.Convolution, program: p.Program) -> bool:
+    """Whether an observed step's kept pixels adjoin, so that a vector stored for the last of a row reaches the next row.
+
+    It is so where one vector holds all channels (`tiled.TileEmitter`).
+    """
+    given = program.adaptation
+    is_observed = given is not None and any(layer.observation.step == step.name for layer in given.layers)
+    return is_observed and step.groups == 1 and step.weight.shape[0] < isa.SELECTED.lanes
+
+
 def whole_vectors(channels: int) -> int:
     """Return the bytes of a kept pixel for kernels that keep channel c as the c-th number: whole vectors."""
     lanes = isa.SELECTED.lanes or 1

@@ -1,0 +1,123 @@
+"""What gathering statistics for adaptation costs: an inference that observes beside one that does not, interleaved in one process.
+
+    python -m benchmarks.observing [--rounds 400] [--rows N] [--output FILE]
+
+Prints the share of an inference that observing adds at the default choice of rows (or at every N-th), the time of a refold, and the
+bytes of state and tables; writes them as JSON where asked to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgebn
+from benchmarks.networks import Case, cases
+from edgebn.adapt.home import Home
+from edgebn.adapt.policies import POLICIES
+
+CALLS = 3  # in a row, before the other's turn: less than what another process leaves us at a time
+SAMPLES = 30  # that source tables are measured on: their content costs nothing
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One network.
+
+    Attributes
+    ----------
+    name : str
+    plain : float
+        Microseconds of an inference that observes nothing.
+    share : float
+        What observing adds, of that; median of interleaved rounds.
+    refold : float
+        Microseconds of folding new statistics into all epilogues.
+    channels, table_bytes : int
+        Adapted channels, and the bytes of the largest policy's source tables.
+    state_bytes : dict of str to int
+        By policy.
+    """
+
+    name: str
+    plain: float
+    share: float
+    refold: float
+    channels: int
+    table_bytes: int
+    state_bytes: dict[str, int]
+
+
+def measure(case: Case, rounds: int, rows: int | None) -> Cost:
+    """Time a case both ways."""
+    rng = np.random.default_rng(0)
+    images = np.repeat(case.x, SAMPLES, axis=0)
+    noise = rng.normal(0, float(images.std()) + 1e-6, images.shape)
+    images = np.clip(images + noise, -128, 127).astype(np.int8) if images.dtype == np.int8 else (images + noise).astype(np.float32)
+    model = edgebn.adaptable(case.program, images, rows=rows)
+    session = edgebn.Session(model)
+    name = model.outputs[0]
+    out = np.empty((1, *model.shapes[name]), case.x.dtype)
+    raw = case.x.dtype == np.int8
+    given: Any = model.adaptation
+    exits = [out] if not given.classes else [np.empty(given.classes, model.dtype), out]
+    plain, observing = session._packed.raw if raw else session._packed.real, session._packed.observing(raw=raw)
+    held = plain.bind((case.x, out)), observing.bind((case.x, *exits))
+    times: dict[str, list[float]] = {"plain": [], "observing": [], "ratio": []}
+    for _ in range(rounds):
+        took = [_time(session, table) for table in (plain, observing)]
+        for key, value in zip(times, (*took, took[1] / took[0]), strict=True):
+            times[key].append(value)
+    del held
+    home = Home(model)
+    drift, ratio = np.full(home.channels, 0.1, np.float32), np.full(home.channels, 1.1, np.float32)
+    session.refold(drift, ratio)
+    begin = time.perf_counter()
+    for _ in range(CALLS):
+        session.refold(drift, ratio)
+    refold = (time.perf_counter() - begin) / CALLS
+    policies = [policy for policy in POLICIES.values() if home.classes or not policy.needs_classes]
+    states = {policy.name: 4 * (policy.planes * home.channels + policy.scalars) for policy in policies}
+    tables = max((table.first.nbytes + table.second.nbytes for table in given.tables), default=0)
+    share = statistics.median(times["ratio"]) - 1
+    return Cost(case.name, statistics.median(times["plain"]) * 1e6, share, refold * 1e6, home.channels, tables, states)
+
+
+def _time(session: Any, table: Any) -> float:
+    begin = time.perf_counter()
+    for _ in range(CALLS):
+        session._execute(table.call, 1)
+    return (time.perf_counter() - begin) / CALLS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], prog="python -m benchmarks.observing")
+    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--rows", type=int, help="observe every n-th row instead of the default choice")
+    parser.add_argument("--output", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    found = []
+    print(f"{'network':32} {'plain us':>9} {'observing':>9} {'refold us':>9} {'channels':>8} {'tables B':>8}  state B")
+    for case in cases():
+        try:
+            one = measure(case, options.rounds, options.rows)
+        except edgebn.ModelError as error:
+            print(f"{case.name:32} cannot adapt: {error}")
+            continue
+        found.append(one)
+        states = ", ".join(f"{name} {size}" for name, size in one.state_bytes.items())
+        figures = f"{one.plain:9.2f} {100 * one.share:+8.1f}% {one.refold:9.1f} {one.channels:8} {one.table_bytes:8}"
+        print(f"{one.name:32} {figures}  {states}")
+    if options.output:
+        options.output.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
