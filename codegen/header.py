@@ -20,7 +20,7 @@ def source(listing: Listing) -> str:
         for parameter, _, _ in accessors(listing)
     ]
     return f"""\
-/* {comment(listing.program.name)} in C, {listing.program.dtype}. Made by edgebn; see README.md. */
+/* {comment(listing.title)} in C, {listing.program.dtype}. Made by edgebn; see README.md. */
 #ifndef {upper}_H
 #define {upper}_H
 

@@ -20,7 +20,7 @@ def source(listing: Listing) -> str:
     memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
     body = "\n".join([*memory, *_places(listing), "", *_steps(listing)])
     return f"""\
-/* {comment(listing.program.name)}: the network as C, one call a step, sizes literal. Made by edgebn; see README.md. */
+/* {comment(listing.title)}: the network as C, one call a step, sizes literal. Made by edgebn; see README.md. */
 #include "{name}.h"
 
 #include "{name}_params.h"

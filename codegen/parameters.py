@@ -10,7 +10,7 @@ def header(listing: Listing, section: str | None = None) -> str:
     """Return the text of `<name>_params.h`; `section` is where constant arrays go if EDGEBN_CONST says nothing else."""
     guard = f"{listing.name.upper()}_PARAMS_H"
     return (
-        f"/* Constant arrays of {comment(listing.program.name)}: {listing.flash_bytes:,} bytes. Made by edgebn. */\n"
+        f"/* Constant arrays of {comment(listing.title)}: {listing.flash_bytes:,} bytes. Made by edgebn. */\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations(listing.arrays, section)}\n#endif\n"
     )
 
@@ -21,5 +21,5 @@ def source(listing: Listing) -> str:
     if listing.program.dtype == "float32":
         includes.append('#include "edgebn_float.h"')
     arrays = "\n".join(definition(array) for array in listing.arrays)
-    head = f"/* Weights and epilogues of {comment(listing.program.name)}. Made by edgebn. */"
+    head = f"/* Weights and epilogues of {comment(listing.title)}. Made by edgebn. */"
     return "\n".join([head, *includes, "", arrays])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from codegen.arena import Arena
 from codegen.schedule import Action
@@ -63,6 +63,11 @@ class Listing:
     actions: tuple[Action, ...]
     arena: Arena
     constants: tuple[CArray, ...]
+
+    @property
+    def title(self) -> str:
+        """What people call the model: its file's name, or its own."""
+        return PurePath(self.program.source.replace("\\", "/")).name or self.program.name
 
     @property
     def arrays(self) -> tuple[CArray, ...]:

@@ -23,7 +23,7 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
         "README.md.in",
         name=name,
         upper=name.upper(),
-        title=comment(program.name),
+        title=comment(listing.title),
         dtype=program.dtype,
         hash=listing.model_hash,
         values="\n".join(rows),

@@ -85,6 +85,28 @@ def test_headers_of_one_processor_stand_alone_there(part, units):
     run(["clang", *clang(CORES[part]), "-fsyntax-only", *WARNINGS, *files], units)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-mcpu=cortex-a7", "-marm"),
+        ("-mcpu=cortex-a7", "-mthumb"),
+        ("-mcpu=cortex-m4", "-mthumb", "-mbig-endian"),
+        ("-mcpu=cortex-m33+nodsp", "-mthumb"),
+        ("-mcpu=cortex-m23", "-mthumb"),
+        ("-mcpu=cortex-m55+nomve", "-mthumb"),
+        ("-mcpu=cortex-m55+nofp", "-mthumb"),
+        ("-mcpu=arm7tdmi", "-mthumb"),
+    ],
+    ids=" ".join,
+)
+def test_a_network_assembles_for_other_processors(flags, project, tmp_path):
+    need("arm-none-eabi-gcc")
+    include = ["-I.", "-Ikernels"]
+    for level in ("-O0", "-Os", "-O2"):
+        command = ["arm-none-eabi-gcc", *flags, level, "-std=c99", *WARNINGS, *include, "-c", "small.c", "-o", tmp_path / "small.o"]
+        run(command, project)
+
+
 def test_cppcheck_finds_nothing_in_the_kernels(units):
     need("cppcheck")
     run([*CPPCHECK, *SUPPRESSED, f"-I{LIBRARY}", *sorted(units.glob("*.c")), *SOURCES], units)

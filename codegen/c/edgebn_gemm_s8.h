@@ -10,9 +10,12 @@
 #ifndef EDGEBN_GEMM_S8_H
 #define EDGEBN_GEMM_S8_H
 
-#if defined(__ARM_FEATURE_MVE)
+/* Those of one processor read taps in words, lowest byte first. */
+#if defined(__ARM_BIG_ENDIAN)
+#include "edgebn_gemm_plain_s8.h"
+#elif defined(__ARM_FEATURE_MVE)
 #include "edgebn_gemm_mve_s8.h"
-#elif defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+#elif defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__)
 #include "edgebn_gemm_dsp_s8.h"
 #elif (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)) && defined(__GNUC__)
 #include "edgebn_gemm_v6m_s8.h"
