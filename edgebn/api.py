@@ -102,9 +102,9 @@ def quantize(
         Typical inputs in real units, scaled as in training; 100 to 1000 samples suffice. A dict is by input name. None takes the
         ranges from the batch norms' beta and gamma alone.
     method : {'mse', 'percentile', 'minmax'}
-        How the range of a value follows from what calibration showed: least mean squared error (in the sum, for what only an
-        addition reads), 99.99 % of the values on each side of zero, or all of them. The network's inputs always keep their full
-        range. Unused without data.
+        How the range of a value follows from what calibration showed: least mean squared error (of the sum, for what only an
+        addition reads; of the margins between classes, for logits and for what the dense layer before them reads), 99.99 % of the
+        values on each side of zero, or all of them. The network's inputs always keep their full range. Unused without data.
     progress : callable, optional
         Called as progress(samples done, samples in all) while calibration first runs. The data is held in memory and run twice.
 
@@ -123,6 +123,7 @@ def quantize(
     from edgebn.passes.add_ranges import AddObserver
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
+    from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
     from edgebn.passes.patch_moments import PatchObserver
     from edgebn.passes.quantize import quantize_program, with_averages_apart
@@ -143,18 +144,20 @@ def quantize(
         counted = None if progress is None else lambda done, _unknown: progress(done, total)
         observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
         apart = equalize(apart, {name: seen.channel_size() for name, seen in observers.items()})
-        run_buffers, patches, sums = Session(apart).run_buffers, PatchObserver(apart), AddObserver(apart)
+        run_buffers = Session(apart).run_buffers
+        patches, sums, heads = PatchObserver(apart), AddObserver(apart), HeadObserver(apart)
 
         def watched(batch: observing.Batch) -> Mapping[str, np.ndarray]:
             values = run_buffers(batch)
             patches.see(values)
             sums.see(values)
+            heads.see(values)
             return values
 
         observers = observing.observe(apart, watched, batches)
         ranges, means = observing.ranges_and_means(apart, observers, method)
         if method == "mse":
-            ranges |= sums.ranges()
+            ranges |= sums.ranges() | heads.ranges()
         moments = patches.moments()
     return fuse_pools(quantize_program(apart, ranges, means, moments))
 

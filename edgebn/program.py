@@ -141,6 +141,9 @@ class Window:
         Padding never wins a maximum and is not counted in an average, unless `count_padding`.
     clipped_end : (rows, columns)
         How much of the bottom and right padding is never counted (ceil mode).
+    ties_to_even : bool
+        How an int8 average that keeps its scale rounds ties: away from code 0 as TensorFlow Lite Micro does, or to the even code as
+        onnxruntime's QLinearAveragePool does.
     """
 
     function: str
@@ -150,6 +153,7 @@ class Window:
     padding: Sides = (0, 0, 0, 0)
     count_padding: bool = False
     clipped_end: Pair = (0, 0)
+    ties_to_even: bool = False
 
 
 @dataclass(frozen=True)
@@ -283,8 +287,7 @@ class Pool(Step):
     """Pooling of its own. A global pool is a window as large as the input.
 
     int8 maximum: of the codes; input and output share scale and zero point.
-    int8 average, `epilogue` None: the sum of the codes over their count, rounded half away from zero as TensorFlow Lite Micro
-    does; same scale.
+    int8 average, `epilogue` None: the sum of the codes over their count, ties as `Window.ties_to_even` says; same scale.
     int8 average, `epilogue` given (arrays of shape (1,); every window has the same count): acc = acc_bias + sum of the codes.
     """
 

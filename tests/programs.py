@@ -6,7 +6,7 @@ samples. Shapes include one pixel, 1 and 3 channels, widths below any tile and c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -106,7 +106,10 @@ class Maker:
         if count_padding is None:
             count_padding = self.draw(st.booleans())
         clipped = tuple(self.integer(0, pad) for pad in padding[2:]) if count_padding else (0, 0)
-        return p.Window(function, kernel, strides, dilations, padding, count_padding, clipped)
+        return p.Window(function, kernel, strides, dilations, padding, count_padding, clipped, self.ties_to_even(function))
+
+    def ties_to_even(self, function):
+        return self.int8 and function == "average" and self.draw(st.booleans())
 
     def geometry(self, shape, largest=4):
         """Return kernel, strides, dilations and padding that fit `shape`, asymmetric paddings and big strides included."""
@@ -248,6 +251,7 @@ class Maker:
         function = "average" if kind == "rescaled" else self.draw(st.sampled_from(["max", "average"]))
         window = p.Window(function, shape[:2], (1, 1))
         if kind == "global":
+            window = replace(window, ties_to_even=self.ties_to_even(function))
             return self.finish_step(p.Pool(name, (x,), self.buffer((1, 1, shape[2]), like=x), window))
         y = self.buffer((1, 1, shape[2]))
         count = shape[0] * shape[1]

@@ -134,6 +134,4 @@ def test_int8_agrees(exported, data, network, exporter, form, folded):
     path = quantize(exported(network, exporter), calibration, form=form, activations=activations, folded=folded, per_channel=folded)
     expected, given = run_onnxruntime(path, x), run_edgebn(path, x)
     assert lower(read(path)).dtype == "int8"
-    # A batch norm left between two int8 values rounds in float32 there and exactly here: one value 1e-7 from a tie was seen to
-    # move 0.1 % of a layer's codes by one, and the deep coarse network behind it 1.3 % of the decisions.
-    assert (given.argmax(1) == expected.argmax(1)).mean() >= (0.99 if folded else 0.98)
+    assert (given.argmax(1) == expected.argmax(1)).mean() >= 0.99

@@ -152,6 +152,32 @@ def test_float_epilogue_order_is_clip_norm_clip():
     np.testing.assert_array_equal(run_step(p.Affine("a", ("x",), "y", epilogue), x, x.shape).ravel(), [3.0, 1.0, -5.0])
 
 
+@pytest.mark.parametrize("zero_point", [-128, 5, 6])
+def test_int8_average_with_ties_to_even_is_onnxruntimes(zero_point):
+    """Of whole codes, a 2 x 2 window ties one time in four; its padding does not count."""
+    x = np.random.default_rng(0).integers(-128, 128, (8, 8, 5)).astype(np.int8)
+    names = ["x", "scale", "zero_point", "scale", "zero_point"]
+    pool = helper.make_node(
+        "QLinearAveragePool", names, ["y"], domain="com.microsoft", kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4
+    )
+    made = helper.make_tensor_value_info("y", TensorProto.INT8, None)
+    given = helper.make_tensor_value_info("x", TensorProto.INT8, (1, 5, 8, 8))
+    constants = [
+        helper.make_tensor("scale", TensorProto.FLOAT, (), [0.5]),
+        helper.make_tensor("zero_point", TensorProto.INT8, (), [zero_point]),
+    ]
+    domains = [helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph([pool], "g", [given], [made], constants), opset_imports=domains, ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    want = session.run(None, {"x": x.transpose(2, 0, 1)[None]})[0][0].transpose(1, 2, 0)
+    window = p.Window("average", (2, 2), (2, 2), padding=(1, 1, 1, 1), ties_to_even=True)
+    buffers = {name: p.Buffer(name, shape, "int8", 0.5, zero_point) for name, shape in (("x", (8, 8, 5)), ("y", (5, 5, 5)))}
+    shapes = {name: buffer.shape for name, buffer in buffers.items()}
+    steps = (p.Pool("pool", ("x",), "y", window),)
+    program = p.Program("m", "m.onnx", "onnx", True, "int8", buffers, {}, steps, ("x",), ("y",), shapes)
+    np.testing.assert_array_equal(reference.run_steps(program, {"x": x})["y"], want)
+
+
 def test_fused_pool_is_the_pool_of_the_unfused_rows():
     rng = np.random.default_rng(5)
     x, weight = rng.integers(-99, 99, (6, 6, 2)).astype(np.int8), rng.integers(-9, 9, (3, 1, 1, 2)).astype(np.int8)

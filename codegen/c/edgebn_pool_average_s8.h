@@ -1,12 +1,26 @@
-/* The division of an average pool of codes: half away from zero, as TensorFlow Lite Micro rounds. */
+/* The division of an average pool of codes that keeps its scale: half away from zero, as TensorFlow Lite Micro rounds, or half to
+   even, as onnxruntime does. */
 #ifndef EDGEBN_POOL_AVERAGE_S8_H
 #define EDGEBN_POOL_AVERAGE_S8_H
 
 #include "edgebn_pool_count.h"
 
-EDGEBN_INLINE int8_t edgebn_pool_mean_s8(int32_t sum, int32_t count) {
+EDGEBN_INLINE int32_t edgebn_half_away(int32_t sum, int32_t divisor) {
+    return sum < 0 ? -((-sum + divisor / 2) / divisor) : (sum + divisor / 2) / divisor;
+}
+
+EDGEBN_INLINE int32_t edgebn_half_even(int32_t sum, int32_t divisor) {
+    const int32_t nearest = edgebn_half_away(sum, divisor);
+    const int32_t twice = 2 * (nearest * divisor - sum); /* as large as the divisor on a tie */
+    if ((twice == divisor || twice == -divisor) && nearest % 2 != 0) {
+        return nearest - (twice > 0 ? 1 : -1);
+    }
+    return nearest;
+}
+
+EDGEBN_INLINE int8_t edgebn_pool_mean_s8(int32_t sum, int32_t count, edgebn_pool_shape s) {
     const int32_t divisor = edgebn_max(count, 1);
-    const int32_t mean = sum < 0 ? -((-sum + divisor / 2) / divisor) : (sum + divisor / 2) / divisor;
+    const int32_t mean = s.ties_to_even ? edgebn_half_even(sum, divisor) : edgebn_half_away(sum, divisor);
     return (int8_t)edgebn_clip(mean, -128, 127);
 }
 

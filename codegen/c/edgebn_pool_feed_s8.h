@@ -50,7 +50,7 @@ EDGEBN_INLINE void edgebn_pool_leave_s8(const edgebn_pool_state *state, edgebn_p
     for (x = 0; x < s.out_width; x++) {
         const edgebn_pool_count count = edgebn_pool_counted(s, y, x);
         for (c = 0; c < s.channels; c++, sum++) {
-            *out++ = edgebn_pool_mean_s8(*sum + s.zero_point * count.padding, count.all);
+            *out++ = edgebn_pool_mean_s8(*sum + s.zero_point * count.padding, count.all, s);
             *sum = 0;
         }
     }

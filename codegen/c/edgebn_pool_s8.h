@@ -55,7 +55,7 @@ EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_poo
                     const edgebn_channel_s8 channel = edgebn_channel(e, 0);
                     *out++ = edgebn_requantize_s8(result + s.zero_point * count.padding + edgebn_bias(e, 0), &channel, e);
                 } else {
-                    *out++ = edgebn_pool_mean_s8(result + s.zero_point * count.padding, count.all);
+                    *out++ = edgebn_pool_mean_s8(result + s.zero_point * count.padding, count.all, s);
                 }
             }
         }

@@ -26,7 +26,8 @@ typedef struct {
     int is_max;
     int count_padding;
     int counted_bottom, counted_right;
-    int zero_point; /* the code that padding has in an average */
+    int zero_point;   /* the code that padding has in an average */
+    int ties_to_even; /* of an average that keeps its scale; 0: away from zero */
 } edgebn_pool_shape;
 
 #endif

@@ -178,6 +178,17 @@ def _store_averages(sums: int, channels: int, extra: int, count: int, dst: int) 
 
 
 @kernel
+def _store_even_averages(sums: int, channels: int, extra: int, count: int, dst: int) -> None:
+    """Store (sums + extra) / count as codes, ties to the even code."""
+    for c in range(channels):
+        doubled = 2 * (load_i32(sums, c) + extra) + count
+        mean = doubled // (2 * count)
+        if mean * 2 * count == doubled and mean % 2 != 0:
+            mean -= 1
+        store_code(dst, c, min(max(mean, -128), 127))
+
+
+@kernel
 def average_i8(
     src: int,
     src_row: int,
@@ -203,8 +214,9 @@ def average_i8(
     end_column: int,
     scratch: int,
     padding_value: int,
+    ties_to_even: int,
 ) -> None:
-    """int8, rounded half away from zero as TensorFlow Lite Micro does; `scratch` holds `channels` int32 sums."""
+    """int8 of one scale; `scratch` holds `channels` int32 sums. Ties go away from zero, or to the even code."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
             count, outside = sum_window(
@@ -227,7 +239,10 @@ def average_i8(
             if count_padding == 0:
                 outside = 0
             pixel = dst + y * dst_row + x * channels
-            _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), pixel)
+            if ties_to_even != 0:
+                _store_even_averages(scratch, channels, outside * padding_value, max(count + outside, 1), pixel)
+            else:
+                _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), pixel)
 
 
 @kernel

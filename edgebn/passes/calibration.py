@@ -6,14 +6,13 @@ value keeps a histogram of fixed size however much data there is.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgebn.errors import QuantizationError
-from edgebn.program import Program, Reshape, Softmax
+from edgebn.program import Program
 
 METHODS = ("minmax", "percentile", "mse")
 Batch = Mapping[str, np.ndarray]
@@ -24,7 +23,6 @@ Range = tuple[float, float]
 HALF_BINS = 4096  # histogram bins on each side of zero
 BATCH = 32  # samples run at once
 PERCENTILE = 99.99  # of the values of one side of zero
-MOST_ROWS = 1 << 14  # of softmax inputs kept for the search of their range
 LEVELS = 255  # steps between the lowest and the highest int8 code
 
 
@@ -43,7 +41,6 @@ class Observer:
     channel_sum: np.ndarray | None = None  # (channels,)
     peak_sum: np.ndarray | None = None  # (channels,): each sample's largest magnitude, summed
     positions: int = 0
-    rows: list[np.ndarray] | None = None  # (n, channels) each: kept only for what a softmax reads
 
     def see(self, values: np.ndarray) -> None:
         """Take in values (N, H, W, C); they are finite."""
@@ -54,8 +51,6 @@ class Observer:
         peaks = np.abs(values).max(axis=(1, 2)).sum(axis=0, dtype=np.float64)
         self.peak_sum = peaks if self.peak_sum is None else self.peak_sum + peaks
         self.positions += values.size // values.shape[-1]
-        if self.rows is not None and sum(map(len, self.rows)) < MOST_ROWS:
-            self.rows.append(values.reshape(-1, values.shape[-1]).astype(np.float64))
         reach = max(-self.low, self.high)
         if reach == 0.0:
             self.counts[HALF_BINS] += values.size
@@ -119,32 +114,6 @@ class Observer:
         return low, high
 
 
-def softmax_range(rows: np.ndarray, beta: float) -> Range:
-    """Return the range of logits (n, classes) that disturbs their softmax least, in the sum of squares.
-
-    Logits far below the largest may saturate at no cost, which leaves finer steps where classes are told apart.
-    """
-    exact = _softmax(beta * rows)
-    fractions = np.linspace(0.2, 1.0, 17)
-    candidates = [(low * min(rows.min(), 0.0), high * max(rows.max(), 0.0)) for low in fractions for high in fractions]
-
-    def disturbance(ends: Range) -> float:
-        step = (ends[1] - ends[0]) / LEVELS
-        if step == 0.0:
-            return np.inf
-        start = np.rint(ends[0] / step)
-        codes = np.clip(np.rint(rows / step), start, start + LEVELS)
-        return float(((_softmax(beta * codes * step) - exact) ** 2).sum())
-
-    low, high = min(candidates, key=disturbance)
-    return float(low), float(high)
-
-
-def _softmax(x: np.ndarray) -> np.ndarray:
-    powers = np.exp(x - x.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def _squared_error(values: np.ndarray, counts: np.ndarray, low: float, high: float) -> float:
     step = (high - low) / LEVELS
     if step == 0.0:
@@ -177,7 +146,7 @@ def observe(
     QuantizationError
         No data, wrong shapes, or values that are not finite (in the data or, from them, in a layer).
     """
-    observers = {source: Observer(rows=[]) for source, _ in softmax_sources(program)}
+    observers: dict[str, Observer] = {}
     done = 0
     total = _length(data, program)
     for batch in batches(program, data):
@@ -202,42 +171,9 @@ def observe(
 def ranges_and_means(
     program: Program, observers: Mapping[str, Observer], method: str
 ) -> tuple[dict[str, Range], dict[str, np.ndarray]]:
-    """Return every buffer's range by `method` and its channel means.
-
-    Inputs of the network keep their full range. 'mse' gives what a softmax reads the range that its output needs.
-    """
+    """Return every buffer's range by `method` and its channel means; inputs of the network keep their full range."""
     ranges = {name: seen.range("minmax" if name in program.inputs else method) for name, seen in observers.items()}
-    if method == "mse":
-        for source, beta in softmax_sources(program):
-            rows = observers[source].rows
-            if rows:
-                ranges[source] = softmax_range(np.concatenate(rows), beta)
     return ranges, {name: seen.channel_mean() for name, seen in observers.items()}
-
-
-def softmax_sources(program: Program) -> list[tuple[str, float]]:
-    """Return (buffer, beta) for every buffer that a softmax alone reads, and that is no input or output of the network.
-
-    A reshape to the same shape in between is looked through.
-    """
-    makers = {step.output: step for step in program.steps}
-    readers = Counter(name for step in program.steps for name in step.inputs)
-    found = []
-    for step in program.steps:
-        if not isinstance(step, Softmax):
-            continue
-        source = step.inputs[0]
-        path = [source]
-        while (
-            isinstance(makers.get(source), Reshape)
-            and program.buffers[makers[source].inputs[0]].shape == program.buffers[source].shape
-        ):
-            source = makers[source].inputs[0]
-            path.append(source)
-        ends = {*program.inputs, *program.outputs, *program.constants}
-        if all(readers[name] == 1 and name not in ends for name in path):
-            found.append((source, step.beta))
-    return found
 
 
 def batches(program: Program, data: np.ndarray | Batch | Iterable[np.ndarray | Batch]) -> Iterator[dict[str, np.ndarray]]:

@@ -15,7 +15,8 @@ import numpy as np
 
 from edgebn.program import Add, Convolution, FloatEpilogue, Pool, Program, Reshape, Step
 
-STRENGTH = 0.3  # 0 leaves channels as they are, 1 makes them all equal: more would cost the weights more than values gain
+STRENGTH = 0.6  # 0 leaves channels as they are, 1 makes them all equal: more would cost the weights more than values gain
+VECTOR_STRENGTH = 0.3  # for streams with a value of a single position: a sample shows one number a channel, too few to trust
 LARGEST_FACTOR = 8.0
 
 
@@ -49,7 +50,9 @@ def _factors(program: Program, sizes: Mapping[str, np.ndarray]) -> dict[str, np.
         if not relative:
             continue
         largest = np.max(relative, axis=0)  # a channel is as small as where it is largest
-        factor = np.minimum(1.0 / np.maximum(largest, 1e-12) ** STRENGTH, LARGEST_FACTOR)
+        has_vector = any(program.buffers[name].shape[:2] == (1, 1) for name in names)
+        strength = VECTOR_STRENGTH if has_vector else STRENGTH
+        factor = np.minimum(1.0 / np.maximum(largest, 1e-12) ** strength, LARGEST_FACTOR)
         factors.update(dict.fromkeys(names, factor))
     return factors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,11 +27,12 @@ def pool(state: Lowering, layer: Layer) -> None:
         layer.padding,
         layer.count_padding,
         layer.clipped_end,
+        ties_to_even=layer.function == "average" and not state.double,
     )
     value, qmin, qmax = state.with_clips(layer)
     after = state.quantizations[value]
     counts_all = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
-    own_scale = layer.function == "average" and not state.double and counts_all
+    own_scale = layer.function == "average" and not state.double and counts_all and not same_codes(before, after)
     if own_scale and (qmin, qmax) == (-128, 127):
         output = state.make(value)
         epilogue = average_epilogue(given, output, layer.kernel[0] * layer.kernel[1], state.where(layer))
@@ -56,6 +58,8 @@ def reduce(state: Lowering, layer: Layer) -> None:
     name = state.step_name(layer)
     if layer.function == "max" or count == 1:
         _maximum(state, layer, given, window, target, (before, after))
+    elif not state.double and same_codes(before, after):
+        state.add(layer, Pool(name, (given.name,), target.name, replace(window, ties_to_even=True)))
     elif not state.double:
         state.add(layer, Pool(name, (given.name,), target.name, window, average_epilogue(given, target, count, state.where(layer))))
     else:

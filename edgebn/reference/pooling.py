@@ -43,11 +43,15 @@ def float_windows(x: np.ndarray, window: Window) -> np.ndarray:
 
 
 def int_windows(codes: np.ndarray, window: Window, zero_point: int) -> np.ndarray:
-    """Maximum of the codes, or their average rounded half away from zero as TensorFlow Lite Micro does; padding is `zero_point`."""
+    """Maximum of the codes, or their average with ties as the window says; padding is `zero_point`."""
     if window.function == "max":
         return windows(codes, window.kernel, window.strides, window.dilations, window.padding, -128).max(axis=(3, 4))
     total, count = _sum_and_count(codes.astype(np.int64), window, zero_point)
     count = np.maximum(count, 1)
+    if window.ties_to_even:
+        mean = (2 * total + count) // (2 * count)  # floor: ties go up
+        mean -= ((2 * total + count) % (2 * count) == 0) & (mean % 2 == 1)
+        return np.clip(mean, -128, 127).astype(np.int8)
     magnitude = (np.abs(total) + count // 2) // count  # floor of a non-negative number: C's division
     return np.clip(np.sign(total) * magnitude, -128, 127).astype(np.int8)
 

@@ -117,6 +117,8 @@ def emit_pool(
         arguments["scratch"] = packer.scratch(step, "sums")
     if suffix == "i8":
         arguments["padding_value"] = padding_value
+        if epilogue is None:
+            arguments["ties_to_even"] = int(window.ties_to_even)
     if epilogue is None:
         packer.emit(f"average_{suffix}", **arguments)
     else:
