@@ -207,7 +207,7 @@ def test_the_watchdog_trips_on_lasting_signs_only():
 def test_a_trip_returns_to_the_factory_state(models):
     session = edgebn.Session(models["int8"])
     adapter = edgebn.Adapter(session)
-    x = images(1, 11)
+    x = images(1, 20)
     while not adapter.report().trips:
         adapter.run(x)
         assert adapter.report().seen < 3 * SETTLING

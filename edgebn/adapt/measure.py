@@ -26,7 +26,7 @@ from edgebn.adapt.home import Home
 from edgebn.adapt.policies.compensated import Compensated
 from edgebn.adapt.policy import HomeSamples, Seen
 from edgebn.adapt.rule import bounded, energy_of
-from edgebn.adapt.source import measure_source
+from edgebn.adapt.source import measure_source, measure_strength
 from edgebn.adaptation import Adaptation, AdaptedLayer, Observation
 from edgebn.errors import ModelError, QuantizationError
 from edgebn.reference.statistics import deviations
@@ -90,7 +90,7 @@ def adaptable(
     if not steps:
         raise ModelError(f"{model.source}: no layer can adapt: there is no batch norm in an epilogue, nor a folded convolution")
     folded = [step for step in steps if batch_norm(step) is None]
-    total = count * (1 + (PASSES_TO_LOCATE if folded else 0))
+    total = count * (2 + (PASSES_TO_LOCATE if folded else 0))
     report = _Progress(progress, total)
     layers = (
         _located(plain, steps, given, rows, report)
@@ -103,10 +103,11 @@ def adaptable(
     seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
     if labels is not None:
         _checked_labels(model, labels, count, classes)
-    samples = HomeSamples(seen.first, seen.second, seen.predicted, seen.margin, classes, Home(bare).slices)
+    strength = _strength(plain, layers[0], given, report)
+    samples = HomeSamples(seen.first, seen.second, seen.predicted, seen.margin, classes, Home(bare).slices, strength)
     source = measure_source(samples)
     assert bare.adaptation is not None
-    adaptation = replace(bare.adaptation, margin=source.margin, strength=source.strength, noise=source.noise, tables=source.tables)
+    adaptation = replace(bare.adaptation, margin=source.margin, strength=strength, noise=source.noise, tables=source.tables)
     if classes:
         adaptation = replace(adaptation, noise=adaptation.noise * _unrest(Home(replace(plain, adaptation=adaptation)), samples))
     return replace(model, adaptation=adaptation)
@@ -214,6 +215,17 @@ def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report
     label, _, margin = zip(*beliefs, strict=True)
     arrays_of = [np.array(column) for column in (label, margin)]
     return _Seen(np.array(firsts), np.array(seconds), arrays_of[0].astype(np.int64), arrays_of[1])
+
+
+def _strength(program: p.Program, layer: AdaptedLayer, given: Mapping[str, np.ndarray], report: _Progress) -> float:
+    """Return the strength of adaptation, measured on every row of the first adapted layer whatever is observed later."""
+    step = next(step for step in adaptable_steps(program) if step.name == layer.observation.step)
+    rows, columns, _ = p.epilogue_shape(step, program)
+    every = -(-rows * columns // MOST_POSITIONS)
+    whole = replace(layer, observation=replace(layer.observation, first_row=0, row_step=every))
+    bare = replace(program, adaptation=Adaptation((whole,), 0, "", 1.0, 1.0, np.ones(1, np.float32), ()))
+    seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
+    return measure_strength(seen.first, seen.second)
 
 
 def _unrest(home: Home, samples: HomeSamples) -> np.float32:

@@ -57,6 +57,8 @@ class HomeSamples:
     classes : int
     slices : tuple of slice
         Where each layer's channels are.
+    strength : float
+        As `Adaptation.strength`.
     """
 
     first: np.ndarray
@@ -65,6 +67,7 @@ class HomeSamples:
     margin: np.ndarray
     classes: int
     slices: tuple[slice, ...]
+    strength: float
 
 
 @dataclass
