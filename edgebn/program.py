@@ -447,6 +447,9 @@ class Program:
     records : tuple of LayerRecord
     adaptation : Adaptation or None
         How it can adapt to what it sees; None where it cannot.
+    channel_factors : dict of str to ndarray of float64, shape (channels,)
+        By buffer, where equalisation made channels larger than in the network the program was quantised from: divide by them to
+        compare the two. What the program computes does not depend on them.
     """
 
     name: str
@@ -462,6 +465,7 @@ class Program:
     shapes: dict[str, tuple[int, ...]]
     records: tuple[LayerRecord, ...] = field(default=())
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
+    channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def hwc(shape: tuple[int, ...]) -> Hwc:

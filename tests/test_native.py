@@ -333,6 +333,26 @@ def test_index_tables_stay_inside_their_input(position):
         native.from_bytes(native.to_bytes(dataclasses.replace(program, steps=steps)), "m.edgebn")
 
 
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [("a", np.ones(3)), ("a", -np.ones(4)), ("a", np.full(4, np.nan)), ("a", np.ones(4, np.float32)), ("nowhere", np.ones(4))],
+    ids=["shape", "negative", "nan", "type", "no buffer"],
+)
+def test_channel_factors_fit_their_buffers(name, factor):
+    program = dataclasses.replace(every_step("int8"), channel_factors={name: factor})
+    with pytest.raises(ModelError, match=f"the channel factors of '{name}'"):
+        native.from_bytes(native.to_bytes(program), "m.edgebn")
+
+
+def test_channel_factors_change_no_hash():
+    program = every_step("int8")
+    scaled = dataclasses.replace(program, channel_factors={"a": np.ones(program.buffers["a"].shape[2])})
+    assert native.program_hash(scaled) == native.program_hash(program)
+    assert native.from_bytes(native.to_bytes(scaled), "m.edgebn").channel_factors["a"].tolist() == [1.0] * len(
+        scaled.channel_factors["a"]
+    )
+
+
 def test_only_the_contract_can_be_written():
     with pytest.raises(TypeError, match="does not belong into a program"):
         program_codec.encode({"a": object()}, lambda array, path: None, "program")

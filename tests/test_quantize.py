@@ -1,5 +1,7 @@
 """float32 to int8: real networks against their float32 selves, and every step class on a small network of all of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,37 @@ def test_equalized_network_computes_the_same():
     )
     x = np.random.default_rng(4).normal(size=(4, 8, 8, 4)).astype(np.float32)
     np.testing.assert_allclose(reference.run(changed, x), reference.run(program, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("pool", [None, p.Window("max", (2, 2), (2, 2))], ids=["", "pooled"])
+def test_the_error_table_sees_through_equalization(pool, tmp_path, monkeypatch):
+    """Channels of very different sizes: equalisation lowers the true error, so no layer may look worse than without it."""
+    make = Maker((8, 8, 4), seed=9)
+    first = make.convolution("x", 16, pool=pool)
+    program = make.finish(make.convolution(first, 8))
+    norm = program.steps[0].epilogue.norms[0]
+    sizes = np.geomspace(1.0, 0.01, 16).astype(np.float32)
+    norm = dataclasses.replace(norm, gamma=norm.gamma * sizes, beta=norm.beta * sizes)
+    epilogue = dataclasses.replace(program.steps[0].epilogue, a=norm.gamma, d=norm.beta, norms=(norm,))
+    weight = program.steps[1].weight / sizes
+    steps = (dataclasses.replace(program.steps[0], epilogue=epilogue), dataclasses.replace(program.steps[1], weight=weight))
+    program = dataclasses.replace(program, steps=steps)
+    x = np.random.default_rng(10).normal(size=(64, 8, 8, 4)).astype(np.float32)
+
+    def sqnr(int8):
+        return {row.layer: row.sqnr for row in edgebn.error_table(program, int8, x)}
+
+    equalized = edgebn.quantize(program, x)
+    assert equalized.channel_factors[steps[0].output].max() > 4
+    assert set(equalized.channel_factors) <= set(equalized.buffers)
+    monkeypatch.setattr("edgebn.passes.equalize.equalize", lambda program, _: program)
+    plain = edgebn.quantize(program, x)
+    assert not plain.channel_factors
+    with_it, without = sqnr(equalized), sqnr(plain)
+    assert with_it[steps[0].name] > without[steps[0].name] - 1.0
+    assert with_it[steps[1].name] > without[steps[1].name] + 3.0
+    edgebn.save(equalized, tmp_path / "m.edgebn")
+    assert sqnr(edgebn.load(tmp_path / "m.edgebn")) == with_it
 
 
 def test_a_stream_with_a_vector_is_equalized_less():

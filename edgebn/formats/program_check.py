@@ -49,6 +49,10 @@ def check_program(program: Program) -> None:
         shape = program.shapes.get(name)
         if name not in made or shape is None or math.prod(shape) != math.prod(program.buffers[name].shape):
             raise ModelError(f"the input or output '{name}' has no shape, or one that does not fit its buffer")
+    for name, factor in program.channel_factors.items():
+        fits = name in program.buffers and factor.dtype == np.float64 and factor.shape == program.buffers[name].shape[2:]
+        if not fits or not (np.isfinite(factor) & (factor > 0)).all():
+            raise ModelError(f"the channel factors of '{name}' do not fit a buffer, or are no positive numbers")
     check_adaptation(program)
 
 

@@ -21,7 +21,7 @@ LARGEST_FACTOR = 8.0
 
 
 def equalize(program: Program, sizes: Mapping[str, np.ndarray]) -> Program:
-    """Return a float32 program that computes the same with channels of more equal size.
+    """Return a float32 program that computes the same with channels of more equal size, and remembers the factors.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def equalize(program: Program, sizes: Mapping[str, np.ndarray]) -> Program:
     """
     factors = _factors(program, sizes)
     steps = tuple(_scaled(step, factors) for step in program.steps)
-    return replace(program, steps=steps)
+    return replace(program, steps=steps, channel_factors=factors)
 
 
 def _factors(program: Program, sizes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

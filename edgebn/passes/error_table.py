@@ -26,7 +26,8 @@ class ErrorRow:
     shape : (height, width, channels)
         Of its output.
     sqnr : float
-        10 log10(sum of float32 squares / sum of squared differences), in dB; infinite where both agree exactly.
+        10 log10(sum of float32 squares / sum of squared differences), in dB; infinite where both agree exactly. Channels that
+        equalisation scaled are scaled back first.
     saturation : float
         Share of the codes, in percent, that stand at an end of int8 while the float32 value lies more than one step beyond it.
         An activation's own clip (a ReLU's zeros) is no saturation.
@@ -55,13 +56,14 @@ class _Sums:
 class _Table:
     sums: dict[str, _Sums] = field(default_factory=dict)
 
-    def see(self, buffer: Buffer, real: np.ndarray, codes: np.ndarray) -> None:
+    def see(self, buffer: Buffer, factor: np.ndarray | float, real: np.ndarray, codes: np.ndarray) -> None:
+        """Compare float32 values with codes that stand for `factor` (a channel) times as much."""
         sums = self.sums.setdefault(buffer.name, _Sums())
         exact = real.astype(np.float64)
         wide = codes.astype(np.int64)
         sums.signal += float((exact**2).sum())
-        sums.noise += float(((buffer.scale * (wide - buffer.zero_point) - exact) ** 2).sum())
-        ideal = exact / buffer.scale + buffer.zero_point
+        sums.noise += float(((buffer.scale * (wide - buffer.zero_point) / factor - exact) ** 2).sum())
+        ideal = exact * factor / buffer.scale + buffer.zero_point
         sums.saturated += int((((wide == 127) & (ideal > 128.0)) | ((wide == -128) & (ideal < -129.0))).sum())
         sums.count += codes.size
 
@@ -105,7 +107,8 @@ def error_rows(
     for batch in batches(float_program, data):
         real, codes = run_float(batch), run_int8(batch)
         for step in compared:
-            table.see(int8_program.buffers[step.output], real[step.output], codes[step.output])
+            factor = int8_program.channel_factors.get(step.output, 1.0)
+            table.see(int8_program.buffers[step.output], factor, real[step.output], codes[step.output])
     if not table.sums:
         raise QuantizationError(f"{int8_program.source}: there is no data, or no layer that both networks have, to compare")
     rows = [_row(step, int8_program.buffers[step.output], table.sums[step.output]) for step in compared]

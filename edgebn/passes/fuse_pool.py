@@ -42,7 +42,8 @@ def fuse_pools(program: Program) -> Program:
         for record in program.records
     )
     buffers = {name: buffer for name, buffer in program.buffers.items() if name not in unpooled}
-    return replace(program, steps=steps, buffers=buffers, records=records)
+    factors = {name: factor for name, factor in program.channel_factors.items() if name in buffers}
+    return replace(program, steps=steps, buffers=buffers, records=records, channel_factors=factors)
 
 
 def _same_codes(program: Program, pool: Pool) -> bool:
