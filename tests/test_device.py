@@ -8,11 +8,15 @@ import pytest
 
 import edgebn
 from boards import emulator, toolchain
+from edgebn import layers, passes
 from edgebn.cli.device import target
 from edgebn.cli.main import main
 from edgebn.errors import LinkError
+from edgebn.graph import GraphBuilder
 from tests import emitted
 from tests.conftest import TEST_ALL
+from tests.programs import programs
+from tests.test_codegen_kernels import drawn
 
 BOARDS = ["host", "mps2-an386"]
 MORE_BOARDS = ["mps2-an385", "mps2-an385-m0", "mps2-an500", "mps2-an505", "mps3-an547", "qemu-riscv32-virt"]
@@ -52,6 +56,34 @@ def test_verify_finds_every_layer_as_the_reference_has_it(models, board, dtype, 
         assert report["instructions"] > 100_000
         within = sum(layer["instructions"] for layer in report["layers"])
         assert abs(within - report["instructions"]) < 0.01 * report["instructions"]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_networks_with_several_outputs_are_verified(dtype, tmp_path, capsys):
+    emitted.board_or_skip("host")
+    found = [program for program, _ in drawn(programs(dtype), 60) if len(program.outputs) > 1]
+    for number, program in enumerate(found[: 10 if TEST_ALL else 2]):
+        edgebn.save(program, tmp_path / f"{number}.edgebn")
+        report = answer(capsys, "verify", tmp_path / f"{number}.edgebn", "--board", "host", "--samples", 2)
+        assert (report["samples"], report["mismatches"]) == (2, 0)
+    assert len(found) > 1
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_network_with_several_inputs_is_verified_and_run(dtype, tmp_path, capsys):
+    emitted.board_or_skip("mps2-an386")
+    graph = GraphBuilder("two", "two", "test")
+    left, right = graph.add_input("left", (4, 5, 3)), graph.add_input("right", (4, 5, 3))
+    program = passes.lower(graph.finish([graph.add(layers.Add("sum", (left, right), "sum"))]))
+    draw = np.random.default_rng(1)
+    inputs = {name: draw.normal(0, 1, (6, 4, 5, 3)).astype(np.float32) for name in ("left", "right")}
+    program = edgebn.quantize(program, inputs) if dtype == "int8" else program
+    edgebn.save(program, tmp_path / "two.edgebn")
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    model, data, out = tmp_path / "two.edgebn", tmp_path / "inputs.npz", tmp_path / "out.npy"
+    assert answer(capsys, "verify", model, data, "--board", "mps2-an386")["mismatches"] == 0
+    assert answer(capsys, "run", model, data, "--board", "mps2-an386", "-o", out)["samples"] == 6
+    np.testing.assert_array_equal(np.load(out), edgebn.Session(program).run(inputs))
 
 
 def test_verify_names_the_first_layer_that_differs(models, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-/* Cycle counter that RISC-V cores have: 64 bits in two halves. Some come out of reset with it stopped. */
+/* Cycle counter of RISC-V cores: 64 bits in two halves. Some come out of reset with it stopped; QEMU counts instructions. */
 #include "board.h"
 
 void board_ticks_init(void) {

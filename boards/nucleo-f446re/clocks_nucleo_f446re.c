@@ -1,4 +1,4 @@
-/* STM32F446RE on a Nucleo board: the 16 MHz oscillator it comes up with; USART2 on PA2 and PA3, which the ST-Link carries to USB. */
+/* STM32F446RE on a Nucleo board: its own 16 MHz oscillator; USART2 on PA2 and PA3, which the ST-Link carries to USB. */
 #include "board.h"
 
 #define RCC_AHB1ENR (*(volatile uint32_t *)0x40023830u)

@@ -1,4 +1,4 @@
-/* STM32H743ZI on a Nucleo board: the 64 MHz oscillator it comes up with; USART3 on PD8 and PD9, which the ST-Link carries to USB. */
+/* STM32H743ZI on a Nucleo board: its own 64 MHz oscillator; USART3 on PD8 and PD9, which the ST-Link carries to USB. */
 #include "board.h"
 
 #define RCC_AHB4ENR (*(volatile uint32_t *)0x580244E0u)

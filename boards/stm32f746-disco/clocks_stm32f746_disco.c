@@ -1,4 +1,4 @@
-/* STM32F746G on a Discovery board: the 16 MHz oscillator it comes up with; USART1 on PA9 and PB7, which the ST-Link carries to USB. */
+/* STM32F746G on a Discovery board: its own 16 MHz oscillator; USART1 on PA9 and PB7, which the ST-Link carries to USB. */
 #include "board.h"
 
 #define RCC_AHB1ENR (*(volatile uint32_t *)0x40023830u)

@@ -1,30 +1,49 @@
-/* RP2040 on a Raspberry Pi Pico: core, UART and timer run from the 12 MHz crystal; UART0 on pins 0 (transmit) and 1 (receive).
-   The second-stage boot code that the chip's ROM asks for is here too. */
+/* RP2040 and RP2350, on a Raspberry Pi Pico and Pico 2: core, UART and timer run from the 12 MHz crystal; UART0 is on pins 0 (send)
+   and 1 (receive). What the chip's ROM looks for in an image stands at the end. */
 #include "board.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
-#define XOSC_CONTROL REGISTER(0x40024000u)
-#define XOSC_STATUS REGISTER(0x40024004u)
-#define XOSC_STARTUP REGISTER(0x4002400Cu)
+#if BOARD_UART_ADDRESS == 0x40034000u
+#define RP2040
+#define XOSC 0x40024000u
+#define CLOCKS 0x40008000u
+#define RESETS 0x4000C000u
+#define IO_BANK 0x40014000u
+#define IO_PADS_TIMER_UART0 ((1u << 5) | (1u << 8) | (1u << 21) | (1u << 22))
+#define WATCHDOG_TICK REGISTER(0x4005802Cu)
+#define TICK_EVERY_12_CYCLES ((1u << 9) | 12u)
+#else
+#define XOSC 0x40048000u
+#define CLOCKS 0x40010000u
+#define RESETS 0x40020000u
+#define IO_BANK 0x40028000u
+#define IO_PADS_TIMER_UART0 ((1u << 6) | (1u << 9) | (1u << 23) | (1u << 26))
+#define PIN_0_PAD REGISTER(0x40038004u)
+#define PIN_1_PAD REGISTER(0x40038008u)
+#define PAD_TRANSMIT 0x52u /* 4 mA, Schmitt trigger, input enabled; not isolated, not disabled */
+#define PAD_RECEIVE 0x4Au  /* the same with a pull-up */
+#define TIMER0_TICK_CONTROL REGISTER(0x40108018u)
+#define TIMER0_TICK_CYCLES REGISTER(0x4010801Cu)
+#endif
+#define XOSC_CONTROL REGISTER(XOSC + 0x00u)
+#define XOSC_STATUS REGISTER(XOSC + 0x04u)
+#define XOSC_STARTUP REGISTER(XOSC + 0x0Cu)
 #define XOSC_ENABLE_1_15_MHZ 0x00FABAA0u
 #define XOSC_STABLE (1u << 31)
 #define XOSC_STARTUP_1_MS 47u /* in 256 cycles */
-#define CLOCK_REFERENCE REGISTER(0x40008030u)
-#define CLOCK_REFERENCE_SELECTED REGISTER(0x40008038u)
-#define CLOCK_SYSTEM REGISTER(0x4000803Cu)
-#define CLOCK_SYSTEM_SELECTED REGISTER(0x40008044u)
-#define CLOCK_PERIPHERALS REGISTER(0x40008048u)
+#define CLOCK_REFERENCE REGISTER(CLOCKS + 0x30u)
+#define CLOCK_REFERENCE_SELECTED REGISTER(CLOCKS + 0x38u)
+#define CLOCK_SYSTEM REGISTER(CLOCKS + 0x3Cu)
+#define CLOCK_SYSTEM_SELECTED REGISTER(CLOCKS + 0x44u)
+#define CLOCK_PERIPHERALS REGISTER(CLOCKS + 0x48u)
 #define FROM_CRYSTAL 2u
 #define FROM_REFERENCE 0u
 #define PERIPHERALS_FROM_CRYSTAL ((1u << 11) | (4u << 5))
-#define RESETS_CLEAR REGISTER(0x4000F000u)
-#define RESETS_DONE REGISTER(0x4000C008u)
-#define IO_PADS_TIMER_UART0 ((1u << 5) | (1u << 8) | (1u << 21) | (1u << 22))
-#define PIN_0_FUNCTION REGISTER(0x40014004u)
-#define PIN_1_FUNCTION REGISTER(0x4001400Cu)
+#define RESETS_CLEAR REGISTER(RESETS + 0x3000u) /* clears the bits that are written */
+#define RESETS_DONE REGISTER(RESETS + 0x08u)
+#define PIN_0_FUNCTION REGISTER(IO_BANK + 0x04u)
+#define PIN_1_FUNCTION REGISTER(IO_BANK + 0x0Cu)
 #define FUNCTION_UART 2u
-#define WATCHDOG_TICK REGISTER(0x4005802Cu)
-#define TICK_EVERY_12_CYCLES ((1u << 9) | 12u)
 
 void board_clocks_init(void) {
     XOSC_STARTUP = XOSC_STARTUP_1_MS;
@@ -43,9 +62,17 @@ void board_clocks_init(void) {
     }
     PIN_0_FUNCTION = FUNCTION_UART;
     PIN_1_FUNCTION = FUNCTION_UART;
+#if defined(RP2040)
     WATCHDOG_TICK = TICK_EVERY_12_CYCLES;
+#else
+    PIN_0_PAD = PAD_TRANSMIT;
+    PIN_1_PAD = PAD_RECEIVE;
+    TIMER0_TICK_CYCLES = 12u;
+    TIMER0_TICK_CONTROL = 1u;
+#endif
 }
 
+#if defined(RP2040)
 /* The ROM copies the first 256 bytes of flash to RAM and runs them if their CRC-32 is right. They set the flash interface to plain
    reads (command 03h, which every flash chip knows) at a quarter of the core's clock, and start the image behind them. A test
    computes the checksum again. */
@@ -85,3 +112,14 @@ __asm__(".pushsection .boot, \"ax\", %progbits\n"
         ".fill 252 - (. - boot_second_stage), 1, 0\n"
         ".word 0x6B5414F5\n" /* CRC-32 of the 252 bytes before it */
         ".popsection\n");
+#else
+/* The smallest block that the ROM takes: an executable for this chip, for its Arm or its RISC-V cores. */
+#if defined(__riscv)
+#define EXECUTABLE 0x11010142u
+#else
+#define EXECUTABLE 0x10210142u
+#endif
+__attribute__((section(".image_definition"), used)) const uint32_t board_image_definition[] = {
+    0xFFFFDED3u, EXECUTABLE, 0x000001FFu, 0x00000000u, 0xAB123579u,
+};
+#endif
