@@ -19,6 +19,9 @@ from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_f32, load_i32, load_i64, load_u8, store_f32, store_i32
 from edgebn.kernels.vectors import F32, I8, I32, I64, clamp, clamp_float, constant, load, splat, store, vector
 
+# Vectors that are gathered together: what the registers hold.
+GROUP = 4 if SELECTED.registers >= 32 else 2
+
 OBSERVED = ("raw", "raw_row", "raw_pixel", "marks")
 
 
@@ -71,15 +74,16 @@ def _plain_gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: i
     for c in range(places):
         center, shift = load_i32(table, c), load_i32(table, places + c)
         low, high = load_i32(table, 2 * places + c), load_i32(table, 3 * places + c)
-        first = second = 0
+        first = small = large = 0
         for y in range(rows):
             for x in range(columns):
                 e = min(max((load_i32(raw + load_i64(lines, y) + x * raw_pixel, c) - center) >> shift, low), high)
                 first += e
-                second += e * e
+                small += (e * e) & 0xFFFF
+                large += (e * e) >> 16
         store_i32(sums, c, types.int32(first))
-        store_i32(sums, places + c, types.int32(second & 0xFFFFFFFF))
-        store_i32(sums, 2 * places + c, types.int32(second >> 32))
+        store_i32(sums, places + c, types.int32(small))
+        store_i32(sums, 2 * places + c, types.int32(large))
 
 
 @kernel
@@ -108,46 +112,53 @@ def _pixels(builder: ir.IRBuilder, values: list[ir.Value], start: ir.Value, body
             body(builder.add(line, builder.mul(x.index, raw_pixel)))
 
 
+def _gather_i8_vectors(builder: ir.IRBuilder, values: list[ir.Value], start: ir.Value, count: int) -> None:
+    """Write the gathering of `count` vectors of places that begin `start` bytes after the first."""
+    places, table, sums = values[5:]
+    lanes = SELECTED.lanes
+    kind = vector(I32, lanes)
+    size = 4 * lanes
+    array = builder.mul(places, ir.Constant(I64, 4))  # bytes of one array of the table or of the sums
+
+    def arrays(base: ir.Value, index: int) -> ir.Value:
+        return builder.add(builder.add(base, start), builder.mul(array, ir.Constant(I64, index)))
+
+    parts = [[load(builder, kind, arrays(table, i), j * size) for i in range(4)] for j in range(count)]
+    slots = [[cgutils.alloca_once_value(builder, constant(I32, lanes, 0)) for _ in range(3)] for _ in range(count)]
+    for line in slots:
+        for slot in line:
+            builder.store(constant(I32, lanes, 0), slot)
+
+    def body(pixel: ir.Value) -> None:
+        for j, (center, shift, low, high) in enumerate(parts):
+            e = builder.ashr(builder.sub(load(builder, kind, pixel, j * size), center), shift)
+            e = clamp(builder, e, low, high)
+            square = builder.mul(e, e)
+            terms = e, builder.and_(square, constant(I32, lanes, 0xFFFF)), builder.lshr(square, constant(I32, lanes, 16))
+            for slot, term in zip(slots[j], terms, strict=True):
+                builder.store(builder.add(builder.load(slot), term), slot)
+
+    _pixels(builder, values, start, body)
+    for j, line in enumerate(slots):
+        for i, slot in enumerate(line):
+            store(builder, builder.load(slot), arrays(sums, i), j * size)
+
+
 @intrinsic
 def _vector_gather_i8(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
     """Squares are below 2**31, so their low and high 16 bits are summed apart, each in 32 bits: exact for 65,535 positions."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:  # noqa: ARG001
         values = cgutils.unpack_tuple(builder, given[0], 8)
-        places, table, sums = values[5:]
-        lanes = SELECTED.lanes
-        kind = vector(I32, lanes)
-        array = builder.mul(places, ir.Constant(I64, 4))  # bytes of one array of the table or of the sums
-        slots = [cgutils.alloca_once(builder, kind) for _ in range(3)]
-        nothing = constant(I32, lanes, 0)
-        with cgutils.for_range(builder, builder.udiv(places, ir.Constant(I64, lanes))) as block:
-            start = builder.mul(block.index, ir.Constant(I64, 4 * lanes))
-            at = builder.add(table, start)
-            parts = [builder.add(at, builder.mul(array, ir.Constant(I64, i))) for i in range(4)]
-            center, shift, low, high = (load(builder, kind, part) for part in parts)
-            for slot in slots:
-                builder.store(nothing, slot)
-
-            def add(slot: ir.Value, value: ir.Value) -> None:
-                builder.store(builder.add(builder.load(slot), value), slot)
-
-            def body(pixel: ir.Value) -> None:
-                e = builder.ashr(builder.sub(load(builder, kind, pixel), center), shift)
-                e = clamp(builder, e, low, high)
-                square = builder.mul(e, e)
-                add(slots[0], e)
-                add(slots[1], builder.and_(square, constant(I32, lanes, 0xFFFF)))
-                add(slots[2], builder.lshr(square, constant(I32, lanes, 16)))
-
-            _pixels(builder, values, start, body)
-            first, small, large = (builder.load(slot) for slot in slots)
-            wide = vector(I64, lanes)
-            second = builder.add(builder.zext(small, wide), builder.shl(builder.zext(large, wide), constant(I64, lanes, 16)))
-            out = builder.add(sums, start)
-            store(builder, first, out)
-            store(builder, builder.trunc(second, kind), builder.add(out, array))
-            top = builder.trunc(builder.lshr(second, constant(I64, lanes, 32)), kind)
-            store(builder, top, builder.add(out, builder.mul(array, ir.Constant(I64, 2))))
+        size = 4 * SELECTED.lanes
+        vectors = builder.udiv(values[5], ir.Constant(I64, SELECTED.lanes))
+        groups = builder.udiv(vectors, ir.Constant(I64, GROUP))
+        with cgutils.for_range(builder, groups) as group:
+            _gather_i8_vectors(builder, values, builder.mul(group.index, ir.Constant(I64, GROUP * size)), GROUP)
+        done = builder.mul(groups, ir.Constant(I64, GROUP))
+        with cgutils.for_range(builder, builder.sub(vectors, done)) as single:
+            start = builder.mul(builder.add(done, single.index), ir.Constant(I64, size))
+            _gather_i8_vectors(builder, values, start, 1)
         return context.get_dummy_value()
 
     return types.void(types.UniTuple(types.int64, 8)), generate
@@ -190,7 +201,7 @@ if SELECTED.vector_bytes:
         """Sum deviations of kept accumulators; `places` fill whole vectors.
 
         lines int64 (rows,): bytes from `raw` to each observed row. table int32 (4, places): center, shift, low, high of e.
-        sums int32 (3, places): S1, S2's low and high word.
+        sums int32 (3, places): S1, and S2 as the sums of the squares' low and high 16 bits.
         """
         _vector_gather_i8((raw, lines, raw_pixel, rows, columns, places, table, sums))
 

@@ -48,8 +48,8 @@ class SumReader:
         if not self._is_int8:
             first, second = words[self._first], words[self._second]
             return (first * self._weight).sum(axis=0), (second * self._weight).sum(axis=0)
-        first, low, high = words[self._first], words[self._second].view(np.uint32), words[self._third]
-        second = low.astype(np.uint64) + (high.astype(np.uint64) << np.uint64(32))
+        first, low, high = words[self._first], words[self._second].view(np.uint32), words[self._third].view(np.uint32)
+        second = low.astype(np.uint64) + (high.astype(np.uint64) << np.uint64(16))
         if self._is_single:
             return first[0], second[0]
         return (first * self._weight).sum(axis=0).astype(np.int32), (second * self._weight.astype(np.uint64)).sum(axis=0)
