@@ -1,44 +1,12 @@
 /* Depthwise convolution, one output channel an input channel.
 
-   weights (kernel_height, kernel_width, channels). The rows that a window spans are copied, with their padding, into a ring in
-   scratch memory: every pixel is then an inner one whose zero point sits in the bias, and the output may take the input's memory.
+   weights (kernel_height, kernel_width, channels). The padding's zero point sits in the bias, as that of every other code.
    scratch: (ring rows, left + width + right, channels) codes. */
 #ifndef EDGEBN_DEPTHWISE_S8_H
 #define EDGEBN_DEPTHWISE_S8_H
 
 #include "edgebn_requantize_s8.h"
-#include "edgebn_shape.h"
-
-/* The ring: row `y` of the padded input lies at slot y % rows. */
-typedef struct {
-    int8_t *rows;
-    int count, pitch; /* rows in the ring, bytes of one */
-    int filled;       /* padded rows copied so far */
-} edgebn_row_ring;
-
-/* Kernels of more rows than this go another way. */
-#define EDGEBN_DEPTHWISE_ROWS 8
-
-/* Returns how many columns a row of windows reaches over, padding included. */
-EDGEBN_INLINE int edgebn_padded_width(edgebn_conv_shape s) {
-    const int reached = (s.out_width - 1) * s.stride_x + s.dilation_x * (s.kernel_width - 1) + 1;
-    return edgebn_max(reached, s.left + s.width);
-}
-
-/* Copies rows up to padded row `end` (not included). */
-EDGEBN_INLINE void edgebn_ring_fill(edgebn_row_ring *ring, const int8_t *in, edgebn_conv_shape s, int end) {
-    for (; ring->filled < end; ring->filled++) {
-        int8_t *row = ring->rows + ring->filled % ring->count * ring->pitch;
-        const int y = ring->filled - s.top, length = s.width * s.channels;
-        if (y < 0 || y >= s.height) {
-            memset(row, s.zero_point, (size_t)ring->pitch);
-        } else {
-            memset(row, s.zero_point, (size_t)(s.left * s.channels));
-            memcpy(row + s.left * s.channels, in + y * length, (size_t)length);
-            memset(row + s.left * s.channels + length, s.zero_point, (size_t)(ring->pitch - s.left * s.channels - length));
-        }
-    }
-}
+#include "edgebn_row_ring.h"
 
 #if defined(__ARM_FEATURE_MVE)
 #include "edgebn_depthwise_mve_s8.h"

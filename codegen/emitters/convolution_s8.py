@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen.emitters.add import arithmetic_s8
+from codegen.emitters.depthwise import is_depthwise, may_work_in_place, ring_elements
 from codegen.emitters.shapes import conv_shape, pool_shape
 from codegen.emitters.text import call, epilogue_s8, kernel_name, offset
 from codegen.pack import (
@@ -21,7 +22,6 @@ from codegen.stepcode import CArray, Names, StepCode
 from edgebn.program import Add, Convolution, Hwc, IntEpilogue, Program, Window, unpooled_shape
 
 _TILE_PIXELS = 2  # EDGEBN_TILE_PIXELS
-_DEPTHWISE_ROWS = 8  # EDGEBN_DEPTHWISE_ROWS
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,6 @@ def is_dense(step: Convolution, shape: Hwc) -> bool:
     return whole and step.dilations == (1, 1) and step.pool is None
 
 
-def is_depthwise(step: Convolution, shape: Hwc) -> bool:
-    """Whether every channel has one kernel of its own, of few enough rows for the kernel."""
-    one_each = step.groups == shape[2] == len(step.weight)
-    return one_each and step.groups > 1 and step.weight.shape[1] <= _DEPTHWISE_ROWS
-
-
 def _dense(step: Convolution, parts: _Parts, names: Names) -> StepCode:
     weights = _pairs(step, names)
     taps = step.weight[0].size
@@ -167,12 +161,10 @@ def _depthwise(step: Convolution, parts: _Parts, names: Names, pool: str | None)
     packed = pack_depthwise(step.weight)
     weights = CArray(names.array("weights"), "int8_t", packed, f"({kh}, {kw}, {len(step.weight)}): kernel rows, columns, channels")
     arrays = (weights, *parts.arrays)
-    span = step.dilations[0] * (kh - 1) + 1
-    reached = (parts.out_shape[1] - 1) * step.strides[1] + step.dilations[1] * (kw - 1) + 1
-    ring = round_up(span * max(reached, step.padding[1] + parts.shape[1]) * parts.shape[2])
+    ring = round_up(ring_elements(step, parts.shape, parts.out_shape))
     if step.pool is None or pool is None:
         text = call("edgebn_depthwise_s8", parts.source, parts.target, names.scratch, parts.geometry, weights.name, parts.epilogue)
-        return StepCode(text, arrays, ("edgebn_depthwise_s8.h",), ring, _row_by_row_in_place(step, parts, span))
+        return StepCode(text, arrays, ("edgebn_depthwise_s8.h",), ring, may_work_in_place(step, parts.shape, parts.out_shape))
     row = round_up(parts.out_shape[1] * parts.out_shape[2])
     text = call(
         "edgebn_depthwise_pool_s8",
@@ -187,17 +179,6 @@ def _depthwise(step: Convolution, parts: _Parts, names: Names, pool: str | None)
         pool,
     )
     return StepCode(text, arrays, ("edgebn_depthwise_pool_s8.h",), ring + row + _sums(step.pool, parts.out_shape))
-
-
-def _row_by_row_in_place(step: Convolution, parts: _Parts, span: int) -> bool:
-    """Whether every output row lands on input rows that the ring holds already."""
-    height, width, _ = parts.shape
-    out_height, out_width, _ = parts.out_shape
-    for y in range(out_height):
-        copied = min(height, y * step.strides[0] + span - step.padding[0])
-        if (y + 1) * out_width > copied * width:
-            return False
-    return True
 
 
 def _pairs(step: Convolution, names: Names) -> CArray:
