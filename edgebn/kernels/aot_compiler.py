@@ -6,6 +6,7 @@ from the kernels' source to optimised LLVM code is then what Numba does on such 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import llvmlite.binding as llvm
@@ -20,6 +21,8 @@ from edgebn.kernels.isa import InstructionSet
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 # The plainest processor that has an object's features: an object must run on all of them.
 BASELINES = {"x86_64": "x86-64", "aarch64": "generic"}
+# The processor for which an object's instructions are put in order: the one that runs them in order. Others do not mind.
+TUNED_FOR = {"neon": "cortex-a53"}
 
 
 class _Library(codegen.AOTCodeLibrary):
@@ -67,6 +70,7 @@ class Compiler:
     """
 
     def __init__(self, isa: InstructionSet, machine: str) -> None:
+        self._isa = isa
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
         features = ",".join(f"+{feature}" for feature in isa.features)
@@ -80,7 +84,7 @@ class Compiler:
         dispatcher.compile(numba.int64(*[numba.int64] * jit_executor.ARGUMENTS))
         (result,) = dispatcher.overloads.values()
         entry = self._entry(symbol, result.fndesc.llvm_func_name)
-        module = llvm.parse_assembly(result.library.get_llvm_str())
+        module = llvm.parse_assembly(_tuned(result.library.get_llvm_str(), TUNED_FOR.get(self._isa.name)))
         module.link_in(llvm.parse_assembly(str(entry)))
         for value in (*module.functions, *module.global_variables):
             if not value.is_declaration and value.name != symbol:
@@ -126,3 +130,10 @@ class Compiler:
 
     def _module(self) -> ir.Module:
         return self._codegen._create_empty_module("edgebn")  # noqa: SLF001  # our own class
+
+
+def _tuned(module: str, processor: str | None) -> str:
+    """Return LLVM code whose functions are scheduled for a processor, without a feature more than before."""
+    if processor is None:
+        return module
+    return re.sub(r"^(define [^\n{]*\)[^\n{]*)\{", rf'\1 "tune-cpu"="{processor}" {{', module, flags=re.MULTILINE)

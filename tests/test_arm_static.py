@@ -1,0 +1,39 @@
+"""The static report's own steps: finding the hot loop of a function, and counting its products; llvm-mca where it is installed."""
+
+import pytest
+
+from benchmarks import arm_static
+
+# A loop of two smull in a loop of one, and a branch forward: (address, instruction).
+BODY = [
+    (0, "mov\tx1, #0x0"),
+    (4, "smull\tv0.8h, v1.8b, v2.8b"),
+    (8, "cbz\tx3, 0x1c <f+0x1c>"),
+    (12, "smull\tv3.8h, v1.8b, v2.8b"),
+    (16, "smull2\tv4.8h, v1.16b, v2.16b"),
+    (20, "b.ne\t0xc <f+0xc>"),
+    (24, "b.ne\t0x4 <f+0x4>"),
+    (28, "ret"),
+]
+
+
+def test_the_hot_loop_is_the_innermost_with_most_products():
+    loop = arm_static.hot_loop(BODY)
+    assert [text.split()[0] for text in loop] == ["smull", "smull2", "b.ne"]
+    assert arm_static.macs_of(loop) == 16
+
+
+def test_models_give_the_cores_known_peaks():
+    try:
+        arm_static.tool("llvm-mca")
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    peaks = {
+        (core.name, dtype): arm_static.peak(core.isa, dtype, core.model)
+        for core in arm_static.CORES
+        for dtype in ("int8", "float32")
+    }
+    assert peaks["Cortex-A76", "int8"] == pytest.approx(32, rel=0.02)
+    assert peaks["Cortex-A76", "float32"] == pytest.approx(8, rel=0.02)
+    assert peaks["Cortex-A72", "int8"] == pytest.approx(8, rel=0.02)
+    assert peaks["Cortex-A53", "int8"] == pytest.approx(4, rel=0.02)
