@@ -167,7 +167,7 @@ def _error(m: int, r: int, s: int, largest: int, zero: int, nudge: float, guard:
     seen = np.float64(largest)
     if rounded != 0.0:
         seen = min(seen, 1.01 * (SEEN + abs(start) + nudge) / abs(scale))
-    error = seen * abs(scale - rounded) + (nudge - np.floor(min(nudge, MOST))) + 0.5
+    error = seen * abs(scale - rounded) + (nudge - np.float64(np.int64(min(nudge, MOST)))) + 0.5
     if largest >= 1 << 24:
         error += seen * abs(scale) * 2.0**-24
     return error + abs(start + guard - np.float64(np.float32(start + guard)))
