@@ -34,11 +34,19 @@ def comment(text: str) -> str:
     return plain.replace("*/", "* /").replace("/*", "/ *")
 
 
-def declarations(arrays: Sequence[CArray], section: str | None = None) -> str:
-    """Return the body of the header: macros and extern declarations."""
+_INFINITY = """
+#include <math.h>
+
+/* The compiler's own constant, no library function. */
+#define EDGEBN_INFINITY INFINITY
+"""
+
+
+def declarations(arrays: Sequence[CArray], section: str | None = None, *, floats: bool = False) -> str:
+    """Return the body of the header: macros and extern declarations; `floats` have a name for infinity, if no kernel gives one."""
     place = f' __attribute__((section("{section}")))' if section else ""
     lines = [f"extern const {array.ctype} {array.name}[{array.values.size}];" for array in arrays]
-    return _DECORATION.format(section=place) + "\n" + "\n".join(lines) + "\n"
+    return _DECORATION.format(section=place) + (_INFINITY if floats else "") + "\n" + "\n".join(lines) + "\n"
 
 
 def definition(array: CArray) -> str:

@@ -9,17 +9,15 @@ from codegen.project import Listing
 def header(listing: Listing, section: str | None = None) -> str:
     """Return the text of `<name>_params.h`; `section` is where constant arrays go if EDGEBN_CONST says nothing else."""
     guard = f"{listing.name.upper()}_PARAMS_H"
+    body = declarations(listing.arrays, section, floats=listing.program.dtype == "float32")
     return (
         f"/* Constant arrays of {comment(listing.title)}: {listing.flash_bytes:,} bytes. Made by edgebn. */\n"
-        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations(listing.arrays, section)}\n#endif\n"
+        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{body}\n#endif\n"
     )
 
 
 def source(listing: Listing) -> str:
     """Return the text of `<name>_params.c`."""
-    includes = [f'#include "{listing.name}_params.h"']
-    if listing.program.dtype == "float32":
-        includes.append('#include "edgebn_float.h"')
     arrays = "\n".join(definition(array) for array in listing.arrays)
     head = f"/* Weights and epilogues of {comment(listing.title)}. Made by edgebn. */"
-    return "\n".join([head, *includes, "", arrays])
+    return "\n".join([head, f'#include "{listing.name}_params.h"', "", arrays])

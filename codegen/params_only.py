@@ -66,7 +66,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
             f"   {_ARITHMETIC[kind]} */",
             f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n",
             *(f"{fact}\n" for fact in facts),
-            f"{declarations(arrays, section)}\n#endif\n",
+            f"{declarations(arrays, section, floats=program.dtype == 'float32')}\n#endif\n",
         ]
     )
     source = "\n".join([f"/* Made by edgebn; `{name}_params.h` says how they are used. */", f'#include "{name}_params.h"\n'])

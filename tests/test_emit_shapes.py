@@ -44,6 +44,9 @@ NETWORKS = {
         ("y", "k"),
         constants={"k": np.array([[[1, 2]]], np.int8)},
     ),
+    "floats that only move, infinity among them": network(
+        {"x": SHAPE, "y": (2, 3, 5)}, [p.Pad("p", ("x",), "y", ((0, 0), (0, 0), (0, 1)), np.inf)], ("x",), ("y",), dtype="float32"
+    ),
     "names that C does not take": network(
         {"x y/\u00fc*/": SHAPE, "int": SHAPE}, [lookup("*/ evil \\ \n??/", "x y/\u00fc*/", "int")], ("x y/\u00fc*/",), ("int",)
     ),
