@@ -76,4 +76,8 @@ def quantize(program: Program, images: Inputs | None, method: str, screen: Scree
         (row.layer, row.kind, shape_text(row.shape), row.sqnr, row.saturation, f"{row.scale:.4g}", row.zero_point) for row in rows
     ]
     screen.table("error of each layer, worst first (signal to quantisation noise, saturated codes)", COLUMNS, shown)
+    if method == "mse":
+        screen.say(
+            "what an addition with a ReLU or a softmax behind it cuts off saturates on purpose: such a layer's ratio says little"
+        )
     return quantized, [asdict(row) for row in rows]
