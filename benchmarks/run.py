@@ -47,6 +47,9 @@ def run(wanted: Iterable[Case], rounds: int, starts: int, output: Path) -> dict[
     wanted = list(wanted)
     about = machine()
     print(", ".join(f"{name} {value or '-'}" for name, value in about.items()))
+    first = next(case for case in wanted if case.form in {INT8_FILE, INT8})
+    begun = startup.measure(first, starts) if starts else {}
+    print()
     times = inference.measure(wanted, rounds)
     shares = {}
     for case in wanted:
@@ -54,9 +57,6 @@ def run(wanted: Iterable[Case], rounds: int, starts: int, output: Path) -> dict[
         steps, most = layers.step_times(case.program, max(2, rounds))
         layers.report(case.name, steps, most)
         shares[case.name] = {"peak_gmacs": most, "steps": [vars(step) for step in steps]}
-    first = next(case for case in wanted if case.form in {INT8_FILE, INT8})
-    print()
-    begun = startup.measure(first, starts) if starts else {}
     results = {
         "machine": about,
         "inference_us": {name: {engine: vars(found) for engine, found in row.items()} for name, row in times.items()},
