@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
@@ -79,7 +80,7 @@ def emit_pool(
     if is_whole(window, shape) and row == shape[1] * output.form.pixel and ring >= shape[0]:
         # Adjacent rows under one window are one long row, which kernels sum without a stop.
         shape = 1, shape[0] * shape[1], shape[2]
-        window = p.Window(window.function, shape[:2], (1, 1))
+        window = replace(window, kernel=shape[:2], strides=(1, 1))
         ring = 1
     height, width, channels = shape
     top, left, bottom, right = window.padding
