@@ -56,6 +56,11 @@ class InstructionSet:
         return self.vector_bytes // 4
 
     @property
+    def masked_stores(self) -> bool:
+        """Whether a store may leave bytes out."""
+        return "avx512bw" in self.features
+
+    @property
     def least_weight(self) -> int:
         """The least int8 weight that `dot` takes: two products by -128 do not fit the 16 bits in which 'smull' sums them."""
         return -127 if self.dot == "smull" else -128

@@ -23,6 +23,7 @@ from edgebn.kernels.vectors import (
     shuffle,
     splat,
     store,
+    store_first,
     vector,
 )
 
@@ -74,12 +75,23 @@ class Stores:
                             for part, member in self._runs(builder, output):
                                 store(builder, part, self._address(builder, target, pixel, member, size))
             with partial:
-                helper = self._partial_function(builder.module)
                 for output in outputs:
-                    for position, member in enumerate(output.members):
-                        part = self._lanes(builder, output, position, 1)
-                        exist = builder.sub(valid, ir.Constant(I64, member[1] * self._isa.lanes))
-                        builder.call(helper, [part, self._address(builder, target, pixel, member, size), exist])
+                    self._write_existing(builder, output, target, pixel, valid, size)
+
+    def _write_existing(
+        self, builder: ir.IRBuilder, output: Outputs, target: ir.Value, pixel: ir.Value, valid: ir.Value, size: int
+    ) -> None:
+        """Store what exists of some outputs."""
+        if self._isa.masked_stores:
+            for part, member in self._runs(builder, output):
+                exist = builder.sub(valid, ir.Constant(I64, member[1] * self._isa.lanes))
+                store_first(builder, part, self._address(builder, target, pixel, member, size), exist)
+            return
+        helper = self._partial_function(builder.module)
+        for position, member in enumerate(output.members):
+            part = self._lanes(builder, output, position, 1)
+            exist = builder.sub(valid, ir.Constant(I64, member[1] * self._isa.lanes))
+            builder.call(helper, [part, self._address(builder, target, pixel, member, size), exist])
 
     def _address(self, builder: ir.IRBuilder, target: ir.Value, pixel: ir.Value, member: tuple[int, int], size: int) -> ir.Value:
         i, j = member
@@ -114,9 +126,13 @@ class Stores:
         builder.store(value, spill)
         source = builder.ptrtoint(spill, I64)
         count = clamp(builder, exist, ir.Constant(I64, 0), ir.Constant(I64, lanes))
-        with cgutils.for_range(builder, count) as loop:
-            at = builder.mul(loop.index, ir.Constant(I64, self._element))
-            store(builder, load(builder, self._kind, source, at), address, at)
+        # As a binary number: all lanes, or a half, a quarter, and so on of them.
+        for piece in (lanes >> power for power in range(lanes.bit_length())):
+            done = builder.and_(count, ir.Constant(I64, -2 * piece))
+            has = builder.icmp_signed("!=", builder.and_(count, ir.Constant(I64, piece)), ir.Constant(I64, 0))
+            with builder.if_then(has):
+                at = builder.mul(done, ir.Constant(I64, self._element))
+                store(builder, load(builder, vector(self._kind, piece), source, at), address, at)
         builder.ret_void()
         return function
 

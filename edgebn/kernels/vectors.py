@@ -48,6 +48,20 @@ def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, count: int 
     builder.store(value, builder.inttoptr(offset(builder, address, count), value.type.as_pointer()), align=1)
 
 
+def store_first(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, count: ir.Value) -> None:
+    """Store the first `count` lanes (int64; none below 1, all if it is larger) under a mask: cheap where the machine has masks."""
+    lanes = value.type.count
+    bits = ir.IntType(lanes)
+    some = clamp(builder, count, ir.Constant(I64, 0), ir.Constant(I64, lanes - 1))
+    mask = builder.sub(builder.shl(ir.Constant(I64, 1), some), ir.Constant(I64, 1))
+    mask = builder.select(builder.icmp_signed(">=", count, ir.Constant(I64, lanes)), ir.Constant(I64, -1), mask)
+    mask = builder.bitcast(mask if bits == I64 else builder.trunc(mask, bits), vector(I1, lanes))
+    pointer = builder.inttoptr(address, value.type.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [value.type, pointer.type, I32, mask.type])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{suffix(value.type)}.p0")
+    builder.call(function, [value, pointer, ir.Constant(I32, 1), mask])
+
+
 def indices(numbers: Sequence[int]) -> ir.Constant:
     """Return a shuffle's mask."""
     return ir.Constant(vector(I32, len(numbers)), list(numbers))
