@@ -166,7 +166,8 @@ def test_evaluate_refuses_labels_that_do_not_fit(tmp_path, capsys):
 
 def test_bench_times_both_types(int8_model, capsys):
     for model in (MODEL, int8_model):
-        report = run_json(capsys, "bench", model, "--runs", 5)
+        report = run_json(capsys, "bench", model, "--runs", 5, "--threads", 2, "--no-winograd")
+        assert (report["threads"], report["winograd"]) == (2, False)
         assert report["runs"] == 5
         assert 0 < report["minimum_ms"] <= report["median_ms"]
         assert report["arena_bytes"] <= 1.02 * report["arena_lower_bound"]

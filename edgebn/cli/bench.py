@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.cli.models import add_model_argument, load_model, open_session
+from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.program import Program
@@ -24,13 +24,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("--runs", type=count, default=100, metavar="N", help="timed inferences; default 100")
+    add_session_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Time one model."""
     program = load_model(arguments.model, arguments)
-    report = {"model": str(arguments.model), "dtype": program.dtype, **time_program(program, arguments.runs, screen)}
-    screen.say(f"{arguments.model} ({program.dtype}, {report['instruction_set']}, one thread)")
+    given = {"threads": arguments.threads, "winograd": arguments.winograd}
+    times = time_program(program, arguments.runs, screen, **given)
+    report = {"model": str(arguments.model), "dtype": program.dtype, **given, **times}
+    threads = "one thread" if arguments.threads == 1 else f"up to {arguments.threads} threads"
+    screen.say(f"{arguments.model} ({program.dtype}, {report['instruction_set']}, {threads})")
     screen.say(f"  ready after {report['construction_seconds']:.2f} s")
     screen.say(
         f"  {report['runs']} inferences: median {report['median_ms']:.3f} ms, minimum {report['minimum_ms']:.3f} ms, "
@@ -40,10 +44,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return report
 
 
-def time_program(program: Program, runs: int, screen: Screen) -> dict[str, Any]:
+def time_program(program: Program, runs: int, screen: Screen, threads: int = 1, *, winograd: bool = True) -> dict[str, Any]:
     """Return median and minimum in milliseconds over `runs` inferences of one random sample, and the session's arena."""
     started = time.perf_counter()
-    session = open_session(program, screen)
+    session = open_session(program, screen, threads, winograd=winograd)
     constructed = time.perf_counter() - started
     random = np.random.default_rng(SEED)
     inputs: dict[str, np.ndarray] = {}

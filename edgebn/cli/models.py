@@ -11,7 +11,7 @@ import numpy as np
 from edgebn import api
 from edgebn.cli.inputs import Inputs, part, sample_count
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import custom_layer, shape
+from edgebn.cli.values import count, custom_layer, shape
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -45,6 +45,13 @@ def add_model_argument(parser: argparse.ArgumentParser, *, optional: bool = Fals
     )
 
 
+def add_session_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a session may be told; see `docs/speed.md`."""
+    group = parser.add_argument_group("running the model")
+    group.add_argument("--threads", type=count, default=1, metavar="N", help="threads that may share an inference; default 1")
+    group.add_argument("--no-winograd", dest="winograd", action="store_false", help="compute every product of float32 convolutions")
+
+
 def load_model(path: Path, arguments: argparse.Namespace) -> Program:
     """Load `path` with the options of the command line."""
     if not path.exists():
@@ -52,12 +59,12 @@ def load_model(path: Path, arguments: argparse.Namespace) -> Program:
     return api.load(path, input_shape=arguments.input_shape, custom_layers=dict(arguments.custom_layer) or None)
 
 
-def open_session(program: Program, screen: Screen) -> Session:
+def open_session(program: Program, screen: Screen, threads: int = 1, *, winograd: bool = True) -> Session:
     """Make a session; the first one on a machine compiles the kernels, which takes a while."""
     from edgebn.session import Session
 
     with screen.progress("making kernels ready (compiled on first use)"):
-        return Session(program)
+        return Session(program, threads, winograd=winograd)
 
 
 def scores(program: Program, inputs: Inputs, screen: Screen, label: str) -> np.ndarray:
@@ -65,10 +72,10 @@ def scores(program: Program, inputs: Inputs, screen: Screen, label: str) -> np.n
     if len(program.outputs) > 1:
         raise ModelError(f"{program.source} has {len(program.outputs)} outputs; this verb works with one")
     session = open_session(program, screen)
-    count = sample_count(inputs)
+    samples = sample_count(inputs)
     parts = []
     with screen.progress(f"running {label}") as progress:
-        for start in range(0, count, BATCH):
+        for start in range(0, samples, BATCH):
             parts.append(session.run(part(inputs, start, start + BATCH)))
-            progress(min(start + BATCH, count), count)
+            progress(min(start + BATCH, samples), samples)
     return np.concatenate(parts)

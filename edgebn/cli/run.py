@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.cli.inputs import add_input_options, load_inputs
-from edgebn.cli.models import add_model_argument, load_model, open_session
+from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.errors import ModelError
@@ -27,13 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
     parser.add_argument("--top", type=count, default=5, metavar="K", help="how many classes to show per sample; default 5")
     add_input_options(parser)
+    add_session_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Run every sample."""
     program = load_model(arguments.model, arguments)
     inputs = load_inputs(arguments.input, program, arguments)
-    result = open_session(program, screen).run(inputs)
+    result = open_session(program, screen, arguments.threads, winograd=arguments.winograd).run(inputs)
     outputs = result if isinstance(result, dict) else {program.outputs[0]: result}
     if arguments.output:
         write(arguments.output, outputs)

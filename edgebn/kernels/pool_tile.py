@@ -32,12 +32,15 @@ class Pool:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `variants`, and return it."""
         builder, given = begin_function(module, f"edgebn_{self.variants[variant]}_f32", self.arguments)
-        count = builder.sitofp(given["count"], F32)
-        scale = splat(builder, builder.fdiv(ir.Constant(F32, 1.0), count), self._isa.lanes)
+        scale = None
+        if variant == AVERAGE:
+            count = builder.sitofp(given["count"], F32)
+            scale = splat(builder, builder.fdiv(ir.Constant(F32, 1.0), count), self._isa.lanes)
+        slot = builder.urem(given["first_row"], given["ring"])
         wide = ir.Constant(I64, TOGETHER * self._isa.lanes)
         groups = builder.udiv(given["channels"], wide)
         with cgutils.for_range(builder, groups) as group:
-            self._reduce(builder, given, variant, builder.mul(group.index, wide), TOGETHER, scale)
+            self._reduce(builder, given, slot, builder.mul(group.index, wide), TOGETHER, scale)
         begun = builder.mul(groups, wide)
         one = ir.Constant(I64, self._isa.lanes)
         left = builder.add(builder.sub(given["channels"], begun), ir.Constant(I64, self._isa.lanes - 1))
@@ -45,33 +48,46 @@ class Pool:
         with cgutils.for_range(builder, builder.udiv(left, one)) as single:
             channel = builder.add(begun, builder.mul(single.index, one))
             channel = builder.select(builder.icmp_signed("<", channel, last), channel, last)
-            self._reduce(builder, given, variant, channel, 1, scale)
+            self._reduce(builder, given, slot, channel, 1, scale)
         builder.ret_void()
         return builder.function
 
     def _reduce(
-        self, builder: ir.IRBuilder, given: dict[str, ir.Value], variant: int, channel: ir.Value, nv: int, scale: ir.Value
+        self,
+        builder: ir.IRBuilder,
+        given: dict[str, ir.Value],
+        first: ir.Value,
+        channel: ir.Value,
+        nv: int,
+        scale: ir.Value | None,
     ) -> None:
-        """Reduce `nv` vectors from a channel on."""
+        """Reduce `nv` vectors from a channel on; `first` is where the first row stands in the ring, `scale` an average's."""
         size = self._isa.vector_bytes
         place = builder.mul(channel, ir.Constant(I64, 4))
-        start = constant(F32, self._isa.lanes, 0.0 if variant == AVERAGE else float("-inf"))
+        start = constant(F32, self._isa.lanes, float("-inf") if scale is None else 0.0)
         slots = [cgutils.alloca_once(builder, self._kind) for _ in range(nv)]
         for slot in slots:
             builder.store(start, slot)
-        with cgutils.for_range(builder, given["rows"]) as row:
-            index = builder.add(given["first_row"], builder.mul(row.index, given["row_gap"]))
-            line = builder.mul(builder.urem(index, given["ring"]), given["src_row"])
+        ring = cgutils.alloca_once_value(builder, first)
+        builder.store(first, ring)
+        with cgutils.for_range(builder, given["rows"]):
+            line = builder.mul(builder.load(ring), given["src_row"])
             line = builder.add(builder.add(given["src"], line), place)
+            after = builder.add(builder.load(ring), given["row_gap"])  # a window is no higher than the ring, so this wraps once
+            wrapped = builder.sub(after, given["ring"])
+            builder.store(builder.select(builder.icmp_signed("<", wrapped, ir.Constant(I64, 0)), after, wrapped), ring)
             with cgutils.for_range(builder, given["columns"]) as column:
                 tap = builder.add(line, builder.mul(column.index, given["tap_step"]))
                 for j, slot in enumerate(slots):
                     value, so_far = load(builder, self._kind, tap, j * size), builder.load(slot)
-                    larger = builder.select(builder.fcmp_ordered(">", value, so_far), value, so_far)
-                    builder.store(builder.fadd(so_far, value) if variant == AVERAGE else larger, slot)
+                    if scale is None:
+                        joined = builder.select(builder.fcmp_ordered(">", value, so_far), value, so_far)
+                    else:
+                        joined = builder.fadd(so_far, value)
+                    builder.store(joined, slot)
         for j, slot in enumerate(slots):
             result = builder.load(slot)
-            if variant == AVERAGE:
+            if scale is not None:
                 result = builder.fmul(result, scale)
             store(builder, result, offset(builder, builder.add(given["dst"], place), j * size))
 
