@@ -10,8 +10,8 @@ from edgebn import program as p
 
 # A band with fewer multiply-accumulates, some microseconds, costs more to hand over than it saves (measured on x86-64).
 FEWEST_MACS = {"float32": 400_000, "int8": 1_600_000}
-# A network with fewer, half a millisecond, gains too little for what waking another thread costs (measured on x86-64).
-FEWEST_PROGRAM_MACS = {"float32": 25_000_000, "int8": 100_000_000}
+# A network with fewer, a millisecond or less, may lose more than it gains where data goes slowly from core to core (measured).
+FEWEST_PROGRAM_MACS = {"float32": 50_000_000, "int8": 200_000_000}
 # More bands than threads, so that a thread that comes late or is held up leaves its share to others.
 BANDS_A_THREAD = 2
 
