@@ -166,3 +166,35 @@ def test_an_adapter_on_typical_images_keeps_the_factory_bytes():
     adapter.run(images)
     assert {layer.gate for layer in adapter.report().layers} == {0.0}
     np.testing.assert_array_equal(session.run(images), plain.run(images))
+
+
+def test_centred_tables_know_no_offset_and_no_mean_effect():
+    label, first, second, margin = world(6, 2000)
+    samples = HomeSamples(first, second, label, margin, CLASSES, SLICES, 0.9)
+    for codes in (lambda table: table.first, lambda table: table.second):
+        (plain,), (centred,) = measure_source(samples).tables, measure_source(samples, centred=True).tables
+        assert codes(plain)[-1].any()
+        assert not codes(centred)[-1].any()
+        assert np.abs(codes(centred)[:-1].astype(int).sum(axis=0)).max() <= CLASSES  # quantised one by one
+
+
+def test_labels_make_the_factory_the_reference_where_home_itself_is_shifted():
+    images, labels = demo_images()
+    dim = images * np.float32(0.35)
+    home, other = slice(0, 600), slice(600, 1000)
+    model = adaptable(demo_int8(), dim[home], labels[home])
+    plain = edgebn.Session(model).run(dim[other]).argmax(axis=1)
+    adapted = Adapter(edgebn.Session(model)).run(dim[other]).argmax(axis=1)
+    assert (adapted == labels[other]).sum() > (plain == labels[other]).sum() + 20
+    typical = adaptable(demo_int8(), images[home], labels[home]).adaptation.tables[0]
+    assert typical.first[-1].any()
+
+
+def test_each_layer_shows_as_many_rows_by_default():
+    layers = adaptable(demo_int8(), demo_images()[0][:20]).adaptation.layers
+    heights = (28, 14)
+    rows = [
+        len(range(one.observation.first_row, height, one.observation.row_step))
+        for one, height in zip(layers, heights, strict=False)
+    ]
+    assert rows[0] == rows[1] >= 1

@@ -67,7 +67,7 @@ def measure_source(samples: HomeSamples, *, centred: bool = False) -> Source:
     if centred:
         table1, table2 = table1 - table1.mean(axis=0), table2 - table2.mean(axis=0)
         offset1, offset2 = np.zeros_like(offset1), np.zeros_like(offset2)
-    for _ in range(BALANCING_ROUNDS):  # a quotient's mean is not the quotient of means, and divisors are bounded
+    for _ in range(0 if centred else BALANCING_ROUNDS):  # a quotient's mean is not the quotient of means, and divisors are bounded
         r2 = _residuals(samples, u, away, np.vstack([table1, offset1]), np.vstack([table2, offset2]))[1]
         offset2 = (1 + offset2) * (1 + r2.mean(axis=0)) - 1
     table = quantize_tables(TABLE, np.vstack([table1, offset1]), np.vstack([table2, offset2]), samples.slices)
