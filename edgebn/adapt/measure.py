@@ -41,7 +41,7 @@ MOST_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at h
 # Of an inference, in cycles of a vector of channels; `default_row_step` uses them.
 PRODUCTS_A_CYCLE = {"int8": 8, "float32": 2}
 OUTPUT_COST, OBSERVED_COST = 8.0, 6.5
-MOST_COST = 0.035
+MOST_COST, SCANTY_COST = 0.035, 0.03
 
 Rows = Mapping[str, int] | int | None
 
@@ -157,11 +157,12 @@ def _rows(program: p.Program, step: Adaptable, rows: Rows) -> tuple[int, int]:
 
 
 def default_row_step(program: p.Program, step: Adaptable) -> int:
-    """Return which rows of a step are observed unless the user says: every n-th. Where two of each cost too much, the same n for all.
+    """Return which rows of a step are observed unless the user says: every n-th.
 
     As many rows of each layer, and as many as observing costs about 3 % of an inference: a layer of few rows needs no fewer of them
     than one of many (with every 8th row of all, ResNet-8 errs 3 % more on sorted streams, for the same cost). In cycles of a
-    vector of channels, an output costs its multiplications and 8 (epilogue and stores), an observed one 6.5 more.
+    vector of channels, an output costs its multiplications and 8 (epilogue and stores), an observed one 6.5 more. Where two rows
+    of each layer cost too much, n is the same for all.
     """
     work = 0.0
     for one in program.steps:
@@ -175,7 +176,7 @@ def default_row_step(program: p.Program, step: Adaptable) -> int:
 
     height, highest = p.epilogue_shape(step, program)[0], max(shape[0] for shape in shapes)
     rows = next((rows for rows in range(highest, 1, -1) if cost(rows) <= MOST_COST), 0)
-    return -(-height // min(rows, height)) if rows else math.ceil(cost(highest) / MOST_COST)
+    return -(-height // min(rows, height)) if rows else math.ceil(cost(highest) / SCANTY_COST)
 
 
 def _logits(program: p.Program) -> tuple[str, int]:
