@@ -10,6 +10,7 @@ from codegen.templating import fill
 
 HOST = "host"  # the board of a project that names none
 OPTIMIZATION = "-O2"  # the setting of every published figure
+EXACT = "-ffp-contract=off"  # float32 of adaptation is the same on every core; GCC does so by itself with -std=c99
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 INCLUDES = (".", "kernels", "board")
 
@@ -29,6 +30,7 @@ def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[s
         size=f"{prefix}size",
         binary="" if board.kind == HOST else f"\t{prefix}objcopy -O binary $@ build/{main.name}.bin\n",
         optimization=OPTIMIZATION,
+        exact=EXACT,
         warnings=" ".join(WARNINGS),
         flags=" ".join(board.flags),
         link_flags=" ".join(link),
@@ -44,12 +46,16 @@ def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[s
         binary="" if board.kind == HOST else _image(main.name, f"{prefix}objcopy"),
         board=board.name,
         system="" if board.kind == HOST else _cross(board.compiler),
-        flags=_list([OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", *main.defines, *board.flags]),
+        flags=_list([EXACT, OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", *main.defines, *board.flags]),
         link_flags=_list([*board.flags, *cmake_link, "-Wl,--gc-sections"]),
-        network=_list([source for source in sources if source in (f"{name}.c", f"{name}_params.c")]),
-        others=_list([source for source in sources if source not in (f"{name}.c", f"{name}_params.c")]),
+        network=_list([source for source in sources if _is_network(source, name)]),
+        others=_list([source for source in sources if not _is_network(source, name)]),
     )
     return {"Makefile": makefile, "CMakeLists.txt": cmake}
+
+
+def _is_network(source: str, name: str) -> bool:
+    return source in (f"{name}.c", f"{name}_params.c") or source.startswith("kernels/")
 
 
 def _cross(compiler: str) -> str:

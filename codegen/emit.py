@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 import boards
-from codegen import build_files, fit, header, kernels, listing, mains, parameters, readme
+from codegen import adaptation, adapting, build_files, fit, header, kernels, listing, mains, parameters, readme
+from codegen.adaptation import DEFAULT_POLICY
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
 from codegen.layouts import OWN_LAYOUT
-from codegen.naming import check_name, model_name
+from codegen.naming import check_name, identifiers, model_name
 from codegen.params_only import files as params_only_files
 from codegen.project import EmittedProject, Listing
 from codegen.schedule import actions_of
@@ -35,6 +37,8 @@ def emit(
     section: str | None = None,
     main: str = "self-test",
     samples: np.ndarray | None = None,
+    adapt: bool = False,
+    policy: str = DEFAULT_POLICY,
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -64,6 +68,10 @@ def emit(
     samples : ndarray, shape (N, ...), optional
         Inputs of the self-test, for a model with one input: int8 codes or float32, each of the input's size. Left out, a few drawn
         with a fixed seed.
+    adapt : bool
+        Whether the network adapts to what it sees: an int8 model from `edgebn.adaptable` (see docs/firmware.md).
+    policy : {'compensated-tracking', 'compensated'}
+        The rule that it adapts by; the second takes half the state.
 
     Returns
     -------
@@ -73,7 +81,7 @@ def emit(
     ------
     ModelError
         A name that C cannot take, a layout that a channel does not fit, a main program that there is not or that is not for this
-        model, samples that do not fit, or a file in `out` that is not edgebn's and would be overwritten.
+        model, samples that do not fit, a model that cannot adapt, or a file in `out` that is not edgebn's and would be overwritten.
     BoardError
         No such board, or the network does not fit it: by how much, and which layer decides it.
     OSError
@@ -84,7 +92,7 @@ def emit(
         return _emit_parameters(model, Path(out), layout, name, prefix, section)
     if layout != OWN_LAYOUT:
         raise ModelError(f"layout {layout!r} is for kernels of another library; ask for params_only as well")
-    made = list_network(model, name, prefix)
+    made = list_network(model, name, prefix, policy if adapt else None)
     fit.check(made, target)
     program = mains.main_of(made, main, samples)
     files = {
@@ -93,6 +101,7 @@ def emit(
         f"{made.name}_params.h": parameters.header(made, section),
         f"{made.name}_params.c": parameters.source(made),
         **{f"kernels/{file}": kernels.text(file) for file in kernels.needed(listing.headers(made))},
+        **({f"kernels/{file}": kernels.text(file) for file in adapting.FILES} if adapt else {}),
         **program.files,
         **{f"board/{file}": text for file, text in target.project_files().items()},
     }
@@ -120,12 +129,21 @@ def _emit_parameters(model: Program, out: Path, layout: str, name: str | None, p
     return EmittedProject(out, name, written, flash_bytes=nbytes, arena_bytes=0, arena_lower_bound=0, board=None)
 
 
-def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX) -> Listing:
-    """Decide everything about a network in C but its text: see `emit`."""
+def list_network(
+    model: Program, name: str | None = None, prefix: str = kernels.PREFIX, policy: str | None = None
+) -> Listing:
+    """Decide everything about a network in C but its text: see `emit`; `policy` is None where it shall not adapt."""
     if not model.steps:
         raise ModelError(f"{model.source}: the network has no layers, so there is nothing to run on a device")
     name = check_name(name, "name of the model") if name is not None else model_name(model)
     check_name(prefix, "prefix of the kernels")
+    digest = program_hash(model)
+    plan = None
+    if policy is None:
+        model = replace(model, adaptation=None)
+    else:
+        names = identifiers(step.name for step in model.steps)
+        plan = adaptation.plan(model, policy, name, {step: f"{name}_{own}" for step, own in names.items()})
     values = place_values(model, name)
     actions = actions_of(model, values, name, lambda candidate: pressure(model, values, candidate))
     constants = tuple(
@@ -140,9 +158,10 @@ def list_network(model: Program, name: str | None = None, prefix: str = kernels.
     return Listing(
         program=model,
         name=name,
-        model_hash=program_hash(model),
+        model_hash=digest,
         values=values,
         actions=tuple(actions),
         arena=plan_arena(model, values, actions),
         constants=constants,
+        adaptation=plan,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen import adapting
 from codegen.constants import comment
 from codegen.describe import shape_text
 from codegen.emitters.text import float_literal
@@ -39,7 +40,7 @@ extern "C" {{
 void {listing.name}_init(void);
 
 {chr(10).join(places)}
-/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
+{adapting.declarations(listing, listing.adaptation) if listing.adaptation else ""}/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
    places above. Nothing is kept from one call to the next; not reentrant. */
 void {listing.name}_run({parameters(listing)});
 

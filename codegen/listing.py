@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen import adapting
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
@@ -18,12 +19,17 @@ def source(listing: Listing) -> str:
     includes = "\n".join(f'#include "{header}"' for header in headers(listing))
     item = ELEMENT[listing.program.dtype][0]
     memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
-    body = "\n".join([*memory, *_places(listing), "", *_steps(listing)])
+    plan = listing.adaptation
+    begin = [f"    edgebn_adapt_begin(&{name}_adapter);"] if plan else []
+    body = "\n".join([*memory, *_places(listing), "", *begin, *_steps(listing)])
+    switch, header = (adapting.SWITCH, '\n#include "edgebn_adapt.h"') if plan else ("", "")
+    state = f"\n{adapting.memory(listing, plan)}" if plan else ""
+    start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else ""
     return f"""\
 /* {comment(listing.title)}: the network as C, one call a step, sizes literal. Made by edgebn; see README.md. */
-#include "{name}.h"
+{switch}#include "{name}.h"
 
-#include "{name}_params.h"
+#include "{name}_params.h"{header}
 {includes}
 
 /* Every value between steps, and what kernels need for themselves; the same bytes serve many in turn. */
@@ -32,13 +38,13 @@ static union {{
     {"float" if item == "float" else "int32_t"} elements;
     int8_t bytes[{upper}_ARENA_BYTES];
 }} {name}_arena;
-
+{state}
 void {name}_init(void) {{
-    memset(&{name}_arena, 0, sizeof {name}_arena);
+    memset(&{name}_arena, 0, sizeof {name}_arena);{start}
 }}
 
 {_accessors(listing)}
-void {name}_run({parameters(listing)}) {{{body}
+{adapting.functions(listing) if plan else ""}void {name}_run({parameters(listing)}) {{{body}
 }}
 """
 
@@ -110,7 +116,11 @@ def _steps(listing: Listing) -> list[str]:
         lines += [f"    {line}" for line in call.splitlines()]
         target = listing.values.expressions[action.output]
         nbytes = count(listing.program.buffers[action.output]) * ELEMENT[listing.program.dtype][1]
-        lines += [f"    EDGEBN_MADE({action.steps[-1]}, {target}, {nbytes});", ""]
+        lines += [f"    EDGEBN_MADE({action.steps[-1]}, {target}, {nbytes});"]
+        given = listing.program.adaptation
+        if listing.adaptation and given and action.output == given.logits:
+            lines += [f"    edgebn_adapt_believe(&{listing.name}_adapter, {target});"]
+        lines += [""]
     for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):
         nbytes = count(listing.program.buffers[buffer]) * ELEMENT[listing.program.dtype][1]
         lines += [f"    memcpy({parameter}, {copied}, {nbytes});", ""]

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.program import IntEpilogue
+from edgebn.reference.refold import MOST_SHIFT_LOSS
 
 CHANNEL_WORDS = 5  # bias, m, r low, r high, s
 TAP_BLOCK = 4
+_MOST_REFOLDED_SHIFT = 54  # up to here a refolded r, below 2**62, takes the zero point and leaves room for the product
 _LOWEST_SHIFT = 32  # from here on only the high word of a 64-bit sum is shifted
 
 
@@ -67,6 +69,8 @@ class PackedEpilogue:
     neg, wide : bool
     lowest : bool
         Whether weights of -128 stand side by side.
+    adapts : bool
+        Whether the kernels read the table in RAM, and hand out accumulators to be observed.
     """
 
     channels: np.ndarray
@@ -77,6 +81,7 @@ class PackedEpilogue:
     neg: bool
     wide: bool
     lowest: bool
+    adapts: bool = False
 
     @property
     def is_simple(self) -> bool:
@@ -101,8 +106,11 @@ def sum_bound(weight: np.ndarray) -> np.ndarray:
     return 128 * np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1)
 
 
-def pack_epilogue(e: IntEpilogue, bound: np.ndarray, *, lowest: bool = False) -> PackedEpilogue:
-    """Lay an epilogue out for the kernels; exact for every accumulator within `bound` (per channel, before the clip)."""
+def pack_epilogue(e: IntEpilogue, bound: np.ndarray, *, lowest: bool = False, adapts: bool = False) -> PackedEpilogue:
+    """Lay an epilogue out for the kernels; exact for every accumulator within `bound` (per channel, before the clip).
+
+    Where the step `adapts`, the layout also holds every m, r and s that a refold may put in their place (`reference/refold.py`).
+    """
     lo, hi = e.lo.astype(object), e.hi.astype(object)
     clips = bool(np.any(lo > -bound) or np.any(hi < bound))
     magnitude = np.minimum(bound, np.maximum(abs(lo), abs(hi))) if clips else bound
@@ -112,6 +120,8 @@ def pack_epilogue(e: IntEpilogue, bound: np.ndarray, *, lowest: bool = False) ->
     lifted_r = r * 2**lift + e.zero_point * 2 ** (s + lift)
     room = magnitude * abs(lifted_m) + abs(lifted_r) + 2**31 < 2**63
     wide = bool(np.any(~room.astype(bool)) or np.any(abs(lifted_m) >= 2**31) or (e.neg and np.any(lift > 0)))
+    if adapts:
+        wide = not bool(np.all((s >= _LOWEST_SHIFT + MOST_SHIFT_LOSS) & (s <= _MOST_REFOLDED_SHIFT) & (magnitude < 2**30)))
     words = np.empty((len(m), CHANNEL_WORDS), object)
     words[:, 0] = e.acc_bias
     words[:, 1] = m if wide else lifted_m
@@ -127,4 +137,5 @@ def pack_epilogue(e: IntEpilogue, bound: np.ndarray, *, lowest: bool = False) ->
         bool(e.neg),
         wide,
         lowest,
+        adapts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from codegen.adaptation import Plan
 from codegen.arena import Arena
 from codegen.schedule import Action
 from codegen.stepcode import CArray
@@ -54,6 +55,8 @@ class Listing:
     arena : Arena
     constants : tuple of CArray
         The program's constant buffers.
+    adaptation : Plan or None
+        None where the network does not adapt.
     """
 
     program: Program
@@ -63,6 +66,7 @@ class Listing:
     actions: tuple[Action, ...]
     arena: Arena
     constants: tuple[CArray, ...]
+    adaptation: Plan | None = None
 
     @property
     def title(self) -> str:
@@ -72,7 +76,8 @@ class Listing:
     @property
     def arrays(self) -> tuple[CArray, ...]:
         """All constant arrays, in the order of the network."""
-        return (*self.constants, *(array for action in self.actions for array in action.code.arrays))
+        own = self.adaptation.arrays if self.adaptation else ()
+        return (*self.constants, *(array for action in self.actions for array in action.code.arrays), *own)
 
     @property
     def flash_bytes(self) -> int:

@@ -13,6 +13,7 @@ EDGEBN_INLINE void edgebn_conv_tile_s8(const int8_t *in, int8_t *out, int8_t *sc
     const int taps = s.kernel_height * s.kernel_width * (s.channels / s.groups);
     const int per_group = s.out_channels / s.groups;
     int group;
+    EDGEBN_CHOOSE_PIXELS(&e, s.out_width, y, x, count);
     for (group = 0; group < s.groups; group++) {
         int tile_y = y, tile_x = x, pixel;
         for (pixel = 0; pixel < EDGEBN_TILE_PIXELS && pixel < count; pixel++) {
@@ -22,12 +23,13 @@ EDGEBN_INLINE void edgebn_conv_tile_s8(const int8_t *in, int8_t *out, int8_t *sc
                 tile_y++;
             }
         }
-        gemm(scratch, weights, taps, per_group, &e, out, s.out_channels, count);
+        (EDGEBN_OBSERVES(&e) ? edgebn_gemm_any_s8 : gemm)(scratch, weights, taps, per_group, &e, out, s.out_channels, count);
         if (s.groups > 1) {
             weights += (per_group + 1) / 2 * 2 * EDGEBN_ROUND_UP_4(taps);
             out += per_group;
             e.channels += per_group * EDGEBN_CHANNEL_WORDS;
             e.limits = e.clips ? e.limits + 2 * per_group : NULL;
+            EDGEBN_NEXT_CHANNELS(&e, per_group);
         }
     }
 }

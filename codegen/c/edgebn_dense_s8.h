@@ -17,8 +17,10 @@ EDGEBN_INLINE void edgebn_dense_pairs_s8(const int8_t *in, int8_t *out, int taps
         int32_t acc0 = edgebn_bias(e, o), acc1 = pair ? edgebn_bias(e, o + 1) : 0;
         edgebn_channel_s8 c = edgebn_channel(e, o);
         edgebn_dot_pair_s8(in, w, taps, &acc0, &acc1);
+        edgebn_observe_pair_s8(e, o, acc0, acc0);
         out[o] = edgebn_requantize_s8(acc0, &c, e);
         if (pair) {
+            edgebn_observe_pair_s8(e, o + 1, acc1, acc1);
             c = edgebn_channel(e, o + 1);
             out[o + 1] = edgebn_requantize_s8(acc1, &c, e);
         }
@@ -45,7 +47,8 @@ EDGEBN_SHARED void edgebn_dense_any_s8(const int8_t *in, int8_t *out, int taps, 
 
 EDGEBN_INLINE void edgebn_dense_s8(const int8_t *in, int8_t *out, int taps, int channels, const int8_t *weights,
                                    edgebn_epilogue_s8 e, edgebn_dense_kernel_s8 kernel) {
-    kernel(in, out, taps, channels, weights, &e);
+    EDGEBN_CHOOSE_PIXELS(&e, 1, 0, 0, 1);
+    (EDGEBN_OBSERVES(&e) ? edgebn_dense_any_s8 : kernel)(in, out, taps, channels, weights, &e);
 }
 
 #endif

@@ -27,6 +27,7 @@ EDGEBN_INLINE void edgebn_depthwise_channels_s8(const int8_t *const *rows, int x
                 }
             }
         }
+        edgebn_observe_pair_s8(e, c, acc0, acc1);
         code = edgebn_requantize_s8(acc0, &channel, e);
         if (two) {
             out[s.channels + c] = edgebn_requantize_s8(acc1, &channel, e);

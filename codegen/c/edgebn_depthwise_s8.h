@@ -16,6 +16,27 @@
 #define EDGEBN_DEPTHWISE_ROW edgebn_depthwise_row_s8
 #endif
 
+#if defined(EDGEBN_ADAPT)
+EDGEBN_INLINE int edgebn_observes_row_s8(const edgebn_epilogue_s8 *e, int y) {
+    return e->observation != NULL && e->observation->rows[y];
+}
+
+/* One for all layers: few rows are observed, and their speed matters less than code. */
+EDGEBN_SHARED void edgebn_depthwise_row_observed_s8(const int8_t *const *rows, int8_t *out, edgebn_conv_shape s,
+                                                    const int8_t *weights, const edgebn_epilogue_s8 *e) {
+    edgebn_epilogue_s8 observing = *e;
+    int x;
+    for (x = 0; x < s.out_width; x += 2) {
+        const int two = x + 1 < s.out_width;
+        observing.pixels = two ? 3 : 1;
+        edgebn_depthwise_channels_s8(rows, x * s.stride_x * s.channels, out + x * s.channels, s, weights, &observing, two);
+    }
+}
+#else
+#define edgebn_observes_row_s8(e, y) 0
+#define edgebn_depthwise_row_observed_s8 EDGEBN_DEPTHWISE_ROW
+#endif
+
 /* Row `y` of the output. */
 EDGEBN_INLINE void edgebn_depthwise_next_row_s8(edgebn_row_ring *ring, const int8_t *in, int8_t *out, edgebn_conv_shape s,
                                                 const int8_t *weights, const edgebn_epilogue_s8 *e, int y) {
@@ -26,7 +47,11 @@ EDGEBN_INLINE void edgebn_depthwise_next_row_s8(edgebn_row_ring *ring, const int
     for (i = 0; i < s.kernel_height; i++) {
         rows[i] = ring->rows + (y * s.stride_y + i * s.dilation_y) % ring->count * ring->pitch;
     }
-    EDGEBN_DEPTHWISE_ROW(rows, out, s, weights, e);
+    if (edgebn_observes_row_s8(e, y)) {
+        edgebn_depthwise_row_observed_s8(rows, out, s, weights, e);
+    } else {
+        EDGEBN_DEPTHWISE_ROW(rows, out, s, weights, e);
+    }
 }
 
 EDGEBN_INLINE void edgebn_depthwise_s8(const int8_t *in, int8_t *out, int8_t *scratch, edgebn_conv_shape s, const int8_t *weights,

@@ -70,8 +70,12 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
             acc11 = vmladavaq_s8(acc11, q, v);
             w += 2 * rest;
         }
-        if (e->clips || e->wide || !pair) {
+        if (e->clips || e->wide || !pair || EDGEBN_OBSERVES(e)) {
             const int32_t accs[4] = {acc00, acc01, acc10, acc11};
+            edgebn_observe_pair_s8(e, o, acc00, acc01);
+            if (pair) {
+                edgebn_observe_pair_s8(e, o + 1, acc10, acc11);
+            }
             edgebn_finish_pair_s8(accs, o, e, out + o, stride, count, pair);
         } else {
             int32x4_t accs = vdupq_n_s32(acc00);

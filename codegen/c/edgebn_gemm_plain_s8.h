@@ -36,12 +36,14 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
             EDGEBN_TAP_2X2(2);
             EDGEBN_TAP_2X2(3);
         }
+        edgebn_observe_pair_s8(e, o, acc00, acc01);
         c = edgebn_channel(e, o);
         y1 = edgebn_requantize_s8(acc01, &c, e);
         y0 = edgebn_requantize_s8(acc00, &c, e);
         out1[o] = y1;
         out0[o] = y0;
         if (pair) {
+            edgebn_observe_pair_s8(e, o + 1, acc10, acc11);
             c = edgebn_channel(e, o + 1);
             y1 = edgebn_requantize_s8(acc11, &c, e);
             y0 = edgebn_requantize_s8(acc10, &c, e);

@@ -28,7 +28,7 @@ typedef void (*edgebn_gemm_s8)(const int8_t *columns, const int8_t *weights, int
 
 /* Returns the epilogue with everything but its table fixed, so that the compiler drops what it does not need. */
 EDGEBN_INLINE edgebn_epilogue_s8 edgebn_simple_epilogue(const edgebn_epilogue_s8 *e, int neg) {
-    const edgebn_epilogue_s8 simple = {e->channels, NULL, 0, -128, 127, 0, neg, 0, 0};
+    const edgebn_epilogue_s8 simple = {.channels = e->channels, .low = -128, .high = 127, .neg = neg};
     return simple;
 }
 

@@ -115,12 +115,14 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
             edgebn_two_at_once_s8(columns, w, columns + 4 * length, acc);
         }
         w += 2 * length;
+        edgebn_observe_pair_s8(e, o, acc[0], acc[1]);
         c = edgebn_channel(e, o);
         y1 = edgebn_requantize_s8(acc[1], &c, e);
         y0 = edgebn_requantize_s8(acc[0], &c, e);
         out1[o] = y1;
         out[o] = y0;
         if (pair) {
+            edgebn_observe_pair_s8(e, o + 1, acc[2], acc[3]);
             c = edgebn_channel(e, o + 1);
             y1 = edgebn_requantize_s8(acc[3], &c, e);
             y0 = edgebn_requantize_s8(acc[2], &c, e);

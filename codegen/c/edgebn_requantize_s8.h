@@ -10,7 +10,7 @@
 #ifndef EDGEBN_REQUANTIZE_S8_H
 #define EDGEBN_REQUANTIZE_S8_H
 
-#include "edgebn_common.h"
+#include "edgebn_observe_s8.h"
 
 enum { EDGEBN_BIAS, EDGEBN_M, EDGEBN_R_LOW, EDGEBN_R_HIGH, EDGEBN_SHIFT, EDGEBN_CHANNEL_WORDS };
 
@@ -24,6 +24,11 @@ typedef struct {
     int neg;                 /* whether 2^31 is taken from negative sums (TensorFlow Lite Micro's double rounding) */
     int wide;                /* whether the table holds s itself, for a shift of all 64 bits */
     int lowest;              /* whether weights of -128 stand side by side: two products may need 17 bits */
+#if defined(EDGEBN_ADAPT)
+    const edgebn_observation_s8 *observation; /* NULL where nothing is observed */
+    int first_channel;                        /* of `observation`: the one that `channels` begins with */
+    int pixels;                               /* of the tile at hand: see edgebn_observed_pixels */
+#endif
 } edgebn_epilogue_s8;
 
 /* One channel's numbers, in registers. */
@@ -47,6 +52,35 @@ EDGEBN_INLINE edgebn_channel_s8 edgebn_channel(const edgebn_epilogue_s8 *e, int 
 EDGEBN_INLINE int32_t edgebn_bias(const edgebn_epilogue_s8 *e, int channel) {
     return e->channels[channel * EDGEBN_CHANNEL_WORDS + EDGEBN_BIAS];
 }
+
+#if defined(EDGEBN_ADAPT)
+/* Gathers the accumulators of one channel in two neighbouring pixels, as far as they are observed. */
+EDGEBN_INLINE void edgebn_observe_pair_s8(const edgebn_epilogue_s8 *e, int channel, int32_t acc0, int32_t acc1) {
+    if (e->pixels != 0) {
+        const int at = e->first_channel + channel;
+        if (e->clips) {
+            acc0 = edgebn_clip(acc0, e->limits[2 * channel], e->limits[2 * channel + 1]);
+            acc1 = edgebn_clip(acc1, e->limits[2 * channel], e->limits[2 * channel + 1]);
+        }
+        if (e->pixels & 1) {
+            edgebn_observe_s8(e->observation, at, acc0);
+        }
+        if (e->pixels & 2) {
+            edgebn_observe_s8(e->observation, at, acc1);
+        }
+    }
+}
+
+/* Whether the tile at hand needs a kernel that observes. */
+#define EDGEBN_OBSERVES(e) ((e)->pixels != 0)
+#define EDGEBN_CHOOSE_PIXELS(e, width, y, x, count) ((e)->pixels = edgebn_observed_pixels((e)->observation, width, y, x, count))
+#define EDGEBN_NEXT_CHANNELS(e, count) ((e)->first_channel += (count))
+#else
+#define edgebn_observe_pair_s8(e, channel, acc0, acc1) ((void)0)
+#define EDGEBN_OBSERVES(e) 0
+#define EDGEBN_CHOOSE_PIXELS(e, width, y, x, count) ((void)0)
+#define EDGEBN_NEXT_CHANNELS(e, count) ((void)0)
+#endif
 
 EDGEBN_INLINE int32_t edgebn_saturate_s8(int32_t y, int32_t low, int32_t high) {
 #if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)

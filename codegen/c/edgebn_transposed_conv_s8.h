@@ -23,6 +23,7 @@ EDGEBN_INLINE void edgebn_transposed_conv_s8(const int8_t *in, int8_t *out, edge
     int y, x, o, i, j;
     for (y = 0; y < s.out_height; y++) {
         for (x = 0; x < s.out_width; x++) {
+            EDGEBN_CHOOSE_PIXELS(&e, s.out_width, y, x, 1);
             for (o = 0; o < s.out_channels; o++) {
                 const int8_t *w = weights + o * s.kernel_height * s.kernel_width * per_group;
                 const edgebn_channel_s8 channel = edgebn_channel(&e, o);
@@ -41,6 +42,7 @@ EDGEBN_INLINE void edgebn_transposed_conv_s8(const int8_t *in, int8_t *out, edge
                         acc += edgebn_transposed_tap_s8(pixel, w, per_group, s.zero_point);
                     }
                 }
+                edgebn_observe_pair_s8(&e, o, acc, acc);
                 *out++ = edgebn_requantize_s8(acc, &channel, &e);
             }
         }

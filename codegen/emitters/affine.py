@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen.emitters.adapting import does_adapt
 from codegen.emitters.epilogue_f32 import epilogue_f32
 from codegen.emitters.text import call, epilogue_s8
 from codegen.pack import accumulator_bound, pack_epilogue
@@ -14,7 +15,12 @@ def emit(step: Affine, program: Program, names: Names) -> StepCode:
     height, width, channels = program.buffers[step.inputs[0]].shape
     buffers = (names.buffer(step.inputs[0]), names.buffer(step.output), height * width, channels)
     if isinstance(step.epilogue, IntEpilogue):
-        literal, arrays = epilogue_s8(pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, 128)), names)
-        return StepCode(call("edgebn_affine_s8", *buffers, literal), arrays, ("edgebn_affine_s8.h",), in_place=True)
+        adapts = does_adapt(step, program)
+        packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, 128), adapts=adapts)
+        literal, arrays = epilogue_s8(packed, names)
+        text = call("edgebn_affine_s8", *buffers, literal)
+        if adapts:
+            text = f"{call('edgebn_affine_observe_s8', buffers[0], height, width, channels, literal)}\n{text}"
+        return StepCode(text, arrays, ("edgebn_affine_s8.h",), in_place=True)
     literal, table = epilogue_f32(step.epilogue, names)
     return StepCode(call("edgebn_affine_f32", *buffers, literal), (table,), ("edgebn_elementwise_f32.h",), in_place=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codegen.emitters.adapting import does_adapt
 from codegen.emitters.add import arithmetic_s8
 from codegen.emitters.depthwise import is_depthwise, may_work_in_place, ring_elements
 from codegen.emitters.shapes import conv_shape, pool_shape
@@ -90,7 +91,8 @@ def _parts(step: Convolution, program: Program, names: Names, target: str) -> _P
     source = program.buffers[step.inputs[0]]
     out_shape = unpooled_shape(step, source.shape)
     lowest = has_lowest_pair(pack_pairs(step.weight, step.groups))
-    packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, sum_bound(step.weight)), lowest=lowest)
+    bound = accumulator_bound(step.epilogue, sum_bound(step.weight))
+    packed = pack_epilogue(step.epilogue, bound, lowest=lowest, adapts=does_adapt(step, program))
     epilogue, arrays = epilogue_s8(packed, names)
     geometry = conv_shape(step, source.shape, out_shape, source.zero_point)
     return _Parts(names.buffer(source.name), target, source.shape, out_shape, geometry, packed, epilogue, arrays)

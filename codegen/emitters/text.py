@@ -10,6 +10,8 @@ from codegen.pack import PackedEpilogue
 from codegen.stepcode import CArray, Names
 
 _WIDTH = 120
+# Arrays of an integer epilogue: its table in flash and, where the step adapts, the one in RAM and what is observed.
+FACTORY, ADAPTED, OBSERVATION = "scale", "adapted", "observation"
 
 
 def call(function: str, *arguments: object) -> str:
@@ -61,7 +63,7 @@ def offset(pointer: str, nbytes: int, ctype: str = "int8_t") -> str:
 def epilogue_s8(packed: PackedEpilogue, names: Names) -> tuple[str, tuple[CArray, ...]]:
     """Return the struct literal of an integer epilogue and its arrays."""
     table = CArray(
-        names.array("scale"), "int32_t", packed.channels, f"({len(packed.channels)}, 5): bias, m, r low, r high, s of each channel"
+        names.array(FACTORY), "int32_t", packed.channels, f"({len(packed.channels)}, 5): bias, m, r low, r high, s of each channel"
     )
     arrays = [table]
     limits = None
@@ -70,7 +72,7 @@ def epilogue_s8(packed: PackedEpilogue, names: Names) -> tuple[str, tuple[CArray
         arrays.append(CArray(limits, "int32_t", packed.limits, f"({len(packed.limits)}, 2): lo and hi of each accumulator"))
     literal = struct(
         "edgebn_epilogue_s8",
-        channels=table.name,
+        channels=names.array(ADAPTED) if packed.adapts else table.name,
         limits=limits,
         zero_point=packed.zero_point,
         low=packed.low,
@@ -79,6 +81,7 @@ def epilogue_s8(packed: PackedEpilogue, names: Names) -> tuple[str, tuple[CArray
         neg=packed.neg,
         wide=packed.wide,
         lowest=packed.lowest,
+        observation=f"EDGEBN_OBSERVED({names.array(OBSERVATION)})" if packed.adapts else None,
     )
     return literal, tuple(arrays)
 

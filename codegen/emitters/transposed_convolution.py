@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen.emitters.adapting import does_adapt
 from codegen.emitters.epilogue_f32 import epilogue_f32
 from codegen.emitters.shapes import conv_shape
 from codegen.emitters.text import call, epilogue_s8
@@ -19,7 +20,8 @@ def emit(step: TransposedConvolution, program: Program, names: Names) -> StepCod
     ctype = "int8_t" if program.dtype == "int8" else "float"
     weights = CArray(names.array("weights"), ctype, step.weight, comment)
     if isinstance(step.epilogue, IntEpilogue):
-        packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, sum_bound(step.weight)))
+        bound = accumulator_bound(step.epilogue, sum_bound(step.weight))
+        packed = pack_epilogue(step.epilogue, bound, adapts=does_adapt(step, program))
         epilogue, arrays = epilogue_s8(packed, names)
         kernel = "edgebn_transposed_conv_s8"
     else:
