@@ -146,8 +146,7 @@ def _arrays(
 ) -> tuple[CArray, ...]:
     channels = table.first.shape[1]
     shape = f"({len(table.first)}, {channels}): predicted classes, the last row home itself"
-    shifts = [layer.observation.shift for layer in layers]
-    assert all(shift is not None for shift in shifts)
+    shifts = [layer.observation.shift for layer in layers if layer.observation.shift is not None]
     return (
         CArray(f"{name}_adapt_centers", "int32_t", _joined([layer.observation.center for layer in layers]), f"({channels}): means"),
         CArray(f"{name}_adapt_shifts", "uint8_t", _joined(shifts), f"({channels}): sigma is 64 to 128 behind this shift"),

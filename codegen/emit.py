@@ -129,9 +129,7 @@ def _emit_parameters(model: Program, out: Path, layout: str, name: str | None, p
     return EmittedProject(out, name, written, flash_bytes=nbytes, arena_bytes=0, arena_lower_bound=0, board=None)
 
 
-def list_network(
-    model: Program, name: str | None = None, prefix: str = kernels.PREFIX, policy: str | None = None
-) -> Listing:
+def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX, policy: str | None = None) -> Listing:
     """Decide everything about a network in C but its text: see `emit`; `policy` is None where it shall not adapt."""
     if not model.steps:
         raise ModelError(f"{model.source}: the network has no layers, so there is nothing to run on a device")

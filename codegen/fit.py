@@ -24,9 +24,11 @@ def check(listing: Listing, board: Board) -> None:
     adaptive = listing.adaptation.ram_bytes if listing.adaptation else 0
     ram = listing.arena.size + adaptive + board.stack
     if ram > board.ram.size:
+        learning = f"{adaptive:,} of adaptation, " if adaptive else ""
         raise BoardError(
             f"{listing.program.source} does not fit {board.name}: it needs {ram - board.ram.size:,} bytes more than the board's "
-            f"{board.ram.size:,} bytes of RAM ({listing.arena.size:,} of arena, {f'{adaptive:,} of adaptation, ' if adaptive else ''}{board.stack:,} of stack). {_fullest(listing)}"
+            f"{board.ram.size:,} bytes of RAM ({listing.arena.size:,} of arena, {learning}{board.stack:,} of stack). "
+            f"{_fullest(listing)}"
         )
     missing = listing.flash_bytes - board.flash.size
     if missing > 0:

@@ -20,6 +20,7 @@ def source(listing: Listing) -> str:
         f"{item} *{listing.name}_{parameter}(void);\n"
         for parameter, _, _ in accessors(listing)
     ]
+    adaptive = adapting.declarations(listing, listing.adaptation) if listing.adaptation else ""
     return f"""\
 /* {comment(listing.title)} in C, {listing.program.dtype}. Made by edgebn; see README.md. */
 #ifndef {upper}_H
@@ -40,7 +41,7 @@ extern "C" {{
 void {listing.name}_init(void);
 
 {chr(10).join(places)}
-{adapting.declarations(listing, listing.adaptation) if listing.adaptation else ""}/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
+{adaptive}/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
    places above. Nothing is kept from one call to the next; not reentrant. */
 void {listing.name}_run({parameters(listing)});
 

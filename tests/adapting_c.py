@@ -1,4 +1,4 @@
-"""Emitted networks that adapt, in tests: build one around tests/c/adapting.c, run it on a board, and what Python says to compare."""
+"""Emitted networks that adapt, in tests: build one around tests/c/adapting.c, run it on a board, and ask Python."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import edgebn
 from boards import emulator, toolchain
 from codegen.constants import definition
 from codegen.stepcode import CArray
-from edgebn.adapt import Adapter
+from edgebn.adapt import Adapter, state_file
 from edgebn.adapt.policies import POLICIES
 from tests.emitted import board_or_skip
 
@@ -39,8 +39,6 @@ def in_python(program, stream, policy, engine=None):
 
 def saved(adapter):
     """Return the bytes that `Adapter.save` writes."""
-    from edgebn.adapt import state_file  # the format is the test's subject
-
     record = state_file.Record(
         POLICIES[adapter.policy].code, 0, state_file.model_key(adapter._program), state_file.payload(adapter.state)
     )
@@ -52,9 +50,10 @@ def emit(program, folder, board_name, policy):
     return codegen.emit(program, folder, board=board_name, name="net", adapt=True, policy=policy)
 
 
-def on_board(program, stream, folder, board_name, policy, *, optimization="-O2", flags=()):
+def on_board(program, stream, folder, board_name, policy, *, compiler=None, flags=()):
     """Build, run; return what the board learns."""
     board = board_or_skip(board_name)
+    board = replace(board, compiler=compiler) if compiler else board
     project = emit(program, folder, board_name, policy)
     header = (
         f"#include <stdint.h>\n#define STREAM_COUNT {len(stream)}\n#define EDGEBN_CONST\n"
@@ -64,9 +63,7 @@ def on_board(program, stream, folder, board_name, policy, *, optimization="-O2",
     (folder / "stream.h").write_text(header + "static " + definition(array).split("*/\n", 1)[1].replace("EDGEBN_CONST ", ""))
     sources = [project.folder / file for file in ("net.c", "net_params.c", "kernels/edgebn_adapt.c")]
     include = [project.folder, project.folder / "kernels"]
-    elf = toolchain.build(
-        board, [*sources, OWN / "adapting.c"], folder / "build", include=include, flags=flags, optimization=optimization
-    )
+    elf = toolchain.build(board, [*sources, OWN / "adapting.c"], folder / "build", include=include, flags=flags)
     ended = emulator.run(board, elf, timeout=1200)
     said = dict(line.split(" ", 1) for line in ended.output.decode(errors="replace").splitlines() if " " in line)
     assert ended.status == 0, ended.output[:500]
@@ -84,8 +81,3 @@ def same(board, python):
     """Assert equality to the bit of what a board and Python learned."""
     assert board.outputs == python.outputs
     assert board.state == python.state
-
-
-def without(program):
-    """Return the program without its tables."""
-    return replace(program, adaptation=None)

@@ -23,7 +23,7 @@ EDGEBN_INLINE void edgebn_conv_tile_s8(const int8_t *in, int8_t *out, int8_t *sc
                 tile_y++;
             }
         }
-        (EDGEBN_OBSERVES(&e) ? edgebn_gemm_any_s8 : gemm)(scratch, weights, taps, per_group, &e, out, s.out_channels, count);
+        (EDGEBN_OBSERVES(&e) ? EDGEBN_OBSERVING_GEMM(gemm) : gemm)(scratch, weights, taps, per_group, &e, out, s.out_channels, count);
         if (s.groups > 1) {
             weights += (per_group + 1) / 2 * 2 * EDGEBN_ROUND_UP_4(taps);
             out += per_group;

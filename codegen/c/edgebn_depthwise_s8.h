@@ -21,15 +21,25 @@ EDGEBN_INLINE int edgebn_observes_row_s8(const edgebn_epilogue_s8 *e, int y) {
     return e->observation != NULL && e->observation->rows[y];
 }
 
-/* One for all layers: few rows are observed, and their speed matters less than code. */
-EDGEBN_SHARED void edgebn_depthwise_row_observed_s8(const int8_t *const *rows, int8_t *out, edgebn_conv_shape s,
-                                                    const int8_t *weights, const edgebn_epilogue_s8 *e) {
-    edgebn_epilogue_s8 observing = *e;
+EDGEBN_INLINE void edgebn_depthwise_pairs_observed_s8(const int8_t *const *rows, int8_t *out, edgebn_conv_shape s,
+                                                      const int8_t *weights, edgebn_epilogue_s8 observing) {
     int x;
     for (x = 0; x < s.out_width; x += 2) {
         const int two = x + 1 < s.out_width;
         observing.pixels = two ? 3 : 1;
         edgebn_depthwise_channels_s8(rows, x * s.stride_x * s.channels, out + x * s.channels, s, weights, &observing, two);
+    }
+}
+
+/* One for all layers: few rows are observed. What most layers have is literal again. */
+EDGEBN_SHARED void edgebn_depthwise_row_observed_s8(const int8_t *const *rows, int8_t *out, edgebn_conv_shape s,
+                                                    const int8_t *weights, const edgebn_epilogue_s8 *e) {
+    if (s.kernel_height == 3 && s.kernel_width == 3 && s.dilation_x == 1) {
+        s.kernel_height = s.kernel_width = 3;
+        s.dilation_x = 1;
+        edgebn_depthwise_pairs_observed_s8(rows, out, s, weights, *e);
+    } else {
+        edgebn_depthwise_pairs_observed_s8(rows, out, s, weights, *e);
     }
 }
 #else
@@ -48,7 +58,8 @@ EDGEBN_INLINE void edgebn_depthwise_next_row_s8(edgebn_row_ring *ring, const int
         rows[i] = ring->rows + (y * s.stride_y + i * s.dilation_y) % ring->count * ring->pitch;
     }
     if (edgebn_observes_row_s8(e, y)) {
-        edgebn_depthwise_row_observed_s8(rows, out, s, weights, e);
+        const edgebn_epilogue_s8 copy = *e; /* the original's address stays here, and its numbers literal */
+        edgebn_depthwise_row_observed_s8(rows, out, s, weights, &copy);
     } else {
         EDGEBN_DEPTHWISE_ROW(rows, out, s, weights, e);
     }

@@ -49,4 +49,20 @@ EDGEBN_SHARED void edgebn_gemm_any_s8(const int8_t *columns, const int8_t *weigh
     edgebn_gemm_tile_s8(columns, weights, taps, channels, e, out, stride, count);
 }
 
+#if defined(EDGEBN_ADAPT)
+/* The first of these, for tiles that are observed; `edgebn_gemm_any_s8` observes too. */
+EDGEBN_SHARED void edgebn_gemm_observed_s8(const int8_t *columns, const int8_t *weights, int taps, int channels,
+                                           const edgebn_epilogue_s8 *e, int8_t *out, int stride, int count) {
+    edgebn_epilogue_s8 simple = edgebn_simple_epilogue(e, 0);
+    simple.observation = e->observation;
+    simple.first_channel = e->first_channel;
+    simple.pixels = e->pixels;
+    edgebn_gemm_tile_s8(columns, weights, taps, channels, &simple, out, stride, count);
+}
+
+#define EDGEBN_OBSERVING_GEMM(gemm) ((gemm) == edgebn_gemm_simple_s8 ? edgebn_gemm_observed_s8 : edgebn_gemm_any_s8)
+#else
+#define EDGEBN_OBSERVING_GEMM(gemm) (gemm)
+#endif
+
 #endif

@@ -17,12 +17,33 @@ typedef struct {
     uint64_t *second;
 } edgebn_observation_s8;
 
-EDGEBN_INLINE void edgebn_observe_s8(const edgebn_observation_s8 *observation, int channel, int32_t u) {
+EDGEBN_INLINE int32_t edgebn_saturate_s16(int32_t x) {
+#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
+    __asm__("ssat %0, #16, %1" : "=r"(x) : "r"(x));
+    return x;
+#else
+    return edgebn_clip(x, -32768, 32767);
+#endif
+}
+
+EDGEBN_INLINE int32_t edgebn_deviation_s8(int32_t u, int32_t center, int shift) {
     /* Wherever the difference could overflow the generator has put the center elsewhere; unsigned, it is defined at any rate. */
-    const int32_t away = (int32_t)((uint32_t)u - (uint32_t)observation->centers[channel]) >> observation->shifts[channel];
-    const int32_t e = edgebn_clip(away, -32768, 32767);
+    return edgebn_saturate_s16((int32_t)((uint32_t)u - (uint32_t)center) >> shift);
+}
+
+EDGEBN_INLINE void edgebn_observe_s8(const edgebn_observation_s8 *observation, int channel, int32_t u) {
+    const int32_t e = edgebn_deviation_s8(u, observation->centers[channel], observation->shifts[channel]);
     observation->first[channel] += e;
     observation->second[channel] += (uint32_t)(e * e);
+}
+
+/* The same for two accumulators of a channel: their squares' sum fits 32 bits. */
+EDGEBN_INLINE void edgebn_observe_two_s8(const edgebn_observation_s8 *observation, int channel, int32_t u0, int32_t u1) {
+    const int32_t center = observation->centers[channel];
+    const int shift = observation->shifts[channel];
+    const int32_t e0 = edgebn_deviation_s8(u0, center, shift), e1 = edgebn_deviation_s8(u1, center, shift);
+    observation->first[channel] += e0 + e1;
+    observation->second[channel] += (uint32_t)(e0 * e0) + (uint32_t)(e1 * e1);
 }
 
 /* Returns which of the `count` pixels from (y, x) on are observed: bit 0 for the first, bit 1 for the second. */

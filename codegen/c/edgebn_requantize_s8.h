@@ -62,11 +62,10 @@ EDGEBN_INLINE void edgebn_observe_pair_s8(const edgebn_epilogue_s8 *e, int chann
             acc0 = edgebn_clip(acc0, e->limits[2 * channel], e->limits[2 * channel + 1]);
             acc1 = edgebn_clip(acc1, e->limits[2 * channel], e->limits[2 * channel + 1]);
         }
-        if (e->pixels & 1) {
-            edgebn_observe_s8(e->observation, at, acc0);
-        }
-        if (e->pixels & 2) {
-            edgebn_observe_s8(e->observation, at, acc1);
+        if (e->pixels == 3) {
+            edgebn_observe_two_s8(e->observation, at, acc0, acc1);
+        } else {
+            edgebn_observe_s8(e->observation, at, e->pixels == 1 ? acc0 : acc1);
         }
     }
 }
