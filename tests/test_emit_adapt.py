@@ -242,3 +242,46 @@ def test_a_project_that_adapts_passes_its_self_test_under_other_names(demo, tmp_
     assert (said.status, said.differ) == (0, 0)
     for file in project.files:
         assert "edgebn_adapt" not in (tmp_path / file).read_text()
+
+
+# ---- cost ----
+
+# Most of an inference that gathering may take, in the order of the networks; million instructions of learning on Cortex-M4F.
+MOST_SHARE = {"kws.keras": 0.05, "resnet8_jpeg.h5": 0.025}
+MOST_LEARNING = {"kws.keras": 0.25, "resnet8_jpeg.h5": 0.15}
+
+
+def adaptable_benchmark(model, shared_models, shared_data):
+    """Return a benchmark network with few source samples (their number costs nothing), and a few inputs of a shifted world."""
+    if model == "kws.keras":
+        with np.load(shared_data / "kws_dev.npz") as data:
+            x = (data["x"][:80].astype(np.float32) - 83) * np.float32(0.5847029)
+    else:
+        with np.load(shared_data / "cifar10_dev.npz") as data:
+            x = data["x_train"][:80].astype(np.float32)
+    program = edgebn.adaptable(edgebn.quantize(edgebn.load(shared_models / model), x), x)
+    buffer = program.buffers[program.inputs[0]]
+    codes = np.stack([reference.quantize_real(image.reshape(buffer.shape), buffer) for image in x])
+    count = 200 if TEST_ALL else 4
+    many = np.resize(codes, (count, *program.shapes[program.inputs[0]]))
+    return program, adapting_c.shifted(many)
+
+
+@pytest.mark.parametrize("core", ["mps2-an386", "mps2-an385"] if TEST_ALL else ["mps2-an386"])
+@pytest.mark.parametrize("model", MOST_SHARE)
+def test_what_adaptation_costs(model, core, shared_models, shared_data, tmp_path):
+    program, stream = adaptable_benchmark(model, shared_models, shared_data)
+    board = emitted.board_or_skip(core)
+    _, wanted = adapting_c.in_python(program, stream, POLICIES[0])
+    found = adapting_c.on_board(program, stream, tmp_path / "on", core, POLICIES[0])
+    adapting_c.same(found, wanted)
+    given = stream[:2].reshape(2, *program.buffers[program.inputs[0]].shape)
+    _, off = emitted.check(program, tmp_path / "off", core, given, trace=False)
+    assert found.running / len(stream) / off.ticks - 1 <= MOST_SHARE[model]
+    if core == "mps2-an386":
+        assert board.timer.instructions(found.learning / len(stream)) / 1e6 <= MOST_LEARNING[model]
+    if model == "resnet8_jpeg.h5":
+        tracking, half = (list_network(program, policy=policy).adaptation for policy in POLICIES)
+        assert 4 * tracking.numbers <= 4200
+        assert 4 * half.numbers <= 2200
+        assert tracking.table.first.size + tracking.table.second.size <= 6000

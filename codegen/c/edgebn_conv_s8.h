@@ -23,7 +23,12 @@ EDGEBN_INLINE void edgebn_conv_tile_s8(const int8_t *in, int8_t *out, int8_t *sc
                 tile_y++;
             }
         }
-        (EDGEBN_OBSERVES(&e) ? EDGEBN_OBSERVING_GEMM(gemm) : gemm)(scratch, weights, taps, per_group, &e, out, s.out_channels, count);
+        if (EDGEBN_OBSERVES(&e)) {
+            const edgebn_epilogue_s8 observing = e; /* a copy: see edgebn_depthwise_s8.h */
+            EDGEBN_OBSERVING_GEMM(gemm)(scratch, weights, taps, per_group, &observing, out, s.out_channels, count);
+        } else {
+            gemm(scratch, weights, taps, per_group, &e, out, s.out_channels, count);
+        }
         if (s.groups > 1) {
             weights += (per_group + 1) / 2 * 2 * EDGEBN_ROUND_UP_4(taps);
             out += per_group;

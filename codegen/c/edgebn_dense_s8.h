@@ -48,7 +48,11 @@ EDGEBN_SHARED void edgebn_dense_any_s8(const int8_t *in, int8_t *out, int taps, 
 EDGEBN_INLINE void edgebn_dense_s8(const int8_t *in, int8_t *out, int taps, int channels, const int8_t *weights,
                                    edgebn_epilogue_s8 e, edgebn_dense_kernel_s8 kernel) {
     EDGEBN_CHOOSE_PIXELS(&e, 1, 0, 0, 1);
-    (EDGEBN_OBSERVES(&e) ? edgebn_dense_any_s8 : kernel)(in, out, taps, channels, weights, &e);
+    if (EDGEBN_OBSERVES(&e)) {
+        edgebn_dense_any_s8(in, out, taps, channels, weights, &e);
+    } else {
+        kernel(in, out, taps, channels, weights, &e);
+    }
 }
 
 #endif

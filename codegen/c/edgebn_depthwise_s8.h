@@ -58,8 +58,13 @@ EDGEBN_INLINE void edgebn_depthwise_next_row_s8(edgebn_row_ring *ring, const int
         rows[i] = ring->rows + (y * s.stride_y + i * s.dilation_y) % ring->count * ring->pitch;
     }
     if (edgebn_observes_row_s8(e, y)) {
-        const edgebn_epilogue_s8 copy = *e; /* the original's address stays here, and its numbers literal */
-        edgebn_depthwise_row_observed_s8(rows, out, s, weights, &copy);
+        /* Copies: where no address of them leaves this function, the compiler knows their numbers in the other branch. */
+        const edgebn_epilogue_s8 copy = *e;
+        const int8_t *copies[EDGEBN_DEPTHWISE_ROWS];
+        for (i = 0; i < s.kernel_height; i++) {
+            copies[i] = rows[i];
+        }
+        edgebn_depthwise_row_observed_s8(copies, out, s, weights, &copy);
     } else {
         EDGEBN_DEPTHWISE_ROW(rows, out, s, weights, e);
     }
