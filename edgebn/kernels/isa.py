@@ -73,6 +73,7 @@ AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")
 # Best first: the first that the CPU has is used.
 INSTRUCTION_SETS = (
     InstructionSet("avx512vnni", X86, (*AVX512, "avx512vnni"), 64, 32, "vpdpbusd", 0x80),
+    InstructionSet("avx512", X86, AVX512, 64, 32, "pmaddwd", 0x80),
     InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80),
     InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
     InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0, by_lane=True),

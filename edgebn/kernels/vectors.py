@@ -240,4 +240,5 @@ class Dot:
     def _pmaddwd(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
         pairs = vector(I16, 2 * self._lanes)
         operands = [builder.bitcast(a, pairs), builder.bitcast(w, pairs)]
-        return builder.add(acc, call(builder, "llvm.x86.avx2.pmadd.wd", self._words, operands))
+        name = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"}[self._lanes]
+        return builder.add(acc, call(builder, name, self._words, operands))
