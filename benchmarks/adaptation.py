@@ -162,7 +162,10 @@ def main() -> None:
         sys.exit(f"{arguments.shared} has no data/; give the folder with --shared")
     for comparator in COMPARATORS:
         POLICIES[comparator.name] = comparator
-    policies: list[str | None] = [None, *(arguments.policy or POLICIES)]
+    policies: list[str | None] = [
+        None,
+        *(arguments.policy or [name for name, policy in POLICIES.items() if not policy.needs_gradients]),
+    ]
     wanted, seeds = arguments.section or sections, range(arguments.seeds)
     own = [policy for policy in policies if policy in {None, "compensated-tracking", "compensated"}]
     started = time.time()

@@ -83,7 +83,8 @@ def measure(case: Case, rounds: int, rows: int | None) -> Cost:
     for _ in range(CALLS):
         session.refold(drift, ratio)
     refold = (time.perf_counter() - begin) / CALLS
-    policies = [policy for policy in POLICIES.values() if home.classes or not policy.needs_classes]
+    fits = (policy for policy in POLICIES.values() if home.classes or not policy.needs_classes)
+    policies = [policy for policy in fits if model.dtype == "float32" or not policy.needs_gradients]
     states = {policy.name: 4 * (policy.planes * home.channels + policy.scalars) for policy in policies}
     tables = max((table.first.nbytes + table.second.nbytes for table in given.tables), default=0)
     share = statistics.median(times["ratio"]) - 1

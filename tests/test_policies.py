@@ -30,7 +30,7 @@ def learned(name):
 
 
 def test_names_and_codes_are_unique():
-    assert len({policy.code for policy in POLICIES.values()}) == len(POLICIES) == 6
+    assert len({policy.code for policy in POLICIES.values()}) == len(POLICIES) == 8
     assert next(iter(POLICIES)) == "compensated-tracking"
 
 

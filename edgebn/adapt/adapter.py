@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from edgebn.adapt import state_file
+from edgebn.adapt.backward import Backward, Slopes
 from edgebn.adapt.engines import Engine, Observed, SessionEngine
 from edgebn.adapt.evidence import believe
 from edgebn.adapt.guards import Watchdog
 from edgebn.adapt.home import Home
+from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.policies import POLICIES
+from edgebn.adapt.policies.gradient import GradientPolicy
 from edgebn.adapt.policy import Seen, State
 from edgebn.adapt.report import LayerReport, Report
 from edgebn.adapt.rule import Targets, targets
@@ -53,8 +57,8 @@ class Adapter:
     Raises
     ------
     ModelError
-        The program has no source tables, not those of the policy, or no classes where the policy needs some; or the policy or
-        bound is none.
+        The program has no source tables, not those of the policy, or no classes where the policy needs some, or no gradients;
+        or the policy or bound is none.
 
     Examples
     --------
@@ -78,6 +82,7 @@ class Adapter:
         if not drift_bound >= LEAST_DRIFT_BOUND:
             raise ModelError(f"drift_bound={drift_bound}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
         self._policy = POLICIES[policy](self._home)
+        self._backward = Backward(self._program, policy) if isinstance(self._policy, GradientPolicy) else None
         self._drift_bound = np.float32(drift_bound)
         self._watchdog = Watchdog(self._home.classes) if watchdog else None
         self._frozen = False
@@ -108,28 +113,74 @@ class Adapter:
         Returns
         -------
         ndarray, shape (N, ...), or dict of output name to such
-            As from `Session.run`. Each prediction uses the statistics from before its own sample.
+            As from `Session.run`. Each prediction uses the statistics from before its own sample. 'supervised' learns nothing
+            here, but from `teach`.
 
         Raises
         ------
         ModelError
             A value of the wrong shape or type, or one that holds NaN; nothing was then run or learned.
         """
+        given, batch, raw = self._accept(x)
+        taken = arrays.results(self._program, None, batch, np.dtype(np.int8 if raw else np.float32))
+        for i in range(batch):
+            sample = {name: value[i : i + 1] for name, value in given.items()}
+            observed = self._engine.observe(sample)
+            for name, value in observed.outputs.items():
+                taken[name][i] = value[0]
+            self._seen += 1
+            if not (self._frozen or self._is_taught):
+                self._learn(observed, sample)
+        return taken if len(taken) > 1 else taken[self._program.outputs[0]]
+
+    def teach(self, x: Any, labels: Any, passes: int = 1) -> None:
+        """Learn from labelled samples, one after another in a shuffled order; the policy 'supervised' only.
+
+        Parameters
+        ----------
+        x : array, shape (N, ...), or dict of input name to such
+            As for `Session.run`.
+        labels : array of int, shape (N,)
+        passes : int
+            How often to go through them.
+
+        Raises
+        ------
+        ModelError
+            Another policy, an input that `run` would refuse, or labels that do not fit; nothing was then learned.
+        """
+        if not self._is_taught:
+            raise ModelError(f"the policy '{self.policy}' learns without labels: use run, or choose the policy 'supervised'")
+        given, batch, _ = self._accept(x)
+        known = checked_labels(self._program, labels, batch, self._home.classes)
+        if passes < 1:
+            raise ModelError(f"passes={passes}: at least 1 is needed")
+        rng = np.random.default_rng(0)
+        for i in np.concatenate([rng.permutation(batch) for _ in range(passes)]):
+            sample = {name: value[i : i + 1] for name, value in given.items()}
+            observed = self._engine.observe(sample)
+            self._seen += 1
+            if not self._frozen:
+                self._learn(observed, sample, int(known[i]))
+
+    @property
+    def _is_taught(self) -> bool:
+        return self._policy.needs_labels
+
+    def _accept(self, x: Any) -> tuple[dict[str, np.ndarray], int, bool]:
         given, batch, raw = arrays.accept(self._program, x)
         for name, value in given.items():
             if value.dtype == np.float32 and np.isnan(value).any():
                 raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
-        taken = arrays.results(self._program, None, batch, np.dtype(np.int8 if raw else np.float32))
-        for i in range(batch):
-            observed = self._engine.observe({name: value[i : i + 1] for name, value in given.items()})
-            for name, value in observed.outputs.items():
-                taken[name][i] = value[0]
-            self._seen += 1
-            if not self._frozen:
-                self._learn(observed)
-        return taken if len(taken) > 1 else taken[self._program.outputs[0]]
+        return given, batch, raw
 
-    def _learn(self, observed: Observed) -> None:
+    def _slopes(self, observed: Observed, sample: Mapping[str, np.ndarray], label: int) -> Slopes | None:
+        """Return the loss's slopes, of a policy that asks for them, while its gate is open."""
+        if self._backward is None or not isinstance(self._policy, GradientPolicy) or not self._last.gate.any():
+            return None
+        return self._backward.slopes(sample, self._policy.loss_slope(observed.logits, label))
+
+    def _learn(self, observed: Observed, sample: Mapping[str, np.ndarray], known: int = 0) -> None:
         with np.errstate(all="ignore"):  # what is not finite is refused below
             first, second = deviations(observed.first, observed.second, self._home.factors)
             label, probability, margin = believe(observed.logits) if self._home.classes else (0, np.float32(0), np.float32(0))
@@ -138,7 +189,8 @@ class Adapter:
             return
         before = self._state.copy()
         with np.errstate(all="ignore"):
-            self._policy.update(self._state, Seen(first, second, label, probability, margin))
+            slopes = self._slopes(observed, sample, known)
+            self._policy.update(self._state, Seen(first, second, label, probability, margin, slopes))
             wanted = self._targets()
         if not (np.isfinite(self._state.values).all() and np.isfinite(self._state.scalars).all() and _is_finite(wanted)):
             self._state = before
@@ -156,6 +208,8 @@ class Adapter:
 
     def _fold(self, wanted: Targets) -> None:
         self._last = wanted
+        if self._backward is not None:
+            self._backward.fold(wanted.drift, wanted.ratio)
         for step in self._engine.fold(wanted.drift, wanted.ratio):
             self._refused[f"{step}: its multipliers or offsets would leave their range"] += 1
 

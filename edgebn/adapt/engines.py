@@ -55,6 +55,11 @@ class ReferenceEngine:
         self._home = Home(program)
         self._current = program
 
+    @property
+    def current(self) -> p.Program:
+        """The program with its epilogues as they stand."""
+        return self._current
+
     def observe(self, sample: Mapping[str, np.ndarray]) -> Observed:
         """See `Engine`."""
         program, given = self._current, self._home.adaptation

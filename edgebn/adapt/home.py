@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn import program as p
-from edgebn.adaptation import SourceTable
+from edgebn.adaptation import AdaptedLayer, SourceTable
 from edgebn.errors import ModelError
 from edgebn.reference.statistics import Scaling, scaling
 
@@ -32,6 +32,8 @@ class Home:
     margin : float32
     strength : float32
     noise : ndarray, shape (layers,)
+    gamma : ndarray, shape (channels,)
+        What a float32 program multiplies normalised values by; 0 in int8, and where a channel keeps its factory numbers.
     factors : Scaling
         From sums to deviations.
 
@@ -54,6 +56,7 @@ class Home:
         self.positions = tuple(_positions(program, layer.observation.step) for layer in given.layers)
         parts = [scaling(layer, count) for layer, count in zip(given.layers, self.positions, strict=True)]
         self.factors = Scaling(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "home")))
+        self.gamma = np.concatenate([_gamma(program, layer) for layer in given.layers])
         self.classes, self.margin = given.classes, np.float32(given.margin)
         self.strength, self.noise = np.float32(given.strength), given.noise.astype(np.float32)
         self._real_counts = self.counts.astype(np.float32)
@@ -86,6 +89,13 @@ class Home:
             raise ModelError(f"the model holds no source tables for the policy '{policy}' (it holds: {known}); measure them again")
         first = found.first.astype(np.float32) * self.per_channel(found.first_scale)
         return first, found.second.astype(np.float32) * self.per_channel(found.second_scale)
+
+
+def _gamma(program: p.Program, layer: AdaptedLayer) -> np.ndarray:
+    epilogue = getattr(next(step for step in program.steps if step.name == layer.observation.step), "epilogue")  # noqa: B009
+    if isinstance(epilogue, p.IntEpilogue):
+        return np.zeros(layer.channels, np.float32)
+    return epilogue.a * layer.sigma
 
 
 def _positions(program: p.Program, step_name: str) -> int:

@@ -24,6 +24,7 @@ from edgebn.adapt.factory import (
     trained_moments,
 )
 from edgebn.adapt.home import Home
+from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.policies.compensated import Compensated
 from edgebn.adapt.policy import HomeSamples, Seen
 from edgebn.adapt.rule import bounded, energy_of
@@ -110,7 +111,7 @@ def adaptable(
     adaptation = _filled(bare.adaptation, measure_source(samples), strength)
     if labels is not None:
         centred = _filled(bare.adaptation, measure_source(samples, centred=True), strength)
-        if _is_better(replace(plain, adaptation=centred), given, _checked_labels(model, labels, count, classes), seen.predicted):
+        if _is_better(replace(plain, adaptation=centred), given, checked_labels(model, labels, count, classes), seen.predicted):
             return replace(model, adaptation=centred)
     if classes:
         adaptation = replace(adaptation, noise=adaptation.noise * _unrest(Home(replace(plain, adaptation=adaptation)), samples))
@@ -198,15 +199,6 @@ def _logits(program: p.Program) -> tuple[str, int]:
     if not is_vector or size < 2 or not (has_softmax or size != int(np.prod(program.buffers[program.inputs[0]].shape))):
         return "", 0
     return name, size
-
-
-def _checked_labels(program: p.Program, labels: Any, count: int, classes: int) -> np.ndarray:
-    found = np.asarray(labels)
-    if not classes:
-        raise ModelError(f"{program.source}: labels were given, but the network does not classify; leave them out")
-    if found.shape != (count,) or found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= classes:
-        raise ModelError(f"{program.source}: labels must be {count} integers from 0 to {classes - 1}, one an image")
-    return found.astype(np.int64)
 
 
 def _samples(given: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:

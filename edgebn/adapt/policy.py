@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from edgebn.adapt.home import Home
 from edgebn.reference.float32 import sequential_sum
+
+if TYPE_CHECKING:
+    from edgebn.adapt.backward import Slopes
 
 GATE_FLOOR = np.float32(0.015)  # evidence that is nothing however long it was gathered, in units of one sample's noise
 GATE_RATE = np.float32(1.5)
@@ -34,6 +37,8 @@ class Seen:
         Its softmax probability.
     margin : float32
         The largest logit less the second largest.
+    slopes : Slopes or None
+        Of the policy's loss, under the epilogues of this inference, where the policy asks for some.
     """
 
     first: np.ndarray
@@ -41,6 +46,7 @@ class Seen:
     label: int
     probability: np.float32
     margin: np.float32
+    slopes: Slopes | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ class Policy(ABC):
     planes: ClassVar[int]  # float32 numbers a channel in its state
     scalars: ClassVar[int] = 0  # further float32 numbers in its state
     needs_classes: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False  # learns from `Adapter.teach`, not from `run`
+    needs_gradients: ClassVar[bool] = False  # float32 programs only
     strength: np.float32  # how far an open gate follows the estimate, 0..1
 
     def __init__(self, home: Home) -> None:

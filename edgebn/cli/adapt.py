@@ -26,6 +26,7 @@ DESCRIPTION = (
     "Run labelled data through a network that adapts while it runs, one sample at a time, and compare policies: on shuffled, "
     "class-sorted and Dirichlet streams, on several domains apart, one after another, or mixed. The labels only count errors."
 )
+UNTAUGHT = tuple(name for name, policy in POLICIES.items() if not policy.needs_labels)
 DEFAULT_POLICIES = ("compensated-tracking", "compensated", "moments")
 
 
@@ -55,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", choices=SEQUENCES, help="domains one after another, or drawn sample by sample; default apart")
     parser.add_argument("--order", action="append", choices=ORDERS, help="of the samples; again for several; default all three")
     parser.add_argument(
-        "--policy", action="append", choices=tuple(POLICIES), help=f"again for several; default {', '.join(DEFAULT_POLICIES)}"
+        "--policy", action="append", choices=UNTAUGHT, help=f"again for several; default {', '.join(DEFAULT_POLICIES)}"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the orders; default 0")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="accuracy over time and drift of each layer (with matplotlib)")

@@ -30,7 +30,7 @@ def pool(step: Pool, operands: Operands) -> np.ndarray:
         return float_windows(value, step.window)
     if step.epilogue is None:
         return int_windows(value, step.window, buffer.zero_point)
-    total, _ = _sum_and_count(value.astype(np.int64), step.window, buffer.zero_point)
+    total, _ = sum_and_count(value.astype(np.int64), step.window, buffer.zero_point)
     return int_epilogue(total, step.epilogue)
 
 
@@ -38,7 +38,7 @@ def float_windows(x: np.ndarray, window: Window) -> np.ndarray:
     """Maximum, or average with the sum in float64 and one rounding to float32."""
     if window.function == "max":
         return windows(x, window.kernel, window.strides, window.dilations, window.padding, -np.inf).max(axis=(3, 4))
-    total, count = _sum_and_count(x.astype(np.float64), window, 0)
+    total, count = sum_and_count(x.astype(np.float64), window, 0)
     return (total / np.maximum(count, 1)).astype(np.float32)
 
 
@@ -46,7 +46,7 @@ def int_windows(codes: np.ndarray, window: Window, zero_point: int) -> np.ndarra
     """Maximum of the codes, or their average with ties as the window says; padding is `zero_point`."""
     if window.function == "max":
         return windows(codes, window.kernel, window.strides, window.dilations, window.padding, -128).max(axis=(3, 4))
-    total, count = _sum_and_count(codes.astype(np.int64), window, zero_point)
+    total, count = sum_and_count(codes.astype(np.int64), window, zero_point)
     count = np.maximum(count, 1)
     if window.ties_to_even:
         mean = (2 * total + count) // (2 * count)  # floor: ties go up
@@ -56,7 +56,7 @@ def int_windows(codes: np.ndarray, window: Window, zero_point: int) -> np.ndarra
     return np.clip(np.sign(total) * magnitude, -128, 127).astype(np.int8)
 
 
-def _sum_and_count(x: np.ndarray, window: Window, fill: float) -> tuple[np.ndarray, np.ndarray]:
+def sum_and_count(x: np.ndarray, window: Window, fill: float) -> tuple[np.ndarray, np.ndarray]:
     """Return each window's sum (OH, OW, C) and how many positions count (OH, OW, 1), by the window's rules for padding."""
     height, width, _ = x.shape
     top, left, bottom, right = window.padding
