@@ -162,10 +162,8 @@ def main() -> None:
         sys.exit(f"{arguments.shared} has no data/; give the folder with --shared")
     for comparator in COMPARATORS:
         POLICIES[comparator.name] = comparator
-    policies: list[str | None] = [
-        None,
-        *(arguments.policy or [name for name, policy in POLICIES.items() if not policy.needs_gradients]),
-    ]
+    for_int8 = [name for name, policy in POLICIES.items() if not policy.needs_gradients]
+    policies: list[str | None] = [None, *(arguments.policy or for_int8)]
     wanted, seeds = arguments.section or sections, range(arguments.seeds)
     own = [policy for policy in policies if policy in {None, "compensated-tracking", "compensated"}]
     started = time.time()

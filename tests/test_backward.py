@@ -35,7 +35,7 @@ def network(pool="max", function="clip", seed=1):
         numbers = draw(channels), draw(channels), draw(channels), rng.uniform(0.2, 2, channels).astype(np.float32)
         return graph.add(layers.BatchNorm(name, (x,), name, *numbers, 1e-3, 2))
 
-    x = graph.add_input("x", (7, 6, 3))
+    x = graph.add_input("x", (11, 12, 3))
     x = graph.add(layers.Convolution("conv", (x,), "conv", draw(4, 3, 3, 3), draw(4), padding=(1, 1, 0, 1)))
     x = graph.add(layers.Activation("relu", (norm(x, "norm", 4),), "relu", "clip", 0.0, 2.0))
     x = graph.add(layers.Pool("pool", (x,), "pool", **POOLS[pool]))
@@ -49,6 +49,7 @@ def network(pool="max", function="clip", seed=1):
     x = graph.add(layers.Activation("relu2", (x,), "relu2", "clip", 0.0))
     x = norm(x, "norm4", 6)
     height, width, _ = graph.tensors[x].shape
+    assert min(height, width) > 1
     mean = graph.add(layers.Pool("global", (x,), "global", "average", (height, width), (1, 1)))
     x = graph.add(layers.Add("spread", (x, mean), "spread"))
     x = graph.add(layers.Reshape("line", (x,), "line", (height * width * 2, 3)))
@@ -60,7 +61,7 @@ def network(pool="max", function="clip", seed=1):
 
 
 def images(count, seed):
-    return np.random.default_rng(seed).normal(0, 1, (count, 7, 6, 3)).astype(np.float32)
+    return np.random.default_rng(seed).normal(0, 1, (count, 11, 12, 3)).astype(np.float32)
 
 
 @pytest.fixture(scope="module", params=POOLS)
@@ -215,7 +216,7 @@ def test_labels_are_checked(model):
     with pytest.raises(ModelError, match="passes=0"):
         adapter.teach(images(3, 0), [0, 1, 2], passes=0)
     with pytest.raises(ModelError, match="NaN"):
-        adapter.teach(np.full((1, 7, 6, 3), np.nan, np.float32), [0])
+        adapter.teach(np.full((1, 11, 12, 3), np.nan, np.float32), [0])
     assert adapter.report().seen == 0
     with pytest.raises(ModelError, match="learns without labels"):
         edgebn.Adapter(edgebn.Session(model), "tent").teach(images(3, 0), [0, 1, 2])
