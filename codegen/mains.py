@@ -84,6 +84,9 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         outputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in outputs),
         input_count=len(inputs),
         output_count=len(outputs),
+        state=fill("link_state.c.in", name=listing.name, upper=upper) if listing.adaptation else "",
+        init="init" if listing.adaptation else f"{listing.name}_init",
+        state_pointer="&state" if listing.adaptation else "NULL",
     )
     files = {"link.c": source, **{f"{SERVICE}/{file}": text(file) for file in LINK_FILES}}
     return Main("link", files, (SERVICE,), (TRACE,), fill("link.md.in", name=listing.name))

@@ -22,6 +22,7 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
     return fill(
         "README.md.in",
         name=name,
+        static=_static(listing),
         upper=name.upper(),
         title=comment(listing.title),
         dtype=program.dtype,
@@ -41,6 +42,14 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
         places=", ".join(places) or "none",
         about_main=about_main.rstrip(),
     )
+
+
+def _static(listing: Listing) -> str:
+    """Return what memory is there from the beginning."""
+    if listing.adaptation is None:
+        return "the arena"
+    nbytes = listing.adaptation.ram_bytes
+    return f"the arena and {nbytes:,} bytes of adaptation, whose `kernels/edgebn_adapt.c` wants to be compiled too"
 
 
 def _image(board: Board) -> str:

@@ -265,7 +265,6 @@ static void restart_watch(struct edgebn_adapt *adapt) {
 
 static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
     const int32_t classes = adapt->model->classes;
-    int32_t k;
     adapt->pinned = (float)signs.pinned / (float)adapt->model->channels > MOST_PINNED ? adapt->pinned + 1 : 0;
     adapt->energetic = signs.energetic ? adapt->energetic + 1 : 0;
     adapt->age += adapt->age < INT32_MAX;
@@ -273,6 +272,7 @@ static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
         return 1;
     }
     if (classes > 2) {
+        int32_t k;
         for (k = 0; k < classes; k++) {
             adapt->shares[k] -= SHARE_RATE * adapt->shares[k];
         }

@@ -177,9 +177,15 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
     const uint8_t *payload = request->payload;
     uint64_t start;
     uint64_t passed;
+    int learns;
 
-    if (request->length != 17u || payload[8] > EDGEBN_LINK_LAYERS) {
+    if (request->length != 17u || payload[8] > EDGEBN_LINK_LEARN) {
         send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
+        return;
+    }
+    learns = payload[8] == EDGEBN_LINK_LEARN;
+    if (learns && model->state == NULL) {
+        send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
         return;
     }
     if (checksum(model->inputs, model->input_count) != edgebn_frame_get_u32(payload + 4)) {
@@ -192,10 +198,16 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
     link->first_offset = edgebn_frame_get_u32(payload + 13);
     link->sequence = request->sequence;
     link->layers = 0;
+    if (learns) {
+        model->state->watch();
+    }
     start = model->ticks();
     link->since = start;
     model->run();
     passed = ticks_since(link, start);
+    if (learns) {
+        model->state->learn();
+    }
     link->detail = EDGEBN_LINK_OUTPUT;
     link->has_run = 1;
     edgebn_frame_put_u32(payload_of(link), link->run);
@@ -223,7 +235,7 @@ void edgebn_link_layer(struct edgebn_link *link, uint32_t step, const void *data
     const uint32_t layer = link->layers;
     uint64_t passed;
 
-    if (link->detail == EDGEBN_LINK_OUTPUT) {
+    if (link->detail != EDGEBN_LINK_TICKS && link->detail != EDGEBN_LINK_LAYERS) {
         return;
     }
     passed = ticks_since(link, link->since);

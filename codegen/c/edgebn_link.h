@@ -23,7 +23,8 @@
  *     ERROR:         code u8, kind of the request u8
  *
  * A run is known by the number that the host gave it: what is read belongs to that run or is refused. Several inputs (outputs) are
- * one after the other. The state is that of adaptation; without it every STATE request is answered NOT_BUILT_IN.
+ * one after the other. The state is that of adaptation; without it every STATE request, and a RUN that is to be learned from, is
+ * answered NOT_BUILT_IN.
  * No memory of its own: everything is in struct edgebn_link. No recursion, no libc but memcpy and memset.
  */
 #ifndef EDGEBN_LINK_H
@@ -61,7 +62,12 @@ enum edgebn_link_error {
     EDGEBN_LINK_STATE_REFUSED = 6 /* what was put is damaged or of another model */
 };
 
-enum edgebn_link_detail { EDGEBN_LINK_OUTPUT = 0, EDGEBN_LINK_TICKS = 1, EDGEBN_LINK_LAYERS = 2 };
+enum edgebn_link_detail {
+    EDGEBN_LINK_OUTPUT = 0,
+    EDGEBN_LINK_TICKS = 1,
+    EDGEBN_LINK_LAYERS = 2,
+    EDGEBN_LINK_LEARN = 3 /* the output alone, and adaptation learns from the run when it is done */
+};
 
 /* One input or output: its elements in memory. */
 struct edgebn_link_span {
@@ -75,6 +81,8 @@ struct edgebn_link_state {
     void (*get)(uint32_t offset, uint8_t *bytes, uint32_t count);
     void (*put)(uint32_t offset, const uint8_t *bytes, uint32_t count); /* gathers; nothing uses it yet */
     int (*set)(uint32_t crc); /* takes what was put if its CRC-32 and its model are right; 0 if it is refused */
+    void (*watch)(void);      /* before a run that is to be learned from */
+    void (*learn)(void);      /* after it */
 };
 
 /* What the link serves; all pointers outlive it. */

@@ -265,6 +265,22 @@ class Adapter:
         """
         self._take(state_file.load(Path(path), self._policy.code, self._program, self._policy.start()))
 
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes, and that a board takes."""
+        record = state_file.Record(self._policy.code, 0, state_file.model_key(self._program), state_file.payload(self._state))
+        return state_file.to_bytes(record)
+
+    def take_bytes(self, data: bytes, where: str) -> None:
+        """Take a state from a board with the same model; errors name it `where`.
+
+        Raises
+        ------
+        ModelError
+            The bytes are damaged, or of another model, policy or version; the adapter is then unchanged.
+        """
+        record = state_file.from_bytes(data, where)
+        self._take(state_file.state_of(record, self._policy.code, state_file.model_key(self._program), self._policy.start(), where))
+
     def report(self) -> Report:
         """Return what happened so far."""
         last = self._last

@@ -9,6 +9,7 @@ from typing import Any
 import boards
 import codegen
 from boards import toolchain
+from codegen.adaptation import CODES, DEFAULT_POLICY
 from codegen.build_files import HOST
 from codegen.footprint import Footprint, measure
 from codegen.layouts import LAYOUTS, OWN_LAYOUT
@@ -41,6 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=OWN_LAYOUT,
         help="of these parameters; default edgebn, whose arithmetic is exact",
     )
+    parser.add_argument(
+        "--adapt", action="store_true", help="adapt to what the network sees; the model is one from edgebn.adaptable"
+    )
+    parser.add_argument("--policy", choices=tuple(CODES), default=DEFAULT_POLICY, help=f"to adapt by; default {DEFAULT_POLICY}")
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -60,6 +65,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         prefix=arguments.prefix,
         section=arguments.section,
         main=arguments.main,
+        adapt=arguments.adapt,
+        policy=arguments.policy,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena")

@@ -18,7 +18,7 @@ from edgebn.link.layers import GatheredLayers, Layer
 WRITE_BYTES = MAX_PAYLOAD - 4
 READ_BYTES = MAX_PAYLOAD - 4
 STATE_BYTES = MAX_PAYLOAD - 8
-OUTPUT_ONLY, TICKS, LAYERS = 0, 1, 2
+OUTPUT_ONLY, TICKS, LAYERS, LEARN = 0, 1, 2, 3
 
 _INFO = struct.Struct("<IIIII32s")
 _RUN = struct.Struct("<IIBII")
@@ -154,6 +154,16 @@ class Device:
         """Like `run`, with the ticks and the output of every layer."""
         return self._infer(data, LAYERS)
 
+    def learn(self, data: bytes) -> Run:
+        """Like `run`, and adaptation learns from it afterwards; the ticks are those of the inference alone.
+
+        Raises
+        ------
+        LinkError
+            As from `run`; or the device's program is built without adaptation.
+        """
+        return self._infer(data, LEARN)
+
     def state(self) -> bytes:
         """Return what adaptation has learnt, as the device keeps it.
 
@@ -211,7 +221,7 @@ class Device:
                 written, ran = False, None
                 continue
             if zlib.crc32(output) == ran.crc:
-                layers = gathered.layers(ran.layers, with_data=detail == LAYERS) if detail else ()
+                layers = gathered.layers(ran.layers, with_data=detail == LAYERS) if _tells_layers(detail) else ()
                 return Run(output, ran.ticks, layers)
         tries = self._patience.rounds
         raise LinkError(f"{tries} tries at one inference have failed: the line loses too much, or the device restarts")
@@ -224,12 +234,12 @@ class Device:
             Kind.RUN,
             _RUN.pack(number, zlib.crc32(data), detail, *start),
             timeout=self._patience.inference,
-            gather=gathered.take if detail else None,
+            gather=gathered.take if _tells_layers(detail) else None,
         )
         if len(answer) != _RAN.size or _RAN.unpack(answer)[0] != number:
             raise LinkError("the device's answer to a run cannot be read")
         ran = _Ran(*_RAN.unpack(answer)[1:])
-        return ran if not detail or gathered.missing(ran.layers, with_data=detail == LAYERS) is None else None
+        return ran if not _tells_layers(detail) or gathered.missing(ran.layers, with_data=detail == LAYERS) is None else None
 
     def _write(self, kind: Kind, data: bytes) -> None:
         for offset in range(0, len(data), WRITE_BYTES):
@@ -252,6 +262,10 @@ class Device:
         known, found = self._information, _information(boot)
         if known is not None and (found.model_hash, found.board) != (known.model_hash, known.board):
             raise LinkError(f"the device has restarted with another program: {found.model} on {found.board}")
+
+
+def _tells_layers(detail: int) -> bool:
+    return detail in {TICKS, LAYERS}
 
 
 def _information(payload: bytes) -> Information:

@@ -58,6 +58,8 @@ static void run(void) {
     memcpy(second_output, arena + FIRST_OUTPUT, SECOND_OUTPUT);
 }
 
+static uint8_t watched;
+
 static void state_get(uint32_t offset, uint8_t *bytes, uint32_t count) {
     memcpy(bytes, state + offset, count);
 }
@@ -74,8 +76,18 @@ static int state_set(uint32_t crc) {
     return 1;
 }
 
+static void watch(void) {
+    watched = 1;
+}
+
+/* A run that was watched shows in the state's first byte. */
+static void learn(void) {
+    state[0] = (uint8_t)(state[0] + watched);
+    watched = 0;
+}
+
 struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_t byte), int with_state) {
-    static const struct edgebn_link_state kept = {STATE, state_get, state_put, state_set};
+    static const struct edgebn_link_state kept = {STATE, state_get, state_put, state_set, watch, learn};
     const struct edgebn_link_model model = {
         "toy",  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, with_state ? &kept : NULL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgebn.cli.device import bench, info, reset, run_inputs, verify
+from edgebn.cli.device import adapt, bench, info, reset, run_inputs, state, verify
 from edgebn.cli.screen import Screen
 
 HELP = "talk to a model on a board, over a serial port or in an emulator"
@@ -14,7 +14,7 @@ DESCRIPTION = (
     "firmware is built for an emulated board, which is started and stopped for the occasion."
 )
 
-ACTIONS = {"info": info, "run": run_inputs, "verify": verify, "bench": bench, "reset": reset}
+ACTIONS = {"info": info, "run": run_inputs, "verify": verify, "bench": bench, "adapt": adapt, "state": state, "reset": reset}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import boards
 import codegen
 from boards import Board, emulator, toolchain
+from codegen.adaptation import CODES, DEFAULT_POLICY
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.errors import LinkError, ModelError
@@ -70,8 +71,15 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--baud", type=count, default=115200, metavar="N", help="speed of the port; default 115200")
 
 
+def add_policy_option(parser: argparse.ArgumentParser) -> None:
+    """Add --policy: the rule that the firmware adapts by."""
+    parser.add_argument("--policy", choices=tuple(CODES), default=DEFAULT_POLICY, help=f"default {DEFAULT_POLICY}")
+
+
 @contextmanager
-def open_target(arguments: argparse.Namespace, program: Program | None, screen: Screen) -> Iterator[Target]:
+def open_target(
+    arguments: argparse.Namespace, program: Program | None, screen: Screen, policy: str | None = None
+) -> Iterator[Target]:
     """Meet the device that the command line names; an emulator ends with the context.
 
     Parameters
@@ -92,7 +100,7 @@ def open_target(arguments: argparse.Namespace, program: Program | None, screen: 
     if arguments.board is not None:
         if program is None:
             raise ModelError("an emulated board runs nothing yet: give the model too")
-        with emulated(program, arguments.board, screen) as target:
+        with emulated(program, arguments.board, screen, policy) as target:
             yield target
         return
     with connect(arguments.port, baud=arguments.baud) as device:
@@ -120,7 +128,7 @@ def check_model(information: Information, program: Program) -> None:
 
 
 @contextmanager
-def emulated(program: Program, board_name: str, screen: Screen) -> Iterator[Target]:
+def emulated(program: Program, board_name: str, screen: Screen, policy: str | None = None) -> Iterator[Target]:
     """Build a program's firmware for an emulated board, start it, and meet it.
 
     Raises
@@ -135,7 +143,7 @@ def emulated(program: Program, board_name: str, screen: Screen) -> Iterator[Targ
         raise emulator.unavailable(board)
     with tempfile.TemporaryDirectory(prefix="edgebn-device-") as folder:
         with screen.progress(f"building for {board.name}"):
-            elf = build(program, board, Path(folder))
+            elf = build(program, board, Path(folder), policy)
         with emulator.start(board, elf) as running:
             try:
                 with connect(running.url, booting=True) as device:
@@ -148,15 +156,17 @@ def emulated(program: Program, board_name: str, screen: Screen) -> Iterator[Targ
                 raise
 
 
-def build(program: Program, board: Board, folder: Path) -> Path:
-    """Write a program's firmware for `board` into `folder`, build it, and return what was linked.
+def build(program: Program, board: Board, folder: Path, policy: str | None = None) -> Path:
+    """Write a program's firmware for `board` into `folder`, build it, and return what was linked; it adapts by `policy`, if any.
 
     Raises
     ------
     BoardError
         The compiler is missing, or the program does not fit the board.
     """
-    project = codegen.emit(program, folder / "project", board=board.name, main="link")
+    project = codegen.emit(
+        program, folder / "project", board=board.name, main="link", adapt=policy is not None, policy=policy or DEFAULT_POLICY
+    )
     sources = [project.folder / file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
     include = [project.folder, project.folder / "kernels", project.folder / "service"]
     return toolchain.build(board, sources, folder / "build", include=include, flags=[TRACE])
