@@ -366,7 +366,9 @@ uint32_t edgebn_adapt_state_bytes(const struct edgebn_adapt_model *model) {
 
 /* The header's bytes but for the sequence number. */
 static void put_header(const struct edgebn_adapt_model *model, uint8_t *bytes) {
-    memcpy(bytes, "EBNS", 4);
+    static const uint8_t magic[4] = {'E', 'B', 'N', 'S'};
+
+    memcpy(bytes, magic, sizeof magic);
     put_u32(bytes + 4, 1u | (uint32_t)model->policy << 16);
     put_u32(bytes + 8, 0);
     put_u32(bytes + 12, 4u * (uint32_t)numbers_of(model));
