@@ -64,7 +64,7 @@ EDGEBN_INLINE float edgebn_sqrt_f32(float x) {
 }
 
 /* Natural logarithm of a positive normal number. */
-EDGEBN_SHARED float edgebn_ln_f32(float x) {
+EDGEBN_INLINE float edgebn_ln_f32(float x) {
     const int32_t bits = edgebn_bits_f32(x);
     int32_t exponent = (bits >> 23) - 127;
     float mantissa = edgebn_of_bits_f32((bits & 0x7FFFFF) | 0x3F800000), s, z, series, half;
@@ -83,7 +83,7 @@ EDGEBN_SHARED float edgebn_ln_f32(float x) {
 }
 
 /* e**x; x is held within -80..80. */
-EDGEBN_SHARED float edgebn_exp_f32(float x) {
+EDGEBN_INLINE float edgebn_exp_f32(float x) {
     float nearest, real, f, series;
     int32_t n;
     x = edgebn_lesser_f32(edgebn_greater_f32(x, -80.0f), 80.0f);
