@@ -94,6 +94,7 @@ class Tent(GradientPolicy):
     name = "tent"
     code = 7
     planes = 8
+    step_size = np.float32(5e-5)  # a twentieth of TENT's, whose steps are those of batches of 200
 
     def __init__(self, home: Home) -> None:
         super().__init__(home)
