@@ -298,6 +298,8 @@ def edit(path, value):
         (["buffers", "a", "shape"], [2, 3, 5], "step 'conv': its weight does not fit"),
         (["buffers", "q", "shape"], [1, 1, 65], "step 'reshape': its output's shape does not fit"),
         (["buffers", "x", "dtype"], "int8", "mixes float32 and int8"),
+        (["dtype"], "functional", "data type is 'functional'"),
+        (["dtype"], "int8", "is float32 in a program of int8"),
         (["constants", "k"], {"tensor": "program/steps/0/weight"}, "constant 'k' does not fit"),
         (["shapes"], {}, "has no shape"),
         (["channels_first"], 1, "should be of type bool"),
