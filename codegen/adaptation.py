@@ -13,7 +13,7 @@ from codegen.pack import accumulator_bound, pack_epilogue, sum_bound
 from codegen.stepcode import CArray
 from edgebn.adaptation import AdaptedLayer, SourceTable
 from edgebn.errors import ModelError
-from edgebn.program import Convolution, IntEpilogue, Program, Step, TransposedConvolution, epilogue_shape, observed_rows
+from edgebn.program import Affine, Convolution, IntEpilogue, Program, Step, TransposedConvolution, epilogue_shape, observed_rows
 from edgebn.reference.refold import DRIFT_BITS, LARGEST_CENTER, LARGEST_HOME_OUTPUT, LARGEST_MOVE, MOST_SHIFT_LOSS
 
 DEFAULT_POLICY = "compensated-tracking"
@@ -165,17 +165,23 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(part) for part in parts])
 
 
+def adapted_epilogue(step: Step) -> IntEpilogue:
+    """Return the epilogue of a step that adapts: one of the kinds that have one, in an int8 program."""
+    assert isinstance(step, Convolution | TransposedConvolution | Affine)
+    assert isinstance(step.epilogue, IntEpilogue)
+    return step.epilogue
+
+
 def is_wide(step: Step) -> bool:
     """Whether the kernels shift all 64 bits of a step's sums (see `pack_epilogue`)."""
     products = sum_bound(step.weight) if isinstance(step, Convolution | TransposedConvolution) else _CODE_REACH
-    epilogue = step.epilogue  # type: ignore[attr-defined]  # adapted steps have one
+    epilogue = adapted_epilogue(step)
     return pack_epilogue(epilogue, accumulator_bound(epilogue, products), adapts=True).wide
 
 
 def is_nudged(step: Step) -> bool:
     """Whether negative sums of a step round twice, in every channel alike."""
-    epilogue = step.epilogue  # type: ignore[attr-defined]  # adapted steps have one
-    assert isinstance(epilogue, IntEpilogue)
+    epilogue = adapted_epilogue(step)
     return bool(epilogue.neg and (epilogue.lo < 0).all())
 
 
@@ -184,8 +190,7 @@ def _check_refold(program: Program, step: Step, layer: AdaptedLayer) -> None:
 
     Ratios are held within 0.01..100, so that gains stay below 10 and a multiplier loses at most four bits.
     """
-    epilogue = step.epilogue  # type: ignore[attr-defined]  # adapted steps have one
-    assert isinstance(epilogue, IntEpilogue)
+    epilogue = adapted_epilogue(step)
     assert layer.observation.shift is not None
     lives = layer.sigma > 0
     center = layer.observation.center.astype(object)

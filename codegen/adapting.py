@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from codegen.adaptation import CODES, DRIFT_BOUND, Plan, is_nudged, is_wide
+from codegen.adaptation import CODES, DRIFT_BOUND, Plan, adapted_epilogue, is_nudged, is_wide
 from codegen.emitters.text import ADAPTED, FACTORY, OBSERVATION, float_literal
 from codegen.project import Listing
 from codegen.templating import fill
-from edgebn.program import IntEpilogue
 
 FILES = ("edgebn_adapt.c", "edgebn_adapt.h", "edgebn_adapt_f32.h")  # besides the kernels
 SWITCH = "#define EDGEBN_ADAPT /* kernels observe */\n"
@@ -28,8 +27,7 @@ def memory(listing: Listing, plan: Plan) -> str:
             f"    {name}_adapt_centers + {start}, {name}_adapt_shifts + {start}, {own}_rows, {name}_first + {start}, "
             f"{name}_second + {start},\n}};"
         )
-        epilogue = step.epilogue  # type: ignore[attr-defined]  # adapted steps have one
-        assert isinstance(epilogue, IntEpilogue)
+        epilogue = adapted_epilogue(step)
         layers.append(
             f"    {{{layer.channels}, {plan.positions[i]}.0f, {float_literal(given.noise[i])}, "
             f"{float_literal(plan.table.first_scale[i])}, {float_literal(plan.table.second_scale[i])},\n"
