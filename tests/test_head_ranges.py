@@ -93,7 +93,12 @@ def network(*, extra_reader=False, classes=CLASSES):
 
 
 @pytest.mark.parametrize(
-    ("options", "chosen"), [({}, {"m", "z"}), ({"extra_reader": True}, set()), ({"classes": 1}, set())], ids=str
+    ("options", "chosen"),
+    [
+        pytest.param({}, {"m", "z"}, id="softmax alone"),
+        pytest.param({"extra_reader": True}, set(), id="another reader"),
+        pytest.param({"classes": 1}, set(), id="one class"),
+    ],
 )
 def test_only_what_a_softmax_alone_reads_is_chosen(options, chosen):
     program = network(**options)
