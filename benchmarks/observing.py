@@ -2,8 +2,9 @@
 
     python -m benchmarks.observing [--rounds 400] [--rows N] [--output FILE]
 
-Prints the share of an inference that observing adds at the default choice of rows (or at every N-th), the time of a refold, and the
-bytes of state and tables; writes them as JSON where asked to.
+Prints the share of an inference that observing adds at the default choice of rows (or at every N-th), the time of a refold, what
+`Adapter.run` takes beyond `Session.run` for a sample at home (the gate shut) and for one under a shift (open), and the bytes of
+state and tables; writes them as JSON where asked to.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Cost:
         What observing adds, of that; median of interleaved rounds.
     refold : float
         Microseconds of folding new statistics into all epilogues.
+    learning : dict of str to float
+        Microseconds a sample that `Adapter.run` takes beyond `Session.run`, with the gate 'shut' and 'open'.
     channels, table_bytes : int
         Adapted channels, and the bytes of the largest policy's source tables.
     state_bytes : dict of str to int
@@ -50,6 +53,7 @@ class Cost:
     plain: float
     share: float
     refold: float
+    learning: dict[str, float]
     channels: int
     table_bytes: int
     state_bytes: dict[str, int]
@@ -88,7 +92,31 @@ def measure(case: Case, rounds: int, rows: int | None) -> Cost:
     states = {policy.name: 4 * (policy.planes * home.channels + policy.scalars) for policy in policies}
     tables = max((table.first.nbytes + table.second.nbytes for table in given.tables), default=0)
     share = statistics.median(times["ratio"]) - 1
-    return Cost(case.name, statistics.median(times["plain"]) * 1e6, share, refold * 1e6, home.channels, tables, states)
+    learning = {name: _learning(model, x, rounds) * 1e6 for name, x in (("shut", images), ("open", _shifted(images)))}
+    return Cost(case.name, statistics.median(times["plain"]) * 1e6, share, refold * 1e6, learning, home.channels, tables, states)
+
+
+def _shifted(images: np.ndarray) -> np.ndarray:
+    """Return images at a third of their contrast, in the middle of their range."""
+    middle = images.mean(dtype=np.float64)
+    return (middle + (images - middle) / 3).astype(images.dtype)
+
+
+def _learning(model: edgebn.Program, images: np.ndarray, rounds: int) -> float:
+    """Return the median of what a sample takes an adapter beyond a session."""
+    adapter, session = edgebn.Adapter(edgebn.Session(model)), edgebn.Session(model)
+    adapter.run(np.tile(images, (10, *[1] * (images.ndim - 1))))  # until the gate stands where it stays
+    found = []
+    for i in range(rounds):
+        x = images[i % len(images)][None]
+        times = []
+        for runner in (session, adapter):
+            begin = time.perf_counter()
+            for _ in range(CALLS):
+                runner.run(x)
+            times.append(time.perf_counter() - begin)
+        found.append((times[1] - times[0]) / CALLS)
+    return statistics.median(found)
 
 
 def _time(session: Any, table: Any) -> float:
@@ -105,7 +133,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     found = []
-    print(f"{'network':32} {'plain us':>9} {'observing':>9} {'refold us':>9} {'channels':>8} {'tables B':>8}  state B")
+    heads = f"{'plain us':>9} {'observing':>9} {'refold us':>9} {'shut us':>8} {'open us':>8} {'channels':>8} {'tables B':>8}"
+    print(f"{'network':32} {heads}  state B")
     for case in cases():
         try:
             one = measure(case, options.rounds, options.rows)
@@ -114,7 +143,8 @@ def main() -> None:
             continue
         found.append(one)
         states = ", ".join(f"{name} {size}" for name, size in one.state_bytes.items())
-        figures = f"{one.plain:9.2f} {100 * one.share:+8.1f}% {one.refold:9.1f} {one.channels:8} {one.table_bytes:8}"
+        learning = " ".join(f"{value:8.1f}" for value in one.learning.values())
+        figures = f"{one.plain:9.2f} {100 * one.share:+8.1f}% {one.refold:9.1f} {learning} {one.channels:8} {one.table_bytes:8}"
         print(f"{one.name:32} {figures}  {states}")
     if options.output:
         options.output.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,15 @@ from typing import Any
 import numpy as np
 
 from edgebn.adapt import state_file
-from edgebn.adapt.backward import Backward, Slopes
-from edgebn.adapt.engines import Engine, Observed, SessionEngine
-from edgebn.adapt.evidence import believe
+from edgebn.adapt.engines import Engine, SessionEngine
 from edgebn.adapt.guards import Watchdog
 from edgebn.adapt.home import Home
 from edgebn.adapt.labels import checked_labels
+from edgebn.adapt.learning import learning
 from edgebn.adapt.policies import POLICIES
-from edgebn.adapt.policies.gradient import GradientPolicy
-from edgebn.adapt.policy import Seen, State
+from edgebn.adapt.policy import State
 from edgebn.adapt.report import LayerReport, Report
-from edgebn.adapt.rule import Targets, targets
 from edgebn.errors import ModelError
-from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
 
 DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES = "compensated-tracking", "moments"
@@ -82,15 +78,13 @@ class Adapter:
         if not drift_bound >= LEAST_DRIFT_BOUND:
             raise ModelError(f"drift_bound={drift_bound}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
         self._policy = POLICIES[policy](self._home)
-        self._backward = Backward(self._program, policy) if isinstance(self._policy, GradientPolicy) else None
-        self._drift_bound = np.float32(drift_bound)
+        inside = session if isinstance(session, Session) else None
+        self._learning = learning(self._engine, inside, self._home, self._policy, np.float32(drift_bound))
         self._watchdog = Watchdog(self._home.classes) if watchdog else None
         self._frozen = False
         self._seen = self._accepted = 0
         self._refused: Counter[str] = Counter()
         self._trips: list[tuple[int, str]] = []
-        self._state: State = self._policy.start()
-        self.reset()
 
     @property
     def policy(self) -> str:
@@ -100,7 +94,7 @@ class Adapter:
     @property
     def state(self) -> State:
         """A copy of what the policy remembers."""
-        return self._state.copy()
+        return self._learning.state
 
     def run(self, x: Any) -> Any:
         """Run a batch sample by sample, learning after each.
@@ -125,12 +119,11 @@ class Adapter:
         taken = arrays.results(self._program, None, batch, np.dtype(np.int8 if raw else np.float32))
         for i in range(batch):
             sample = {name: value[i : i + 1] for name, value in given.items()}
-            observed = self._engine.observe(sample)
-            for name, value in observed.outputs.items():
+            is_learning = not (self._frozen or self._is_taught)
+            outputs = self._learn(sample) if is_learning else self._engine.observe(sample).outputs
+            self._seen += not is_learning
+            for name, value in outputs.items():
                 taken[name][i] = value[0]
-            self._seen += 1
-            if not (self._frozen or self._is_taught):
-                self._learn(observed, sample)
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
 
     def teach(self, x: Any, labels: Any, passes: int = 1) -> None:
@@ -158,10 +151,10 @@ class Adapter:
         rng = np.random.default_rng(0)
         for i in np.concatenate([rng.permutation(batch) for _ in range(passes)]):
             sample = {name: value[i : i + 1] for name, value in given.items()}
-            observed = self._engine.observe(sample)
-            self._seen += 1
-            if not self._frozen:
-                self._learn(observed, sample, int(known[i]))
+            if self._frozen:
+                self._seen += 1
+            else:
+                self._learn(sample, int(known[i]))
 
     @property
     def _is_taught(self) -> bool:
@@ -174,43 +167,23 @@ class Adapter:
                 raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
         return given, batch, raw
 
-    def _slopes(self, observed: Observed, sample: Mapping[str, np.ndarray], label: int) -> Slopes | None:
-        """Return the loss's slopes, of a policy that asks for them, while its gate is open."""
-        if self._backward is None or not isinstance(self._policy, GradientPolicy) or not self._last.gate.any():
-            return None
-        return self._backward.slopes(sample, self._policy.loss_slope(observed.logits, label))
-
-    def _learn(self, observed: Observed, sample: Mapping[str, np.ndarray], known: int = 0) -> None:
-        with np.errstate(all="ignore"):  # what is not finite is refused below
-            first, second = deviations(observed.first, observed.second, self._home.factors)
-            label, probability, margin = believe(observed.logits) if self._home.classes else (0, np.float32(0), np.float32(0))
-        if not (np.isfinite(first).all() and np.isfinite(second).all() and np.isfinite(observed.logits).all()):
-            self._refused["statistics or logits that are not finite"] += 1
-            return
-        before = self._state.copy()
-        with np.errstate(all="ignore"):
-            slopes = self._slopes(observed, sample, known)
-            self._policy.update(self._state, Seen(first, second, label, probability, margin, slopes))
-            wanted = self._targets()
-        if not (np.isfinite(self._state.values).all() and np.isfinite(self._state.scalars).all() and _is_finite(wanted)):
-            self._state = before
-            self._refused["an update that is not finite"] += 1
-            return
-        self._fold(wanted)
+    def _learn(self, sample: Mapping[str, np.ndarray], known: int = 0) -> dict[str, np.ndarray]:
+        """Run one sample, learn from it under the watchdog's eye, and return the outputs."""
+        lesson = self._learning.learn(sample, known)
+        self._seen += 1
+        if lesson.refusal:
+            self._refused[lesson.refusal] += 1
+            return lesson.outputs
+        self._count_held(lesson.held)
         self._accepted += 1
-        why = self._watchdog.see(wanted, label) if self._watchdog else ""
+        why = self._watchdog.see(self._learning.last, lesson.label) if self._watchdog else ""
         if why:
             self._trips.append((self._seen, why))
             self.reset()
+        return lesson.outputs
 
-    def _targets(self) -> Targets:
-        return targets(self._home, self._policy, self._state, self._drift_bound)
-
-    def _fold(self, wanted: Targets) -> None:
-        self._last = wanted
-        if self._backward is not None:
-            self._backward.fold(wanted.drift, wanted.ratio)
-        for step in self._engine.fold(wanted.drift, wanted.ratio):
+    def _count_held(self, steps: Sequence[str]) -> None:
+        for step in steps:
             self._refused[f"{step}: its multipliers or offsets would leave their range"] += 1
 
     def reset(self) -> None:
@@ -218,10 +191,9 @@ class Adapter:
         self._take(self._policy.start())
 
     def _take(self, state: State) -> None:
-        self._state = state
         if self._watchdog:
             self._watchdog.restart()
-        self._fold(self._targets())
+        self._count_held(self._learning.take(state))
 
     def freeze(self, frozen: bool = True) -> None:
         """Stop learning, with the statistics as they stand; `freeze(False)` goes on."""
@@ -229,7 +201,7 @@ class Adapter:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands, to come back to with `rollback`."""
-        return Snapshot(self.policy, self._state.copy())
+        return Snapshot(self.policy, self._learning.state)
 
     def rollback(self, snapshot: Snapshot) -> None:
         """Take back everything learned since `snapshot`.
@@ -239,11 +211,11 @@ class Adapter:
         ModelError
             It is another policy's, or another model's.
         """
-        if snapshot.policy != self.policy or snapshot.state.values.shape != self._state.values.shape:
+        if snapshot.policy != self.policy or snapshot.state.values.shape != self._learning.state.values.shape:
             raise ModelError(
                 f"the snapshot is of the policy '{snapshot.policy}' or another model; this adapter's is '{self.policy}'"
             )
-        self._take(snapshot.state.copy())
+        self._take(snapshot.state)
 
     def save(self, path: Path | str) -> None:
         """Write the state to a file, whole or not at all.
@@ -253,7 +225,7 @@ class Adapter:
         OSError
             The folder is missing or not writable; an older file is then untouched.
         """
-        state_file.save(Path(path), self._policy.code, self._program, self._state)
+        state_file.save(Path(path), self._policy.code, self._program, self._learning.state)
 
     def load(self, path: Path | str) -> None:
         """Read a state that `save` wrote, or that came from a board with the same model.
@@ -267,7 +239,9 @@ class Adapter:
 
     def to_bytes(self) -> bytes:
         """Return the bytes that `save` writes, and that a board takes."""
-        record = state_file.Record(self._policy.code, 0, state_file.model_key(self._program), state_file.payload(self._state))
+        record = state_file.Record(
+            self._policy.code, 0, state_file.model_key(self._program), state_file.payload(self._learning.state)
+        )
         return state_file.to_bytes(record)
 
     def take_bytes(self, data: bytes, where: str) -> None:
@@ -283,7 +257,7 @@ class Adapter:
 
     def report(self) -> Report:
         """Return what happened so far."""
-        last = self._last
+        last = self._learning.last
         layers = []
         for i, (name, where) in enumerate(zip(self._home.names, self._home.slices, strict=True)):
             drift, spread = last.drift[where].astype(np.float64), np.log(last.ratio[where].astype(np.float64))
@@ -291,7 +265,3 @@ class Adapter:
             largest = float(np.abs(drift).max())
             layers.append(LayerReport(name, float(last.gate[i]), float(last.energy[i]), rms, largest, rms_spread))
         return Report(self.policy, self._frozen, self._seen, self._accepted, dict(self._refused), tuple(self._trips), tuple(layers))
-
-
-def _is_finite(wanted: Targets) -> bool:
-    return bool(np.isfinite(wanted.drift).all() and np.isfinite(wanted.ratio).all() and np.isfinite(wanted.gate).all())

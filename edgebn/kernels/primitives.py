@@ -56,6 +56,7 @@ def _storer(numba_type: types.Type, kind: ir.Type) -> Callable[..., Any]:
 load_i8 = _loader(types.int8, I8)
 load_u8 = _loader(types.uint8, I8)
 load_i32 = _loader(types.int32, I32)
+load_u32 = _loader(types.uint32, I32)
 load_i64 = _loader(types.int64, I64)
 load_f32 = _loader(types.float32, F32)
 store_u8 = _storer(types.uint8, I8)
@@ -72,6 +73,16 @@ def float_from_bits(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(builder.trunc(arguments[0], I32), F32)
 
     return types.float32(types.int64), generate
+
+
+@intrinsic
+def bits_of_float(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
+    """Return the bits of a float32 as an int64."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        return builder.zext(builder.bitcast(arguments[0], I32), I64)
+
+    return types.int64(types.float32), generate
 
 
 @intrinsic

@@ -19,6 +19,9 @@ NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 # What a refold made of a step: new numbers, none because some would leave their range, or the factory's.
 FOLDED, REFUSED, HOME = 0, 1, 2
 
+# What came of learning from a sample (`compensated.py`): an update, or none as the sample's numbers or the update's are not finite.
+LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2
+
 # Threads that share a table: words of their block, each in a cache line of its own, and the words of a task.
 TEAM_WORDS = 24
 TEAM_TICKETS, TEAM_DONE, TEAM_LEAVING = 0, 8, 16

@@ -9,6 +9,7 @@ from edgebn.kernels import (
     add_tile,
     affine,
     boundary,
+    compensated,
     convolution,
     dense,
     depthwise,
@@ -62,6 +63,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         resize.bilinear_f32,
         observe.gather_f32,
         *refold.FLOAT32_REFOLD,
+        *compensated.FLOAT32_RULE,
     ),
     "int8": (
         *SHARED,
@@ -87,5 +89,6 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         resize.bilinear_i8,
         observe.gather_i8,
         *refold.INT8_REFOLD,
+        *compensated.INT8_RULE,
     ),
 }

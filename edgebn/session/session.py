@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import EdgebnError, ModelError
+from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
 from edgebn.program import FloatEpilogue, IntEpilogue, Program
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import arrays, data_cell
 from edgebn.session.helpers import Helpers
+from edgebn.session.learning import Learner, Rule
 from edgebn.session.options import Options
 from edgebn.session.shortcut import Shortcut, shortcut
 
@@ -175,13 +177,9 @@ class Session:
         ModelError
             A value holds NaN.
         """
-        raw = next(iter(x.values())).dtype == np.int8
-        table = self._observing.get(raw)
-        if table is None:
-            table = self._observing[raw] = self._packed.observing(raw=raw)
+        table, taken = self._observing_table(x)
         given = self._program.adaptation
         assert given is not None
-        taken = arrays.results(self._program, None, 1, INT8 if raw else FLOAT32)
         exits = [taken[name] for name in self._program.outputs]
         logits = np.empty(given.classes, self._program.dtype)
         if given.classes:
@@ -190,6 +188,54 @@ class Session:
             self._run(table, (*x.values(), *exits), 1)
             first, second = self._packed.sums.read()
         return Observation(taken, logits, first, second)
+
+    def learner(self, rule: Rule) -> Learner:
+        """Return what learns by a compiled rule beside this session; for `edgebn.Adapter`."""
+        return Learner(rule, self._program.dtype, self._packed.sums, self._packed.constants)
+
+    def learn(self, learner: Learner, x: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[int]]:
+        """Run one sample, learn from what its adapted steps show, and fold what was learned; for `edgebn.Adapter`.
+
+        Parameters
+        ----------
+        learner : Learner
+            Of this session.
+        x : dict of input name to ndarray, shape (1, ...)
+            As for `observe`.
+
+        Returns
+        -------
+        outputs : dict of str to ndarray, shape (1, ...)
+        refused : list of int
+            As from `refold`. `learner` says what else came of it.
+
+        Raises
+        ------
+        ModelError
+            A value holds NaN; nothing was then learned.
+        """
+        table, taken = self._observing_table(x)
+        arrays_out = (learner.logits, *(taken[name] for name in self._program.outputs))
+        with self._lock:
+            self._run(table, (*x.values(), *arrays_out), 1)
+            self._execute(learner.learn, 1)
+            refused = self._fold(learner.drift, learner.ratio) if learner.status == LEARNED and learner.needs_fold() else []
+        return taken, refused
+
+    def begin(self, learner: Learner) -> list[int]:
+        """Fold what a state set into `learner` says; return the indices of the steps that refused."""
+        with self._lock:
+            learner.prepare()
+            self._execute(learner.begin, 1)
+            return self._fold(learner.drift, learner.ratio)
+
+    def _observing_table(self, x: dict[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
+        """Return the table that observes for inputs like `x`, and arrays for one sample's outputs."""
+        raw = next(iter(x.values())).dtype == INT8
+        table = self._observing.get(raw)
+        if table is None:
+            table = self._observing[raw] = self._packed.observing(raw=raw)
+        return table, arrays.results(self._program, None, 1, INT8 if raw else FLOAT32)
 
     def refold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         """Fold new statistics into the epilogues of the adapted steps, between two inferences; for `edgebn.Adapter`.
@@ -205,10 +251,13 @@ class Session:
             Indices of the adapted steps whose numbers would have left their range: their epilogues stay as they were.
         """
         with self._lock:
-            refolder = self._packed.refolder()
-            refolder.drift[:], refolder.ratio[:] = drift, ratio
-            self._execute(refolder.call, 1)
-            return refolder.refused()
+            return self._fold(drift, ratio)
+
+    def _fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
+        refolder = self._packed.refolder()
+        refolder.drift[:], refolder.ratio[:] = drift, ratio
+        self._execute(refolder.call, 1)
+        return refolder.refused()
 
     def rewrite(self, epilogues: dict[str, FloatEpilogue | IntEpilogue]) -> None:
         """Put any other epilogues into steps, by name, between two inferences. Slower than `refold`, which undoes it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from edgebn.session.observing import Gathered
@@ -18,10 +20,18 @@ class SumReader:
         Channels of each.
     memory : ndarray of uint8
     is_int8 : bool
+
+    Attributes
+    ----------
+    words : ndarray of int64, shape (terms, channels)
+        Word of the memory, 32 bits each, where a term of a channel's S1 stands; -1 where it has fewer terms. Of most layers a
+        channel has one.
+    steps : ndarray of int64, shape (terms, channels)
+        Words from there to the next part of the sums: S2, or the low and then the high halves of int8's.
     """
 
     def __init__(self, gathered: list[list[Gathered]], counts: list[int], memory: np.ndarray, is_int8: bool) -> None:
-        self._words = memory[: len(memory) // 8 * 8].view(np.int32 if is_int8 else np.float32)
+        self._memory = memory[: len(memory) // 8 * 8].view(np.int32 if is_int8 else np.float32)
         self._is_int8 = is_int8
         terms: list[list[tuple[int, int]]] = []  # of each channel: (word of S1, places)
         for parts, count in zip(gathered, counts, strict=True):
@@ -31,20 +41,20 @@ class SumReader:
                     mine[channel].append((part.sums.offset // 4 + place, part.places))
             terms += mine
         most = max(len(one) for one in terms)
-        # One row for each term: of most layers a channel has one. A missing term reads the zero that is put behind everything.
-        self._first = np.zeros((most, len(terms)), np.intp)
-        self._step = np.zeros((most, len(terms)), np.intp)
-        self._weight = np.zeros((most, len(terms)), np.int64 if is_int8 else np.float32)
+        self.words, self.steps = np.full((most, len(terms)), -1, np.int64), np.zeros((most, len(terms)), np.int64)
         for channel, one in enumerate(terms):
             for i, (word, places) in enumerate(one):
-                self._first[i, channel], self._step[i, channel], self._weight[i, channel] = word, places, 1
-        self._second = self._first + self._step
-        self._third = self._second + self._step
+                self.words[i, channel], self.steps[i, channel] = word, places
+        # A missing term weighs nothing, whatever stands in word 0.
+        self._weight: Any = (self.words >= 0).astype(np.int64 if is_int8 else np.float32)
+        self._first = np.maximum(self.words, 0)
+        self._second = self._first + self.steps
+        self._third = self._second + self.steps
         self._is_single = most == 1
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """Return S1 and S2 of all channels: int32 and uint64, or float32."""
-        words = self._words
+        words = self._memory
         if not self._is_int8:
             first, second = words[self._first], words[self._second]
             return (first * self._weight).sum(axis=0), (second * self._weight).sum(axis=0)

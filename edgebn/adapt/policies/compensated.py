@@ -68,7 +68,8 @@ class Compensated(Policy):
 
     def __init__(self, home: Home) -> None:
         super().__init__(home)
-        self._first, self._second = home.tables(TABLE)
+        self.tables = home.tables(TABLE)
+        self._first, self._second = self.tables
         self.strength = home.strength
 
     def rate(self, state: State) -> np.float32:

@@ -1,0 +1,52 @@
+"""Hands the class-compensated policies to the session's compiled kernels: tables and constants as plain arrays and numbers.
+
+The policies themselves, in NumPy, remain the specification, and what other engines and policies use.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn import program as p
+from edgebn.adapt import rule
+from edgebn.adapt.home import Home
+from edgebn.adapt.policies import compensated
+from edgebn.adapt.policies.compensated import Compensated, CompensatedTracking
+from edgebn.adapt.policy import GATE_FLOOR, GATE_RATE, Policy
+from edgebn.session import Rule
+
+
+def compiled_rule(program: p.Program, home: Home, policy: Policy, drift_bound: np.float32) -> Rule | None:
+    """Return a policy as the session's kernels take it, or None where it has none.
+
+    Parameters
+    ----------
+    drift_bound : float32
+        How far a mean may move, in factory sigmas.
+    """
+    if type(policy) not in {Compensated, CompensatedTracking}:
+        return None
+    assert isinstance(policy, Compensated)
+    logits = program.buffers[home.adaptation.logits]
+    numbers: dict[str, float] = {
+        "logit_zero": logits.zero_point,
+        "logit_scale": logits.scale,
+        "typical_margin": float(home.margin),
+        "strength": float(policy.strength),
+        "drift_bound": float(drift_bound),
+        "least_rate": float(policy.least_rate),
+        "prior_count": float(compensated.PRIOR_COUNT),
+        "most_count": float(compensated.MOST_COUNT),
+        "least_variance": float(compensated.LEAST_VARIANCE),
+        "most_scale": float(compensated.MOST_SCALE),
+        "least_divisor": float(compensated.LEAST_DIVISOR),
+        "fast_rate": float(compensated.FAST_RATE),
+        "most_change": float(compensated.MOST_CHANGE),
+        "settling": float(compensated.SETTLING),
+        "least_ratio": float(rule.LEAST_RATIO),
+        "most_ratio": float(rule.MOST_RATIO),
+        "gate_floor": float(GATE_FLOOR),
+        "gate_rate": float(GATE_RATE),
+    }
+    factors = np.stack([home.factors.first, home.factors.second, home.factors.home])
+    return Rule(home.counts, home.noise, factors, *policy.tables, policy.planes, numbers)
