@@ -15,7 +15,7 @@ from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import ModelError
 from edgebn.kernels import isa
-from edgebn.session import Session, data_cell
+from edgebn.session import Session, array_words
 from tests.programs import inputs_for, programs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,7 +182,7 @@ def test_arrays_are_found_wherever_their_data_begins(is_after_head, monkeypatch)
     session = Session(two_ended())
     x = np.arange(60, dtype=np.float32).reshape(5, 2, 2, 3)
     expected = [session.run({"a": x[i], "b": x[i + 1]}) for i in range(4)]
-    monkeypatch.setattr(data_cell, "IS_AFTER_HEAD", is_after_head)
+    monkeypatch.setattr(array_words, "IS_AFTER_HEAD", is_after_head)
     frozen = x[1]
     frozen.flags.writeable = False
     for i, y in enumerate(expected):
@@ -196,15 +196,16 @@ def test_arrays_are_found_wherever_their_data_begins(is_after_head, monkeypatch)
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="another Python keeps arrays elsewhere")
-def test_cpython_keeps_the_address_where_kernels_look_for_it():
-    assert data_cell.is_after_head()
+def test_cpython_keeps_the_words_of_arrays_where_kernels_look_for_them():
+    assert array_words.is_after_head()
+    assert array_words.are_known()
 
 
 @pytest.mark.parametrize("convert", [np.asarray, lambda x: x.astype(np.float64)])
 def test_an_inference_is_one_foreign_call(convert, monkeypatch):
     calls = []
     session = Session(network("int8"))
-    monkeypatch.setattr(session, "_execute", lambda call, batch: calls.append(batch) or 0)
+    monkeypatch.setattr(session, "_execute", lambda call, batch, x, out: calls.append(batch) or 0)
     session.run(convert(reals(3)))
     assert calls == [3]
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SYSTEM = "Linux"
 OBJECTS = Path(__file__).parent / "objects"
 # All that objects may call: the oldest version that the C library of the day has of each will do.
-LIBRARIES = {"m": ("expf", "tanhf", "rintf"), "c": ("memcpy", "memmove", "memset", "sched_yield")}
+LIBRARIES = {"m": ("expf", "tanhf", "rintf"), "c": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
 
 
 class BuildError(RuntimeError):

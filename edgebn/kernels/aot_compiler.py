@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import codegen
 from numba.core.registry import cpu_target
 
-from edgebn.kernels import jit_executor
+from edgebn.kernels import jit_executor, native
 from edgebn.kernels.isa import InstructionSet
 
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
@@ -81,7 +81,7 @@ class Compiler:
         """Return an object file with the executor of a data type as a C function of that name."""
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = numba.njit(**options)(jit_executor.plain_function(dtype))
-        dispatcher.compile(numba.int64(*[numba.int64] * jit_executor.ARGUMENTS))
+        dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
         (result,) = dispatcher.overloads.values()
         entry = self._entry(symbol, result.fndesc.llvm_func_name)
         module = llvm.parse_assembly(_tuned(result.library.get_llvm_str(), TUNED_FOR.get(self._isa.name)))
@@ -117,7 +117,7 @@ class Compiler:
         """Return a module with a plain C function around Numba's, which returns through a pointer and may name an exception."""
         module = self._module()
         word, byte = ir.IntType(64), ir.IntType(8)
-        words = [word] * jit_executor.ARGUMENTS
+        words = [word] * native.ARGUMENTS
         error = byte.as_pointer().as_pointer()
         kind = ir.FunctionType(ir.IntType(32), [word.as_pointer(), error, *words])
         inner = ir.Function(module, kind, callee)

@@ -75,9 +75,12 @@ def call(
     table: np.ndarray,
     patches: np.ndarray,
     checks: np.ndarray,
+    *,
     shared: tuple[np.ndarray, np.ndarray] | None = None,
+    key: int = 0,
+    guard: int = 0,
 ) -> np.ndarray:
-    """Return what an executor wants to know, int64 (10,); it and all the arrays must outlive every use.
+    """Return what an executor wants to know, int64 (12,); it and all the arrays must outlive every use.
 
     Parameters
     ----------
@@ -89,23 +92,28 @@ def call(
         Of float32 arrays that may hold no NaN: where the word with their address stands, and their numbers a sample.
     shared : (ndarray of int64, shape (TEAM_WORDS,), ndarray of int64, shape (tasks, TASK_WORDS)), optional
         For tables that several threads walk together (`team.py`): the words that they share, and the tasks in order.
+    key : int
+        Address of the word that calls which must not overlap hold; 0 where nothing can.
+    guard : int
+        Address of the guard, for calls that name arrays (`usual.py`).
     """
     rows, width = table.shape
     words = (table.ctypes.data, rows, width, patches.ctypes.data, len(patches), checks.ctypes.data, len(checks))
     team = (0, 0, 0) if shared is None else (shared[0].ctypes.data, shared[1].ctypes.data, len(shared[1]))
-    return np.array((*words, *team), np.int64)
+    return np.array((*words, *team, key, guard), np.int64)
 
 
 @functools.cache
-def executor(dtype: str) -> Callable[[int, int], int]:
+def executor(dtype: str) -> Callable[[int, int, int, int], int]:
     """Return the executor of a data type; the first call may compile it.
 
     Returns
     -------
-    callable (call, batch) -> int
+    callable (call, batch, x, out) -> int
         `call` is the address of what the function of that name returned. Returns 0, or before running anything 1 + the index of
         the check that found a NaN. Releases the GIL. With `HELP` as batch it helps those who walk the table, and returns 0
-        when they need no more help.
+        when they need no more help. x and out are 0, or with a batch of 1 the addresses of two array objects: the call then binds
+        them itself, or does nothing and returns `ELSEWHERE` where they are not what the guard says or another call goes on.
     """
     found = native.load()
     if found is not None:

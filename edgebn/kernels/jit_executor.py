@@ -15,28 +15,34 @@ from typing import Any
 
 import numba
 
-from edgebn.kernels import boundary, cache, primitives, team
-from edgebn.kernels.records import HELP
+from edgebn.kernels import boundary, cache, native, primitives, team, usual
+from edgebn.kernels.records import ELSEWHERE, HELP
 from edgebn.kernels.registry import OPERATIONS
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 
-ARGUMENTS = 2  # of the executor, both int64
 
 TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over the {dtype} kernels."""
 
 
-def run(call, batch):
+def run(call, batch, x, out):
     table, rows, width = load_i64(call, 0), load_i64(call, 1), load_i64(call, 2)
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
     team, tasks, task_count = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9)
-    turn = 0
+    key = load_i64(call, 10)
+    turn = failed = sample = 0
     if batch != HELP:
+        if x != 0:
+            if not admit(load_i64(call, 11), key, x, out, patches, checks, check_count):
+                return ELSEWHERE
+        elif key != 0:
+            take(key)
         for i in range(check_count):
-            if has_nan(load_i64(load_i64(checks, 2 * i), 0), batch * load_i64(checks, 2 * i + 1)):
-                return i + 1
-    sample = 0
+            if failed == 0 and has_nan(load_i64(load_i64(checks, 2 * i), 0), batch * load_i64(checks, 2 * i + 1)):
+                failed = i + 1
+        if failed != 0:
+            sample = batch
     while sample != batch:
         if batch != HELP:
             for i in range(patch_count):
@@ -67,7 +73,9 @@ def run(call, batch):
             finish(team)
         if team != 0 and batch != HELP:
             wait_for(team, task_count)
-    return 0
+    if batch != HELP and key != 0:
+        give(key)
+    return failed
 '''
 
 
@@ -98,8 +106,9 @@ def names(dtype: str) -> dict[str, Any]:
     """Return what the executor's source calls."""
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
     together = {name: getattr(team, name) for name in ("open_turn", "join_turn", "draw", "wait_for", "finish")}
+    keyed = {name: getattr(usual, name) for name in ("admit", "take", "give")}
     found: dict[str, Any] = {kernel.__name__: kernel for kernel in OPERATIONS[dtype]}
-    return found | primitive | together | {"has_nan": boundary.has_nan, "HELP": HELP}
+    return found | primitive | together | keyed | {"has_nan": boundary.has_nan, "HELP": HELP, "ELSEWHERE": ELSEWHERE}
 
 
 def plain_function(dtype: str) -> Callable[..., int]:
@@ -131,6 +140,6 @@ def compiled(dtype: str) -> Callable[..., int]:
 def _compile(function: Callable[..., int], *, keep: bool) -> Callable[..., int]:
     """Compile for one signature only, so that no call ever compiles again. Numba finds the cache beside the function's file."""
     dispatcher = numba.njit(nogil=True, error_model="numpy", cache=keep)(function)
-    dispatcher.compile(numba.int64(*[numba.int64] * ARGUMENTS))
+    dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
     dispatcher.disable_compile()
     return dispatcher

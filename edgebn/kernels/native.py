@@ -19,7 +19,7 @@ from edgebn.quick_dataclass import dataclass
 
 MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: data type to [[kernel, [[argument, is_float], ...]], ...]
 ENTRY = "edgebn_run_{dtype}"
-ARGUMENTS = 2  # of an entry, both int64
+ARGUMENTS = 4  # of an entry, all int64
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 

@@ -27,3 +27,12 @@ TEAM_WORDS = 24
 TEAM_TICKETS, TEAM_DONE, TEAM_LEAVING = 0, 8, 16
 TASK_WORDS = 3  # first row, end of its rows, tasks that must be done before it
 HELP = -1  # in place of a batch: join those who walk the table
+
+# What an executor returns when it leaves a call to the caller: the arrays are not of the usual form, or another call is going on.
+ELSEWHERE = -1
+
+# Words of a guard (`usual.py`): bytes from an array object's beginning to the words with its type, flags, number of axes, address
+# of its shape and address of its data; then the addresses of the forms of input and output. Words of a form: the address of the
+# type, flags that must be set, the number of axes, and every axis.
+GUARD_TYPE_AT, GUARD_FLAGS_AT, GUARD_AXES_AT, GUARD_SHAPE_AT, GUARD_DATA_AT, GUARD_INPUT, GUARD_OUTPUT = range(7)
+FORM_TYPE, FORM_FLAGS, FORM_AXES, FORM_SHAPE = range(4)

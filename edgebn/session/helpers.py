@@ -18,25 +18,25 @@ class Helpers:
 
     Parameters
     ----------
-    execute : callable (call, batch) -> int
+    execute : callable (call, batch, x, out) -> int
         The executor.
     count : int
         How many.
     """
 
-    def __init__(self, execute: Callable[[int, int], int], count: int) -> None:
+    def __init__(self, execute: Callable[[int, int, int, int], int], count: int) -> None:
         self._execute = execute
         self._calls: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
         for calls in self._calls:
             threading.Thread(target=_help, args=(execute, calls), name="edgebn helper", daemon=True).start()
 
-    def run(self, table: Any, call: int, batch: int) -> int:
-        """Do what the executor does with a call of `table`, and let the others help."""
+    def run(self, table: Any, batch: int) -> int:
+        """Do what the executor does with the call of `table`, and let the others help."""
         if batch == 0:
             return 0
         with table.open_to_helpers():
             self.wake(table)
-            return self._execute(call, batch)
+            return self._execute(table.call, batch, 0, 0)
 
     def wake(self, table: Any) -> None:
         """Ask everybody to join those who walk `table`."""
@@ -49,10 +49,10 @@ class Helpers:
             calls.put(None)
 
 
-def _help(execute: Callable[[int, int], int], calls: queue.SimpleQueue[Any]) -> None:
+def _help(execute: Callable[[int, int, int, int], int], calls: queue.SimpleQueue[Any]) -> None:
     while True:
         table = calls.get()  # what is held here keeps the memory that the executor looks at alive
         if table is None:
             return
-        execute(table.call, HELP)
+        execute(table.call, HELP, 0, 0)
         del table

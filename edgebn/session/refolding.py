@@ -56,6 +56,8 @@ class Refolder:
         Of constants, where the packed epilogues are.
     tables : list of ndarray of int64
         The words of every operation table there is.
+    key : int
+        Address of the word that a call holds.
 
     Attributes
     ----------
@@ -65,7 +67,9 @@ class Refolder:
         Address of the table's description, for the executor.
     """
 
-    def __init__(self, program: p.Program, copies: list[EpilogueCopy], memory: np.ndarray, tables: list[np.ndarray]) -> None:
+    def __init__(
+        self, program: p.Program, copies: list[EpilogueCopy], memory: np.ndarray, tables: list[np.ndarray], key: int
+    ) -> None:
         given = program.adaptation
         assert given is not None
         self._dtype = program.dtype
@@ -86,7 +90,7 @@ class Refolder:
         self._table = np.zeros((len(self._rows), width), np.int64)
         for line, row in zip(self._table, self._rows, strict=True):
             line[: len(row)] = row
-        self._call = executor.call(self._table, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64))
+        self._call = executor.call(self._table, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64), key=key)
         self.call = self._call.ctypes.data
 
     def refused(self) -> list[int]:

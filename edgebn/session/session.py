@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ import numpy as np
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
-from edgebn.program import FloatEpilogue, IntEpilogue, Program
+from edgebn.program import Program
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import arrays, data_cell
+from edgebn.session import array_words, arrays
 from edgebn.session.helpers import Helpers
 from edgebn.session.learning import Learner, Rule
 from edgebn.session.options import Options
@@ -218,7 +217,7 @@ class Session:
         arrays_out = (learner.logits, *(taken[name] for name in self._program.outputs))
         with self._lock:
             self._run(table, (*x.values(), *arrays_out), 1)
-            self._execute(learner.learn, 1)
+            self._execute(learner.learn, 1, 0, 0)
             refused = self._fold(learner.drift, learner.ratio) if learner.status == LEARNED and learner.needs_fold() else []
         return taken, refused
 
@@ -226,7 +225,7 @@ class Session:
         """Fold what a state set into `learner` says; return the indices of the steps that refused."""
         with self._lock:
             learner.prepare()
-            self._execute(learner.begin, 1)
+            self._execute(learner.begin, 1, 0, 0)
             return self._fold(learner.drift, learner.ratio)
 
     def _observing_table(self, x: dict[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -256,14 +255,8 @@ class Session:
     def _fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         refolder = self._packed.refolder()
         refolder.drift[:], refolder.ratio[:] = drift, ratio
-        self._execute(refolder.call, 1)
+        self._execute(refolder.call, 1, 0, 0)
         return refolder.refused()
-
-    def rewrite(self, epilogues: dict[str, FloatEpilogue | IntEpilogue]) -> None:
-        """Put any other epilogues into steps, by name, between two inferences. Slower than `refold`, which undoes it."""
-        with self._lock:
-            for step, epilogue in epilogues.items():
-                self._packed.rewrite(step, epilogue)
 
     @functools.cached_property
     def _on_codes(self) -> Shortcut | None:
@@ -275,11 +268,13 @@ class Session:
 
     def _shortcut(self, dtype: np.dtype[Any]) -> Shortcut | None:
         program = self._program
-        if not data_cell.IS_AFTER_HEAD or len(program.inputs) != 1 or len(program.outputs) != 1:
+        if not array_words.ARE_KNOWN or len(program.inputs) != 1 or len(program.outputs) != 1:
             return None
         table = self._packed.raw if dtype is INT8 else self._packed.real
+        if table.tasks is not None:  # threads are woken for it
+            return None
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, self._executor(table), self._lock, dtype, shapes)
+        return shortcut(table, self._execute, self._packed.key, dtype, shapes)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""
@@ -288,15 +283,12 @@ class Session:
 
     def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         held = table.bind(arrays)
-        failed = self._executor(table)(table.call, batch)
+        # Helpers are called where threads can share the table's tasks.
+        failed = self._execute(table.call, batch, 0, 0) if table.tasks is None else self._helpers.run(table, batch)
         del held
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
-
-    def _executor(self, table: Any) -> Callable[[int, int], int]:
-        """Return what runs a table: the executor alone, or with helpers where threads can share its tasks."""
-        return self._execute if table.tasks is None else functools.partial(self._helpers.run, table)
 
     @functools.cached_property
     def _helpers(self) -> Helpers:

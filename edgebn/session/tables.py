@@ -13,7 +13,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import TEAM_LEAVING, TEAM_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import bands, data_cell
+from edgebn.session import array_words, bands
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.packer import Packer, Words, aligned
@@ -42,6 +42,8 @@ class Table:
         For each operation the name of the step it belongs to, or of the buffer that it fills or moves.
     tasks : ndarray of int64, shape (tasks, TASK_WORDS), or None
         What several threads may share (`bands.tasks`).
+    key : int
+        Address of the word that a call holds.
     """
 
     words: np.ndarray
@@ -51,24 +53,25 @@ class Table:
     exits: tuple[str, ...]
     owners: tuple[str, ...]
     tasks: np.ndarray | None
+    key: int
 
     def bind(self, arrays: tuple[np.ndarray, ...]) -> object:
         """Set where the addresses of the user's arrays stand: those of the entries, then of the exits.
 
         Both the arrays and what is returned must outlive the call of the executor.
         """
-        if not data_cell.IS_AFTER_HEAD:
-            held = data_cell.held_elsewhere(arrays)
+        if not array_words.IS_AFTER_HEAD:
+            held = array_words.held_elsewhere(arrays)
             self.patches[:, 2] = held.ctypes.data + held.itemsize * np.arange(len(held))
             self.checks[:, 0] = self.patches[: len(self.checks), 2]
             return held
         patches, checks = self.word_views  # memoryviews: setting an item is twice as fast as in an array
         at = 2
         for array in arrays:
-            patches[at] = id(array) + data_cell.HEAD
+            patches[at] = id(array) + array_words.HEAD
             at += 4
         for i in self._checked:
-            checks[2 * i] = id(arrays[i]) + data_cell.HEAD
+            checks[2 * i] = id(arrays[i]) + array_words.HEAD
         return arrays
 
     @functools.cached_property
@@ -87,7 +90,8 @@ class Table:
 
     @functools.cached_property
     def _call(self) -> np.ndarray:
-        return executor.call(self.words, self.patches, self.checks, None if self.tasks is None else (self.team, self.tasks))
+        shared = None if self.tasks is None else (self.team, self.tasks)
+        return executor.call(self.words, self.patches, self.checks, shared=shared, key=self.key)
 
     @functools.cached_property
     def team(self) -> np.ndarray:
@@ -119,6 +123,8 @@ class Packed:
     layout : Layout
     arena, constants : ndarray of uint8
         The tables hold addresses into both: they live as long as this object.
+    key : int
+        Address of the word that every call holds while it uses them (`kernels/usual.py`).
     """
 
     def __init__(self, program: p.Program, options: Options = DEFAULTS) -> None:
@@ -140,6 +146,8 @@ class Packed:
         }
         # Rows of the halos of the inputs, then of each step.
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+        self._key = aligned(8).view(np.int64)  # in a cache line of its own
+        self.key = self._key.ctypes.data
         self._tables: list[Table] = []
         self._refolder: Refolder | None = None
 
@@ -182,17 +190,8 @@ class Packed:
             if not self._tables:
                 _ = self.real  # later tables take from this one the arguments that go with the epilogues
             tables = [table.words for table in self._tables]
-            self._refolder = Refolder(self._program, self._packer.copies, self.constants, tables)
+            self._refolder = Refolder(self._program, self._packer.copies, self.constants, tables, self.key)
         return self._refolder
-
-    def rewrite(self, step: str, epilogue: p.FloatEpilogue | p.IntEpilogue) -> None:
-        """Put any other epilogue into a step, in every table; slower than a refold. No run may go on meanwhile."""
-        for copy in self._packer.copies:
-            if copy.step == step:
-                data, scalars = copy.form.pack(epilogue)
-                flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-                self.constants[copy.place.offset : copy.place.offset + len(flat)] = flat
-                self._set_arguments([table.words for table in self._tables], copy.place.offset, scalars)
 
     def _take_arguments(self, words: np.ndarray) -> None:
         """Give a new table the arguments that the epilogues have in the tables there are."""
@@ -202,12 +201,6 @@ class Packed:
                 places = [one.places(self._program.dtype, copy.place.offset, name).tolist() for one in (old, new)]
                 for address in places[1]:
                     ctypes.c_int64.from_address(address).value = ctypes.c_int64.from_address(places[0][0]).value
-
-    def _set_arguments(self, tables: list[np.ndarray], offset: int, scalars: dict[str, int]) -> None:
-        arguments = Arguments(tables, self.constants.ctypes.data)
-        for name, value in scalars.items():
-            for address in arguments.places(self._program.dtype, offset, name).tolist():
-                ctypes.c_int64.from_address(address).value = value
 
     def _fill_lasting_halos(self) -> None:
         """Fill, once, the halos whose bytes are nobody else's."""
@@ -297,7 +290,7 @@ class Packed:
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
         entries, tasks = self._program.inputs, bands.tasks(strands)
-        self._tables.append(Table(words, where, checks, entries, tuple(exits), tuple(owners), tasks))
+        self._tables.append(Table(words, where, checks, entries, tuple(exits), tuple(owners), tasks, self.key))
         return self._tables[-1]
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:

@@ -1,0 +1,132 @@
+"""Words that several threads look at: atomic looks, stores and exchanges, and how to wait for one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from edgebn.kernels.isa import ARM64, SELECTED, X86
+from edgebn.kernels.jit import kernel
+
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+
+SPINS = 2000  # looks at a word, a few microseconds, before the processor is offered to others at every look
+OFFERS = 100  # such offers before a thread that may have to wait long goes to sleep between looks
+NAP = 50  # microseconds
+
+
+def _word(builder: ir.IRBuilder, base: ir.Value, index: ir.Value) -> ir.Value:
+    return builder.gep(builder.inttoptr(base, I64.as_pointer()), [index])
+
+
+@intrinsic
+def look(typing_context: Any, base: Any, index: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+    """Return a word and see all that was written before it."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        return builder.load_atomic(_word(builder, *arguments), "acquire", 8)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def publish(typing_context: Any, base: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
+    """Set a word; who sees it sees all that was written before."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        builder.store_atomic(arguments[2], _word(builder, *arguments[:2]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def exchange(typing_context: Any, base: Any, index: Any, expected: Any, value: Any) -> Any:  # noqa: ARG001
+    """Set a word if it is what was expected, and return whether it was."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        place = _word(builder, *arguments[:2])
+        result = builder.cmpxchg(place, arguments[2], arguments[3], "acq_rel", "acquire")
+        return builder.extract_value(result, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def increment(typing_context: Any, base: Any, index: Any) -> Any:  # noqa: ARG001
+    """Add 1 to a word."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        builder.atomic_rmw("add", _word(builder, *arguments), ir.Constant(I64, 1), "acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def _pause(typing_context: Any) -> Any:  # noqa: ARG001
+    """Let the core's other thread work for a moment, where there is an instruction for it."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        nothing = ir.VoidType()
+        if set(SELECTED.machines) & set(X86):
+            kind = ir.FunctionType(nothing, [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        elif set(SELECTED.machines) & set(ARM64):
+            kind = ir.FunctionType(nothing, [I32])
+            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
+            builder.call(hint, [ir.Constant(I32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def _yield(typing_context: Any) -> Any:  # noqa: ARG001
+    """Offer the processor to other threads; POSIX' sched_yield, and nothing where there is none."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        if sys.platform != "win32":
+            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, []), "sched_yield")
+            builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def _nap(typing_context: Any) -> Any:  # noqa: ARG001
+    """Sleep for some microseconds; POSIX' usleep, and nothing where there is none."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        if sys.platform != "win32":
+            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, [I32]), "usleep")
+            builder.call(function, [ir.Constant(I32, NAP)])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@kernel
+def rest(looks: int) -> int:
+    """Wait a moment before the next look, and return how many there were."""
+    if looks < SPINS:
+        _pause()
+    else:
+        _yield()
+    return looks + 1
+
+
+@kernel
+def rest_long(looks: int) -> int:
+    """The same where the wait may be long: at last asleep."""
+    if looks < SPINS + OFFERS:
+        return rest(looks)
+    _nap()
+    return looks

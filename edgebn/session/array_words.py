@@ -1,0 +1,81 @@
+"""Where NumPy's array objects keep their words, so that kernels look at them: NumPy takes 0.5 us and more to say what they hold.
+
+Every extension that uses NumPy's C interface reads these words in the same places: right after the head that all Python objects
+have come the address of the data, the number of axes, the addresses of shape and strides, the base, the type and the flags
+(`PyArrayObject_fields` of its `ndarraytypes.h`). Arrays of known properties prove it at import; where it is not so (another
+Python), NumPy is asked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgebn.kernels.records import GUARD_INPUT
+
+HEAD = object.__basicsize__  # bytes
+AXES_AT, SHAPE_AT, TYPE_AT, FLAGS_AT, END = HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48, HEAD + 56
+
+# Bits of `ndarray.flags.num`: C-contiguous, aligned, writeable.
+READABLE = 0x101
+WRITEABLE = 0x501
+
+
+def is_after_head() -> bool:
+    """Whether the address of the data is where it is expected: of two arrays, one a view that begins elsewhere."""
+    whole = np.zeros(8, np.int64)
+    if np.ndarray.__basicsize__ < HEAD + ctypes.sizeof(ctypes.c_void_p):
+        return False
+    return all(ctypes.c_void_p.from_address(id(array) + HEAD).value == array.ctypes.data for array in (whole, whole[3:]))
+
+
+def are_known() -> bool:
+    """Whether all words are where they are expected: of arrays that differ in each of them."""
+    if ctypes.sizeof(ctypes.c_void_p) != 8 or np.ndarray.__basicsize__ < END or not is_after_head():
+        return False
+    whole = np.zeros((2, 3, 5), np.int8)
+    frozen = whole[1]
+    frozen.flags.writeable = False
+    shifted = np.zeros(13, np.uint8)[1:].view(np.float32)
+    arrays = (whole, frozen, shifted, whole.transpose(), np.zeros((4, 1), np.float32), np.zeros((7, 2), np.float64)[:, 0])
+    return all(_words(array) == (array.ndim, array.shape, id(array.dtype), array.flags.num) for array in arrays)
+
+
+def _words(array: np.ndarray) -> tuple[int, tuple[int, ...], int | None, int]:
+    at = id(array)
+    axes = ctypes.c_int.from_address(at + AXES_AT).value
+    if axes != array.ndim:
+        return axes, (), None, 0
+    shape = (ctypes.c_int64 * axes).from_address(ctypes.c_void_p.from_address(at + SHAPE_AT).value or 0)
+    kind = ctypes.c_void_p.from_address(at + TYPE_AT).value
+    return axes, tuple(shape), kind, ctypes.c_int.from_address(at + FLAGS_AT).value
+
+
+IS_AFTER_HEAD = is_after_head()
+ARE_KNOWN = are_known()
+
+
+def held_elsewhere(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the addresses of the data as words, for when `IS_AFTER_HEAD` is false."""
+    return np.array([array.ctypes.data for array in arrays], np.int64)
+
+
+def guard(dtype: np.dtype, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Return what only arrays of that type and those shapes pass (`kernels/usual.py`): the guard, then what it has addresses of.
+
+    Parameters
+    ----------
+    dtype : dtype
+        As NumPy keeps it: arrays of an equal type that is another object do not pass.
+    input_shape, output_shape : tuple of int
+        With the axis of samples.
+    """
+    forms = [
+        np.array([id(dtype), flags, len(shape), *shape], np.int64)
+        for shape, flags in ((input_shape, READABLE), (output_shape, WRITEABLE))
+    ]
+    words = [TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD]
+    assert len(words) == GUARD_INPUT
+    return np.array([*words, *(form.ctypes.data for form in forms)], np.int64), *forms
