@@ -62,6 +62,8 @@ def _board(name: str, facts: dict[str, Any], folder: Path) -> Board:
         linker_script=parts["linker_script"],
         clocks=parts["clocks"],
         exit=parts["exit"],
+        storage=parts["storage"],
+        semihosting=parts.get("semihosting", ""),
         uart=Uart(**facts["uart"]),
         timer=Timer(**facts["timer"]),
         emulator=Emulator(emulator["program"], tuple(emulator["arguments"])) if emulator else None,

@@ -10,6 +10,8 @@ from pathlib import Path
 from string import Template
 
 COMMON = Path(__file__).parent / "common"
+STORAGE_PAGE = 1024  # bytes that a page of storage has, and is erased by; of flash the smallest that is common
+STORAGE_FILE = "edgebn_storage.bin"  # stands for the storage of what is emulated
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,9 @@ class Board:
         Sizes in bytes; what a program may use of them.
     stack : int
         Bytes of RAM that the linker script keeps for the stack.
-    startup, linker_script, clocks, exit : str
-        Which files of `common` (or the board's own folder) are used; `linker_script` is empty on a host.
+    startup, linker_script, clocks, exit, storage, semihosting : str
+        Which files of `common` (or the board's own folder) are used; `linker_script` is empty on a host, `semihosting` where no
+        emulator is asked for services.
     uart : Uart
     timer : Timer
     emulator : Emulator or None
@@ -123,6 +126,8 @@ class Board:
     linker_script: str
     clocks: str
     exit: str
+    storage: str
+    semihosting: str
     uart: Uart
     timer: Timer
     emulator: Emulator | None
@@ -130,14 +135,17 @@ class Board:
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """The C files that make the board run: start-up, clocks, serial line, timer, exit."""
-        parts = (
+        """The C files that make the board run: start-up, clocks, serial line, timer, exit, storage."""
+        parts = [
             f"startup_{self.startup}.c",
             f"clocks_{self.clocks}.c",
             f"uart_{self.uart.driver}.c",
             f"ticks_{self.timer.driver}.c",
             f"exit_{self.exit}.c",
-        )
+            f"storage_{self.storage}.c",
+        ]
+        if self.semihosting:
+            parts.append(f"semihosting_{self.semihosting}.c")
         return tuple(self._find(part) for part in parts)
 
     @property
@@ -160,6 +168,8 @@ class Board:
 #define BOARD_BAUD {self.uart.baud}u
 #define BOARD_TIMER_ADDRESS 0x{self.timer.address:08X}u
 #define BOARD_TICK_HZ {self.timer.hz}u
+#define BOARD_STORAGE_PAGE {STORAGE_PAGE}u
+#define BOARD_STORAGE_FILE "{STORAGE_FILE}" /* in the folder where an emulator, or a program on a host, runs */
 
 #endif
 """
@@ -180,9 +190,11 @@ class Board:
     def project_files(self) -> dict[str, str]:
         """Return what a project for the board needs in one folder: file name to text.
 
-        `board.h`, `board_config.h`, every C file of `sources` and, except on a host, `linker.ld`.
+        `board.h`, `board_config.h`, `semihosting.h` where it is used, every C file of `sources` and, except on a host, `linker.ld`.
         """
         files = {"board.h": (COMMON / "board.h").read_text(encoding="utf-8"), "board_config.h": self.config_header()}
+        if self.semihosting:
+            files["semihosting.h"] = (COMMON / "semihosting.h").read_text(encoding="utf-8")
         files |= {path.name: path.read_text(encoding="utf-8") for path in self.sources}
         if self.linker_script:
             files["linker.ld"] = self.linker_script_text()

@@ -69,8 +69,15 @@ def unavailable(board: Board) -> BoardError:
 
 
 @contextmanager
-def start(board: Board, program: Path) -> Iterator[Running]:
+def start(board: Board, program: Path, storage: Path | None = None) -> Iterator[Running]:
     """Start `program` on the board and end it when the context is left, however it is left.
+
+    Parameters
+    ----------
+    board : Board
+    program : Path
+    storage : Path, optional
+        The folder whose file `STORAGE_FILE` stands for the board's storage; left out, the program's own.
 
     Raises
     ------
@@ -79,13 +86,14 @@ def start(board: Board, program: Path) -> Iterator[Running]:
     """
     with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.NamedTemporaryFile(prefix="edgebn-emulator-") as messages:
         number = listening.fileno()
-        command = _command(board, program, f"socket,id=line,fd={number},server=on,wait=on")
+        command = _command(board, program.resolve(), f"socket,id=line,fd={number},server=on,wait=on,nodelay=on")
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=messages,
             pass_fds=(number,),
+            cwd=storage or program.parent,
             env={**os.environ, "EDGEBN_LISTEN_FD": str(number)},
         )
         try:

@@ -78,6 +78,7 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         "link.c.in",
         name=listing.name,
         upper=upper,
+        adapt_include='#include "edgebn_adapt.h"\n' if listing.adaptation else "",
         memory=memory_outside(listing, [*inputs, *outputs]),
         arguments=", ".join(place(listing, parameter) for parameter in [*inputs, *outputs]),
         inputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in inputs),
@@ -88,7 +89,8 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         init="init" if listing.adaptation else f"{listing.name}_init",
         state_pointer="&state" if listing.adaptation else "NULL",
     )
-    files = {"link.c": source, **{f"{SERVICE}/{file}": text(file) for file in LINK_FILES}}
+    files = {"link.c": source, "kernels/edgebn_crc.h": text("edgebn_crc.h")}
+    files |= {f"{SERVICE}/{file}": text(file) for file in LINK_FILES}
     return Main("link", files, (SERVICE,), (TRACE,), fill("link.md.in", name=listing.name))
 
 

@@ -11,8 +11,7 @@ import edgebn
 from boards import emulator, toolchain
 from codegen.constants import definition
 from codegen.stepcode import CArray
-from edgebn.adapt import Adapter, state_file
-from edgebn.adapt.policies import POLICIES
+from edgebn.adapt import Adapter
 from tests.emitted import board_or_skip
 
 OWN = Path(__file__).parent / "c"
@@ -34,15 +33,7 @@ def in_python(program, stream, policy, engine=None):
     """Return what the adapter learns from int8 codes (N, ...)."""
     adapter = Adapter(engine or edgebn.Session(program), policy)
     outputs = adapter.run(stream)
-    return adapter, Learned(saved(adapter), zlib.crc32(np.ascontiguousarray(outputs).tobytes()))
-
-
-def saved(adapter):
-    """Return the bytes that `Adapter.save` writes."""
-    record = state_file.Record(
-        POLICIES[adapter.policy].code, 0, state_file.model_key(adapter._program), state_file.payload(adapter.state)
-    )
-    return state_file.to_bytes(record)
+    return adapter, Learned(adapter.to_bytes(), zlib.crc32(np.ascontiguousarray(outputs).tobytes()))
 
 
 def emit(program, folder, board_name, policy):

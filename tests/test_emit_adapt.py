@@ -133,7 +133,7 @@ def test_the_host_learns_what_python_learns(policy, demo, tmp_path):
     adapting_c.same(found, wanted)
     assert max(layer.gate for layer in adapter.report().layers) > 0, "a stream that opens no gate shows nothing"
     adapter.reset()
-    assert found.factory == adapting_c.saved(adapter)
+    assert found.factory == adapter.to_bytes()
 
 
 def test_the_reference_learns_it_too(demo):

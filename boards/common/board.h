@@ -1,7 +1,7 @@
 /* What a program may ask of a board, the same on every board of this folder.
  *
  * Start-up code (startup_*.c) calls board_clocks_init, board_uart_init and board_ticks_init, in this order, before main.
- * One uart_*.c, one ticks_*.c and one exit_*.c implement the rest; board.toml names them and board_config.h has the addresses.
+ * One uart_*.c, ticks_*.c, exit_*.c and storage_*.c implement the rest; board.toml names them and board_config.h has the addresses.
  */
 #ifndef BOARD_H
 #define BOARD_H
@@ -22,6 +22,12 @@ uint8_t board_get(void);      /* waits until the line has a byte */
  * in 2^32 ticks. */
 void board_ticks_init(void);
 uint64_t board_ticks(void);
+
+/* Storage that outlives a restart, such as flash: pages of BOARD_STORAGE_PAGE bytes, from 0 on. A write erases its page (to 0xFF), then
+ * programs `count` bytes in rising order, and returns 0 if it failed. Real boards have none until the project supplies the two
+ * functions (storage_none.c). */
+void board_storage_read(uint32_t page, uint8_t *bytes, uint32_t count);
+int board_storage_write(uint32_t page, const uint8_t *bytes, uint32_t count);
 
 /* Ends the program: leaves the emulator with this status, and stops the core on real boards. */
 void board_exit(int status);

@@ -1,6 +1,8 @@
 /* The serial line of a program on a host: one connection to the listening socket whose number is in EDGEBN_LISTEN_FD, or standard
  * input and output where there is none. The program ends when the line does. */
 #define _POSIX_C_SOURCE 200809L
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +21,8 @@ void board_uart_init(void) {
         if (input < 0) {
             board_exit(EXIT_FAILURE);
         }
+        /* Bytes go one by one, and none waits for the other end's word on the one before. */
+        (void)setsockopt(input, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     }
 }
 

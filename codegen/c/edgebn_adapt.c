@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "edgebn_adapt_f32.h"
+#include "edgebn_crc.h"
 
 #define LEAST_VARIANCE 0.01f
 #define MOST_SCALE 2.0f
@@ -347,19 +348,6 @@ static uint32_t get_u32(const uint8_t *bytes) {
     return value;
 }
 
-/* CRC-32 as in zlib. */
-static uint32_t checksum(const uint8_t *bytes, uint32_t count) {
-    uint32_t crc = 0xFFFFFFFFu, i;
-    for (i = 0; i < count; i++) {
-        int bit;
-        crc ^= bytes[i];
-        for (bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
-        }
-    }
-    return ~crc;
-}
-
 uint32_t edgebn_adapt_state_bytes(const struct edgebn_adapt_model *model) {
     return EDGEBN_ADAPT_HEADER + 4u * (uint32_t)numbers_of(model) + EDGEBN_ADAPT_CHECKSUM;
 }
@@ -380,7 +368,7 @@ void edgebn_adapt_get(const struct edgebn_adapt *adapt, uint32_t sequence, uint8
     put_header(adapt->model, bytes);
     put_u32(bytes + 8, sequence);
     memcpy(bytes + EDGEBN_ADAPT_HEADER, adapt->numbers, end - EDGEBN_ADAPT_HEADER);
-    put_u32(bytes + end, checksum(bytes, end));
+    put_u32(bytes + end, edgebn_crc32(0, bytes, end));
 }
 
 int edgebn_adapt_is_good(const struct edgebn_adapt_model *model, const uint8_t *bytes, uint32_t count) {
@@ -392,7 +380,7 @@ int edgebn_adapt_is_good(const struct edgebn_adapt_model *model, const uint8_t *
     }
     put_header(model, header);
     memcpy(header + 8, bytes + 8, 4);
-    if (memcmp(header, bytes, sizeof header) != 0 || get_u32(bytes + end) != checksum(bytes, end)) {
+    if (memcmp(header, bytes, sizeof header) != 0 || get_u32(bytes + end) != edgebn_crc32(0, bytes, end)) {
         return 0;
     }
     for (at = EDGEBN_ADAPT_HEADER; at < end; at += 4) {
@@ -453,6 +441,11 @@ int edgebn_adapt_load(struct edgebn_adapt *adapt, const struct edgebn_adapt_flas
     const int slot = fits(adapt->model, flash) ? newest(adapt->model, flash, buffer, &sequence) : -1;
     return slot >= 0 && read_slot(adapt->model, flash, (uint32_t)slot, buffer) &&
            edgebn_adapt_set(adapt, buffer, edgebn_adapt_state_bytes(adapt->model));
+}
+
+uint32_t edgebn_adapt_saved(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
+    uint32_t sequence;
+    return fits(adapt->model, flash) && newest(adapt->model, flash, buffer, &sequence) >= 0 ? sequence : 0;
 }
 
 int edgebn_adapt_save(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {

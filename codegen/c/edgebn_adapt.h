@@ -122,6 +122,9 @@ struct edgebn_adapt_flash {
 /* Loads the state that counts; 0 if there is none, and the state stays as it is. `buffer`: memory for a saved state. */
 int edgebn_adapt_load(struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer);
 
+/* Returns the number of the save that counts, 0 if there is none. */
+uint32_t edgebn_adapt_saved(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer);
+
 /* Saves the state into the slot that does not count; 0 if the flash refused or the slot is too small. */
 int edgebn_adapt_save(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer);
 

@@ -318,6 +318,20 @@ static void answer_state_set(struct edgebn_link *link, const struct request *req
     }
 }
 
+static void answer_state_keep(struct edgebn_link *link, const struct request *request) {
+    const struct edgebn_link_state *state = link->model->state;
+
+    if (request->length != 1u || request->payload[0] > 1u) {
+        send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
+    } else if (request->payload[0] == 1u && !state->keep()) {
+        send_error(link, request, EDGEBN_LINK_NOT_KEPT);
+    } else {
+        edgebn_frame_put_u32(payload_of(link), state->kept());
+        payload_of(link)[4] = *state->started;
+        send_answer(link, request, 5);
+    }
+}
+
 static void answer_state(struct edgebn_link *link, const struct request *request) {
     if (link->model->state == NULL) {
         send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
@@ -325,6 +339,8 @@ static void answer_state(struct edgebn_link *link, const struct request *request
         answer_state_get(link, request);
     } else if (request->kind == EDGEBN_LINK_STATE_PUT) {
         answer_state_put(link, request);
+    } else if (request->kind == EDGEBN_LINK_STATE_KEEP) {
+        answer_state_keep(link, request);
     } else {
         answer_state_set(link, request);
     }
@@ -352,6 +368,7 @@ static void answer(struct edgebn_link *link, const struct request *request) {
     case EDGEBN_LINK_STATE_GET:
     case EDGEBN_LINK_STATE_PUT:
     case EDGEBN_LINK_STATE_SET:
+    case EDGEBN_LINK_STATE_KEEP:
         answer_state(link, request);
         break;
     default:

@@ -14,6 +14,8 @@
  *     STATE_GET  offset u32, count u16                                         bytes of all state u32, offset u32, bytes of the state
  *     STATE_PUT  offset u32, bytes                                             end of the bytes u32
  *     STATE_SET  CRC-32 of all that was put u32                                nothing
+ *     STATE_KEEP u8: 1 to put the state into the board's storage, 0 to ask    number of the newest state there u32 (0: there is
+ *                                                                              none), whether the device started from one u8
  *
  *     INFO and BOOT: input bytes u32, output bytes u32, arena bytes u32, ticks a second u32, ticks of asking the clock u32,
  *                    model hash 32 bytes, model name, zero byte, board name, zero byte
@@ -46,6 +48,7 @@ enum edgebn_link_kind {
     EDGEBN_LINK_STATE_GET = 0x06,
     EDGEBN_LINK_STATE_PUT = 0x07,
     EDGEBN_LINK_STATE_SET = 0x08,
+    EDGEBN_LINK_STATE_KEEP = 0x09,
     EDGEBN_LINK_ANSWER = 0x80, /* added to the kind of the request */
     EDGEBN_LINK_LAYER = 0xC0,
     EDGEBN_LINK_DATA = 0xC1,
@@ -59,7 +62,8 @@ enum edgebn_link_error {
     EDGEBN_LINK_OTHER_INPUT = 3, /* the input that is here is not the one whose checksum the host sent */
     EDGEBN_LINK_OTHER_RUN = 4,   /* the output that is here is not of the run that the host names */
     EDGEBN_LINK_NOT_BUILT_IN = 5,
-    EDGEBN_LINK_STATE_REFUSED = 6 /* what was put is damaged or of another model */
+    EDGEBN_LINK_STATE_REFUSED = 6, /* what was put is damaged or of another model */
+    EDGEBN_LINK_NOT_KEPT = 7       /* the board has no storage, or its storage failed */
 };
 
 enum edgebn_link_detail {
@@ -83,6 +87,9 @@ struct edgebn_link_state {
     int (*set)(uint32_t crc); /* takes what was put if its CRC-32 and its model are right; 0 if it is refused */
     void (*watch)(void);      /* before a run that is to be learned from */
     void (*learn)(void);      /* after it */
+    int (*keep)(void);        /* puts the state into the board's storage; 0 if that failed */
+    uint32_t (*kept)(void);   /* number of the newest state there, 0 if there is none */
+    const uint8_t *started;   /* whether the device started from one */
 };
 
 /* What the link serves; all pointers outlive it. */

@@ -20,7 +20,7 @@ from edgebn.adapt import adaptable
 from edgebn.adapt.evaluate import evaluate as run_stream
 from edgebn.adapt.streams import arrange
 from edgebn.analysis import analyze
-from edgebn.cli import demo_board
+from edgebn.cli import demo_board, demo_board_adapt
 from edgebn.cli import quantize as quantize_verb
 from edgebn.cli.analyze import totals
 from edgebn.cli.arrays import Archive
@@ -40,6 +40,7 @@ PIXEL = np.float32(1 / 255)  # the network was trained on pixels in 0..1
 TIMED_RUNS = 300
 DIM = np.float32(0.35)
 ADAPTED, ADAPTED_IMAGES = "compensated-tracking", 500
+ON_BOARD = 200  # of them; the line to an emulator takes its time
 ORDER_NAMES = {"iid": "in mixed order", "sorted": "one class after another"}
 
 
@@ -136,7 +137,8 @@ def on_a_board(bench: Bench) -> dict[str, Any]:
 def adapt(bench: Bench) -> dict[str, Any]:
     """Let the light go, and let the int8 network learn it back from what it sees."""
     program = adaptable(bench.quantized, bench.calibration)
-    rows, report = [], {}
+    rows: list[tuple[str, float, float, float]] = []
+    report: dict[str, Any] = {}
     for order in ("iid", "sorted"):
         at = arrange(bench.labels[:ADAPTED_IMAGES], order, 0)
         images, labels = bench.images[at] * DIM, bench.labels[at]
@@ -145,8 +147,10 @@ def adapt(bench: Bench) -> dict[str, Any]:
             before, after = (run_stream(program, images, labels, policy, progress=progress).error for policy in (None, ADAPTED))
         rows.append((ORDER_NAMES[order], bright, before, after))
         report[order] = {"typical_adapting": bright, "dim": before, "dim_adapting": after}
+    at = arrange(bench.labels[:ON_BOARD], "iid", 0)
     columns = (f"{ADAPTED_IMAGES} images", "typical, adapting", f"at {DIM:.0%} of the light", "the same, adapting")
     bench.screen.table("errors in %; no labels, one image at a time, weights untouched", columns, rows)
+    report["board"] = demo_board_adapt.run(program, bench.images[at] * DIM, bench.labels[at], bench.screen)
     return report
 
 

@@ -22,17 +22,21 @@ IMAGES = 20
 VERIFIED = 1  # images of which every layer is compared
 
 
+def unavailable() -> str:
+    """Return why the board cannot be had here, or ''."""
+    board = boards.load(BOARD)
+    if not toolchain.has_compiler(board):
+        return str(toolchain.missing(board.compiler))
+    return "" if emulator.is_available(board) else str(emulator.unavailable(board))
+
+
 def run(program: Program, images: np.ndarray, screen: Screen) -> dict[str, Any]:
     """Run the network on an emulated Cortex-M4F; one line says why where the tools are missing."""
     board = boards.load(BOARD)
-    for available, tool in (
-        (toolchain.has_compiler(board), board.compiler),
-        (emulator.is_available(board), board.emulator.program if board.emulator else ""),
-    ):
-        if not available:
-            reason = str(toolchain.missing(tool))
-            screen.say(f"skipped: {reason}")
-            return {"skipped": reason}
+    reason = unavailable()
+    if reason:
+        screen.say(f"skipped: {reason}")
+        return {"skipped": reason}
     codes = reference.quantize_real(images[:IMAGES], program.buffers[program.inputs[0]])
     expected = open_session(program, screen).run(codes)
     with emulated(program, BOARD, screen) as target:

@@ -26,6 +26,7 @@ _RAN = struct.Struct("<IQII")
 _READ = struct.Struct("<IIH")
 _STATE_GET = struct.Struct("<IH")
 _STATE_PART = struct.Struct("<II")
+_KEPT = struct.Struct("<IB")
 _U32 = struct.Struct("<I")
 
 
@@ -53,6 +54,22 @@ class Information:
     arena_bytes: int
     ticks_per_second: int
     clock_overhead: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a device's storage holds of adaptation.
+
+    Attributes
+    ----------
+    number : int
+        Of the newest state there, counted from 1; 0 where there is none.
+    started : bool
+        Whether the device started from a state that it had kept.
+    """
+
+    number: int
+    started: bool
 
 
 @dataclass(frozen=True)
@@ -198,6 +215,33 @@ class Device:
         """
         self._write(Kind.STATE_PUT, state)
         self._exchange.request(Kind.STATE_SET, _U32.pack(zlib.crc32(state)))
+
+    def kept(self) -> Kept:
+        """Ask what the device's storage holds.
+
+        Raises
+        ------
+        LinkError
+            No answer, or no adaptation there.
+        """
+        return self._keep(0)
+
+    def keep_state(self) -> Kept:
+        """Have the device put what adaptation has learned into its storage, from which it starts the next time.
+
+        Raises
+        ------
+        LinkError
+            No answer, no adaptation there, or a board without storage; what was kept before then still is.
+        """
+        return self._keep(1)
+
+    def _keep(self, action: int) -> Kept:
+        answer = self._exchange.request(Kind.STATE_KEEP, bytes([action]))
+        if len(answer) != _KEPT.size:
+            raise LinkError("the device's answer about its storage cannot be read")
+        number, started = _KEPT.unpack(answer)
+        return Kept(number, bool(started))
 
     def _infer(self, data: bytes, detail: int) -> Run:
         information = self._information or self.info()

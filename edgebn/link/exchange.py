@@ -19,6 +19,7 @@ REASONS = {
     4: "it has run again",
     5: "adaptation is not built into its program; emit it with adaptation",
     6: "the state is damaged or of another model",
+    7: "the board has no storage, or its storage failed",
 }
 RANDOM = secrets.SystemRandom()  # sequence and run numbers of one host never meet those of the one before
 LONGEST_SILENCE = 8  # how many times `Patience.repeat` an inference is waited for at most before it is asked for again

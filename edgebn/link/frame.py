@@ -27,6 +27,7 @@ class Kind(IntEnum):
     STATE_GET = 0x06
     STATE_PUT = 0x07
     STATE_SET = 0x08
+    STATE_KEEP = 0x09
     LAYER = 0xC0
     DATA = 0xC1
     BOOT = 0xC2

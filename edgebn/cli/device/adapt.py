@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebn.adapt import Adapter
 from edgebn.cli.device.samples import from_bytes, sample, to_bytes
-from edgebn.cli.device.state import adapter_of
+from edgebn.cli.device.state import adapter_of, add_keep_option, keep
 from edgebn.cli.device.target import add_policy_option, add_target_options, open_target
 from edgebn.cli.inputs import add_input_options, load_inputs, sample_count
 from edgebn.cli.models import add_model_argument, load_model
@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stream", type=Path, metavar="STREAM", help="the inputs, in the order in which they arrive")
     parser.add_argument("--every", type=count, default=50, metavar="N", help="show the drift after every N samples; default 50")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the state that was learned, for Python or another device")
+    add_keep_option(parser)
     add_policy_option(parser)
     add_target_options(parser)
     add_input_options(parser)
@@ -53,11 +54,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
                 adapter.take_bytes(target.device.state(), target.information.board)
                 drifts.append(_line(adapter, index + 1, screen))
             progress(index + 1, total)
+        kept = keep(target, screen, wanted=arguments.keep)
         facts = target.facts()
     if arguments.save:
         adapter.save(arguments.save)
         screen.say(f"wrote {arguments.save}")
-    return {**facts, "policy": adapter.policy, "samples": total, "predicted": predicted, "drift": drifts}
+    return {**facts, "policy": adapter.policy, "samples": total, **kept, "predicted": predicted, "drift": drifts}
 
 
 def _line(adapter: Adapter, seen: int, screen: Screen) -> dict[str, Any]:

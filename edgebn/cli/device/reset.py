@@ -1,4 +1,4 @@
-"""`edgebn device reset`: the model as it was when the device came up."""
+"""`edgebn device reset`: the model in its first state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 
 HELP = "put the model on the device into its first state"
-DESCRIPTION = "Put the model on a device into the state in which it came up."
+DESCRIPTION = "Put the model on a device into its first state: no input, no output, factory statistics. What it kept stays."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     program = load_model(arguments.model, arguments) if arguments.model else None
     with open_target(arguments, program, screen) as target:
         target.device.reset()
-        screen.say(f"{target.information.model} on {target.information.board} is as it came up")
+        screen.say(f"{target.information.model} on {target.information.board} is in its first state")
         return target.facts()

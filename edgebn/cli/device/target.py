@@ -63,11 +63,17 @@ class Target:
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Add --port and --board, one of which must be given, and --baud."""
+    """Add --port and --board, one of which must be given, --storage and --baud."""
     group = parser.add_argument_group("the device")
     one = group.add_mutually_exclusive_group(required=True)
     one.add_argument("--port", metavar="URL", help="serial port: /dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT")
     one.add_argument("--board", metavar="NAME", help="emulated board to build for and start: see `edgebn boards`")
+    group.add_argument(
+        "--storage",
+        type=Path,
+        metavar="FOLDER",
+        help="where an emulated board finds what it kept; left out, it starts with nothing",
+    )
     group.add_argument("--baud", type=count, default=115200, metavar="N", help="speed of the port; default 115200")
 
 
@@ -100,9 +106,11 @@ def open_target(
     if arguments.board is not None:
         if program is None:
             raise ModelError("an emulated board runs nothing yet: give the model too")
-        with emulated(program, arguments.board, screen, policy) as target:
+        with emulated(program, arguments.board, screen, policy, arguments.storage) as target:
             yield target
         return
+    if arguments.storage is not None:
+        raise LinkError("--storage stands for an emulated board's; a board at the end of a port has its own")
     with connect(arguments.port, baud=arguments.baud) as device:
         information = device.info()
         if program is not None:
@@ -128,8 +136,10 @@ def check_model(information: Information, program: Program) -> None:
 
 
 @contextmanager
-def emulated(program: Program, board_name: str, screen: Screen, policy: str | None = None) -> Iterator[Target]:
-    """Build a program's firmware for an emulated board, start it, and meet it.
+def emulated(
+    program: Program, board_name: str, screen: Screen, policy: str | None = None, storage: Path | None = None
+) -> Iterator[Target]:
+    """Build a program's firmware for an emulated board, start it, and meet it; `storage` is the folder with what it kept.
 
     Raises
     ------
@@ -144,7 +154,9 @@ def emulated(program: Program, board_name: str, screen: Screen, policy: str | No
     with tempfile.TemporaryDirectory(prefix="edgebn-device-") as folder:
         with screen.progress(f"building for {board.name}"):
             elf = build(program, board, Path(folder), policy)
-        with emulator.start(board, elf) as running:
+        if storage is not None:
+            storage.mkdir(parents=True, exist_ok=True)
+        with emulator.start(board, elf, storage) as running:
             try:
                 with connect(running.url, booting=True) as device:
                     information = device.info()
