@@ -24,20 +24,23 @@ EDGEBN_INLINE int edgebn_observes_row_s8(const edgebn_epilogue_s8 *e, int y) {
 EDGEBN_INLINE void edgebn_depthwise_pairs_observed_s8(const int8_t *const *rows, int8_t *out, edgebn_conv_shape s,
                                                       const int8_t *weights, edgebn_epilogue_s8 observing) {
     int x;
-    for (x = 0; x < s.out_width; x += 2) {
-        const int two = x + 1 < s.out_width;
-        observing.pixels = two ? 3 : 1;
-        edgebn_depthwise_channels_s8(rows, x * s.stride_x * s.channels, out + x * s.channels, s, weights, &observing, two);
+    observing.pixels = 3;
+    for (x = 0; x + 2 <= s.out_width; x += 2) {
+        edgebn_depthwise_channels_s8(rows, x * s.stride_x * s.channels, out + x * s.channels, s, weights, &observing, 1);
+    }
+    if (s.out_width % 2 != 0) {
+        observing.pixels = 1;
+        edgebn_depthwise_channels_s8(rows, x * s.stride_x * s.channels, out + x * s.channels, s, weights, &observing, 0);
     }
 }
 
 /* One for all layers: few rows are observed. What most layers have is literal again. */
 EDGEBN_SHARED void edgebn_depthwise_row_observed_s8(const int8_t *const *rows, int8_t *out, edgebn_conv_shape s,
                                                     const int8_t *weights, const edgebn_epilogue_s8 *e) {
-    if (s.kernel_height == 3 && s.kernel_width == 3 && s.dilation_x == 1) {
+    if (s.kernel_height == 3 && s.kernel_width == 3 && s.dilation_x == 1 && edgebn_is_simple(e)) {
         s.kernel_height = s.kernel_width = 3;
         s.dilation_x = 1;
-        edgebn_depthwise_pairs_observed_s8(rows, out, s, weights, *e);
+        edgebn_depthwise_pairs_observed_s8(rows, out, s, weights, edgebn_simple_observing(e));
     } else {
         edgebn_depthwise_pairs_observed_s8(rows, out, s, weights, *e);
     }

@@ -26,12 +26,6 @@
 typedef void (*edgebn_gemm_s8)(const int8_t *columns, const int8_t *weights, int taps, int channels, const edgebn_epilogue_s8 *e,
                                int8_t *out, int stride, int count);
 
-/* Returns the epilogue with everything but its table fixed, so that the compiler drops what it does not need. */
-EDGEBN_INLINE edgebn_epilogue_s8 edgebn_simple_epilogue(const edgebn_epilogue_s8 *e, int neg) {
-    const edgebn_epilogue_s8 simple = {.channels = e->channels, .low = -128, .high = 127, .neg = neg};
-    return simple;
-}
-
 EDGEBN_SHARED void edgebn_gemm_simple_s8(const int8_t *columns, const int8_t *weights, int taps, int channels,
                                          const edgebn_epilogue_s8 *e, int8_t *out, int stride, int count) {
     const edgebn_epilogue_s8 simple = edgebn_simple_epilogue(e, 0);
@@ -53,10 +47,7 @@ EDGEBN_SHARED void edgebn_gemm_any_s8(const int8_t *columns, const int8_t *weigh
 /* The first of these, for tiles that are observed; `edgebn_gemm_any_s8` observes too. */
 EDGEBN_SHARED void edgebn_gemm_observed_s8(const int8_t *columns, const int8_t *weights, int taps, int channels,
                                            const edgebn_epilogue_s8 *e, int8_t *out, int stride, int count) {
-    edgebn_epilogue_s8 simple = edgebn_simple_epilogue(e, 0);
-    simple.observation = e->observation;
-    simple.first_channel = e->first_channel;
-    simple.pixels = e->pixels;
+    const edgebn_epilogue_s8 simple = edgebn_simple_observing(e);
     edgebn_gemm_tile_s8(columns, weights, taps, channels, &simple, out, stride, count);
 }
 

@@ -31,6 +31,28 @@ typedef struct {
 #endif
 } edgebn_epilogue_s8;
 
+/* Returns the epilogue with everything but its table fixed, so that the compiler drops what it does not need. */
+EDGEBN_INLINE edgebn_epilogue_s8 edgebn_simple_epilogue(const edgebn_epilogue_s8 *e, int neg) {
+    const edgebn_epilogue_s8 simple = {.channels = e->channels, .low = -128, .high = 127, .neg = neg};
+    return simple;
+}
+
+#if defined(EDGEBN_ADAPT)
+/* The same for one that observes, without double rounding. */
+EDGEBN_INLINE edgebn_epilogue_s8 edgebn_simple_observing(const edgebn_epilogue_s8 *e) {
+    edgebn_epilogue_s8 simple = edgebn_simple_epilogue(e, 0);
+    simple.observation = e->observation;
+    simple.first_channel = e->first_channel;
+    simple.pixels = e->pixels;
+    return simple;
+}
+
+/* Whether an epilogue is what `edgebn_simple_epilogue(e, 0)` makes of it. */
+EDGEBN_INLINE int edgebn_is_simple(const edgebn_epilogue_s8 *e) {
+    return !(e->clips | e->neg | e->wide) && e->low == -128 && e->high == 127;
+}
+#endif
+
 /* One channel's numbers, in registers. */
 typedef struct {
     int32_t m, shift, lo, hi;

@@ -14,7 +14,6 @@ from edgebn.adapt.adapter import Adapter
 from edgebn.adapt.engines import Engine, SessionEngine
 from edgebn.adapt.evidence import believe
 from edgebn.adapt.factory import (
-    MOST_POSITIONS,
     Adaptable,
     Moments,
     accumulator_bounds,
@@ -27,9 +26,10 @@ from edgebn.adapt.home import Home
 from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.policies.compensated import Compensated
 from edgebn.adapt.policy import HomeSamples, Seen
+from edgebn.adapt.rows import Rows, most_rows, row_step, shown_rows
 from edgebn.adapt.rule import bounded, energy_of
 from edgebn.adapt.source import Source, measure_source, measure_strength
-from edgebn.adaptation import Adaptation, AdaptedLayer, Observation
+from edgebn.adaptation import Adaptation, AdaptedLayer
 from edgebn.errors import ModelError, QuantizationError
 from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
@@ -38,13 +38,6 @@ PASSES_TO_LOCATE = 3  # over the images, for the statistics of a folded model: e
 LEAST_SAMPLES = 2
 MOST_TRIALS = 1000  # labelled samples on which another reference is tried
 MOST_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at home, 99 % of the time
-
-# Of an inference, in cycles of a vector of channels; `default_row_step` uses them.
-PRODUCTS_A_CYCLE = {"int8": 8, "float32": 2}
-OUTPUT_COST, OBSERVED_COST = 8.0, 6.5
-MOST_COST, SCANTY_COST = 0.035, 0.03
-
-Rows = Mapping[str, int] | int | None
 
 
 def adaptable(
@@ -71,7 +64,8 @@ def adaptable(
         Their true classes. With them it is asked whether the images are shifted themselves: where adapting to what they differ by
         from the factory statistics lowers the errors beyond chance, the factory statistics are the reference, otherwise the images.
     rows : int or dict of step name to int, optional
-        Observe every n-th row of output only (0: leave the layer out). None: a choice that costs little of an inference.
+        Observe every n-th row of output only (0: leave the layer out). None: a choice that costs little of an inference
+        (`edgebn.adapt.rows`).
     progress : callable, optional
         Called as progress(samples done, samples in all).
 
@@ -90,7 +84,7 @@ def adaptable(
     if count < LEAST_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")
     plain = replace(model, adaptation=None)
-    steps = [step for step in adaptable_steps(plain) if _row_step(plain, step, rows) > 0]
+    steps = [step for step in adaptable_steps(plain) if row_step(plain, step, rows) > 0]
     if not steps:
         raise ModelError(f"{model.source}: no layer can adapt: there is no batch norm in an epilogue, nor a folded convolution")
     folded = [step for step in steps if batch_norm(step) is None]
@@ -99,7 +93,9 @@ def adaptable(
     layers = (
         _located(plain, steps, given, rows, report)
         if folded
-        else [describe(plain, step, trained_moments(plain, step), _rows(plain, step, rows), _norm_name(step)) for step in steps]
+        else [
+            describe(plain, step, trained_moments(plain, step), shown_rows(plain, step, rows), _norm_name(step)) for step in steps
+        ]
     )
     logits, classes = _logits(plain)
     nothing = np.zeros(len(layers), np.float32)
@@ -139,45 +135,6 @@ class _Seen:
 def _norm_name(step: Adaptable) -> str:
     norm = batch_norm(step)
     return "" if norm is None else norm.layer
-
-
-def _row_step(program: p.Program, step: Adaptable, rows: Rows) -> int:
-    if rows is None or (isinstance(rows, Mapping) and step.name not in rows):
-        return default_row_step(program, step)
-    return int(rows[step.name] if isinstance(rows, Mapping) else rows)
-
-
-def _rows(program: p.Program, step: Adaptable, rows: Rows) -> tuple[int, int]:
-    """Return (first_row, row_step): rows in the middle of the bands that they stand for."""
-    height, every = p.epilogue_shape(step, program)[0], _row_step(program, step, rows)
-    every = min(every, height)
-    first = (every - 1) // 2
-    if not len(p.observed_rows(step, Observation(step.name, first, every, np.zeros(0)), height)):
-        first = int(p.observed_rows(step, Observation(step.name, 0, 1, np.zeros(0)), height)[0])
-    return first, every
-
-
-def default_row_step(program: p.Program, step: Adaptable) -> int:
-    """Return which rows of a step are observed unless the user says: every n-th.
-
-    As many rows of each layer, and as many as observing costs about 3 % of an inference: a layer of few rows needs no fewer of them
-    than one of many (with every 8th row of all, ResNet-8 errs 3 % more on sorted streams, for the same cost). In cycles of a
-    vector of channels, an output costs its multiplications and 8 (epilogue and stores), an observed one 6.5 more. Where two rows
-    of each layer cost too much, n is the same for all.
-    """
-    work = 0.0
-    for one in program.steps:
-        if isinstance(one, p.Convolution | p.TransposedConvolution):
-            outputs = float(np.prod(p.epilogue_shape(one, program)))
-            work += outputs * (one.weight[0].size / PRODUCTS_A_CYCLE[program.dtype] + OUTPUT_COST)
-    shapes = [p.epilogue_shape(one, program) for one in adaptable_steps(program)]
-
-    def cost(rows: int) -> float:
-        return OBSERVED_COST * sum(min(rows, shape[0]) * shape[1] * shape[2] for shape in shapes) / max(work, 1.0)
-
-    height, highest = p.epilogue_shape(step, program)[0], max(shape[0] for shape in shapes)
-    rows = next((rows for rows in range(highest, 1, -1) if cost(rows) <= MOST_COST), 0)
-    return -(-height // min(rows, height)) if rows else math.ceil(cost(highest) / SCANTY_COST)
 
 
 def _logits(program: p.Program) -> tuple[str, int]:
@@ -223,9 +180,8 @@ def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report
 def _strength(program: p.Program, layer: AdaptedLayer, given: Mapping[str, np.ndarray], report: _Progress) -> float:
     """Return the strength of adaptation, measured on every row of the first adapted layer whatever is observed later."""
     step = next(step for step in adaptable_steps(program) if step.name == layer.observation.step)
-    rows, columns, _ = p.epilogue_shape(step, program)
-    every = -(-rows * columns // MOST_POSITIONS)
-    whole = replace(layer, observation=replace(layer.observation, first_row=0, row_step=every))
+    first, every = most_rows(program, step)
+    whole = replace(layer, observation=replace(layer.observation, first_row=first, row_step=every))
     bare = replace(program, adaptation=Adaptation((whole,), 0, "", 1.0, 1.0, np.ones(1, np.float32), ()))
     seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
     return measure_strength(seen.first, seen.second)
@@ -275,7 +231,7 @@ def _located(
     moments = [_guess(program, step) if batch_norm(step) is None else trained_moments(program, step) for step in steps]
     for _ in range(PASSES_TO_LOCATE):
         layers = [
-            describe(program, step, one, _most_rows(program, step), _norm_name(step))
+            describe(program, step, one, most_rows(program, step), _norm_name(step))
             for step, one in zip(steps, moments, strict=True)
         ]
         nothing = np.zeros(len(layers), np.float32)
@@ -287,14 +243,9 @@ def _located(
             if batch_norm(step) is None:
                 moments[i] = _moved(layer, first[where], second[where])
     return [
-        describe(program, step, one, _rows(program, step, rows), _norm_name(step)) for step, one in zip(steps, moments, strict=True)
+        describe(program, step, one, shown_rows(program, step, rows), _norm_name(step))
+        for step, one in zip(steps, moments, strict=True)
     ]
-
-
-def _most_rows(program: p.Program, step: Adaptable) -> tuple[int, int]:
-    """Return (first_row, row_step) of all rows, or as many as the sums can hold."""
-    rows, columns, _ = p.epilogue_shape(step, program)
-    return 0, -(-rows * columns // MOST_POSITIONS)
 
 
 def _guess(program: p.Program, step: Adaptable) -> Moments:

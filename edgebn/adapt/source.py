@@ -13,7 +13,8 @@ from edgebn.adapt.policies.compensated import LEAST_DIVISOR, LEAST_VARIANCE, TAB
 from edgebn.adapt.policy import HomeSamples
 from edgebn.adaptation import SourceTable
 
-NATURAL_SPREAD = 0.47  # the variance of ln(variance) between samples at which a network is adapted by half
+NATURAL_SPREAD = 0.51  # the variance of ln(variance) between samples at which a network is adapted by half
+SPREAD_POWER = 2.5
 RIDGE = 1.0  # samples' worth of certainty that pull a class's table to nothing
 LEAST_NOISE = 1e-6
 BALANCING_ROUNDS = 5
@@ -91,7 +92,7 @@ def _residuals(
 
 
 def measure_strength(first: np.ndarray, second: np.ndarray) -> float:
-    """Return 1 / (1 + (S / 0.47)**3), S the variance between samples of ln(variance) in the first adapted layer.
+    """Return 1 / (1 + (S / 0.51)**2.5), S the variance between samples of ln(variance) in the first adapted layer.
 
     Where samples differ much by nature the network lives with such differences, and its statistics say less about the world: spoken
     commands in more or less noise (0.7) against pictures (0.3). The first layer is nearest to the world.
@@ -103,7 +104,7 @@ def measure_strength(first: np.ndarray, second: np.ndarray) -> float:
     """
     wide1, wide2 = first.astype(np.float64), second.astype(np.float64)
     logarithm = np.log(np.maximum(1 + wide2 - wide1**2, float(LEAST_VARIANCE)))
-    return float(1 / (1 + (logarithm.var(axis=0).mean() / NATURAL_SPREAD) ** 3))
+    return float(1 / (1 + (logarithm.var(axis=0).mean() / NATURAL_SPREAD) ** SPREAD_POWER))
 
 
 def _noise(samples: HomeSamples, first: np.ndarray, second: np.ndarray) -> np.ndarray:

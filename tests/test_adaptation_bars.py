@@ -1,0 +1,43 @@
+"""What adaptation promises for the keyword networks, on real data: `benchmarks/adaptation.py` has the longer tables."""
+
+import numpy as np
+import pytest
+
+from benchmarks.adaptation import errors, speech_tasks
+from edgebn.adapt.streams import ORDERS
+from tests.conftest import TEST_ALL
+
+SEEDS = range(5 if TEST_ALL else 2)
+LEAST_GAIN = {"iid": 1.5, "sorted": 1.0, "dirichlet": 1.5}  # of the mean of four shifts, in points
+MOST_HARM_CLEAN, MOST_HARM_SHIFTED = 0.4, 1.0
+MOST_BEHIND = 1.0  # the folded network, behind the one with its batch norms
+
+
+@pytest.fixture(scope="module")
+def tables(shared_models, shared_data):
+    """Return errors by network, order (None: without adaptation) and domain, in %."""
+    found = {}
+    for task in speech_tasks(shared_models.parent):
+        for order in (None, *ORDERS):
+            by_domain = errors(task, order and "compensated-tracking", order or "iid", SEEDS)
+            found[task.name, order] = {name: float(np.mean(values)) for name, values in by_domain.items()}
+    return found
+
+
+def shifted(by_domain):
+    return np.mean([error for name, error in by_domain.items() if name != "clean"])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", ["kws.keras", "kws_int8.tflite"])
+def test_shifts_cost_less_and_nothing_costs_more(tables, name, order):
+    before, after = tables[name, None], tables[name, order]
+    assert after["clean"] <= before["clean"] + MOST_HARM_CLEAN
+    assert shifted(after) <= shifted(before) - LEAST_GAIN[order]
+    for domain, error in after.items():
+        assert error <= before[domain] + MOST_HARM_SHIFTED, domain
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_folded_network_keeps_up(tables, order):
+    assert shifted(tables["kws_int8.tflite", order]) <= shifted(tables["kws.keras", order]) + MOST_BEHIND
