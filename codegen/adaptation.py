@@ -81,8 +81,17 @@ class Plan:
     def ram_bytes(self) -> int:
         """Bytes of RAM: numbers, class shares, sums of an inference, and the epilogues that are rewritten."""
         assert self.program.adaptation is not None
-        words = _WORD_BYTES * (self.numbers + self.program.adaptation.classes)
-        return words + (_SUM_BYTES + _CHANNEL_BYTES) * self.channels
+        return _WORD_BYTES * (1 + self.program.adaptation.classes) + sum(self.layer_ram(layer) for layer in self.layers)
+
+    def layer_ram(self, layer: AdaptedLayer) -> int:
+        """Return the bytes of RAM that one layer adds."""
+        return (_WORD_BYTES * PLANES[self.policy] + _SUM_BYTES + _CHANNEL_BYTES) * layer.channels
+
+    def layer_flash(self, layer: AdaptedLayer) -> int:
+        """Return the bytes of flash that one layer adds: tables, means, widths and shifts of its channels, marks of its rows."""
+        shared, rows = self.arrays[: -len(self.layers)], self.arrays[-len(self.layers) :]
+        marks = rows[[one is layer for one in self.layers].index(True)].nbytes
+        return sum(array.nbytes for array in shared) // self.channels * layer.channels + marks
 
 
 def plan(program: Program, policy: str, name: str, step_names: dict[str, str]) -> Plan:

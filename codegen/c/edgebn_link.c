@@ -177,14 +177,15 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
     const uint8_t *payload = request->payload;
     uint64_t start;
     uint64_t passed;
-    int learns;
+    int learns, watches;
 
-    if (request->length != 17u || payload[8] > EDGEBN_LINK_LEARN) {
+    if (request->length != 17u || payload[8] > EDGEBN_LINK_OBSERVED) {
         send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
         return;
     }
     learns = payload[8] == EDGEBN_LINK_LEARN;
-    if (learns && model->state == NULL) {
+    watches = learns || payload[8] == EDGEBN_LINK_OBSERVED;
+    if (watches && model->state == NULL) {
         send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
         return;
     }
@@ -198,7 +199,7 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
     link->first_offset = edgebn_frame_get_u32(payload + 13);
     link->sequence = request->sequence;
     link->layers = 0;
-    if (learns) {
+    if (watches) {
         model->state->watch();
     }
     start = model->ticks();
@@ -206,7 +207,13 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
     model->run();
     passed = ticks_since(link, start);
     if (learns) {
+        uint64_t learning;
+        start = model->ticks();
         model->state->learn();
+        learning = ticks_since(link, start);
+        link->layers = learning < UINT32_MAX ? (uint32_t)learning : UINT32_MAX;
+    } else if (watches) {
+        model->state->unwatch();
     }
     link->detail = EDGEBN_LINK_OUTPUT;
     link->has_run = 1;
@@ -235,7 +242,7 @@ void edgebn_link_layer(struct edgebn_link *link, uint32_t step, const void *data
     const uint32_t layer = link->layers;
     uint64_t passed;
 
-    if (link->detail != EDGEBN_LINK_TICKS && link->detail != EDGEBN_LINK_LAYERS) {
+    if (link->detail != EDGEBN_LINK_TICKS && link->detail != EDGEBN_LINK_LAYERS && link->detail != EDGEBN_LINK_OBSERVED) {
         return;
     }
     passed = ticks_since(link, link->since);

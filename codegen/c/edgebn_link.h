@@ -9,6 +9,7 @@
  *     WRITE      offset u32, bytes of the input                                end of the bytes u32
  *     RUN        run u32, CRC-32 of the whole input u32, detail u8,            LAYER and DATA frames as asked for, then
  *                first layer u32, first offset u32                             run u32, ticks u64, CRC-32 of the output u32, layers u32
+ *                                                                              (with detail LEARN instead: ticks of learning u32)
  *     READ       run u32, offset u32, count u16                                offset u32, bytes of the output of that run
  *     RESET                                                                    nothing; then the device starts afresh and says BOOT
  *     STATE_GET  offset u32, count u16                                         bytes of all state u32, offset u32, bytes of the state
@@ -70,7 +71,8 @@ enum edgebn_link_detail {
     EDGEBN_LINK_OUTPUT = 0,
     EDGEBN_LINK_TICKS = 1,
     EDGEBN_LINK_LAYERS = 2,
-    EDGEBN_LINK_LEARN = 3 /* the output alone, and adaptation learns from the run when it is done */
+    EDGEBN_LINK_LEARN = 3,   /* the output alone, and adaptation learns from the run when it is done */
+    EDGEBN_LINK_OBSERVED = 4 /* ticks of layers that gather statistics; nothing is learned from them */
 };
 
 /* One input or output: its elements in memory. */
@@ -85,8 +87,9 @@ struct edgebn_link_state {
     void (*get)(uint32_t offset, uint8_t *bytes, uint32_t count);
     void (*put)(uint32_t offset, const uint8_t *bytes, uint32_t count); /* gathers; nothing uses it yet */
     int (*set)(uint32_t crc); /* takes what was put if its CRC-32 and its model are right; 0 if it is refused */
-    void (*watch)(void);      /* before a run that is to be learned from */
-    void (*learn)(void);      /* after it */
+    void (*watch)(void);      /* before a run that gathers statistics */
+    void (*learn)(void);      /* after it, where it is to be learned from */
+    void (*unwatch)(void);    /* after it, where not */
     int (*keep)(void);        /* puts the state into the board's storage; 0 if that failed */
     uint32_t (*kept)(void);   /* number of the newest state there, 0 if there is none */
     const uint8_t *started;   /* whether the device started from one */

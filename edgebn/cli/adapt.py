@@ -15,9 +15,10 @@ from edgebn.adapt import adaptable
 from edgebn.adapt.evaluate import Trace, evaluate
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.streams import ORDERS, SEQUENCES, Stream, arrange, continual, mixed
-from edgebn.cli.inputs import add_input_options, load_inputs, load_labels
+from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, load_labels
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
+from edgebn.cli.values import number, step_rows
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -44,32 +45,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("stream", type=Path, metavar="STREAM", help="labelled inputs; an .npz may hold several domains")
-    parser.add_argument("--labels", required=True, metavar="KEY|FILE", help="an array of STREAM's .npz, or a .npy file")
+    add_stream_options(parser, required=True)
+    parser.add_argument("--sequence", choices=SEQUENCES, help="domains one after another, or drawn sample by sample; default apart")
+    parser.add_argument(
+        "--policy", action="append", choices=UNTAUGHT, help=f"again for several; default {', '.join(DEFAULT_POLICIES)}"
+    )
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="accuracy over time and drift of each layer (with matplotlib)")
+
+
+def add_stream_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add what says which streams are made of a file, and what source tables are measured on."""
+    parser.add_argument("--labels", required=required, metavar="KEY|FILE", help="an array of the inputs' .npz, or a .npy file")
     parser.add_argument(
         "--home", type=Path, metavar="FILE", help="typical inputs to measure source tables on; not needed if MODEL holds some"
     )
     parser.add_argument("--home-key", metavar="NAME", help="which array of --home's .npz; by default the one that fits")
+    parser.add_argument("--home-scale", type=number, metavar="S", help="see --scale, for --home; default the same")
+    parser.add_argument(
+        "--rows",
+        action="append",
+        type=step_rows,
+        default=[],
+        metavar="STEP=N",
+        help="observe every N-th row of a layer's output, 0 to leave it out; again for several layers",
+    )
     parser.add_argument("--output", "-o", type=Path, metavar="OUT.edgebn", help="also write the model with its source tables")
     parser.add_argument(
-        "--domain", action="append", default=[], metavar="NAME", help="an array of STREAM's .npz; again for several domains"
+        "--domain", action="append", default=[], metavar="NAME", help="an array of the inputs' .npz; again for several domains"
     )
-    parser.add_argument("--sequence", choices=SEQUENCES, help="domains one after another, or drawn sample by sample; default apart")
     parser.add_argument("--order", action="append", choices=ORDERS, help="of the samples; again for several; default all three")
-    parser.add_argument(
-        "--policy", action="append", choices=UNTAUGHT, help=f"again for several; default {', '.join(DEFAULT_POLICIES)}"
-    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the orders; default 0")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="accuracy over time and drift of each layer (with matplotlib)")
     add_input_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Compare policies on every stream asked for."""
-    program = with_tables(arguments, screen)
+    program = with_tables(load_model(arguments.model, arguments), arguments, screen)
+    if arguments.output:
+        api.save(program, arguments.output)
+        screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
     if program.adaptation is None or not program.adaptation.classes:
         raise ModelError(f"{arguments.model}: the network does not classify, so there are no errors to count")
     traces: list[tuple[Case, list[Trace]]] = []
-    for case in cases(program, arguments):
+    for case in cases(program, arguments, arguments.sequence):
         ran = [evaluate(program, case.images, case.labels, None)]
         for policy in dict.fromkeys(arguments.policy or DEFAULT_POLICIES):
             with screen.progress(f"{case.name}, {case.order}: {policy}") as progress:
@@ -89,24 +107,32 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     }
 
 
-def with_tables(arguments: argparse.Namespace, screen: Screen) -> Program:
+def with_tables(program: Program, arguments: argparse.Namespace, screen: Screen) -> Program:
     """Return the model with source tables: its own, or measured on --home."""
-    program = load_model(arguments.model, arguments)
     if arguments.home is None and program.adaptation is None:
         raise ModelError(f"{arguments.model} has no source tables; give typical inputs with --home")
-    if arguments.home is not None:
-        options = copy(arguments)
-        options.key, options.limit = arguments.home_key, None
-        images = load_inputs(arguments.home, program, options)
-        with screen.progress("measuring source tables") as progress:
-            program = adaptable(program, images, progress=progress)
-    if arguments.output:
-        api.save(program, arguments.output)
-        screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
-    return program
+    if arguments.home is None:
+        if arguments.rows:
+            raise ModelError("--rows says what source tables are measured on; give typical inputs with --home")
+        return program
+    rows = dict(arguments.rows)
+    unknown = sorted(rows.keys() - {step.name for step in program.steps})
+    if unknown:
+        raise ModelError(f"{arguments.model} has no step '{unknown[0]}'; `edgebn analyze` lists them")
+    with screen.progress("measuring source tables") as progress:
+        return adaptable(program, home_images(program, arguments), rows=rows or None, progress=progress)
 
 
-def cases(program: Program, arguments: argparse.Namespace) -> list[Case]:
+def home_images(program: Program, arguments: argparse.Namespace) -> Inputs:
+    """Return the typical inputs that --home names."""
+    options = copy(arguments)
+    options.key, options.limit = arguments.home_key, None
+    if arguments.home_scale is not None:
+        options.scale = arguments.home_scale
+    return load_inputs(arguments.home, program, options)
+
+
+def cases(program: Program, arguments: argparse.Namespace, sequence: str | None = None) -> list[Case]:
     """Return the streams asked for."""
     labels = load_labels(arguments.labels, arguments.stream)[: arguments.limit]
     names = arguments.domain or [arguments.key or arguments.stream.name]
@@ -122,10 +148,10 @@ def cases(program: Program, arguments: argparse.Namespace) -> list[Case]:
         domains.append(images)
     made = []
     for order in arguments.order or ORDERS:
-        if arguments.sequence:
-            maker = continual if arguments.sequence == "continual" else mixed
+        if sequence:
+            maker = continual if sequence == "continual" else mixed
             stream = maker(labels, range(len(domains)), order, arguments.seed)
-            made.append(Case(arguments.sequence, order, *picked(stream, domains, labels)))
+            made.append(Case(sequence, order, *picked(stream, domains, labels)))
         else:
             at = arrange(labels, order, arguments.seed)
             made += [Case(name, order, images[at], labels[at]) for name, images in zip(names, domains, strict=True)]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edgebn.analysis import Analysis, analyze
+from edgebn.cli import analyze_adapt
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 
@@ -21,13 +22,18 @@ COLUMNS = ("layer", "type", "output", "parameters", "MACs", "weights B", "activa
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
+    analyze_adapt.add_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Analyse one model."""
-    report = analyze(load_model(arguments.model, arguments))
+    program = load_model(arguments.model, arguments)
+    report = analyze(program)
+    found = {**asdict(report), "batch_norms": report.batch_norms()}
+    if arguments.adapt:
+        return found | {"adaptation": analyze_adapt.run(program, arguments, screen)}
     show(report, screen)
-    return {**asdict(report), "batch_norms": report.batch_norms()}
+    return found
 
 
 def show(report: Analysis, screen: Screen) -> None:

@@ -36,3 +36,11 @@ def custom_layer(text: str) -> tuple[str, str]:
     if not (name and separator and known):
         raise ValueError(text)
     return name, known
+
+
+def step_rows(text: str) -> tuple[str, int]:
+    """Parse STEP=N."""
+    name, separator, rows = text.rpartition("=")
+    if not (name and separator) or int(rows) < 0:
+        raise ValueError(text)
+    return name, int(rows)

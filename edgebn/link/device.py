@@ -18,7 +18,7 @@ from edgebn.link.layers import GatheredLayers, Layer
 WRITE_BYTES = MAX_PAYLOAD - 4
 READ_BYTES = MAX_PAYLOAD - 4
 STATE_BYTES = MAX_PAYLOAD - 8
-OUTPUT_ONLY, TICKS, LAYERS, LEARN = 0, 1, 2, 3
+OUTPUT_ONLY, TICKS, LAYERS, LEARN, OBSERVED = range(5)
 
 _INFO = struct.Struct("<IIIII32s")
 _RUN = struct.Struct("<IIBII")
@@ -74,11 +74,21 @@ class Kept:
 
 @dataclass(frozen=True)
 class Run:
-    """One inference: the output, the ticks from input to output (sending layers included), and the layers asked for."""
+    """One inference: the output, the ticks from input to output (sending layers included), and what else was asked for.
+
+    Attributes
+    ----------
+    output : bytes
+    ticks : int
+    layers : tuple of Layer
+    learning : int
+        Ticks that learning from it took.
+    """
 
     output: bytes
     ticks: int
     layers: tuple[Layer, ...] = ()
+    learning: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ class _Ran:
 
     ticks: int
     crc: int
-    layers: int
+    layers: int  # of a run that was learned from, the ticks of learning
 
 
 class Device:
@@ -181,6 +191,16 @@ class Device:
         """
         return self._infer(data, LEARN)
 
+    def run_observed(self, data: bytes) -> Run:
+        """Like `run_ticks`, with layers that gather statistics; nothing is learned from them.
+
+        Raises
+        ------
+        LinkError
+            As from `learn`.
+        """
+        return self._infer(data, OBSERVED)
+
     def state(self) -> bytes:
         """Return what adaptation has learnt, as the device keeps it.
 
@@ -266,7 +286,7 @@ class Device:
                 continue
             if zlib.crc32(output) == ran.crc:
                 layers = gathered.layers(ran.layers, with_data=detail == LAYERS) if _tells_layers(detail) else ()
-                return Run(output, ran.ticks, layers)
+                return Run(output, ran.ticks, layers, ran.layers if detail == LEARN else 0)
         tries = self._patience.rounds
         raise LinkError(f"{tries} tries at one inference have failed: the line loses too much, or the device restarts")
 
@@ -309,7 +329,7 @@ class Device:
 
 
 def _tells_layers(detail: int) -> bool:
-    return detail in {TICKS, LAYERS}
+    return detail in {TICKS, LAYERS, OBSERVED}
 
 
 def _information(payload: bytes) -> Information:

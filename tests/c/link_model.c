@@ -99,9 +99,13 @@ static uint32_t kept_number(void) {
     return saves;
 }
 
+static void unwatch(void) {
+    watched = 0;
+}
+
 struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_t byte), int with_state) {
     static const struct edgebn_link_state kept = {STATE, state_get, state_put, state_set, watch, learn,
-                                                    keep,  kept_number, &started};
+                                                    unwatch, keep,  kept_number, &started};
     const struct edgebn_link_model model = {
         "toy",  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, with_state ? &kept : NULL,
