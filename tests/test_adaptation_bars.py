@@ -1,5 +1,7 @@
 """What adaptation promises for the keyword networks, on real data: `benchmarks/adaptation.py` has the longer tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,10 +16,15 @@ MOST_BEHIND = 1.0  # the folded network, behind the one with its batch norms
 
 
 @pytest.fixture(scope="module")
-def tables(shared_models, shared_data):
+def tasks(shared_models, shared_data):
+    return list(speech_tasks(shared_models.parent))
+
+
+@pytest.fixture(scope="module")
+def tables(tasks):
     """Return errors by network, order (None: without adaptation) and domain, in %."""
     found = {}
-    for task in speech_tasks(shared_models.parent):
+    for task in tasks:
         for order in (None, *ORDERS):
             by_domain = errors(task, order and "compensated-tracking", order or "iid", SEEDS)
             found[task.name, order] = {name: float(np.mean(values)) for name, values in by_domain.items()}
@@ -41,3 +48,12 @@ def test_shifts_cost_less_and_nothing_costs_more(tables, name, order):
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_folded_network_keeps_up(tables, order):
     assert shifted(tables["kws_int8.tflite", order]) <= shifted(tables["kws.keras", order]) + MOST_BEHIND
+
+
+def test_a_heavy_tilt_gets_no_worse(tasks):
+    """It did while one row of each layer was observed: 77 % became 83 to 91 in the folded network."""
+    for task in tasks:
+        tilted = replace(task, domains={"tilt": task.domains["clean"] + np.linspace(-15, 15, 10, dtype=np.float32)[:, None]})
+        (before,) = errors(tilted, None, "iid", SEEDS)["tilt"]
+        for order in ORDERS:
+            assert np.mean(errors(tilted, "compensated-tracking", order, SEEDS)["tilt"]) < before - 5, (task.name, order)
