@@ -41,12 +41,13 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
 	@touch $@
 
-# What the firmware's tests compile, lint and run with: program:package, further packages behind a +. Where they cannot be
-# installed (another system than Debian's), the tests that need them are skipped.
+# What the tests of firmware and of other processors' objects compile, lint and run with: program:package, further packages behind a
+# +. Where they cannot be installed (another system than Debian's), the tests that need them are skipped.
 FIRMWARE_TOOLS := cc:gcc clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
   arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
   riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
-  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc
+  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc \
+  ld.lld:lld llvm-mca-19:llvm-19
 
 firmware-tools:
 	@for tool in $(FIRMWARE_TOOLS); do \

@@ -122,10 +122,9 @@ def _function(name: str, given: dict[str, int], isa: object) -> tuple[str, int]:
     if kind == "tile":
         mr, nv = tile_shapes.shapes(isa, real=real)[given["variant"]]
         channels = nv * isa.lanes * (given["blocks"] - 1) + given["last_channels"]
-        return f"edgebn_tile_{dtype}_{mr}x{nv}", pixels * channels * given["depth"] * (1 if real else 4)
+        return tile_shapes.function_name(dtype, mr, nv), pixels * channels * given["depth"] * (1 if real else 4)
     width = isa.vector_bytes // (4 if real else 1)
-    tile = depthwise_shapes.FLOAT_TILES[given["variant"]] if real else (given["variant"],)
-    return "_".join(["edgebn_depthwise", dtype, *map(str, tile)]), pixels * given["blocks"] * width
+    return depthwise_shapes.function_name(dtype, given["variant"]), pixels * given["blocks"] * width
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import arm_static
+from tests.conftest import TEST_ALL
 
 # A loop of two smull in a loop of one, and a branch forward: (address, instruction).
 BODY = [
@@ -37,3 +38,22 @@ def test_models_give_the_cores_known_peaks():
     assert peaks["Cortex-A76", "float32"] == pytest.approx(8, rel=0.02)
     assert peaks["Cortex-A72", "int8"] == pytest.approx(8, rel=0.02)
     assert peaks["Cortex-A53", "int8"] == pytest.approx(4, rel=0.02)
+
+
+LEAST = {"Cortex-A76": 0.9, "Cortex-A72": 0.9, "Cortex-A53": 0.6}
+
+
+@pytest.mark.skipif(not TEST_ALL, reason="compiles four executors: make test-all")
+def test_hot_loops_keep_the_multipliers_busy():
+    """The hottest loop of each network; one row of float32 on the A53 is bound by its loads (docs/arm.md)."""
+    if not arm_static.SHARED.exists():
+        pytest.skip("the benchmark networks are not here")
+    try:
+        arm_static.tool("llvm-mca")
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    rows = arm_static.measure()
+    for core, network in {(row.core, row.network) for row in rows}:
+        hottest = max((row for row in rows if (row.core, row.network) == (core, network)), key=lambda row: row.macs)
+        bound = 0.33 if (core, network) == ("Cortex-A53", "ad01_fp32") else LEAST[core]
+        assert hottest.rate / hottest.peak >= bound, (core, network, hottest.rate / hottest.peak)

@@ -14,6 +14,12 @@ ROLLED_1, ROLLED_2, ANY = 0, 1, 2
 INT8_VARIANTS = ((ROLLED_1, 1), (ROLLED_2, 1), (ANY, 1), *((kind, pieces) for kind in (ROLLED_2, ANY) for pieces in (2, 4)))
 
 
+def function_name(dtype: str, variant: int) -> str:
+    """Return what the function of a variant is called in machine code; dtype is 'f32' or 'i8'."""
+    variants = FLOAT_TILES if dtype == "f32" else INT8_VARIANTS
+    return "_".join(["edgebn_depthwise", dtype, *map(str, variants[variant])])
+
+
 def pixels_together(channels: int, width: int, columns: int, *, adjacent: bool) -> tuple[int, int]:
     """Return how many pixels of an int8 row are computed as one of that many times the channels, and in how many pieces they lie.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
+from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS, function_name
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
@@ -82,7 +82,7 @@ class Int8Depthwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a variant, and return it."""
         kind, pieces = self.variants[variant]
-        builder, given = begin_function(module, f"edgebn_depthwise_i8_{kind}_{pieces}", self.arguments)
+        builder, given = begin_function(module, function_name("i8", variant), self.arguments)
 
         def read(address: ir.Value) -> ir.Value:
             part = vector(I8, self._isa.vector_bytes // pieces)
@@ -246,7 +246,7 @@ class Float32Depthwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `FLOAT_TILES`."""
         pixels, stride = FLOAT_TILES[variant]
-        builder, given = begin_function(module, f"edgebn_depthwise_f32_{pixels}_{stride}", self.arguments)
+        builder, given = begin_function(module, function_name("f32", variant), self.arguments)
         shared = self.epilogue.prepare(builder, given, 1)
         sums = [[cgutils.alloca_once(builder, self._kind) for _ in range(pixels)] for _ in range(2)]
         tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))

@@ -22,9 +22,9 @@ from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.observe import OBSERVED, keep
 from edgebn.kernels.tile_epilogue import Float32Epilogue
-from edgebn.kernels.tile_shapes import shapes
+from edgebn.kernels.tile_shapes import function_name, shapes
 from edgebn.kernels.variants import begin_function
-from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, load, offset, shuffle, splat, vector
+from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, in_registers, load, offset, shuffle, splat, vector
 
 # What both kinds of tile take, all int64. Steps are bytes; `depth` counts steps of four codes or one float32; the last block
 # of NV vectors writes `last_channels` channels only. Each row's weights begin `weight_row_step` after those of the row before.
@@ -64,6 +64,10 @@ class Int8Products:
         self.accumulator = vector(I32, isa.lanes)
         self.epilogue = Int8Epilogue(isa)
 
+    def weights_held(self, _mr: int, nv: int) -> int:
+        """Return how many vectors of weights are loaded before they are multiplied: those of one step."""
+        return nv
+
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
         """Return four codes of one pixel in every lane, prepared for the dot product."""
         return self._dot.prepare(builder, splat(builder, load(builder, I32, address, count), self._lanes))
@@ -81,10 +85,21 @@ class Float32Products:
     """How a tile multiplies float32: one fused multiply-add a lane."""
 
     def __init__(self, isa: InstructionSet) -> None:
-        self._lanes = isa.lanes
+        self._lanes, self._registers, self._by_lane = isa.lanes, isa.registers, isa.by_lane
         self.weight_vectors = 1
         self.accumulator = vector(F32, isa.lanes)
         self.epilogue = Float32Epilogue(isa)
+
+    def weights_held(self, mr: int, nv: int) -> int:
+        """Return how many vectors of weights are loaded before they are multiplied.
+
+        By the lane, as many as registers are left, of up to `lanes` steps: a core that runs in order waits wherever a load follows
+        on a multiplication.
+        """
+        if not self._by_lane:
+            return nv
+        loads = -(-self._lanes * nv // max(self._registers - mr * nv - mr, nv))
+        return -(-self._lanes * nv // loads)
 
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
         """Return one number of one pixel in every lane."""
@@ -168,22 +183,28 @@ def _add_tap(
     slots: list[list[ir.Value]],
 ) -> None:
     """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
+    columns, halves = len(slots[0]), products.weight_vectors
+    held = products.weights_held(len(slots), columns)
 
     def steps(count: ir.Value, inputs: Callable[[ir.Value], list[list[Any]]]) -> None:
         with cgutils.for_range(builder, count) as loop:
-            for values in inputs(loop.index):
+            parts = [(values, j) for values in inputs(loop.index) for j in range(columns)]  # what each vector of weights meets
+            for together in _groups(parts, held):
                 at = builder.load(taps)
-                columns = [
-                    [
-                        load(builder, products.accumulator, at, (j * products.weight_vectors + half) * isa.vector_bytes)
-                        for half in range(products.weight_vectors)
-                    ]
-                    for j in range(len(slots[0]))
-                ]
-                for value, line in zip(values, slots, strict=True):
-                    for column, slot in zip(columns, line, strict=True):
-                        builder.store(products.add(builder, builder.load(slot), value, column), slot)
-                builder.store(offset(builder, at, len(columns) * products.weight_vectors * isa.vector_bytes), taps)
+                places = [i * isa.vector_bytes for i in range(len(together) * halves)]
+                after = offset(builder, at, len(places) * isa.vector_bytes)
+                if held == columns:
+                    vectors = [load(builder, products.accumulator, at, place) for place in places]
+                    order = [(i, j) for i in range(len(slots)) for j in range(columns)]
+                else:  # LLVM's scheduler turns the order of the loads round: they shall come in the order in which they are used
+                    vectors = [load(builder, products.accumulator, at, place) for place in reversed(places)][::-1]
+                    *vectors, after = in_registers(builder, [*vectors, after])
+                    order = [(i, j) for j in range(len(together)) for i in range(len(slots))]
+                weights = _groups(vectors, halves)
+                for i, part in order:
+                    values, j = together[part]
+                    builder.store(products.add(builder, builder.load(slots[i][j]), values[i], weights[part]), slots[i][j])
+                builder.store(after, taps)
 
     def one_step(index: ir.Value) -> list[list[Any]]:
         count = builder.mul(index, ir.Constant(I64, STEP_BYTES))
@@ -204,6 +225,11 @@ def _add_tap(
     steps(builder.sub(depth, done), one_step)
 
 
+def _groups(values: list[Any], size: int) -> list[list[Any]]:
+    """Return `values` in lists of `size`, the last of which may be shorter."""
+    return [values[i : i + size] for i in range(0, len(values), size)]
+
+
 def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any]:
     """Return the intrinsic (variant, (geometry..., scalars...)) that runs the tile shape with that index."""
     products = make(isa)
@@ -217,7 +243,7 @@ def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSe
             done = builder.append_basic_block("done")
             switch = builder.switch(values[0], done)
             for index, (mr, nv) in enumerate(known):
-                function = define(builder.module, isa, products, f"edgebn_tile_{name}_{mr}x{nv}", mr, nv)
+                function = define(builder.module, isa, products, function_name(name, mr, nv), mr, nv)
                 chosen = builder.append_basic_block(f"tile_{mr}x{nv}")
                 switch.add_case(ir.Constant(I64, index), chosen)
                 with builder.goto_block(chosen):

@@ -47,6 +47,11 @@ def shapes(isa: InstructionSet, *, real: bool) -> tuple[Shape, ...]:
     return WITH_32_REGISTERS if isa.registers >= 32 else WITH_16_REGISTERS
 
 
+def function_name(dtype: str, mr: int, nv: int) -> str:
+    """Return what the function of a tile is called in machine code; dtype is 'f32' or 'i8'."""
+    return f"edgebn_tile_{dtype}_{mr}x{nv}"
+
+
 def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
     """Return the vectors of output channels that float32 tiles of one pixel take, widest first."""
     return tuple(sorted({nv for mr, nv in shapes(isa, real=True) if mr == 1}, reverse=True))
@@ -54,20 +59,26 @@ def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
 
 def best_rows(isa: InstructionSet, nv: int, columns: int, *, real: bool) -> int:
     """Return the pixels of the tile of `nv` vectors that computes rows of `columns` pixels in the least time."""
+    fitting = (mr for mr, vectors in shapes(isa, real=real) if vectors == nv and mr <= columns)
+    return min(fitting, key=lambda mr: _cost(mr, nv, columns))
 
-    def cost(mr: int) -> float:
-        return -(-columns // mr) * (max(mr * nv, LATENCY_BOUND) + TILE_OVERHEAD)
 
-    return min((mr for mr, vectors in shapes(isa, real=real) if vectors == nv and mr <= columns), key=cost)
+def _cost(mr: int, nv: int, columns: int) -> float:
+    """Return what a row of `columns` pixels takes with one tile, in accumulators."""
+    return -(-columns // mr) * (max(mr * nv, LATENCY_BOUND) + TILE_OVERHEAD)
 
 
 def channel_segments(isa: InstructionSet, channels: int, columns: int, *, real: bool) -> list[tuple[int, int]]:
     """Return (vectors, channels) of each run of tiles that together cover the output channels.
 
-    Wide tiles come first; what is left goes to narrower ones, so that little of a vector is wasted.
+    Wide tiles come first; what is left goes to narrower ones, so that little of a vector is wasted. Where float32 goes by the
+    lane, a tile of many pixels needs fewer loads than a wide one: the widest is then that which takes the least time.
     """
     wide_enough = [(mr, nv) for mr, nv in shapes(isa, real=real) if mr > 1 or columns == 1]
     widths = sorted({nv for mr, nv in wide_enough if mr <= columns}, reverse=True)
+    if real and isa.by_lane:
+        time = {nv: _cost(best_rows(isa, nv, columns, real=True), nv, columns) / nv for nv in widths}
+        widths = [nv for nv in widths if nv <= min(widths, key=lambda nv: (time[nv], nv))]
     segments = []
     left = channels
     for nv in widths:

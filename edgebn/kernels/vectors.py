@@ -242,3 +242,12 @@ class Dot:
         operands = [builder.bitcast(a, pairs), builder.bitcast(w, pairs)]
         name = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"}[self._lanes]
         return builder.add(acc, call(builder, name, self._words, operands))
+
+
+def in_registers(builder: ir.IRBuilder, values: list[ir.Value]) -> list[ir.Value]:
+    """Return vectors that all stand in AArch64 registers before any of them is used: their loads are not moved apart."""
+    kinds = [value.type for value in values]
+    constraints = ",".join([*("=r" if kind == I64 else "=w" for kind in kinds), *map(str, range(len(values)))])
+    function = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
+    held = builder.asm(function, "", constraints, values, side_effect=True)
+    return [builder.extract_value(held, i) for i in range(len(values))]

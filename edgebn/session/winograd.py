@@ -202,7 +202,8 @@ class WinogradEmitter:
         segments = []
         first = 0
         width_of_all = _vectors(self._channels) * isa.SELECTED.lanes
-        for nv, count in tile_shapes.channel_segments(isa.SELECTED, width_of_all, columns=2, real=True):
+        together = max(self._chunk.tile_rows * self._chunk.tile_columns, STEP)
+        for nv, count in tile_shapes.channel_segments(isa.SELECTED, width_of_all, together, real=True):
             width = nv * isa.SELECTED.lanes
             parts = [tile_weights.pack_weights_f32(isa.SELECTED, plane[first : first + count, None], nv) for plane in planes]
             nothing = np.zeros(count, np.float32)
