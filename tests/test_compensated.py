@@ -23,7 +23,7 @@ class Plain:
     def __init__(self, home, tracking):
         self.first, self.second = (table.astype(float) for table in home.tables("compensated"))
         self.strength, self.margin, self.noise = float(home.strength), float(home.margin), home.noise.astype(float)
-        self.slices, self.tracking, self.least = home.slices, tracking, 0.005 if tracking else 0.01
+        self.slices, self.tracking, self.least = home.slices, tracking, 0.0035 if tracking else 0.01
         size = home.channels
         self.s1, self.s2, self.f1, self.f2, self.n = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), 0
 
@@ -53,7 +53,7 @@ class Plain:
 
     def targets(self):
         drift, ratio = np.clip(self.s1, -6, 6), np.clip(1 + self.s2 - self.s1**2, 0.01, 100)
-        gate = np.clip(self.level(drift**2 + np.log(ratio) ** 2) / (0.015 + 1.5 * self.rate()) - 1, 0, 1)
+        gate = np.clip(self.level(drift**2 + np.log(ratio) ** 2) / (0.015 + 1.2 * self.rate()) - 1, 0, 1)
         return self.strength * gate * drift, ratio ** (self.strength * gate), gate
 
 

@@ -15,7 +15,7 @@
 #define MOST_CHANGE 0.4f
 #define SETTLING 5.0f
 #define GATE_FLOOR 0.015f
-#define GATE_RATE 1.5f
+#define GATE_RATE 1.2f
 #define LEAST_RATIO 0.01f
 #define MOST_RATIO 100.0f
 
@@ -65,7 +65,7 @@ static float variance(float first, float second) {
 }
 
 static float rate_of(const struct edgebn_adapt *adapt) {
-    const float least = is_tracking(adapt->model) ? 0.005f : 0.01f;
+    const float least = is_tracking(adapt->model) ? 0.0035f : 0.01f;
     return edgebn_greater_f32(1.0f / (PRIOR_COUNT + *count_of(adapt)), least);
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgebn.adapt.backward import Slopes
 
 GATE_FLOOR = np.float32(0.015)  # evidence that is nothing however long it was gathered, in units of one sample's noise
-GATE_RATE = np.float32(1.5)
+GATE_RATE = np.float32(1.2)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Policy(ABC):
         return sequential_sum(energy / self.home.noise) / np.float32(len(energy))
 
     def threshold(self, state: State) -> np.float32:
-        """Return the level of evidence that is nothing: 0.015 + 1.5 rate."""
+        """Return the level of evidence that is nothing: 0.015 + 1.2 rate."""
         return GATE_FLOOR + GATE_RATE * self.rate(state)
 
     def gate(self, energy: np.ndarray, state: State) -> np.ndarray:

@@ -105,7 +105,7 @@ class CompensatedTracking(Compensated):
     name = "compensated-tracking"
     code = 2
     planes = 4  # averages of r1 and r2, then the fast ones
-    least_rate = np.float32(0.005)
+    least_rate = np.float32(0.0035)
 
     def _notice(self, state: State, r1: np.ndarray, r2: np.ndarray, before: np.ndarray) -> None:
         f1, f2 = state.values[2], state.values[3]
