@@ -1,29 +1,32 @@
 """Which layers and rows are observed: what the user says, or what tells most for its cost."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import edgebn
 from edgebn import layers, passes
-from edgebn.adapt.rows import telling_steps
+from edgebn.adapt.rows import shown_rows, telling_steps
 from edgebn.graph import GraphBuilder
+
+
+def add_block(graph, rng, x, name, shape, groups=1, stride=1):
+    """Add convolution, batch norm and ReLU; return their output."""
+    padding = (shape[1] // 2, shape[2] // 2) * 2
+    weight = rng.normal(0, 0.4, shape).astype(np.float32)
+    options = {"padding": padding, "groups": groups, "strides": (stride, stride)}
+    x = graph.add(layers.Convolution(name, (x,), name, weight, None, **options))
+    one = np.ones(shape[0], np.float32)
+    x = graph.add(layers.BatchNorm(f"{name}/bn", (x,), f"{name}/bn", one, 0 * one, 0 * one, one, 1e-3, 2))
+    return graph.add(layers.Activation(f"{name}/relu", (x,), f"{name}/relu", "clip", 0.0))
 
 
 def network(*, is_residual=False):
     """Return conv and two blocks of depthwise and pointwise; if asked for, a sum and a 1 x 1 layer beside no depthwise one."""
-    rng = np.random.default_rng(1)
     graph = GraphBuilder("rows", "rows", "test")
-
-    def block(x, name, shape, groups=1):
-        padding = (shape[1] // 2, shape[2] // 2) * 2
-        weight = rng.normal(0, 0.4, shape).astype(np.float32)
-        x = graph.add(layers.Convolution(name, (x,), name, weight, None, padding=padding, groups=groups))
-        one = np.ones(shape[0], np.float32)
-        x = graph.add(layers.BatchNorm(f"{name}/bn", (x,), f"{name}/bn", one, 0 * one, 0 * one, one, 1e-3, 2))
-        return graph.add(layers.Activation(f"{name}/relu", (x,), f"{name}/relu", "clip", 0.0))
-
+    block = partial(add_block, graph, np.random.default_rng(1))
     x = block(graph.add_input("x", (12, 6, 3)), "first", (8, 3, 3, 3))
     for i in range(2):
         x = block(x, f"depthwise{i}", (8, 3, 3, 1), 8)
@@ -32,7 +35,7 @@ def network(*, is_residual=False):
         x = graph.add(layers.Add("sum", (x, block(x, "wide", (8, 3, 3, 8))), "sum"))
         x = block(x, "bottleneck", (8, 1, 1, 8))
     x = graph.add(layers.Reshape("flatten", (x,), "flatten", (576,)))
-    dense = rng.normal(0, 0.1, (4, 576)).astype(np.float32)
+    dense = np.random.default_rng(2).normal(0, 0.1, (4, 576)).astype(np.float32)
     x = graph.add(layers.Dense("dense", (x,), "dense", dense, np.zeros(4, np.float32)))
     return passes.lower(graph.finish([graph.add(layers.Softmax("softmax", (x,), "softmax", 0))]))
 
@@ -68,3 +71,27 @@ def test_rows_named_for_some_layers_leave_the_others_as_they_are():
     assert list(found) == ["first", "depthwise1", "pointwise1"]
     assert (found["pointwise1"].first_row, found["pointwise1"].row_step) == (1, 4)
     assert found["first"].row_step == usual["first"].row_step
+
+
+@pytest.mark.parametrize("every", range(1, 15))
+def test_rows_lie_as_far_from_the_top_as_from_the_bottom(every):
+    program = network()
+    first, step = shown_rows(program, telling_steps(program)[0], every)
+    last = range(first, 12, step)[-1]
+    assert step == min(every, 12)
+    assert 0 <= (11 - last) - first <= 1
+
+
+def test_a_layer_of_few_rows_shows_no_fewer_than_one_of_many():
+    """8 rows by every third would be three, one of them at the border."""
+    graph, rng = GraphBuilder("rows", "rows", "test"), np.random.default_rng(3)
+    x, channels = graph.add_input("x", (32, 32, 3)), 3
+    for stride, wide in ((1, 16), (2, 32), (2, 64)):
+        x, channels = add_block(graph, rng, x, f"c{wide}", (wide, 3, 3, channels), stride=stride), wide
+    program = passes.lower(graph.finish([x]))
+    counts = []
+    for step, height in zip(telling_steps(program), (32, 16, 8), strict=True):
+        first, every = shown_rows(program, step, None)
+        counts.append(len(range(first, height, every)))
+    assert counts[0] <= counts[1] <= counts[2]
+    assert counts[0] > 1

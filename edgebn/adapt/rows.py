@@ -12,9 +12,9 @@ from edgebn.adapt.factory import MOST_POSITIONS, Adaptable, adaptable_steps
 from edgebn.adaptation import Observation
 
 # Of an inference, in cycles of a vector of channels.
-PRODUCTS_A_CYCLE = {"int8": 8, "float32": 2}
-OUTPUT_COST, OBSERVED_COST = 8.0, 6.5
-MOST_COST, SCANTY_COST = 0.032, 0.03
+PRODUCTS_A_CYCLE = {"int8": 5.0, "float32": 2.2}
+OUTPUT_COST, OBSERVED_COST = 8.0, 9.5
+MOST_COST, SCANTY_COST = 0.036, 0.03
 
 Rows = Mapping[str, int] | int | None
 
@@ -27,13 +27,18 @@ def row_step(program: p.Program, step: Adaptable, rows: Rows) -> int:
 
 
 def shown_rows(program: p.Program, step: Adaptable, rows: Rows) -> tuple[int, int]:
-    """Return (first_row, row_step) of an observed step: rows in the middle of the bands that they stand for."""
+    """Return (first_row, row_step) of an observed step: as far from the top as from the bottom."""
     height, every = p.epilogue_shape(step, program)[0], row_step(program, step, rows)
     every = min(every, height)
-    first = (every - 1) // 2
+    first = _first(height, every)
     if not len(p.observed_rows(step, Observation(step.name, first, every, np.zeros(0)), height)):
         first = int(p.observed_rows(step, Observation(step.name, 0, 1, np.zeros(0)), height)[0])
     return first, every
+
+
+def _first(height: int, every: int) -> int:
+    bands = len(range((every - 1) // 2, height, every))
+    return (height - 1 - (bands - 1) * every) // 2
 
 
 def most_rows(program: p.Program, step: Adaptable) -> tuple[int, int]:
@@ -68,10 +73,10 @@ def _is_depthwise(step: p.Convolution) -> bool:
 def default_row_step(program: p.Program, step: Adaptable) -> int:
     """Return which rows of a step are observed unless the user says: every n-th, 0 for none.
 
-    As many rows of each of `telling_steps`, and as many as observing costs about 3 % of an inference: a layer of few rows needs
-    no fewer of them than one of many (with every 8th row of all, ResNet-8 errs 3 % more on sorted streams, for the same cost). In
-    cycles of a vector of channels, an output costs its multiplications and 8 (epilogue and stores), an observed one 6.5 more. Where
-    two rows of each layer cost too much, n is the same for all.
+    At least so many rows of each of `telling_steps`, and as many as observing costs 3 to 4 % of an inference: a layer of few rows
+    needs more of them than one of many (docs/adaptation.md has the figures). In cycles of a vector of channels, an output costs
+    its multiplications and 8 (epilogue and stores), an observed one 9.5 more. Where two rows of each layer cost too much, n is the
+    same for all.
     """
     telling = telling_steps(program)
     if all(step.name != one.name for one in telling):
@@ -84,8 +89,18 @@ def default_row_step(program: p.Program, step: Adaptable) -> int:
     shapes = [p.epilogue_shape(one, program) for one in telling]
 
     def cost(rows: int) -> float:
-        return OBSERVED_COST * sum(min(rows, shape[0]) * shape[1] * shape[2] for shape in shapes) / max(work, 1.0)
+        return OBSERVED_COST * sum(_count(shape[0], rows) * shape[1] * shape[2] for shape in shapes) / max(work, 1.0)
 
     height, highest = p.epilogue_shape(step, program)[0], max(shape[0] for shape in shapes)
     rows = next((rows for rows in range(highest, 1, -1) if cost(rows) <= MOST_COST), 0)
-    return -(-height // min(rows, height)) if rows else math.ceil(cost(highest) / SCANTY_COST)
+    return _every(height, rows) if rows else math.ceil(cost(highest) / SCANTY_COST)
+
+
+def _every(height: int, rows: int) -> int:
+    """Return n of every n-th row, for at least so many rows, or all that there are."""
+    return height // min(rows, height)
+
+
+def _count(height: int, rows: int) -> int:
+    every = _every(height, rows)
+    return len(range(_first(height, every), height, every))
