@@ -20,7 +20,7 @@ from benchmarks.inference import DisagreementError, Times, interleave
 from benchmarks.networks import Case, generated
 from benchmarks.peers import Runner
 
-SIZES = (96, 192, 320)
+SIZES = (96, 192, 320, 640)
 THREADS = (1, 2, 4)
 
 
