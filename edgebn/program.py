@@ -467,6 +467,12 @@ class Program:
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Return one line for people: the arrays would fill pages."""
+        ends = (", ".join(f"{name} {self.shapes[name]}" for name in names) for names in (self.inputs, self.outputs))
+        adaptable = ", adaptable" if self.adaptation is not None else ""
+        return f"<Program {self.name} from {self.source}: {self.dtype}, {len(self.steps)} steps, {' -> '.join(ends)}{adaptable}>"
+
 
 def hwc(shape: tuple[int, ...]) -> Hwc:
     """Return a sample's shape as (height, width, channels); axes before the last two are merged into the height."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import edgebn
-from edgebn.cli import demo
+from edgebn.cli import demo, run
 from edgebn.cli.main import VERBS, main
 from edgebn.cli.screen import Screen
 
@@ -264,3 +264,19 @@ def test_a_reader_of_our_output_may_leave(tmp_path):
     command = f"{shlex.quote(sys.executable)} -m edgebn analyze {shlex.quote(MODEL)} | true"
     found = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
     assert found.stderr == ""
+
+
+@pytest.mark.parametrize(("name", "says"), [("missing/out.npy", "make it first"), (".", "is a folder")])
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(tmp_path, capsys, name, says):
+    assert says in refusal(capsys, "run", MODEL, SLICE, *PIXELS, "-o", tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_outputs_that_fit_no_npy_leave_the_old_file(tmp_path):
+    old = tmp_path / "out.npy"
+    old.write_bytes(b"old")
+    with pytest.raises(edgebn.ModelError, match="2 outputs"):
+        run.write(old, {"a": np.zeros(1), "b": np.zeros(1)})
+    run.write(tmp_path / "out.npz", {"a": np.zeros(1), "b": np.ones(2)})
+    assert old.read_bytes() == b"old"
+    assert [np.load(tmp_path / "out.npz")[name].tolist() for name in "ab"] == [[0.0], [1.0, 1.0]]

@@ -408,3 +408,9 @@ def test_missing_files_and_folders_are_refused(tmp_path):
         native.load(tmp_path / "none.edgebn")
     with pytest.raises(ModelError, match="cannot be read"):
         native.load(tmp_path)
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        whole_file.write_whole(tmp_path / "missing" / "m.edgebn", b"")
+    assert caught.value.filename == str(tmp_path / "missing" / "m.edgebn")

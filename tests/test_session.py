@@ -285,3 +285,11 @@ def test_the_choice_of_instruction_set():
     assert [found.name for found in isa.available("riscv64", frozenset())] == ["plain"]
     with pytest.raises(isa.IsaError):
         isa.choose("avx2", isa.available("x86_64", frozenset({"sse4.2"})))
+
+
+def test_a_program_shows_itself_in_one_line():
+    """All fields would be pages of weights."""
+    program = network("int8")
+    shown = repr(program)
+    assert len(shown) < 250
+    assert all(part in shown for part in (program.name, program.source, "int8", f"{len(program.steps)} steps", program.inputs[0]))

@@ -18,7 +18,7 @@ from edgebn.adapt.streams import ORDERS, SEQUENCES, Stream, arrange, continual, 
 from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, load_labels
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import number, step_rows
+from edgebn.cli.values import new_file, number, step_rows
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", choices=UNTAUGHT, help=f"again for several; default {', '.join(DEFAULT_POLICIES)}"
     )
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="accuracy over time and drift of each layer (with matplotlib)")
+    parser.add_argument("--plot", type=new_file, metavar="OUT.png", help="accuracy over time and drift by layer (with matplotlib)")
 
 
 def add_stream_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -69,7 +69,7 @@ def add_stream_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         metavar="STEP=N",
         help="observe every N-th row of a layer's output, 0 to leave it out; again for several layers",
     )
-    parser.add_argument("--output", "-o", type=Path, metavar="OUT.edgebn", help="also write the model with its source tables")
+    parser.add_argument("--output", "-o", type=new_file, metavar="OUT.edgebn", help="also write the model with its source tables")
     parser.add_argument(
         "--domain", action="append", default=[], metavar="NAME", help="an array of the inputs' .npz; again for several domains"
     )

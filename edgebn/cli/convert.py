@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from edgebn import api
 from edgebn.analysis import analyze
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
+from edgebn.cli.values import new_file
 
 HELP = "turn a model file into an .edgebn file"
 DESCRIPTION = (
@@ -21,7 +21,7 @@ DESCRIPTION = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.edgebn", help="the file to write")
+    parser.add_argument("-o", "--output", type=new_file, required=True, metavar="OUT.edgebn", help="the file to write")
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:

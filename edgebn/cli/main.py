@@ -86,16 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    as_json = "--json" in (sys.argv[1:] if argv is None else argv)
     try:
         arguments = build_parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has printed its help or its complaint
-        return stop.code if isinstance(stop.code, int) else 2
-    screen = Screen(as_json=arguments.json)
-    try:
-        result = VERBS[arguments.verb].run(arguments, screen)
+        result = VERBS[arguments.verb].run(arguments, Screen(as_json=arguments.json))
         if arguments.json:
             print(json.dumps(finite(result), indent=2, allow_nan=False))
         sys.stdout.flush()
+    except SystemExit as stop:  # argparse has printed its help or its complaint
+        return stop.code if isinstance(stop.code, int) else 2
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (EdgebnError, OSError) as error:
         message = one_line(error)
         print(f"edgebn: {message}", file=sys.stderr)
-        if arguments.json:
+        if as_json:
             print(
                 json.dumps(finite(error.report), indent=2)
                 if isinstance(error, FailedCheckError)

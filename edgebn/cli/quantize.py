@@ -12,6 +12,7 @@ from edgebn.cli.analyze import shape_text
 from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, part, sample_count
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
+from edgebn.cli.values import new_file
 from edgebn.errors import QuantizationError
 from edgebn.passes.calibration import METHODS
 from edgebn.program import Program
@@ -29,7 +30,7 @@ ERROR_SAMPLES = 100  # of the calibration data, for the error table
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.edgebn", help="the file to write")
+    parser.add_argument("-o", "--output", type=new_file, required=True, metavar="OUT.edgebn", help="the file to write")
     parser.add_argument(
         "--calibration", type=Path, metavar="FILE", help="inputs like those the device will see; 100 to 500 are enough"
     )

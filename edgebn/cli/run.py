@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 from edgebn.cli.inputs import add_input_options, load_inputs
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import count
+from edgebn.cli.values import count, new_file
 from edgebn.errors import ModelError
+from edgebn.formats.whole_file import write_whole
 
 HELP = "run a model on a file of inputs"
 DESCRIPTION = "Run a model on every sample of a file. int8 arrays are raw codes for an int8 model; everything else is real numbers."
@@ -24,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("input", type=Path, metavar="INPUT", help="the inputs")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
+    parser.add_argument("-o", "--output", type=new_file, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
     parser.add_argument("--top", type=count, default=5, metavar="K", help="how many classes to show per sample; default 5")
     add_input_options(parser)
     add_session_options(parser)
@@ -75,16 +77,16 @@ def show_classes(best: list[list[dict[str, Any]]], screen: Screen) -> None:
     ]
     screen.table("class: score", columns, rows)
     if len(best) > SHOWN_SAMPLES:
-        screen.say(f"... and {len(best) - SHOWN_SAMPLES} more samples; write them all with -o")
+        screen.say(f"... and {len(best) - SHOWN_SAMPLES} more samples; -o writes them all")
 
 
 def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
     """Write one array as .npy, several as .npz."""
+    data = io.BytesIO()
     if path.suffix == ".npz":
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **outputs)
+        np.savez(data, allow_pickle=False, **outputs)
     elif len(outputs) == 1:
-        with path.open("wb") as file:
-            np.save(file, next(iter(outputs.values())), allow_pickle=False)
+        np.save(data, next(iter(outputs.values())), allow_pickle=False)
     else:
         raise ModelError(f"the network has {len(outputs)} outputs; write them to an .npz file, not to {path}")
+    write_whole(path, data.getvalue())

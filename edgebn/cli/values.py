@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from pathlib import Path
+
+from edgebn.errors import ModelError
 
 
 def number(text: str) -> float:
@@ -44,3 +47,19 @@ def step_rows(text: str) -> tuple[str, int]:
     if not (name and separator) or int(rows) < 0:
         raise ValueError(text)
     return name, int(rows)
+
+
+def new_file(text: str) -> Path:
+    """Parse the name of a file to write, and refuse it before any work is done for it.
+
+    Raises
+    ------
+    ModelError
+        It is a folder, or in none.
+    """
+    path = Path(text)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give the name of a file in it")
+    if not path.parent.is_dir():
+        raise ModelError(f"there is no folder {path.parent} for {path.name}; make it first")
+    return path

@@ -15,7 +15,7 @@ from edgebn.cli.device.target import add_policy_option, add_target_options, open
 from edgebn.cli.inputs import add_input_options, load_inputs, sample_count
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import count
+from edgebn.cli.values import count, new_file
 
 HELP = "run a stream on the device and have it learn from every sample"
 DESCRIPTION = (
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("stream", type=Path, metavar="STREAM", help="the inputs, in the order in which they arrive")
     parser.add_argument("--every", type=count, default=50, metavar="N", help="show the drift after every N samples; default 50")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="write the state that was learned, for Python or another device")
+    parser.add_argument("--save", type=new_file, metavar="FILE", help="write the state that was learned")
     add_keep_option(parser)
     add_policy_option(parser)
     add_target_options(parser)

@@ -15,7 +15,7 @@ from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, sample_cou
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.run import show_outputs, write
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import count
+from edgebn.cli.values import count, new_file
 from edgebn.program import Program
 
 HELP = "run a file of inputs on the device"
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the action's arguments."""
     add_model_argument(parser)
     parser.add_argument("input", type=Path, metavar="INPUT", help="the inputs")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
+    parser.add_argument("-o", "--output", type=new_file, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
     parser.add_argument("--top", type=count, default=5, metavar="K", help="how many classes to show per sample; default 5")
     add_target_options(parser)
     add_input_options(parser)

@@ -10,6 +10,7 @@ from edgebn.adapt import Adapter
 from edgebn.cli.device.target import Target, add_policy_option, add_target_options, open_target
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
+from edgebn.cli.values import new_file
 from edgebn.program import Program
 from edgebn.session import Session
 
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the action's arguments."""
     add_model_argument(parser)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--save", type=Path, metavar="FILE", help="write the device's state to a file")
+    what.add_argument("--save", type=new_file, metavar="FILE", help="write the device's state to a file")
     what.add_argument("--load", type=Path, metavar="FILE", help="bring a file's state to the device")
     add_keep_option(parser)
     add_policy_option(parser)
