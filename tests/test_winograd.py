@@ -5,7 +5,7 @@ That it agrees with the reference on random shapes and stays inside its buffers 
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgebn import program as p
@@ -43,11 +43,11 @@ def operations(session):
 )
 def test_it_is_exact_on_small_integers(inputs, outputs, height, width, pool, seed):
     """Transforms only add, subtract and halve: on small integers no float32 operation rounds, so any slip shows."""
-    if pool is not None and (height < pool.kernel[0] or width < pool.kernel[1]):
-        return
+    assume(pool is None or (height >= pool.kernel[0] and width >= pool.kernel[1]))
     rng = np.random.default_rng(seed)
     weight = rng.integers(-8, 9, (outputs, 3, 3, inputs)).astype(np.float32)
     program = convolution(weight, height, width, pool)
+    assume(winograd.suits(program.steps[0], program))  # of the smallest images it wins too few products
     x = rng.integers(-8, 9, (2, height, width, inputs)).astype(np.float32)
     session = Session(program)
     assert "winograd_input_f32" in operations(session)
