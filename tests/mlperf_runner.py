@@ -9,6 +9,8 @@ import threading
 
 import serial
 
+from edgebn.link.port import open_port
+
 BYTES_A_COMMAND = 31
 SECONDS = 60.0  # until an answer has failed to come; far beyond what any takes
 
@@ -17,7 +19,7 @@ class Runner:
     """A device under test at the end of `url`; lines are gathered by a thread, as the runner does it."""
 
     def __init__(self, url):
-        self._port = serial.serial_for_url(url, baudrate=115200, timeout=0.1)
+        self._port = open_port(url, baud=115200, timeout=0.1)
         self._lines = queue.Queue()
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._gather)

@@ -21,7 +21,7 @@ from edgebn.link import Patience, connect
 from edgebn.link import port as link_port
 from edgebn.link.device import Device
 from edgebn.link.frame import MAX_PAYLOAD, Frame, Kind, decode
-from edgebn.link.port import Line
+from edgebn.link.port import Line, open_port
 from tests.link_device import INPUT, LAYER_BYTES, OUTPUT, STATE, STEPS, TICKS, Library, Noise, SimulatedPort, build, expected, meet
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -355,3 +355,24 @@ def test_a_line_that_closes_is_an_error(program):
 def test_a_line_that_cannot_be_opened_is_an_error(url):
     with pytest.raises(LinkError, match="cannot be opened"), connect(url):
         pass
+
+
+def test_what_a_device_says_at_once_is_not_lost(monkeypatch):
+    """pyserial empties a socket's buffer once it has connected; about one banner in 400 was in it already."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connecting, ends = socket.create_connection, []
+
+        def greeted(*arguments, **options):
+            made = connecting(*arguments, **options)
+            ends.append(listening.accept()[0])
+            ends[0].sendall(b"hello")
+            made.recv(5, socket.MSG_PEEK)  # it is there before pyserial goes on
+            return made
+
+        monkeypatch.setattr(socket, "create_connection", greeted)
+        port = open_port(f"socket://127.0.0.1:{listening.getsockname()[1]}", baud=115200, timeout=1)
+        try:
+            assert port.read(5) == b"hello"
+        finally:
+            port.close()
+            ends[0].close()

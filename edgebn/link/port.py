@@ -144,18 +144,37 @@ def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, b
     LinkError
         The line cannot be opened, or no device that speaks this link's version answers.
     """
+    port = open_port(url, baud=baud, timeout=POLL_SECONDS)
     try:
-        import serial
-    except ImportError as error:
-        raise LinkError("the serial link needs pyserial and cobs: pip install edgebn[link]") from error
-    try:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_SECONDS, write_timeout=WRITE_SECONDS)
-    except (OSError, ValueError) as error:
-        raise LinkError(f"{url} cannot be opened: {error}") from error
-    try:
-        line = Line(SocketPort(port) if url.lower().startswith("socket:") else port)
+        line = Line(SocketPort(port) if _is_socket(url) else port)
         device = Device(line, patience or Patience())
         device.meet(booting=booting)
         yield device
     finally:
         port.close()
+
+
+def open_port(url: str, *, baud: int, timeout: float) -> Any:
+    """Open what `connect` names as a pyserial port, with nothing lost that a device says at once.
+
+    Raises
+    ------
+    LinkError
+        It cannot be opened, or pyserial is not installed.
+    """
+    try:
+        import serial
+    except ImportError as error:
+        raise LinkError("the serial link needs pyserial and cobs: pip install edgebn[link]") from error
+    try:
+        port = serial.serial_for_url(url, baudrate=baud, timeout=timeout, write_timeout=WRITE_SECONDS, do_not_open=True)
+        if _is_socket(url):  # pyserial throws away what came while it was connecting: an emulated device's first words
+            port.reset_input_buffer = lambda: None
+        port.open()
+    except (OSError, ValueError) as error:
+        raise LinkError(f"{url} cannot be opened: {error}") from error
+    return port
+
+
+def _is_socket(url: str) -> bool:
+    return url.lower().startswith("socket:")
