@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -87,6 +88,8 @@ def emit(
     OSError
         The folder cannot be written; it is then as it was.
     """
+    if section is not None and not re.fullmatch(r"[\w.$,-]+", section, re.ASCII):
+        raise ModelError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
     target = boards.load(board or build_files.HOST)
     if params_only:
         return _emit_parameters(model, Path(out), layout, name, prefix, section)

@@ -17,7 +17,7 @@ _WORDS = """
     auto break case char const continue default do double else enum extern float for goto if inline int long register
     restrict return short signed sizeof static struct switch typedef union unsigned void volatile while _Bool _Complex
     _Imaginary asm typeof linux unix main memory arena scratch input output memcpy memset memmove step data bytes int8_t
-    uint8_t int16_t uint16_t int32_t uint32_t int64_t uint64_t bool true false NULL
+    uint8_t int16_t uint16_t int32_t uint32_t int64_t uint64_t bool true false NULL self_test
 """
 _TAKEN = frozenset(_WORDS.split())
 

@@ -7,13 +7,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebn.errors import QuantizationError
+from edgebn.errors import ModelError, QuantizationError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
     import numpy as np
 
     from edgebn.passes.error_table import ErrorRow
+
+FOREIGN = frozenset({".h5", ".keras", ".onnx", ".tflite", ".pt2"})  # what `load` reads as another format
 
 
 def load(
@@ -200,7 +202,13 @@ def save(model: Program, path: str | PathLike[str]) -> None:
     ------
     OSError
         The folder is missing or not writable; an older file of that name is then untouched.
+    ModelError
+        `model` is no program, or the name is that of another format's file, as which it would be read.
     """
     from edgebn.formats import native
 
+    if not isinstance(model, Program):
+        raise ModelError(f"save takes a program as edgebn.load returns it, not {type(model).__name__}")
+    if Path(path).suffix.lower() in FOREIGN:
+        raise ModelError(f"{path}: what is written is an .edgebn file and could not be read under that name; name it .edgebn")
     native.save(model, Path(path))

@@ -199,7 +199,16 @@ class BatchNorm:
                 f"BatchNorm: training needs at least two values per channel, input of shape {values.shape} has {count}; "
                 "give a larger batch, or use training=False"
             )
+        before = vars(self).copy()
         self.build(channels)
+        try:
+            return self._normalise(values, axis, count, training)
+        except ModelError:
+            vars(self).update(before)  # this may have been its first input
+            raise
+
+    def _normalise(self, values: Float32Array, axis: int, count: int, training: bool) -> Float32Array:
+        channels = values.shape[axis]
         axes = tuple(index for index in range(values.ndim) if index != axis)
         shape = tuple(channels if index == axis else 1 for index in range(values.ndim))
 

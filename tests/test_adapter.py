@@ -16,6 +16,7 @@ from edgebn.errors import ModelError, QuantizationError
 from edgebn.session.refolding import Arguments
 from edgebn.session.tables import CHANGING
 from tests.conftest import TEST_ALL
+from tests.demo_model import demo_images, demo_int8
 from tests.test_tiny import network
 
 
@@ -231,3 +232,15 @@ def test_mistakes_get_one_clear_error(models):
         edgebn.adaptable(models["int8"], images(10, 0), labels=np.arange(10))
     with pytest.raises(ModelError, match="no layer can adapt"):
         edgebn.adaptable(models["int8"], images(10, 0), rows=0)
+
+
+def test_a_snapshot_of_other_tables_is_refused():
+    """Its numbers mean something else there: a model's accuracy fell from 94 to 40 % with another's."""
+    images, _ = demo_images()
+    one, other = (edgebn.adaptable(demo_int8(), images[at : at + 200]) for at in (0, 200))
+    taken = edgebn.Adapter(edgebn.Session(one)).snapshot()
+    adapter = edgebn.Adapter(edgebn.Session(other))
+    with pytest.raises(ModelError, match="other source tables"):
+        adapter.rollback(taken)
+    with pytest.raises(ModelError, match="not NoneType"):
+        adapter.rollback(None)

@@ -268,3 +268,10 @@ def test_bad_build(channels, message):
     layer.build(3)
     with pytest.raises(ModelError, match=message):
         layer.build(channels)
+
+
+def test_a_refused_first_input_leaves_the_layer_unbuilt():
+    layer = BatchNorm()
+    with pytest.raises(ModelError):
+        layer(np.array([[3e38, 1], [-3e38, 2]], np.float32), training=True)
+    assert layer(np.random.default_rng(0).normal(size=(4, 3)), training=True).shape == (4, 3)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+import edgebn
 from edgebn import program as p
 from edgebn.errors import QuantizationError
 from edgebn.passes import calibration
 from edgebn.passes.calibration import Observer, observe
+from tests.demo_model import DATA
 
 
 def relu_program():
@@ -113,3 +115,9 @@ def test_a_layer_that_overflows_is_named():
 
     with pytest.raises(QuantizationError, match="'y' becomes NaN or infinite"):
         observe(relu_program(), overflowing, skewed(4))
+
+
+def test_codes_are_no_calibration_for_a_float32_model():
+    codes = np.zeros((4, 28, 28, 1), np.int8)
+    with pytest.raises(QuantizationError, match="give real numbers"):
+        edgebn.quantize(edgebn.load(DATA / "fashion_mnist.keras"), codes)

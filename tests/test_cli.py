@@ -158,7 +158,7 @@ def test_evaluate_compares_two_models(int8_model, capsys):
 def test_evaluate_refuses_labels_that_do_not_fit(tmp_path, capsys):
     np.save(tmp_path / "few.npy", np.zeros(3, np.int64))
     assert "3 labels" in refusal(capsys, "evaluate", MODEL, SLICE, *PIXELS, "--labels", tmp_path / "few.npy", "--limit", "5")
-    np.save(tmp_path / "high.npy", np.full(5, 10))
+    np.save(tmp_path / "high.npy", np.full(1000, 10))
     assert "classes 0 to 9" in refusal(capsys, "evaluate", MODEL, SLICE, *PIXELS, "--labels", tmp_path / "high.npy", "--limit", "5")
     assert "should be (N,)" in refusal(capsys, "evaluate", MODEL, SLICE, *PIXELS, "--labels", "calibration")
     assert "no array 'truth'" in refusal(capsys, "evaluate", MODEL, SLICE, *PIXELS, "--labels", "truth")
@@ -280,3 +280,32 @@ def test_outputs_that_fit_no_npy_leave_the_old_file(tmp_path):
     run.write(tmp_path / "out.npz", {"a": np.zeros(1), "b": np.ones(2)})
     assert old.read_bytes() == b"old"
     assert [np.load(tmp_path / "out.npz")[name].tolist() for name in "ab"] == [[0.0], [1.0, 1.0]]
+
+
+def test_a_file_that_is_read_is_not_written_over(tmp_path, capsys):
+    model = tmp_path / "model.keras"
+    shutil.copy(MODEL, model)
+    before = model.read_bytes()
+    assert "would be lost" in refusal(capsys, "convert", model, "-o", model)
+    assert "would be lost" in refusal(capsys, "run", model, SLICE, *PIXELS, "-o", tmp_path / "." / "model.keras")
+    assert model.read_bytes() == before
+
+
+def test_limit_does_not_pair_labels_with_other_samples(tmp_path, capsys, int8_model):
+    other = ("--key", "calibration", "--scale", "1/255", "--labels", "labels", "--limit", "100")
+    assert "300 samples but 1000 labels" in refusal(capsys, "evaluate", int8_model, SLICE, *other)
+    found = run_json(capsys, "evaluate", int8_model, SLICE, *PIXELS, "--labels", "labels", "--limit", "50")
+    assert found["samples"] == 50
+    assert found["results"][0]["accuracy"] > 0.8
+
+
+def test_rows_that_are_not_one_hot_are_no_labels(tmp_path, capsys):
+    np.save(tmp_path / "soft.npy", np.full((1000, 10), 0.1))
+    assert "one-hot" in refusal(capsys, "evaluate", MODEL, SLICE, *PIXELS, "--labels", tmp_path / "soft.npy")
+
+
+def test_names_of_other_formats_are_not_given_to_edgebn_files(tmp_path, capsys):
+    assert "name it .edgebn" in refusal(capsys, "convert", MODEL, "-o", tmp_path / "m.tflite")
+    with pytest.raises(edgebn.ModelError, match="takes a program"):
+        edgebn.save("model", tmp_path / "m.edgebn")
+    assert not list(tmp_path.iterdir())

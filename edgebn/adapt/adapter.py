@@ -32,6 +32,7 @@ class Snapshot:
 
     policy: str
     state: State
+    model: bytes  # `state_file.model_key`
 
 
 class Adapter:
@@ -201,7 +202,7 @@ class Adapter:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands, to come back to with `rollback`."""
-        return Snapshot(self.policy, self._learning.state)
+        return Snapshot(self.policy, self._learning.state, state_file.model_key(self._program))
 
     def rollback(self, snapshot: Snapshot) -> None:
         """Take back everything learned since `snapshot`.
@@ -209,12 +210,14 @@ class Adapter:
         Raises
         ------
         ModelError
-            It is another policy's, or another model's.
+            It is another policy's, or another model's or other source tables', or no snapshot.
         """
-        if snapshot.policy != self.policy or snapshot.state.values.shape != self._learning.state.values.shape:
-            raise ModelError(
-                f"the snapshot is of the policy '{snapshot.policy}' or another model; this adapter's is '{self.policy}'"
-            )
+        if not isinstance(snapshot, Snapshot):
+            raise ModelError(f"rollback takes what Adapter.snapshot returned, not {type(snapshot).__name__}")
+        if snapshot.policy != self.policy:
+            raise ModelError(f"the snapshot is of the policy '{snapshot.policy}', this adapter's is '{self.policy}'")
+        if snapshot.model != state_file.model_key(self._program):
+            raise ModelError(f"{self._program.source}: the snapshot is of another model, or of other source tables")
         self._take(snapshot.state)
 
     def save(self, path: Path | str) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 from edgebn import api
 from edgebn.adapt import adaptable
 from edgebn.adapt.evaluate import Trace, evaluate
+from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.streams import ORDERS, SEQUENCES, Stream, arrange, continual, mixed
-from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, load_labels
+from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, load_labelled, load_labels
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file, number, step_rows
@@ -134,17 +135,17 @@ def home_images(program: Program, arguments: argparse.Namespace) -> Inputs:
 
 def cases(program: Program, arguments: argparse.Namespace, sequence: str | None = None) -> list[Case]:
     """Return the streams asked for."""
-    labels = load_labels(arguments.labels, arguments.stream)[: arguments.limit]
+    every = load_labels(arguments.labels, arguments.stream)
     names = arguments.domain or [arguments.key or arguments.stream.name]
     domains = []
     for name in arguments.domain or [arguments.key]:
         options = copy(arguments)
         options.key = name
-        images = load_inputs(arguments.stream, program, options)
+        images, labels = load_labelled(arguments.stream, every, program, options)
         if isinstance(images, dict):
             raise ModelError(f"{arguments.model} has several inputs; `edgebn adapt` takes networks with one")
-        if len(images) != len(labels):
-            raise ModelError(f"{arguments.stream}: {len(images)} samples and {len(labels)} labels")
+        if program.adaptation is not None and program.adaptation.classes:
+            checked_labels(program, labels, len(labels), program.adaptation.classes)
         domains.append(images)
     made = []
     for order in arguments.order or ORDERS:

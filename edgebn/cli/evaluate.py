@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.cli.inputs import add_input_options, load_inputs, load_labels
+from edgebn.cli.inputs import add_input_options, load_labelled, load_labels
 from edgebn.cli.models import add_model_argument, load_model, scores
 from edgebn.cli.screen import Screen
 from edgebn.errors import ModelError
@@ -28,18 +28,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Evaluate one or two models."""
-    labels = load_labels(arguments.labels, arguments.data)[: arguments.limit]
+    labels = load_labels(arguments.labels, arguments.data)
     paths = [arguments.model, *([arguments.compare] if arguments.compare else [])]
     results, answers, rows = [], [], []
     for path in paths:
         program = load_model(path, arguments)
-        answer = classify(scores(program, load_inputs(arguments.data, program, arguments), screen, str(path)), labels, str(path))
+        inputs, known = load_labelled(arguments.data, labels, program, arguments)
+        answer = classify(scores(program, inputs, screen, str(path)), known, str(path))
         answers.append(answer)
-        correct = int((answer == labels).sum())
-        results.append({"model": str(path), "dtype": program.dtype, "correct": correct, "accuracy": correct / len(labels)})
-        rows.append((str(path), program.dtype, correct, 100.0 * correct / len(labels)))
-    screen.table(f"{arguments.data}: {len(labels)} samples", ("model", "type", "correct", "accuracy %"), rows)
-    report: dict[str, Any] = {"data": str(arguments.data), "samples": len(labels), "results": results}
+        correct = int((answer == known).sum())
+        results.append({"model": str(path), "dtype": program.dtype, "correct": correct, "accuracy": correct / len(known)})
+        rows.append((str(path), program.dtype, correct, 100.0 * correct / len(known)))
+    screen.table(f"{arguments.data}: {len(known)} samples", ("model", "type", "correct", "accuracy %"), rows)
+    report: dict[str, Any] = {"data": str(arguments.data), "samples": len(known), "results": results}
     if len(answers) == 2:
         report["agreement"] = float(np.mean(answers[0] == answers[1]))
         screen.say(f"the two agree on {100 * report['agreement']:.2f} % of the samples")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,23 @@ def part(inputs: Inputs, start: int, stop: int) -> Inputs:
     return inputs[start:stop]
 
 
+def load_labelled(path: Path, labels: np.ndarray, program: Program, arguments: argparse.Namespace) -> tuple[Inputs, np.ndarray]:
+    """Return inputs and as many labels, no more than --limit of them, after holding their numbers against each other.
+
+    Raises
+    ------
+    ModelError
+        As `load_inputs`, or there are not as many labels as samples: cut to the same length they would be no pairs.
+    """
+    whole = copy(arguments)
+    whole.limit = None
+    inputs = load_inputs(path, program, whole)
+    if sample_count(inputs) != len(labels):
+        raise ModelError(f"{path}: there are {sample_count(inputs)} samples but {len(labels)} labels")
+    count = len(labels) if arguments.limit is None else min(arguments.limit, len(labels))
+    return part(inputs, 0, count), labels[:count]
+
+
 def load_labels(source: str, data: Path) -> np.ndarray:
     """Return labels (N,) int64 from an array of the .npz file `data` or from a .npy file of their own; one-hot rows are understood.
 
@@ -94,6 +112,10 @@ def load_labels(source: str, data: Path) -> np.ndarray:
     else:
         raise ModelError(f"--labels {source} is neither a .npy file nor an array of an .npz file of data")
     if labels.ndim == 2 and labels.shape[1] > 1:
+        if not (np.isin(labels, (0, 1)).all() and (np.count_nonzero(labels, axis=1) == 1).all()):
+            raise ModelError(
+                f"the labels '{source}' have shape {labels.shape}, but their rows are not one-hot: a single 1 in zeros"
+            )
         labels = labels.argmax(axis=1)
     if labels.ndim > 1 and labels.size != len(labels):
         raise ModelError(f"the labels '{source}' have shape {labels.shape}; they should be (N,) or one-hot (N, classes)")

@@ -12,14 +12,16 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from edgebn import __version__
 from edgebn.cli import adapt, analyze, bench, boards, convert, demo, device, evaluate, generate, quantize, run, warmup
 from edgebn.cli.failure import FailedCheckError
 from edgebn.cli.screen import Screen
-from edgebn.errors import EdgebnError
+from edgebn.errors import EdgebnError, ModelError
 
+WRITTEN = frozenset({"output", "plot", "save"})  # options that name a file to write
 VERBS = {
     "demo": demo,
     "convert": convert,
@@ -64,6 +66,21 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def refuse_overwriting(arguments: argparse.Namespace) -> None:
+    """Refuse a file to write that is also one to read: the model or the data would be lost.
+
+    Raises
+    ------
+    ModelError
+        It is.
+    """
+    given = {name: Path(value) for name, value in vars(arguments).items() if isinstance(value, str | Path) and value}
+    for name in WRITTEN & given.keys():
+        for other in given.keys() - WRITTEN:
+            if given[name].is_file() and given[other].is_file() and given[name].samefile(given[other]):
+                raise ModelError(f"{given[name]} is read too and would be lost; write to another file")
+
+
 def finite(value: Any) -> Any:
     """Return `value` with null for what JSON has no number for: infinities and NaN."""
     if isinstance(value, dict):
@@ -89,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in (sys.argv[1:] if argv is None else argv)
     try:
         arguments = build_parser().parse_args(argv)
+        refuse_overwriting(arguments)
         result = VERBS[arguments.verb].run(arguments, Screen(as_json=arguments.json))
         if arguments.json:
             print(json.dumps(finite(result), indent=2, allow_nan=False))

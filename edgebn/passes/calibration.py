@@ -209,6 +209,10 @@ def _checked(program: Program, piece: object) -> dict[str, np.ndarray]:
             )
         array = np.asarray(given[name])
         want = tuple(program.shapes[name])
+        if array.dtype == np.int8:
+            raise QuantizationError(
+                f"{program.source}: calibration data of int8 codes for '{name}', whose range is yet to be found; give real numbers"
+            )
         if array.dtype.kind not in "fiub":
             raise QuantizationError(f"{program.source}: calibration data of type {array.dtype} for '{name}'; give real numbers")
         if array.ndim != len(want) + 1 or array.shape[1:] != want:
