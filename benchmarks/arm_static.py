@@ -93,7 +93,7 @@ def work(isa_name: str, folder: Path) -> None:
 
     compiler = aot_compiler.Compiler(isa.SELECTED, "aarch64")
     for dtype in NETWORKS:
-        (folder / f"{isa_name}_{dtype}.o").write_bytes(compiler.executor(dtype, "run"))
+        (folder / f"{isa_name}_{dtype}.o").write_bytes(compiler.executor(dtype))
     found: dict[str, dict[str, int]] = {}
     for dtype, names in NETWORKS.items():
         operations = {operation.code: operation for operation in executor.operations(dtype).values()}

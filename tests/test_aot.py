@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from edgebn.kernels import isa
+from edgebn.kernels import isa, python_function
 from tests.programs import KINDS, inputs_for, programs, single
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,6 +90,15 @@ def test_an_object_has_the_bytes_of_the_jit(lines, how):
 
 def test_an_object_needs_no_compiler_in_the_process(lines):
     assert (lines["object"][-1], lines["cold"][-1], lines["warm"][-1]) == ("no compiler", "compiler", "compiler")
+
+
+def test_the_usual_call_of_an_object_is_pythons_own(objects):
+    """Everything said of the usual call holds where an object's machine code is a function of Python, too."""
+    ask = "from edgebn.kernels import executor; import numpy as np; print(type(executor.usual('int8', 0)).__name__)"
+    kind = "builtin_function_or_method" if object.__basicsize__ == python_function.DATA_AT else "function"
+    assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == [kind]
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_usual_call.py")
+    assert " passed" in python(*command, EDGEBN_OBJECTS=str(objects))[-1]
 
 
 def test_an_object_of_other_sources_is_not_found(objects, tmp_path):

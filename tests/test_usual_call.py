@@ -8,7 +8,7 @@ import pytest
 
 import edgebn
 from edgebn.errors import ModelError
-from edgebn.kernels.records import ELSEWHERE
+from edgebn.kernels import executor
 from edgebn.session import Session, array_words
 from tests.test_session import network, reals
 
@@ -16,17 +16,30 @@ pytestmark = pytest.mark.skipif(not array_words.ARE_KNOWN, reason="another Pytho
 
 
 class Watched:
-    """An executor that keeps what it was asked and what it answered."""
+    """What a fresh session asks of machine code, by the usual way and the general one, and what it is answered."""
 
-    def __init__(self, session):
-        self._execute = session._execute
+    def __init__(self, session, monkeypatch):
         self.answers = []
-        session._execute = self
+        execute, usual = session._execute, executor.usual
 
-    def __call__(self, call, batch, x, out):
-        answer = self._execute(call, batch, x, out)
-        self.answers.append(("usual" if x else "general", answer))
-        return answer
+        def general(*arguments):
+            answer = execute(*arguments)
+            self.answers.append(("general", answer))
+            return answer
+
+        def watched(*arguments):
+            function = usual(*arguments)
+
+            def call(x, out):
+                result = function(x, out)
+                assert result is None or result is out
+                self.answers.append(("usual", result is not None))
+                return result
+
+            return call
+
+        session._execute = general
+        monkeypatch.setattr(executor, "usual", watched)
 
 
 class Special(np.ndarray):
@@ -57,14 +70,14 @@ def special(x):
 
 
 @pytest.fixture(params=["float32", "codes"])
-def sample(request):
+def sample(request, monkeypatch):
     """A fresh session, its executor watched, and one sample."""
     program = network("float32" if request.param == "float32" else "int8")
     x = reals(1)
     if request.param == "codes":
         x = (x * 30).astype(np.int8)
     session = Session(program)
-    return session, Watched(session), x
+    return session, Watched(session, monkeypatch), x
 
 
 def test_one_sample_is_the_usual_call(sample):
@@ -75,7 +88,7 @@ def test_one_sample_is_the_usual_call(sample):
     np.testing.assert_array_equal(session.run(x), two[:1])
     assert session.run(x, out) is out
     np.testing.assert_array_equal(out, two[:1])
-    assert watched.answers[1:] == [("usual", 0)] * 2
+    assert watched.answers[1:] == [("usual", True)] * 2
 
 
 @pytest.mark.parametrize("made", [of_another_order, with_gaps, misaligned, swapped, special])
@@ -85,7 +98,7 @@ def test_other_arrays_go_the_general_way(sample, made):
     watched.answers.clear()
     np.testing.assert_array_equal(session.run(made(x)), wanted)
     alike = x.dtype == np.int8 and made is misaligned  # a byte is aligned everywhere
-    assert watched.answers[-1] == ("usual" if alike else "general", 0)
+    assert watched.answers[-1] == (("usual", True) if alike else ("general", 0))
 
 
 def test_wrong_shapes_and_results_are_refused_with_an_error(sample):
@@ -101,7 +114,7 @@ def test_wrong_shapes_and_results_are_refused_with_an_error(sample):
     for out in (*outs, np.empty((1, 5), np.float64)):
         with pytest.raises(ModelError, match="out for"):
             session.run(x, out)
-    assert set(watched.answers) <= {("usual", ELSEWHERE)}
+    assert set(watched.answers) <= {("usual", False)}
     assert np.array_equal(session.run(x), right)
 
 
@@ -116,9 +129,9 @@ def test_a_nan_is_refused_and_the_session_goes_on():
     np.testing.assert_array_equal(session.run(x), wanted)
 
 
-def test_who_cannot_wait_goes_the_general_way_and_waits():
+def test_who_cannot_wait_goes_the_general_way_and_waits(monkeypatch):
     session = Session(network())
-    watched = Watched(session)
+    watched = Watched(session, monkeypatch)
     x = reals(1)
     wanted = session.run(x)
     session._packed._key[0] = 1  # as if another thread's inference were going on
@@ -127,11 +140,26 @@ def test_who_cannot_wait_goes_the_general_way_and_waits():
     waiting.start()
     waiting.join(0.3)
     assert waiting.is_alive()
-    assert watched.answers[-1] == ("usual", ELSEWHERE)
+    assert watched.answers[-1] == ("usual", False)
     session._packed._key[0] = 0
     waiting.join()
     np.testing.assert_array_equal(found[0], wanted)
     assert watched.answers[-1] == ("general", 0)
+
+
+def test_no_reference_is_lost_or_kept(sample):
+    session, _, x = sample
+    out = session.run(x)
+    counts = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
+    with pytest.raises(ModelError):
+        session.run(x, out[:, :-1])
+    for _ in range(1000):
+        assert session.run(x, out) is out
+        session.run(x)
+        assert session.run(of_another_order(x), out) is out  # the usual way answers None
+    after = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
+    assert after[:2] == counts[:2]
+    assert abs(after[2] - counts[2]) < 500
 
 
 def test_threads_share_a_session_that_adapts():

@@ -57,7 +57,7 @@ def build(name: str, machine: str, output: Path) -> Path:
     from edgebn.kernels.registry import OPERATIONS
 
     compiler = aot_compiler.Compiler(isa.SELECTED, machine)
-    code = [compiler.executor(dtype, native.ENTRY.format(dtype=dtype)) for dtype in OPERATIONS]
+    code = [compiler.executor(dtype) for dtype in OPERATIONS]
     manifest = json.dumps({dtype: jit_executor.signatures(dtype) for dtype in OPERATIONS})
     code.append(compiler.text(native.MANIFEST, manifest))
     output.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import codegen
 from numba.core.registry import cpu_target
 
-from edgebn.kernels import jit_executor, native
+from edgebn.kernels import jit_executor, native, python_function
 from edgebn.kernels.isa import InstructionSet
 
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
@@ -77,17 +77,19 @@ class Compiler:
         self._codegen = _Codegen(TRIPLES[machine], BASELINES[machine], features)
         cpu_target.target_context._internal_codegen = self._codegen  # noqa: SLF001  # Numba offers no other way in
 
-    def executor(self, dtype: str, symbol: str) -> bytes:
-        """Return an object file with the executor of a data type as a C function of that name."""
+    def executor(self, dtype: str) -> bytes:
+        """Return an object file with the executor of a data type as C functions: the general entry and the usual one."""
+        symbol, usual = (name.format(dtype=dtype) for name in (native.ENTRY, native.USUAL))
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = numba.njit(**options)(jit_executor.plain_function(dtype))
         dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
         (result,) = dispatcher.overloads.values()
         entry = self._entry(symbol, result.fndesc.llvm_func_name)
         module = llvm.parse_assembly(_tuned(result.library.get_llvm_str(), TUNED_FOR.get(self._isa.name)))
+        self._add_usual(entry, usual, symbol)
         module.link_in(llvm.parse_assembly(str(entry)))
         for value in (*module.functions, *module.global_variables):
-            if not value.is_declaration and value.name != symbol:
+            if not value.is_declaration and value.name not in {symbol, usual}:
                 value.linkage = "internal"
         tuning = llvm.create_pipeline_tuning_options(speed_level=0)
         passes = llvm.create_new_module_pass_manager()
@@ -127,6 +129,31 @@ class Compiler:
         builder.call(inner, [result, no_error, *entry.args])  # kernels raise nothing
         builder.ret(builder.load(result))
         return module
+
+    def _add_usual(self, module: ir.Module, symbol: str, entry: str) -> None:
+        """Add the entry that Python calls itself: (words, (x, out), 2) -> out, or None where the call is not the usual one."""
+        word, objects = ir.IntType(64), ir.IntType(64).as_pointer()
+        function = ir.Function(module, ir.FunctionType(word, [word, objects, word]), symbol)
+        builder = ir.IRBuilder(function.append_basic_block())
+        holder, given, _ = function.args
+        address = builder.add(holder, ir.Constant(word, python_function.DATA_AT))
+        words = builder.load(builder.inttoptr(address, objects.as_pointer()))
+
+        def item(array: ir.Value, index: int) -> ir.Value:
+            return builder.load(builder.gep(array, [ir.Constant(word, index)]))
+
+        def ask(index: int, *arguments: ir.Value) -> ir.Value:
+            kind = ir.FunctionType(word, [word] * len(arguments))
+            return builder.call(builder.inttoptr(item(words, index), kind.as_pointer()), arguments)
+
+        x, out = item(given, 0), item(given, 1)
+        thread = ask(python_function.LEAVE)
+        status = builder.call(module.globals[entry], [item(words, python_function.CALL), ir.Constant(word, 1), x, out])
+        ask(python_function.RETURN, thread)
+        is_done = builder.icmp_signed("==", status, ir.Constant(word, 0))
+        result = builder.select(is_done, out, item(words, python_function.NONE))
+        ask(python_function.HOLD, result)
+        builder.ret(result)
 
     def _module(self) -> ir.Module:
         return self._codegen._create_empty_module("edgebn")  # noqa: SLF001  # our own class

@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from edgebn.kernels import isa, native
+from edgebn.kernels import isa, native, python_function
 from edgebn.quick_dataclass import dataclass
 
 
@@ -119,6 +120,23 @@ def executor(dtype: str) -> Callable[[int, int, int, int], int]:
     if found is not None:
         return found.executors[dtype]
     return _jit().compiled(dtype)
+
+
+def usual(dtype: str, call: int) -> Callable[[Any, Any], Any]:
+    """Return the usual call of one table as a function: (x, out) -> out, or None where the executor does nothing (`ELSEWHERE`).
+
+    Parameters
+    ----------
+    dtype : str
+    call : int
+        Address of what `call` returned, with a guard; it must outlive the function. x and out must be NumPy arrays: only those
+        have the words that the guard looks at.
+    """
+    found = native.load()
+    if found is not None and object.__basicsize__ == python_function.DATA_AT:
+        return python_function.python_function(found.usual[dtype], call)
+    execute = executor(dtype)
+    return lambda x, out: None if execute(call, 1, id(x), id(out)) else out
 
 
 def _jit() -> ModuleType:

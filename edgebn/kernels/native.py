@@ -19,6 +19,7 @@ from edgebn.quick_dataclass import dataclass
 
 MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: data type to [[kernel, [[argument, is_float], ...]], ...]
 ENTRY = "edgebn_run_{dtype}"
+USUAL = "edgebn_usual_{dtype}"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
 ARGUMENTS = 4  # of an entry, all int64
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
@@ -35,11 +36,14 @@ class Native:
         Data type to the kernels it was built with, in the order of their codes.
     executors : dict of str to callable
         Data type to its executor; see `executor.executor`.
+    usual : dict of str to int
+        Data type to the address of its usual entry; see `executor.usual`.
     """
 
     path: Path
     signatures: Mapping[str, list[Signature]]
     executors: Mapping[str, Callable[..., int]]
+    usual: Mapping[str, int]
 
 
 def file_name(isa_name: str, machine: str, system: str) -> str:
@@ -73,10 +77,15 @@ def load() -> Native | None:
         dtype: [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in kernels]
         for dtype, kernels in json.loads(text).items()
     }
-    return Native(path, signatures, {dtype: _entry(library, dtype) for dtype in signatures})
+    executors = {dtype: _entry(library, dtype) for dtype in signatures}
+    return Native(path, signatures, executors, {dtype: _address(library, USUAL.format(dtype=dtype)) for dtype in signatures})
 
 
 def _entry(library: ctypes.CDLL, dtype: str) -> Callable[..., int]:
     entry = library[ENTRY.format(dtype=dtype)]
     entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
     return entry
+
+
+def _address(library: ctypes.CDLL, symbol: str) -> int:
+    return ctypes.cast(library[symbol], ctypes.c_void_p).value or 0

@@ -274,7 +274,7 @@ class Session:
         if table.tasks is not None:  # threads are woken for it
             return None
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, self._execute, self._packed.key, dtype, shapes)
+        return shortcut(table, program.dtype, self._packed.key, dtype, shapes)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""

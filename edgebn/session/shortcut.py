@@ -25,7 +25,7 @@ Shortcut = Callable[[np.ndarray, Any], np.ndarray | None]
 
 def shortcut(
     table: Table,
-    execute: Callable[[int, int, int, int], int],
+    program_dtype: str,
     key: int,
     dtype: np.dtype[Any],
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
@@ -34,6 +34,8 @@ def shortcut(
 
     Parameters
     ----------
+    program_dtype : {'int8', 'float32'}
+        Of the table's executor.
     key : int
         Address of the session's key.
     """
@@ -41,19 +43,15 @@ def shortcut(
     guard, *forms = array_words.guard(dtype, one_in, one_out)
     patches, checks = table.patches.copy(), table.checks.copy()  # bound while the key is held; the table's own, under the lock
     words = executor.call(table.words, patches, checks, key=key, guard=guard.ctypes.data)
-    call, array, empty = words.ctypes.data, np.ndarray, np.empty
+    array, empty = np.ndarray, np.empty
+    execute = executor.usual(program_dtype, words.ctypes.data)
     held = (table, guard, forms, patches, checks, words)
 
     def run(x: np.ndarray, out: Any, _held: object = held) -> np.ndarray | None:
-        try:
-            if len(x) != 1:
-                return None
-        except TypeError:  # an array without axes
+        if type(out) is array:
+            return execute(x, out)
+        if out is not None or x.ndim == 0 or len(x) != 1:
             return None
-        if out is None:
-            out = empty(one_out, dtype)
-        elif type(out) is not array:
-            return None
-        return None if execute(call, 1, id(x), id(out)) else out
+        return execute(x, empty(one_out, dtype))
 
     return run
