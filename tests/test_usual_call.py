@@ -1,5 +1,6 @@
 """The usual call, checked in machine code: what passes, what is left to the general way, and whose turn it is."""
 
+import gc
 import sys
 import threading
 
@@ -150,16 +151,18 @@ def test_who_cannot_wait_goes_the_general_way_and_waits(monkeypatch):
 def test_no_reference_is_lost_or_kept(sample):
     session, _, x = sample
     out = session.run(x)
+    gc.collect()  # what others left also refers to None
     counts = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
     with pytest.raises(ModelError):
         session.run(x, out[:, :-1])
-    for _ in range(1000):
+    for _ in range(10_000):
         assert session.run(x, out) is out
         session.run(x)
         assert session.run(of_another_order(x), out) is out  # the usual way answers None
+    gc.collect()
     after = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
     assert after[:2] == counts[:2]
-    assert abs(after[2] - counts[2]) < 500
+    assert abs(after[2] - counts[2]) < 5000
 
 
 def test_threads_share_a_session_that_adapts():
