@@ -94,7 +94,7 @@ def test_an_object_needs_no_compiler_in_the_process(lines):
 
 def test_the_usual_call_of_an_object_is_pythons_own(objects):
     """Everything said of the usual call holds where an object's machine code is a function of Python, too."""
-    ask = "from edgebn.kernels import executor; import numpy as np; print(type(executor.usual('int8', 0)).__name__)"
+    ask = "from edgebn.kernels import executor; print(type(executor.usual('int8', 0)).__name__)"
     kind = "builtin_function_or_method" if object.__basicsize__ == python_function.DATA_AT else "function"
     assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == [kind]
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_usual_call.py")
