@@ -444,9 +444,9 @@ class Resize(Layer):
     """Spatial resampling.
 
     Source coordinate of output index i, with ratio r = input / output (or 1 / scale where the file gives a scale):
-    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'align_corners' i * (input - 1) / (length - 1) with
-    length = input / r; 'half_pixel_symmetric' half_pixel + input / 2 * (1 - output / length). length is output where r is
-    input / output.
+    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'pytorch_half_pixel' the same, but 0 for a single output;
+    'tf_half_pixel_for_nn' (i + 0.5) * r; 'align_corners' i * (input - 1) / (output - 1); 'half_pixel_symmetric' half_pixel +
+    input / 2 * (1 - output * r / input).
 
     Attributes
     ----------
@@ -454,10 +454,14 @@ class Resize(Layer):
     size : pair of int
         Output (height, width).
     ratio : pair of float
-        Input per output, of each axis (normally input / output).
-    coordinates : {'asymmetric', 'half_pixel', 'pytorch_half_pixel', 'half_pixel_symmetric', 'align_corners'}
-    rounding : {'floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil'}
-        Of the nearest source index.
+        Input per output, of each axis.
+    coordinates : str
+        One of those above.
+    rounding : {'floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil', 'ceil_when_smaller'}
+        Of the nearest source index; the last is 'ceil' along axes that become smaller, else 'floor'.
+    arithmetic : {'exact', 'onnxruntime', 'pytorch'}
+        In whose arithmetic coordinates are computed, which decides where one is nearly whole: float64; float32, divided by
+        1 / ratio, and indices unchanged where that is 1; float32, multiplied by ratio.
     """
 
     function: str = "nearest"
@@ -465,6 +469,7 @@ class Resize(Layer):
     ratio: tuple[float, float] = (1.0, 1.0)
     coordinates: str = "asymmetric"
     rounding: str = "floor"
+    arithmetic: str = "exact"
     channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -393,6 +393,19 @@ def upsampling_1d():
 
 
 @zoo
+def upsampling_uneven_factors():
+    """Factors that are not whole: aligned corners step by (in - 1) / (out - 1), others by the factor, in float32."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(1.8, 0.7), mode="nearest"),
+        nn.Upsample(scale_factor=(0.8, 2.3), mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(1.1, 1.4), mode="nearest-exact"),
+        nn.Upsample(scale_factor=(0.6, 1.3), mode="bilinear"),
+        nn.Upsample(scale_factor=(1.05, 2.03), mode="nearest"),  # 13 rows stay 13, 28 columns become 56: PyTorch copies pixels
+    ), (2, 2, 10, 7)
+
+
+@zoo
 def two_outputs():
     def forward(m, x):
         y = functional.relu(m.conv(x))
