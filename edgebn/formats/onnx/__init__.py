@@ -142,7 +142,7 @@ def _views(model: Any, source: str, folder: Path | None, version: int) -> list[t
             attributes = read_attributes(proto, folder, where)
         except ModelError as error:
             raise ModelError(str(error) if str(error).startswith(source) else f"{where}: {error}") from None
-        used = tuple(output in read_names for output in proto.output if output)
+        used = tuple(bool(output) and output in read_names for output in proto.output)
         outputs = tuple(proto.output)
         views.append((Node(source, name, proto.op_type, version, attributes, (), outputs, used), tuple(proto.input)))
     return views

@@ -102,11 +102,11 @@ def inputs(model: Any, source: str) -> list[Input]:
 
 
 def _dimension(dim: Any, name: str, source: str) -> int | None:
-    if not dim.HasField("dim_value"):
+    if not dim.HasField("dim_value") or dim.dim_value <= 0:  # exporters write 0 or -1 where they do not know
         return None
-    if not 0 <= dim.dim_value <= MAX_TENSOR_ELEMENTS:
+    if dim.dim_value > MAX_TENSOR_ELEMENTS:
         raise ModelError(f"{source}: the input '{name}' has an axis of {dim.dim_value} elements; the file is damaged")
-    return int(dim.dim_value) or None  # 0 stands for 'not known' in files of some exporters
+    return int(dim.dim_value)
 
 
 def sample_shape(given: Input, input_shape: Shape | dict[str, Shape] | None, source: str, *, batch_axis: bool) -> Shape:

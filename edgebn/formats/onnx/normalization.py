@@ -13,8 +13,10 @@ from edgebn.layers import BatchNorm, Reshape, Softmax
 
 def batch_normalization(node: Node, context: Context) -> Dynamic:
     """BatchNormalization at inference, kept apart from the convolution before it."""
-    if node.integer("training_mode", 0) or (node.opset < 14 and any(node.used[1:])):
+    # Before opset 14 the further outputs, used or not, are what says that it trains.
+    if node.integer("training_mode", 0) or (node.opset < 14 and any(node.outputs[1:])):
         raise node.refuse("it is in training mode; export the model for inference (model.eval())")
+    node.only_first_output()
     if node.integer("spatial", 1) != 1:
         raise node.refuse("it has statistics for every pixel (spatial=0); edgebn normalises per channel")
     x = node.real(0)
