@@ -148,7 +148,9 @@ class Constant(Layer):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """Does nothing at inference: dropout, casts of the same type, stop-gradient."""
+    """Does nothing at inference: dropout, casts of the same type, stop-gradient; `channels_first` says what its value is."""
+
+    channels_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,7 @@ class BatchNorm(Layer):
     """Batch normalisation at inference: gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`.
 
     Arrays have shape (channels,), float32. center=False is beta = 0, scale=False is gamma = 1: readers fill them in.
+    `channels_first` says that the value is an image or a sequence whose first axis is `axis`, by the operator's definition.
     """
 
     gamma: np.ndarray = field(metadata=PARAMETER)
@@ -258,6 +261,7 @@ class BatchNorm(Layer):
     variance: np.ndarray = field(metadata=PARAMETER)
     epsilon: float = 1e-3
     axis: int = -1
+    channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -394,11 +398,12 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class Reduce(Layer):
-    """Mean or maximum over `axes` (global pooling, spatial mean)."""
+    """Mean or maximum over `axes` (global pooling, spatial mean); `channels_first` says that those are behind the channels."""
 
     function: str = "mean"
     axes: tuple[int, ...] = ()
     keepdims: bool = False
+    channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         for axis in self.axes:

@@ -330,6 +330,17 @@ def channel_shuffle():
 
 
 @zoo
+def pixel_shuffles():
+    return nn.Sequential(nn.Conv2d(3, 12, 3), nn.PixelShuffle(2), nn.PixelUnshuffle(3), nn.Conv2d(27, 4, 1)), (2, 3, 8, 11)
+
+
+@zoo
+def channels_first_without_convolutions():
+    """Nothing but a batch norm and a global pool says that the values are images."""
+    return nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1)), (2, 3, 4, 5)
+
+
+@zoo
 def splits_and_slices():
     def forward(m, x):
         x = m.conv(x)

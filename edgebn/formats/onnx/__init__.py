@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
+from edgebn.formats.channels_first import settle_layout
 from edgebn.formats.onnx import model as files
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node, read_attributes
@@ -92,7 +93,7 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
         raise type(error)(f"{source}: {error}") from None
     values: dict[str, Value] = {name: Static(array) for name, array in arrays.items()}
     nodes = _views(model, source, folder, version)
-    builder = GraphBuilder(model.graph.name or "network", source, "onnx", channels_first=True)
+    builder = GraphBuilder(model.graph.name or "network", source, "onnx")
     context = Context(builder, _batch(declared, source) if batch_axis else None, _integer(nodes, declared))
     for entry in declared:
         shape = files.sample_shape(entry, input_shape, source, batch_axis=batch_axis)
@@ -107,6 +108,7 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
                 f"{source}: the output '{entry.name}' is a constant or made by no node; edgebn needs outputs that depend on inputs"
             )
         outputs.append(entry.name)
+    settle_layout(builder)
     return builder.finish(outputs)
 
 

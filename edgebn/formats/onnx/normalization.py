@@ -25,8 +25,18 @@ def batch_normalization(node: Node, context: Context) -> Dynamic:
         for index, what in enumerate(("scale", "bias", "mean", "variance"))
     )
     axis = context.axis(node, 1, len(x.shape))
-    epsilon = node.number("epsilon", 1e-5)
-    return context.emit(node, BatchNorm, x, gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon, axis=axis)
+    return context.emit(
+        node,
+        BatchNorm,
+        x,
+        gamma=gamma,
+        beta=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=node.number("epsilon", 1e-5),
+        axis=axis,
+        channels_first=len(x.shape) in (3, 4),
+    )
 
 
 def softmax(node: Node, context: Context) -> Dynamic:

@@ -60,13 +60,14 @@ def spatial_axes(node: Node, context: Context, x: Dynamic) -> tuple[int, ...]:
 def global_average_pool(node: Node, context: Context) -> Dynamic:
     """GlobalAveragePool."""
     x = node.real(0)
-    return context.emit(node, Reduce, x, function="mean", axes=spatial_axes(node, context, x), keepdims=True)
+    return context.emit(node, Reduce, x, function="mean", axes=spatial_axes(node, context, x), keepdims=True, channels_first=True)
 
 
 def global_max_pool(node: Node, context: Context) -> Dynamic:
     """GlobalMaxPool; codes keep their scale."""
     x = node.dynamic(0)
-    return context.emit_same_codes(node, Reduce, x, function="max", axes=spatial_axes(node, context, x), keepdims=True)
+    axes = spatial_axes(node, context, x)
+    return context.emit_same_codes(node, Reduce, x, function="max", axes=axes, keepdims=True, channels_first=True)
 
 
 def reduced_axes(node: Node, context: Context, x: Dynamic, axes: tuple[int, ...] | None) -> tuple[int, ...] | None:

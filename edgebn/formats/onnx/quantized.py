@@ -5,6 +5,8 @@ uint8 codes become int8 codes, lower by 128; scales stay what the file says. Val
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from edgebn.formats.onnx import convolutions, pooling, weights
@@ -262,7 +264,8 @@ def qlinear_global_average_pool(node: Node, context: Context) -> Dynamic:
     """QLinearGlobalAveragePool."""
     x, output, shift = _unary(node)
     axes = pooling.spatial_axes(node, context, x)
-    return context.emit(node, Reduce, x, function="mean", axes=axes, keepdims=True, quantization=output, shift=shift)
+    fields: dict[str, Any] = {"function": "mean", "axes": axes, "keepdims": True, "channels_first": True}
+    return context.emit(node, Reduce, x, quantization=output, shift=shift, **fields)
 
 
 def qlinear_average_pool(node: Node, context: Context) -> Dynamic:

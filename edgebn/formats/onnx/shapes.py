@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.activations import drop_batch
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static, Value
-from edgebn.layers import Concat, Crop, Pad, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, Concat, Crop, Identity, Pad, Reshape, Transpose
 
 
 def shape(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
@@ -225,3 +226,43 @@ def split(node: Node, context: Context) -> tuple[Value, ...]:
         parts.append(_crop(node, context, x, begins, sizes, output))
         begin += length
     return tuple(parts)
+
+
+def depth_to_space(node: Node, context: Context) -> Dynamic:
+    """DepthToSpace: blocks of channels become blocks of pixels."""
+    x, block, first = _blocks(node, context)
+    if x.shape[1] % block**2:
+        raise node.damaged(f"its blocks of {block} x {block} do not divide the channels of an input of shape {x.shape}")
+    return _rearranged(node, context, x, blocks_to_pixels(_image(x), block, blocks_first=first))
+
+
+def space_to_depth(node: Node, context: Context) -> Dynamic:
+    """SpaceToDepth: blocks of pixels become blocks of channels."""
+    x, block, first = _blocks(node, context)
+    if x.shape[2] % block or x.shape[3] % block:
+        raise node.damaged(f"its blocks of {block} x {block} do not divide an input of shape {x.shape}")
+    return _rearranged(node, context, x, pixels_to_blocks(_image(x), block, blocks_first=first))
+
+
+def _blocks(node: Node, context: Context) -> tuple[Dynamic, int, bool]:
+    """Return the input, the blocks' side, and whether their rows and columns stand before the channels' own number (DCR)."""
+    x, block, mode = node.dynamic(0), node.integer("blocksize", 0), node.text("mode", "DCR")
+    if mode not in ("DCR", "CRD"):
+        raise node.damaged(f"its mode '{mode}' is not one that ONNX defines")
+    if context.batch is None or len(x.shape) != 4 or not 0 < block <= MAX_EXTENT:
+        raise node.damaged(f"its blocks of {block} x {block} do not fit an input of shape {x.shape}")
+    return x, block, mode == "DCR"
+
+
+def _image(x: Dynamic) -> tuple[int, int, int]:
+    _, channels, height, width = x.shape
+    return channels, height, width
+
+
+def _rearranged(node: Node, context: Context, x: Dynamic, plan: tuple[tuple[int, ...], ...]) -> Dynamic:
+    shape, order, last = plan
+    x = context.emit_same_codes(node, Identity, x, part="image", channels_first=True)
+    x = context.emit_same_codes(node, Reshape, x, part="blocks", shape=shape)
+    x = context.emit_same_codes(node, Transpose, x, part="moved", permutation=order)
+    x = context.emit_same_codes(node, Reshape, x, part="joined", shape=last)
+    return context.emit_same_codes(node, Identity, x, channels_first=True)
