@@ -76,7 +76,7 @@ def _same_layout(graph: Graph, layer: Layer) -> set[str]:
     same_axes = (
         layer.kind in (*SAME_AXES, *SPATIAL)
         or (isinstance(layer, Reduce) and layer.keepdims)
-        or (isinstance(layer, Transpose) and layer.permutation[0] == 0)
+        or (isinstance(layer, Transpose) and layer.permutation[:1] == (0,))
     )
     if not same_axes or rank not in (2, 3):
         return set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
@@ -24,7 +24,7 @@ def batch_normalization(node: Node, context: Context) -> Dynamic:
         weights.real_array(node, node.static(index + 1, what), what)
         for index, what in enumerate(("scale", "bias", "mean", "variance"))
     )
-    axis = context.axis(node, 1, len(x.shape))
+    x, (axis,) = context.along(node, x, (1,))
     return context.emit(
         node,
         BatchNorm,
@@ -35,23 +35,21 @@ def batch_normalization(node: Node, context: Context) -> Dynamic:
         variance=variance,
         epsilon=node.number("epsilon", 1e-5),
         axis=axis,
-        channels_first=len(x.shape) in (3, 4),
+        channels_first=bool(x.place.leading) and len(x.shape) in (3, 4),
     )
 
 
 def softmax(node: Node, context: Context) -> Dynamic:
     """Softmax: along one axis since opset 13; before, over everything from `axis` on."""
     x = node.real(0)
-    rank = len(x.shape)
-    if node.opset >= 13:
-        return context.emit(node, Softmax, x, axis=context.axis(node, node.integer("axis", -1), rank))
-    first = context.axis(node, node.integer("axis", 1), rank) + context.leading
-    if all(length == 1 for length in x.shape[first + 1 :]):
-        return context.emit(node, Softmax, x, axis=first - context.leading)
-    sample = x.shape[context.leading :]
-    kept = sample[: first - context.leading]
-    rest = int(np.prod(x.shape[first:], dtype=np.int64))
-    flat = context.emit(node, Reshape, x, part="flat", shape=(*kept, rest))
+    axis = context.resolved(node, node.integer("axis", -1 if node.opset >= 13 else 1), len(x.shape))
+    if node.opset >= 13 or all(length == 1 for length in x.shape[axis + 1 :]):
+        x, (own,) = context.along(node, x, (axis,))
+        return context.emit(node, Softmax, x, axis=own)
+    x, behind = context.along(node, x, range(axis, len(x.shape)))
+    sample = context.batch.sample(x.shape, x.place)
+    kept = sample[: behind[0]]
+    flat = context.emit(node, Reshape, x, part="flat", shape=(*kept, math.prod(sample[behind[0] :])))
     shares = context.emit(node, Softmax, flat, part="shares", axis=len(kept))
     return context.emit(node, Reshape, shares, shape=sample)
 

@@ -6,7 +6,7 @@ PyTorch's exporters agree: 5 rows by 1.8 are 9, not 8.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,22 +115,24 @@ def _resize(node: Node, context: Context, x: Dynamic, lengths: list[Length], coo
         raise node.refuse(f"its mode is '{mode}'; edgebn resamples nearest and linear")
     if all(length.size == size for length, size in zip(lengths, x.shape, strict=True)):
         lengths = [Length(size) for size in x.shape]  # the same elements, whatever the scales and coordinates are
-    if context.batch is None or len(x.shape) not in (3, 4):
+    if len(x.shape) not in (3, 4):
         raise node.refuse("edgebn resamples one or two spatial axes of a batch of images")
     if any(lengths[axis] != Length(x.shape[axis]) for axis in (0, 1)):
         raise node.refuse("it resamples the batch or the channels; edgebn resamples spatial axes")
     height, width = lengths[2:] if len(lengths) == 4 else (Length(1), lengths[2])
     if any(not 1 <= length.size <= MAX_EXTENT for length in (height, width)):
         raise node.damaged(f"its output sizes {(height.size, width.size)} are empty or absurd")
-    return context.emit_same_codes(
-        node,
-        Resize,
-        x,
-        function=FUNCTIONS[mode],
-        size=(height.size, width.size),
-        ratio=(1 / float(height.scale), 1 / float(width.scale)),
-        coordinates=coordinates,
-        rounding=rounding,
-        arithmetic="onnxruntime",
-        channels_first=True,
-    )
+    fields: dict[str, Any] = {
+        "function": FUNCTIONS[mode],
+        "size": (height.size, width.size),
+        "ratio": (1 / float(height.scale), 1 / float(width.scale)),
+        "coordinates": coordinates,
+        "rounding": rounding,
+        "arithmetic": "onnxruntime",
+        "channels_first": True,
+    }
+
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:  # noqa: ARG001  # channels do not meet
+        return context.moved(node, Resize, image, part=part, **fields)
+
+    return context.on_images(node, x, build)

@@ -25,6 +25,7 @@ OPERATORS: dict[str, Reader] = {
     "Div": arithmetic.div,
     "Dropout": normalization.dropout,
     "Flatten": shapes.flatten,
+    "Gather": shapes.gather,
     "Gemm": convolutions.gemm,
     "GlobalAveragePool": pooling.global_average_pool,
     "GlobalMaxPool": pooling.global_max_pool,
