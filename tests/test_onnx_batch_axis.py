@@ -262,7 +262,7 @@ MIXES = {
     "softmax": (lambda net, x: net.add("Softmax", x, axis=0), "works along the batch axis"),
     "all": (lambda net, x: net.add("ReduceMax", x), "works along the batch axis"),
     "left out": (lambda net, x: net.add("Squeeze", x, [0]), "leaves out the batch axis"),
-    "indexed": (lambda net, x: net.add("Gather", x, np.int64(0), axis=0), "leaves out the batch axis"),
+    "indexed": (lambda net, x: net.add("Gather", x, np.int64(0), axis=0), "picks from the batch axis"),
     "padded": (lambda net, x: net.add("Pad", x, np.array([1, 0, 0, 0, 0, 0])), "pads the batch axis"),
     "stacked": (lambda net, x: net.add("Concat", x, x, axis=0), "works along the batch axis"),
     "mixed": (lambda net, x: net.add("Softmax", net.add("Reshape", x, [-1, 5]), axis=0), "works along the batch axis"),

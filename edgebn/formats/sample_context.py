@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
 from edgebn.graph import GraphBuilder, Shape
 from edgebn.layers import Concat, Crop, Layer, Pad, Pair, Quantization, Reshape, Transpose
 
+# What a selection by indices may be cut into; more pieces are an order of elements.
+MAX_PIECES = 64
 ALONE = "edgebn runs each sample by itself"
 
 
@@ -224,8 +227,30 @@ class SampleContext(ABC, Generic[Value]):
             raise self.along_batch(node, "leaves out")
         return self.reshape(node, x, shape, axis=None if batch is None else batch - (batch > axis), part=part, output=output)
 
-    def pick(self, node: Node, x: Value, axis: int, indices: Sequence[int], part: str = "") -> Value:
+    def gather(self, node: Node, x: Value, axis: int, indices: np.ndarray, output: int = 0) -> Value:
+        """Append what selects indices, which all exist, of an axis; their own axes, none to many, take its place."""
+        if axis == x.place.axis and not self.batch.single:
+            raise self.along_batch(node, "picks from")
+        flat = [int(index) for index in indices.ravel()]
+        if indices.ndim == 1:
+            return self._pick(node, x, axis, flat, output=output)
+        if indices.ndim == 0 and x.shape[axis] == 1:
+            return self.without_axis(node, x, axis, output=output)
+        picked = self._pick(node, x, axis, flat, part="picked", output=output)
+        if indices.ndim == 0:
+            return self.without_axis(node, picked, axis, output=output)
+        batch = x.place.axis
+        shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+        moved = batch if batch is None or batch < axis else batch + indices.ndim - 1
+        return self.reshape(node, picked, shape, axis=moved, output=output)
+
+    def _pick(self, node: Node, x: Value, axis: int, indices: Sequence[int], part: str = "", output: int = 0) -> Value:
         """Append what selects `indices` of an axis, in their order: a crop for every run of neighbours, joined again."""
+        pieces = 1 + sum(after != before + 1 for before, after in pairwise(indices))
+        if pieces > MAX_PIECES:
+            raise node.refuse(
+                f"its indices pick {pieces} separate pieces of an axis of {x.shape[axis]}; edgebn joins up to {MAX_PIECES}"
+            )
         starts, sizes = [0] * len(x.shape), list(x.shape)
         runs: list[list[int]] = []
         for index in indices:
@@ -236,11 +261,12 @@ class SampleContext(ABC, Generic[Value]):
         parts = []
         for number, run in enumerate(runs):
             starts[axis], sizes[axis] = run[0], len(run)
-            parts.append(self.crop(node, x, starts, sizes, part=f"{part or 'run'}{number}" if len(runs) > 1 else part))
+            name = f"{part or 'run'}{number}" if len(runs) > 1 else part
+            parts.append(self.crop(node, x, starts, sizes, part=name, output=output))
         if len(parts) == 1:
             return parts[0]
         own, place = parts[0].place.leading, parts[0].place
-        return self.moved(node, Concat, *parts, part=part, place=place, axis=axis - own)
+        return self.moved(node, Concat, *parts, part=part, output=output, place=place, axis=axis - own)
 
     def reduced(self, node: Node, x: Value, axes: Iterable[int], *, keepdims: bool) -> tuple[Value, dict[str, Any]]:
         """Return a value, and the fields of a `Reduce` over some axes of its shape."""
