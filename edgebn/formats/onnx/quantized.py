@@ -281,7 +281,7 @@ def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:
     """QLinearReduceMean."""
     x, output, shift = _unary(node)
     axes = pooling.reduced_axes(node, x, node.integers("axes"))
-    x, fields = context.reduced(node, x, axes, keepdims=bool(node.integer("keepdims", 1)))
+    fields = context.reduction(node, x, axes, keepdims=bool(node.integer("keepdims", 1)))
     if not fields["axes"]:
         raise node.refuse("it reduces no axis")
     return context.emit(node, Reduce, x, function="mean", quantization=output, shift=shift, **fields)
