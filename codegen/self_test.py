@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.constants import definition
+from codegen.constants import declaration, definition
 from codegen.places import memory_outside, output_names, place
 from codegen.project import Listing
 from codegen.stepcode import CArray
@@ -155,7 +155,7 @@ def _vectors_source(name: str, arrays: list[CArray]) -> str:
 
 def _vectors_header(name: str, arrays: list[CArray]) -> str:
     guard = f"{name.upper()}_VECTORS_H"
-    lines = "\n".join(f"extern const {array.ctype} {array.name}[{array.values.size}];" for array in arrays)
+    lines = "\n".join(declaration(array) for array in arrays)
     return (
         "/* Inputs of the self-test and what the reference makes of them. */\n"
         f'#ifndef {guard}\n#define {guard}\n\n#include "{name}_params.h"\n\n{lines}\n\n#endif\n'
