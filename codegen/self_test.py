@@ -99,34 +99,36 @@ def _given(listing: Listing, samples: np.ndarray) -> list[Mapping[str, np.ndarra
 
 
 def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
-    """Return `self_test.c`, `<name>_vectors.c` and `<name>_vectors.h`."""
-    arrays = [_array(listing, vectors, name) for name in vectors.values]
-    is_int8 = listing.program.dtype == "int8"
-    if is_int8:
-        comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
-        arrays.append(CArray(f"{listing.name}_vectors_checksums", "uint32_t", vectors.checksums, comment))
+    """Return `self_test.c`."""
     name = listing.name
-    return {
-        "self_test.c": fill(
-            "self_test_s8.c.in" if is_int8 else "self_test_f32.c.in",
-            name=name,
-            upper=name.upper(),
-            vectors=vectors.count,
-            places=memory_outside(listing, output_names(listing)),
-            arguments=", ".join(
-                [_vector(listing, parameter) for _, parameter in listing.values.inputs]
-                + [place(listing, parameter) for _, parameter in listing.values.outputs]
-            ),
-            comparisons="\n".join(
-                f"        wrong += differ({place(listing, parameter)}, {_vector(listing, parameter)}, "
-                f"{name.upper()}_{parameter.upper()}_SIZE);"
-                for _, parameter in listing.values.outputs
-            ),
-            steps=len(listing.actions),
+    text = fill(
+        "self_test_s8.c.in" if listing.program.dtype == "int8" else "self_test_f32.c.in",
+        name=name,
+        upper=name.upper(),
+        vectors=vectors.count,
+        places=memory_outside(listing, output_names(listing)),
+        arguments=", ".join(
+            [_vector(listing, parameter) for _, parameter in listing.values.inputs]
+            + [place(listing, parameter) for _, parameter in listing.values.outputs]
         ),
-        f"{name}_vectors.c": _vectors_source(name, arrays),
-        f"{name}_vectors.h": _vectors_header(name, arrays),
-    }
+        comparisons="\n".join(
+            f"        wrong += differ({place(listing, parameter)}, {_vector(listing, parameter)}, "
+            f"{name.upper()}_{parameter.upper()}_SIZE);"
+            for _, parameter in listing.values.outputs
+        ),
+        steps=len(listing.actions),
+    )
+    return {"self_test.c": text}
+
+
+def own_files(listing: Listing, vectors: Vectors) -> dict[str, str]:
+    """Return `<name>_vectors.c` and `<name>_vectors.h`."""
+    name = listing.name
+    arrays = [_array(listing, vectors, parameter) for parameter in vectors.values]
+    if listing.program.dtype == "int8":
+        comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
+        arrays.append(CArray(f"{name}_checksums", "uint32_t", vectors.checksums, comment))
+    return {f"{name}_vectors.c": _vectors_source(name, arrays), f"{name}_vectors.h": _vectors_header(name, arrays)}
 
 
 def _pitch(listing: Listing, parameter: str) -> int:
@@ -141,11 +143,11 @@ def _array(listing: Listing, vectors: Vectors, parameter: str) -> CArray:
     padded = np.zeros((vectors.count, _pitch(listing, parameter)), values.dtype)
     padded[:, : values.shape[1]] = values
     comment = f"({vectors.count}, {padded.shape[1]}): {parameter}, {values.shape[1]} of each row used"
-    return CArray(f"{listing.name}_vectors_{parameter}", ELEMENT[listing.program.dtype][0], padded, comment)
+    return CArray(f"{listing.name}_{parameter}_vectors", ELEMENT[listing.program.dtype][0], padded, comment)
 
 
 def _vector(listing: Listing, parameter: str) -> str:
-    return f"{listing.name}_vectors_{parameter} + i * {_pitch(listing, parameter)}"
+    return f"{listing.name}_{parameter}_vectors + i * {_pitch(listing, parameter)}"
 
 
 def _vectors_source(name: str, arrays: list[CArray]) -> str:

@@ -19,7 +19,7 @@ from edgebn import __version__
 from edgebn.cli import adapt, analyze, bench, boards, convert, demo, device, evaluate, generate, quantize, run, warmup
 from edgebn.cli.failure import FailedCheckError
 from edgebn.cli.screen import Screen
-from edgebn.errors import EdgebnError, ModelError
+from edgebn.errors import EdgebnError, ModelError, UsageError
 
 WRITTEN = frozenset({"output", "plot", "save"})  # options that name a file to write
 VERBS = {
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if isinstance(error, FailedCheckError)
                 else json.dumps({"error": message})
             )
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("edgebn: stopped", file=sys.stderr)
         return 130
