@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebn.errors import ModelError, QuantizationError
+from edgebn.errors import InputRangeWarning, ModelError, QuantizationError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ def quantize(
     QuantizationError
         Empty data, wrong shapes, NaN or infinite values, a program that is int8 already, no data and no batch norm behind the
         input, or a layer whose sums could overflow; the message names the layer and the remedy.
+
+    Warns
+    -----
+    InputRangeWarning
+        The first batch norm saw values of another scale in training.
     """
     from edgebn.passes import calibration as observing
     from edgebn.passes.add_ranges import AddObserver
@@ -142,6 +148,7 @@ def quantize(
         from edgebn.session import Session
 
         batches = list(observing.batches(apart, calibration))  # an iterable may be readable only once
+        _warn_of_odd_inputs(model, batches[0])
         total = sum(len(next(iter(batch.values()))) for batch in batches)
         counted = None if progress is None else lambda done, _unknown: progress(done, total)
         observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
@@ -162,6 +169,17 @@ def quantize(
             ranges |= sums.ranges() | heads.ranges()
         moments = patches.moments()
     return fuse_pools(quantize_program(apart, ranges, means, moments))
+
+
+def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:
+    """Warn where calibration does not look as the network expects its inputs."""
+    from edgebn import reference
+    from edgebn.passes.input_range import doubt
+
+    for name, values in batch.items():
+        found = doubt(model, name, values.reshape(len(values), *model.shapes[name]), reference.run)
+        if found is not None:
+            warnings.warn(f"{model.source}: {found}", InputRangeWarning, stacklevel=3)
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:

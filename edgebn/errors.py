@@ -17,6 +17,10 @@ class UsageError(ModelError):
     """A name or an option that cannot be used as it was given, whatever the model is: the command ends with code 2."""
 
 
+class InputRangeWarning(UserWarning):
+    """Inputs that look as if they were scaled otherwise than in training."""
+
+
 class QuantizationError(EdgebnError):
     """Calibration data or ranges from which no int8 program can be made, or a proof of no overflow that fails."""
 

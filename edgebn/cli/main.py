@@ -107,7 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         refuse_overwriting(arguments)
-        result = VERBS[arguments.verb].run(arguments, Screen(as_json=arguments.json))
+        screen = Screen(as_json=arguments.json)
+        with screen.showing_warnings():
+            result = VERBS[arguments.verb].run(arguments, screen)
+        if screen.warnings:
+            result = {**result, "warnings": screen.warnings}
         if arguments.json:
             print(json.dumps(finite(result), indent=2, allow_nan=False))
         sys.stdout.flush()
