@@ -12,9 +12,10 @@ from edgebn.layers import Pad as PadLayer
 from edgebn.layers import Resize as ResizeLayer
 from edgebn.layers import Transpose as TransposeLayer
 from edgebn.passes import tflm_resize
-from edgebn.passes.quantized_state import Lowering, same_codes
+from edgebn.passes.quantized_state import Lowering
+from edgebn.passes.requantizations import same_codes
 from edgebn.passes.resampling import axis_table
-from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose
+from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose, hwc
 
 
 def concat(state: Lowering, layer: Layer) -> None:
@@ -42,7 +43,7 @@ def concat(state: Lowering, layer: Layer) -> None:
 def pad(state: Lowering, layer: Layer) -> None:
     """Padding with the code nearest to its value."""
     assert isinstance(layer, PadLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
+    given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
     code = int(np.clip(np.rint(layer.value / output.scale) + output.zero_point, -128, 127))
     whole = ((0, 0),) * (3 - len(layer.pads)) + tuple(layer.pads)
@@ -54,7 +55,7 @@ def pad(state: Lowering, layer: Layer) -> None:
 def crop(state: Lowering, layer: Layer) -> None:
     """A part of the value."""
     assert isinstance(layer, CropLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
+    given = state.buffer(layer.inputs[0])
     starts = (0,) * (3 - len(layer.starts)) + tuple(layer.starts)
     if len(starts) != 3:
         raise UnsupportedLayerError(f"it cuts a value of {len(starts)} axes; edgebn crops height, width and channels")
@@ -65,7 +66,7 @@ def crop(state: Lowering, layer: Layer) -> None:
 def transpose(state: Lowering, layer: Layer) -> None:
     """Axes in another order."""
     assert isinstance(layer, TransposeLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
+    given = state.buffer(layer.inputs[0])
     rank = len(layer.permutation)
     if rank > 3:
         raise UnsupportedLayerError(f"it turns a value of {rank} axes; edgebn turns up to three")
@@ -76,25 +77,18 @@ def transpose(state: Lowering, layer: Layer) -> None:
 
 def reshape(state: Lowering, layer: Layer) -> None:
     """The same codes under another shape: no work where (H, W, C) stays."""
-    given, output_how = state.buffer(layer.inputs[0]), state.quantizations[layer.output]
-    same = same_codes(state.quantizations[layer.inputs[0]], output_how)
-    output = state.make(layer.output)
-    if same and given.shape == output.shape:
-        del state.buffers[output.name]
+    given = state.buffer(layer.inputs[0])
+    if given.shape == hwc(state.graph.tensors[layer.output].shape):
         state.alias(layer, "vanished: the same codes in the same order")
         return
-    if given.shape == output.shape:
-        table = state.requantizing_table(state.quantizations[layer.inputs[0]], output_how)
-        state.add(layer, Lookup(state.step_name(layer), (given.name,), output.name, table))
-        return
-    source = given if same else state.requantized(layer, layer.inputs[0], output_how)
-    state.add(layer, Reshape(state.step_name(layer), (source.name,), output.name))
+    output = state.make(layer.output)
+    state.add(layer, Reshape(state.step_name(layer), (given.name,), output.name))
 
 
 def resize(state: Lowering, layer: Layer) -> None:
     """Spatial resampling, nearest or bilinear with weights in 1/1024."""
     assert isinstance(layer, ResizeLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
+    given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
     indices, weights = [], []
     for axis, size in enumerate(given.shape[:2]):

@@ -31,8 +31,7 @@ def pad_into_window(network: Network, layer: Layer) -> bool:
     (top, bottom), (left, right) = ((0, 0), pad.pads[0]) if len(pad.pads) == 2 else (pad.pads[0], pad.pads[1])
     sides = (layer.padding[0] + top, layer.padding[1] + left, layer.padding[2] + bottom, layer.padding[3] + right)
     if isinstance(layer, Convolution):
-        quantized = is_quantized(network, pad)
-        if pad.value != 0 or (quantized and not _same_codes(network, pad)):
+        if pad.value != 0:
             return False
         moved: Layer = replace(layer, inputs=pad.inputs, padding=sides)
     elif is_quantized(network, pad):
@@ -50,16 +49,6 @@ def pad_into_window(network: Network, layer: Layer) -> bool:
     network.put(moved, layer.output)
     network.notes[pad.name] = f"the padding of {layer.name}"
     return True
-
-
-def _same_codes(network: Network, layer: Layer) -> bool:
-    before, after = network.quantizations[layer.inputs[0]], network.quantizations[layer.output]
-    return (
-        before is not None
-        and after is not None
-        and np.array_equal(before.scale, after.scale)
-        and np.array_equal(before.zero_point, after.zero_point)
-    )
 
 
 def _never_negative(network: Network, value: str) -> bool:
