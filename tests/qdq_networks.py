@@ -28,7 +28,8 @@ class QdqNetwork:
 
     def how(self) -> How:
         """A scale and zero point under which codes of other values neither vanish nor all saturate."""
-        return float(np.float32(self.rng.uniform(0.01, 0.04))), int(self.rng.integers(-100, 100))
+        scale, zero_point = np.float32(self.rng.uniform(0.01, 0.04)), self.rng.integers(-100, 100)
+        return float(scale), -128 if self.rng.random() < 0.2 else int(zero_point)  # -128: a ReLU is in the codes
 
     def input(self, name: str, shape: tuple[int, ...], how: How) -> str:
         self.inputs[name] = self.shapes[name] = shape
@@ -181,7 +182,35 @@ class QdqNetwork:
     def relu(self, x: str) -> str:
         return self.node("Relu", x, shape=self.shapes[x])
 
+    # Layers that compute, each one code from onnxruntime's at most, with QuantizeLinear and DequantizeLinear behind them.
 
+    def softmax(self, x: str) -> str:
+        axis = int(self.rng.integers(1, len(self.shapes[x])))
+        return self.quantized(self.node("Softmax", x, shape=self.shapes[x], axis=axis), (1 / 256, -128))
+
+    def scaled(self, x: str) -> str:
+        """A product with a float32 constant that differs along any one axis: a batch norm along it."""
+        axis = int(self.rng.integers(1, len(self.shapes[x])))
+        along = [1] * len(self.shapes[x])
+        along[axis] = self.shapes[x][axis]
+        constant = self.constant(self.rng.uniform(0.5, 1.0, along).astype(np.float32))
+        scale, zero_point = self.codes[x]
+        return self.quantized(self.node("Mul", x, constant, shape=self.shapes[x]), (scale, zero_point))
+
+    def subtracted(self, x: str) -> str:
+        constant = self.constant(np.float32(self.rng.uniform(-0.5, 0.5)))
+        return self.quantized(self.node("Sub", constant, x, shape=self.shapes[x]), (0.04, 5))
+
+    def ended(self, x: str) -> str:
+        return self.quantized(self.dense(x, 5), (0.02, -3))
+
+    def convolved(self, x: str) -> str:
+        if len(self.shapes[x]) not in (3, 4):
+            return self.ended(x)
+        return self.quantized(self.convolution(x, 4), (0.02, -3))
+
+
+LAST = ("softmax", "scaled", "subtracted", "ended", "convolved")
 MOVERS = (
     "reshape",
     "flatten",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Concat as ConcatLayer
 from edgebn.layers import Crop as CropLayer
 from edgebn.layers import Layer
@@ -21,7 +20,6 @@ from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose
 def concat(state: Lowering, layer: Layer) -> None:
     """Concatenation; an input of another scale than the output's goes through a table."""
     assert isinstance(layer, ConcatLayer)
-    rank = len(state.graph.tensors[layer.output].shape)
     after = state.quantizations[layer.output]
     tables = []
     for name in layer.inputs:
@@ -30,7 +28,7 @@ def concat(state: Lowering, layer: Layer) -> None:
     inputs = tuple(state.buffer(name).name for name in layer.inputs)
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
-    axis = _axis(rank, layer.axis)
+    axis = layer.axis + 3 - len(state.graph.tensors[layer.output].shape)
     if (qmin, qmax) == (-128, 127):
         state.add(layer, Concat(state.step_name(layer), inputs, output.name, axis, tuple(tables)))
         return
@@ -46,33 +44,27 @@ def pad(state: Lowering, layer: Layer) -> None:
     given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
     code = int(np.clip(np.rint(layer.value / output.scale) + output.zero_point, -128, 127))
-    whole = ((0, 0),) * (3 - len(layer.pads)) + tuple(layer.pads)
-    if len(whole) != 3:
-        raise UnsupportedLayerError(f"it pads a value of {len(whole)} axes; edgebn pads height, width and channels")
-    state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (whole[0], whole[1], whole[2]), code))
+    first, second, third = ((0, 0),) * (3 - len(layer.pads)) + layer.pads
+    state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (first, second, third), code))
 
 
 def crop(state: Lowering, layer: Layer) -> None:
     """A part of the value."""
     assert isinstance(layer, CropLayer)
     given = state.buffer(layer.inputs[0])
-    starts = (0,) * (3 - len(layer.starts)) + tuple(layer.starts)
-    if len(starts) != 3:
-        raise UnsupportedLayerError(f"it cuts a value of {len(starts)} axes; edgebn crops height, width and channels")
+    first, second, third = (0,) * (3 - len(layer.starts)) + layer.starts
     output = state.make(layer.output)
-    state.add(layer, Crop(state.step_name(layer), (given.name,), output.name, (starts[0], starts[1], starts[2])))
+    state.add(layer, Crop(state.step_name(layer), (given.name,), output.name, (first, second, third)))
 
 
 def transpose(state: Lowering, layer: Layer) -> None:
     """Axes in another order."""
     assert isinstance(layer, TransposeLayer)
     given = state.buffer(layer.inputs[0])
-    rank = len(layer.permutation)
-    if rank > 3:
-        raise UnsupportedLayerError(f"it turns a value of {rank} axes; edgebn turns up to three")
-    whole = tuple(range(3 - rank)) + tuple(_axis(rank, axis) for axis in layer.permutation)
+    offset = 3 - len(layer.permutation)
+    first, second, third = (*range(offset), *(axis + offset for axis in layer.permutation))
     output = state.make(layer.output)
-    state.add(layer, Transpose(state.step_name(layer), (given.name,), output.name, (whole[0], whole[1], whole[2])))
+    state.add(layer, Transpose(state.step_name(layer), (given.name,), output.name, (first, second, third)))
 
 
 def reshape(state: Lowering, layer: Layer) -> None:
@@ -108,10 +100,3 @@ def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> t
     index, real = axis_table(size, out, layer.ratio[axis], layer)
     second = np.rint(real[:, 1] * tflm_resize.ONE).astype(np.int32)
     return index, np.stack([tflm_resize.ONE - second, second], axis=1)
-
-
-def _axis(rank: int, axis: int) -> int:
-    """Return which axis of (H, W, C) an axis of a value with `rank` axes is."""
-    if rank > 3:
-        raise UnsupportedLayerError(f"it works on a value of {rank} axes; edgebn runs up to three")
-    return axis + 3 - rank

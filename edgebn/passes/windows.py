@@ -84,13 +84,13 @@ def reduce_to_pool(network: Network, layer: Layer) -> bool:
         before, after = shape[: done[0]], shape[done[-1] + 1 :]
         kernel = (1, int(np.prod(shape[done[0] : done[-1] + 1])))
         laid_out = (int(np.prod(before)), kernel[1], int(np.prod(after)))
-        source = _shaped(network, layer, source, laid_out)
+        source = network.reshaped(layer, source, laid_out)
     pooled = network.new_value(f"{layer.output}/pooled")
     function = "max" if layer.function == "max" else "average"
     network.put(Pool(layer.name, (source,), pooled, function, kernel, kernel), layer.output)
     if len(done) < len(axes):
         left = tuple(1 if axis in done else size for axis, size in enumerate(shape))
-        network.put(replace(layer, inputs=(_shaped(network, layer, pooled, left),)), layer.output)
+        network.put(replace(layer, inputs=(network.reshaped(layer, pooled, left),)), layer.output)
     else:
         network.put(Reshape(f"{layer.name}/reshape", (pooled,), layer.output, network.shapes[layer.output]), layer.output)
     return True
@@ -105,12 +105,6 @@ def _last_run(shape: Shape, axes: list[int]) -> list[int]:
         elif shape[axis] != 1:
             break
     return run
-
-
-def _shaped(network: Network, layer: Layer, value: str, shape: Shape) -> str:
-    output = network.new_value(f"{layer.output}/shaped")
-    network.put(Reshape(f"{layer.name}/reshape", (value,), output, shape), layer.output)
-    return output
 
 
 def flatten_dense_to_convolution(network: Network, layer: Layer) -> bool:
