@@ -201,6 +201,15 @@ class QdqNetwork:
         constant = self.constant(np.float32(self.rng.uniform(-0.5, 0.5)))
         return self.quantized(self.node("Sub", constant, x, shape=self.shapes[x]), (0.04, 5))
 
+    def reduced(self, x: str, kind: str) -> str:
+        """ReduceMean or ReduceMax over any axes."""
+        shape = self.shapes[x]
+        axes = sorted(1 + int(axis) for axis in self.rng.permutation(len(shape) - 1)[: self.rng.integers(1, len(shape))])
+        keep = int(self.rng.integers(2))
+        kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
+        how = self.codes[x] if self.rng.random() < 0.5 else self.how()
+        return self.quantized(self.node(kind, x, shape=kept, axes=axes, keepdims=keep), how)
+
     def ended(self, x: str) -> str:
         return self.quantized(self.dense(x, 5), (0.02, -3))
 

@@ -93,6 +93,16 @@ def test_a_last_layer_in_any_layout(kind, rank):
         assert_agrees(net, *((y,), (z,), (y, z), (z, x))[seed % 4], codes=1)
 
 
+@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceMax"])
+def test_reductions_over_any_axes(kind):
+    """Of up to four axes, side by side or not: rounded once."""
+    for seed in range(200 if TEST_ALL else 30):
+        net, x = begun(np.random.default_rng(seed), 3 + seed % 2)
+        if seed % 3:
+            x = net.quantized(net.reshape(x), net.codes[x])
+        assert_agrees(net, net.reduced(x, kind), codes=int(kind == "ReduceMean"))
+
+
 def test_random_networks():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
