@@ -535,6 +535,16 @@ def exact_buffers(program: Program) -> frozenset[str]:
     return frozenset(exact)
 
 
+def close_buffers(program: Program) -> frozenset[str]:
+    """Return the buffers in which engines agree within float32's tolerance: those behind no codes that are not exact."""
+    exact = exact_buffers(program)
+    close = {*program.inputs, *program.constants}
+    for step in program.steps:
+        if close.issuperset(step.inputs) and (step.output in exact or step_dtype(step, program) == "float32"):
+            close.add(step.output)
+    return frozenset(close)
+
+
 def hwc(shape: tuple[int, ...]) -> Hwc:
     """Return a sample's shape as (height, width, channels); axes before the last two are merged into the height."""
     if len(shape) <= 3:

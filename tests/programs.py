@@ -405,6 +405,9 @@ def programs(draw, dtype, largest=6):
         if is_mixed and draw(st.integers(0, 2)) == 0:
             kind = CONVERSIONS[maker.dtype]
         values.append(getattr(maker, f"step_{kind}")(source))
+    if is_mixed and not any(isinstance(step, p.Quantize | p.Dequantize) for step in maker.steps):
+        maker.dtype = maker.buffers[values[-1]].dtype
+        values.append(getattr(maker, f"step_{CONVERSIONS[maker.dtype]}")(values[-1]))
     made = [name for name in values if name != x]
     outputs = (made[-1],) if draw(st.booleans()) or len(made) < 2 else (made[-1], made[0])
     return maker.program((x,), outputs)

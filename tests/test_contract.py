@@ -24,10 +24,7 @@ def assert_equals_reference(program, x, threads=1):
     found = Session(program, threads).run_buffers(x)
     for n, sample in enumerate(x):
         values = {name: value[n] for name, value in found.items()}
-        if program.dtype == "mixed":
-            expected = expected_of_each_step(program, sample, values)
-        else:
-            expected = reference.run_steps(program, {program.inputs[0]: sample})
+        expected = expected_values(program, sample, values)
         for name, value in values.items():
             assert value.dtype == expected[name].dtype
             if value.dtype == np.int8:
@@ -38,14 +35,14 @@ def assert_equals_reference(program, x, threads=1):
     assert set(found) == set(program.buffers) - set(program.constants)
 
 
-def expected_of_each_step(program, sample, values):
-    """Return what the reference makes, step by step, of `values`."""
+def expected_values(program, sample, values):
+    """Return what the reference makes of a sample; of a mixed program what each step makes of an engine's `values`."""
+    if program.dtype != "mixed":
+        return reference.run_steps(program, {program.inputs[0]: sample})
     values = {**program.constants, **values}
     expected = {program.inputs[0]: sample}
     for step in program.steps:
-        buffers = tuple(program.buffers[name] for name in step.inputs)
-        operands = reference.Operands(tuple(values[name] for name in step.inputs), buffers, program.buffers[step.output])
-        expected[step.output] = reference.STEPS[type(step)](step, operands)
+        expected[step.output] = reference.run_step(program, step, values)
     return expected
 
 

@@ -47,9 +47,13 @@ def check_program(program: Program) -> None:
             raise ModelError(f"step '{step.name}' reads a buffer before it is made, or makes one twice")
         made.add(step.output)
         check_step(step, program)
-    found = common_dtype(buffer for name, buffer in program.buffers.items() if name not in program.constants)
-    if found != program.dtype:
-        raise ModelError(f"its buffers are {found} in a program of {program.dtype}")
+    values = [buffer for name, buffer in program.buffers.items() if name not in program.constants]
+    if common_dtype(values) != program.dtype:
+        odd = next((buffer for buffer in values if buffer.dtype != program.dtype), None)
+        which = (
+            f"the buffer '{odd.name}' is {odd.dtype}" if odd and program.dtype != "mixed" else f"every buffer is {values[0].dtype}"
+        )
+        raise ModelError(f"{which} in a program of {program.dtype}")
     for name in (*program.inputs, *program.outputs):
         shape = program.shapes.get(name)
         if name not in made or shape is None or math.prod(shape) != math.prod(program.buffers[name].shape):

@@ -7,7 +7,7 @@ nothing of engines, readers or passes. Read it from here: `run` -> `run_steps` -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from edgebn.reference.pooling import pool
 from edgebn.reference.softmax import softmax
 from edgebn.reference.statistics import Sums, observe
 
-__all__ = ["STEPS", "Operands", "Sums", "dequantize", "quantize_real", "run", "run_steps"]
+__all__ = ["STEPS", "Operands", "Sums", "dequantize", "quantize_real", "run", "run_step", "run_steps"]
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,8 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
     for name in program.inputs:
         values[name] = np.asarray(inputs[name], program.buffers[name].dtype).reshape(program.buffers[name].shape)
     for step in program.steps:
-        output = program.buffers[step.output]
-        operands = Operands(
-            tuple(values[name] for name in step.inputs), tuple(program.buffers[name] for name in step.inputs), output
-        )
-        if sums is not None and step.name in observations:
-            operands = replace(operands, watch=_gatherer(step, observations[step.name], sums))
-        value = STEPS[type(step)](step, operands)
+        watch = _gatherer(step, observations[step.name], sums) if sums is not None and step.name in observations else None
+        output, value = program.buffers[step.output], run_step(program, step, values, watch)
         if value.shape != output.shape or value.dtype != np.dtype(output.dtype):
             raise ModelError(
                 f"{program.source}: step '{step.name}' gives {value.dtype} {value.shape}, but its buffer '{output.name}' is "
@@ -93,6 +88,15 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
             )
         values[step.output] = value
     return values
+
+
+def run_step(
+    program: p.Program, step: p.Step, values: Mapping[str, np.ndarray], watch: Callable[[np.ndarray], None] | None = None
+) -> np.ndarray:
+    """Return what one step makes of its inputs in `values`; see `Operands` for `watch`."""
+    buffers = tuple(program.buffers[name] for name in step.inputs)
+    operands = Operands(tuple(values[name] for name in step.inputs), buffers, program.buffers[step.output], watch)
+    return STEPS[type(step)](step, operands)
 
 
 def _gatherer(step: Any, observation: Observation, sums: dict[str, Sums]) -> Callable[[np.ndarray], None]:

@@ -52,10 +52,12 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
 
 
 def _is_small(program: p.Program) -> bool:
-    """Whether a whole network, of steps of either type, has too few multiply-accumulates."""
-    most = max(FEWEST_PROGRAM_MACS.values())
-    work = (macs(each, program) * (most // FEWEST_PROGRAM_MACS[p.step_dtype(each, program)]) for each in program.steps)
-    return sum(work) < most
+    """Whether a whole network, with steps of either type, has too few multiply-accumulates."""
+    work = dict.fromkeys(FEWEST_PROGRAM_MACS, 0)
+    for step in program.steps:
+        work[p.step_dtype(step, program)] += macs(step, program)
+    fewest = FEWEST_PROGRAM_MACS
+    return work["float32"] * fewest["int8"] + work["int8"] * fewest["float32"] < fewest["float32"] * fewest["int8"]
 
 
 def tasks(strands: Sequence[tuple[int, int] | None]) -> np.ndarray | None:
