@@ -123,6 +123,7 @@ def quantize(
     """
     from edgebn.passes import calibration as observing
     from edgebn.passes.add_ranges import AddObserver
+    from edgebn.passes.checked import checked
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.head_ranges import HeadObserver
@@ -161,7 +162,7 @@ def quantize(
         if method == "mse":
             ranges |= sums.ranges() | heads.ranges()
         moments = patches.moments()
-    return fuse_pools(quantize_program(apart, ranges, means, moments))
+    return checked(fuse_pools(quantize_program(apart, ranges, means, moments)))
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:

@@ -18,6 +18,9 @@ Hwc = tuple[int, int, int]
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]  # top, left, bottom, right
 
+# Scale and zero point of what the integer softmax gives.
+SOFTMAX_CODES = (1.0 / 256.0, -128)
+
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
 

@@ -303,10 +303,11 @@ class Maker:
         other[axis] = self.integer(1, 5)
         parts = [x, self.constant(tuple(other)), x][: self.integer(2, 3)]
         shape[axis] = sum(self.shape(part)[axis] for part in parts)
-        tables = ()
-        if self.int8:
-            tables = tuple(self.draw(st.sampled_from([None, self.rng.integers(-128, 128, 256).astype(np.int8)])) for _ in parts)
-        return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape), axis, tables))
+        if not self.int8:
+            return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape), axis))
+        like = self.draw(st.sampled_from([None, *parts]))  # whose codes need no table
+        tables = tuple(None if part == like else self.rng.integers(-128, 128, 256).astype(np.int8) for part in parts)
+        return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape, like=like), axis, tables))
 
     def step_pad(self, x):
         pads = tuple((self.integer(0, 2), self.integer(0, 2)) for _ in range(3))

@@ -1,4 +1,4 @@
-"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools. One file a pass.
+"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools, a last check. One file a pass.
 
 No engine is known here.
 """
@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from edgebn.graph import Graph
 from edgebn.passes.canonical import canonical
+from edgebn.passes.checked import checked
 from edgebn.passes.fuse_pool import fuse_pools
 from edgebn.passes.layout import to_channels_last
 from edgebn.passes.lower_float import lower_float
@@ -52,9 +53,9 @@ def lower(graph: Graph) -> Program:
     if _holds_codes(graph):
         from edgebn.passes.lower_quantized import lower_quantized
 
-        return fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes))
+        return checked(fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes)))
     program, placed = lower_float(graph)
-    return fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes)))
+    return checked(fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes))))
 
 
 def _holds_codes(graph: Graph) -> bool:

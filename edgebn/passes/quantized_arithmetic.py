@@ -21,10 +21,10 @@ from edgebn.passes.integer import (
 from edgebn.passes.network import check_broadcast
 from edgebn.passes.quantized_state import Lowering
 from edgebn.passes.requantizations import same_codes
-from edgebn.program import Add, Buffer, Lookup, Multiply, hwc
+from edgebn.program import SOFTMAX_CODES, Add, Buffer, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
 
-SOFTMAX_OUTPUT = Quantization.per_tensor(1 / 256, -128)  # what the integer softmax gives
+SOFTMAX_OUTPUT = Quantization.per_tensor(*SOFTMAX_CODES)
 
 
 def add(state: Lowering, layer: Layer) -> None:
