@@ -39,9 +39,7 @@ class FloatPart(FloatLowering):
             )
         if layer.output not in self.absorbed:
             HANDLERS[layer.kind](self, layer)
-        for name, place in self.placed.items():
-            if name not in self.state.done:
-                self.state.note_placed(name, place.step, place.became)
+        self.state.became.update({name: (place.step, place.became) for name, place in self.placed.items()})
 
     def quantize(self, layer: Layer) -> None:
         """Append the step from float32 numbers to codes."""

@@ -65,7 +65,7 @@ def lower_quantized(graph: Graph) -> Program:
     state = Lowering.begin(graph)
     floats = FloatPart(state)
     for layer in graph.layers:
-        if layer.name in state.done:
+        if layer.output in state.done:
             continue
         codes = [state.is_codes(name) for name in (*layer.inputs, layer.output)]
         if not any(codes):

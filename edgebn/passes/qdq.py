@@ -182,12 +182,32 @@ class _Collapse:
             return None
         if layer.output in self.meaning:
             return self.meaning[layer.output]
+        if isinstance(layer, Multiply):
+            return self._scaled(layer)
         if not follows_codes(layer) or any(name not in self.codes for name in layer.inputs):
             return None
         found = [self.quantizations[self.codes[name]] for name in layer.inputs]
         if found[0] is None or not all(same_codes(found[0], other) for other in found) or not _is_exact(layer, found[0]):
             return None
         return found[0]
+
+    def _scaled(self, layer: Multiply) -> Quantization | None:
+        """Return what codes mean after a product with one number: the same codes, or -1 - code where it is negative.
+
+        It loses nothing, and where the next layer is an integer one (a number less a value: a product and a sum) it saves two
+        conversions.
+        """
+        values = self._values(layer)
+        others = [name for name in layer.inputs if name not in values]
+        if len(values) != 1 or len(others) != 1 or not any(reader.output in self.meaning for reader in self.readers[layer.output]):
+            return None
+        constant = self.maker[others[0]]
+        assert isinstance(constant, Constant)
+        given = self.quantizations[self.codes[values[0]]] if values[0] in self.codes else None
+        if given is None or constant.value.size != 1 or float(constant.value.reshape(())) == 0.0:
+            return None
+        factor, zero_point = float(constant.value.reshape(())), int(given.zero_point[0])
+        return Quantization.per_tensor(float(given.scale[0]) * abs(factor), zero_point if factor > 0 else -1 - zero_point)
 
     def _values(self, layer: Layer) -> list[str]:
         """Return the inputs of a layer but for real constants."""

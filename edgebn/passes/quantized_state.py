@@ -151,11 +151,6 @@ class Lowering:
         self.done.add(layer.output)
         self.became[layer.name] = (step, words)
 
-    def note_placed(self, name: str, step: str, words: str) -> None:
-        """Remember what became of a layer that the float32 part has lowered."""
-        self.done.add(name)
-        self.became[name] = (step, words)
-
     def step_name(self, layer: Layer, part: str = "") -> str:
         """Return a step name nobody has: the layer's, or that of one of its parts."""
         base = f"{layer.name}/{part}" if part else layer.name
