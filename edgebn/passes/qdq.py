@@ -279,8 +279,8 @@ class _Collapse:
         """Give the codes behind the outputs the outputs' names again."""
         renamed: dict[str, str] = {}
         copies: list[Layer] = []
-        made = [name for name in self.graph.outputs if name not in self.real]
-        taken = {name for name in self.graph.outputs if name in self.real or self.codes[name] == name}
+        made = [name for name in self.graph.outputs if self.real.get(name) != name]
+        taken = {name for name in self.graph.outputs if self.real.get(name) == name or self.codes[name] == name}
         for name in made:
             source = self.codes[name]
             if source == name:
