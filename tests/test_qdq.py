@@ -16,7 +16,6 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnxruntime import quantization as ortq  # noqa: E402
 
 from edgebn import reference  # noqa: E402
-from edgebn.errors import ModelError  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
 from edgebn.session import Session  # noqa: E402
@@ -38,14 +37,14 @@ def shown(graph, name, value):
     return np.moveaxis(value, 1, -1) if name in channels_first_values(graph) else value
 
 
-def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0) -> None:
+def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0, dtype: str = "int8") -> None:
     """Hold edgebn's outputs against onnxruntime's: at most `codes` codes apart."""
     proto = net.model(*outputs)
     inputs = {name: net.rng.uniform(-2, 2, shape).astype(np.float32) for name, shape in net.inputs.items()}
     expected = onnxruntime_gives(proto, inputs)
     graph = from_proto(proto, "net.onnx")
     program = lower(graph)
-    assert program.dtype == "int8"
+    assert program.dtype == dtype
     result = reference.run(program, {name: shown(graph, name, value) for name, value in inputs.items()})
     found = result if isinstance(result, dict) else {outputs[0]: result}
     for name, wanted in zip(outputs, expected, strict=True):
@@ -143,12 +142,11 @@ def test_a_moved_value_of_two_meanings_is_moved_once():
     assert [step.kind for step in program.steps] == ["Pool", "Transpose", "Reshape", "Lookup", "Lookup"]
 
 
-def test_an_input_of_two_meanings_is_refused():
+def test_an_input_of_two_meanings_stays_float32():
     net = QdqNetwork(np.random.default_rng(0))
     first = net.input("x", (1, 4), (0.01, -128))
     second = net.quantized("x", (0.02, 3))
-    with pytest.raises(ModelError, match="the input 'x' is quantised in two ways"):
-        lower(from_proto(net.model(first, second), "net.onnx"))
+    assert_agrees(net, first, second, dtype="mixed")
 
 
 def test_a_dense_layer_still_reads_the_value_as_it_lies():

@@ -147,7 +147,7 @@ def _logits(program: p.Program) -> tuple[str, int]:
     makers = {step.output: step for step in program.steps}
     name = program.outputs[0]
     has_softmax = False
-    while isinstance(makers.get(name), p.Softmax | p.Reshape):
+    while isinstance(makers.get(name), p.Softmax | p.Reshape | p.Dequantize):
         has_softmax |= isinstance(makers[name], p.Softmax)
         name = makers[name].inputs[0]
     shape = program.buffers[name].shape
