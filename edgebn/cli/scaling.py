@@ -12,7 +12,7 @@ from edgebn import reference
 from edgebn.cli.values import number
 from edgebn.errors import InputRangeWarning, ModelError
 from edgebn.passes.input_range import doubt
-from edgebn.program import InputScaling, Program
+from edgebn.program import InputScaling, Program, takes_codes
 
 AS_STORED = InputScaling(1.0)
 
@@ -60,7 +60,7 @@ def scaling_of(values: np.ndarray, name: str, program: Program, arguments: argpa
             )
         return told
     if values.dtype == np.int8:
-        if program.buffers[name].dtype == "int8":
+        if takes_codes(program):
             return None
         if kept is None:
             raise ModelError(

@@ -9,11 +9,10 @@ import numpy as np
 
 from edgebn.errors import QuantizationError
 from edgebn.passes.calibration import Range
-from edgebn.program import Buffer, Crop, Elementwise, Pad, Pool, Program, Reshape, Resize, Softmax, Step, Transpose
+from edgebn.program import SOFTMAX_CODES, Buffer, Crop, Elementwise, Pad, Pool, Program, Reshape, Resize, Softmax, Step, Transpose
 
 # Functions whose output range is known beforehand: (scale, zero point), as TensorFlow Lite fixes them.
 FIXED_FUNCTIONS = {"sigmoid": (1.0 / 256.0, -128), "tanh": (1.0 / 128.0, 0)}
-FIXED_SOFTMAX = (1.0 / 256.0, -128)
 SMALLEST_SCALE = 1e-30  # keeps float32 quotients finite; a range this small holds nothing
 
 
@@ -63,7 +62,7 @@ def buffer_scales(program: Program, ranges: Mapping[str, Range]) -> dict[str, Bu
             given = buffers[step.inputs[0]]
             buffers[step.output] = replace(buffer, dtype="int8", scale=given.scale, zero_point=given.zero_point)
         elif isinstance(step, Softmax):
-            buffers[step.output] = replace(buffer, dtype="int8", scale=FIXED_SOFTMAX[0], zero_point=FIXED_SOFTMAX[1])
+            buffers[step.output] = replace(buffer, dtype="int8", scale=SOFTMAX_CODES[0], zero_point=SOFTMAX_CODES[1])
         elif isinstance(step, Elementwise) and step.function in FIXED_FUNCTIONS:
             scale, zero_point = FIXED_FUNCTIONS[step.function]
             buffers[step.output] = replace(buffer, dtype="int8", scale=scale, zero_point=zero_point)
