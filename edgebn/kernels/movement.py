@@ -71,3 +71,43 @@ def reshape(src: int, src_row: int, src_count: int, dst: int, dst_row: int, dst_
         if dst_left == 0:
             dst += dst_row - dst_count
             dst_left = dst_count
+
+
+@kernel
+def repeat_f32(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, times: int) -> None:
+    """Write each of the `count` float32 of a row `times` times: dst[i * times + j] = src[i]."""
+    for y in range(rows):
+        a = src + y * src_row
+        b = dst + y * dst_row
+        if times == 2:  # with a count that is known, several are written at once
+            for i in range(count):
+                for j in range(2):
+                    store_f32(b, 2 * i + j, load_f32(a, i))
+        elif times == 4:
+            for i in range(count):
+                for j in range(4):
+                    store_f32(b, 4 * i + j, load_f32(a, i))
+        else:
+            for i in range(count):
+                for j in range(times):
+                    store_f32(b, times * i + j, load_f32(a, i))
+
+
+@kernel
+def repeat_u8(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, times: int) -> None:
+    """Write each of the `count` bytes of a row `times` times."""
+    for y in range(rows):
+        a = src + y * src_row
+        b = dst + y * dst_row
+        if times == 2:
+            for i in range(count):
+                for j in range(2):
+                    store_u8(b, 2 * i + j, load_u8(a, i))
+        elif times == 4:
+            for i in range(count):
+                for j in range(4):
+                    store_u8(b, 4 * i + j, load_u8(a, i))
+        else:
+            for i in range(count):
+                for j in range(times):
+                    store_u8(b, times * i + j, load_u8(a, i))
