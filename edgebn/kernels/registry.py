@@ -27,6 +27,7 @@ from edgebn.kernels import (
     resize,
     softmax,
     tile,
+    transpose,
     transposed_convolution,
     winograd,
 )
@@ -44,6 +45,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         *pool_tile.FLOAT32_POOLS,
         halo.fill_f32,
         movement.move_f32,
+        *transpose.FLOAT32_TRANSPOSE,
         movement.repeat_f32,
         convolution.convolution_f32,
         depthwise.depthwise_f32,

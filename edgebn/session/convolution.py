@@ -18,6 +18,7 @@ from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
+from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
 from edgebn.session.tiled import MOST_GROUPS, Target, TileEmitter, Walk, fits_dot, suits, tile_operation, walk_through
 
@@ -88,7 +89,8 @@ def _pack_pooled(
 ) -> None:
     """Emit some pooled rows of a convolution whose unpooled value has a shape."""
     rows, columns, channels = shape
-    element = packer.view(step.output).form.element
+    output = packer.view(step.output)
+    element = output.form.element
     ring_rows = min(rows, window_span(pool))
     ring = Target(packer.scratch(step, "ring"), columns * channels * element, channels * element)
     computed = 0  # rows below this one are in the ring, or no longer needed
@@ -108,6 +110,7 @@ def _pack_pooled(
             pool,
             source=(ring.address, ring.row, ring_rows),
             shape=shape,
+            target=PoolTarget(output.address, output.row, output.form.shape),
             rows=(pooled_row, 1),
             padding_value=packer.buffer(step.output).zero_point,
         )
