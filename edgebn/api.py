@@ -128,12 +128,12 @@ def quantize(
     from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
     from edgebn.passes.patch_moments import PatchObserver
-    from edgebn.passes.quantize import quantize_program, with_averages_apart
+    from edgebn.passes.quantize import already_int8, quantize_program, with_averages_apart
 
     if method not in observing.METHODS:
         raise QuantizationError(f"there is no calibration method {method!r}; choose one of {', '.join(observing.METHODS)}")
     if model.dtype != "float32":
-        raise QuantizationError(f"{model.source}: the network is int8 already; quantise the float32 one it came from")
+        raise QuantizationError(already_int8(model))
     apart = with_averages_apart(model)
     if calibration is None:
         ranges, means = norm_ranges(apart)

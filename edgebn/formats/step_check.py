@@ -33,7 +33,8 @@ def check_step(step: p.Step, program: p.Program) -> None:
     fits = (len(inputs) == 2) if isinstance(step, p.Add | p.Multiply) else (len(inputs) == 1 or isinstance(step, p.Concat))
     if check is None or not inputs or not fits:
         raise ModelError(f"step '{step.name}' is of no kind that runs, or has {len(inputs)} inputs")
-    if any(buffer.dtype != output.dtype for buffer in inputs):
+    converts = isinstance(step, p.Quantize | p.Dequantize)
+    if not converts and any(buffer.dtype != output.dtype for buffer in inputs):
         raise ModelError(f"step '{step.name}' mixes float32 and int8 buffers")
     try:
         check(step, inputs, output)
@@ -231,6 +232,16 @@ def _reshape(_: p.Reshape, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(math.prod(inputs[0].shape) == math.prod(target.shape), "output's shape")
 
 
+def _quantize(_: p.Quantize, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape, "output's shape")
+    _need((inputs[0].dtype, target.dtype) == ("float32", "int8"), "type")
+
+
+def _dequantize(_: p.Dequantize, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape, "output's shape")
+    _need((inputs[0].dtype, target.dtype) == ("int8", "float32"), "type")
+
+
 _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Convolution: _convolution,
     p.TransposedConvolution: _transposed,
@@ -247,4 +258,6 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Resize: _resize,
     p.Transpose: _transpose,
     p.Reshape: _reshape,
+    p.Quantize: _quantize,
+    p.Dequantize: _dequantize,
 }

@@ -26,9 +26,10 @@ from edgebn.session.tiled import MOST_GROUPS, Target, TileEmitter, Walk, fits_do
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a convolution: accumulators, Winograd's planes, places of inputs, a pool's ring and sums."""
     wanted = {}
+    dtype = p.step_dtype(step, program)
     shared = {}  # by all bands
     if is_depthwise(step):
-        if not depthwise.suits(step, program.dtype):
+        if not depthwise.suits(step, dtype):
             wanted["accumulators"] = 4 * step.weight.shape[0]
         elif depthwise.multiplier(step) > 1:
             shared["repeated"] = depthwise.scratch(step, program)
@@ -38,9 +39,9 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-        element = 4 if program.dtype == "float32" else 1
+        element = 4 if dtype == "float32" else 1
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
-        wanted |= pool_scratch(step.pool, program.dtype, channels)
+        wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
     if count > 1:
         wanted = {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
@@ -182,14 +183,15 @@ class _PlainEmitter:
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
+    dtype = p.step_dtype(step, packer.program)
     if is_depthwise(step):
-        if depthwise.suits(step, packer.program.dtype):
+        if depthwise.suits(step, dtype):
             return depthwise.emitter(step, packer, walk, rows)
     elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
         return dense.DenseEmitter(step, packer, walk)
     elif packer.options.winograd and winograd.suits(step, packer.program):
         return winograd.WinogradEmitter(step, packer, walk, rows)
-    elif suits(step, packer.program.dtype):
+    elif suits(step, dtype):
         return TileEmitter(step, packer, walk, rows)
     return _PlainEmitter(step, packer, walk, rows)
 
@@ -207,9 +209,9 @@ def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
     channels, _, _, per_group = step.weight.shape
     dtype = packer.buffer(step.output).dtype
     if per_group == 1 and step.groups > 1:
-        takes = step.groups == channels and depthwise.operation(dtype) in executor.operations(dtype)
+        takes = step.groups == channels and depthwise.operation(dtype) in executor.operations()
     else:
-        takes = step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations(dtype)
+        takes = step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations()
     return takes and fits_dot(step.weight) and Watcher(packer, step, *packer.view(step.output).form.shape[:2]).layer is None
 
 

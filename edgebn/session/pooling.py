@@ -21,7 +21,7 @@ def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, 
     buffer, shape = program.buffers[step.output], program.buffers[step.inputs[0]].shape
     if goes_by_axis(step.window, shape, buffer.shape):
         return {"columns": buffer.shape[0] * shape[1] * shape[2] * np.dtype(buffer.dtype).itemsize + isa.SELECTED.vector_bytes}
-    return pool_scratch(step.window, program.dtype, buffer.shape[2])
+    return pool_scratch(step.window, p.step_dtype(step, program), buffer.shape[2])
 
 
 def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:
@@ -41,7 +41,7 @@ def _suffix(dtype: str, channels: int) -> str:
     """Return how the names of the kernels end that pool values of a data type and a number of channels."""
     if dtype == "int8":
         return "i8"
-    return TILE if f"maximum_{TILE}" in executor.operations(dtype) and channels >= isa.SELECTED.lanes else "f32"
+    return TILE if f"maximum_{TILE}" in executor.operations() and channels >= isa.SELECTED.lanes else "f32"
 
 
 def pack(step: p.Pool, packer: Packer) -> None:
@@ -141,7 +141,7 @@ def emit_pool(
         "top": top,
         "left": left,
     }
-    suffix = _suffix(packer.program.dtype, channels)
+    suffix = _suffix(p.step_dtype(step, packer.program), channels)
     if window.function == "max":
         packer.emit(f"maximum_{suffix}", **arguments)
         return
