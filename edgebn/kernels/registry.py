@@ -37,6 +37,7 @@ from edgebn.kernels import (
 OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
     "shared": (
         boundary.copy_rows,
+        boundary.point_words,
         halo.fill_halo,
         halo.fill_bytes,
         movement.reshape,

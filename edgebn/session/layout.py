@@ -52,6 +52,11 @@ class Form:
         return self.halo[0] * self.pitch + self.halo[1] * self.pixel
 
     @property
+    def size_of_pixels(self) -> int:
+        """Bytes of the pixels alone, as they lie in the user's array."""
+        return self.shape[0] * self.shape[1] * self.pixel
+
+    @property
     def size(self) -> int:
         """Bytes of the whole buffer."""
         return (self.shape[0] + self.halo[0] + self.halo[2]) * self.pitch + self.slack
