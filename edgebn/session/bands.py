@@ -53,9 +53,7 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
 
 def _is_small(program: p.Program) -> bool:
     """Whether a whole network, of steps of either type, has too few multiply-accumulates."""
-    most = max(FEWEST_PROGRAM_MACS.values())
-    work = (macs(each, program) * (most // FEWEST_PROGRAM_MACS[p.step_dtype(each, program)]) for each in program.steps)
-    return sum(work) < most
+    return sum(macs(each, program) / max(FEWEST_PROGRAM_MACS[p.step_dtype(each, program)], 1) for each in program.steps) < 1
 
 
 def tasks(strands: Sequence[tuple[int, int] | None]) -> np.ndarray | None:
