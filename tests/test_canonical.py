@@ -310,33 +310,6 @@ def test_resampling_tables(seed):
     assert kinds(check(net, net.add(nn.Resize, x, function=net.pick("nearest", "bilinear"), **fields))) == ["Resize"]
 
 
-def test_values_of_four_axes_run_where_three_can_express_them(net):
-    x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))
-    padded = net.add(nn.Pad, x, pads=((0, 1), (0, 0), (0, 0), (1, 0)), value=2.0)
-    cropped = net.add(nn.Crop, padded, starts=(1, 0, 2, 1), sizes=(2, 3, 3, 4))
-    joined = net.add(nn.Concat, net.add(nn.Concat, cropped, cropped, axis=3), padded_like(net, cropped), axis=0)
-    check(net, net.add(nn.Softmax, net.dense(net.norm(joined, plain=True)), axis=3))
-
-
-def padded_like(net: Net, x: str) -> str:
-    return net.add(nn.Pad, x, pads=((0, 0), (0, 0), (0, 0), (0, net.shape(x)[3])))
-
-
-@pytest.mark.parametrize("kind", ["Concat", "Pad", "Crop", "Add"])
-def test_work_along_a_merged_axis_is_refused_by_name(net, kind):
-    x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))
-    if kind == "Concat":
-        y = net.add(nn.Concat, x, x, axis=1, name="bad")
-    elif kind == "Pad":
-        y = net.add(nn.Pad, x, pads=((0, 0), (1, 0), (0, 0), (0, 0)), name="bad")
-    elif kind == "Crop":
-        y = net.add(nn.Crop, x, starts=(0, 1, 0, 0), sizes=(2, 2, 5, 4), name="bad")
-    else:
-        y = net.add(nn.Add, x, net.builder.add_input("z", (3, 5, 4)), name="bad")
-    with pytest.raises(UnsupportedLayerError, match=rf"case\.file: layer 'bad' \({kind}\)"):
-        lower(net.builder.finish([y]))
-
-
 def test_records_speak_of_every_layer_of_the_file(net):
     x = net.even(net.image())
     y = net.dense(net.add(nn.Reshape, net.relu(net.norm(x)), shape=(int(np.prod(net.shape(x))),)))

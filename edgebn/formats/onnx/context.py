@@ -115,4 +115,4 @@ class Context:
                 value=codes.array.reshape(array.shape),
             )
             return self.emit(node, Dequantize, stored, part=part)
-        return self.emit(node, Constant, part=part, value=np.ascontiguousarray(array, np.float32))
+        return self.emit(node, Constant, part=part, value=np.asarray(array, np.float32, order="C"))
