@@ -36,7 +36,7 @@ def _shaped(network: Network, layer: Layer, value: str, shape: Shape) -> str:
     if network.shapes[value] == shape:
         return value
     output = network.new_value(f"{value}/merged")
-    network.put(Reshape(f"{layer.name}/reshape", (value,), output, shape), layer.output, network.quantizations[value])
+    network.put(Reshape(output, (value,), output, shape), layer.output, network.quantizations[value])
     return output
 
 
@@ -62,7 +62,7 @@ def merge_moved_axes(network: Network, layer: Layer) -> bool:
     if len(runs) > MOST_AXES:
         first = network.new_value(f"{layer.output}/part")
         one, rest = _split(layer, changed[0], shape)
-        network.put(replace(one, output=first), layer.output, network.quantizations[layer.output])
+        network.put(replace(one, name=first, output=first), layer.output, network.quantizations[layer.output])
         network.put(replace(rest, inputs=(first,)), layer.output)
         return True
     source = _shaped(network, layer, layer.inputs[0], _merged(shape, runs))
@@ -77,15 +77,14 @@ def merge_moved_axes(network: Network, layer: Layer) -> bool:
 
 def _split(layer: Crop | Pad, axis: int, shape: Shape) -> tuple[Layer, Layer]:
     """Return the layer along one axis alone, and along all others."""
-    name = f"{layer.name}/part"
     if isinstance(layer, Pad):
         one = tuple(pair if place == axis else (0, 0) for place, pair in enumerate(layer.pads))
         rest = tuple((0, 0) if place == axis else pair for place, pair in enumerate(layer.pads))
-        return replace(layer, name=name, pads=one), replace(layer, pads=rest)
+        return replace(layer, pads=one), replace(layer, pads=rest)
     starts = tuple(start if place == axis else 0 for place, start in enumerate(layer.starts))
     sizes = tuple(layer.sizes[axis] if place == axis else size for place, size in enumerate(shape))
     left = tuple(0 if place == axis else start for place, start in enumerate(layer.starts))
-    return replace(layer, name=name, starts=starts, sizes=sizes), replace(layer, starts=left)
+    return replace(layer, starts=starts, sizes=sizes), replace(layer, starts=left)
 
 
 def merge_joined_axes(network: Network, layer: Layer) -> bool:
@@ -124,7 +123,7 @@ def _spread(network: Network, layer: Layer, whole: list[Shape], kinds: list) -> 
     if isinstance(made, Constant):
         array = np.broadcast_to(made.value, shape)
         network.put(
-            replace(made, name=f"{layer.name}/spread", output=spread, value=np.asarray(array, order="C")),
+            replace(made, name=spread, output=spread, value=np.asarray(array, order="C")),
             layer.output,
             network.quantizations[name],
         )
@@ -137,9 +136,9 @@ def _spread(network: Network, layer: Layer, whole: list[Shape], kinds: list) -> 
         before, behind = int(np.prod(given[: run[0]])), int(np.prod(given[run[-1] + 1 :]))
         flat = _shaped(network, layer, name, (before, 1, behind))
         joined = network.new_value(f"{name}/copies")
-        network.put(Concat(f"{layer.name}/spread", (flat,) * copies, joined, 1), layer.output, network.quantizations[name])
+        network.put(Concat(joined, (flat,) * copies, joined, 1), layer.output, network.quantizations[name])
         wide = tuple(shape[axis] if axis in run else size for axis, size in enumerate(given))
-        network.put(Reshape(f"{layer.name}/reshape", (joined,), spread, wide), layer.output, network.quantizations[name])
+        network.put(Reshape(spread, (joined,), spread, wide), layer.output, network.quantizations[name])
     inputs = tuple(spread if index == place else other for index, other in enumerate(layer.inputs))
     network.put(replace(layer, inputs=inputs), layer.output)
     return True

@@ -119,7 +119,9 @@ class Drawing:
             return self.initializer(array, base)
         name = self.name(base)
         self.arrays[name] = np.asarray(array)
-        self.nodes.append(helper.make_node("Constant", [], [name], name=f"{name}/node", value=numpy_helper.from_array(self.arrays[name])))
+        self.nodes.append(
+            helper.make_node("Constant", [], [name], name=f"{name}/node", value=numpy_helper.from_array(self.arrays[name]))
+        )
         return name
 
     def ints(self, numbers: Sequence[int], base: str = "i") -> str:

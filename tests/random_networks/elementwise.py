@@ -22,7 +22,10 @@ def clip(net: Drawing, x: str) -> str:
     if net.opset < 11:
         attributes = {"min": low} if which in ("both", "low") else {}
         return net.node("Clip", x, **attributes, **({"max": high} if which in ("both", "high") else {}))
-    bounds = [net.constant(np.float32(bound), "bound") if which in ("both", side) else "" for side, bound in (("low", low), ("high", high))]
+    bounds = [
+        net.constant(np.float32(bound), "bound") if which in ("both", side) else ""
+        for side, bound in (("low", low), ("high", high))
+    ]
     while bounds and not bounds[-1]:
         bounds.pop()
     return net.node("Clip", x, *bounds)
@@ -32,7 +35,9 @@ def limit(op: str) -> Callable[[Drawing, str], str]:
     """Return the drawer of Max or Min with one constant number."""
 
     def draw(net: Drawing, x: str) -> str:
-        bound = net.constant(np.float32(net.uniform(-1.0, 0.3) if op == "Max" else net.uniform(-0.3, 1.0)).reshape(net.pick(((), (1,)))))
+        bound = net.constant(
+            np.float32(net.uniform(-1.0, 0.3) if op == "Max" else net.uniform(-0.3, 1.0)).reshape(net.pick(((), (1,))))
+        )
         return net.node(op, *((x, bound) if net.chance(0.7) else (bound, x)))
 
     return draw

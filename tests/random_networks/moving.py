@@ -32,7 +32,9 @@ def _computed_reshape(net: Drawing, x: str, sample: tuple[int, ...]) -> str:
     shape = net.static_node("Shape", x)
     if net.chance(0.5):
         batch = net.static_node("Gather", shape, net.constant(np.int64(0), "i"), axis=0)
-        batch = net.static_node("Unsqueeze", batch, net.ints([0])) if net.opset >= 13 else net.static_node("Unsqueeze", batch, axes=[0])
+        batch = (
+            net.static_node("Unsqueeze", batch, net.ints([0])) if net.opset >= 13 else net.static_node("Unsqueeze", batch, axes=[0])
+        )
     elif net.opset >= 10:
         batch = net.static_node("Slice", shape, net.ints([0]), net.ints([1]), net.ints([0]))
     else:
@@ -157,7 +159,9 @@ def to_last(net: Drawing, x: str) -> str:
     net.need(rank in (3, 4))
     last = net.node("Transpose", x, perm=[0, *range(2, rank), 1])
     width = net.size(1, 6)
-    product = net.node("MatMul", last, net.constant(net.normal(net.shape(last)[-1], width) / np.sqrt(np.float32(net.shape(last)[-1]))))
+    product = net.node(
+        "MatMul", last, net.constant(net.normal(net.shape(last)[-1], width) / np.sqrt(np.float32(net.shape(last)[-1])))
+    )
     return net.node("Transpose", product, perm=[0, rank - 1, *range(1, rank - 1)])
 
 
@@ -168,7 +172,9 @@ def concat(net: Drawing, x: str) -> str:
     axis = net.size(1, rank - 1)
 
     def fits(shape: tuple[int, ...]) -> bool:
-        return len(shape) == rank and all(p == q or place == axis for place, (p, q) in enumerate(zip(shape, net.shape(x), strict=True)))
+        return len(shape) == rank and all(
+            p == q or place == axis for place, (p, q) in enumerate(zip(shape, net.shape(x), strict=True))
+        )
 
     parts = [x]
     for _ in range(net.pick((0, 1, 1, 1, 2, 3))):

@@ -12,6 +12,15 @@ def _pooled(net: Drawing, x: str, *, dilated: bool) -> dict:
     sizes = net.sample(x)[1:]
     net.need(len(sizes) in (1, 2))
     attributes = window(net, sizes, dilated=dilated)
+    if attributes.get("auto_pad", "").startswith(
+        "SAME"
+    ):  # else onnxruntime's padding is negative: some of its kernels refuse it, some crop
+        net.need(
+            all(
+                length >= stride
+                for length, stride in zip(attributes["kernel_shape"], attributes.get("strides", [1, 1]), strict=False)
+            )
+        )
     if net.opset >= 10 and net.chance(0.4):
         attributes["ceil_mode"] = 1
     return attributes

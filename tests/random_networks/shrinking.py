@@ -65,7 +65,10 @@ def _values(network: Network) -> tuple[dict[str, np.ndarray], dict[str, np.ndarr
     made = [name for node in network.model.graph.node for name in node.output if name in dynamic]
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made if name not in given)
     results = [run_onnxruntime(watched, part, optimised=False) for part in (network.samples, network.calibration)]
-    ordered = [{**part, **{name: result[name] for name in made}} for part, result in zip((network.samples, network.calibration), results, strict=True)]
+    ordered = [
+        {**part, **{name: result[name] for name in made}}
+        for part, result in zip((network.samples, network.calibration), results, strict=True)
+    ]
     return ordered[0], ordered[1]
 
 
