@@ -45,11 +45,12 @@ class Outcome:
 
 
 def run_onnxruntime(model: onnx.ModelProto, samples: dict[str, np.ndarray], *, optimised: bool) -> dict[str, np.ndarray]:
-    """Return every output for every sample; one by one, since a file may fix its batch to 1."""
+    """Return every output for every sample, in batches as large as the file says."""
     run = session(model, optimised=optimised)
     names = [entry.name for entry in model.graph.output]
-    count = len(next(iter(samples.values())))
-    results = [run.run(names, {name: array[place : place + 1] for name, array in samples.items()}) for place in range(count)]
+    step = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
+    places = range(0, len(next(iter(samples.values()))), step)
+    results = [run.run(names, {name: array[place : place + step] for name, array in samples.items()}) for place in places]
     return {name: np.concatenate([result[index] for result in results]) for index, name in enumerate(names)}
 
 
@@ -110,7 +111,7 @@ def check_float(network: Network) -> Outcome:
     return Outcome("passed")
 
 
-def _step(model: onnx.ModelProto, name: str) -> float | None:
+def step_of(model: onnx.ModelProto, name: str) -> float | None:
     """Return the scale of the codes that an output shows, through what only moves them; None where it is no codes."""
     maker = {made: node for node in model.graph.node for made in node.output}
     while name in maker and maker[name].op_type in MOVERS:
@@ -135,7 +136,7 @@ def check_quantized(network: Network, settings: Settings) -> Outcome:
     for name, expected in plain.items():
         if name not in given or given[name].shape != expected.shape:
             return Outcome("shape", f"{name}: {given[name].shape if name in given else None}, not {expected.shape}")
-        step = _step(model, name) or extent(expected) / 255
+        step = step_of(model, name) or extent(expected) / 255
         spread = np.abs(optimised[name] - expected).max() / step
         error = np.minimum(np.abs(given[name] - expected), np.abs(given[name] - optimised[name])).max() / step
         detail[name] = (spread, error)

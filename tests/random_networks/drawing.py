@@ -13,6 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.random_networks.constants import WAYS
+
 MAX_ELEMENTS = 1500  # of a value, without the batch
 MAX_LENGTH = 48  # of one axis
 MAX_SIZE = 60.0  # of a number in the network
@@ -43,6 +45,8 @@ class Drawing:
     ----------
     rng : Generator
     opset : int
+    computes : bool
+        Whether constants may be computed by nodes; onnxruntime's quantiser leaves such weights alone.
     batch : int or None
         The first axis of every input; None leaves it open.
     nodes : list of NodeProto
@@ -52,8 +56,9 @@ class Drawing:
         What does not.
     """
 
-    def __init__(self, rng: np.random.Generator, opset: int, batch: int | None) -> None:
+    def __init__(self, rng: np.random.Generator, opset: int, batch: int | None, *, computes: bool = True) -> None:
         self.rng = rng
+        self.computes = computes
         self.opset = opset
         self.batch = batch
         self.nodes: list[onnx.NodeProto] = []
@@ -114,14 +119,20 @@ class Drawing:
         return name
 
     def constant(self, array: np.ndarray, base: str = "w") -> str:
-        """Add an array as a file may hold it: an initializer, or the output of a Constant."""
+        """Add an array as a file may hold it: an initializer, the output of a Constant, computed by other operators."""
+        array = np.asarray(array)
+        if self.computes and array.dtype == np.float32 and array.size > 1 and self.chance(0.1):
+            mark = self.mark()
+            try:
+                return WAYS[self.pick(sorted(WAYS))](self, array)
+            except NotDrawnError:
+                self.rollback(mark)
         if self.chance(0.85):
             return self.initializer(array, base)
         name = self.name(base)
-        self.arrays[name] = np.asarray(array)
-        self.nodes.append(
-            helper.make_node("Constant", [], [name], name=f"{name}/node", value=numpy_helper.from_array(self.arrays[name]))
-        )
+        self.arrays[name] = array
+        value = numpy_helper.from_array(array, name)
+        self.nodes.append(helper.make_node("Constant", [], [name], name=f"{name}/node", value=value))
         return name
 
     def ints(self, numbers: Sequence[int], base: str = "i") -> str:
@@ -171,6 +182,11 @@ class Drawing:
     def mark(self) -> tuple:
         """Return what `rollback` needs to forget everything that is added from here on."""
         return len(self.nodes), dict(self.values), dict(self.arrays), list(self.initializers), list(self.inputs)
+
+    def hide(self, *names: str) -> None:
+        """Let no later layer read these values: their first axis is not the batch."""
+        for name in names:
+            del self.values[name]
 
     def rollback(self, mark: tuple) -> None:
         count, self.values, self.arrays, self.initializers, self.inputs = mark

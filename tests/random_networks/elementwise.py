@@ -72,6 +72,13 @@ def softmax(net: Drawing, x: str) -> str:
     return net.node("Softmax", x, **({} if net.chance(0.2) else {"axis": axis}))
 
 
+def dropout(net: Drawing, x: str) -> str:
+    """Dropout, its ratio an attribute or an input."""
+    if net.opset < 12:
+        return net.node("Dropout", x, **({"ratio": 0.3} if net.chance(0.5) else {}))
+    return net.node("Dropout", x, *((net.constant(np.float32(0.3), "ratio"),) if net.chance(0.5) else ()))
+
+
 def cast(net: Drawing, x: str) -> str:
     """Cast to what it is."""
     return net.node("Cast", x, to=1)

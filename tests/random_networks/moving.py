@@ -22,7 +22,7 @@ def reshaped(net: Drawing, x: str, sample: tuple[int, ...]) -> str:
         first = 0
         if how == "inner" and target:
             target[net.size(0, len(target) - 1)] = -1
-    if net.chance(0.15):
+    if net.chance(0.2):
         return _computed_reshape(net, x, sample)
     return net.node("Reshape", x, net.ints([first, *target], "shape"))
 
@@ -39,7 +39,7 @@ def _computed_reshape(net: Drawing, x: str, sample: tuple[int, ...]) -> str:
         batch = net.static_node("Slice", shape, net.ints([0]), net.ints([1]), net.ints([0]))
     else:
         batch = net.static_node("Slice", shape, starts=[0], ends=[1], axes=[0])
-    if net.chance(0.3) and len(sample) == 1:
+    if net.chance(0.6) and len(sample) == 1:
         whole = net.static_node("Size", x)
         rest = net.static_node("Div", whole, net.static_node("Gather", shape, net.constant(np.int64(0), "i"), axis=0))
         rest = net.static_node("Reshape", rest, net.ints([1]))
@@ -78,7 +78,10 @@ def reshape(net: Drawing, x: str) -> str:
 
 def flatten(net: Drawing, x: str) -> str:
     """Flatten behind the batch."""
-    net.need(int(np.prod(net.sample(x))) <= MAX_LENGTH)
+    elements = int(np.prod(net.sample(x)))
+    net.need(net.sample(x) and elements <= MAX_LENGTH)
+    if net.chance(0.3):
+        return reshaped(net, x, (elements,))
     return net.node("Flatten", x, **({"axis": 1} if net.chance(0.5) else {}))
 
 
@@ -116,6 +119,11 @@ def shuffle(net: Drawing, x: str) -> str:
     groups = [group for group in range(2, channels) if channels % group == 0]
     net.need(groups)
     group = net.pick(groups)
+    if net.batch == 1 and net.chance(0.3):
+        split = net.node("Reshape", x, net.ints([group, channels // group, int(np.prod(sizes, dtype=np.int64))]))
+        turned = net.node("Transpose", split, perm=[1, 0, 2])
+        net.hide(split, turned)
+        return net.node("Reshape", turned, net.ints([1, *sample]))
     split = (group, channels // group, *sizes)
     if len(sizes) == 2 and net.chance(0.3):
         split = (group, channels // group, sizes[0] * sizes[1])
@@ -270,7 +278,7 @@ def upsample(net: Drawing, x: str) -> str:
     net.need(len(net.sample(x)) in (2, 3))
     mode = net.pick(("nearest", "linear"))
     scales = np.maximum(_scales(net, x), 1).astype(np.float32)
-    return net.node("Upsample", x, net.constant(scales, "scales"), mode=mode)
+    return net.node("Upsample", x, net.initializer(scales, "scales"), mode=mode)
 
 
 def resize(net: Drawing, x: str) -> str:
@@ -278,7 +286,7 @@ def resize(net: Drawing, x: str) -> str:
     net.need(len(net.sample(x)) in (2, 3))
     mode = net.pick(("nearest", "linear")) if net.chance(0.97) else "cubic"
     if net.opset < 11:
-        return net.node("Resize", x, net.constant(np.array(_scales(net, x), np.float32), "scales"), mode=mode)
+        return net.node("Resize", x, net.initializer(np.array(_scales(net, x), np.float32), "scales"), mode=mode)
     modes = ["asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"]
     if net.opset >= 19:
         modes.append("half_pixel_symmetric")
@@ -287,7 +295,7 @@ def resize(net: Drawing, x: str) -> str:
         attributes["nearest_mode"] = net.pick(("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"))
     none = net.constant(np.zeros(0, np.float32), "none") if net.opset < 13 else ""
     if net.chance(0.5):
-        return net.node("Resize", x, none, net.constant(np.array(_scales(net, x), np.float32), "scales"), **attributes)
+        return net.node("Resize", x, none, net.initializer(np.array(_scales(net, x), np.float32), "scales"), **attributes)
     sizes = [net.size(1, 12) for _ in net.sample(x)[1:]]
     if net.opset >= 18 and net.chance(0.3):
         attributes["axes"] = list(range(2, len(net.shape(x))))

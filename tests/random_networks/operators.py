@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.random_networks import elementwise, moving, pooling, weighted
+from tests.random_networks import blocks, elementwise, moving, pooling, weighted
 from tests.random_networks.drawing import Drawing
 
 Drawer = Callable[[Drawing, str], str]
@@ -35,6 +35,11 @@ class Row:
 
 
 TABLE = (
+    # what real networks repeat
+    Row(("Conv", "BatchNormalization"), blocks.conv_block, 3),
+    Row(("Conv", "Relu", "Mul"), blocks.squeeze_excite),
+    Row(("Conv", "Add"), blocks.residual, 1.5),
+    Row(("Gemm",), blocks.classifier, 1.5),
     # with weights
     Row(("Conv",), weighted.conv, 7),
     Row(("ConvTranspose",), weighted.conv_transpose, 1.5),
@@ -63,7 +68,7 @@ TABLE = (
     Row(("Sum",), elementwise.several("Sum"), 0.7),
     Row(("Mean",), elementwise.several("Mean"), 0.7),
     Row(("Identity",), elementwise.plain("Identity"), 0.3),
-    Row(("Dropout",), elementwise.plain("Dropout"), 0.3),
+    Row(("Dropout",), elementwise.dropout, 0.3),
     Row(("Cast",), elementwise.cast, 0.3),
     # pools and reductions
     Row(("MaxPool",), pooling.max_pool, 2),

@@ -57,9 +57,9 @@ def draw_settings(seed: int) -> Settings:
 
 
 class _Samples(ortq.CalibrationDataReader):
-    def __init__(self, samples: dict[str, np.ndarray]) -> None:
-        count = len(next(iter(samples.values())))
-        self.left: Iterator = iter([{name: array[i : i + 1] for name, array in samples.items()} for i in range(count)])
+    def __init__(self, samples: dict[str, np.ndarray], step: int) -> None:
+        places = range(0, len(next(iter(samples.values()))), step)
+        self.left: Iterator = iter([{name: array[place : place + step] for name, array in samples.items()} for place in places])
 
     def get_next(self) -> dict | None:
         return next(self.left, None)
@@ -87,7 +87,7 @@ def quantized(model: onnx.ModelProto, calibration: dict[str, np.ndarray], settin
         ortq.quantize_static(
             str(source),
             str(target),
-            _Samples(calibration),
+            _Samples(calibration, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1),
             quant_format=settings.form,
             activation_type=settings.activations,
             weight_type=settings.weights,
