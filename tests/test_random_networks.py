@@ -5,6 +5,8 @@ The generator, the rules of judging and the command that shrinks a failing seed 
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -15,27 +17,67 @@ from edgebn.formats.onnx.static import STATIC  # noqa: E402
 from edgebn.formats.onnx.table import OPERATORS  # noqa: E402
 from tests.random_networks import checking, run  # noqa: E402
 from tests.random_networks.checking import Outcome  # noqa: E402
-from tests.random_networks.networks import draw  # noqa: E402
+from tests.random_networks.constants import WAYS  # noqa: E402
+from tests.random_networks.drawing import Drawing, NotDrawnError  # noqa: E402
+from tests.random_networks.networks import Network, draw  # noqa: E402
+from tests.random_networks.operators import TABLE  # noqa: E402
 from tests.random_networks.quantizing import draw_settings, quantized  # noqa: E402
 from tests.random_networks.shrinking import listing, shrink  # noqa: E402
 
-SEARCHED = 2000  # networks in which every operator is looked for; a few hundred suffice
-UNDRAWN = {"QLinearReduceMean"}  # no quantiser writes it and onnxruntime has no kernel for it
+TRIES = 1000  # draws in which a row shows all that it makes, networks in which an operator is looked for
+OPSETS = (9, 10, 12, 13, 14, 17, 18, 21, 24)
+UNDRAWN = {"QLinearReduceMean"}  # no quantiser writes it, and onnxruntime has no kernel for it
+
+
+def drawn_by(row) -> set[str]:
+    """Return the operators that a row made in as many draws as it needs to make all that it says."""
+    rng = np.random.default_rng(0)
+    made: set[str] = set()
+    opsets = [opset for opset in OPSETS if row.since <= opset <= row.until]
+    for count in range(TRIES):
+        net = Drawing(rng, opsets[count % len(opsets)], (None, 1)[count % 2], computes=False)
+        x = net.add_input(net.pick(((6,), (4, 6), (4, 6, 6), (4, 6, 6), (4, 2, 3, 2), (1, 4, 6))))
+        try:
+            row.draw(net, x)
+        except NotDrawnError:
+            continue
+        made |= {node.op_type for node in net.nodes}
+        if made >= set(row.makes):
+            break
+    return made
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: "-".join(row.makes))
+def test_a_row_draws_what_it_says(row):
+    assert set(row.makes) <= drawn_by(row)
+
+
+@pytest.mark.parametrize("op", sorted(WAYS))
+def test_constants_are_computed_in_every_way(op):
+    net = Drawing(np.random.default_rng(0), 13, 1)
+    for array in (net.uniform(0.5, 1.5, 4), net.normal(2, 4), net.normal(1, 4)):
+        try:
+            name = WAYS[op](net, array)
+        except NotDrawnError:
+            continue
+        x = net.add_input((2, 4))
+        model = net.model([net.node("Mul", x, name)])
+        assert op in [node.op_type for node in model.graph.node]
+        samples = {x: net.normal(4, 2, 4)}
+        assert checking.check_float(Network(0, model, samples, samples)).verdict == "passed"
+        return
+    pytest.fail(f"no array is made by {op}")
 
 
 def test_every_operator_of_the_reader_is_drawn():
-    missing = (set(OPERATORS) | set(STATIC)) - UNDRAWN
-    for seed in range(SEARCHED):
-        missing -= {node.op_type for node in draw(seed).model.graph.node}
-        if seed % 4 == 0 and any(name.startswith("Q") for name in missing):
-            network = draw(seed, "quantized")
-            try:
-                model = quantized(network.model, network.calibration, draw_settings(seed))
-            except Exception:  # noqa: BLE001, S112  # what onnxruntime's quantiser does not take
-                continue
-            missing -= {node.op_type for node in model.graph.node}
+    missing = (set(OPERATORS) | set(STATIC)) - UNDRAWN - set(WAYS) - {"Constant"}
+    missing -= {op for row in TABLE for op in row.makes}
+    for seed in range(TRIES):
         if not missing:
             break
+        network = draw(seed, "quantized")
+        with contextlib.suppress(Exception):  # what onnxruntime's quantiser does not take
+            missing -= {node.op_type for node in quantized(network.model, network.calibration, draw_settings(seed)).graph.node}
     assert not missing, f"no row of random_networks/operators.py draws {sorted(missing)}"
 
 
@@ -64,7 +106,7 @@ def test_wrong_numbers_and_shapes_are_found(monkeypatch):
 
 
 def first_with(op: str):
-    return next(network for network in map(draw, range(SEARCHED)) if op in operators(network) and len(operators(network)) > 5)
+    return next(network for network in map(draw, range(TRIES)) if op in operators(network) and len(operators(network)) > 5)
 
 
 def operators(network) -> list[str]:

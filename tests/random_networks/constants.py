@@ -170,6 +170,7 @@ WAYS: dict[str, Way] = {
     "ConstantOfShape": _of_shape,
     "DequantizeLinear": _dequantized,
     "Div": _binary("Div", 4.0, lambda array: array * np.float32(4)),
+    "Equal": _where,
     "Expand": _expand,
     "Flatten": _flatten,
     "Floor": lambda net, array: net.static_node("Floor", net.initializer(array * np.float32(4))),

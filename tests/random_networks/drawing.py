@@ -176,7 +176,7 @@ class Drawing:
         )
         try:
             return session(finished(graph, self.opset), optimised=False).run(None, given)
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
+        except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
             raise NotDrawnError(str(error)) from None
 
     def mark(self) -> tuple:

@@ -138,11 +138,8 @@ def binary(op: str) -> Callable[[Drawing, str], str]:
     """Return the drawer of Add, Sub, Mul or Div: with a constant on either side, or of two values."""
 
     def draw(net: Drawing, x: str) -> str:
-        factor = op in ("Mul", "Div")
-        if op != "Div" and net.chance(0.5):
-            pair = (x, other_value(net, x))
-        else:
-            pair = (x, _operand(net, x, factor))
+        of_values = op != "Div" and net.chance(0.5)
+        pair = (x, other_value(net, x) if of_values else _operand(net, x, factor=op in ("Mul", "Div")))
         if net.chance(0.03 if op == "Div" else 0.3):
             pair = pair[::-1]
         return net.node(op, *pair)

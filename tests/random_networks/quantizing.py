@@ -1,4 +1,4 @@
-"""A network through onnxruntime's quantiser: QDQ or QOperator, signed or unsigned, per tensor or per channel, prepared or as it is."""
+"""A network through onnxruntime's quantiser: QDQ or QOperator, signed or unsigned, per tensor or per channel, prepared or not."""
 
 from __future__ import annotations
 

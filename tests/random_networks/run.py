@@ -63,7 +63,7 @@ class Tally:
         """Return the table for people."""
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.most_common())
         lines = [
-            f"{sum(self.verdicts.values())} networks: {counts}; {100 * self.refused_share:.1f} % of those that onnxruntime runs are refused"
+            f"{sum(self.verdicts.values())} networks: {counts}; {100 * self.refused_share:.1f} % of what onnxruntime runs is refused"
         ]
         for title, table in (("refused by edgebn", self.refusals), ("not run or not quantised by onnxruntime", self.untold)):
             if table:
@@ -94,7 +94,7 @@ def examine(kind: str, seeds: range, report: Callable[[int, Outcome], None] = la
         if outcome.verdict == "refused":
             tally.refusals[reason_of(outcome.reason)] += 1
         elif outcome.verdict == "untold":
-            tally.untold[reason_of(outcome.reason)] += 1
+            tally.untold[reason_of(outcome.reason)[:80]] += 1
         elif outcome.fault:
             tally.faults.append((seed, outcome))
             report(seed, outcome)

@@ -123,7 +123,7 @@ def _transposed_padding(
         if mode not in ("SAME_UPPER", "SAME_LOWER"):
             return pads, extra
         wanted = tuple(
-            # Where a kernel is narrower than its stride, onnxruntime adds nothing behind the last one (ONNX: zeros up to size * stride).
+            # Behind the last of kernels narrower than their stride onnxruntime adds nothing (ONNX: zeros up to size * stride).
             min(size * stride, (size - 1) * stride + dilation * (length - 1) + 1 + added)
             for size, stride, dilation, length, added in zip(sizes, strides, dilations, kernel, extra, strict=True)
         )
