@@ -62,9 +62,8 @@ class Tally:
     def lines(self) -> list[str]:
         """Return the table for people."""
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.most_common())
-        lines = [
-            f"{sum(self.verdicts.values())} networks: {counts}; {100 * self.refused_share:.1f} % of what onnxruntime runs is refused"
-        ]
+        share = f"{100 * self.refused_share:.1f} % of what onnxruntime runs is refused"
+        lines = [f"{sum(self.verdicts.values())} networks: {counts}; {share}"]
         for title, table in (("refused by edgebn", self.refusals), ("not run or not quantised by onnxruntime", self.untold)):
             if table:
                 lines += [f"{title}:", *(f"{count:6}  {reason}" for reason, count in table.most_common())]
