@@ -20,8 +20,8 @@ from tests.tflite_models import FileBuilder
 SEEDS = range(20 if TEST_ALL else 3)
 CODES = Quantization.per_tensor(0.05, 3)
 # TensorFlow Lite's 16-bit hard-swish is that coarse; its mean cuts the multiplier instead of rounding it; its bilinear
-# steps are multiples of 1/1024. The last two are two operators, and the second magnifies a code by the ratio of the scales.
-FURTHER = {"hard_swish": 2, "mean": 2, "resize_bilinear": 5, "add": 20, "mul": 20}
+# steps are multiples of 1/1024. The last three are several operators, which magnify a code by the ratio of scales.
+FURTHER = {"hard_swish": 2, "mean": 2, "resize_bilinear": 5, "shuffled": 20, "add": 20, "mul": 20}
 
 
 @pytest.mark.parametrize("make", tflite_operators.BOTH + tflite_operators.INT8_ONLY, ids=lambda make: make.__name__)

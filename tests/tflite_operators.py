@@ -13,8 +13,10 @@ from tests.tflite_sequences import (
     dense_after_flatten,
     dense_over_rows,
     dilated_by_batches,
+    moved,
     pad_before_conv,
     reshape_by_shape,
+    shuffled,
 )
 
 
@@ -396,6 +398,8 @@ BOTH = (
     reshape_by_shape,
     conv_1d,
     pad_before_conv,
+    moved,
+    shuffled,
 )
 INT8_ONLY = (requantize,)
 LITERT_ONLY = (dilated_by_batches,)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)

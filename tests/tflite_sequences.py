@@ -92,3 +92,89 @@ def dilated_by_batches(m: Maker):
     inputs = [convolved, m.file.constant(block), m.file.constant(crops)]
     m.file.operator("BATCH_TO_SPACE_ND", inputs, [y], "BatchToSpaceNDOptions")
     return x, y
+
+
+def moved(m: Maker):
+    """RESHAPE, TRANSPOSE, SLICE, PAD, CONCATENATION and QUANTIZE of up to five axes, one after the other: shuffles and the like."""
+    shape = [int(size) for size in m.rng.choice([1, 2, 3, 4, 6], 3)]
+    given = m.quantization()
+    x = y = m.value((1, *shape), given)
+    for _ in range(int(m.rng.integers(2, 7))):
+        before, axis = y, int(m.rng.integers(len(shape)))
+        kind = str(m.rng.choice(["RESHAPE", "TRANSPOSE", "TRANSPOSE", "SLICE", "PAD", "CONCATENATION", "QUANTIZE"]))
+        if kind == "RESHAPE":
+            shape = _factors(m, int(np.prod(shape)), int(m.rng.integers(1, 5)))
+            y = m.value((1, *shape), given)
+            m.file.operator(kind, [before, m.integers(1, *shape)], [y], "ReshapeOptions", newShape=[1, *shape])
+        elif kind == "TRANSPOSE":
+            order = [int(place) for place in m.rng.permutation(len(shape))]
+            shape = [shape[place] for place in order]
+            y = m.value((1, *shape), given)
+            m.file.operator(kind, [before, m.integers(0, *(1 + place for place in order))], [y], "TransposeOptions")
+        elif kind == "SLICE":
+            begin = [0] * (len(shape) + 1)
+            begin[1 + axis] = int(m.rng.integers(shape[axis]))
+            shape[axis] = int(m.rng.integers(1, shape[axis] - begin[1 + axis] + 1))
+            y = m.value((1, *shape), given)
+            m.file.operator(kind, [before, m.integers(*begin), m.integers(1, *shape)], [y], "SliceOptions")
+        elif kind == "PAD" and len(shape) < 4:  # TensorFlow Lite Micro pads up to four axes
+            pads = np.zeros((len(shape) + 1, 2), np.int32)
+            pads[1 + axis] = m.rng.integers(0, 3, 2)
+            shape[axis] += int(pads.sum())
+            y = m.value((1, *shape), given)
+            m.file.operator(kind, [before, m.file.constant(pads)], [y], "PadOptions")
+        elif kind == "CONCATENATION" and np.prod(shape) < 500:
+            shape[axis] *= 2
+            y = m.value((1, *shape), given)
+            m.file.operator(kind, [before, before], [y], "ConcatenationOptions", axis=1 + axis)
+        elif kind == "QUANTIZE" and m.integer:
+            given = m.quantization()
+            y = m.value((1, *shape), given)
+            m.file.operator(kind, [before], [y], "QuantizeOptions")
+    if y == x or m.rng.random() < 0.5:
+        return _dense(m, x, y, shape, given)
+    return x, y
+
+
+def _factors(m: Maker, size: int, count: int) -> list[int]:
+    """A random shape of `count` axes with `size` elements."""
+    factors = []
+    for _ in range(count - 1):
+        factors.append(int(m.rng.choice([divisor for divisor in range(1, size + 1) if size % divisor == 0])))
+        size //= factors[-1]
+    return [int(factor) for factor in m.rng.permutation([*factors, size])]
+
+
+def _dense(m: Maker, x: int, y: int, shape: list[int], given):
+    """Flatten and a dense layer."""
+    flat, inputs = m.value((1, int(np.prod(shape))), given), int(np.prod(shape))
+    m.file.operator("RESHAPE", [y, m.integers(1, inputs)], [flat], "ReshapeOptions", newShape=[1, inputs])
+    weight, bias, scale = m.weight((3, inputs), 0, given[0])
+    output = m.value((1, 3), (scale, m.zero_point()))
+    m.file.operator("FULLY_CONNECTED", [flat, weight, bias], [output], "FullyConnectedOptions")
+    return x, output
+
+
+def shuffled(m: Maker):
+    """A channel shuffle (ShuffleNet), or rows from channels, between two 1 x 1 convolutions."""
+    height, width, groups, each = m.sizes(2, 5, 4)
+    x = m.value((1, height, width, 3), given := m.quantization())
+    y, how = _pointwise(m, x, (height, width, 3), groups * each, given)
+    parts, order, shape = (height, width, groups, each), (0, 1, 2, 4, 3), (height, width, groups * each)
+    if m.rng.random() < 0.5:
+        order, shape = (0, 1, 3, 2, 4), (height * groups, width, each)
+    split, turned = m.value((1, *parts), how), m.value((1, *(parts[axis - 1] for axis in order[1:])), how)
+    joined = m.value((1, *shape), how)
+    m.file.operator("RESHAPE", [y, m.integers(1, *parts)], [split], "ReshapeOptions", newShape=[1, *parts])
+    m.file.operator("TRANSPOSE", [split, m.integers(*order)], [turned], "TransposeOptions")
+    m.file.operator("RESHAPE", [turned, m.integers(1, *shape)], [joined], "ReshapeOptions", newShape=[1, *shape])
+    return x, _pointwise(m, joined, shape, 4, how)[0]
+
+
+def _pointwise(m: Maker, x: int, shape: tuple[int, ...], outputs: int, given):
+    """A 1 x 1 convolution; returns its output and how that is quantised."""
+    weight, bias, scale = m.weight((outputs, 1, 1, shape[2]), 0, given[0])
+    how = scale, m.zero_point()
+    y = m.value((1, *shape[:2], outputs), how)
+    m.file.operator("CONV_2D", [x, weight, bias], [y], "Conv2DOptions", padding=VALID, strideH=1, strideW=1)
+    return y, how

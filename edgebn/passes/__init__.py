@@ -39,14 +39,23 @@ def lower(graph: Graph) -> Program:
     notes: dict[str, str] = {}
     original = graph
     if graph.integer_rounding == "single" and any(layer.kind in ("Quantize", "Dequantize") for layer in graph.layers):
+        from edgebn.passes.one_meaning import one_meaning_each
         from edgebn.passes.qdq import collapse
 
-        graph = collapse(graph)
+        graph = collapse(one_meaning_each(graph))
+    if _holds_codes(graph):
+        from edgebn.passes.requantizations import requantizations_apart
+
+        graph = requantizations_apart(graph)
     laid_out = to_channels_last(graph)
     graph = canonical(laid_out, notes)
-    if any(tensor.quantization is not None for tensor in graph.tensors.values()):
+    if _holds_codes(graph):
         from edgebn.passes.lower_quantized import lower_quantized
 
         return fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes))
     program, placed = lower_float(graph)
     return fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes)))
+
+
+def _holds_codes(graph: Graph) -> bool:
+    return any(tensor.quantization is not None for tensor in graph.tensors.values())

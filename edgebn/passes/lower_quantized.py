@@ -62,7 +62,7 @@ def lower_quantized(graph: Graph) -> Program:
     """
     state = Lowering.begin(graph)
     for layer in graph.layers:
-        if layer.name in state.done:
+        if layer.output in state.done:
             continue
         if isinstance(layer, Constant):
             state.constant(layer)

@@ -1,7 +1,6 @@
-"""Rules that bring layers on more than three axes to at most three: axes that a layer treats alike are merged around it.
+"""Add, Multiply and Reduce of values whose axes (H, W, C) cannot express: axes that the layer treats alike are merged around it.
 
-Steps work on (H, W, C). What only moves elements is the same on merged axes, so a Reshape before and one behind do no harm; where
-too many axes are treated differently, the layer is cut into several. They run on channels-last networks, integer ones too.
+They run on channels-last networks, integer ones too. `three_axes.py` has the layers that work along one axis.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from itertools import groupby
 import numpy as np
 
 from edgebn.graph import Shape
-from edgebn.layers import Add, Concat, Constant, Crop, Layer, Multiply, Pad, Reduce, Reshape
+from edgebn.layers import Add, Concat, Constant, Layer, Multiply, Reduce, Reshape
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, is_quantized
+from edgebn.program import hwc
 
 MOST_AXES = 3
 MOST_COPIES = 256  # by which a value is spread along axes of size 1
@@ -31,15 +31,6 @@ def _merged(shape: Shape, runs: list[tuple[int, ...]]) -> Shape:
     return tuple(int(np.prod([shape[axis] for axis in run], dtype=np.int64)) for run in runs)
 
 
-def _shaped(network: Network, layer: Layer, value: str, shape: Shape) -> str:
-    """Return `value` under another shape."""
-    if network.shapes[value] == shape:
-        return value
-    output = network.new_value(f"{value}/merged")
-    network.put(Reshape(output, (value,), output, shape), layer.output, network.quantizations[value])
-    return output
-
-
 def _put_merged(network: Network, layer: Layer, merged: Layer) -> bool:
     """Put in `merged`, which works on merged axes, and a Reshape that gives its result the name and shape of `layer`'s."""
     shape, quantization = network.shapes[layer.output], network.quantizations[layer.output]
@@ -49,65 +40,20 @@ def _put_merged(network: Network, layer: Layer, merged: Layer) -> bool:
     return True
 
 
-def merge_moved_axes(network: Network, layer: Layer) -> bool:
-    """Crop and Pad: axes that stay whole are merged with their neighbours; where too many change, one is done by itself first."""
-    if not isinstance(layer, Crop | Pad) or len(network.shapes[layer.output]) <= MOST_AXES:
-        return False
-    shape = network.shapes[layer.inputs[0]]
-    if isinstance(layer, Crop):
-        changed = [axis for axis, size in enumerate(layer.sizes) if size != shape[axis]]
-    else:
-        changed = [axis for axis, pair in enumerate(layer.pads) if pair != (0, 0)]
-    runs = _runs([axis + 1 if axis in changed else None if size == 1 else 0 for axis, size in enumerate(shape)])
-    if len(runs) > MOST_AXES:
-        first = network.new_value(f"{layer.output}/part")
-        one, rest = _split(layer, changed[0], shape)
-        network.put(replace(one, name=first, output=first), layer.output, network.quantizations[layer.output])
-        network.put(replace(rest, inputs=(first,)), layer.output)
-        return True
-    source = _shaped(network, layer, layer.inputs[0], _merged(shape, runs))
-    if isinstance(layer, Crop):
-        starts = tuple(layer.starts[run[0]] if run[:1] and run[0] in changed else 0 for run in runs)
-        merged: Layer = replace(layer, inputs=(source,), starts=starts, sizes=_merged(layer.sizes, runs))
-    else:
-        pads = tuple(layer.pads[run[0]] if run[:1] and run[0] in changed else (0, 0) for run in runs)
-        merged = replace(layer, inputs=(source,), pads=pads)
-    return _put_merged(network, layer, merged)
-
-
-def _split(layer: Crop | Pad, axis: int, shape: Shape) -> tuple[Layer, Layer]:
-    """Return the layer along one axis alone, and along all others."""
-    if isinstance(layer, Pad):
-        one = tuple(pair if place == axis else (0, 0) for place, pair in enumerate(layer.pads))
-        rest = tuple((0, 0) if place == axis else pair for place, pair in enumerate(layer.pads))
-        return replace(layer, pads=one), replace(layer, pads=rest)
-    starts = tuple(start if place == axis else 0 for place, start in enumerate(layer.starts))
-    sizes = tuple(layer.sizes[axis] if place == axis else size for place, size in enumerate(shape))
-    left = tuple(0 if place == axis else start for place, start in enumerate(layer.starts))
-    return replace(layer, starts=starts, sizes=sizes), replace(layer, starts=left)
-
-
-def merge_joined_axes(network: Network, layer: Layer) -> bool:
-    """Concat: the axes before and behind the one along which it joins."""
-    shape = network.shapes[layer.output]
-    if not isinstance(layer, Concat) or len(shape) <= MOST_AXES:
-        return False
-    runs = _runs([1 if axis == layer.axis else None if size == 1 else 0 for axis, size in enumerate(shape)])
-    inputs = tuple(_shaped(network, layer, name, _merged(network.shapes[name], runs)) for name in layer.inputs)
-    return _put_merged(network, layer, replace(layer, inputs=inputs, axis=runs.index((layer.axis,))))
-
-
 def merge_broadcast_axes(network: Network, layer: Layer) -> bool:
     """Add and Multiply: axes along which the same inputs have size 1; where those alternate too often, one input is spread out."""
     shape = network.shapes[layer.output]
     if not isinstance(layer, Add | Multiply) or len(shape) <= MOST_AXES or len(layer.inputs) != 2:
+        return False
+    held = [hwc(network.shapes[name]) for name in layer.inputs]
+    if all(size in (1, most) for given in held for size, most in zip(given, hwc(shape), strict=True)):
         return False
     whole = [(1,) * (len(shape) - len(given)) + given for given in (network.shapes[name] for name in layer.inputs)]
     kinds = [None if size == 1 else tuple(given[axis] == 1 for given in whole) for axis, size in enumerate(shape)]
     runs = _runs(kinds)
     if len(runs) > MOST_AXES:
         return _spread(network, layer, whole, kinds)
-    inputs = tuple(_shaped(network, layer, name, _merged(given, runs)) for name, given in zip(layer.inputs, whole, strict=True))
+    inputs = tuple(network.reshaped(layer, name, _merged(given, runs)) for name, given in zip(layer.inputs, whole, strict=True))
     return _put_merged(network, layer, replace(layer, inputs=inputs))
 
 
@@ -134,7 +80,7 @@ def _spread(network: Network, layer: Layer, whole: list[Shape], kinds: list) -> 
             return False
         given = whole[place]
         before, behind = int(np.prod(given[: run[0]])), int(np.prod(given[run[-1] + 1 :]))
-        flat = _shaped(network, layer, name, (before, 1, behind))
+        flat = network.reshaped(layer, name, (before, 1, behind))
         joined = network.new_value(f"{name}/copies")
         network.put(Concat(joined, (flat,) * copies, joined, 1), layer.output, network.quantizations[name])
         wide = tuple(shape[axis] if axis in run else size for axis, size in enumerate(given))
@@ -157,8 +103,8 @@ def merge_reduced_axes(network: Network, layer: Layer) -> bool:
     spatial = len(shape) == MOST_AXES and (len(shape) - 1 not in axes or len(axes) == 1 or len(runs) == 1)
     if spatial or len(reduced) != 1:
         return False
-    source = _shaped(network, layer, layer.inputs[0], _merged(shape, runs))
+    source = network.reshaped(layer, layer.inputs[0], _merged(shape, runs))
     return _put_merged(network, layer, replace(layer, inputs=(source,), axes=tuple(reduced), keepdims=True))
 
 
-RULES: tuple[Rule, ...] = (merge_moved_axes, merge_joined_axes, merge_broadcast_axes, merge_reduced_axes)
+RULES: tuple[Rule, ...] = (merge_broadcast_axes, merge_reduced_axes)

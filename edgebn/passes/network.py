@@ -125,6 +125,12 @@ class Network:
         self.put(Reshape(layer.name, (value,), output, self.shapes[value]), output)
         return True
 
+    def reshaped(self, layer: Layer, value: str, shape: Shape) -> str:
+        """Put a Reshape of `value` before `layer`, under whose name it goes; return the value that it makes."""
+        output = self.new_value(f"{value}/shaped")
+        self.put(Reshape(f"{layer.name}/reshape", (value,), output, shape), layer.output, self.quantizations[value])
+        return output
+
     def new_value(self, base: str) -> str:
         """Return a name that no value has, beginning with `base`."""
         name = base

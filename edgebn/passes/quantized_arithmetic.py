@@ -18,7 +18,8 @@ from edgebn.passes.integer import (
     single_rounding_multiply,
     softmax_parameters,
 )
-from edgebn.passes.quantized_state import Lowering, same_codes
+from edgebn.passes.quantized_state import Lowering
+from edgebn.passes.requantizations import same_codes
 from edgebn.program import Add, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
 

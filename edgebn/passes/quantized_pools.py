@@ -11,7 +11,8 @@ from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Layer, Quantization, Reduce
 from edgebn.layers import Pool as PoolLayer
 from edgebn.passes.integer import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier
-from edgebn.passes.quantized_state import Lowering, same_codes
+from edgebn.passes.quantized_state import Lowering
+from edgebn.passes.requantizations import same_codes
 from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
 
 

@@ -11,7 +11,8 @@ from edgebn.graph import Graph
 from edgebn.layers import Activation, Constant, Dequantize, Layer, Quantization, Quantize
 from edgebn.passes import tflm_tables
 from edgebn.passes.integer import clip_codes
-from edgebn.program import Buffer, Hwc, LayerRecord, Lookup, Program, Reshape, Step, hwc
+from edgebn.passes.requantizations import same_codes
+from edgebn.program import Buffer, Hwc, LayerRecord, Program, Reshape, Step, hwc
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Lowering:
     names : dict of str to str
         The buffer that holds each value.
     done : set of str
-        Layers that joined an earlier step.
+        Outputs of the layers that need no more work. (Names will not do: a transpose may be several layers of one name.)
     became : dict of str to (step, words)
         For the records, by layer name.
     """
@@ -152,7 +153,7 @@ class Lowering:
 
     def note(self, layer: Layer, step: str, words: str) -> None:
         """Remember what became of a layer, and that it needs no more work."""
-        self.done.add(layer.name)
+        self.done.add(layer.output)
         self.became[layer.name] = (step, words)
 
     def step_name(self, layer: Layer, part: str = "") -> str:
@@ -164,16 +165,6 @@ class Lowering:
             count += 1
             name = f"{base}/{count}"
         return name
-
-    def requantized(self, layer: Layer, name: str, how: Quantization) -> Buffer:
-        """Return the buffer of a value in the quantisation `how`, through a table of its own where it has another."""
-        if same_codes(self.quantizations[name], how):
-            return self.buffer(name)
-        given = self.buffer(name)
-        output = self.scratch(f"{layer.name}/requantized", given.shape, how)
-        table = self.requantizing_table(self.quantizations[name], how)
-        self.steps.append(Lookup(self.step_name(layer, "requantize"), (given.name,), output.name, table))
-        return output
 
     def requantizing_table(self, given: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
         """Return the table (1, 256) from one quantisation to another, clipped to codes."""
@@ -258,10 +249,3 @@ class Lowering:
     def _record(self, layer: Layer) -> LayerRecord:
         step, words = self.became[layer.name]
         return LayerRecord(layer.name, layer.kind, self.graph.tensors[layer.output].shape, layer.parameters(), 0, step, words)
-
-
-def same_codes(a: Quantization | None, b: Quantization | None) -> bool:
-    """Whether both are quantised alike."""
-    if a is None or b is None:
-        return False
-    return np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)

@@ -31,8 +31,7 @@ def pad_into_window(network: Network, layer: Layer) -> bool:
     (top, bottom), (left, right) = ((0, 0), pad.pads[0]) if len(pad.pads) == 2 else (pad.pads[0], pad.pads[1])
     sides = (layer.padding[0] + top, layer.padding[1] + left, layer.padding[2] + bottom, layer.padding[3] + right)
     if isinstance(layer, Convolution):
-        quantized = is_quantized(network, pad)
-        if pad.value != 0 or (quantized and not _same_codes(network, pad)):
+        if pad.value != 0:
             return False
         moved: Layer = replace(layer, inputs=pad.inputs, padding=sides)
     elif is_quantized(network, pad):
@@ -50,16 +49,6 @@ def pad_into_window(network: Network, layer: Layer) -> bool:
     network.put(moved, layer.output)
     network.notes[pad.name] = f"the padding of {layer.name}"
     return True
-
-
-def _same_codes(network: Network, layer: Layer) -> bool:
-    before, after = network.quantizations[layer.inputs[0]], network.quantizations[layer.output]
-    return (
-        before is not None
-        and after is not None
-        and np.array_equal(before.scale, after.scale)
-        and np.array_equal(before.zero_point, after.zero_point)
-    )
 
 
 def _never_negative(network: Network, value: str) -> bool:
@@ -95,13 +84,13 @@ def reduce_to_pool(network: Network, layer: Layer) -> bool:
         before, after = shape[: done[0]], shape[done[-1] + 1 :]
         kernel = (1, int(np.prod(shape[done[0] : done[-1] + 1])))
         laid_out = (int(np.prod(before)), kernel[1], int(np.prod(after)))
-        source = _shaped(network, layer, source, laid_out)
+        source = network.reshaped(layer, source, laid_out)
     pooled = network.new_value(f"{layer.output}/pooled")
     function = "max" if layer.function == "max" else "average"
     network.put(Pool(layer.name, (source,), pooled, function, kernel, kernel), layer.output)
     if len(done) < len(axes):
         left = tuple(1 if axis in done else size for axis, size in enumerate(shape))
-        network.put(replace(layer, inputs=(_shaped(network, layer, pooled, left),)), layer.output)
+        network.put(replace(layer, inputs=(network.reshaped(layer, pooled, left),)), layer.output)
     else:
         network.put(Reshape(f"{layer.name}/reshape", (pooled,), layer.output, network.shapes[layer.output]), layer.output)
     return True
@@ -116,12 +105,6 @@ def _last_run(shape: Shape, axes: list[int]) -> list[int]:
         elif shape[axis] != 1:
             break
     return run
-
-
-def _shaped(network: Network, layer: Layer, value: str, shape: Shape) -> str:
-    output = network.new_value(f"{layer.output}/shaped")
-    network.put(Reshape(f"{layer.name}/reshape", (value,), output, shape), layer.output)
-    return output
 
 
 def flatten_dense_to_convolution(network: Network, layer: Layer) -> bool:
