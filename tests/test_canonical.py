@@ -342,13 +342,6 @@ def test_work_along_any_axis_of_a_longer_value(seed):
     check(net, x)
 
 
-def test_a_sum_that_three_axes_cannot_express_is_refused_by_name(net):
-    x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))
-    y = net.add(nn.Add, x, net.builder.add_input("z", (3, 5, 4)), name="bad")
-    with pytest.raises(UnsupportedLayerError, match=r"case\.file: layer 'bad' \(Add\)"):
-        lower(net.builder.finish([y]))
-
-
 def test_records_speak_of_every_layer_of_the_file(net):
     x = net.even(net.image())
     y = net.dense(net.add(nn.Reshape, net.relu(net.norm(x)), shape=(int(np.prod(net.shape(x))),)))

@@ -190,7 +190,7 @@ class _Layout:
         if quantization is not None and quantization.axis is not None:
             own = quantization.axis + len(order) - self.rank(value)
             quantization = replace(quantization, axis=order.index(own))
-        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.ascontiguousarray(array))
+        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.asarray(array, order="C"))
         return self.emit(layer, quantization)
 
     def _transpose(self, name: str, permutation: Permutation, quantization: Quantization | None) -> str:

@@ -102,7 +102,7 @@ def fold_constant(network: Network, layer: Layer) -> bool:
     value = _evaluate(layer, known, shape)
     if value is None:
         return False
-    network.put(Constant(layer.name, (), layer.output, np.ascontiguousarray(value)), layer.output)
+    network.put(Constant(layer.name, (), layer.output, np.asarray(value, order="C")), layer.output)
     network.notes.setdefault(layer.name, "vanished: its value is a constant")
     return True
 

@@ -122,7 +122,11 @@ def _transposed_padding(
     if wanted is None:
         if mode not in ("SAME_UPPER", "SAME_LOWER"):
             return pads, extra
-        wanted = tuple(size * stride for size, stride in zip(sizes, strides, strict=True))
+        wanted = tuple(
+            # Behind the last of kernels narrower than their stride onnxruntime adds nothing (ONNX: zeros up to size * stride).
+            min(size * stride, (size - 1) * stride + dilation * (length - 1) + 1 + added)
+            for size, stride, dilation, length, added in zip(sizes, strides, dilations, kernel, extra, strict=True)
+        )
     befores, afters, extras = [], [], []
     for axis, target in enumerate(wanted[-count:]):
         span = dilations[axis] * (kernel[axis] - 1) + 1
