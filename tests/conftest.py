@@ -34,5 +34,10 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_zoo() -> Path:
+    return _shared("zoo")
+
+
+@pytest.fixture(scope="session")
 def recorded() -> Path:
     return RECORDED
