@@ -117,7 +117,7 @@ class Session:
             float32: real values, which an int8 program quantises. int8: raw codes of an int8 program. Other real types (float64,
             uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
-            C-contiguous, of the result's type: results are written there.
+            C-contiguous, of the result's type: results are written there. It may be x, or overlap it; two outputs may not overlap.
 
         Returns
         -------
@@ -139,6 +139,8 @@ class Session:
                     return result
         given, batch, raw = arrays.accept(self._program, x)
         taken = arrays.results(self._program, out, batch, INT8 if raw else FLOAT32)
+        if out is not None and batch > 1:
+            given = arrays.apart(given, taken)
         table = self._packed.raw if raw else self._packed.real
         self._call(table, (*given.values(), *(taken[name] for name in table.exits)), batch)
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
