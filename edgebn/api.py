@@ -129,19 +129,20 @@ def quantize(
     """
     from edgebn.passes import calibration as observing
     from edgebn.passes.add_ranges import AddObserver
+    from edgebn.passes.apart import steps_apart
     from edgebn.passes.checked import checked
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
     from edgebn.passes.patch_moments import PatchObserver
-    from edgebn.passes.quantize import already_int8, quantize_program, with_averages_apart
+    from edgebn.passes.quantize import already_int8, quantize_program
 
     if method not in observing.METHODS:
         raise QuantizationError(f"there is no calibration method {method!r}; choose one of {', '.join(observing.METHODS)}")
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
-    apart = with_averages_apart(model)
+    apart = steps_apart(model)
     if calibration is None:
         ranges, means = norm_ranges(apart)
         moments = {}
@@ -154,7 +155,7 @@ def quantize(
         counted = None if progress is None else lambda done, _unknown: progress(done, total)
         observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
         apart = equalize(apart, {name: seen.channel_size() for name, seen in observers.items()})
-        run_buffers = Session(apart).run_buffers
+        run_buffers = observing.with_constants(apart, Session(apart).run_buffers)
         patches, sums, heads = PatchObserver(apart), AddObserver(apart), HeadObserver(apart)
 
         def watched(batch: observing.Batch) -> Mapping[str, np.ndarray]:

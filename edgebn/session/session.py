@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from edgebn.memory import Plan
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import array_words, arrays
+from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.helpers import Helpers
 from edgebn.session.learning import Learner, Rule
 from edgebn.session.options import Options
@@ -80,7 +83,7 @@ class Session:
             from edgebn.kernels import executor, isa
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
             raise ModelError(str(error)) from None
-        from edgebn.session.tables import Packed
+        from edgebn.session.tables import Packed, Table
 
         self._program = program
         try:
@@ -89,9 +92,20 @@ class Session:
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
         self._threads = threads
-        self._lock = threading.Lock()
+        self._lock: AbstractContextManager[Any] = threading.Lock()
+        self._folding = False  # whether epilogues, or the statistics they come from, are being written
         self._observing: dict[bool, Any] = {}
         self._isa = isa.SELECTED.name
+        inherited_by_forks(self, Session, Packed, Table)
+
+    def inherit(self) -> None:
+        """Make the session usable in a process that was just forked, where the threads that used it are not; `forking` calls it."""
+        self._lock = threading.Lock()
+        self._packed.release()
+        vars(self).pop("_helpers", None)
+        if self._folding:
+            self._lock = Lost(self._program.source)
+            vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
 
     @property
     def program(self) -> Program:
@@ -118,7 +132,7 @@ class Session:
             int8. Other real types (float64, uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays
             are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
-            C-contiguous, of the result's type: results are written there.
+            C-contiguous, of the result's type: results are written there. It may be x, or overlap it; two outputs may not overlap.
 
         Returns
         -------
@@ -140,6 +154,8 @@ class Session:
                     return result
         given, batch, raw = arrays.accept(self._program, x)
         taken = arrays.results(self._program, out, batch, raw=raw)
+        if out is not None and batch > 1:
+            given = arrays.apart(given, taken)
         table = self._packed.raw if raw else self._packed.real
         self._call(table, (*given.values(), *(taken[name] for name in table.exits)), batch)
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
@@ -219,7 +235,7 @@ class Session:
         """
         table, taken = self._observing_table(x)
         arrays_out = (learner.logits, *(taken[name] for name in self._program.outputs))
-        with self._lock:
+        with self._writing():
             self._run(table, (*x.values(), *arrays_out), 1)
             self._execute(learner.learn, 1, 0, 0)
             refused = self._fold(learner.drift, learner.ratio) if learner.status == LEARNED and learner.needs_fold() else []
@@ -227,7 +243,7 @@ class Session:
 
     def begin(self, learner: Learner) -> list[int]:
         """Fold what a state set into `learner` says; return the indices of the steps that refused."""
-        with self._lock:
+        with self._writing():
             learner.prepare()
             self._execute(learner.begin, 1, 0, 0)
             return self._fold(learner.drift, learner.ratio)
@@ -253,8 +269,18 @@ class Session:
         list of int
             Indices of the adapted steps whose numbers would have left their range: their epilogues stay as they were.
         """
-        with self._lock:
+        with self._writing():
             return self._fold(drift, ratio)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the session while statistics and epilogues change: a fork in the middle leaves halves of both."""
+        with self._lock:
+            self._folding = True
+            try:
+                yield
+            finally:
+                self._folding = False
 
     def _fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         refolder = self._packed.refolder()

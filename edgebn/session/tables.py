@@ -106,6 +106,12 @@ class Table:
         words[TEAM_LEAVING] = 1
         return words
 
+    def send_helpers_away(self) -> None:
+        """Take back what a call of another process offered to helpers."""
+        if "team" in vars(self):
+            self.team[:] = 0
+            self.team[TEAM_LEAVING] = 1
+
     @contextlib.contextmanager
     def open_to_helpers(self) -> Iterator[None]:
         """Let helpers wait for the tasks of a call that is about to begin."""
@@ -156,6 +162,12 @@ class Packed:
         self.key = self._key.ctypes.data
         self._tables: list[Table] = []
         self._refolder: Refolder | None = None
+
+    def release(self) -> None:
+        """Give the key back, and offer nothing to helpers; for a forked process, in which nobody uses this."""
+        self._key[0] = 0
+        for table in self._tables:
+            table.send_helpers_away()
 
     @functools.cached_property
     def real(self) -> Table:

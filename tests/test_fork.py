@@ -1,0 +1,58 @@
+"""Children forked while threads of the parent use a session: they compute the same, or are told; none waits for ever."""
+
+import ast
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import edgebn
+from edgebn.session import Session
+from tests.forking import CHILDREN, both_states, forked, network, reals, used
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(("dtype", "threads"), [("float32", 1), ("int8", 2)])
+@pytest.mark.parametrize("work", ["idle", "batch", "one", "observe", "refold"])
+def test_children_compute_the_same_or_are_told(work, dtype, threads):
+    command = [sys.executable, "-m", "tests.forking", work, dtype, str(threads)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    outcomes = ast.literal_eval(done.stdout)
+    told = outcomes.pop("told", 0) if work == "refold" else 0
+    assert outcomes == ({"right": CHILDREN - told} if told < CHILDREN else {})
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_of_a_half_written_session_is_told(monkeypatch):
+    """Forked in the middle of a refold: the numbers would belong to neither state."""
+    session = Session(network("float32"))
+    x = reals(2)
+    session.run(x[:1])
+    states = both_states(session.program)
+    inside, go_on = threading.Event(), threading.Event()
+    fold = session._fold
+
+    def slow(*state):
+        inside.set()
+        go_on.wait()
+        return fold(*state)
+
+    monkeypatch.setattr(session, "_fold", slow)
+    thread = threading.Thread(target=session.refold, args=states[1])
+    thread.start()
+    inside.wait()
+    try:
+        outcome = forked(lambda: used(session, x, []))
+        again = forked(lambda: "right" if edgebn.Session(session.program).run(x).shape == (2, 24, 24, 16) else "wrong")
+    finally:
+        go_on.set()
+        thread.join()
+    assert (outcome, again) == ("told", "right")
+    session.run(x)  # the parent never notices
