@@ -188,6 +188,13 @@ class QdqNetwork:
         axis = int(self.rng.integers(1, len(self.shapes[x])))
         return self.quantized(self.node("Softmax", x, shape=self.shapes[x], axis=axis), (1 / 256, -128))
 
+    def interpolated(self, x: str) -> str:
+        """Linear, to any size; without QuantizeLinear behind it."""
+        shape = self.shapes[x]
+        sizes = (*shape[:2], *(int(size) for size in self.rng.integers(1, 12, len(shape) - 2)))
+        settings = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.node("Resize", x, "", "", self.constant(np.array(sizes)), shape=sizes, **settings)
+
     def scaled(self, x: str) -> str:
         """A product with a float32 constant that differs along any one axis: a batch norm along it."""
         axis = int(self.rng.integers(1, len(self.shapes[x])))

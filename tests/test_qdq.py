@@ -37,14 +37,14 @@ def shown(graph, name, value):
     return np.moveaxis(value, 1, -1) if name in channels_first_values(graph) else value
 
 
-def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0, dtype: str = "int8") -> None:
-    """Hold edgebn's outputs against onnxruntime's: at most `codes` codes apart."""
+def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0, dtype: str | None = "int8") -> None:
+    """Hold edgebn's outputs against onnxruntime's, at most `codes` codes apart, and the program's type, unless it is None."""
     proto = net.model(*outputs)
     inputs = {name: net.rng.uniform(-2, 2, shape).astype(np.float32) for name, shape in net.inputs.items()}
     expected = onnxruntime_gives(proto, inputs)
     graph = from_proto(proto, "net.onnx")
     program = lower(graph)
-    assert program.dtype == dtype
+    assert dtype in (None, program.dtype)
     result = reference.run(program, {name: shown(graph, name, value) for name, value in inputs.items()})
     found = result if isinstance(result, dict) else {outputs[0]: result}
     for name, wanted in zip(outputs, expected, strict=True):
@@ -122,6 +122,20 @@ def test_random_networks():
             x = getattr(net, str(rng.choice(LAST)))(x)
         inner = str(rng.choice([value for value in values if value in net.codes]))
         assert_agrees(net, *(dict.fromkeys([x, inner]) if rng.random() < 0.3 else [x]), codes=int(last))
+
+
+@pytest.mark.parametrize("rank", [3, 4])
+@pytest.mark.parametrize("before", ["same scale", "coarser", "float32", "convolution"])
+def test_interpolation_never_takes_its_outputs_codes_for_its_input(before, rank):
+    """Peaks that it lowers lie beyond them."""
+    for seed in range(20 if TEST_ALL else 4):
+        net, x = begun(np.random.default_rng(seed), rank)
+        if before == "float32":
+            x = net.node("Sigmoid", x, shape=net.shapes[x])
+        elif before == "convolution":
+            x = net.convolution(x, 3)
+        how = net.codes[x] if before == "same scale" else (0.004, 20)
+        assert_agrees(net, net.quantized(net.interpolated(x), how), codes=1, dtype="int8" if before == "same scale" else None)
 
 
 def test_a_value_of_two_meanings_is_computed_twice():
