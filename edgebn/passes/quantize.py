@@ -161,7 +161,7 @@ def _pool(step: p.Pool, plan: Plan) -> p.Step:
         return step
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     count = given.shape[0] * given.shape[1]
-    return replace(step, epilogue=integer.average_epilogue(given, output, count, plan.where(step)))
+    return replace(step, epilogue=integer.average_epilogue(given, output, (count,), plan.where(step)))
 
 
 def _elementwise(step: p.Elementwise, plan: Plan) -> p.Step:
