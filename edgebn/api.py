@@ -135,6 +135,7 @@ def quantize(
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
+    from edgebn.passes.pad_ranges import with_pads_apart
     from edgebn.passes.patch_moments import PatchObserver
     from edgebn.passes.quantize import already_int8, quantize_program
 
@@ -142,7 +143,7 @@ def quantize(
         raise QuantizationError(f"there is no calibration method {method!r}; choose one of {', '.join(observing.METHODS)}")
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
-    apart = steps_apart(model)
+    apart = with_pads_apart(steps_apart(model))
     if calibration is None:
         ranges, means = norm_ranges(apart)
         moments = {}

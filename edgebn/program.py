@@ -293,7 +293,8 @@ class Pool(Step):
 
     int8 maximum: of the codes; input and output share scale and zero point.
     int8 average, `epilogue` None: the sum of the codes over their count, ties as `Window.ties_to_even` says; same scale.
-    int8 average, `epilogue` given (arrays of shape (1,); every window has the same count): acc = acc_bias + sum of the codes.
+    int8 average, `epilogue` given: acc = acc_bias + sum of the codes. Its arrays have shape (1,), or, where windows count different
+    numbers of positions, (positions of the kernel,): entry n - 1 is for windows in which n positions count.
     """
 
     window: Window

@@ -152,3 +152,15 @@ def test_a_reshape_between_scales_is_what_tensorflow_lite_forbids(scale, zero_po
         return
     with pytest.raises(UnsupportedLayerError, match=r"layer 'y' \(Reshape\): its input has scale .* forbids"):
         lower(read(path))
+
+
+def test_a_padding_beyond_its_outputs_codes_is_refused(tmp_path) -> None:
+    """TensorFlow Lite Micro refuses a constant of another scale; one that is no code can only be damage."""
+    files = FileBuilder()
+    x, y = files.value((1, 2, 2, 4), np.int8, 1 / 256, -128, name="x"), files.value((1, 4, 2, 4), np.int8, 1 / 256, -128, name="y")
+    pads = files.constant(np.array([[0, 0], [1, 1], [0, 0], [0, 0]], np.int32))
+    files.operator("PADV2", [x, pads, files.constant(np.array([20], np.int8), 0.1, 0)], [y], "PadV2Options")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(files.bytes([x], [y]))
+    with pytest.raises(UnsupportedLayerError, match=r"layer 'y' \(Pad\): it pads with 2, which is no code of its output"):
+        lower(read(path))

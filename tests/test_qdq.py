@@ -18,6 +18,7 @@ from onnxruntime import quantization as ortq  # noqa: E402
 from edgebn import reference  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
+from edgebn.program import Pool  # noqa: E402
 from edgebn.session import Session  # noqa: E402
 from tests.conftest import TEST_ALL  # noqa: E402
 from tests.graph_oracle import channels_first_values  # noqa: E402
@@ -37,14 +38,14 @@ def shown(graph, name, value):
     return np.moveaxis(value, 1, -1) if name in channels_first_values(graph) else value
 
 
-def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0, dtype: str = "int8") -> None:
-    """Hold edgebn's outputs against onnxruntime's: at most `codes` codes apart."""
+def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0, dtype: str | None = "int8") -> None:
+    """Hold edgebn's outputs against onnxruntime's, at most `codes` codes apart, and the program's type, unless it is None."""
     proto = net.model(*outputs)
     inputs = {name: net.rng.uniform(-2, 2, shape).astype(np.float32) for name, shape in net.inputs.items()}
     expected = onnxruntime_gives(proto, inputs)
     graph = from_proto(proto, "net.onnx")
     program = lower(graph)
-    assert program.dtype == dtype
+    assert dtype in (None, program.dtype)
     result = reference.run(program, {name: shown(graph, name, value) for name, value in inputs.items()})
     found = result if isinstance(result, dict) else {outputs[0]: result}
     for name, wanted in zip(outputs, expected, strict=True):
@@ -122,6 +123,43 @@ def test_random_networks():
             x = getattr(net, str(rng.choice(LAST)))(x)
         inner = str(rng.choice([value for value in values if value in net.codes]))
         assert_agrees(net, *(dict.fromkeys([x, inner]) if rng.random() < 0.3 else [x]), codes=int(last))
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QLinear"])
+@pytest.mark.parametrize("counted", [False, True], ids=["", "padding counted"])
+@pytest.mark.parametrize("padded", [False, True], ids=["", "padded"])
+def test_an_average_between_two_scales_is_rounded_once(padded, counted, form):
+    """However many positions of a window count; all engines by the same epilogues."""
+    differ = []
+    for seed in range(40 if TEST_ALL else 8):
+        net, x = begun(np.random.default_rng(seed), 4)
+        y = net.averaged(x, padded=padded, counted=counted, form=form)
+        proto = net.model(y)
+        inputs = net.rng.uniform(-2, 2, net.inputs["x"]).astype(np.float32)
+        wanted = np.moveaxis(onnxruntime_gives(proto, {"x": inputs})[0], 1, -1)
+        program = lower(from_proto(proto, "net.onnx"))
+        assert sum(isinstance(step, Pool) and step.epilogue is not None for step in program.steps) == 1
+        inputs = np.moveaxis(inputs, 1, -1)
+        found = reference.run(program, inputs)
+        np.testing.assert_array_equal(Session(program).run(inputs), found)
+        apart = np.rint(np.abs(found - wanted) / net.codes[y][0])
+        assert apart.max() <= 1
+        differ.append(np.mean(apart > 0))
+    assert np.mean(differ) <= 0.005, "more than float32 leaves between two codes"
+
+
+@pytest.mark.parametrize("rank", [3, 4])
+@pytest.mark.parametrize("before", ["same scale", "coarser", "float32", "convolution"])
+def test_interpolation_never_takes_its_outputs_codes_for_its_input(before, rank):
+    """Peaks that it lowers lie beyond them."""
+    for seed in range(20 if TEST_ALL else 4):
+        net, x = begun(np.random.default_rng(seed), rank)
+        if before == "float32":
+            x = net.node("Sigmoid", x, shape=net.shapes[x])
+        elif before == "convolution":
+            x = net.convolution(x, 3)
+        how = net.codes[x] if before == "same scale" else (0.004, 20)
+        assert_agrees(net, net.quantized(net.interpolated(x), how), codes=1, dtype="int8" if before == "same scale" else None)
 
 
 def test_a_value_of_two_meanings_is_computed_twice():

@@ -30,7 +30,7 @@ from edgebn.layers import (
     TransposedConvolution,
 )
 from edgebn.passes.lower_quantized import LOWERINGS
-from edgebn.passes.one_meaning import follows_codes
+from edgebn.passes.one_meaning import follows_codes, interpolates
 from edgebn.passes.requantizations import same_codes
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
@@ -142,6 +142,10 @@ class _Collapse:
     def _can_be_codes(self, name: str) -> bool:
         return name in self.codes or (name in self.meaning and name in self.real)
 
+    def _held(self, name: str) -> Quantization | None:
+        """Return what the codes of `name` mean."""
+        return self.quantizations[self.codes[name]] if name in self.codes else self.meaning.get(name)
+
     def _codes(self, name: str) -> str:
         """Return the value that holds the codes of `name`."""
         if name not in self.codes:
@@ -181,7 +185,9 @@ class _Collapse:
         if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
             return None
         if layer.output in self.meaning:
-            return self.meaning[layer.output]
+            meaning = self.meaning[layer.output]
+            # between codes of two meanings an interpolation would be rounded twice
+            return meaning if not interpolates(layer) or same_codes(self._held(layer.inputs[0]), meaning) else None
         if isinstance(layer, Multiply):
             return self._scaled(layer)
         if not follows_codes(layer) or any(name not in self.codes for name in layer.inputs):

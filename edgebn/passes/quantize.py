@@ -17,6 +17,7 @@ from edgebn.errors import QuantizationError
 from edgebn.functions import FUNCTIONS
 from edgebn.passes import integer
 from edgebn.passes.calibration import Range
+from edgebn.passes.pad_ranges import held_numbers
 from edgebn.passes.patch_moments import PatchMoments
 from edgebn.passes.quantize_buffers import buffer_scales, is_global_average
 from edgebn.passes.quantize_weights import mean_error, quantize_weights
@@ -66,7 +67,7 @@ def quantize_program(
     """
     if program.dtype != "float32":
         raise QuantizationError(already_int8(program))
-    plan = Plan(program, buffer_scales(program, ranges), means or {}, moments or {})
+    plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
     steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
     return replace(program, dtype="int8", buffers=dict(plan.buffers), constants=constants, steps=steps)
@@ -135,7 +136,7 @@ def _pool(step: p.Pool, plan: Plan) -> p.Step:
         return step
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     count = given.shape[0] * given.shape[1]
-    return replace(step, epilogue=integer.average_epilogue(given, output, count, plan.where(step)))
+    return replace(step, epilogue=integer.average_epilogue(given, output, (count,), plan.where(step)))
 
 
 def _elementwise(step: p.Elementwise, plan: Plan) -> p.Step:

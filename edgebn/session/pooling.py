@@ -159,4 +159,5 @@ def emit_pool(
     if epilogue is None:
         packer.emit(f"average_{suffix}", **arguments)
     else:
+        arguments["by_count"] = int(len(epilogue.m) > 1)
         packer.emit("average_rescaled_i8", epilogue=packer.epilogue(epilogue), **codes(epilogue), **arguments)
