@@ -27,10 +27,12 @@ from edgebn.layers import (
     Pad,
     Quantization,
     Quantize,
+    Softmax,
     TransposedConvolution,
 )
 from edgebn.passes.lower_quantized import LOWERINGS
 from edgebn.passes.one_meaning import follows_codes
+from edgebn.passes.quantized_arithmetic import SOFTMAX_OUTPUT
 from edgebn.passes.requantizations import same_codes
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
@@ -116,7 +118,7 @@ class _Collapse:
             self._add(layer, self.meaning.get(output) if layer.value.dtype == np.int8 else None)
         else:
             meaning = self._output_meaning(layer)
-            integer = None if meaning is None else self._integer(layer)
+            integer = None if meaning is None else self._integer(layer, meaning)
             if integer is None:
                 self._add(self._float(layer), None)
             else:
@@ -217,8 +219,10 @@ class _Collapse:
         maker = self.maker.get(name)
         return isinstance(maker, Constant) and maker.value.dtype != np.int8
 
-    def _integer(self, layer: Layer) -> Layer | None:
+    def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
         """Return a layer on codes, or None where it cannot be one."""
+        if isinstance(layer, Softmax) and not same_codes(meaning, SOFTMAX_OUTPUT):
+            return None  # of other scales the integer softmax, in steps of 1/256, might fill a few codes only
         if any(self._is_real_constant(name) for name in layer.inputs):
             return self._affine(layer) if isinstance(layer, Add | Multiply) else None
         if isinstance(layer, WEIGHTED):

@@ -17,7 +17,7 @@ from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Wind
 
 
 def pool(state: Lowering, layer: Layer) -> None:
-    """Max or average pooling; a clip or another scale behind it is a table."""
+    """Max or average pooling. A clip or another scale behind it is a table, or in the epilogue of an average that rounds once."""
     assert isinstance(layer, PoolLayer)
     given, before = state.buffer(layer.inputs[0]), state.quantizations[layer.inputs[0]]
     window = Window(
@@ -34,9 +34,10 @@ def pool(state: Lowering, layer: Layer) -> None:
     after = state.quantizations[value]
     counts_all = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
     own_scale = layer.function == "average" and not state.double and counts_all and not same_codes(before, after)
-    if own_scale and (qmin, qmax) == (-128, 127):
+    if own_scale:
         output = state.make(value)
         epilogue = average_epilogue(given, output, layer.kernel[0] * layer.kernel[1], state.where(layer))
+        epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
     output = state.make(value)
