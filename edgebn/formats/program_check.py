@@ -13,7 +13,7 @@ import numpy as np
 from edgebn.errors import ModelError
 from edgebn.formats.adaptation_check import check_adaptation
 from edgebn.formats.step_check import check_step
-from edgebn.program import Buffer, Program, common_dtype
+from edgebn.program import Buffer, Program
 
 MAX_BUFFER_ELEMENTS = 1 << 26
 
@@ -26,8 +26,6 @@ def check_program(program: Program) -> None:
     ModelError
         A buffer that nothing makes or two steps make, a shape that does not fit, a scale that is no positive number.
     """
-    if program.dtype not in ("float32", "int8", "mixed"):
-        raise ModelError(f"the program's data type is '{program.dtype}', which is neither float32 nor int8 nor mixed")
     for name, buffer in program.buffers.items():
         _check_buffer(name, buffer)
     made = set(program.inputs) | set(program.constants)
@@ -47,13 +45,6 @@ def check_program(program: Program) -> None:
             raise ModelError(f"step '{step.name}' reads a buffer before it is made, or makes one twice")
         made.add(step.output)
         check_step(step, program)
-    values = [buffer for name, buffer in program.buffers.items() if name not in program.constants]
-    if common_dtype(values) != program.dtype:
-        odd = next((buffer for buffer in values if buffer.dtype != program.dtype), None)
-        which = (
-            f"the buffer '{odd.name}' is {odd.dtype}" if odd and program.dtype != "mixed" else f"every buffer is {values[0].dtype}"
-        )
-        raise ModelError(f"{which} in a program of {program.dtype}")
     for name in (*program.inputs, *program.outputs):
         shape = program.shapes.get(name)
         if name not in made or shape is None or math.prod(shape) != math.prod(program.buffers[name].shape):
