@@ -32,10 +32,11 @@ from edgebn.layers import (
 )
 from edgebn.passes.lower_quantized import LOWERINGS
 from edgebn.passes.one_meaning import follows_codes
-from edgebn.passes.quantized_arithmetic import SOFTMAX_OUTPUT
 from edgebn.passes.requantizations import same_codes
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
+# The integer softmax has steps of 1/256: an output with finer ones would see a few of its codes only. So fine, it is one off at most.
+FINEST_SOFTMAX = 0.9 / 256
 EXACT = 1e-6  # of a scale: how near a real number must be to that of a code to count as the same
 
 
@@ -221,8 +222,8 @@ class _Collapse:
 
     def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
         """Return a layer on codes, or None where it cannot be one."""
-        if isinstance(layer, Softmax) and not same_codes(meaning, SOFTMAX_OUTPUT):
-            return None  # of other scales the integer softmax, in steps of 1/256, might fill a few codes only
+        if isinstance(layer, Softmax) and meaning.scale[0] < FINEST_SOFTMAX:
+            return None
         if any(self._is_real_constant(name) for name in layer.inputs):
             return self._affine(layer) if isinstance(layer, Add | Multiply) else None
         if isinstance(layer, WEIGHTED):
