@@ -35,7 +35,7 @@ from edgebn.passes.one_meaning import follows_codes
 from edgebn.passes.requantizations import same_codes
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
-# The integer softmax has steps of 1/256: an output with finer ones would see a few of its codes only. So fine, it is one off at most.
+# The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off.
 FINEST_SOFTMAX = 0.9 / 256
 EXACT = 1e-6  # of a scale: how near a real number must be to that of a code to count as the same
 
