@@ -10,7 +10,7 @@ import numpy as np
 import edgebn
 from edgebn.formats import native, tensor_file
 from fuzz import damage
-from fuzz.keras_files import NAMES, RECORDED
+from fuzz.keras_files import NETWORKS, RECORDED
 
 _ZEROS = "0" * 64
 
@@ -18,7 +18,7 @@ _ZEROS = "0" * 64
 def seeds() -> list[bytes]:
     rng = np.random.default_rng(0)
     files = []
-    for name in NAMES:
+    for name in NETWORKS:
         program = edgebn.load(RECORDED / f"{name}.keras")
         files.append(native.to_bytes(program))
         shape = (8, *program.shapes[program.inputs[0]])

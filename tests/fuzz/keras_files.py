@@ -13,14 +13,15 @@ import numpy as np
 from fuzz import damage
 
 RECORDED = Path(__file__).parents[1] / "recorded"
-NAMES = (
-    *(
-        f"keras_zoo/{name}"
-        for name in ("residual", "ds_cnn", "squeeze_excite", "nested_functional", "channels_first_cnn", "separable")
-    ),
-    *(f"keras_operations/{name}" for name in ("constants_that_spread", "merging_with_constants", "shape_operations", "slices")),
-    *("keras_zoo/shapes", "keras_operations/nested_models_frozen"),
+NETWORKS = tuple(
+    f"keras_zoo/{name}"
+    for name in ("residual", "ds_cnn", "squeeze_excite", "nested_functional", "channels_first_cnn", "separable", "shapes")
 )
+OPERATIONS = tuple(
+    f"keras_operations/{name}"
+    for name in ("constants_that_spread", "merging_with_constants", "shape_operations", "slices", "nested_models_frozen")
+)
+NAMES = NETWORKS + OPERATIONS
 
 
 def keras_seeds() -> list[bytes]:
