@@ -7,11 +7,15 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgebn
+from edgebn.errors import EdgebnError
+from edgebn.passes import lower
 from edgebn.session import Session
 from tests.forking import CHILDREN, both_states, forked, network, reals, used
+from tests.test_tiny import network as tiny
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -56,3 +60,38 @@ def test_a_child_of_a_half_written_session_is_told(monkeypatch):
         thread.join()
     assert (outcome, again) == ("told", "right")
     session.run(x)  # the parent never notices
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("policy", ["compensated-tracking", "moments"])
+def test_a_child_of_a_learning_adapter_is_told(policy, monkeypatch):
+    """Forked while another thread learns: half of the state may be of the sample before."""
+    images = np.random.default_rng(0).normal(0, 1, (60, 8, 8, 3)).astype(np.float32)
+    program = edgebn.adaptable(lower(tiny()), images)
+    adapter = edgebn.Adapter(edgebn.Session(program), policy)
+    inside, go_on = threading.Event(), threading.Event()
+    learn = adapter._learning.learn
+
+    def slow(*sample):
+        inside.set()
+        go_on.wait()
+        return learn(*sample)
+
+    def tried():
+        try:
+            adapter.run(images[:1])
+        except EdgebnError as error:
+            return "told" if "forked" in str(error) else "failed"
+        return "wrong"
+
+    monkeypatch.setattr(adapter._learning, "learn", slow)
+    thread = threading.Thread(target=adapter.run, args=(images[:1],))
+    thread.start()
+    inside.wait()
+    try:
+        outcome = forked(tried)
+    finally:
+        go_on.set()
+        thread.join()
+    assert outcome == "told"
+    assert adapter.run(images[:1]).shape == edgebn.Session(program).run(images[:1]).shape

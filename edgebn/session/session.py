@@ -86,8 +86,9 @@ class Session:
         from edgebn.session.tables import Packed, Table
 
         self._program = program
+        self._options = Options(threads=threads, winograd=winograd)
         try:
-            self._packed = Packed(program, Options(threads=threads, winograd=winograd))
+            self._packed = Packed(program, self._options)
             self._execute = executor.executor(program.dtype)
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
@@ -95,6 +96,8 @@ class Session:
         self._lock: AbstractContextManager[Any] = threading.Lock()
         self._folding = False  # whether epilogues, or the statistics they come from, are being written
         self._observing: dict[bool, Any] = {}
+        self._folded: np.ndarray | None = None  # float32 (2, channels): drift and ratio that the epilogues have; None the factory's
+        self._adapter: weakref.ref[Any] | None = None
         self._isa = isa.SELECTED.name
         inherited_by_forks(self, Session, Packed, Table)
 
@@ -106,6 +109,28 @@ class Session:
         if self._folding:
             self._lock = Lost(self._program.source)
             vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, or what another process unpickles, is a session of its own, made anew, with the statistics folded here."""
+        return functools.partial(Session, self._program, **vars(self._options)), (), self.folded
+
+    def __setstate__(self, folded: np.ndarray) -> None:
+        """Fold what `__reduce__` took along."""
+        self.refold(*folded)
+
+    @property
+    def folded(self) -> np.ndarray | None:
+        """A copy of the (drift, ratio) that the epilogues have, float32 (2, channels), or None where nothing was ever folded."""
+        with self._lock:
+            return None if self._folded is None else self._folded.copy()
+
+    def adopt(self, adapter: Any) -> None:
+        """Belong to `adapter`, and no more to another; for `edgebn.Adapter`."""
+        self._adapter = weakref.ref(adapter)
+
+    def is_adapted_by(self, adapter: Any) -> bool:
+        """Whether `adapter` is the last that adopted this session."""
+        return self._adapter is not None and self._adapter() is adapter
 
     @property
     def program(self) -> Program:
@@ -286,7 +311,22 @@ class Session:
         refolder = self._packed.refolder()
         refolder.drift[:], refolder.ratio[:] = drift, ratio
         self._execute(refolder.call, 1, 0, 0)
-        return refolder.refused()
+        refused = refolder.refused()
+        self._keep(drift, ratio, refused)
+        return refused
+
+    def _keep(self, drift: np.ndarray, ratio: np.ndarray, refused: list[int]) -> None:
+        """Remember what was folded: the steps that refused have what they had."""
+        if self._folded is None:
+            self._folded = np.stack([np.zeros_like(drift), np.ones_like(ratio)])
+        before = self._folded.copy() if refused else self._folded
+        self._folded[0], self._folded[1] = drift, ratio
+        if refused:
+            assert self._program.adaptation is not None
+            counts = [layer.channels for layer in self._program.adaptation.layers]
+            for i in refused:
+                channels = slice(sum(counts[:i]), sum(counts[: i + 1]))
+                self._folded[:, channels] = before[:, channels]
 
     @functools.cached_property
     def _on_codes(self) -> Shortcut | None:
