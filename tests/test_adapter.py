@@ -239,7 +239,7 @@ def test_mistakes_get_one_clear_error(models):
 def without_convolutions():
     buffers = {name: p.Buffer(name, (8, 8, 3)) for name in "xy"}
     steps = (p.Elementwise("tanh", ("x",), "y", "tanh"),)
-    return p.Program("m", "m.test", "test", False, "float32", buffers, {}, steps, ("x",), ("y",), dict.fromkeys("xy", (8, 8, 3)))
+    return p.Program("m", "m.test", "test", False, buffers, {}, steps, ("x",), ("y",), dict.fromkeys("xy", (8, 8, 3)))
 
 
 @pytest.mark.filterwarnings("error")

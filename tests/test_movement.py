@@ -17,7 +17,7 @@ def moved(shape, steps, dtype, out_shape):
         buffers[name] = p.Buffer(name, size, dtype, 0.5, 3)
     made = tuple(step(a, b) for step, a, b in zip(steps, names, names[1:], strict=False))
     ends = {"x": shape, "y": shapes[-1]}
-    return p.Program("net", "net", "onnx", False, dtype, buffers, {}, made, ("x",), ("y",), ends)
+    return p.Program("net", "net", "onnx", False, buffers, {}, made, ("x",), ("y",), ends)
 
 
 def values(shape, dtype):
