@@ -6,7 +6,6 @@ Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import field
 
 import numpy as np
@@ -451,9 +450,6 @@ class Program:
         The model's name, the file it came from and its format, for people.
     channels_first : bool
         Whether that file was NCHW; the program is NHWC.
-    dtype : {'float32', 'int8', 'mixed'}
-        Of every buffer that is not constant; 'mixed' where there are both. For people and for choosing what is compiled: what a
-        step does follows from its own buffers (`step_dtype`).
     buffers : dict of str to Buffer
         Every value, constants included.
     constants : dict of str to ndarray
@@ -476,7 +472,6 @@ class Program:
     source: str
     format: str
     channels_first: bool
-    dtype: str
     buffers: dict[str, Buffer]
     constants: dict[str, np.ndarray]
     steps: tuple[Step, ...]
@@ -486,6 +481,15 @@ class Program:
     records: tuple[LayerRecord, ...] = field(default=())
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> str:
+        """The type of every buffer that is not constant: 'float32' or 'int8'; 'mixed' where there are both.
+
+        For people, and for choosing what is compiled; what a step does follows from its own buffers (`step_dtype`).
+        """
+        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants}
+        return found.pop() if len(found) == 1 else "mixed"
 
     def __repr__(self) -> str:
         """Return one line for people: the arrays would fill pages."""
@@ -497,12 +501,6 @@ class Program:
 def step_dtype(step: Step, program: Program) -> str:
     """Return what a step computes in: its output's type, which its inputs share unless it converts."""
     return program.buffers[step.output].dtype
-
-
-def common_dtype(buffers: Iterable[Buffer]) -> str:
-    """Return the type that buffers share, or 'mixed'."""
-    found = {buffer.dtype for buffer in buffers}
-    return found.pop() if len(found) == 1 else "mixed"
 
 
 def takes_codes(program: Program) -> bool:

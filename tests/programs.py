@@ -357,10 +357,7 @@ class Maker:
     def program(self, inputs, outputs):
         shapes = {name: self.buffers[name].shape for name in (*inputs, *outputs)}
         steps = tuple(self.steps)
-        dtype = p.common_dtype(buffer for name, buffer in self.buffers.items() if name not in self.constants)
-        return p.Program(
-            "random", "random.test", "test", False, dtype, self.buffers, self.constants, steps, inputs, outputs, shapes
-        )
+        return p.Program("random", "random.test", "test", False, self.buffers, self.constants, steps, inputs, outputs, shapes)
 
 
 _BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"

@@ -20,7 +20,7 @@ DEFAULTS = {"key": None, "scale": None, "offset": None, "dtype": "float32", "lim
 
 def program(dtype="float32", shape=(4, 3, 2), names=("x",)):
     buffers = {name: Buffer(name, shape, dtype) for name in names}
-    return Program("net", "net.h5", "keras", False, dtype, buffers, {}, (), tuple(names), tuple(names), dict.fromkeys(names, shape))
+    return Program("net", "net.h5", "keras", False, buffers, {}, (), tuple(names), tuple(names), dict.fromkeys(names, shape))
 
 
 def load(path, network=None, **options):

@@ -70,9 +70,7 @@ class Maker:
 
     def finish(self, output):
         shapes = {"x": self.buffers["x"].shape, output: self.buffers[output].shape}
-        return p.Program(
-            "m", "m.keras", "keras", False, "float32", self.buffers, self.constants, tuple(self.steps), ("x",), (output,), shapes
-        )
+        return p.Program("m", "m.keras", "keras", False, self.buffers, self.constants, tuple(self.steps), ("x",), (output,), shapes)
 
 
 def network_of_everything():

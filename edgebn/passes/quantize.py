@@ -95,7 +95,7 @@ def quantize_program(
     plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
     steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
-    return replace(program, dtype="int8", buffers=dict(plan.buffers), constants=constants, steps=steps)
+    return replace(program, buffers=dict(plan.buffers), constants=constants, steps=steps)
 
 
 def already_int8(program: p.Program) -> str:
