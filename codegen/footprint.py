@@ -90,8 +90,7 @@ def deepest(call_graph: str, root: str) -> int | None:
 def _compiled(project: EmittedProject, board: Board, file: str, folder: Path) -> Path:
     target = folder / f"{file}.o"
     flags = ["-std=c99", OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su", *board.flags]
-    command = [board.compiler, *flags, f"-I{project.folder}", f"-I{project.folder / 'kernels'}"]
-    _run([*command, "-c", str(project.folder / f"{file}.c"), "-o", str(target)])
+    _run([board.compiler, *flags, "-c", str(project.folder / f"{file}.c"), "-o", str(target)])
     return target
 
 

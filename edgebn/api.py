@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebn.arguments import checked_path, checked_program
-from edgebn.errors import ModelError, QuantizationError
+from edgebn.errors import InputRangeWarning, ModelError, QuantizationError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
@@ -142,16 +143,23 @@ def quantize(
         input, a method without data, or a layer whose sums could overflow; the message names the layer and the remedy.
     ModelError
         `model` is no program.
+
+    Warns
+    -----
+    InputRangeWarning
+        The first batch norm saw values of another scale in training.
     """
     from edgebn.passes import calibration as observing
     from edgebn.passes.add_ranges import AddObserver
     from edgebn.passes.apart import steps_apart
+    from edgebn.passes.checked import checked
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
+    from edgebn.passes.pad_ranges import with_pads_apart
     from edgebn.passes.patch_moments import PatchObserver
-    from edgebn.passes.quantize import quantize_program
+    from edgebn.passes.quantize import already_int8, quantize_program
 
     checked_program(model, "edgebn.quantize")
     if method is not None and method not in observing.METHODS:
@@ -162,8 +170,8 @@ def quantize(
         )
     method = method or "mse"
     if model.dtype != "float32":
-        raise QuantizationError(f"{model.source}: the network is int8 already; quantise the float32 one it came from")
-    apart = steps_apart(model)
+        raise QuantizationError(already_int8(model))
+    apart = with_pads_apart(steps_apart(model))
     if calibration is None:
         ranges, means = norm_ranges(apart)
         moments = {}
@@ -171,6 +179,8 @@ def quantize(
         from edgebn.session import Session
 
         batches = list(observing.batches(apart, calibration))  # an iterable may be readable only once
+        if batches:  # else `observe` says that there are none
+            _warn_of_odd_inputs(model, batches[0])
         total = sum(len(next(iter(batch.values()))) for batch in batches)
         counted = None if progress is None else lambda done, _unknown: progress(done, total)
         observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
@@ -190,7 +200,18 @@ def quantize(
         if method == "mse":
             ranges |= sums.ranges() | heads.ranges()
         moments = patches.moments()
-    return fuse_pools(quantize_program(apart, ranges, means, moments))
+    return checked(fuse_pools(quantize_program(apart, ranges, means, moments)))
+
+
+def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:
+    """Warn where calibration does not look as the network expects its inputs."""
+    from edgebn import reference
+    from edgebn.passes.input_range import doubt
+
+    for name, values in batch.items():
+        found = doubt(model, name, values.reshape(len(values), *model.shapes[name]), reference.run)
+        if found is not None:
+            warnings.warn(f"{model.source}: {found}", InputRangeWarning, stacklevel=3)
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:

@@ -47,7 +47,7 @@ def epilogues(session):
         size = copy.form.pack(steps[copy.step].epilogue)[0].nbytes
         found.append(packed.constants[copy.place.offset : copy.place.offset + size].tobytes())
         for name in CHANGING:
-            places = arguments.places(session.program.dtype, copy.place.offset, name).tolist()
+            places = arguments.places(copy.place.offset, name).tolist()
             found.append({ctypes.c_int64.from_address(place).value for place in places})
     return found
 
@@ -239,7 +239,7 @@ def test_mistakes_get_one_clear_error(models):
 def without_convolutions():
     buffers = {name: p.Buffer(name, (8, 8, 3)) for name in "xy"}
     steps = (p.Elementwise("tanh", ("x",), "y", "tanh"),)
-    return p.Program("m", "m.test", "test", False, "float32", buffers, {}, steps, ("x",), ("y",), dict.fromkeys("xy", (8, 8, 3)))
+    return p.Program("m", "m.test", "test", False, buffers, {}, steps, ("x",), ("y",), dict.fromkeys("xy", (8, 8, 3)))
 
 
 @pytest.mark.filterwarnings("error")

@@ -164,6 +164,6 @@ def test_a_native_file_is_known_whatever_its_suffix_is_written_like(native):
 
 def test_calibration_that_is_no_data_is_told():
     program = passes.lower(tiny())
-    for data in ("images.npy", 3, [None], object()):
+    for data in ("images.npy", 3, [None], object(), [], iter([]), np.zeros((0, 8, 8, 3), np.float32)):
         with pytest.raises(EdgebnError, match="calibration data"):
             edgebn.quantize(program, data)

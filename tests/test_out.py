@@ -18,7 +18,7 @@ def network(outputs, dtype="float32"):
     weight = rng.standard_normal((outputs, 1, 1, 2)).astype(np.float32)
     steps = (p.Convolution("conv", ("x",), "y", weight, epilogue),)
     shapes = {name: buffer.shape for name, buffer in buffers.items()}
-    program = p.Program("m", "m.test", "test", False, "float32", buffers, {}, steps, ("x",), ("y",), shapes)
+    program = p.Program("m", "m.test", "test", False, buffers, {}, steps, ("x",), ("y",), shapes)
     return program if dtype == "float32" else edgebn.quantize(program, rng.standard_normal((50, 2, 3, 2)).astype(np.float32))
 
 
@@ -61,7 +61,7 @@ def two_ends():
     buffers = {name: p.Buffer(name, shape) for name in ("a", "b", "sum", "product")}
     steps = (p.Add("add", ("a", "b"), "sum"), p.Multiply("multiply", ("a", "b"), "product"))
     shapes = dict.fromkeys(buffers, shape)
-    return p.Program("m", "m.test", "test", False, "float32", buffers, {}, steps, ("a", "b"), ("sum", "product"), shapes)
+    return p.Program("m", "m.test", "test", False, buffers, {}, steps, ("a", "b"), ("sum", "product"), shapes)
 
 
 def test_outputs_over_several_inputs():

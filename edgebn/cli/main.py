@@ -19,7 +19,7 @@ from edgebn import __version__
 from edgebn.cli import adapt, analyze, bench, boards, convert, demo, device, evaluate, generate, quantize, run, warmup
 from edgebn.cli.failure import FailedCheckError
 from edgebn.cli.screen import Screen
-from edgebn.errors import EdgebnError, ModelError
+from edgebn.errors import EdgebnError, ModelError, UsageError
 
 WRITTEN = frozenset({"output", "plot", "save"})  # options that name a file to write
 VERBS = {
@@ -107,7 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         refuse_overwriting(arguments)
-        result = VERBS[arguments.verb].run(arguments, Screen(as_json=arguments.json))
+        screen = Screen(as_json=arguments.json)
+        with screen.showing_warnings():
+            result = VERBS[arguments.verb].run(arguments, screen)
+        if screen.warnings:
+            result = {**result, "warnings": screen.warnings}
         if arguments.json:
             print(json.dumps(finite(result), indent=2, allow_nan=False))
         sys.stdout.flush()
@@ -126,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if isinstance(error, FailedCheckError)
                 else json.dumps({"error": message})
             )
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("edgebn: stopped", file=sys.stderr)
         return 130

@@ -7,7 +7,7 @@ program.py; nothing of graphs, calibration or which layer is which. `where` name
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -285,14 +285,14 @@ def double_rounding_multiply(scales: tuple[float, float], scale: float, output: 
     return IntMultiply(m, r, s, neg and qmin < zero_point, zero_point, qmin, qmax)
 
 
-def average_epilogue(given: Buffer, output: Buffer, count: int, where: str) -> IntEpilogue:
-    """Return the epilogue of an average over `count` codes with an output scale of its own (arrays of shape (1,))."""
+def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:
+    """Return the epilogue of an average with an output scale of its own: an entry for each of the numbers of codes in `counts`."""
+    if 256 * max(counts) > INT32_MAX:
+        raise QuantizationError(f"{where}: a sum of {max(counts)} codes can overflow 32 bits; pool in two steps")
+    count = np.array(counts, np.int64)
     acc_bias = -count * given.zero_point
-    if 256 * count > INT32_MAX:
-        raise QuantizationError(f"{where}: a sum of {count} codes can overflow 32 bits; pool in two steps")
-    bounds = (np.array([acc_bias - 128 * count]), np.array([acc_bias + 127 * count]))
-    start = identity_epilogue(np.array([acc_bias], np.int32), output)
-    return refold(start, np.array([given.scale / count]), output.scale, bounds, where)
+    start = identity_epilogue(acc_bias, output)
+    return refold(start, given.scale / count, output.scale, (acc_bias - 128 * count, acc_bias + 127 * count), where)
 
 
 def identity_epilogue(acc_bias: np.ndarray, output: Buffer, post: tuple[float, float] = (-np.inf, np.inf)) -> IntEpilogue:

@@ -180,5 +180,4 @@ def build(program: Program, board: Board, folder: Path, policy: str | None = Non
         program, folder / "project", board=board.name, main="link", adapt=policy is not None, policy=policy or DEFAULT_POLICY
     )
     sources = [project.folder / file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
-    include = [project.folder, project.folder / "kernels", project.folder / "service"]
-    return toolchain.build(board, sources, folder / "build", include=include, flags=[TRACE])
+    return toolchain.build(board, sources, folder / "build", flags=[TRACE])

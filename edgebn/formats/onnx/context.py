@@ -106,7 +106,7 @@ class Context:
     def constant(self, node: Node, value: Static, array: np.ndarray, part: str) -> Dynamic:
         """Append a constant layer holding `array` (the sample's share of `value`), quantised if the file stores it so."""
         codes = value.codes
-        if codes is not None and codes.quantization.axis is None and codes.array.dtype == np.int8:
+        if codes is not None and self.integer and codes.quantization.axis is None and codes.array.dtype == np.int8:
             stored = self.emit(
                 node,
                 Constant,
@@ -115,4 +115,4 @@ class Context:
                 value=codes.array.reshape(array.shape),
             )
             return self.emit(node, Dequantize, stored, part=part)
-        return self.emit(node, Constant, part=part, value=np.ascontiguousarray(array, np.float32))
+        return self.emit(node, Constant, part=part, value=np.asarray(array, np.float32, order="C"))

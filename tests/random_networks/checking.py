@@ -1,0 +1,145 @@
+"""What comes of one network: edgebn beside onnxruntime, in float32 or quantised by onnxruntime, and the rules of judging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgebn.errors import EdgebnError
+from edgebn.formats.onnx import from_proto
+from edgebn.passes import lower
+from edgebn.passes.layout import channels_first_values
+from edgebn.session import Session
+from tests.random_networks.drawing import session
+from tests.random_networks.networks import Network
+from tests.random_networks.quantizing import Settings, quantized
+
+FLOAT_TOLERANCE = 2e-5  # of the output's range
+STEPS = 2.01  # of an output's codes; a float32 rounding is not a step more
+MOVERS = ("Flatten", "Identity", "MaxPool", "Relu", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+
+
+@dataclass
+class Outcome:
+    """What happened to a network.
+
+    Attributes
+    ----------
+    verdict : str
+        'passed'; 'refused' by edgebn with one of its own errors; 'untold' where onnxruntime itself does not run it; or a fault:
+        'crashed', 'shape', 'far'.
+    reason : str
+        Of a refusal, the message without names and numbers of its own; of a fault, what was wrong.
+    """
+
+    verdict: str
+    reason: str = ""
+    detail: dict = field(default_factory=dict)
+
+    @property
+    def fault(self) -> bool:
+        return self.verdict in ("crashed", "shape", "far")
+
+
+def run_onnxruntime(model: onnx.ModelProto, samples: dict[str, np.ndarray], *, optimised: bool) -> dict[str, np.ndarray]:
+    """Return every output for every sample, in batches as large as the file says."""
+    run = session(model, optimised=optimised)
+    names = [entry.name for entry in model.graph.output]
+    step = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
+    places = range(0, len(next(iter(samples.values()))), step)
+    results = [run.run(names, {name: array[place : place + step] for name, array in samples.items()}) for place in places]
+    return {name: np.concatenate([result[index] for result in results]) for index, name in enumerate(names)}
+
+
+def run_edgebn(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return every output in the file's layout, each with the shape it has in a session; all samples as one batch."""
+    graph = from_proto(model, "a random network")
+    turned = channels_first_values(graph)
+    program = lower(graph)
+    given = {name: np.moveaxis(array, 1, -1) if name in turned else array for name, array in samples.items()}
+    result = Session(program).run(given)
+    results = result if isinstance(result, dict) else {program.outputs[0]: result}
+    for name, array in results.items():
+        if array.shape[1:] != program.shapes[name]:
+            raise AssertionError(f"'{name}' comes out as {array.shape[1:]} and is declared as {program.shapes[name]}")
+    return {name: np.moveaxis(array, -1, 1) if name in turned else array for name, array in results.items()}
+
+
+def attempt(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray] | Outcome:
+    """Return edgebn's outputs, or the outcome where there are none."""
+    try:
+        return run_edgebn(model, samples)
+    except EdgebnError as error:
+        return Outcome("refused", str(error))
+    except Exception as error:  # noqa: BLE001  # whatever escapes is a finding
+        import traceback
+
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return Outcome("crashed", f"{type(error).__name__}: {error} at {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}")
+
+
+def extent(array: np.ndarray) -> float:
+    """Return a value's range, 0 included."""
+    return float(max(array.max(), 0.0) - min(array.min(), 0.0)) or 1.0
+
+
+def check_float(network: Network) -> Outcome:
+    """Hold a float32 network against onnxruntime: same shapes, and numbers within 2e-5 of each output's range.
+
+    Where onnxruntime with and without its optimiser differ by more than a quarter of that, the network is ill-conditioned and
+    four times their difference is allowed.
+    """
+    model, samples = network.model, network.samples
+    try:
+        plain, optimised = (run_onnxruntime(model, samples, optimised=flag) for flag in (False, True))
+    except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
+        return Outcome("untold", str(error))
+    given = attempt(model, samples)
+    if isinstance(given, Outcome):
+        return given
+    for name, expected in plain.items():
+        if name not in given or given[name].shape != expected.shape:
+            return Outcome("shape", f"{name}: {given[name].shape if name in given else None}, not {expected.shape}")
+        scale = extent(expected)
+        allowed = max(FLOAT_TOLERANCE, 4 * np.abs(optimised[name] - expected).max() / scale)
+        error = np.abs(given[name] - expected).max() / scale
+        if not error <= allowed:
+            return Outcome("far", f"{name}: {error:.2g} of its range")
+    return Outcome("passed")
+
+
+def step_of(model: onnx.ModelProto, name: str) -> float | None:
+    """Return the scale of the codes that an output shows, through what only moves them; None where it is no codes."""
+    maker = {made: node for node in model.graph.node for made in node.output}
+    while name in maker and maker[name].op_type in MOVERS:
+        name = maker[name].input[0]
+    if name not in maker or maker[name].op_type != "DequantizeLinear":
+        return None
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name == maker[name].input[1])
+    return float(numpy_helper.to_array(scale).reshape(-1)[0])
+
+
+def check_quantized(network: Network, settings: Settings) -> Outcome:
+    """Hold a network that onnxruntime quantised against onnxruntime."""
+    try:
+        model = quantized(network.model, network.calibration, settings)
+        optimised, plain = (run_onnxruntime(model, network.samples, optimised=flag) for flag in (True, False))
+    except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
+        return Outcome("untold", str(error))
+    given = attempt(model, network.samples)
+    if isinstance(given, Outcome):
+        return given
+    detail = {}
+    for name, expected in plain.items():
+        if name not in given or given[name].shape != expected.shape:
+            return Outcome("shape", f"{name}: {given[name].shape if name in given else None}, not {expected.shape}")
+        step = step_of(model, name) or extent(expected) / 255
+        spread = np.abs(optimised[name] - expected).max() / step
+        error = np.minimum(np.abs(given[name] - expected), np.abs(given[name] - optimised[name])).max() / step
+        detail[name] = (spread, error)
+        if not error <= STEPS + 2 * spread:
+            return Outcome("far", f"{name}: {error:.4g} steps, where onnxruntime's own runs differ by {spread:.3g}", detail)
+    return Outcome("passed", "", detail)
