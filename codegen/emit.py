@@ -23,6 +23,7 @@ from codegen.project import BOARD, KERNELS, EmittedProject, Listing
 from codegen.schedule import actions_of
 from codegen.stepcode import CArray
 from codegen.values import ELEMENT, place_values
+from edgebn.arguments import checked_program
 from edgebn.errors import ModelError, UsageError
 from edgebn.formats.native import program_hash
 from edgebn.program import Program
@@ -92,6 +93,7 @@ def emit(
     OSError
         The folder cannot be written; it is then as it was.
     """
+    checked_program(model, "codegen.emit")
     if section is not None and not re.fullmatch(r"[\w.$,-]+", section, re.ASCII):
         raise ModelError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
     target = boards.load(board or build_files.HOST)

@@ -22,6 +22,7 @@ from edgebn.adapt.learning import learning
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.policy import State
 from edgebn.adapt.report import LayerReport, Report
+from edgebn.arguments import check_flag, checked_count, checked_path, refuse_session
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.session import Session, arrays
 
@@ -59,8 +60,8 @@ class Adapter:
     Raises
     ------
     ModelError
-        The program has no source tables, not those of the policy, or no classes where the policy needs some, or no gradients;
-        or the policy or bound is none.
+        No session; or the program has no source tables, not those of the policy, or no classes where the policy needs some, or no
+        gradients; or the policy or bound is none.
 
     Examples
     --------
@@ -72,17 +73,19 @@ class Adapter:
     def __init__(
         self, session: Session | Engine, policy: str | None = None, *, drift_bound: float = 6.0, watchdog: bool = True
     ) -> None:
-        self._engine: Engine = SessionEngine(session) if isinstance(session, Session) else session
+        self._engine = _engine(session)
         self._program = self._engine.program
         self._home = Home(self._program)
         if policy is None:
             policy = DEFAULT_POLICY if self._home.classes else DEFAULT_WITHOUT_CLASSES
-        if policy not in POLICIES:
+        if not isinstance(policy, str) or policy not in POLICIES:
             raise ModelError(f"there is no adaptation policy '{policy}'; choose one of {', '.join(POLICIES)}")
         if POLICIES[policy].needs_classes and not self._home.classes:
             raise ModelError(f"{self._program.source}: the policy '{policy}' needs a network that classifies; choose another")
-        if not drift_bound >= LEAST_DRIFT_BOUND:
-            raise ModelError(f"drift_bound={drift_bound}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
+        is_number = isinstance(drift_bound, int | float | np.number) and not isinstance(drift_bound, bool)
+        if not (is_number and drift_bound >= LEAST_DRIFT_BOUND):
+            raise ModelError(f"drift_bound={drift_bound!r}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
+        check_flag(watchdog, "watchdog")
         self._policy = POLICIES[policy](self._home)
         self._drift_bound = drift_bound
         self._session = session if isinstance(session, Session) else None
@@ -203,8 +206,7 @@ class Adapter:
         self._check()
         given, batch, _ = self._accept(x)
         known = checked_labels(self._program, labels, batch, self._home.classes)
-        if passes < 1:
-            raise ModelError(f"passes={passes}: at least 1 is needed")
+        passes = checked_count(passes, "passes")
         rng = np.random.default_rng(0)
         for i in np.concatenate([rng.permutation(batch) for _ in range(passes)]):
             sample = {name: value[i : i + 1] for name, value in given.items()}
@@ -289,7 +291,7 @@ class Adapter:
         OSError
             The folder is missing or not writable; an older file is then untouched.
         """
-        state_file.save(Path(path), self._policy.code, self._program, self.state)
+        state_file.save(checked_path(path, "Adapter.save"), self._policy.code, self._program, self.state)
 
     def load(self, path: Path | str) -> None:
         """Read a state that `save` wrote, or that came from a board with the same model.
@@ -299,7 +301,7 @@ class Adapter:
         ModelError
             The file is missing, damaged, of another model, policy or version; the adapter is then unchanged.
         """
-        self._take(state_file.load(Path(path), self._policy.code, self._program, self._policy.start()))
+        self._take(state_file.load(checked_path(path, "Adapter.load"), self._policy.code, self._program, self._policy.start()))
 
     def to_bytes(self) -> bytes:
         """Return the bytes that `save` writes, and that a board takes."""
@@ -327,3 +329,12 @@ class Adapter:
             largest = float(np.abs(drift).max())
             layers.append(LayerReport(name, float(last.gate[i]), float(last.energy[i]), rms, largest, rms_spread))
         return Report(self.policy, self._frozen, self._seen, self._accepted, dict(self._refused), tuple(self._trips), tuple(layers))
+
+
+def _engine(given: Any) -> Engine:
+    if isinstance(given, Session):
+        return SessionEngine(given)
+    if not hasattr(given, "fold"):
+        refuse_session(given, "edgebn.Adapter")
+    engine: Engine = given
+    return engine

@@ -30,6 +30,7 @@ from edgebn.adapt.rows import Rows, check_rows, most_rows, row_step, shown_rows
 from edgebn.adapt.rule import bounded, energy_of
 from edgebn.adapt.source import Source, measure_source, measure_strength
 from edgebn.adaptation import Adaptation, AdaptedLayer
+from edgebn.arguments import checked_program
 from edgebn.errors import ModelError, QuantizationError
 from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
@@ -81,6 +82,7 @@ def adaptable(
     QuantizationError
         Fewer than two images.
     """
+    checked_program(model, "edgebn.adaptable")
     given, count, _ = arrays.accept(model, images)
     if count < LEAST_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", type=Path, metavar="FILE", help="inputs like those the device will see; 100 to 500 are enough"
     )
-    parser.add_argument("--method", choices=METHODS, default="mse", help="how ranges are found; default mse")
+    parser.add_argument("--method", choices=METHODS, help="how ranges are found from --calibration; default mse")
     add_input_options(parser)
 
 
@@ -57,14 +57,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return {
         "model": str(arguments.model),
         "output": str(arguments.output),
-        "method": arguments.method if images is not None else "batch norm",
+        "method": (arguments.method or "mse") if images is not None else "batch norm",
         "calibration_samples": 0 if images is None else sample_count(images),
         "file_bytes": arguments.output.stat().st_size,
         "layers": rows,
     }
 
 
-def quantize(program: Program, images: Inputs | None, method: str, screen: Screen) -> tuple[Program, list[dict[str, Any]]]:
+def quantize(program: Program, images: Inputs | None, method: str | None, screen: Screen) -> tuple[Program, list[dict[str, Any]]]:
     """Quantise `program` and show each layer's error on the first calibration samples.
 
     Returns
@@ -83,7 +83,7 @@ def quantize(program: Program, images: Inputs | None, method: str, screen: Scree
         (row.layer, row.kind, shape_text(row.shape), row.sqnr, row.saturation, f"{row.scale:.4g}", row.zero_point) for row in rows
     ]
     screen.table("error of each layer, worst first (signal to quantisation noise, saturated codes)", COLUMNS, shown)
-    if method == "mse":
+    if method in {None, "mse"}:
         screen.say(
             "what an addition with a ReLU or a softmax behind it cuts off saturates on purpose: such a layer's ratio says little"
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.arguments import check_flag, checked_count, checked_program
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
@@ -66,7 +67,8 @@ class Session:
     Raises
     ------
     ModelError
-        `threads` is not a positive integer, or `EDGEBN_ISA` names an instruction set that this CPU lacks.
+        No program, no positive number of threads, `winograd` neither True nor False, or `EDGEBN_ISA` names an instruction set
+        that this CPU lacks.
     EdgebnError
         No kernels were shipped for this CPU and Numba is not installed.
 
@@ -77,8 +79,9 @@ class Session:
     """
 
     def __init__(self, program: Program, threads: int = 1, *, winograd: bool = True) -> None:
-        if not isinstance(threads, int) or threads < 1:
-            raise ModelError(f"threads={threads!r}: give a positive number of threads")
+        checked_program(program, "edgebn.Session")
+        threads = checked_count(threads, "threads")
+        check_flag(winograd, "winograd")
         try:
             from edgebn.kernels import executor, isa
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
