@@ -32,6 +32,12 @@ Arithmetic of a layer, per output channel c, as the library requantises (multipl
 }
 
 
+_ARITHMETIC["edgebn mixed"] = "Layers are int8 or float32.\n\n   " + "\n\n   ".join(
+    _ARITHMETIC[f"edgebn {dtype}"].replace("of a layer", f"of {article} {dtype} layer")
+    for article, dtype in (("an", "int8"), ("a", "float32"))
+)
+
+
 def files(program: Program, name: str, layout: str, section: str | None) -> tuple[dict[str, str], int]:
     """Return both files, by name, and the bytes of all arrays.
 
@@ -66,7 +72,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
             f"   {_ARITHMETIC[kind]} */",
             f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n",
             *(f"{fact}\n" for fact in facts),
-            f"{declarations(arrays, section, floats=program.dtype == 'float32')}\n#endif\n",
+            f"{declarations(arrays, section, floats=program.dtype != 'int8')}\n#endif\n",
         ]
     )
     source = "\n".join([f"/* Made by edgebn; `{name}_params.h` says how they are used. */", f'#include "{name}_params.h"\n'])

@@ -19,6 +19,11 @@ def count(buffer: Buffer) -> int:
     return height * width * channels
 
 
+def size_of(buffer: Buffer) -> int:
+    """Return the bytes of one sample."""
+    return count(buffer) * ELEMENT[buffer.dtype][1]
+
+
 @dataclass(frozen=True)
 class Values:
     """Where a program's values are, in C.

@@ -123,18 +123,20 @@ def quantize(
     """
     from edgebn.passes import calibration as observing
     from edgebn.passes.add_ranges import AddObserver
+    from edgebn.passes.checked import checked
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
+    from edgebn.passes.pad_ranges import with_pads_apart
     from edgebn.passes.patch_moments import PatchObserver
-    from edgebn.passes.quantize import quantize_program, with_averages_apart
+    from edgebn.passes.quantize import already_int8, quantize_program, with_averages_apart
 
     if method not in observing.METHODS:
         raise QuantizationError(f"there is no calibration method {method!r}; choose one of {', '.join(observing.METHODS)}")
     if model.dtype != "float32":
-        raise QuantizationError(f"{model.source}: the network is int8 already; quantise the float32 one it came from")
-    apart = with_averages_apart(model)
+        raise QuantizationError(already_int8(model))
+    apart = with_pads_apart(with_averages_apart(model))
     if calibration is None:
         ranges, means = norm_ranges(apart)
         moments = {}
@@ -161,7 +163,7 @@ def quantize(
         if method == "mse":
             ranges |= sums.ranges() | heads.ranges()
         moments = patches.moments()
-    return fuse_pools(quantize_program(apart, ranges, means, moments))
+    return checked(fuse_pools(quantize_program(apart, ranges, means, moments)))
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:

@@ -2,7 +2,15 @@
 
 
 class EdgebnError(Exception):
-    """Base of all errors that edgebn raises on purpose."""
+    """Base of all errors that edgebn raises on purpose.
+
+    Attributes
+    ----------
+    layer : str
+        The layer that it is about, where a pass can do something else for it; otherwise ''.
+    """
+
+    layer = ""
 
 
 class ModelError(EdgebnError):

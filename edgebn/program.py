@@ -6,6 +6,7 @@ Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
 
 import numpy as np
@@ -16,6 +17,9 @@ from edgebn.quick_dataclass import dataclass
 Hwc = tuple[int, int, int]
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]  # top, left, bottom, right
+
+# Scale and zero point of what the integer softmax gives.
+SOFTMAX_CODES = (1.0 / 256.0, -128)
 
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
@@ -31,6 +35,7 @@ class Buffer:
     shape : (height, width, channels)
         Of one sample.
     dtype : {'float32', 'int8'}
+        A step is typed by its buffers: all of one type, but for `Quantize` and `Dequantize`.
     scale, zero_point : float, int
         real = scale * (code - zero_point); used when dtype is 'int8'. `scale` is the exact double of the file's or
         calibration's number.
@@ -397,6 +402,19 @@ class Reshape(Step):
 
 
 @dataclass(frozen=True)
+class Quantize(Step):
+    """float32 to int8, by the output buffer's scale and zero point, every operation in float32; NaN becomes -128.
+
+    code = clip(rint_half_even(x / float32(scale)) + zero_point, -128, 127)
+    """
+
+
+@dataclass(frozen=True)
+class Dequantize(Step):
+    """int8 to float32, by the input buffer's scale and zero point: x = float32(scale) * (code - zero_point)."""
+
+
+@dataclass(frozen=True)
 class LayerRecord:
     """What became of one layer of the file, for `analyze`.
 
@@ -432,8 +450,9 @@ class Program:
         The model's name, the file it came from and its format, for people.
     channels_first : bool
         Whether that file was NCHW; the program is NHWC.
-    dtype : {'float32', 'int8'}
-        Of every buffer that is not constant.
+    dtype : {'float32', 'int8', 'mixed'}
+        Of every buffer that is not constant; 'mixed' where there are both. For people and for choosing what is compiled: what a
+        step does follows from its own buffers (`step_dtype`).
     buffers : dict of str to Buffer
         Every value, constants included.
     constants : dict of str to ndarray
@@ -472,6 +491,61 @@ class Program:
         ends = (", ".join(f"{name} {self.shapes[name]}" for name in names) for names in (self.inputs, self.outputs))
         adaptable = ", adaptable" if self.adaptation is not None else ""
         return f"<Program {self.name} from {self.source}: {self.dtype}, {len(self.steps)} steps, {' -> '.join(ends)}{adaptable}>"
+
+
+def step_dtype(step: Step, program: Program) -> str:
+    """Return what a step computes in: its output's type, which its inputs share unless it converts."""
+    return program.buffers[step.output].dtype
+
+
+def common_dtype(buffers: Iterable[Buffer]) -> str:
+    """Return the type that buffers share, or 'mixed'."""
+    found = {buffer.dtype for buffer in buffers}
+    return found.pop() if len(found) == 1 else "mixed"
+
+
+def takes_codes(program: Program) -> bool:
+    """Whether every input is int8, so that a caller may pass codes; int8 outputs then leave as codes too."""
+    return all(program.buffers[name].dtype == "int8" for name in program.inputs)
+
+
+def result_dtype(program: Program, name: str, *, raw: bool) -> str:
+    """Return the type in which an output reaches the caller; `raw` says whether all inputs came as codes."""
+    return "int8" if raw and program.buffers[name].dtype == "int8" else "float32"
+
+
+def adapted_dtype(program: Program) -> str:
+    """Return the type of the steps that adapt, which is the same of all of them; of a program that has some."""
+    assert program.adaptation is not None
+    name = program.adaptation.layers[0].observation.step
+    return next(step_dtype(step, program) for step in program.steps if step.name == name)
+
+
+def exact_buffers(program: Program) -> frozenset[str]:
+    """Return the buffers whose bytes are the same from every engine.
+
+    Codes are, and float32 numbers that were only converted from codes or moved. What float32 arithmetic makes agrees within a
+    tolerance, so codes made from it may differ too, by one where a number was between two.
+    """
+    exact = {*program.inputs, *program.constants}
+    for step in program.steps:
+        is_float = step_dtype(step, program) == "float32"
+        moves = isinstance(step, Dequantize | Concat | Pad | Crop | Transpose | Reshape)
+        moves = moves or (isinstance(step, Resize) and step.function == "nearest")
+        moves = moves or (isinstance(step, Pool) and step.window.function == "max")
+        if exact.issuperset(step.inputs) and (moves or not is_float):
+            exact.add(step.output)
+    return frozenset(exact)
+
+
+def close_buffers(program: Program) -> frozenset[str]:
+    """Return the buffers in which engines agree within float32's tolerance: those behind no codes that are not exact."""
+    exact = exact_buffers(program)
+    close = {*program.inputs, *program.constants}
+    for step in program.steps:
+        if close.issuperset(step.inputs) and (step.output in exact or step_dtype(step, program) == "float32"):
+            close.add(step.output)
+    return frozenset(close)
 
 
 def hwc(shape: tuple[int, ...]) -> Hwc:

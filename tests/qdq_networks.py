@@ -188,6 +188,13 @@ class QdqNetwork:
         axis = int(self.rng.integers(1, len(self.shapes[x])))
         return self.quantized(self.node("Softmax", x, shape=self.shapes[x], axis=axis), (1 / 256, -128))
 
+    def interpolated(self, x: str) -> str:
+        """Linear, to any size; without QuantizeLinear behind it."""
+        shape = self.shapes[x]
+        sizes = (*shape[:2], *(int(size) for size in self.rng.integers(1, 12, len(shape) - 2)))
+        settings = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.node("Resize", x, "", "", self.constant(np.array(sizes)), shape=sizes, **settings)
+
     def scaled(self, x: str) -> str:
         """A product with a float32 constant that differs along any one axis: a batch norm along it."""
         axis = int(self.rng.integers(1, len(self.shapes[x])))
@@ -200,6 +207,15 @@ class QdqNetwork:
     def subtracted(self, x: str) -> str:
         constant = self.constant(np.float32(self.rng.uniform(-0.5, 0.5)))
         return self.quantized(self.node("Sub", constant, x, shape=self.shapes[x]), (0.04, 5))
+
+    def reduced(self, x: str, kind: str) -> str:
+        """ReduceMean or ReduceMax over any axes."""
+        shape = self.shapes[x]
+        axes = sorted(1 + int(axis) for axis in self.rng.permutation(len(shape) - 1)[: self.rng.integers(1, len(shape))])
+        keep = int(self.rng.integers(2))
+        kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
+        how = self.codes[x] if self.rng.random() < 0.5 else self.how()
+        return self.quantized(self.node(kind, x, shape=kept, axes=axes, keepdims=keep), how)
 
     def ended(self, x: str) -> str:
         return self.quantized(self.dense(x, 5), (0.02, -3))

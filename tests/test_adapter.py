@@ -47,7 +47,7 @@ def epilogues(session):
         size = copy.form.pack(steps[copy.step].epilogue)[0].nbytes
         found.append(packed.constants[copy.place.offset : copy.place.offset + size].tobytes())
         for name in CHANGING:
-            places = arguments.places(session.program.dtype, copy.place.offset, name).tolist()
+            places = arguments.places(copy.place.offset, name).tolist()
             found.append({ctypes.c_int64.from_address(place).value for place in places})
     return found
 

@@ -16,7 +16,6 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnxruntime import quantization as ortq  # noqa: E402
 
 from edgebn import reference  # noqa: E402
-from edgebn.errors import ModelError  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
 from edgebn.session import Session  # noqa: E402
@@ -38,14 +37,14 @@ def shown(graph, name, value):
     return np.moveaxis(value, 1, -1) if name in channels_first_values(graph) else value
 
 
-def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0) -> None:
-    """Hold edgebn's outputs against onnxruntime's: at most `codes` codes apart."""
+def assert_agrees(net: QdqNetwork, *outputs: str, codes: int = 0, dtype: str | None = "int8") -> None:
+    """Hold edgebn's outputs against onnxruntime's, at most `codes` codes apart, and the program's type, unless it is None."""
     proto = net.model(*outputs)
     inputs = {name: net.rng.uniform(-2, 2, shape).astype(np.float32) for name, shape in net.inputs.items()}
     expected = onnxruntime_gives(proto, inputs)
     graph = from_proto(proto, "net.onnx")
     program = lower(graph)
-    assert program.dtype == "int8"
+    assert dtype in (None, program.dtype)
     result = reference.run(program, {name: shown(graph, name, value) for name, value in inputs.items()})
     found = result if isinstance(result, dict) else {outputs[0]: result}
     for name, wanted in zip(outputs, expected, strict=True):
@@ -93,6 +92,16 @@ def test_a_last_layer_in_any_layout(kind, rank):
         assert_agrees(net, *((y,), (z,), (y, z), (z, x))[seed % 4], codes=1)
 
 
+@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceMax"])
+def test_reductions_over_any_axes(kind):
+    """Of up to four axes, side by side or not: rounded once."""
+    for seed in range(200 if TEST_ALL else 30):
+        net, x = begun(np.random.default_rng(seed), 3 + seed % 2)
+        if seed % 3:
+            x = net.quantized(net.reshape(x), net.codes[x])
+        assert_agrees(net, net.reduced(x, kind), codes=int(kind == "ReduceMean"))
+
+
 def test_random_networks():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
@@ -115,6 +124,20 @@ def test_random_networks():
         assert_agrees(net, *(dict.fromkeys([x, inner]) if rng.random() < 0.3 else [x]), codes=int(last))
 
 
+@pytest.mark.parametrize("rank", [3, 4])
+@pytest.mark.parametrize("before", ["same scale", "coarser", "float32", "convolution"])
+def test_interpolation_never_takes_its_outputs_codes_for_its_input(before, rank):
+    """Peaks that it lowers lie beyond them."""
+    for seed in range(20 if TEST_ALL else 4):
+        net, x = begun(np.random.default_rng(seed), rank)
+        if before == "float32":
+            x = net.node("Sigmoid", x, shape=net.shapes[x])
+        elif before == "convolution":
+            x = net.convolution(x, 3)
+        how = net.codes[x] if before == "same scale" else (0.004, 20)
+        assert_agrees(net, net.quantized(net.interpolated(x), how), codes=1, dtype="int8" if before == "same scale" else None)
+
+
 def test_a_value_of_two_meanings_is_computed_twice():
     """What one reader takes for a ReLU's codes has negative numbers for the other."""
     net, x = begun(np.random.default_rng(0), 4)
@@ -133,12 +156,11 @@ def test_a_moved_value_of_two_meanings_is_moved_once():
     assert [step.kind for step in program.steps] == ["Pool", "Transpose", "Reshape", "Lookup", "Lookup"]
 
 
-def test_an_input_of_two_meanings_is_refused():
+def test_an_input_of_two_meanings_stays_float32():
     net = QdqNetwork(np.random.default_rng(0))
     first = net.input("x", (1, 4), (0.01, -128))
     second = net.quantized("x", (0.02, 3))
-    with pytest.raises(ModelError, match="the input 'x' is quantised in two ways"):
-        lower(from_proto(net.model(first, second), "net.onnx"))
+    assert_agrees(net, first, second, dtype="mixed")
 
 
 def test_a_dense_layer_still_reads_the_value_as_it_lies():

@@ -109,7 +109,7 @@ def network_of_everything():
 def test_every_step_class_survives_quantisation():
     program = network_of_everything()
     kinds = {type(step) for step in program.steps}
-    assert kinds == set(reference.STEPS) - {p.Lookup}
+    assert kinds == set(reference.STEPS) - {p.Lookup, p.Quantize, p.Dequantize}
     apart = with_averages_apart(program)
     x = np.random.default_rng(1).normal(size=(60, 8, 8, 4)).astype(np.float32)
     observers = observe(apart, runner(apart), x)
@@ -286,3 +286,42 @@ def test_kws_keeps_its_accuracy(shared_models, shared_data):
     assert codes >= floats - 0.6
     floats, codes, _ = agreement(program, edgebn.quantize(program), x[100:], data["y"][100:])
     assert codes >= floats - 1.5
+
+
+def padded_network(kind: str, value: float):
+    """Something with fixed or its own codes, moved, and a padding with a number beyond what it makes."""
+    make = Maker((6, 6, 4), seed=3)
+    x = make.convolution("x", 4)
+    if kind == "softmax":
+        x = make.add(p.Softmax, (x,), (6, 6, 4))
+    elif kind in ("sigmoid", "tanh"):
+        x = make.add(p.Elementwise, (x,), (6, 6, 4), kind)
+    x = make.add(p.Transpose, (make.add(p.Crop, (x,), (4, 6, 4), (1, 0, 0)),), (6, 4, 4), (1, 0, 2))
+    return make, make.add(p.Pad, (x,), (8, 5, 4), ((1, 1), (0, 1), (0, 0)), value)
+
+
+@pytest.mark.parametrize("method", ["mse", "minmax"])
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid", "tanh", "convolution"])
+@pytest.mark.parametrize("value", [-3.0, 1.0, 20.0])
+def test_a_paddings_number_is_within_the_codes_it_surrounds(kind, value, method):
+    """The range of a sigmoid, a softmax or what calibration saw ends before it."""
+    make, y = padded_network(kind, value)
+    program = make.finish(y)
+    x = np.random.default_rng(5).normal(size=(16, 6, 6, 4)).astype(np.float32)
+    int8 = edgebn.quantize(program, x, method=method)
+    found, wanted = reference.run(int8, x), reference.run(program, x)
+    inside = (slice(None), slice(1, -1), slice(0, -1))
+    surrounded = np.ones(wanted.shape, bool)
+    surrounded[inside] = False
+    scale = int8.buffers[y].scale
+    assert np.abs(found - wanted)[surrounded].max() <= max(scale, 1 / 128), "the padding"
+    assert np.percentile(np.abs(found - wanted)[inside], 99) <= 3 * max(scale, 0.03), "what it surrounds"
+
+
+def test_a_padding_that_never_wins_a_maximum_widens_no_range():
+    make, y = padded_network("convolution", float(np.finfo(np.float32).min))
+    program = make.finish(make.add(p.Pool, (y,), (6, 3, 4), p.Window("max", (3, 3), (1, 1))))
+    x = np.random.default_rng(5).normal(size=(16, 6, 6, 4)).astype(np.float32)
+    int8 = edgebn.quantize(program, x, method="minmax")
+    found, wanted = reference.run(int8, x), reference.run(program, x)
+    assert np.abs(found - wanted).max() <= 0.05 * np.ptp(wanted)

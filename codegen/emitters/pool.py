@@ -15,7 +15,7 @@ def emit(step: Pool, program: Program, names: Names) -> StepCode:
     shape = pool_shape(step.window, source.shape, target.shape, source.zero_point)
     buffers = (names.buffer(source.name), names.buffer(target.name), shape)
     in_place = windows_begin_behind(step.window, source.shape, target.shape)
-    if program.dtype == "float32":
+    if target.dtype == "float32":
         return StepCode(call("edgebn_pool_f32", *buffers), (), ("edgebn_pool_f32.h",), in_place=in_place)
     if step.epilogue is None:
         return StepCode(call("edgebn_pool_s8", *buffers), (), ("edgebn_pool_s8.h",), in_place=in_place)

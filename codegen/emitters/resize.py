@@ -18,12 +18,12 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
     if step.function == "nearest":
         rows = CArray(names.array("rows"), "int16_t", step.rows[:, 0], f"({size[0]}): input row of each output row")
         columns = CArray(names.array("columns"), "int16_t", step.columns[:, 0], f"({size[1]}): input column of each output column")
-        run = source.shape[2] * ELEMENT_BYTES[program.dtype]
+        run = source.shape[2] * ELEMENT_BYTES[target.dtype]
         text = call("edgebn_resize_nearest", *buffers, run, *size, rows.name, columns.name)
         return StepCode(text, (rows, columns), ("edgebn_move.h",))
     ctype, dtype, kernel = (
         ("int16_t", np.int16, "edgebn_resize_bilinear_s8")
-        if program.dtype == "int8"
+        if target.dtype == "int8"
         else ("float", np.float32, "edgebn_resize_bilinear_f32")
     )
     arrays = (

@@ -117,7 +117,7 @@ class Adapter:
             A value of the wrong shape or type, or one that holds NaN; nothing was then run or learned.
         """
         given, batch, raw = self._accept(x)
-        taken = arrays.results(self._program, None, batch, np.dtype(np.int8 if raw else np.float32))
+        taken = arrays.results(self._program, None, batch, raw=raw)
         for i in range(batch):
             sample = {name: value[i : i + 1] for name, value in given.items()}
             is_learning = not (self._frozen or self._is_taught)

@@ -32,10 +32,12 @@ def adaptable_steps(program: p.Program) -> list[Adaptable]:
     """Return the steps that can adapt: those with a batch norm in their epilogue.
 
     In a model that came already folded nothing says where batch norms were: every convolution but the last, which makes the logits.
+    Of a model that is int8 in part, the int8 part adapts: sums of integers and of float32 numbers are not gathered together.
     """
     weighted = [step for step in program.steps if isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine)]
-    normed = [step for step in weighted if batch_norm(step) is not None]
-    return normed or weighted[:-1]
+    found = [step for step in weighted if batch_norm(step) is not None] or weighted[:-1]
+    types = {p.step_dtype(step, program) for step in found}
+    return [step for step in found if len(types) == 1 or p.step_dtype(step, program) == "int8"]
 
 
 def batch_norm(step: Adaptable) -> p.Norm | None:
@@ -77,8 +79,7 @@ def trained_moments(program: p.Program, step: Adaptable) -> Moments:
     for before in step.epilogue.norms[: step.epilogue.norms.index(norm)]:  # constant multiplies and adds
         factor = before.gamma.astype(np.float64) / np.sqrt(before.variance.astype(np.float64) + before.epsilon)
         gain, shift = gain * factor, (shift - before.mean) * factor + before.beta
-    if program.dtype == "int8":
-        assert isinstance(step.epilogue, p.IntEpilogue)
+    if isinstance(step.epilogue, p.IntEpilogue):
         known = step.epilogue.bias
         bias = np.zeros(len(mean)) if known is None else known.astype(np.float64)
         scale = accumulator_scale(program, step)
@@ -115,7 +116,7 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
     mean, sigma = np.where(fits, moments.mean, 0.0), np.where(fits, sigma, 0.0)
     home = np.where(fits, moments.variance / np.where(fits, sigma, 1.0) ** 2, 0.0).astype(np.float32)
     how: Any = step.epilogue
-    if program.dtype == "float32":
+    if p.step_dtype(step, program) == "float32":
         fits &= how.a != 0
         observation = Observation(step.name, *rows, mean.astype(np.float32))
         return AdaptedLayer(observation, layer, np.where(fits, sigma, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))

@@ -147,7 +147,7 @@ def _logits(program: p.Program) -> tuple[str, int]:
     makers = {step.output: step for step in program.steps}
     name = program.outputs[0]
     has_softmax = False
-    while isinstance(makers.get(name), p.Softmax | p.Reshape):
+    while isinstance(makers.get(name), p.Softmax | p.Reshape | p.Dequantize):
         has_softmax |= isinstance(makers[name], p.Softmax)
         name = makers[name].inputs[0]
     shape = program.buffers[name].shape
@@ -251,7 +251,7 @@ def _located(
 def _guess(program: p.Program, step: Adaptable) -> Moments:
     """Return statistics as wide as everything the accumulators can be."""
     channels = program.buffers[step.output].shape[2]
-    if program.dtype == "float32":
+    if p.step_dtype(step, program) == "float32":
         return Moments(np.zeros(channels), np.ones(channels), np.zeros(channels))
     low, high = (bound.astype(np.float64) for bound in accumulator_bounds(step))
     return Moments((low + high) / 2, ((high - low) / 64) ** 2, np.zeros(channels))

@@ -85,7 +85,7 @@ def default_row_step(program: p.Program, step: Adaptable) -> int:
     for one in program.steps:
         if isinstance(one, p.Convolution | p.TransposedConvolution):
             outputs = float(np.prod(p.epilogue_shape(one, program)))
-            work += outputs * (one.weight[0].size / PRODUCTS_A_CYCLE[program.dtype] + OUTPUT_COST)
+            work += outputs * (one.weight[0].size / PRODUCTS_A_CYCLE[p.step_dtype(one, program)] + OUTPUT_COST)
     shapes = [p.epilogue_shape(one, program) for one in telling]
 
     def cost(rows: int) -> float:

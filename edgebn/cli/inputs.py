@@ -12,7 +12,7 @@ from edgebn.cli.arrays import Archive, read_bin, read_npy
 from edgebn.cli.images import SUFFIXES, read_image
 from edgebn.cli.values import count, number
 from edgebn.errors import ModelError
-from edgebn.program import Program
+from edgebn.program import Program, takes_codes
 
 Inputs = np.ndarray | dict[str, np.ndarray]
 
@@ -170,7 +170,7 @@ def _prepared(values: np.ndarray, shape: tuple[int, ...], program: Program, argu
     if not len(values):
         raise ModelError(f"{what} holds no samples")
     if arguments.scale is None and arguments.offset is None:
-        if values.dtype == np.int8 and program.dtype == "int8":
+        if values.dtype == np.int8 and takes_codes(program):
             return np.ascontiguousarray(values)
         if values.dtype == np.int8:
             raise ModelError(

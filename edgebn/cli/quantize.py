@@ -41,8 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Quantise one model."""
     program = load_model(arguments.model, arguments)
-    if program.dtype == "int8":
-        raise QuantizationError(f"{arguments.model} is int8 already; use `edgebn convert` to make an .edgebn file of it")
+    if program.dtype != "float32":
+        part = "" if program.dtype == "int8" else " in part"
+        raise QuantizationError(f"{arguments.model} is int8{part} already; use `edgebn convert` to make an .edgebn file of it")
     images = None
     if arguments.calibration:
         images = load_inputs(arguments.calibration, program, arguments)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.program_check import check_program
+from edgebn.formats.adaptation_check import check_adaptation
 from edgebn.formats.program_codec import decode, encode
 from edgebn.formats.tensor_file import pack, unpack
 from edgebn.formats.whole_file import write_whole
 from edgebn.program import Program
+from edgebn.program_check import check_program
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 384 << 20
@@ -113,6 +114,7 @@ def from_bytes(data: bytes, source: str) -> Program:
     try:
         program = decode(json.loads(metadata.get("program", "")), tensors)
         check_program(program)
+        check_adaptation(program)
     except (ValueError, RecursionError):
         raise ModelError(f"{source}: its description is not JSON; save the model again") from None
     except ModelError as error:

@@ -1,4 +1,4 @@
-"""Between the user's arrays and the arena: copies, quantisation and dequantisation, row by row. The user's side is dense."""
+"""Copies, quantisation and dequantisation, row by row: between the user's dense arrays and the arena, and between its buffers."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def flip_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: 
 
 @kernel
 def quantize_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
-    """float32 to codes: clip(rint(x / scale) + zero_point, -128, 127), every operation in float32. NaN is refused before."""
+    """float32 to codes: clip(rint(x / scale) + zero_point, -128, 127), every operation in float32. NaN becomes -128."""
     offset = np.float32(zero_point)
     for _ in range(rows):
         for i in range(count):
             rounded = round_half_even(load_f32(src, i) / scale) + offset
-            store_code(dst, i, int(min(max(rounded, np.float32(-128)), np.float32(127))))
+            store_code(dst, i, int(min(max(np.float32(-128), rounded), np.float32(127))))
         src += src_row
         dst += dst_row
 

@@ -1,7 +1,8 @@
 """The executor's source, written from the kernels' signatures, and its compilation by Numba for this process.
 
-One executor a data type, so that a process compiles only what it uses; the code of an operation is its position in the registry,
-and the dispatch is a ladder over codes. The ahead-of-time builder compiles the same source.
+The code of an operation is its position in the registry, and the dispatch is a ladder over codes. An executor of one data type
+holds the kernels of that type only, so that a process compiles no more than it uses; the ahead-of-time builder compiles the one
+with all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from edgebn.kernels.registry import OPERATIONS
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 
 
-TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over the {dtype} kernels."""
+TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over kernels, {dtype}."""
 
 
 def run(call, batch, x, out):
@@ -79,9 +80,17 @@ def run(call, batch, x, out):
 '''
 
 
-def signatures(dtype: str) -> list[Signature]:
-    """Return the name and arguments of every kernel of a data type, in the order of their codes."""
-    return [_signature(kernel) for kernel in OPERATIONS[dtype]]
+ALL = "mixed"  # the executor that holds every kernel
+
+
+def signatures() -> list[Signature]:
+    """Return the name and arguments of every kernel, in the order of their codes."""
+    return [_signature(kernel) for kernels in OPERATIONS.values() for kernel in kernels]
+
+
+def _held(dtype: str) -> list[Callable[..., None]]:
+    """Return the kernels that an executor of a data type holds."""
+    return [kernel for group, kernels in OPERATIONS.items() if dtype == ALL or group in ("shared", dtype) for kernel in kernels]
 
 
 def _signature(kernel: Callable[..., None]) -> Signature:
@@ -92,7 +101,10 @@ def _signature(kernel: Callable[..., None]) -> Signature:
 def source(dtype: str) -> str:
     """Return the text of the executor's function `run`."""
     lines: list[str] = []
-    for code, (name, arguments) in enumerate(signatures(dtype)):
+    held = {kernel.__name__ for kernel in _held(dtype)}
+    for code, (name, arguments) in enumerate(signatures()):
+        if name not in held:
+            continue
         words = [
             f"float_from_bits(load_i64(row, {position}))" if real else f"load_i64(row, {position})"
             for position, (_, real) in enumerate(arguments, start=1)
@@ -107,7 +119,7 @@ def names(dtype: str) -> dict[str, Any]:
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
     together = {name: getattr(team, name) for name in ("open_turn", "join_turn", "draw", "wait_for", "finish")}
     keyed = {name: getattr(usual, name) for name in ("admit", "take", "give")}
-    found: dict[str, Any] = {kernel.__name__: kernel for kernel in OPERATIONS[dtype]}
+    found: dict[str, Any] = {kernel.__name__: kernel for kernel in _held(dtype)}
     return found | primitive | together | keyed | {"has_nan": boundary.has_nan, "HELP": HELP, "ELSEWHERE": ELSEWHERE}
 
 

@@ -11,15 +11,15 @@ import functools
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from edgebn.kernels import isa, version
 from edgebn.quick_dataclass import dataclass
 
-MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: data type to [[kernel, [[argument, is_float], ...]], ...]
-ENTRY = "edgebn_run_{dtype}"
-USUAL = "edgebn_usual_{dtype}"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
+MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[kernel, [[argument, is_float], ...]], ...]
+ENTRY = "edgebn_run"
+USUAL = "edgebn_usual"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
 ARGUMENTS = 4  # of an entry, all int64
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
@@ -32,18 +32,18 @@ class Native:
     Attributes
     ----------
     path : Path
-    signatures : dict of str to list of Signature
-        Data type to the kernels it was built with, in the order of their codes.
-    executors : dict of str to callable
-        Data type to its executor; see `executor.executor`.
-    usual : dict of str to int
-        Data type to the address of its usual entry; see `executor.usual`.
+    signatures : list of Signature
+        The kernels it was built with, in the order of their codes.
+    executor : callable
+        See `executor.executor`.
+    usual : int
+        The address of its usual entry; see `executor.usual`.
     """
 
     path: Path
-    signatures: Mapping[str, list[Signature]]
-    executors: Mapping[str, Callable[..., int]]
-    usual: Mapping[str, int]
+    signatures: list[Signature]
+    executor: Callable[..., int]
+    usual: int
 
 
 def file_name(isa_name: str, machine: str, system: str) -> str:
@@ -73,19 +73,7 @@ def load() -> Native | None:
     except OSError:  # of another C library, or on a file system that forbids execution: the JIT works there too
         return None
     text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, MANIFEST)))
-    signatures = {
-        dtype: [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in kernels]
-        for dtype, kernels in json.loads(text).items()
-    }
-    executors = {dtype: _entry(library, dtype) for dtype in signatures}
-    return Native(path, signatures, executors, {dtype: _address(library, USUAL.format(dtype=dtype)) for dtype in signatures})
-
-
-def _entry(library: ctypes.CDLL, dtype: str) -> Callable[..., int]:
-    entry = library[ENTRY.format(dtype=dtype)]
+    signatures = [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in json.loads(text)]
+    entry = library[ENTRY]
     entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
-    return entry
-
-
-def _address(library: ctypes.CDLL, symbol: str) -> int:
-    return ctypes.cast(library[symbol], ctypes.c_void_p).value or 0
+    return Native(path, signatures, entry, ctypes.cast(library[USUAL], ctypes.c_void_p).value or 0)

@@ -1,4 +1,4 @@
-"""Every kernel by data type: what an executor is compiled from. Imports Numba; a session does so only where there is no object."""
+"""Every kernel by what it works on: executors are compiled from it. Imports Numba; a session does so only without an object."""
 
 from __future__ import annotations
 
@@ -30,12 +30,18 @@ from edgebn.kernels import (
     winograd,
 )
 
-SHARED = (boundary.copy_rows, halo.fill_halo, halo.fill_bytes, movement.reshape, resize.nearest)
-
-# Data type of the program to its kernels; position is the operation code.
+# What kernels work on, to kernels: `shared` ones move bytes, or adapt either type. A program wants the shared ones and those of the
+# types of its buffers; an executor that is compiled in a process holds no others (`jit_executor.py`).
 OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
+    "shared": (
+        boundary.copy_rows,
+        halo.fill_halo,
+        halo.fill_bytes,
+        movement.reshape,
+        resize.nearest,
+        *compensated.SHARED_RULE,
+    ),
     "float32": (
-        *SHARED,
         *tile.FLOAT32_TILES,
         *dense.FLOAT32_DENSE,
         *depthwise_tile.FLOAT32_DEPTHWISE,
@@ -66,7 +72,6 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         *compensated.FLOAT32_RULE,
     ),
     "int8": (
-        *SHARED,
         *tile.INT8_TILES,
         *add_tile.INT8_ADD,
         *depthwise_tile.INT8_DEPTHWISE,

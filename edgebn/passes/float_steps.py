@@ -11,10 +11,10 @@ from edgebn import layers as graph_layers
 from edgebn import program as steps
 from edgebn.layers import BatchNorm, Layer
 from edgebn.passes.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
-from edgebn.passes.network import refuse
+from edgebn.passes.network import check_broadcast, refuse
 from edgebn.passes.norm_place import is_clip
 from edgebn.passes.resampling import axis_table
-from edgebn.program import Hwc, Step, hwc
+from edgebn.program import Step, hwc
 
 
 def _weighted(lowering: FloatLowering, layer: Layer) -> None:
@@ -92,15 +92,8 @@ def _slope(slope: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _binary(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Add | graph_layers.Multiply)
-    shapes = [lowering.shape(name) for name in layer.inputs]
-    result = hwc(lowering.network.shapes[layer.output])
-    if len(shapes) != 2 or not _broadcasts(shapes, result):
-        raise refuse(
-            lowering.graph.source,
-            layer,
-            f"its inputs of shapes {tuple(lowering.network.shapes[name] for name in layer.inputs)} do not broadcast as two values "
-            "of (height, width, channels); reshape them first",
-        )
+    shapes = [lowering.network.shapes[name] for name in (*layer.inputs, layer.output)]
+    check_broadcast(lowering.graph.source, layer, [lowering.shape(name) for name in layer.inputs], shapes)
     common = lowering.common(layer)
     post = (layer.low, layer.high)
     while is_clip(clip := lowering.network.only_reader(common["output"])):
@@ -111,10 +104,6 @@ def _binary(lowering: FloatLowering, layer: Layer) -> None:
         lowering.placed[clip.name] = Placed(common["name"], f"folded into {common['name']}: its clip")
     step_class = steps.Add if layer.kind == "Add" else steps.Multiply
     lowering.add(step_class(**common, post=post), layer)
-
-
-def _broadcasts(shapes: list[Hwc], result: Hwc) -> bool:
-    return all(size in (1, whole) for shape in shapes for size, whole in zip(shape, result, strict=True))
 
 
 def _pool(lowering: FloatLowering, layer: Layer) -> None:

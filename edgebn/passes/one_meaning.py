@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebn.errors import ModelError
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import Activation, Concat, Constant, Dequantize, Layer, Pad, Quantization, Quantize, Resize
 from edgebn.passes.requantizations import keeps_codes, same_codes
@@ -48,13 +47,6 @@ class _Apart:
     def result(self) -> Graph:
         for layer in reversed(self.graph.layers):
             self._place(layer)
-        for name in self.graph.inputs:
-            meanings = [meaning for meaning, _ in self._groups(name) if meaning is not None]
-            if len(meanings) > 1:
-                raise ModelError(
-                    f"{self.graph.source}: the input '{name}' is quantised in two ways (scales {meanings[0].scale[0]:.6g} and "
-                    f"{meanings[1].scale[0]:.6g}); quantise it once, or load the float32 model"
-                )
         ordered = list(reversed(self.layers.values()))
         if len(ordered) == len(self.graph.layers):
             return self.graph

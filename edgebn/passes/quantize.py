@@ -17,6 +17,7 @@ from edgebn.errors import QuantizationError
 from edgebn.functions import FUNCTIONS
 from edgebn.passes import integer
 from edgebn.passes.calibration import Range
+from edgebn.passes.pad_ranges import held_numbers
 from edgebn.passes.patch_moments import PatchMoments
 from edgebn.passes.quantize_buffers import buffer_scales, is_global_average
 from edgebn.passes.quantize_weights import mean_error, quantize_weights
@@ -90,11 +91,17 @@ def quantize_program(
         A program that is int8 already, a step without an int8 form, sums that could overflow.
     """
     if program.dtype != "float32":
-        raise QuantizationError(f"{program.source}: the network is int8 already; quantise the float32 one it came from")
-    plan = Plan(program, buffer_scales(program, ranges), means or {}, moments or {})
+        raise QuantizationError(already_int8(program))
+    plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
     steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
     return replace(program, dtype="int8", buffers=dict(plan.buffers), constants=constants, steps=steps)
+
+
+def already_int8(program: p.Program) -> str:
+    """Return why a program is not to be quantised, and what to do."""
+    state = "int8 already" if program.dtype == "int8" else "int8 in part already"
+    return f"{program.source}: the network is {state}; quantise the float32 one it came from"
 
 
 def _epilogue(step: Any, acc_bias: np.ndarray, bias: np.ndarray, plan: Plan) -> p.IntEpilogue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Concat as ConcatLayer
 from edgebn.layers import Crop as CropLayer
 from edgebn.layers import Layer
@@ -43,7 +44,10 @@ def pad(state: Lowering, layer: Layer) -> None:
     assert isinstance(layer, PadLayer)
     given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
-    code = int(np.clip(np.rint(layer.value / output.scale) + output.zero_point, -128, 127))
+    nearest = np.rint(layer.value / output.scale) + output.zero_point
+    if state.double and not -128 <= nearest <= 127:
+        raise UnsupportedLayerError(f"it pads with {layer.value:.6g}, which is no code of its output; convert the model again")
+    code = int(np.clip(nearest, -128, 127))  # as the QuantizeLinear behind it does
     first, second, third = ((0, 0),) * (3 - len(layer.pads)) + layer.pads
     state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (first, second, third), code))
 

@@ -13,6 +13,7 @@ from edgebn.layers import Pool as PoolLayer
 from edgebn.passes.integer import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier
 from edgebn.passes.quantized_state import Lowering
 from edgebn.passes.requantizations import same_codes
+from edgebn.passes.transposing import last_run, over_space
 from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
 
 
@@ -72,27 +73,23 @@ def reduce(state: Lowering, layer: Layer) -> None:
 def _window(state: Lowering, layer: Reduce) -> tuple[Buffer, Window, Hwc]:
     """Return the buffer to pool, the window, and the pooled shape."""
     given = state.buffer(layer.inputs[0])
-    rank = len(state.graph.tensors[layer.inputs[0]].shape)
-    axes = {axis + 3 - rank for axis in layer.axes}
-    height, width, channels = given.shape
-    axes = {axis for axis in axes if axis < 0 or given.shape[axis] != 1}
-    if rank > 3 or min(axes, default=0) < 0:
-        raise UnsupportedLayerError(f"it reduces a value of {rank} axes; edgebn reduces over height, width and channels in int8")
+    shape = state.graph.tensors[layer.inputs[0]].shape
+    axes = [axis for axis in sorted(set(layer.axes)) if shape[axis] != 1]
     function = "max" if layer.function == "max" else "average"
-    if 2 not in axes:
-        kernel = (height if 0 in axes else 1, width if 1 in axes else 1)
+    if not axes or over_space(shape, axes):
+        places = {axis + 3 - len(shape) for axis in axes}
+        height, width, channels = given.shape
+        kernel = (height if 0 in places else 1, width if 1 in places else 1)
         return given, Window(function, kernel, kernel), (height // kernel[0], width // kernel[1], channels)
-    if axes == {2}:
-        laid_out = (height * width, channels, 1)
-    elif axes == {0, 1, 2}:
-        laid_out = (1, height * width * channels, 1)
-    else:
-        raise UnsupportedLayerError("it reduces over channels and one side of the image; reduce over one after the other")
-    how = state.quantizations[layer.inputs[0]]
-    reshaped = state.scratch(f"{layer.name}/rows", laid_out, how)
-    state.steps.append(Reshape(state.step_name(layer, "rows"), (given.name,), reshaped.name))
+    assert last_run(shape, axes) == axes  # layout.py has brought them side by side
+    before, after = math.prod(shape[: axes[0]]), math.prod(shape[axes[-1] + 1 :])
+    laid_out = (before, math.prod(shape[axes[0] : axes[-1] + 1]), after)
     kernel = (1, laid_out[1])
-    return reshaped, Window(function, kernel, kernel), (laid_out[0], 1, 1)
+    if laid_out != given.shape:
+        reshaped = state.scratch(f"{layer.name}/rows", laid_out, state.quantizations[layer.inputs[0]])
+        state.steps.append(Reshape(state.step_name(layer, "rows"), (given.name,), reshaped.name))
+        given = reshaped
+    return given, Window(function, kernel, kernel), (before, 1, after)
 
 
 def _maximum(

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Shape, Transpose
+from edgebn.layers import Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Transpose
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, is_quantized
+from edgebn.passes.transposing import last_run, over_space
 
 # Values at or below this never win a maximum: what files write for minus infinity.
 LOWEST = float(np.finfo(np.float32).min)
@@ -74,13 +75,12 @@ def reduce_to_pool(network: Network, layer: Layer) -> bool:
     if not axes:
         network.put(Reshape(layer.name, (source,), layer.output, network.shapes[layer.output]), layer.output)
         return True
-    spatial = len(shape) in (2, 3) and len(shape) - 1 not in axes
-    if spatial:
+    if over_space(shape, axes):
         done = axes
         window = tuple(shape[axis] if axis in axes else 1 for axis in range(len(shape) - 1))
         kernel = (window[0], window[1]) if len(window) == 2 else (1, window[0])
     else:
-        done = _last_run(shape, axes)
+        done = last_run(shape, axes)
         before, after = shape[: done[0]], shape[done[-1] + 1 :]
         kernel = (1, int(np.prod(shape[done[0] : done[-1] + 1])))
         laid_out = (int(np.prod(before)), kernel[1], int(np.prod(after)))
@@ -94,17 +94,6 @@ def reduce_to_pool(network: Network, layer: Layer) -> bool:
     else:
         network.put(Reshape(f"{layer.name}/reshape", (pooled,), layer.output, network.shapes[layer.output]), layer.output)
     return True
-
-
-def _last_run(shape: Shape, axes: list[int]) -> list[int]:
-    """Return the last of `axes` and those right before it; axes of size 1 between them do not part them."""
-    run = [axes[-1]]
-    for axis in range(axes[-1] - 1, -1, -1):
-        if axis in axes:
-            run.insert(0, axis)
-        elif shape[axis] != 1:
-            break
-    return run
 
 
 def flatten_dense_to_convolution(network: Network, layer: Layer) -> bool:

@@ -49,7 +49,7 @@ def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
     """Emit an int8 sum of equal shapes for the vector kernel, where there is one and it can be exact; say whether it was."""
     views = [packer.view(name) for name in step.inputs]
     output = packer.view(step.output)
-    if "add_tile_i8" not in executor.operations("int8") or any(view.form.shape != output.form.shape for view in views):
+    if "add_tile_i8" not in executor.operations() or any(view.form.shape != output.form.shape for view in views):
         return False
     zeros = [packer.buffer(name).zero_point for name in step.inputs]
     centred = [np.arange(-128, 128, dtype=np.int64) - zero for zero in zeros]
@@ -148,7 +148,7 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
 
 def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
     """Return the scratch of a softmax: its int8 form keeps the exponentials."""
-    return {"powers": 4 * program.buffers[step.output].shape[2]} if program.dtype == "int8" else {}
+    return {"powers": 4 * program.buffers[step.output].shape[2]} if p.step_dtype(step, program) == "int8" else {}
 
 
 def pack_softmax(step: p.Softmax, packer: Packer) -> None:
@@ -165,6 +165,18 @@ def pack_softmax(step: p.Softmax, packer: Packer) -> None:
         diff_min=step.diff_min,
         **arguments,
     )
+
+
+def pack_quantize(step: p.Quantize, packer: Packer) -> None:
+    """Emit float32 to codes."""
+    buffer = packer.buffer(step.output)
+    packer.emit("quantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **_by_row(step, packer))
+
+
+def pack_dequantize(step: p.Dequantize, packer: Packer) -> None:
+    """Emit codes to float32."""
+    buffer = packer.buffer(step.inputs[0])
+    packer.emit("dequantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **_by_row(step, packer))
 
 
 def _by_pixel(step: p.Step, packer: Packer) -> dict[str, Address | float]:

@@ -24,7 +24,8 @@ from edgebn.session.tiled import Target, TileEmitter, Walk, suits
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a convolution: accumulators, Winograd's planes, places of inputs, a pool's ring and sums."""
     wanted = {}
-    if is_depthwise(step) and not depthwise.suits(step, program.dtype):
+    dtype = p.step_dtype(step, program)
+    if is_depthwise(step) and not depthwise.suits(step, dtype):
         wanted["accumulators"] = 4 * step.weight.shape[0]
     if dense.suits(step, program):
         wanted["places"] = dense.scratch(step)
@@ -32,9 +33,9 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-        element = 4 if program.dtype == "float32" else 1
+        element = 4 if dtype == "float32" else 1
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
-        wanted |= pool_scratch(step.pool, program.dtype, channels)
+        wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
     if count == 1:
         return wanted
@@ -173,15 +174,15 @@ class _PlainEmitter:
 
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
-    walk = _walk(step, packer, columns)
+    walk, dtype = _walk(step, packer, columns), p.step_dtype(step, packer.program)
     if is_depthwise(step):
-        if depthwise.suits(step, packer.program.dtype):
+        if depthwise.suits(step, dtype):
             return depthwise.DepthwiseEmitter(step, packer, walk, rows)
     elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
         return dense.DenseEmitter(step, packer, walk)
     elif packer.options.winograd and winograd.suits(step, packer.program):
         return winograd.WinogradEmitter(step, packer, walk, rows)
-    elif suits(step, packer.program.dtype):
+    elif suits(step, dtype):
         return TileEmitter(step, packer, walk, rows)
     return _PlainEmitter(step, packer, walk, rows)
 

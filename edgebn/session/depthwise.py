@@ -14,7 +14,7 @@ from edgebn.session.tiled import Target, Walk, fits_dot
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the vector kernels can take a depthwise convolution: one output channel for each input channel."""
-    return step.weight.shape[0] == step.groups and _operation(dtype) in executor.operations(dtype) and fits_dot(step.weight)
+    return step.weight.shape[0] == step.groups and _operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
 def _operation(dtype: str) -> str:
@@ -28,7 +28,8 @@ class DepthwiseEmitter:
         self._step = step
         self._packer = packer
         self._walk = walk
-        self._real = packer.program.dtype == "float32"
+        self._dtype = p.step_dtype(step, packer.program)
+        self._real = self._dtype == "float32"
         self._element = 4 if self._real else 1
         self._width = isa.SELECTED.vector_bytes // self._element  # channels of a block
         channels = step.groups
@@ -57,7 +58,7 @@ class DepthwiseEmitter:
             skipped = walk.columns // together * self._kept_pixel if start else 0
             kept = self._watcher.by_row(first, count, (self._kept_row, self._kept_pixel), skipped)
             self._packer.emit_watched(
-                _operation(self._packer.program.dtype),
+                _operation(self._dtype),
                 kept,
                 variant=self._variant(columns),
                 src=walk.origin + (first * walk.row_step + start * walk.column_step),

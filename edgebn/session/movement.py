@@ -9,6 +9,8 @@ from edgebn.kernels import isa
 from edgebn.session.arithmetic import emit_lookup
 from edgebn.session.packer import Address, Packer, View
 
+FLOAT32 = 4  # bytes of a number
+
 
 def _strides(view: View) -> tuple[int, int, int]:
     return view.row, view.pixel, view.form.element
@@ -17,11 +19,11 @@ def _strides(view: View) -> tuple[int, int, int]:
 def _move(
     packer: Packer, source: Address, from_steps: tuple[int, ...], target: Address, to_steps: tuple[int, ...], counts: p.Hwc
 ) -> None:
-    """Copy `counts` elements between any steps, in bytes."""
+    """Copy `counts` elements between any steps, in bytes: the last of `to_steps` is the size of one."""
     arguments: dict[str, Address | float] = {"src": source, "dst": target}
     for axis in range(3):
         arguments |= {f"src_{axis}": from_steps[axis], f"dst_{axis}": to_steps[axis], f"count_{axis}": counts[axis]}
-    packer.emit("move_f32" if packer.program.dtype == "float32" else "move_u8", **arguments)
+    packer.emit("move_f32" if to_steps[2] == FLOAT32 else "move_u8", **arguments)
 
 
 def _offset(view: View, starts: tuple[int, ...]) -> Address:
@@ -48,7 +50,7 @@ def pack_pad(step: p.Pad, packer: Packer) -> None:
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     rows, columns, channels = output.form.shape
     area: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row, "rows": rows, "count": columns * channels}
-    if packer.program.dtype == "float32":
+    if output.form.element == FLOAT32:
         packer.emit("fill_f32", value=step.value, **area)
     else:
         packer.emit("fill_bytes", byte=(int(step.value) & 0xFF) ^ isa.CODE_FLIP, **area)
@@ -103,7 +105,7 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
     if step.function == "nearest":
         packer.emit("nearest", pixel=output.pixel, **arguments)
         return
-    real = packer.program.dtype == "float32"
+    real = output.form.element == FLOAT32
     weights = np.float32 if real else np.int32
     packer.emit(
         "bilinear_f32" if real else "bilinear_i8",

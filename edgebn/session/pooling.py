@@ -15,7 +15,7 @@ TILE = "tile_f32"  # the vector kernels'
 
 def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the form of the table
     """Return the scratch of a pool step."""
-    return pool_scratch(step.window, program.dtype, program.buffers[step.output].shape[2])
+    return pool_scratch(step.window, p.step_dtype(step, program), program.buffers[step.output].shape[2])
 
 
 def pool_scratch(window: p.Window, dtype: str, channels: int) -> dict[str, int]:
@@ -27,7 +27,7 @@ def _suffix(dtype: str, channels: int) -> str:
     """Return how the names of the kernels end that pool values of a data type and a number of channels."""
     if dtype == "int8":
         return "i8"
-    return TILE if f"maximum_{TILE}" in executor.operations(dtype) and channels >= isa.SELECTED.lanes else "f32"
+    return TILE if f"maximum_{TILE}" in executor.operations() and channels >= isa.SELECTED.lanes else "f32"
 
 
 def pack(step: p.Pool, packer: Packer) -> None:
@@ -105,7 +105,7 @@ def emit_pool(
         "top": top,
         "left": left,
     }
-    suffix = _suffix(packer.program.dtype, channels)
+    suffix = _suffix(p.step_dtype(step, packer.program), channels)
     if window.function == "max":
         packer.emit(f"maximum_{suffix}", **arguments)
         return

@@ -12,7 +12,7 @@ import numpy as np
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
-from edgebn.program import Program
+from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import array_words, arrays
 from edgebn.session.helpers import Helpers
@@ -114,16 +114,17 @@ class Session:
         Parameters
         ----------
         x : array, shape (N, ...), or dict of input name to such
-            float32: real values, which an int8 program quantises. int8: raw codes of an int8 program. Other real types (float64,
-            uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays are read in place.
+            float32: real values, which are quantised where an input is int8. int8: raw codes, of a program whose inputs are all
+            int8. Other real types (float64, uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays
+            are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
             C-contiguous, of the result's type: results are written there.
 
         Returns
         -------
         ndarray, shape (N, ...), or dict of output name to such
-            Real values in float32, or codes in int8 where codes came in. A dict where the network has several outputs. The arrays
-            are the caller's.
+            Real values in float32; where codes came in, the codes of int8 outputs in int8. A dict where the network has several
+            outputs. The arrays are the caller's.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class Session:
                 if result is not None:
                     return result
         given, batch, raw = arrays.accept(self._program, x)
-        taken = arrays.results(self._program, out, batch, INT8 if raw else FLOAT32)
+        taken = arrays.results(self._program, out, batch, raw=raw)
         table = self._packed.raw if raw else self._packed.real
         self._call(table, (*given.values(), *(taken[name] for name in table.exits)), batch)
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
@@ -180,7 +181,7 @@ class Session:
         given = self._program.adaptation
         assert given is not None
         exits = [taken[name] for name in self._program.outputs]
-        logits = np.empty(given.classes, self._program.dtype)
+        logits = np.empty(given.classes, self._program.buffers[given.logits].dtype if given.classes else np.float32)
         if given.classes:
             exits.insert(0, logits)
         with self._lock:
@@ -190,7 +191,10 @@ class Session:
 
     def learner(self, rule: Rule) -> Learner:
         """Return what learns by a compiled rule beside this session; for `edgebn.Adapter`."""
-        return Learner(rule, self._program.dtype, self._packed.sums, self._packed.constants)
+        given = self._program.adaptation
+        assert given is not None
+        logits = self._program.buffers[given.logits].dtype if given.classes else "float32"
+        return Learner(rule, adapted_dtype(self._program), logits, self._packed.sums, self._packed.constants)
 
     def learn(self, learner: Learner, x: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[int]]:
         """Run one sample, learn from what its adapted steps show, and fold what was learned; for `edgebn.Adapter`.
@@ -234,7 +238,7 @@ class Session:
         table = self._observing.get(raw)
         if table is None:
             table = self._observing[raw] = self._packed.observing(raw=raw)
-        return table, arrays.results(self._program, None, 1, INT8 if raw else FLOAT32)
+        return table, arrays.results(self._program, None, 1, raw=raw)
 
     def refold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         """Fold new statistics into the epilogues of the adapted steps, between two inferences; for `edgebn.Adapter`.
@@ -260,7 +264,7 @@ class Session:
 
     @functools.cached_property
     def _on_codes(self) -> Shortcut | None:
-        return self._shortcut(INT8) if self._program.dtype == "int8" else None
+        return self._shortcut(INT8) if takes_codes(self._program) else None
 
     @functools.cached_property
     def _on_reals(self) -> Shortcut | None:
@@ -273,8 +277,9 @@ class Session:
         table = self._packed.raw if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
             return None
+        made = INT8 if result_dtype(program, program.outputs[0], raw=dtype is INT8) == "int8" else FLOAT32
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, program.dtype, self._packed.key, dtype, shapes)
+        return shortcut(table, program.dtype, self._packed.key, (dtype, made), shapes)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""

@@ -153,12 +153,12 @@ class Packed:
 
     @functools.cached_property
     def real(self) -> Table:
-        """float32 in and out, quantised and dequantised where the program is int8."""
+        """float32 in and out, quantised and dequantised where a buffer is int8."""
         return self._table(raw=False)
 
     @functools.cached_property
     def raw(self) -> Table:
-        """int8 codes in and out."""
+        """int8 codes in and, where an output is int8, out."""
         return self._table(raw=True)
 
     @functools.cached_property
@@ -182,7 +182,7 @@ class Packed:
         assert given is not None
         gathered = [self._packer.gathered[layer.observation.step] for layer in given.layers]
         counts = [layer.channels for layer in given.layers]
-        return SumReader(gathered, counts, self.constants, self._program.dtype == "int8")
+        return SumReader(gathered, counts, self.constants, p.adapted_dtype(self._program) == "int8")
 
     def refolder(self) -> Refolder:
         """Return what folds new statistics into the epilogues, for all tables there are."""
@@ -198,7 +198,7 @@ class Packed:
         for copy in self._packer.copies if self._tables else ():
             old, new = (Arguments([one], self.constants.ctypes.data) for one in (self._tables[0].words, words))
             for name in CHANGING:
-                places = [one.places(self._program.dtype, copy.place.offset, name).tolist() for one in (old, new)]
+                places = [one.places(copy.place.offset, name).tolist() for one in (old, new)]
                 for address in places[1]:
                     ctypes.c_int64.from_address(address).value = ctypes.c_int64.from_address(places[0][0]).value
 
@@ -236,7 +236,7 @@ class Packed:
         """Return a table; `leaving` says what leaves besides the outputs: "every buffer" (instead of them), or "logits"."""
         every_buffer, observing = leaving == "every buffer", leaving == "logits"
         logits = self._program.adaptation.logits if observing and self._program.adaptation is not None else ""
-        known = executor.operations(self._program.dtype)
+        known = executor.operations()
         rows: list[list[int]] = []
         patches: list[tuple[int, int, int, int]] = []
         exits: list[str] = []
@@ -249,7 +249,7 @@ class Packed:
             operation = known[operation_name]
             user = "src" if entering else "dst"
             column = 1 + [argument for argument, _ in operation.arguments].index(user)
-            element = 1 if as_codes and self._program.dtype == "int8" else 4
+            element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4
             patches.append((len(rows), column, 0, int(np.prod(self._program.buffers[name].shape)) * element))
             rows.append(executor.row(operation, **arguments))
             owners.append(name)
@@ -280,7 +280,7 @@ class Packed:
             for name in self._program.outputs:
                 cross(name, entering=False, as_codes=raw)
                 exits.append(name)
-        width = executor.table_width(self._program.dtype)
+        width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
         for line, row in zip(words, rows, strict=True):
             line[: len(row)] = row

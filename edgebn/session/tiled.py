@@ -57,7 +57,7 @@ class Walk:
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the tiles can take a convolution that is not depthwise."""
-    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations(dtype) and fits_dot(step.weight)
+    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
 def fits_dot(weight: np.ndarray) -> bool:
@@ -98,7 +98,8 @@ class TileEmitter:
         self._step = step
         self._packer = packer
         self._walk = walk
-        self._real = packer.program.dtype == "float32"
+        self._dtype = p.step_dtype(step, packer.program)
+        self._real = self._dtype == "float32"
         self._element = 4 if self._real else 1
         self._outputs = step.weight.shape[0] // step.groups  # of one group
         lanes, channels = isa.SELECTED.lanes, step.weight.shape[0]
@@ -159,7 +160,7 @@ class TileEmitter:
         for segment in self._segments(group, together, run, single=columns == 1):
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real)
             self._packer.emit_watched(
-                tile_operation(self._packer.program.dtype),
+                tile_operation(self._dtype),
                 self._observing(kept, group * self._outputs + segment.first_channel, together, mr, (rows, columns)),
                 variant=known.index((mr, segment.nv)),
                 depth=run if self._real else -(-run // 4),
