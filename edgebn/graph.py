@@ -120,14 +120,8 @@ class GraphBuilder:
         self.inputs.append(name)
         return name
 
-    def add(self, layer: Layer, quantization: Quantization | None = None) -> str:
-        """Append `layer`, infer its output's shape, and return the output's name.
-
-        Raises
-        ------
-        ModelError
-            Naming the file and the layer: an input nobody makes, shapes that do not fit, weights that are not finite.
-        """
+    def infer(self, layer: Layer) -> Shape:
+        """Check `layer` and return the shape of its output, without appending it; errors as of `add`."""
         shapes = []
         for name in layer.inputs:
             if name not in self.tensors:
@@ -138,9 +132,19 @@ class GraphBuilder:
             shapes.append(self.tensors[name].shape)
         try:
             layer.check()
-            shape = layer.output_shape(*shapes)
+            return layer.output_shape(*shapes)
         except ModelError as error:
             raise type(error)(f"{self.source}: layer '{layer.name}' ({layer.kind}): {error}") from None
+
+    def add(self, layer: Layer, quantization: Quantization | None = None) -> str:
+        """Append `layer`, infer its output's shape, and return the output's name.
+
+        Raises
+        ------
+        ModelError
+            Naming the file and the layer: an input nobody makes, shapes that do not fit, weights that are not finite.
+        """
+        shape = self.infer(layer)
         self._define(layer.output, shape, quantization, layer.name)
         self.layers.append(layer)
         return layer.output

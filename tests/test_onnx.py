@@ -106,10 +106,19 @@ def test_open_sizes_need_input_shape():
     assert "does not fit" in refusal(nodes, {"x": ["n", 3, "h"]}, input_shape=(4, 6))
 
 
+@pytest.mark.parametrize("open_size", [-1, 0])
+def test_sizes_that_exporters_write_for_not_known_are_open(open_size):
+    nodes, constants = [node("Conv", "x", "w")], {"w": array(2, 3, 1, 1)}
+    assert graph_of(nodes, {"x": [open_size, 3, 4, 5]}, constants).tensors["y"].shape == (2, 4, 5)
+    every = {"x": [open_size, open_size, open_size, open_size]}
+    assert "has the open shape (?, ?, ?); say it with input_shape=" in refusal(nodes, every, constants)
+    assert graph_of(nodes, every, constants, input_shape=(3, 4, 5)).tensors["y"].shape == (2, 4, 5)
+    assert "does not fit" in refusal(nodes, {"x": [open_size, 3, open_size, 5]}, constants, input_shape=(4, 4, 5))
+
+
 def test_without_a_batch_axis_all_axes_are_the_sample():
     nodes = [node("Softmax", "x", axis=0)]
-    assert graph_of(nodes, {"x": [3, 4]}, batch_axis=False).tensors["y"].shape == (3, 4)
-    assert "batch" in refusal(nodes, {"x": [3, 4]})
+    assert graph_of(nodes, {"x": [3, 4]}).tensors["y"].shape == (3, 4)
 
 
 def test_shape_arithmetic_leaves_no_trace():
@@ -215,6 +224,47 @@ def test_external_data_beside_the_file_only(tmp_path):
     path.write_bytes(outside.SerializeToString())
     with pytest.raises(ModelError, match="outside the model's folder"):
         read(path)
+
+
+def test_external_data_behind_links(tmp_path):
+    """As huggingface_hub keeps a download: the names that the model knows are links to files of other names elsewhere."""
+    proto, (blobs, snapshot) = conv_net(), (tmp_path / "blobs", tmp_path / "snapshot")
+    blobs.mkdir()
+    snapshot.mkdir()
+    expected = numpy_helper.to_array(proto.graph.initializer[0])
+    onnx.save(proto, blobs / "net.onnx", save_as_external_data=True, location="net.bin", size_threshold=16)
+    (blobs / "net.bin").rename(blobs / "3f2a")
+    (snapshot / "net.onnx").symlink_to("../blobs/net.onnx")
+    (snapshot / "net.bin").symlink_to("../blobs/3f2a")
+    np.testing.assert_array_equal(read(snapshot / "net.onnx").layers[0].weight, expected.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize(
+    "location", ["/etc/hostname", "../net.bin", "data/../../net.bin", "C:\\data\\net.bin", "..\\net.bin", "C:net.bin", "\\net.bin"]
+)
+def test_names_of_external_data_cannot_leave_the_folder(tmp_path, location):
+    path = tmp_path / "inner" / "net.onnx"
+    path.parent.mkdir()
+    onnx.save(conv_net(), path, save_as_external_data=True, location="net.bin", size_threshold=16)
+    proto = onnx.load(path, load_external_data=False)
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelError, match=r"net\.onnx: the constant 'w' .* outside the model's folder"):
+        read(path)
+
+
+@pytest.mark.parametrize("opset", [9, 13])
+def test_batch_norm_with_more_outputs_than_one_trains_before_opset_14(opset):
+    """By the specification, whether anything reads them or not; onnxruntime then uses the batch's own statistics."""
+    constants = {name: array(3) ** 2 + 0.1 for name in "gbmv"}
+    names = ["y", "mean", "var", "saved_mean", "saved_var"]
+    training = helper.make_node("BatchNormalization", ["x", *"gbmv"], names, "the_node")
+    assert "the_node' (BatchNormalization): it is in training mode" in refusal([training], {"x": [2, 3, 4, 4]}, constants, opset)
+    left_out = helper.make_node("BatchNormalization", ["x", *"gbmv"], ["y", "", ""], "the_node")
+    assert graph_of([left_out], {"x": [2, 3, 4, 4]}, constants, opset).tensors["y"].shape == (3, 4, 4)
 
 
 def test_missing_and_foreign_files(tmp_path):

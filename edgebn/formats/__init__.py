@@ -23,7 +23,7 @@ class _Format(NamedTuple):
 
 _FORMATS = {
     "Keras": _Format("edgebn.formats.keras", (".h5", ".hdf5", ".keras"), ("custom_layers", "input_shape")),
-    "ONNX": _Format("edgebn.formats.onnx", (".onnx",), ("input_shape", "batch_axis")),
+    "ONNX": _Format("edgebn.formats.onnx", (".onnx",), ("input_shape",)),
     "TensorFlow Lite": _Format("edgebn.formats.tflite", (".tflite", ".lite"), ("input_shape",)),
     "PyTorch": _Format("edgebn.formats.torch", (".pt2",), ()),
 }
@@ -45,7 +45,7 @@ def read(path: str | Path, **options: Any) -> Graph:
     path : path
         .h5 or .keras, .onnx, .tflite, .pt2.
     **options
-        What the format's reader takes: `input_shape` (Keras, ONNX, TensorFlow Lite), `custom_layers` (Keras), `batch_axis` (ONNX).
+        What the format's reader takes: `input_shape` (Keras, ONNX, TensorFlow Lite), `custom_layers` (Keras).
 
     Returns
     -------

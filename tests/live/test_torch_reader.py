@@ -91,6 +91,24 @@ def test_session_agrees(name):
     assert np.abs(result - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "linear"])
+@pytest.mark.parametrize("aligned", [None, True])
+@pytest.mark.parametrize("recompute", [None, True])
+def test_upsampling_by_factors_that_divide_badly(mode, aligned, recompute):
+    if aligned and mode.startswith("nearest"):
+        pytest.skip("only linear upsampling aligns corners")
+    rng = np.random.default_rng(0)
+    axes = 1 if mode == "linear" else 2
+    settings = {"mode": mode, "align_corners": aligned, "recompute_scale_factor": recompute}
+    for _ in range(12):
+        sizes = rng.integers(3, rng.choice([33, 120]), axes)
+        choices = [rng.integers(4, 40) / 10, rng.integers(4, 12) / rng.integers(1, 12), 1.03, 2.02]
+        factors = tuple(float(rng.choice(choices)) for _ in sizes)
+        module = Does(lambda m, x, factors=factors: functional.interpolate(x, scale_factor=factors, **settings))
+        x = torch.randn(1, 2, *sizes)
+        assert_equal(edgebn.from_torch(module, x), module, x)
+
+
 def test_batch_of_one():
     module, x = made("resnet8")
     assert_equal(edgebn.from_torch(module, x[:1]), module, x)

@@ -161,6 +161,24 @@ def space_to_depth(net: Drawing, x: str) -> str:
     return reshaped(net, turned, (channels * factor**2, height // factor, width // factor))
 
 
+def depth_to_space(net: Drawing, x: str) -> str:
+    """DepthToSpace, either order of the channels."""
+    net.need(len(net.sample(x)) == 3)
+    factors = [factor for factor in (2, 3) if net.sample(x)[0] % factor**2 == 0]
+    net.need(factors)
+    mode = {"mode": net.pick(("DCR", "CRD"))} if net.opset >= 11 and net.chance(0.7) else {}
+    return net.node("DepthToSpace", x, blocksize=net.pick(factors), **mode)
+
+
+def space_to_depth_node(net: Drawing, x: str) -> str:
+    """SpaceToDepth."""
+    net.need(len(net.sample(x)) == 3)
+    _, height, width = net.sample(x)
+    factors = [factor for factor in (2, 3) if height % factor == 0 and width % factor == 0]
+    net.need(factors)
+    return net.node("SpaceToDepth", x, blocksize=net.pick(factors))
+
+
 def to_last(net: Drawing, x: str) -> str:
     """Channels moved last, a matrix product, and back: how exporters write dense layers on images and mixers."""
     rank = len(net.shape(x))

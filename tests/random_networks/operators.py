@@ -86,6 +86,8 @@ TABLE = (
     Row(("Reshape", "Transpose"), moving.shuffle),
     Row(("Reshape", "Transpose"), moving.pixel_shuffle, 0.8),
     Row(("Reshape", "Transpose"), moving.space_to_depth, 0.8),
+    Row(("DepthToSpace",), moving.depth_to_space, 0.7),
+    Row(("SpaceToDepth",), moving.space_to_depth_node, 0.7),
     Row(("MatMul", "Transpose"), moving.to_last, 0.6),
     Row(("Concat",), moving.concat, 2),
     Row(("Add", "Concat"), moving.with_itself, 1.5),

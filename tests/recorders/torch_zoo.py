@@ -330,6 +330,17 @@ def channel_shuffle():
 
 
 @zoo
+def pixel_shuffles():
+    return nn.Sequential(nn.Conv2d(3, 12, 3), nn.PixelShuffle(2), nn.PixelUnshuffle(3), nn.Conv2d(27, 4, 1)), (2, 3, 8, 11)
+
+
+@zoo
+def channels_first_without_convolutions():
+    """Nothing but a batch norm and a global pool says that the values are images."""
+    return nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1)), (2, 3, 4, 5)
+
+
+@zoo
 def splits_and_slices():
     def forward(m, x):
         x = m.conv(x)
@@ -390,6 +401,19 @@ def upsampling_1d():
         return torch.cat([functional.interpolate(x, scale_factor=2), functional.interpolate(x, size=12, mode="linear")], dim=1)
 
     return Does(forward), (2, 3, 6)
+
+
+@zoo
+def upsampling_uneven_factors():
+    """Factors that are not whole: aligned corners step by (in - 1) / (out - 1), others by the factor, in float32."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(1.8, 0.7), mode="nearest"),
+        nn.Upsample(scale_factor=(0.8, 2.3), mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(1.1, 1.4), mode="nearest-exact"),
+        nn.Upsample(scale_factor=(0.6, 1.3), mode="bilinear"),
+        nn.Upsample(scale_factor=(1.05, 2.03), mode="nearest"),  # 13 rows stay 13, 28 columns become 56: PyTorch copies pixels
+    ), (2, 2, 10, 7)
 
 
 @zoo

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
-from edgebn.formats.onnx.values import Codes, Dynamic, Static
+from edgebn.formats.onnx.values import Codes, Dynamic, Static, check_elements
 from edgebn.layers import Concat, Quantization
 
 
@@ -100,13 +101,33 @@ def symmetric(node: Node, codes: Codes, bias: np.ndarray | None = None) -> tuple
     return found, None if bias is None else terms.reshape(-1).astype(np.int32)
 
 
+class Weights(NamedTuple):
+    """What a layer multiplies by and adds, outputs first."""
+
+    weight: np.ndarray
+    bias: np.ndarray | None
+    quantization: Quantization | None
+
+
+def repeated(node: Node, copies: int, weight: np.ndarray, bias: np.ndarray | None, quantization: Quantization | None) -> Weights:
+    """Return the weights of a layer that runs `copies` times side by side; `quantization` is along the outputs."""
+    if copies == 1:
+        return Weights(weight, bias, quantization)
+    check_elements((copies, weight.size), f"the weight of '{node.name}' for {copies} images")
+    if quantization is not None and quantization.axis is not None:
+        scale, zero_point = (np.tile(array, copies) for array in (quantization.scale, quantization.zero_point))
+        quantization = Quantization(scale, zero_point, quantization.axis)
+    stack = np.tile(weight, (copies, *[1] * (weight.ndim - 1)))
+    return Weights(stack, None if bias is None else np.tile(bias, copies), quantization)
+
+
 def fitting(
-    node: Node, context: Context, x: Dynamic, array: np.ndarray, inputs_axis: int, x_axis: int
+    node: Node, context: Context, x: Dynamic, array: np.ndarray, inputs_axis: int, x_axis: int, groups: int = 1
 ) -> tuple[Dynamic, np.ndarray]:
     """Return input and weight of a product, the weight in int8 (or float32 as it was).
 
     A weight that needs 9 bits is a sum of two or three int8 weights: they stand side by side along `inputs_axis` and the input
-    meets each, by joining it with itself along `x_axis` (of the sample). The sums of products are the file's to the bit.
+    meets each, by joining it with itself along `x_axis` of its own. The sums of products are the file's to the bit.
     """
     if array.dtype != np.int16:
         return x, array
@@ -115,12 +136,12 @@ def fitting(
     while rest.any():
         parts.append(np.clip(rest, -128, 127).astype(np.int8))
         rest = rest - parts[-1]
-    if node.integer("group", 1) != 1:
+    if groups != 1:
         raise node.refuse(
             "its weights are asymmetric and need 9 bits once their zero point is taken off, in groups; "
             "quantise the model with symmetric int8 weights (weight_type=QInt8)"
         )
-    joined = context.emit(node, Concat, *[x] * len(parts), part="copies", quantization=x.quantization, shift=x.shift, axis=x_axis)
+    joined = context.moved(node, Concat, *[x] * len(parts), part="copies", axis=x_axis)
     return joined, np.concatenate(parts, axis=inputs_axis)
 
 

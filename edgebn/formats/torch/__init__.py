@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
+from edgebn.formats.channels_first import settle_layout
 from edgebn.formats.torch.archive import AGAIN, Archive, open_archive
 from edgebn.formats.torch.constants import FOLDS
 from edgebn.formats.torch.context import Context
@@ -139,7 +140,7 @@ def _graph(archive: Archive, program: Exported, name: str) -> Graph:
         read_counts[output] = read_counts.get(output, 0) + 1
     _walk(program.calls, context, values, read_counts)
     outputs = _outputs(program, context, values)
-    builder.channels_first = any(getattr(layer, "channels_first", False) for layer in builder.layers)
+    settle_layout(builder)
     return builder.finish(outputs)
 
 

@@ -36,6 +36,7 @@ def batch_norm(node: Node, context: Context) -> Dynamic:
         variance=node.weight("running_var"),
         epsilon=node.number("eps"),
         axis=0,
+        channels_first=len(x.shape) in (3, 4),
     )
 
 

@@ -70,7 +70,8 @@ def _adaptive(node: Node, context: Context, function: str, reduction: str) -> Dy
     sizes = windows.spatial(node, x)
     wanted = node.per_axis("output_size", len(sizes), 1)
     if all(size == 1 for size in wanted):
-        return context.emit(node, Reduce, x, function=reduction, axes=tuple(range(1, len(x.shape) - 1)), keepdims=True)
+        axes = tuple(range(1, len(x.shape) - 1))
+        return context.emit(node, Reduce, x, function=reduction, axes=axes, keepdims=True, channels_first=True)
     if any(target < 1 or size % target for size, target in zip(sizes, wanted, strict=True)):
         raise node.refuse(
             f"it pools {sizes} to {wanted} with windows of unequal size; give it an output size that divides its input's"

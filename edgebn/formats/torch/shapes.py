@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
+from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Value
-from edgebn.layers import Concat, Crop, Pad, Reshape, Resize, Transpose
+from edgebn.layers import MAX_EXTENT, Concat, Crop, Identity, Pad, Reshape, Resize, Transpose
 
 Shape = tuple[int, ...]
 
@@ -244,3 +246,37 @@ def expand(node: Node, context: Context) -> Dynamic:
     return context.emit(
         node, Resize, x, function="nearest", size=(height, width), ratio=(1 / height, 1 / width), channels_first=True
     )
+
+
+def pixel_shuffle(node: Node, context: Context) -> Dynamic:
+    """Blocks of channels become blocks of pixels."""
+    factor = node.integer("upscale_factor")
+    x = _image(node, factor)
+    if x.shape[1] % factor**2:
+        raise node.damaged(f"its factor {factor} does not divide the channels of an input of shape {x.shape}")
+    return _rearranged(node, context, x, blocks_to_pixels(x.shape[1:], factor, blocks_first=False))
+
+
+def pixel_unshuffle(node: Node, context: Context) -> Dynamic:
+    """Blocks of pixels become blocks of channels."""
+    factor = node.integer("downscale_factor")
+    x = _image(node, factor)
+    if x.shape[2] % factor or x.shape[3] % factor:
+        raise node.damaged(f"its factor {factor} does not divide an input of shape {x.shape}")
+    return _rearranged(node, context, x, pixels_to_blocks(x.shape[1:], factor, blocks_first=False))
+
+
+def _image(node: Node, factor: int) -> Dynamic:
+    x = node.dynamic("self")
+    if len(windows.spatial(node, x)) != 2 or not 0 < factor <= MAX_EXTENT:
+        raise node.refuse(f"it moves blocks of {factor} x {factor} pixels of a value of shape {x.shape}; edgebn does so in images")
+    return x
+
+
+def _rearranged(node: Node, context: Context, x: Dynamic, plan: tuple[Shape, Shape, Shape]) -> Dynamic:
+    shape, order, last = plan
+    x = context.emit(node, Identity, x, part="image", channels_first=True)
+    x = context.emit(node, Reshape, x, part="blocks", shape=shape)
+    x = context.emit(node, Transpose, x, part="moved", permutation=order)
+    x = context.emit(node, Reshape, x, part="joined", shape=last)
+    return context.emit(node, Identity, x, channels_first=True)
