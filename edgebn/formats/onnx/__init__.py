@@ -90,12 +90,12 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
         raise type(error)(f"{source}: {error}") from None
     constants = {name: Static(array) for name, array in arrays.items()}
     nodes = _views(model, source, folder, version)
-    shapes = {"name": model.graph.name or "network", "source": source}
     outputs = [entry.name for entry in model.graph.output]
     batch = files.batch(declared)
 
     def graph(batch: Batch) -> Graph:
-        return _graph(GraphBuilder(**shapes, format="onnx"), batch, declared, nodes, constants, outputs, input_shape)
+        builder = GraphBuilder(model.graph.name or "network", source, "onnx")
+        return _graph(builder, batch, declared, nodes, constants, outputs, input_shape)
 
     try:
         return graph(batch)
@@ -133,7 +133,7 @@ def _graph(
         value = values.get(name)
         if not isinstance(value, Dynamic):
             raise ModelError(
-                f"{builder.source}: the output '{name}' is a constant or made by no node; edgebn needs outputs that depend on inputs"
+                f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
             )
         context.check_output(name, value)
     settle_layout(builder)
