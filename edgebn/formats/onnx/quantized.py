@@ -228,9 +228,9 @@ def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic
     given = [_either(node, index) for index in (0, 3)]
     met, place = context.broadcast(node, [operand for operand, _ in given])
     inputs = [
-        context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=item)
-        if isinstance(item, np.ndarray)
-        else item
+        item
+        if isinstance(item, Dynamic)
+        else context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=np.asarray(item))
         for index, item, (_, quantization) in zip((0, 3), met, given, strict=True)
     ]
     output, shift = value_type(node, 6, unsigned=any(item.shift != 0 for item in inputs))
