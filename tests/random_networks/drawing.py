@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.random_networks.constants import WAYS
+from tests.random_networks.running import session
 
 MAX_ELEMENTS = 1500  # of a value, without the batch
 MAX_LENGTH = 48  # of one axis
@@ -21,21 +21,9 @@ MAX_SIZE = 60.0  # of a number in the network
 MIN_SPREAD = 0.02  # standard deviation of a value
 IR_VERSIONS = {9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
 
-onnxruntime.set_default_logger_severity(4)  # refusals are exceptions; its log repeats them
-
 
 class NotDrawnError(Exception):
     """What was drawn does not fit the values there are; another draw may."""
-
-
-def session(model: onnx.ModelProto, *, optimised: bool) -> onnxruntime.InferenceSession:
-    """Return onnxruntime's session on one thread, with every optimisation of the graph or with none."""
-    options = onnxruntime.SessionOptions()
-    levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 class Drawing:

@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.random_networks.checking import Outcome, run_onnxruntime
+from tests.random_networks.checking import Outcome
 from tests.random_networks.networks import Network
+from tests.random_networks.running import run_onnxruntime
 
 Check = Callable[[Network], Outcome]
 
