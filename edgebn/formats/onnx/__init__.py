@@ -1,8 +1,7 @@
 """ONNX files to Graph, with the package `onnx` for parsing and for nothing else. Knows no pass and no device.
 
 A node becomes layers by the table in `table.py`; nodes whose inputs are all constants are computed here (`static.py`), so that
-the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the first axis of every value
-is the batch and left out, unless `batch_axis=False`.
+the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the batch is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.batch_axis import Batch, BatchAxisError
 from edgebn.formats.channels_first import settle_layout
+from edgebn.formats.hints import hint
 from edgebn.formats.onnx import model as files
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node, read_attributes
@@ -212,7 +212,7 @@ def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:
         return fold(node)
     reader = OPERATORS.get(node.op)
     if reader is None:
-        raise node.refuse(f"edgebn does not run this operator; it runs {', '.join(sorted(OPERATORS))}")
+        raise node.refuse(f"edgebn does not run this operator; {hint(node.op)}")
     try:
         with np.errstate(all="ignore"):
             return reader(node, context)

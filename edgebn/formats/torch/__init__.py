@@ -16,12 +16,13 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
 from edgebn.formats.channels_first import settle_layout
+from edgebn.formats.hints import hint
 from edgebn.formats.torch.archive import AGAIN, Archive, open_archive
 from edgebn.formats.torch.constants import FOLDS
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.program import Call, Exported, Input, Reference, parse
-from edgebn.formats.torch.table import HINTS, OPERATORS, VIEWS, base_name
+from edgebn.formats.torch.table import OPERATORS, VIEWS, base_name
 from edgebn.formats.torch.values import Dynamic, Stale, Static, Value
 from edgebn.graph import Graph, GraphBuilder
 from edgebn.layers import Identity
@@ -229,8 +230,7 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
                 return (Static(FOLDS[base](node)),)
             reader = OPERATORS.get(base)
             if reader is None:
-                hint = HINTS.get(base, f"edgebn runs {', '.join(sorted(name for name in OPERATORS if not name.startswith('_')))}")
-                raise node.refuse(f"edgebn does not run this operator; {hint}")
+                raise node.refuse(f"edgebn does not run this operator; {hint(base)}")
             result = reader(node, context)
         except DAMAGE as error:
             raise node.damaged(f"its inputs and arguments do not fit together ({_first_line(error)})") from error
