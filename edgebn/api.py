@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebn.errors import ModelError, QuantizationError
+from edgebn.errors import ModelError, QuantizationError, UsageError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
@@ -48,17 +48,19 @@ def load(
         (`UnsupportedLayerError`); the message names file, layer and remedy.
     """
     path = Path(path)
-    if path.suffix == ".edgebn":
-        from edgebn.formats import native
-
-        return native.load(path)
-    from edgebn import formats, passes
-
     options: dict[str, Any] = {}
     if input_shape is not None:
         options["input_shape"] = tuple(input_shape)
     if custom_layers:
         options["custom_layers"] = dict(custom_layers)
+    if path.suffix == ".edgebn":
+        from edgebn.formats import native
+
+        if options:
+            raise UsageError(f"{path}: {next(iter(options))}= means nothing for an .edgebn file; leave it out")
+        return native.load(path)
+    from edgebn import formats, passes
+
     return passes.lower(formats.read(path, **options))
 
 
