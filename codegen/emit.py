@@ -95,10 +95,10 @@ def emit(
     """
     checked_program(model, "codegen.emit")
     if section is not None and not re.fullmatch(r"[\w.$,-]+", section, re.ASCII):
-        raise ModelError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
+        raise UsageError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
     target = boards.load(board or build_files.HOST)
     if not params_only and layout != OWN_LAYOUT:
-        raise UsageError(f"layout {layout!r} is for kernels of another library; ask for --params-only (params_only=) as well")
+        raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
 
     def made(name: str) -> EmittedProject:
         if params_only:

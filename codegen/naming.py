@@ -180,15 +180,15 @@ def _refusal(name: str, why: str, prefix: str) -> str:
     if _objection(example, prefix) is not None:
         example = "kws_net"
     return (
-        f"{name!r} cannot be the name of the model: {why}; give another C identifier in lower case with --name (in Python name=), "
+        f"{name!r} cannot be the name of the model: {why}; give another C identifier in lower case with name=, "
         f"for example {example}"
     )
 
 
 def _prefix_refusal(prefix: str, why: str) -> str:
     return (
-        f"{prefix!r} cannot be the prefix of the kernels: {why}; give another C identifier in lower case with --prefix (in Python "
-        "prefix=), for example acme"
+        f"{prefix!r} cannot be the prefix of the kernels: {why}; give another C identifier in lower case with prefix=, "
+        "for example acme"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebn.arguments import checked_path, checked_program
-from edgebn.errors import InputRangeWarning, ModelError, QuantizationError
+from edgebn.errors import InputRangeWarning, ModelError, QuantizationError, UsageError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def load(
         from edgebn.formats import native
 
         for option in options:
-            raise ModelError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
+            raise UsageError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
         return native.load(path)
     from edgebn import formats, passes
 

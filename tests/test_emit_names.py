@@ -78,7 +78,7 @@ def built_or_refused(network, name, folder, **options):
         assert_compiles(folder)
         return False
     assert not folder.exists()
-    found = re.fullmatch(r"(.*) cannot be the name of the model: .*--name .*, for example (\w+)", why)
+    found = re.fullmatch(r"(.*) cannot be the name of the model: .* with name=, for example (\w+)", why)
     assert found
     assert found[1] == repr(name)
     assert refusal(network, found[2], folder, **options) is None
@@ -143,6 +143,7 @@ def test_the_command_refuses_with_code_2_and_builds_without_a_name(tmp_path, cap
     assert main(["generate", str(model), "-o", str(tmp_path / "a"), "--name", "board"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("edgebn: 'board' cannot be the name of the model: the project has a file board/board.h; ")
+    assert said.endswith("with --name, for example board_net\n")
     assert said.count("\n") == 1
     assert main(["generate", str(model), "-o", str(tmp_path / "a")]) == 0
     assert (tmp_path / "a" / "board_net.c").exists()
@@ -242,7 +243,7 @@ def test_an_input_called_as_another_ones_parameter(tmp_path):
     [("int", "C has that word"), ("größe", "letters are"), ("x" * 40, "begin with the same 31"), ("Acme", "letters are")],
 )
 def test_prefixes_that_c_cannot_take_are_refused(prefix, why, tmp_path):
-    with pytest.raises(UsageError, match=f"{why}.*--prefix.*for example acme$"):
+    with pytest.raises(UsageError, match=f"{why}.*prefix=, for example acme$"):
         codegen.emit(convolution(), tmp_path / "out", prefix=prefix, main="link")
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebn.errors import ModelError
+from edgebn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:  # a program's file is loaded through this package too, and needs no graph
     from edgebn.graph import Graph
@@ -64,8 +64,20 @@ def read(path: str | Path, **options: Any) -> Graph:
     form = _FORMATS[name]
     for option in options:
         if option not in form.options:
-            raise ModelError(f"{path}: {option}= means nothing for a {name} file; leave it out")
+            raise UsageError(f"{path}: {option}= means nothing for a {name} file; leave it out")
     return import_module(form.module).read(path, **options)
+
+
+def takes(path: str | Path, option: str) -> bool:
+    """Whether the reader of a file takes an option; the native file's takes none.
+
+    Raises
+    ------
+    ModelError
+        As `read`, of a file that no reader can have.
+    """
+    path = Path(path)
+    return path.suffix != ".edgebn" and option in _FORMATS[_format_of(path)].options
 
 
 def _format_of(path: Path) -> str:
