@@ -107,7 +107,6 @@ def test_without_json_a_wrong_call_leaves_standard_output_alone(capsys):
 
 USELESS = {
     "run net.edgebn x.npz --input-shape 28,28,1": "--input-shape",
-    "run net.tflite x.npz --input-shape 28,28,1": "--input-shape",
     "run net.edgebn x.npz --custom-layer A=B": "--custom-layer",
     "analyze net.onnx --custom-layer A=B": "--custom-layer",
     "evaluate net.edgebn x.npz --labels labels --compare net.tflite --custom-layer A=B": "--custom-layer",
@@ -120,8 +119,6 @@ USELESS = {
     "evaluate net.edgebn x.npy --labels y.npy --key a": "--key",
     "evaluate net.edgebn x.npz --labels labels --dtype int8": "--dtype",
     "quantize net.edgebn -o out.edgebn --key a": "--key",
-    "quantize net.edgebn -o out.edgebn --scale 2": "--scale",
-    "quantize net.edgebn -o out.edgebn --offset 2": "--offset",
     "quantize net.edgebn -o out.edgebn --limit 2": "--limit",
     "quantize net.edgebn -o out.edgebn --dtype int8": "--dtype",
     "quantize net.edgebn -o out.edgebn --method mse": "--method",
@@ -355,7 +352,7 @@ def test_a_stopped_command_leaves_nothing_behind(verb, number, tmp_path):
     emitted.board_or_skip("mps2-an386")
     process = start(LONG[verb], tmp_path)
     temporary = tmp_path / "temporary"
-    wait_for(lambda: any(temporary.iterdir()), process)
+    wait_for(lambda: any(path.is_dir() for path in temporary.iterdir()), process)  # Python itself tries the place with a file
     if verb == "device":  # the firmware was built and runs
         wait_for(lambda: any(path.name.startswith("edgebn-emulator") for path in temporary.iterdir()), process)
     assert stopped(process, number) == (128 + number, "edgebn: stopped\n")

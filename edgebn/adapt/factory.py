@@ -117,12 +117,13 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
         )
     with np.errstate(invalid="ignore"):
         sigma = np.sqrt(moments.variance + moments.epsilon)
-    least, largest = USABLE_SIGMA[program.dtype]
-    fits = (np.abs(moments.mean) <= LARGEST_MEAN[program.dtype]) & (sigma >= least) & (sigma <= largest)
+    dtype = p.step_dtype(step, program)
+    least, largest = USABLE_SIGMA[dtype]
+    fits = (np.abs(moments.mean) <= LARGEST_MEAN[dtype]) & (sigma >= least) & (sigma <= largest)
     mean, sigma = np.where(fits, moments.mean, 0.0), np.where(fits, sigma, 0.0)
     home = np.where(fits, moments.variance / np.where(fits, sigma, 1.0) ** 2, 0.0).astype(np.float32)
     how: Any = step.epilogue
-    if p.step_dtype(step, program) == "float32":
+    if dtype == "float32":
         fits &= how.a != 0
         observation = Observation(step.name, *rows, mean.astype(np.float32))
         return AdaptedLayer(observation, layer, np.where(fits, sigma, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))

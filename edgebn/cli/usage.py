@@ -94,7 +94,8 @@ RULES = (
     Rule((), ("custom_layer",), _no_reader_takes("custom_layers"), "{model} is no Keras file; leave it out"),
     Rule(("device info", "device reset"), ("input_shape", "custom_layer"), _lacks("model"), "give MODEL too, or leave it out"),
     # Inputs.
-    Rule(("quantize",), ("method", *_OF_INPUTS), _lacks("calibration"), "give --calibration too, or leave it out"),
+    # --scale and --offset are kept in the file that is written.
+    Rule(("quantize",), ("method", "key", "dtype", "limit"), _lacks("calibration"), "give --calibration too, or leave it out"),
     Rule(("device verify",), _OF_INPUTS, _lacks("input"), "give INPUT too, or leave it out"),
     Rule(("run", "device run", "device verify"), ("key",), _no_file_is(".npz", "input"), _NO_ARCHIVE % "input"),
     Rule(("evaluate",), ("key",), _no_file_is(".npz", "data"), _NO_ARCHIVE % "data"),

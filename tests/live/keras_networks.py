@@ -124,7 +124,7 @@ def separable(count: int) -> Callable:
 
 def transposed(count: int) -> Callable:
     def draw(net: Net, x):
-        sizes, _ = net.spatial(x, count)
+        net.spatial(x, count)
         layer = layers.Conv2DTranspose if count == 2 else layers.Conv1DTranspose
         stride = net.size(1, 3)
         kernel = net.size(stride, 4)  # narrower than its stride: the backends of Keras differ
