@@ -257,21 +257,23 @@ class Packed:
         known = executor.operations()
         direct = {} if leaving else self._written_to_users()
         rows: list[list[int]] = []
-        patches: dict[str, tuple[int, int, int, int]] = {}
+        entering: list[tuple[int, int, int, int]] = []  # patches, in the order of the user's arrays
+        leaving_patches: list[tuple[int, int, int, int]] = []
+        directly: dict[str, tuple[int, int, int, int]] = {}
         places: dict[str, np.ndarray] = {}
         exits: list[str] = []
         owners: list[str] = []
         strands: list[tuple[int, int] | None] = []
 
-        def cross(name: str, *, entering: bool, as_codes: bool) -> None:
+        def cross(name: str, *, enters: bool, as_codes: bool) -> None:
             """Emit the row that moves a buffer from or to the user, whose address is not known yet."""
-            operation_name, arguments = self._crossing(name, entering=entering, as_codes=as_codes)
+            operation_name, arguments = self._crossing(name, entering=enters, as_codes=as_codes)
             operation = known[operation_name]
-            user = "src" if entering else "dst"
+            user = "src" if enters else "dst"
             column = 1 + [argument for argument, _ in operation.arguments].index(user)
             element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4
             size = int(np.prod(self._program.buffers[name].shape)) * element
-            patches[f"{name} enters" if entering else name] = len(rows), column, 0, size
+            (entering if enters else leaving_patches).append((len(rows), column, 0, size))
             rows.append(executor.row(operation, **arguments))
             owners.append(name)
             strands.append(None)
@@ -284,10 +286,10 @@ class Packed:
         owners += ["halos of the inputs"] * len(rows)
         strands += [None] * len(rows)
         for name in self._program.inputs:
-            cross(name, entering=True, as_codes=raw)
+            cross(name, enters=True, as_codes=raw)
         if every_buffer:
             for name in self._program.inputs:
-                cross(name, entering=False, as_codes=True)
+                cross(name, enters=False, as_codes=True)
                 exits.append(name)
         for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
             lines = operations_of(section)
@@ -295,7 +297,7 @@ class Packed:
                 # Before its writer's rows stands one that puts the user's address into them.
                 places[name] = self._places(name, [line for line, _ in lines], len(rows) + 1)
                 arguments = {"dst": 0, "places": places[name].ctypes.data, "count": len(places[name])}
-                patches[name] = len(rows), 1, 0, self.layout.forms[name].size_of_pixels
+                directly[name] = len(rows), 1, 0, self.layout.forms[name].size_of_pixels
                 rows.append(executor.row(known["point_words"], **arguments))
                 owners.append(name)
                 strands.append(None)
@@ -303,12 +305,14 @@ class Packed:
             owners += [step.name] * len(lines)
             strands += [None if band is None else (index, band) for _, band in lines]
             if every_buffer or step.output == logits:
-                cross(step.output, entering=False, as_codes=True)
+                cross(step.output, enters=False, as_codes=True)
                 exits.append(step.output)
         if not every_buffer:
             for name in self._program.outputs:
-                if name not in direct:
-                    cross(name, entering=False, as_codes=raw)
+                if name in directly:
+                    leaving_patches.append(directly[name])
+                else:
+                    cross(name, enters=False, as_codes=raw)
                 exits.append(name)
         width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
@@ -316,8 +320,7 @@ class Packed:
             line[: len(row)] = row
         for found in places.values():  # from (row, column) to addresses
             found[:, 0] = words.ctypes.data + words.itemsize * (found[:, 0] * width + found[:, 2])
-        entering = [f"{name} enters" for name in self._program.inputs]
-        where = np.array([patches[name] for name in (*entering, *exits)], np.int64).reshape(-1, 4)
+        where = np.array([*entering, *leaving_patches], np.int64).reshape(-1, 4)
         counts = [int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs]
         checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
         self._take_arguments(words)
