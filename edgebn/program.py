@@ -6,7 +6,6 @@ Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import field
 
 import numpy as np
@@ -293,7 +292,8 @@ class Pool(Step):
 
     int8 maximum: of the codes; input and output share scale and zero point.
     int8 average, `epilogue` None: the sum of the codes over their count, ties as `Window.ties_to_even` says; same scale.
-    int8 average, `epilogue` given (arrays of shape (1,); every window has the same count): acc = acc_bias + sum of the codes.
+    int8 average, `epilogue` given: acc = acc_bias + sum of the codes. Its arrays have shape (1,), or, where windows count different
+    numbers of positions, (positions of the kernel,): entry n - 1 is for windows in which n positions count.
     """
 
     window: Window
@@ -441,6 +441,22 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
+class InputScaling:
+    """How stored numbers (pixels, say) become what the network takes: real = stored * scale + offset.
+
+    Attributes
+    ----------
+    scale, offset : float
+    integers_only : bool
+        Whether stored real numbers are taken as they are: the scaling was given for integers, such as pixels.
+    """
+
+    scale: float
+    offset: float = 0.0
+    integers_only: bool = True
+
+
+@dataclass(frozen=True)
 class Program:
     """A network as a device runs it.
 
@@ -450,9 +466,6 @@ class Program:
         The model's name, the file it came from and its format, for people.
     channels_first : bool
         Whether that file was NCHW; the program is NHWC.
-    dtype : {'float32', 'int8', 'mixed'}
-        Of every buffer that is not constant; 'mixed' where there are both. For people and for choosing what is compiled: what a
-        step does follows from its own buffers (`step_dtype`).
     buffers : dict of str to Buffer
         Every value, constants included.
     constants : dict of str to ndarray
@@ -469,13 +482,15 @@ class Program:
     channel_factors : dict of str to ndarray of float64, shape (channels,)
         By buffer, where equalisation made channels larger than in the network the program was quantised from: divide by them to
         compare the two. What the program computes does not depend on them.
+    input_scaling : dict of str to InputScaling, or None
+        By input, how the files that the command line reads are scaled where it is not told otherwise. `Session.run` takes real
+        numbers as they are.
     """
 
     name: str
     source: str
     format: str
     channels_first: bool
-    dtype: str
     buffers: dict[str, Buffer]
     constants: dict[str, np.ndarray]
     steps: tuple[Step, ...]
@@ -485,6 +500,16 @@ class Program:
     records: tuple[LayerRecord, ...] = field(default=())
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
+    input_scaling: dict[str, InputScaling] | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
+
+    @property
+    def dtype(self) -> str:
+        """The type of every buffer that is not constant: 'float32' or 'int8'; 'mixed' where there are both.
+
+        For people, and for choosing what is compiled; what a step does follows from its own buffers (`step_dtype`).
+        """
+        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants}
+        return found.pop() if len(found) == 1 else "mixed"
 
     def __repr__(self) -> str:
         """Return one line for people: the arrays would fill pages."""
@@ -496,12 +521,6 @@ class Program:
 def step_dtype(step: Step, program: Program) -> str:
     """Return what a step computes in: its output's type, which its inputs share unless it converts."""
     return program.buffers[step.output].dtype
-
-
-def common_dtype(buffers: Iterable[Buffer]) -> str:
-    """Return the type that buffers share, or 'mixed'."""
-    found = {buffer.dtype for buffer in buffers}
-    return found.pop() if len(found) == 1 else "mixed"
 
 
 def takes_codes(program: Program) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.program import Buffer, Program, common_dtype, hwc
+from edgebn.program import Buffer, Program, hwc
 from edgebn.step_check import check_step
 
 MAX_BUFFER_ELEMENTS = 1 << 26
@@ -26,8 +26,6 @@ def check_program(program: Program) -> None:
         A buffer that nothing makes or two steps make, a shape that does not fit, a scale that is no positive number, codes that
         change their meaning in a step that does not change codes. The message names the step or buffer, not the file.
     """
-    if program.dtype not in ("float32", "int8", "mixed"):
-        raise ModelError(f"the program's data type is '{program.dtype}', which is neither float32 nor int8 nor mixed")
     for name, buffer in program.buffers.items():
         _check_buffer(name, buffer)
     made = set(program.inputs) | set(program.constants)
@@ -47,13 +45,6 @@ def check_program(program: Program) -> None:
             raise ModelError(f"step '{step.name}' reads a buffer before it is made, or makes one twice")
         made.add(step.output)
         check_step(step, program)
-    values = [buffer for name, buffer in program.buffers.items() if name not in program.constants]
-    if common_dtype(values) != program.dtype:
-        odd = next((buffer for buffer in values if buffer.dtype != program.dtype), None)
-        which = (
-            f"the buffer '{odd.name}' is {odd.dtype}" if odd and program.dtype != "mixed" else f"every buffer is {values[0].dtype}"
-        )
-        raise ModelError(f"{which} in a program of {program.dtype}")
     for name in (*program.inputs, *program.outputs):
         shape = program.shapes.get(name)
         if name not in made or shape is None or hwc(shape) != program.buffers[name].shape:

@@ -13,11 +13,12 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
+from edgebn.functions import FUNCTIONS
 
 MAX_EXTENT = 1 << 16
 
 _INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
-_FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+_FUNCTIONS = tuple(FUNCTIONS)
 
 
 def check_step(step: p.Step, program: p.Program) -> None:
@@ -171,7 +172,9 @@ def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.
 def _pool(step: p.Pool, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need((*_pooled(inputs[0].shape[:2], step.window), inputs[0].shape[2]) == target.shape, "output's shape")
     if step.epilogue is not None:
-        _epilogue(step.epilogue, 1, target)
+        entries, positions = len(step.epilogue.acc_bias), step.window.kernel[0] * step.window.kernel[1]
+        _need(step.window.function == "average" and entries in (1, positions), "epilogue")
+        _epilogue(step.epilogue, entries, target)
     else:
         _same_codes(inputs[0], target)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import strategies as st
 
+from edgebn import functions
 from edgebn import program as p
 
 CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65])
@@ -22,7 +23,7 @@ EPILOGUE_CHOICES = (
     ((-128, 127), (-128, 127), (-20, 127), (-50, 60)),
     (False, True),
 )
-FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+FUNCTIONS = tuple(functions.FUNCTIONS)
 
 
 @dataclass
@@ -253,25 +254,23 @@ class Maker:
         if kind == "global":
             window = replace(window, ties_to_even=self.ties_to_even(function))
             return self.finish_step(p.Pool(name, (x,), self.buffer((1, 1, shape[2]), like=x), window))
-        y = self.buffer((1, 1, shape[2]))
-        count = shape[0] * shape[1]
-        s = 24
-        ones = np.ones(1, np.int32)
-        m = np.int32(round(2.0**s * self.rng.uniform(0.5, 1.5) / count))
-        bias = ones * int(self.rng.integers(-20, 20)) * count
-        limits = (ones * -(2**31), ones * (2**31 - 1))
-        epilogue = p.IntEpilogue(
-            bias,
-            *limits,
-            ones * m,
-            np.full(1, 1 << (s - 1), np.int64),
-            np.full(1, s, np.uint8),
-            False,
-            self.buffers[y].zero_point,
-            -128,
-            127,
+        if self.draw(st.booleans()):
+            window = self.window(shape, function="average")
+        y = self.buffer(pooled_shape(window, shape))
+        positions = window.kernel[0] * window.kernel[1]
+        return self.finish_step(
+            p.Pool(name, (x,), y, window, self.average_epilogue(y, positions, by_count=self.draw(st.booleans())))
         )
-        return self.finish_step(p.Pool(name, (x,), y, window, epilogue))
+
+    def average_epilogue(self, y, positions, *, by_count):
+        """One entry, or one for every number of positions that may count."""
+        counts = np.arange(1, positions + 1) if by_count else np.full(1, positions)
+        s, entries = 24, len(counts)
+        m = np.rint(2.0**s * self.rng.uniform(0.5, 1.5, entries) / counts).astype(np.int32)
+        bias = (self.rng.integers(-20, 20, entries) * counts).astype(np.int32)
+        limits = (np.full(entries, -(2**31), np.int32), np.full(entries, 2**31 - 1, np.int32))
+        half, shifts = np.full(entries, 1 << (s - 1), np.int64), np.full(entries, s, np.uint8)
+        return p.IntEpilogue(bias, *limits, m, half, shifts, False, self.buffers[y].zero_point, -100, 110)
 
     def step_lookup(self, x):
         tables = self.draw(st.sampled_from([1, self.shape(x)[2]]))
@@ -359,10 +358,7 @@ class Maker:
     def program(self, inputs, outputs):
         shapes = {name: self.buffers[name].shape for name in (*inputs, *outputs)}
         steps = tuple(self.steps)
-        dtype = p.common_dtype(buffer for name, buffer in self.buffers.items() if name not in self.constants)
-        return p.Program(
-            "random", "random.test", "test", False, dtype, self.buffers, self.constants, steps, inputs, outputs, shapes
-        )
+        return p.Program("random", "random.test", "test", False, self.buffers, self.constants, steps, inputs, outputs, shapes)
 
 
 _BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"

@@ -83,7 +83,9 @@ class QdqNetwork:
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, self.shapes[name]) for name in outputs],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)], ir_version=8
+        )
 
     # Layers that move values: each returns the new value.
 
@@ -216,6 +218,25 @@ class QdqNetwork:
         kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
         how = self.codes[x] if self.rng.random() < 0.5 else self.how()
         return self.quantized(self.node(kind, x, shape=kept, axes=axes, keepdims=keep), how)
+
+    def averaged(self, x: str, *, padded: bool, counted: bool, form: str) -> str:
+        """Average windows between two scales: AveragePool between QuantizeLinear and DequantizeLinear, or QLinearAveragePool."""
+        shape = self.shapes[x]
+        kernel = [int(self.rng.integers(2, min(size, 4) + 1)) for size in shape[2:]]
+        strides = [int(self.rng.integers(1, 3)) for _ in kernel]
+        pads = [int(self.rng.integers(0, size)) if padded else 0 for size in kernel * 2]
+        ends = zip(shape[2:], pads, pads[len(kernel) :], kernel, strides, strict=False)
+        sizes = (*shape[:2], *((size + a + b - k) // stride + 1 for size, a, b, k, stride in ends))
+        settings = {"kernel_shape": kernel, "strides": strides, "pads": pads, "count_include_pad": int(counted)}
+        how = float(np.float32(self.codes[x][0] * self.rng.uniform(0.3, 1.5))), int(self.rng.integers(-100, 100))
+        if form == "QDQ":
+            return self.quantized(self.node("AveragePool", x, shape=sizes, **settings), how)
+        numbers = [self.constant(number) for (scale, zero) in (self.codes[x], how) for number in (np.float32(scale), np.int8(zero))]
+        codes = self.node("QuantizeLinear", x, *numbers[:2], shape=shape)
+        pooled = self.node("QLinearAveragePool", codes, *numbers, shape=sizes, domain="com.microsoft", **settings)
+        real = self.node("DequantizeLinear", pooled, *numbers[2:], shape=sizes)
+        self.codes[real] = how
+        return real
 
     def ended(self, x: str) -> str:
         return self.quantized(self.dense(x, 5), (0.02, -3))

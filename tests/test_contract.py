@@ -146,7 +146,7 @@ def conversions(low, high, zero_point=3):
     steps = (p.Quantize("quantize", ("x",), "q"), p.Dequantize("dequantize", ("q",), "y"))
     shapes = {"x": (5, 7, 3), "y": (5, 7, 3)}
     x = np.arange(low, high, (high - low) / 105)[:105].reshape(1, 5, 7, 3).astype(np.float32)
-    return p.Program("c", "c.test", "test", False, "mixed", buffers, {}, steps, ("x",), ("y",), shapes), x
+    return p.Program("c", "c.test", "test", False, buffers, {}, steps, ("x",), ("y",), shapes), x
 
 
 @pytest.mark.parametrize(("low", "high"), [(-105 / 16, 105 / 16), (-60, 60), (-1e38, 1e38)])

@@ -101,7 +101,6 @@ def every_step(dtype) -> p.Program:
         "every.keras",
         "keras",
         False,
-        "mixed" if is_mixed else dtype,
         {name: p.Buffer(name, shape, "float32" if name == "r" else dtype, *scales[name]) for name, shape in shapes.items()},
         {"k": np.ones((1, 1, 4), dtype)},
         tuple(step for _, step in made),

@@ -1,5 +1,7 @@
 """Networks that do something with their batch axis, against onnxruntime: a session gives for N samples what N single runs give."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from edgebn import reference  # noqa: E402
-from edgebn.errors import EdgebnError  # noqa: E402
+from edgebn.errors import EdgebnError, UnsupportedLayerError  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
 from edgebn.passes.layout import channels_first_values  # noqa: E402
@@ -54,13 +56,21 @@ class Net:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 
+class InexpressibleError(Exception):
+    """A network that is read but needs steps on more than three axes."""
+
+
 def check(model, *, batch=1, engine=reference.run):
     """Hold a network against onnxruntime, run on as many samples at once as its file says (`batch` where it is open).
 
     The first axis of a result may hold more than the batch: the session's has it in two axes.
     """
     graph = from_proto(model, "net.onnx")
-    program, last = lower(graph), channels_first_values(graph)
+    last = channels_first_values(graph)
+    try:
+        program = lower(graph)
+    except UnsupportedLayerError as error:
+        raise InexpressibleError from error
     first = model.graph.input[0]
     size = first.type.tensor_type.shape.dim[0].dim_value
     if size > 0:
@@ -259,7 +269,10 @@ MIXES = {
     "meets another": (lambda net, x: net.add("Add", x, net.add("Transpose", x, perm=[1, 0, 2])), "one's meets another"),
     "behind": (lambda net, x: net.add("Transpose", x, perm=[1, 0, 2]), "has the batch in axis 1"),
     "constant": (lambda net, x: net.add("Add", x, array(2, 4, 5)), "differs along the batch axis"),
-    "product": (lambda net, x: net.add("MatMul", net.add("Transpose", x, perm=[1, 2, 0]), array(1, 3)), "multiplies along the batch"),
+    "product": (
+        lambda net, x: net.add("MatMul", net.add("Transpose", x, perm=[1, 2, 0]), array(1, 3)),
+        "multiplies along the batch",
+    ),
 }
 
 
@@ -341,8 +354,5 @@ def test_random_networks(seed, batch):
         x, shape = grow(net, draw, x, shape)
         if not shape or len(shape) > 4:
             x, shape = net.add("Reshape", x, [1, -1]), (1, int(np.prod(shape)))
-    model = net.model(inputs, [net.add("Relu", x)])
-    try:
-        check(model)
-    except EdgebnError as error:
-        assert "axes" in str(error) or "reshape them first" in str(error), error
+    with contextlib.suppress(InexpressibleError):
+        check(net.model(inputs, [net.add("Relu", x)]))

@@ -18,6 +18,7 @@ from onnxruntime import quantization as ortq  # noqa: E402
 from edgebn import reference  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
+from edgebn.program import Pool  # noqa: E402
 from edgebn.session import Session  # noqa: E402
 from tests.conftest import TEST_ALL  # noqa: E402
 from tests.graph_oracle import channels_first_values  # noqa: E402
@@ -122,6 +123,29 @@ def test_random_networks():
             x = getattr(net, str(rng.choice(LAST)))(x)
         inner = str(rng.choice([value for value in values if value in net.codes]))
         assert_agrees(net, *(dict.fromkeys([x, inner]) if rng.random() < 0.3 else [x]), codes=int(last))
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QLinear"])
+@pytest.mark.parametrize("counted", [False, True], ids=["", "padding counted"])
+@pytest.mark.parametrize("padded", [False, True], ids=["", "padded"])
+def test_an_average_between_two_scales_is_rounded_once(padded, counted, form):
+    """However many positions of a window count; all engines by the same epilogues."""
+    differ = []
+    for seed in range(40 if TEST_ALL else 8):
+        net, x = begun(np.random.default_rng(seed), 4)
+        y = net.averaged(x, padded=padded, counted=counted, form=form)
+        proto = net.model(y)
+        inputs = net.rng.uniform(-2, 2, net.inputs["x"]).astype(np.float32)
+        wanted = np.moveaxis(onnxruntime_gives(proto, {"x": inputs})[0], 1, -1)
+        program = lower(from_proto(proto, "net.onnx"))
+        assert sum(isinstance(step, Pool) and step.epilogue is not None for step in program.steps) == 1
+        inputs = np.moveaxis(inputs, 1, -1)
+        found = reference.run(program, inputs)
+        np.testing.assert_array_equal(Session(program).run(inputs), found)
+        apart = np.rint(np.abs(found - wanted) / net.codes[y][0])
+        assert apart.max() <= 1
+        differ.append(np.mean(apart > 0))
+    assert np.mean(differ) <= 0.005, "more than float32 leaves between two codes"
 
 
 @pytest.mark.parametrize("rank", [3, 4])

@@ -64,7 +64,6 @@ def smallest_program(dtype: str) -> Program:
         "warmup",
         "edgebn",
         False,
-        dtype,
         buffers,
         {},
         (step,),

@@ -4,8 +4,8 @@ Networks move it: a channel shuffle that is written through the batch axis folds
 are told apart.
 
 - The batch is of any size. Then the batch is followed from axis to axis; nothing may work along it, for samples run alone.
-- The network is that of one sample: its batch is fixed at 1, or it has none. Then all axes are the sample's, and it may do with them
-  what it likes; an axis of size 1 in front is left out, so that values look alike in both kinds.
+- The network is that of one sample: its batch is fixed at 1, or it has none. Then all axes are the sample's, and it may do with
+  them what it likes; an axis of size 1 in front is left out, so that values look alike in both kinds.
 
 Knows shapes only: neither layers nor formats.
 """

@@ -66,7 +66,7 @@ def ceil_extra(size: int, span: int, stride: int, before: int, after: int) -> in
 
 
 def blocks_to_pixels(shape: Image, block: int, *, blocks_first: bool) -> tuple[Shape, Axes, Shape]:
-    """Return how a (C, H, W) value becomes (C / block^2, H block, W block): the shape to give it, the order of its axes, the last one.
+    """Return how a (C, H, W) value becomes (C / block^2, H block, W block): a shape to give it, an order of axes, the last shape.
 
     The channels hold the rows and columns of blocks behind their own number (PyTorch's pixel_shuffle, ONNX's CRD) or before it.
     """

@@ -16,7 +16,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
 from edgebn.graph import GraphBuilder, Shape
-from edgebn.layers import Concat, Crop, Layer, Quantization, Reduce, Reshape, Transpose
+from edgebn.layers import Concat, Crop, Layer, Pad, Pair, Quantization, Reshape, Transpose
 
 ALONE = "edgebn runs each sample by itself"
 
@@ -25,11 +25,18 @@ class Node(Protocol):
     """What is asked of a node of the file."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What layers are called after."""
+
     @property
-    def outputs(self) -> tuple[str, ...]: ...
-    def refuse(self, reason: str) -> UnsupportedLayerError: ...
-    def damaged(self, reason: str) -> ModelError: ...
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the values that it makes."""
+
+    def refuse(self, reason: str) -> UnsupportedLayerError:
+        """Return the error that refuses it."""
+
+    def damaged(self, reason: str) -> ModelError:
+        """Return the error that says the file contradicts itself there."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,15 @@ class SampleContext(ABC, Generic[Value]):
 
     @abstractmethod
     def moved(
-        self, node: Any, kind: type[Layer], /, *values: Value, part: str = "", output: int = 0, place: Place | None = None, **fields: Any
+        self,
+        node: Any,
+        kind: type[Layer],
+        /,
+        *values: Value,
+        part: str = "",
+        output: int = 0,
+        place: Place | None = None,
+        **fields: Any,
     ) -> Value:
         """Append a layer that moves, selects or joins elements and changes none; see `append`."""
 
@@ -152,15 +167,17 @@ class SampleContext(ABC, Generic[Value]):
             x = self.spread(node, x)
         return x, tuple(axis - x.place.leading for axis in wanted)
 
-    def reshape(
-        self, node: Node, x: Value, shape: Shape, *, axis: int | None = None, part: str = "", output: int = 0
-    ) -> Value:
+    def reshape(self, node: Node, x: Value, shape: Shape, *, axis: int | None = None, part: str = "", output: int = 0) -> Value:
         """Append a reshape; `axis` is where the batch is then, worked out unless said."""
         if not self.batch.single and axis is None:
             axis = self.batch.after_reshape(x.shape, x.place.axis, shape)
             if axis is None:
                 raise BatchAxisError(
-                    str(node.refuse(f"it turns a value of shape {x.shape} into {shape}, which mixes the batch axis with others; {ALONE}"))
+                    str(
+                        node.refuse(
+                            f"it turns a value of shape {x.shape} into {shape}, which mixes the batch axis with others; {ALONE}"
+                        )
+                    )
                 )
         place = self.batch.usual(shape, axis)
         return self.moved(node, Reshape, x, part=part, output=output, place=place, shape=self.batch.sample(shape, place))
@@ -182,6 +199,22 @@ class SampleContext(ABC, Generic[Value]):
         for axis in axes:
             begins[axis], lengths[axis] = starts[axis + x.place.leading], sizes[axis + x.place.leading]
         return self.moved(node, Crop, x, part=part, output=output, starts=tuple(begins), sizes=tuple(lengths))
+
+    def pad(self, node: Node, x: Value, sides: Sequence[Pair], value: float) -> Value:
+        """Append a padding of (before, after) of every axis of the file's shape; negative amounts crop."""
+        x, axes = self.along(node, x, (axis for axis, side in enumerate(sides) if side != (0, 0)), "pads")
+        sample = self.batch.sample(x.shape, x.place)
+        own: list[Pair] = [(0, 0)] * len(sample)
+        for axis in axes:
+            own[axis] = sides[axis + x.place.leading]
+        grows = any(amount > 0 for side in own for amount in side)
+        if any(amount < 0 for side in own for amount in side):
+            starts = tuple(max(-before, 0) for before, _ in own)
+            sizes = tuple(length + min(before, 0) + min(after, 0) for length, (before, after) in zip(sample, own, strict=True))
+            x = self.moved(node, Crop, x, part="crop" if grows else "", starts=starts, sizes=sizes)
+            if not grows:
+                return x
+        return self.moved(node, Pad, x, pads=tuple((max(before, 0), max(after, 0)) for before, after in own), value=value)
 
     def without_axis(self, node: Node, x: Value, axis: int, part: str = "", output: int = 0) -> Value:
         """Append a reshape that leaves out an axis of size 1 which is not the batch's."""
@@ -238,9 +271,7 @@ class SampleContext(ABC, Generic[Value]):
             array = blocks[0]
         return array.reshape(array.shape[1:]) if place.leading and axis == 0 else array
 
-    def broadcast(
-        self, node: Node, operands: Sequence[Value | np.ndarray]
-    ) -> tuple[list[Value | np.ndarray], Place]:
+    def broadcast(self, node: Node, operands: Sequence[Value | np.ndarray]) -> tuple[list[Value | np.ndarray], Place]:
         """Return values and constants as they broadcast against each other sample by sample, and the place of the result."""
         try:
             shape = tuple(int(size) for size in np.broadcast_shapes(*(operand.shape for operand in operands)))
@@ -256,7 +287,11 @@ class SampleContext(ABC, Generic[Value]):
         if len(axes) > 1:
             shapes = tuple(value.shape for value in values)
             raise BatchAxisError(
-                str(node.refuse(f"its inputs of shapes {shapes} have the batch in different axes, so that one's meets another; {ALONE}"))
+                str(
+                    node.refuse(
+                        f"its inputs of shapes {shapes} have the batch in different axes, so that one's meets another; {ALONE}"
+                    )
+                )
             )
         place = Place(axes.pop(), int(all(value.place.leading and len(value.shape) == rank for value in values)))
         placed: list[Value | np.ndarray] = []
@@ -292,7 +327,9 @@ class SampleContext(ABC, Generic[Value]):
     def image(self, node: Node, x: Value) -> Value:
         """Return a value (N, C, H, W) or (N, C, L) whose batch is where spatial layers have it, or refuse it."""
         if not x.place.leading:
-            raise BatchAxisError(str(node.refuse(f"its input of shape {x.shape} does not have the batch alone in its first axis; {ALONE}")))
+            raise BatchAxisError(
+                str(node.refuse(f"its input of shape {x.shape} does not have the batch alone in its first axis; {ALONE}"))
+            )
         return x
 
     def on_images(self, node: Node, x: Value, build: Callable[[Value, str, int], Value]) -> Value:

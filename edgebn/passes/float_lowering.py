@@ -93,7 +93,6 @@ class FloatLowering:
             self.graph.source,
             self.graph.format,
             self.graph.channels_first,
-            "float32",
             {name: buffer for name, buffer in buffers.items() if name in used},
             {name: array for name, array in self.constants.items() if name in used},
             renamed_steps,

@@ -1,7 +1,8 @@
 """Float32 values between Quantize and Dequantize layers that are read under several meanings become several values.
 
 Behind this pass all layers that read such a value agree on the scale and zero point that its codes may have, so that what one of
-them clips (a ReLU that a quantizer wrote as zero point -128) is not clipped for the others.
+them clips (a ReLU that a quantizer wrote as zero point -128) is not clipped for the others; or one of them reads it as float32, and
+then it stays that for all.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class _Apart:
         codes = self._codes_behind(layer)
         if len(groups) < 2:
             self._put(layer, groups[0][0] if groups else None)
+        elif codes is None and any(meaning is None for meaning, _ in groups):
+            self._put(layer, None)
         elif codes is not None:
             inner, held = self._unused(f"{layer.output}/moved"), self._unused(f"{layer.output}/codes")
             self.quantizations[held] = codes

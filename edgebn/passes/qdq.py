@@ -27,6 +27,7 @@ from edgebn.layers import (
     Pad,
     Quantization,
     Quantize,
+    Softmax,
     TransposedConvolution,
 )
 from edgebn.passes.lower_quantized import LOWERINGS
@@ -34,6 +35,8 @@ from edgebn.passes.one_meaning import follows_codes, interpolates
 from edgebn.passes.requantizations import same_codes
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
+# The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off.
+FINEST_SOFTMAX = 0.9 / 256
 EXACT = 1e-6  # of a scale: how near a real number must be to that of a code to count as the same
 
 
@@ -116,7 +119,7 @@ class _Collapse:
             self._add(layer, self.meaning.get(output) if layer.value.dtype == np.int8 else None)
         else:
             meaning = self._output_meaning(layer)
-            integer = None if meaning is None else self._integer(layer)
+            integer = None if meaning is None else self._integer(layer, meaning)
             if integer is None:
                 self._add(self._float(layer), None)
             else:
@@ -223,8 +226,10 @@ class _Collapse:
         maker = self.maker.get(name)
         return isinstance(maker, Constant) and maker.value.dtype != np.int8
 
-    def _integer(self, layer: Layer) -> Layer | None:
+    def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
         """Return a layer on codes, or None where it cannot be one."""
+        if isinstance(layer, Softmax) and meaning.scale[0] < FINEST_SOFTMAX:
+            return None
         if any(self._is_real_constant(name) for name in layer.inputs):
             return self._affine(layer) if isinstance(layer, Add | Multiply) else None
         if isinstance(layer, WEIGHTED):

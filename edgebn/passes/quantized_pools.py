@@ -18,7 +18,7 @@ from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Wind
 
 
 def pool(state: Lowering, layer: Layer) -> None:
-    """Max or average pooling; a clip or another scale behind it is a table."""
+    """Max or average pooling; a clip behind it is a table, and so is another scale where an average cannot round to it at once."""
     assert isinstance(layer, PoolLayer)
     given, before = state.buffer(layer.inputs[0]), state.quantizations[layer.inputs[0]]
     window = Window(
@@ -33,11 +33,13 @@ def pool(state: Lowering, layer: Layer) -> None:
     )
     value, qmin, qmax = state.with_clips(layer)
     after = state.quantizations[value]
-    counts_all = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
-    own_scale = layer.function == "average" and not state.double and counts_all and not same_codes(before, after)
-    if own_scale and (qmin, qmax) == (-128, 127):
+    if layer.function == "average" and not state.double and not same_codes(before, after):
         output = state.make(value)
-        epilogue = average_epilogue(given, output, layer.kernel[0] * layer.kernel[1], state.where(layer))
+        positions = layer.kernel[0] * layer.kernel[1]
+        all_count = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
+        counts = (positions,) if all_count else tuple(range(1, positions + 1))
+        epilogue = average_epilogue(given, output, counts, state.where(layer))
+        epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
     output = state.make(value)
@@ -63,7 +65,8 @@ def reduce(state: Lowering, layer: Layer) -> None:
     elif not state.double and same_codes(before, after):
         state.add(layer, Pool(name, (given.name,), target.name, replace(window, ties_to_even=True)))
     elif not state.double:
-        state.add(layer, Pool(name, (given.name,), target.name, window, average_epilogue(given, target, count, state.where(layer))))
+        epilogue = average_epilogue(given, target, (count,), state.where(layer))
+        state.add(layer, Pool(name, (given.name,), target.name, window, epilogue))
     else:
         state.add(layer, Pool(name, (given.name,), target.name, window, _rescaled_mean(given, target, count, state.where(layer))))
     if target is not output:

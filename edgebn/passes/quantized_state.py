@@ -12,7 +12,7 @@ from edgebn.layers import Activation, Constant, Dequantize, Layer, Quantization,
 from edgebn.passes import tflm_tables
 from edgebn.passes.integer import clip_codes
 from edgebn.passes.requantizations import same_codes
-from edgebn.program import Buffer, Hwc, LayerRecord, Program, Reshape, Step, common_dtype, hwc
+from edgebn.program import Buffer, Hwc, LayerRecord, Program, Reshape, Step, hwc
 
 
 @dataclass
@@ -212,7 +212,6 @@ class Lowering:
             source=graph.source,
             format=graph.format,
             channels_first=graph.channels_first,
-            dtype=common_dtype(buffer for name, buffer in buffers.items() if name not in self.constants),
             buffers=buffers,
             constants=self.constants,
             steps=steps,

@@ -1,8 +1,7 @@
 """ONNX files to Graph, with the package `onnx` for parsing and for nothing else. Knows no pass and no device.
 
 A node becomes layers by the table in `table.py`; nodes whose inputs are all constants are computed here (`static.py`), so that
-the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the first axis of every value
-is the batch and left out, unless `batch_axis=False`.
+the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the batch is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.batch_axis import Batch, BatchAxisError
 from edgebn.formats.channels_first import settle_layout
+from edgebn.formats.hints import hint
 from edgebn.formats.onnx import model as files
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node, read_attributes
@@ -90,12 +90,12 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
         raise type(error)(f"{source}: {error}") from None
     constants = {name: Static(array) for name, array in arrays.items()}
     nodes = _views(model, source, folder, version)
-    shapes = {"name": model.graph.name or "network", "source": source}
     outputs = [entry.name for entry in model.graph.output]
     batch = files.batch(declared)
 
     def graph(batch: Batch) -> Graph:
-        return _graph(GraphBuilder(**shapes, format="onnx"), batch, declared, nodes, constants, outputs, input_shape)
+        builder = GraphBuilder(model.graph.name or "network", source, "onnx")
+        return _graph(builder, batch, declared, nodes, constants, outputs, input_shape)
 
     try:
         return graph(batch)
@@ -133,7 +133,7 @@ def _graph(
         value = values.get(name)
         if not isinstance(value, Dynamic):
             raise ModelError(
-                f"{builder.source}: the output '{name}' is a constant or made by no node; edgebn needs outputs that depend on inputs"
+                f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
             )
         context.check_output(name, value)
     settle_layout(builder)
@@ -212,7 +212,7 @@ def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:
         return fold(node)
     reader = OPERATORS.get(node.op)
     if reader is None:
-        raise node.refuse(f"edgebn does not run this operator; it runs {', '.join(sorted(OPERATORS))}")
+        raise node.refuse(f"edgebn does not run this operator; {hint(node.op)}")
     try:
         with np.errstate(all="ignore"):
             return reader(node, context)

@@ -10,7 +10,6 @@ from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.layers import Add, Layer, Multiply
 
-
 Operand = Dynamic | np.ndarray
 
 
@@ -21,7 +20,12 @@ def _operand(node: Node, index: int) -> Operand:
 
 
 def combine(
-    node: Node, context: Context, kind: type[Layer], operands: dict[str, Operand], part: str = "", stored: dict[str, Static] | None = None
+    node: Node,
+    context: Context,
+    kind: type[Layer],
+    operands: dict[str, Operand],
+    part: str = "",
+    stored: dict[str, Static] | None = None,
 ) -> Dynamic:
     """Append a sum or product of two values or arrays; an array becomes a constant layer under its name in `operands`.
 
@@ -39,7 +43,7 @@ def combine(
 
 def _stored(node: Node, names: tuple[str, ...]) -> dict[str, Static]:
     """Return the constants among the node's inputs, by the names of their layers."""
-    return {name: value for name, value in zip(names, node.inputs, strict=True) if isinstance(value, Static)}
+    return {name: value for name, value in zip(names, node.inputs, strict=False) if isinstance(value, Static)}
 
 
 def _binary(node: Node, context: Context, kind: type[Layer]) -> Dynamic:
@@ -69,9 +73,12 @@ def _times(node: Node, context: Context, x: Dynamic, factor: float, part: str = 
 def sub(node: Node, context: Context) -> Dynamic:
     """Sub: a constant is added with its sign changed, a value is multiplied by -1 first."""
     first, second = _operand(node, 0), _operand(node, 1)
-    negative = np.negative(second, out=second.copy()) if isinstance(second, np.ndarray) else _times(node, context, second, -1.0, "negative")
-    stored = {"a": value for value in node.inputs[:1] if isinstance(value, Static)}
-    return combine(node, context, Add, {"a": first, "b": negative}, stored=stored)
+    negative = (
+        np.negative(second, out=second.copy())
+        if isinstance(second, np.ndarray)
+        else _times(node, context, second, -1.0, "negative")
+    )
+    return combine(node, context, Add, {"a": first, "b": negative}, stored=_stored(node, ("a",)))
 
 
 def div(node: Node, context: Context) -> Dynamic:

@@ -39,12 +39,20 @@ class Context(SampleContext[Dynamic]):
         shift: int = 0,
         **fields: Any,
     ) -> Dynamic:
-        """Append a layer and return its output; see `append`. `quantization` and `shift` are the output's, when it is int8 codes."""
+        """Append a layer and return its output; see `append`. `quantization` and `shift` are the output's, if it is int8 codes."""
         made = self.append(node, kind, inputs, part=part, output=output, place=place, quantization=quantization, fields=fields)
         return Dynamic(made.tensor, made.shape, made.place, quantization, shift)
 
     def moved(
-        self, node: Node, kind: type[Layer], /, *values: Dynamic, part: str = "", output: int = 0, place: Place | None = None, **fields: Any
+        self,
+        node: Node,
+        kind: type[Layer],
+        /,
+        *values: Dynamic,
+        part: str = "",
+        output: int = 0,
+        place: Place | None = None,
+        **fields: Any,
     ) -> Dynamic:
         """Append a layer that moves or selects elements: integer codes keep their meaning."""
         first = values[0]

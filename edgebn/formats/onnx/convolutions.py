@@ -17,7 +17,7 @@ from edgebn.layers import Add, Convolution, Dense, Quantization, TransposedConvo
 
 def conv(node: Node, context: Context) -> Dynamic:
     """Conv: cross-correlation, weight (O, I / groups, kh, kw)."""
-    array, quantization = weights.weight(node, context, 1)
+    array, quantization = weights.weight(node, context, 1, 2)
     return convolve(
         node, context, node.real(0), array, quantization, weights.bias(node, context, 2, array.shape[0] if array.ndim else 0)
     )
@@ -70,7 +70,7 @@ def convolve(
 def conv_transpose(node: Node, context: Context) -> Dynamic:
     """ConvTranspose: weight (I, O / groups, kh, kw); pads, output_shape or auto_pad give the size."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
+    weight, quantization = weights.weight(node, context, 1, 2)
     x = context.image(node, x)
     sizes = windows.spatial(node, x.shape)
     if weight.dtype == np.int16:
@@ -141,7 +141,7 @@ def _transposed_padding(
 def gemm(node: Node, context: Context) -> Dynamic:
     """Gemm: alpha * A' B' + beta * C with constant B."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
+    weight, quantization = weights.weight(node, context, 1, 2)
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     if weight.ndim != 2:
         raise node.damaged(f"its weight has shape {weight.shape}; it should have 2 axes")

@@ -86,6 +86,7 @@ def inputs(model: Any, source: str) -> list[Input]:
     from onnx import TensorProto
 
     names = {TensorProto.FLOAT: "float32", TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
+    names[TensorProto.FLOAT16] = "float32"  # half precision saves memory in the file; the network runs in float32
     constants = {tensor.name for tensor in model.graph.initializer}
     found = []
     for entry in model.graph.input:

@@ -10,6 +10,9 @@ from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
 from edgebn.layers import BatchNorm, Reshape, Softmax
 
+# float32, float16 and bfloat16 in TensorProto.DataType.
+REAL = (1, 10, 16)
+
 
 def batch_normalization(node: Node, context: Context) -> Dynamic:
     """BatchNormalization at inference, kept apart from the convolution before it."""
@@ -68,7 +71,7 @@ def dropout(node: Node, context: Context) -> Dynamic:
 
 
 def cast(node: Node, context: Context) -> Dynamic:
-    """Cast of a float32 value to float32 does nothing; other types are refused."""
-    if node.integer("to", 1) != 1:
+    """Cast between float32 and half precision does nothing, for all real numbers are float32; other types are refused."""
+    if node.integer("to", 1) not in REAL:
         raise node.refuse("it changes the type of a value of the network; edgebn runs float32 and quantised int8")
     return context.identity(node, node.real(0))

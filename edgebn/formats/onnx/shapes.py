@@ -11,7 +11,7 @@ from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static, Value
-from edgebn.layers import MAX_EXTENT, Concat, Crop, Identity, Pad, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Transpose
 
 # What a Gather may be cut into; more pieces are an order of elements, not a selection.
 MAX_RUNS = 64
@@ -166,17 +166,7 @@ def pad(node: Node, context: Context) -> Dynamic:
     sides = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         sides[axis % rank] = (amounts[place], amounts[place + len(axes)])
-    x, changed = context.along(node, x, (axis for axis, side in enumerate(sides) if side != (0, 0)), "pads")
-    own = [(0, 0)] * (rank - x.place.leading)
-    for axis in changed:
-        own[axis] = sides[axis + x.place.leading]
-    if any(amount < 0 for side in own for amount in side):
-        sample = context.batch.sample(x.shape, x.place)
-        starts = tuple(max(-before, 0) for before, _ in own)
-        sizes = tuple(length + min(before, 0) + min(after, 0) for length, (before, after) in zip(sample, own, strict=True))
-        x = context.moved(node, Crop, x, part="crop", starts=starts, sizes=sizes)
-        own = [(max(before, 0), max(after, 0)) for before, after in own]
-    return context.moved(node, Pad, x, pads=tuple(own), value=value)
+    return context.pad(node, x, sides, value)
 
 
 def gather(node: Node, context: Context) -> Dynamic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
@@ -54,18 +55,20 @@ def _resize(node: Node, context: Context, *, function: str, coordinates: str, ro
         1.0 / factor if factor and not any(target == times * size for times in copies) else size / target
         for size, target, factor in zip(sizes, targets, factors, strict=True)
     )
-    return context.emit(
-        node,
-        Resize,
-        x,
-        function=function,
-        size=(1, *targets)[-2:],
-        ratio=(1.0, *ratios)[-2:],
-        coordinates=coordinates,
-        rounding=rounding,
-        arithmetic="pytorch",
-        channels_first=True,
-    )
+    fields: dict[str, Any] = {
+        "function": function,
+        "size": (1, *targets)[-2:],
+        "ratio": (1.0, *ratios)[-2:],
+        "coordinates": coordinates,
+        "rounding": rounding,
+        "arithmetic": "pytorch",
+        "channels_first": True,
+    }
+
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:  # noqa: ARG001  # channels do not meet
+        return context.emit(node, Resize, image, part=part, **fields)
+
+    return context.on_images(node, x, build)
 
 
 def _factors(node: Node, count: int) -> list[float | None]:

@@ -110,24 +110,6 @@ VIEWS = (
     "split_with_sizes", "squeeze", "t", "transpose", "unflatten", "unsqueeze", "view",
 )  # fmt: skip
 
-HINTS = {
-    "bmm": "it multiplies two values of the network; edgebn multiplies by constant matrices",
-    "conv3d": "edgebn runs convolutions over one or two axes",
-    "elu": "use relu, leaky_relu or silu",
-    "gelu": "use relu, silu or hardswish",
-    "group_norm": "its statistics are those of each sample; use a batch norm",
-    "gru": "edgebn runs feed-forward networks",
-    "instance_norm": "its statistics are those of each sample; use a batch norm",
-    "layer_norm": "its statistics are those of each sample; use a batch norm",
-    "log_softmax": "leave it out, or use softmax: the largest output stays the largest",
-    "lstm": "edgebn runs feed-forward networks",
-    "mish": "use silu or hardswish",
-    "scaled_dot_product_attention": "edgebn runs convolutional networks",
-    "softplus": "use relu or silu",
-    "sum": "use mean",
-    "upsample_bicubic2d": "use nearest or bilinear",
-}
-
 
 def base_name(op: str) -> tuple[str, bool]:
     """Return an operator's row in the table, and whether it works in place: 'aten.relu_.default' is ('relu', True)."""
