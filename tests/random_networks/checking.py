@@ -34,11 +34,14 @@ class Outcome:
         'passed'; 'refused' by edgebn with one of its own errors; 'untold' where onnxruntime itself does not run it; or a fault:
         'crashed', 'shape', 'far'.
     reason : str
-        Of a refusal, the message without names and numbers of its own; of a fault, what was wrong.
+        Of a refusal or a crash, the message; of another fault, what was wrong.
+    error : float
+        Of what is far off: how far.
     """
 
     verdict: str
     reason: str = ""
+    error: float = 0.0
 
     @property
     def fault(self) -> bool:
@@ -98,7 +101,7 @@ def check_float(network: Network) -> Outcome:
         allowed = max(FLOAT_TOLERANCE, 4 * np.abs(optimised[name] - expected).max() / scale)
         error = np.abs(given[name] - expected).max() / scale
         if not error <= allowed:
-            return Outcome("far", f"{name}: {error:.2g} of its range")
+            return Outcome("far", f"{name}: {error:.2g} of its range", error)
     return Outcome("passed")
 
 
@@ -142,5 +145,6 @@ def check_quantized(network: Network, settings: Settings) -> Outcome:
         spread = np.ptp(runs, axis=0).max() / step
         error = np.maximum(given[name] - runs.max(axis=0), runs.min(axis=0) - given[name]).max() / step
         if not error <= STEPS + spread:
-            return Outcome("far", f"{name}: {error:.4g} steps beyond onnxruntime's own runs, which differ by up to {spread:.3g}")
+            words = f"{name}: {error:.4g} steps beyond onnxruntime's own runs, which differ by up to {spread:.3g}"
+            return Outcome("far", words, error)
     return Outcome("passed")

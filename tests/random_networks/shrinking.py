@@ -17,17 +17,18 @@ Check = Callable[[Network], Outcome]
 
 
 def shrink(network: Network, check: Check) -> Network:
-    """Return a smaller network for which `check` gives the verdict (and, of a crash, the reason) that it gives for this one."""
-    wanted = _symptom(check(network))
+    """Return a smaller network that fails as this one does: the same verdict, the same kind of crash, at least half as far off."""
+    wanted = check(network)
     smaller: Network | None = network
     while smaller is not None:
         network = smaller
-        smaller = next((candidate for candidate in _candidates(network) if _symptom(_safely(check, candidate)) == wanted), None)
+        smaller = next((candidate for candidate in _candidates(network) if _alike(_safely(check, candidate), wanted)), None)
     return network
 
 
-def _symptom(outcome: Outcome) -> tuple[str, str]:
-    return outcome.verdict, outcome.reason.split(":")[0] if outcome.verdict == "crashed" else ""
+def _alike(outcome: Outcome, wanted: Outcome) -> bool:
+    crashes = [given.reason.split(":")[0] if given.verdict == "crashed" else "" for given in (outcome, wanted)]
+    return outcome.verdict == wanted.verdict and crashes[0] == crashes[1] and outcome.error >= wanted.error / 2
 
 
 def _safely(check: Check, network: Network) -> Outcome:
