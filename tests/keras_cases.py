@@ -17,10 +17,9 @@ import numpy as np
 
 from edgebn import passes, reference
 from edgebn.formats import keras
-from edgebn.formats.keras.table import LAYERS
 from tests.conftest import RECORDED
 from tests.keras_maker import computed, entry, functional, sequential, tensors, write_h5
-from tests.reader_cases import Case, error_between, same
+from tests.reader_cases import Case, error_between
 
 CUSTOM = {"BNLayer": "BatchNormalization"}
 X = np.random.default_rng(7).normal(0, 1, (3, 4, 5, 2)).astype(np.float32)
@@ -51,6 +50,15 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] 
     "compat.v1.squeeze": ({"axis": [1]}, lambda x: x),  # of what expand_dims made
     "concat": ({"axis": 2}, lambda x: np.concatenate([x, x], 2)),
 }
+# Names of classes that no recorded file has, and the class that does the same.
+OTHER_NAMES = {
+    **{f"Convolution{kind}": f"Conv{kind}" for kind in ("1D", "2D", "1DTranspose", "2DTranspose")},
+    **{f"SeparableConvolution{rank}D": f"SeparableConv{rank}D" for rank in (1, 2)},
+    **{f"{where}MaxPool{rank}D": f"{where}MaxPooling{rank}D" for where in ("", "Global") for rank in (1, 2)},
+    **{f"{where}AvgPool{rank}D": f"{where}AveragePooling{rank}D" for where in ("", "Global") for rank in (1, 2)},
+    **dict.fromkeys(("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"), "BatchNormalization"),
+    **dict.fromkeys(("Identity", "RandomHeight", "RandomWidth", "SpatialDropout1D", "SpatialDropout3D"), "Dropout"),
+}
 SCALE = 4  # of the inputs: relu6 would else be relu
 
 
@@ -68,9 +76,7 @@ def function_model(name: str) -> dict[str, Any]:
 def cases() -> list[Case]:
     """Return every recorded file, one case a function, and one a name that no recorded file has."""
     recorded = [*map(_recorded, _files("keras_zoo")), *map(_recorded, _files("keras_operations"))]
-    layers = {layer["class_name"] for path in _h5_files() for layer in _layers(path)}
-    older = [name for name in LAYERS if name not in layers]
-    renamed = [case for name in older for case in _renamed(name)]
+    renamed = [_renamed(new, old) for new, old in OTHER_NAMES.items()]
     recorded += [
         Case(f"keras2 {path.name}", lambda path=path: _keras2_error(path)) for path in sorted(RECORDED.glob("keras2/*.h5"))
     ]
@@ -140,15 +146,10 @@ def _inside(config: dict[str, Any]) -> list[dict[str, Any]]:
     return [found for layer in config.get("layers", []) for found in (layer, *_inside(layer["config"]))]
 
 
-def _renamed(name: str) -> list[Case]:
-    """Return recorded files in which a class of the same function is called `name`."""
-    found = []
-    for path in _h5_files():
-        present = sorted({layer["class_name"] for layer in _layers(path)} & set(LAYERS))
-        present = [other for other in present if "trainable" in _layers(path)[1]["config"] and same(LAYERS[other], LAYERS[name])]
-        if present:
-            found.append(Case(f"{path.name} with {name} for {present[0]}", lambda path=path, old=present[0]: _as(path, old, name)))
-    return found[:2]
+def _renamed(new: str, old: str) -> Case:
+    """Return a recorded file in which the class `old` is called `new`."""
+    path = next(path for path in _h5_files() if any(layer["class_name"] == old for layer in _layers(path)))
+    return Case(f"{path.name} with {new} for {old}", lambda: _as(path, old, new))
 
 
 def _as(path: Path, old: str, new: str) -> float:

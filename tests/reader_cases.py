@@ -84,8 +84,8 @@ def standing_in(table: Table, row: str, function: Callable) -> Iterator[None]:
         table[row] = own
 
 
-def rows_read(tables: list[Table], case: Case) -> set[tuple[int, str]]:
-    """Return the rows (number of the table, name) that a case runs through, none where it does not pass."""
+def rows_read(tables: list[Table], case: Case) -> tuple[bool, set[tuple[int, str]]]:
+    """Return whether a case passes, and the rows (number of the table, name) that it runs through."""
     used: set[tuple[int, str]] = set()
     own = [dict(table) for table in tables]
 
@@ -103,4 +103,4 @@ def rows_read(tables: list[Table], case: Case) -> set[tuple[int, str]]:
     finally:
         for table, rows in zip(tables, own, strict=True):
             table.update(rows)
-    return used if passed else set()
+    return passed, used

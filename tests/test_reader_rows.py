@@ -5,11 +5,12 @@ its case: to the zoo of tests/recorders and its recordings (Keras, PyTorch), to 
 tests/onnx_cases.py where the onnx package has no test of the operator.
 """
 
+from functools import cache
 from importlib import import_module
 
 import pytest
 
-from tests.reader_cases import Case, neighbours, rows_read, standing_in
+from tests.reader_cases import neighbours, rows_read, standing_in
 
 FORMATS = "edgebn.formats"
 # Format: a package that its cases need, the module of the cases, the reader's tables.
@@ -49,18 +50,24 @@ def rows():
             yield from ((form, module, name, row) for row in table_of(module, name))
 
 
-_FOUND: dict[str, list[tuple[set[tuple[int, str]], Case]]] = {}
+@cache
+def cases_of_format(form):
+    """Return every case, whether it passes, and the rows that it runs."""
+    _, cases, tables = READERS[form]
+    held = [table_of(*where) for where in tables]
+    return [(case, *rows_read(held, case)) for case in import_module(cases).cases()]
 
 
 def cases_of(form, module, name, row):
     """Return the cases that run a row, the smallest first."""
-    _, cases, tables = READERS[form]
-    if form not in _FOUND:
-        held = [table_of(*where) for where in tables]
-        _FOUND[form] = [(rows_read(held, case), case) for case in import_module(cases).cases()]
-    wanted = (tables.index((module, name)), row)
-    found = sorted((len(used), place) for place, (used, _) in enumerate(_FOUND[form]) if wanted in used)
-    return [_FOUND[form][place][1] for _, place in found[:MOST_CASES]]
+    wanted = (READERS[form][2].index((module, name)), row)
+    found = [(len(used), place) for place, (_, _, used) in enumerate(cases_of_format(form)) if wanted in used]
+    return [cases_of_format(form)[place][0] for _, place in sorted(found)[:MOST_CASES]]
+
+
+@pytest.mark.parametrize("form", sorted({form for form, *_ in rows()}))
+def test_every_case_passes(form):
+    assert not [case.name for case, passed, _ in cases_of_format(form) if not passed]
 
 
 @pytest.mark.parametrize(("form", "module", "name", "row"), list(rows()))
