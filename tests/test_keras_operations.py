@@ -10,11 +10,9 @@ pytest.importorskip("h5py", reason="h5py is not installed")
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats import keras
+from edgebn.formats.keras.operations import TENSORFLOW_OPERATIONS
+from tests.keras_cases import FUNCTIONS, IMAGE, SCALE, X, function_model
 from tests.keras_maker import computed, entry, functional, keras3_node, keras3_operation, tensors, write_h5
-
-RNG = np.random.default_rng(7)
-X = RNG.normal(0, 1, (3, 4, 5, 2)).astype(np.float32)
-IMAGE = entry("InputLayer", "x", batch_input_shape=[None, 4, 5, 2])
 
 
 def constant(shape):
@@ -57,63 +55,56 @@ def test_tensorflow_constants_to_the_left(tmp_path, function, shape):
     np.testing.assert_allclose(got, BINARY[function](array, X), rtol=1e-5, atol=1e-6)
 
 
-def test_bias_add(tmp_path):
-    """As `preprocess_input` of Keras 2 subtracts the means."""
-    layer = entry("TFOpLambda", "op", ["x", 0, 0, {"bias": [-103.9, 2.5], "data_format": "channels_last"}], function="nn.bias_add")
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_tensorflow_functions(tmp_path, function):
+    """Each function by itself, of values beyond the bounds of every one of them."""
+    x = X * np.float32(SCALE)
+    got = computed(write_h5(tmp_path / "m.h5", function_model(function), version="2.9.0"), x)
+    np.testing.assert_allclose(got, FUNCTIONS[function][1](x), rtol=1e-5, atol=1e-5)
+
+
+def test_every_tensorflow_function_is_tried():
+    assert set(TENSORFLOW_OPERATIONS) == set(FUNCTIONS)
+    assert set(BINARY) <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("keepdims", [True, 1, False, 0, None])
+def test_keepdims_is_a_flag(tmp_path, keepdims):
+    layer = entry("TFOpLambda", "op", ["x", 0, 0, {"axis": [1, 2], "keepdims": keepdims}], function="math.reduce_mean")
     got = computed(write_h5(tmp_path / "m.h5", single(layer), version="2.9.0"), X)
-    np.testing.assert_allclose(got, X + np.float32([-103.9, 2.5]), rtol=1e-6)
+    np.testing.assert_allclose(got, X.mean((1, 2), keepdims=bool(keepdims)), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("function", "kwargs", "formula"),
-    [
-        ("math.negative", {}, lambda x: -x),
-        ("math.reduce_mean", {"axis": [1, 2], "keepdims": True}, lambda x: x.mean((1, 2), keepdims=True)),
-        ("math.reduce_mean", {"axis": -1, "keepdims": 0}, lambda x: x.mean(-1)),
-        ("math.reduce_max", {"axis": 2, "keepdims": 1}, lambda x: x.max(2, keepdims=True)),
-        ("clip_by_value", {"clip_value_min": -0.5, "clip_value_max": 0.25}, lambda x: x.clip(-0.5, 0.25)),
-        ("nn.relu", {}, lambda x: np.maximum(x, 0)),
-        ("nn.relu6", {}, lambda x: (8 * x).clip(0, 6)),
-        ("math.sigmoid", {}, lambda x: 1 / (1 + np.exp(-x))),
-        ("math.tanh", {}, np.tanh),
-        ("nn.silu", {}, lambda x: x / (1 + np.exp(-x))),
-        ("nn.softmax", {"axis": 1}, lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
-        ("reshape", {"shape": [-1, 10, 4]}, lambda x: x.reshape(3, 10, 4)),
-        ("compat.v1.transpose", {"perm": [0, 3, 1, 2]}, lambda x: x.transpose(0, 3, 1, 2)),
-        ("expand_dims", {"axis": 1}, lambda x: x[:, None]),
-    ],
-)
-def test_tensorflow_functions(tmp_path, function, kwargs, formula):
-    """Each function by itself (relu6 of values eight times as large, else it would be relu)."""
-    ahead = 8.0 if function == "nn.relu6" else 1.0
-    model = functional(
-        IMAGE,
-        entry("Rescaling", "scaled", tensors("x"), scale=ahead),
-        entry("TFOpLambda", "op", ["scaled", 0, 0, kwargs], function=function),
-        outputs=["op"],
-    )
-    got = computed(write_h5(tmp_path / "m.h5", model, version="2.9.0"), X)
-    np.testing.assert_allclose(got, formula(X), rtol=1e-5, atol=1e-6)
+# Activations by name ---------------------------------------------------------------------------------------------------
+
+BY_NAME = {
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: x.clip(0, 6),
+    "hard_tanh": lambda x: x.clip(-1, 1),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "swish": lambda x: x / (1 + np.exp(-x)),
+    "hard_silu": lambda x: x * (x / 6 + 0.5).clip(0, 1),
+    "hard_swish": lambda x: x * (x / 6 + 0.5).clip(0, 1),
+    "hard_sigmoid": lambda x: (x / 6 + 0.5).clip(0, 1),
+    "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
+    "linear": lambda x: x,
+}
 
 
-def test_tensorflow_concat_and_squeeze(tmp_path):
-    model = functional(
-        IMAGE,
-        entry("TFOpLambda", "twice", [["x", 0, 0, {"axis": 2}], ["x", 0, 0, {"axis": 2}]], function="concat"),
-        entry("TFOpLambda", "top", ["twice", 0, 0, {"axis": 3, "keepdims": True}], function="math.reduce_max"),
-        entry("TFOpLambda", "flat", ["top", 0, 0, {"axis": [-1]}], function="compat.v1.squeeze"),
-        outputs=["flat"],
-    )
-    got = computed(write_h5(tmp_path / "m.h5", model, version="2.9.0"), X)
-    np.testing.assert_allclose(got, np.concatenate([X, X], 2).max(3), rtol=1e-6)
+@pytest.mark.parametrize("name", BY_NAME)
+def test_activations_by_name(tmp_path, name):
+    x = X * np.float32(SCALE)
+    got = computed(write_h5(tmp_path / "m.h5", single(entry("Activation", "op", tensors("x"), activation=name))), x)
+    np.testing.assert_allclose(got, BY_NAME[name](x), rtol=1e-5, atol=1e-5)
 
 
-def test_every_tensorflow_function_is_tried_above():
-    from edgebn.formats.keras.operations import TENSORFLOW_OPERATIONS
+def test_every_activation_is_tried():
+    from edgebn.formats.keras.activations import _BY_NAME
 
-    (parameters,) = (mark.args[1] for mark in test_tensorflow_functions.pytestmark)
-    tried = {*BINARY, *(row[0] for row in parameters), "nn.bias_add", "concat", "compat.v1.squeeze"}
-    assert set(TENSORFLOW_OPERATIONS) == tried
+    assert set(_BY_NAME) == set(BY_NAME) - {"hard_sigmoid", "softmax", "linear"}
 
 
 # Merging layers --------------------------------------------------------------------------------------------------------

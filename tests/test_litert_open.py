@@ -15,6 +15,7 @@ from edgebn.passes import lower
 from tests import tflite_operators
 from tests.conftest import TEST_ALL
 from tests.test_litert import FLOAT_OPERATORS, TOLERANCE, litert_runs, relative_error
+from tests.tflite_integers import STEPS, resized_by
 from tests.tflite_maker import SAME, VALID, Maker
 from tests.tflite_models import FileBuilder
 
@@ -178,93 +179,14 @@ def test_a_shape_that_the_network_computes_is_refused(tmp_path) -> None:
 # Integers of shapes ------------------------------------------------------------------------------------------------------
 
 
-def one(m: Maker, kind: str, inputs: list[int], options: str, size: int | None) -> int:
-    out = m.file.value(() if size is None else (size,), np.int32)
-    m.file.operator(kind, inputs, [out], options, **({"valuesCount": len(inputs)} if kind == "PACK" else {}))
-    return out
-
-
-def part(m: Maker, shape: int) -> int:
-    """Height and width of a shape."""
-    return one(m, "SLICE", [shape, m.integers(1), m.integers(2)], "SliceOptions", 2)
-
-
-def element(m: Maker, shape: int, index: int) -> int:
-    out = m.file.value((), np.int32)
-    limits = [m.integers(index), m.integers(index + 1), m.integers(1)]
-    m.file.operator("STRIDED_SLICE", [shape, *limits], [out], "StridedSliceOptions", shrinkAxisMask=1)
-    return out
-
-
-def joined(m: Maker, shape: int) -> int:
-    """EXPAND_DIMS, RESHAPE and SQUEEZE of single sizes, and their concatenation."""
-    zero = m.file.constant(np.array(0, np.int32))
-    first = one(m, "EXPAND_DIMS", [element(m, shape, 1), zero], "ExpandDimsOptions", 1)
-    again = one(
-        m, "SQUEEZE", [one(m, "RESHAPE", [element(m, shape, 2), m.integers(1)], "ReshapeOptions", 1)], "SqueezeOptions", None
-    )
-    second = one(m, "PACK", [again], "PackOptions", 1)
-    return one(m, "CONCATENATION", [second, first], "ConcatenationOptions", 2)
-
-
-def cast(m: Maker, shape: int) -> int:
-    long = m.file.value((2,), np.int64)
-    m.file.operator("CAST", [shape], [long], "CastOptions")
-    return one(m, "CAST", [long], "CastOptions", 2)
-
-
-def product(m: Maker, shape: int) -> int:
-    out = one(m, "REDUCE_PROD", [part(m, shape), m.integers(0)], "ReducerOptions", None)
-    half = one(m, "FLOOR_DIV", [out, m.file.constant(np.array(4, np.int32))], "FloorDivOptions", None)
-    return one(m, "PACK", [half, element(m, shape, 2)], "PackOptions", 2)
-
-
-STEPS = {
-    "slice": lambda m, shape: one(m, "SLICE", [shape, m.integers(1), m.integers(2)], "SliceOptions", 2),
-    "gather": lambda m, shape: one(m, "GATHER", [shape, m.integers(2, 1)], "GatherOptions", 2),
-    "multiply": lambda m, shape: one(m, "MUL", [part(m, shape), m.integers(3, 2)], "MulOptions", 2),
-    "add": lambda m, shape: one(m, "ADD", [part(m, shape), m.integers(3)], "AddOptions", 2),
-    "subtract": lambda m, shape: one(m, "SUB", [part(m, shape), m.integers(2, 1)], "SubOptions", 2),
-    "divide": lambda m, shape: one(m, "FLOOR_DIV", [part(m, shape), m.integers(2)], "FloorDivOptions", 2),
-    "truncate": lambda m, shape: one(m, "DIV", [part(m, shape), m.integers(3)], "DivOptions", 2),
-    "maximum": lambda m, shape: one(m, "MAXIMUM", [part(m, shape), m.integers(8)], "MaximumMinimumOptions", 2),
-    "minimum": lambda m, shape: one(m, "MINIMUM", [part(m, shape), m.integers(5)], "MaximumMinimumOptions", 2),
-    "cast": lambda m, shape: cast(m, part(m, shape)),
-    "join": joined,
-    "product": product,
-}
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_sizes_are_worked_out(step, tmp_path) -> None:
     """Each kind of integer arithmetic gives the size of a resize, which LiteRT works out too."""
-    m = Maker(np.random.default_rng(1), integer=False)
-    x, y, shape = m.value((1, 6, 7, 2)), m.value((1, 1, 1, 2)), m.file.value((4,), np.int32)
-    m.file.operator("SHAPE", [x], [shape], "ShapeOptions", outType=2)
-    m.file.operator("RESIZE_NEAREST_NEIGHBOR", [x, STEPS[step](m, shape)], [y], "ResizeNearestNeighborOptions")
-    m.file.tensors[y].shapeSignature = [-1] * 4
-    path, content = saved(tmp_path, m, x, y)
-    values = m.rng.normal(0, 1, (2, 6, 7, 2)).astype(np.float32)
-    result = reference.run(lower(read(path)), values)
+    content, rng = resized_by(step)
+    (tmp_path / "m.tflite").write_bytes(content)
+    values = rng.normal(0, 1, (2, 6, 7, 2)).astype(np.float32)
+    result = reference.run(lower(read(tmp_path / "m.tflite")), values)
     np.testing.assert_array_equal(result, litert_runs(content, values))
-
-
-def test_every_fold_is_tried() -> None:
-    from edgebn.formats.tflite.shape_arithmetic import FOLDS
-
-    kinds = set()
-    for build in STEPS.values():
-        m = Maker(np.random.default_rng(1), integer=False)
-        build(m, m.file.value((4,), np.int32))
-        names = {value: name for name, value in vars(tflite_schema()).items() if isinstance(value, int)}
-        kinds |= {names[code] for code in m.file.codes}
-    assert kinds | {"SHAPE"} == set(FOLDS)
-
-
-def tflite_schema():
-    from ai_edge_litert import schema_py_generated
-
-    return schema_py_generated.BuiltinOperator
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_every_layer_has_its_row(name, module):
     found = names(table(name, module))
     missing = set(LAYERS) - LAYER_TABLES[name, module] - found
     assert not missing
-    assert found <= set(LAYERS)
+    assert found - set(LAYERS) <= {"Affine"}  # which the passes make of a constant and an addition or product
 
 
 @pytest.mark.parametrize("dtype", programs.KINDS)

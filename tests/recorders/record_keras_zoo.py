@@ -69,6 +69,9 @@ UNREADABLE_AS_H5 = {"operators", "augmentation"}
 UNREADABLE_AS_ARCHIVE = {"nested_models_that_share"}
 
 
+SCALES = {"rescaling": 100.0, "activation_operations": 6.0}  # of the inputs: relu6 would else be relu
+
+
 def deflate(path: Path) -> None:
     """Rewrite an archive compressed, the same members in the same order."""
     source = io.BytesIO(path.read_bytes())
@@ -88,7 +91,7 @@ def record(folder: str) -> None:
         random = np.random.default_rng(zlib.crc32(name.encode()))
         model = builder()
         randomise(model, random)
-        scale = 100.0 if name == "rescaling" else 1.5
+        scale = SCALES.get(name, 1.5)
         x = (scale * random.standard_normal((SAMPLES, *model.input_shape[1:]))).astype(np.float32)
         arrays[f"{name}/x"] = x
         arrays[f"{name}/y"] = MENDED[name](x) if name in MENDED else model.predict(x, verbose=0)

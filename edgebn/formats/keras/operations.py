@@ -34,16 +34,16 @@ def _argument(place: Place, position: int, *names: str) -> Any:
     return None
 
 
-def _operands(place: Place, *second: str) -> tuple[Operand, Operand]:
-    """Return both operands as they broadcast beside samples; `second` gives further names of the second one."""
-    left, right = _argument(place, 0, "x", "x1", "value"), _argument(place, 1, "y", "x2", *second)
+def _operands(place: Place) -> tuple[Operand, Operand]:
+    """Return both operands as they broadcast beside samples."""
+    left, right = _argument(place, 0, "x", "x1", "value"), _argument(place, 1, "y", "x2", "bias")
     both = broadcast(place, [operand(left, "operand 1"), operand(right, "operand 2")])
     return both[0], both[1]
 
 
-def _two(kind: type[Layer], *second: str) -> LayerFunction:
+def _two(kind: type[Layer]) -> LayerFunction:
     def add(place: Place) -> str:
-        left, right = _operands(place, *second)
+        left, right = _operands(place)
         return chain(place, kind, [named(place, left, "left"), named(place, right, "right")])
 
     return add
@@ -179,7 +179,7 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
 TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
     "__operators__.add": _two(Add),
     "math.add": _two(Add),
-    "nn.bias_add": _two(Add, "bias"),
+    "nn.bias_add": _two(Add),
     "math.multiply": _two(Multiply),
     "math.subtract": _difference,
     "math.truediv": _quotient,
