@@ -22,9 +22,19 @@ def average_pool(node: Node, context: Context) -> Dynamic:
 
 
 def pool(
-    node: Node, context: Context, x: Dynamic, function: str, quantization: Quantization | None = None, shift: int = 0
+    node: Node,
+    context: Context,
+    x: Dynamic,
+    function: str,
+    quantization: Quantization | None = None,
+    shift: int = 0,
+    *,
+    counts_end: bool = False,
 ) -> Dynamic:
-    """Append a pool; shared by MaxPool, AveragePool and QLinearAveragePool."""
+    """Append a pool; shared by MaxPool, AveragePool and QLinearAveragePool.
+
+    `counts_end` is for an average that counts padding, and what ceil mode adds at the end too.
+    """
     if context.batch is None:
         raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
     kernel = node.integers("kernel_shape")
@@ -43,7 +53,7 @@ def pool(
         dilations=shape.dilations,
         padding=shape.padding,
         count_padding=bool(node.integer("count_include_pad", 0)),
-        clipped_end=shape.extra,
+        clipped_end=(0, 0) if counts_end else shape.extra,
         channels_first=True,
     )
 
