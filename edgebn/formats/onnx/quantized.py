@@ -141,23 +141,18 @@ def codes_of(node: Node, index: int, scale_index: int) -> Dynamic:
     return value
 
 
-def weight_of(
-    node: Node, index: int, scale_index: int, axis: int, bias_index: int | None = None
-) -> tuple[np.ndarray, Quantization, np.ndarray | None]:
-    """Return the int8 weight at input `index`, its symmetric quantisation along `axis` or per tensor, and the int32 bias."""
+def weight_of(node: Node, index: int, scale_index: int, axis: int) -> tuple[np.ndarray, Quantization]:
+    """Return the int8 weight at input `index` and its symmetric quantisation along `axis` or per tensor."""
     array = node.static(index, "weight")
     if array.dtype not in (np.int8, np.uint8):
         raise node.refuse(f"its weight is {array.dtype}; edgebn runs int8 and uint8 weights")
     scale, zero_point, dtype = _parameters(node, scale_index, unsigned=array.dtype == np.uint8)
-    fits = dtype == array.dtype and -array.ndim <= axis < array.ndim
-    if not fits or (scale.size > 1 and array.shape[axis] != scale.size):
+    if dtype != array.dtype or array.ndim == 0 or (scale.size > 1 and array.shape[axis] != scale.size):
         raise node.damaged(f"its weight of shape {array.shape} does not fit its {scale.size} scales or their type")
     codes = _shifted(array, scale, zero_point, axis % array.ndim if scale.size > 1 else None)
     assert codes is not None
-    bias = None if bias_index is None else _bias_codes(node, bias_index, array.shape[axis])
-    narrow = weights.symmetric(node, codes, bias)
-    divisors = np.rint(narrow.quantization.scale / codes.quantization.scale).astype(np.int32)
-    return narrow.array, narrow.quantization, None if bias is None else bias // divisors
+    narrow = weights.symmetric(node, codes)
+    return narrow.array, narrow.quantization
 
 
 def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
@@ -172,15 +167,16 @@ def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
 def qlinear_conv(node: Node, context: Context) -> Dynamic:
     """QLinearConv."""
     x = codes_of(node, 0, 1)
-    array, quantization, bias = weight_of(node, 3, 4, 0, 8)
+    array, quantization = weight_of(node, 3, 4, 0)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
+    bias = _bias_codes(node, 8, array.shape[0])
     return convolutions.convolve(node, context, x, array, quantization, bias, output, shift)
 
 
 def qlinear_matmul(node: Node, context: Context) -> Dynamic:
     """QLinearMatMul by a constant matrix."""
     x = codes_of(node, 0, 1)
-    array, quantization, _ = weight_of(node, 3, 4, -1)
+    array, quantization = weight_of(node, 3, 4, -1)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
     return convolutions.multiply(node, context, x, array, quantization, None, output, shift)
 
@@ -189,7 +185,7 @@ def qgemm(node: Node, context: Context) -> Dynamic:
     """QGemm; without an output scale its result is float32."""
     x = convolutions.transposed_input(node, context, codes_of(node, 0, 1))
     transposed = bool(node.integer("transB", 0))
-    array, quantization, bias = weight_of(node, 3, 4, 0 if transposed else 1, 6)
+    array, quantization = weight_of(node, 3, 4, 0 if transposed else 1)
     if array.ndim != 2 or node.number("alpha", 1.0) != 1.0:
         raise node.refuse("its weight has not 2 axes, or its alpha is not 1")
     if not node.has(7):
@@ -204,7 +200,7 @@ def qgemm(node: Node, context: Context) -> Dynamic:
         quantization=output,
         shift=shift,
         weight=np.ascontiguousarray(rows),
-        bias=bias,
+        bias=_bias_codes(node, 6, rows.shape[0]),
         weight_quantization=weights.along_outputs(node, quantization, 0 if transposed else 1, rows.shape[0]),
     )
 

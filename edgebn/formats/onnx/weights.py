@@ -55,12 +55,11 @@ def bias(node: Node, context: Context, index: int, count: int) -> np.ndarray | N
     return np.broadcast_to(array.reshape(-1), (count,)).copy()
 
 
-def symmetric(node: Node, codes: Codes, bias: np.ndarray | None = None) -> Codes:
+def symmetric(node: Node, codes: Codes) -> Codes:
     """Return weights whose zero point is 0, without changing what they stand for; int16 where they need more than 8 bits.
 
     Where the zero point is not 0 the differences code - zero_point that do not fit int8 are divided by their greatest common
-    divisor, channel by channel, which the scale takes up. What still does not fit, `fitting` lays out. A `bias` of integers has the
-    weight's scale in its own, so it must be divisible too.
+    divisor, channel by channel, which the scale takes up. What still does not fit, `fitting` lays out.
     """
     quantization = codes.quantization
     if codes.array.dtype != np.int8:
@@ -76,8 +75,7 @@ def symmetric(node: Node, codes: Codes, bias: np.ndarray | None = None) -> Codes
     scale = quantization.scale.copy()
     for channel, values in enumerate(slices):
         if values.size and (values.min() < -128 or values.max() > 127):
-            added = () if bias is None else bias[channel : channel + 1] if axis is not None else bias
-            divisor = math.gcd(*(int(number) for number in (*np.unique(values), *added)))
+            divisor = math.gcd(*(int(number) for number in np.unique(np.abs(values))))
             slices[channel] = values // divisor
             scale[channel] *= divisor
     array = np.moveaxis(slices, 0, axis) if axis is not None else slices[0]
