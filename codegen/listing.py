@@ -6,7 +6,7 @@ from codegen import adapting
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
-from codegen.project import Listing
+from codegen.project import KERNELS, Listing
 from codegen.schedule import Action
 from codegen.values import ELEMENT, size_of
 
@@ -16,13 +16,13 @@ TRACE_HEADER = "edgebn_trace.h"
 def source(listing: Listing) -> str:
     """Return the text of `<name>.c`."""
     name, upper = listing.name, listing.name.upper()
-    includes = "\n".join(f'#include "{header}"' for header in headers(listing))
+    includes = "\n".join(f'#include "{KERNELS}/{header}"' for header in headers(listing))
     item = "int32_t" if listing.program.dtype == "int8" else "float"
     memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
     plan = listing.adaptation
     begin = [f"    edgebn_adapt_begin(&{name}_adapter);"] if plan else []
     body = "\n".join([*memory, *_places(listing), "", *begin, *_steps(listing)])
-    switch, header = (adapting.SWITCH, '\n#include "edgebn_adapt.h"') if plan else ("", "")
+    switch, header = (adapting.SWITCH, f'\n#include "{KERNELS}/edgebn_adapt.h"') if plan else ("", "")
     state = f"\n{adapting.memory(listing, plan)}" if plan else ""
     start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else ""
     return f"""\

@@ -6,7 +6,7 @@ from codegen.constants import comment, declarations, definition
 from codegen.describe import describe
 from codegen.emitters.text import float_literal
 from codegen.layouts import LAYOUTS, OWN_LAYOUT, Weighted
-from codegen.naming import identifiers
+from codegen.naming import stems
 from codegen.stepcode import CArray
 from edgebn.errors import ModelError
 from edgebn.program import Affine, Convolution, FloatEpilogue, IntEpilogue, Program, Step, TransposedConvolution
@@ -48,7 +48,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
     """
     if layout not in LAYOUTS:
         raise ModelError(f"there is no parameter layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
-    stems = identifiers(step.name for step in program.steps)
+    names = stems([step.name for step in program.steps], name)
     facts: list[str] = []
     arrays: list[CArray] = []
     for step in program.steps:
@@ -56,7 +56,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
         if not isinstance(step, Convolution | TransposedConvolution | Affine):
             facts.append(line)
             continue
-        stem = f"{name}_{stems[step.name]}"
+        stem = names[step.name]
         defines = [f"#define {stem.upper()}_{key} {value}" for key, value in _facts(step, program, layout).items()]
         facts.append("\n".join([line, *defines]))
         arrays += [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.constants import definition
+from codegen.constants import declaration, definition
 from codegen.listing import item_of
 from codegen.places import buffer_of, memory_outside, output_names, place
 from codegen.project import Listing
@@ -65,7 +65,7 @@ _SEVERAL = "codes byte for byte\n   and float32 numbers within a tolerance."
 _CHECKED = "*next_checksum++ != 0 && hash != next_checksum[-1]"
 _TRACE_BEGIN = """\
 #if defined(EDGEBN_TRACE)
-        next_checksum = {name}_vectors_checksums + i * STEPS;
+        next_checksum = {name}_checksums + i * STEPS;
 #endif
 """
 _TRACE_END = """\
@@ -150,13 +150,8 @@ def _given(listing: Listing, samples: np.ndarray) -> list[Mapping[str, np.ndarra
 
 
 def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
-    """Return `self_test.c`, `<name>_vectors.c` and `<name>_vectors.h`."""
-    arrays = [_array(listing, vectors, name) for name in vectors.values]
+    """Return `self_test.c`."""
     is_traced = vectors.checksums.size > 0
-    if is_traced:
-        comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
-        comment += "" if listing.program.dtype == "int8" else "; 0 where engines agree within a tolerance"
-        arrays.append(CArray(f"{listing.name}_vectors_checksums", "uint32_t", vectors.checksums, comment))
     name, upper = listing.name, listing.name.upper()
     kinds = {parameter: _comparison(listing, buffer) for buffer, parameter in listing.values.outputs}
     is_single = len(set(kinds.values())) == 1
@@ -168,7 +163,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
         name=name,
         about=" ".join(COMPARISONS[kind].about for kind in named) if is_single else _SEVERAL,
         includes="\n".join(f"#include <{library}>" for library in libraries),
-        trace_include='#include "edgebn_trace.h"\n' if is_traced else "",
+        trace_include='#include "kernels/edgebn_trace.h"\n' if is_traced else "",
         vectors=vectors.count,
         step_count=f"#define STEPS {len(listing.actions)}\n" if is_traced else "",
         places=memory_outside(listing, output_names(listing)),
@@ -189,11 +184,18 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
             for _, parameter in listing.values.outputs
         ),
     )
-    return {
-        "self_test.c": text,
-        f"{name}_vectors.c": _vectors_source(name, arrays),
-        f"{name}_vectors.h": _vectors_header(name, arrays),
-    }
+    return {"self_test.c": text}
+
+
+def own_files(listing: Listing, vectors: Vectors) -> dict[str, str]:
+    """Return `<name>_vectors.c` and `<name>_vectors.h`."""
+    name = listing.name
+    arrays = [_array(listing, vectors, parameter) for parameter in vectors.values]
+    if vectors.checksums.size:
+        comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
+        comment += "" if listing.program.dtype == "int8" else "; 0 where engines agree within a tolerance"
+        arrays.append(CArray(f"{name}_checksums", "uint32_t", vectors.checksums, comment))
+    return {f"{name}_vectors.c": _vectors_source(name, arrays), f"{name}_vectors.h": _vectors_header(name, arrays)}
 
 
 def _comparison(listing: Listing, buffer: str) -> str:
@@ -215,11 +217,11 @@ def _array(listing: Listing, vectors: Vectors, parameter: str) -> CArray:
     padded = np.zeros((vectors.count, _pitch(listing, parameter)), values.dtype)
     padded[:, : values.shape[1]] = values
     comment = f"({vectors.count}, {padded.shape[1]}): {parameter}, {values.shape[1]} of each row used"
-    return CArray(f"{listing.name}_vectors_{parameter}", item_of(listing, buffer_of(listing, parameter)), padded, comment)
+    return CArray(f"{listing.name}_{parameter}_vectors", item_of(listing, buffer_of(listing, parameter)), padded, comment)
 
 
 def _vector(listing: Listing, parameter: str) -> str:
-    return f"{listing.name}_vectors_{parameter} + i * {_pitch(listing, parameter)}"
+    return f"{listing.name}_{parameter}_vectors + i * {_pitch(listing, parameter)}"
 
 
 def _vectors_source(name: str, arrays: list[CArray]) -> str:
@@ -229,7 +231,7 @@ def _vectors_source(name: str, arrays: list[CArray]) -> str:
 
 def _vectors_header(name: str, arrays: list[CArray]) -> str:
     guard = f"{name.upper()}_VECTORS_H"
-    lines = "\n".join(f"extern const {array.ctype} {array.name}[{array.values.size}];" for array in arrays)
+    lines = "\n".join(declaration(array) for array in arrays)
     return (
         "/* Inputs of the self-test and what the reference makes of them. */\n"
         f'#ifndef {guard}\n#define {guard}\n\n#include "{name}_params.h"\n\n{lines}\n\n#endif\n'

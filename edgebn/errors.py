@@ -21,6 +21,14 @@ class UnsupportedLayerError(ModelError):
     """A layer that edgebn understands well enough to name, but cannot run."""
 
 
+class UsageError(ModelError):
+    """A name or an option that cannot be used as it was given, whatever the model is: the command ends with code 2."""
+
+
+class InputRangeWarning(UserWarning):
+    """Inputs that look as if they were scaled otherwise than in training."""
+
+
 class QuantizationError(EdgebnError):
     """Calibration data or ranges from which no int8 program can be made, or a proof of no overflow that fails."""
 

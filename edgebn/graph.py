@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.layers import Layer, Quantization
+from edgebn.layers import Identity, Layer, Quantization
 
 Shape = tuple[int, ...]
 
@@ -120,14 +120,8 @@ class GraphBuilder:
         self.inputs.append(name)
         return name
 
-    def add(self, layer: Layer, quantization: Quantization | None = None) -> str:
-        """Append `layer`, infer its output's shape, and return the output's name.
-
-        Raises
-        ------
-        ModelError
-            Naming the file and the layer: an input nobody makes, shapes that do not fit, weights that are not finite.
-        """
+    def infer(self, layer: Layer) -> Shape:
+        """Check `layer` and return the shape of its output, without appending it; errors as of `add`."""
         shapes = []
         for name in layer.inputs:
             if name not in self.tensors:
@@ -138,18 +132,32 @@ class GraphBuilder:
             shapes.append(self.tensors[name].shape)
         try:
             layer.check()
-            shape = layer.output_shape(*shapes)
+            return layer.output_shape(*shapes)
         except ModelError as error:
             raise type(error)(f"{self.source}: layer '{layer.name}' ({layer.kind}): {error}") from None
+
+    def add(self, layer: Layer, quantization: Quantization | None = None) -> str:
+        """Append `layer`, infer its output's shape, and return the output's name.
+
+        Raises
+        ------
+        ModelError
+            Naming the file and the layer: an input nobody makes, shapes that do not fit, weights that are not finite.
+        """
+        shape = self.infer(layer)
         self._define(layer.output, shape, quantization, layer.name)
         self.layers.append(layer)
         return layer.output
 
     def finish(self, outputs: list[str]) -> Graph:
-        """Return the finished graph; layers that no output needs are left out."""
+        """Return the finished graph; layers that no output needs are left out.
+
+        A value that is listed as an output more than once becomes `NAME/output2`, ... from the second time on: outputs have names.
+        """
         missing = [name for name in outputs if name not in self.tensors]
         if missing or not outputs or not self.inputs:
             raise ModelError(f"{self.source}: the network has no input or no output ({missing or 'none named'})")
+        outputs = [self._again(name, outputs[:place].count(name)) for place, name in enumerate(outputs)]
         return without_dead_layers(
             Graph(
                 self.name,
@@ -163,6 +171,15 @@ class GraphBuilder:
                 self.integer_rounding,
             )
         )
+
+    def _again(self, name: str, times: int) -> str:
+        """Return `name`, or a value equal to it where an output has that name `times` times already."""
+        if not times:
+            return name
+        wanted = f"{name}/output{times + 1}"
+        while wanted in self.tensors:
+            wanted += "_"
+        return self.add(Identity(wanted, (name,), wanted), self.tensors[name].quantization)
 
 
 def without_dead_layers(graph: Graph) -> Graph:

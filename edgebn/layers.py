@@ -148,7 +148,9 @@ class Constant(Layer):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """Does nothing at inference: dropout, casts of the same type, stop-gradient."""
+    """Does nothing at inference: dropout, casts of the same type, stop-gradient; `channels_first` says what its value is."""
+
+    channels_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,7 @@ class BatchNorm(Layer):
     """Batch normalisation at inference: gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`.
 
     Arrays have shape (channels,), float32. center=False is beta = 0, scale=False is gamma = 1: readers fill them in.
+    `channels_first` says that the value is an image or a sequence whose first axis is `axis`, by the operator's definition.
     """
 
     gamma: np.ndarray = field(metadata=PARAMETER)
@@ -258,6 +261,7 @@ class BatchNorm(Layer):
     variance: np.ndarray = field(metadata=PARAMETER)
     epsilon: float = 1e-3
     axis: int = -1
+    channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -394,11 +398,12 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class Reduce(Layer):
-    """Mean or maximum over `axes` (global pooling, spatial mean)."""
+    """Mean or maximum over `axes` (global pooling, spatial mean); `channels_first` says that those are behind the channels."""
 
     function: str = "mean"
     axes: tuple[int, ...] = ()
     keepdims: bool = False
+    channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         for axis in self.axes:
@@ -444,9 +449,9 @@ class Resize(Layer):
     """Spatial resampling.
 
     Source coordinate of output index i, with ratio r = input / output (or 1 / scale where the file gives a scale):
-    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'align_corners' i * (input - 1) / (length - 1) with
-    length = input / r; 'half_pixel_symmetric' half_pixel + input / 2 * (1 - output / length). length is output where r is
-    input / output.
+    'asymmetric' i * r; 'half_pixel' (i + 0.5) * r - 0.5; 'pytorch_half_pixel' the same, but 0 for a single output;
+    'tf_half_pixel_for_nn' (i + 0.5) * r; 'align_corners' i * (input - 1) / (output - 1); 'half_pixel_symmetric' half_pixel +
+    input / 2 * (1 - output * r / input).
 
     Attributes
     ----------
@@ -454,10 +459,14 @@ class Resize(Layer):
     size : pair of int
         Output (height, width).
     ratio : pair of float
-        Input per output, of each axis (normally input / output).
-    coordinates : {'asymmetric', 'half_pixel', 'pytorch_half_pixel', 'half_pixel_symmetric', 'align_corners'}
-    rounding : {'floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil'}
-        Of the nearest source index.
+        Input per output, of each axis.
+    coordinates : str
+        One of those above.
+    rounding : {'floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil', 'ceil_when_smaller'}
+        Of the nearest source index; the last is 'ceil' along axes that become smaller, else 'floor'.
+    arithmetic : {'exact', 'onnxruntime', 'pytorch'}
+        In whose arithmetic coordinates are computed, which decides where one is nearly whole: float64; float32, divided by
+        1 / ratio, and indices unchanged where that is 1; float32, multiplied by ratio.
     """
 
     function: str = "nearest"
@@ -465,6 +474,7 @@ class Resize(Layer):
     ratio: tuple[float, float] = (1.0, 1.0)
     coordinates: str = "asymmetric"
     rounding: str = "floor"
+    arithmetic: str = "exact"
     channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:

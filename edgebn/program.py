@@ -441,6 +441,22 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
+class InputScaling:
+    """How stored numbers (pixels, say) become what the network takes: real = stored * scale + offset.
+
+    Attributes
+    ----------
+    scale, offset : float
+    integers_only : bool
+        Whether stored real numbers are taken as they are: the scaling was given for integers, such as pixels.
+    """
+
+    scale: float
+    offset: float = 0.0
+    integers_only: bool = True
+
+
+@dataclass(frozen=True)
 class Program:
     """A network as a device runs it.
 
@@ -466,6 +482,9 @@ class Program:
     channel_factors : dict of str to ndarray of float64, shape (channels,)
         By buffer, where equalisation made channels larger than in the network the program was quantised from: divide by them to
         compare the two. What the program computes does not depend on them.
+    input_scaling : dict of str to InputScaling, or None
+        By input, how the files that the command line reads are scaled where it is not told otherwise. `Session.run` takes real
+        numbers as they are.
     """
 
     name: str
@@ -481,6 +500,7 @@ class Program:
     records: tuple[LayerRecord, ...] = field(default=())
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
+    input_scaling: dict[str, InputScaling] | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
     @property
     def dtype(self) -> str:

@@ -13,11 +13,12 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
+from edgebn.functions import FUNCTIONS
 
 MAX_EXTENT = 1 << 16
 
 _INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
-_FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+_FUNCTIONS = tuple(FUNCTIONS)
 
 
 def check_step(step: p.Step, program: p.Program) -> None:

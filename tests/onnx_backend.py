@@ -11,7 +11,6 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.base import Backend, BackendRep, DeviceType
 
-from edgebn.errors import EdgebnError
 from edgebn.formats.onnx import from_proto
 from edgebn.passes import lower
 from edgebn.passes.layout import channels_first_values
@@ -31,9 +30,10 @@ class Reading:
 
     program: object
     channels_first: set
+    shapes: dict  # of a sample, as the file orders axes
     quantizations: dict
     unsigned: set  # names of values that are uint8 in the file
-    batch_axis: bool
+    ranks: dict  # how many axes the file's values have
 
 
 def data_inputs(model):
@@ -60,17 +60,19 @@ def with_constants(model, arrays):
     return changed
 
 
-def read(model, batch_axis, engine):
+def read(model, engine):
     """Read and lower a model."""
-    graph = from_proto(model, "the backend's model", batch_axis=batch_axis)
+    graph = from_proto(model, "the backend's model")
     program = lower(graph)
     unsigned = {
         entry.name
         for entry in (*model.graph.input, *model.graph.output)
         if entry.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     }
+    shapes = {name: tensor.shape for name, tensor in graph.tensors.items()}
     quantizations = {name: tensor.quantization for name, tensor in graph.tensors.items()}
-    return Reading(engine(program), channels_first_values(graph), quantizations, unsigned, batch_axis)
+    ranks = {entry.name: len(entry.type.tensor_type.shape.dim) for entry in (*model.graph.input, *model.graph.output)}
+    return Reading(engine(program), channels_first_values(graph), shapes, quantizations, unsigned, ranks)
 
 
 class EdgebnRep(BackendRep):
@@ -86,12 +88,7 @@ class EdgebnRep(BackendRep):
         given = dict(zip(declared, inputs, strict=True))
         data = data_inputs(self.model)
         model = with_constants(self.model, {name: np.asarray(given[name]) for name in declared if name not in data})
-        try:
-            reading = read(model, True, self.engine)
-        except EdgebnError as error:
-            if "batch_axis=False" not in str(error):
-                raise
-            reading = read(model, False, self.engine)
+        reading = read(model, self.engine)
         return self._execute(reading, {name: np.asarray(given[name]) for name in data})
 
     def _execute(self, reading, given):
@@ -111,7 +108,7 @@ def encode(reading, name, array):
         quantization = reading.quantizations[name]
         codes = array.astype(np.int64) - (128 if array.dtype == np.uint8 else 0)
         array = ((codes - quantization.zero_point[0]) * quantization.scale[0]).astype(np.float32)
-    if not reading.batch_axis:
+    if array.ndim == len(reading.shapes[name]):  # the network has no batch: all axes are the sample's
         array = array[None]
     return np.moveaxis(array, 1, -1) if name in reading.channels_first else array
 
@@ -119,8 +116,8 @@ def encode(reading, name, array):
 def decode(reading, name, array, dtype):
     """Turn an output of a session into an output of the test."""
     array = np.moveaxis(array, -1, 1) if name in reading.channels_first else array
-    if not reading.batch_axis:
-        array = array[0]
+    if array.ndim > reading.ranks[name]:  # axis 0 of the file's value is the sample's too
+        array = array.reshape(([-1] if reading.ranks[name] else []) + list(array.shape[2:]))
     if dtype in (np.uint8, np.int8):
         quantization = reading.quantizations[name]
         codes = np.rint(array / quantization.scale[0]) + quantization.zero_point[0] + (128 if dtype == np.uint8 else 0)

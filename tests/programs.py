@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import strategies as st
 
+from edgebn import functions
 from edgebn import program as p
 
 CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65])
@@ -22,7 +23,7 @@ EPILOGUE_CHOICES = (
     ((-128, 127), (-128, 127), (-20, 127), (-50, 60)),
     (False, True),
 )
-FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+FUNCTIONS = tuple(functions.FUNCTIONS)
 
 
 @dataclass

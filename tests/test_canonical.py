@@ -307,7 +307,8 @@ def test_resampling_tables(seed):
     coordinates = net.pick("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
     rounding = net.pick("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
     fields = {"size": size, "ratio": (height / size[0], width / size[1]), "coordinates": coordinates, "rounding": rounding}
-    assert kinds(check(net, net.add(nn.Resize, x, function=net.pick("nearest", "bilinear"), **fields))) == ["Resize"]
+    found = kinds(check(net, net.add(nn.Resize, x, function=net.pick("nearest", "bilinear"), **fields)))
+    assert found == (["Reshape"] if size == (height, width) else ["Resize"])  # of the same size, it only names its input anew
 
 
 def test_values_of_four_axes(net):
@@ -340,13 +341,6 @@ def test_work_along_any_axis_of_a_longer_value(seed):
             sizes = tuple(net.size(1, size - start) for size, start in zip(shape, starts, strict=True))
             x = net.add(nn.Crop, x, starts=starts, sizes=sizes)
     check(net, x)
-
-
-def test_a_sum_that_three_axes_cannot_express_is_refused_by_name(net):
-    x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))
-    y = net.add(nn.Add, x, net.builder.add_input("z", (3, 5, 4)), name="bad")
-    with pytest.raises(UnsupportedLayerError, match=r"case\.file: layer 'bad' \(Add\)"):
-        lower(net.builder.finish([y]))
 
 
 def test_records_speak_of_every_layer_of_the_file(net):

@@ -178,3 +178,49 @@ def _pointwise(m: Maker, x: int, shape: tuple[int, ...], outputs: int, given):
     y = m.value((1, *shape[:2], outputs), how)
     m.file.operator("CONV_2D", [x, weight, bias], [y], "Conv2DOptions", padding=VALID, strideH=1, strideW=1)
     return y, how
+
+
+def dilated_sequence(m: Maker):
+    """A dilated 1-D convolution: the same around an axis that is put in and taken out, as an operator or as a RESHAPE."""
+    given, inputs, outputs = m.quantization(), *m.sizes(1, 5)
+    taps, rate = int(m.rng.integers(1, 4)), int(m.rng.integers(2, 4))
+    causal, upright, reshapes, depthwise = (bool(m.rng.integers(2)) for _ in range(4))
+    outputs = inputs if depthwise else outputs
+    length = int(m.rng.integers(6, 15))
+    reach = rate * (taps - 1)
+    kept = length if causal else length - reach
+    padded = length + reach * causal
+    extra = -padded % rate
+    blocks = (padded + extra) // rate
+    x, spread = m.value((1, length, inputs), given), m.value((rate, blocks, inputs), given)
+    block, pads, crops = (
+        m.file.constant(np.array(numbers, np.int32)) for numbers in ([rate], [[reach * causal, extra]], [[0, extra]])
+    )
+    m.file.operator("SPACE_TO_BATCH_ND", [x, block, pads], [spread], "SpaceToBatchNDOptions")
+    around = (lambda size, channels: [rate, size, 1, channels]) if upright else (lambda size, channels: [rate, 1, size, channels])
+    image = m.value(around(blocks, inputs), given)
+    _put_in(m, spread, image, 2 if upright else 1, reshapes)
+    kernel = (taps, 1) if upright else (1, taps)
+    shape, axis = ((1, *kernel, inputs), 3) if depthwise else ((outputs, *kernel, inputs), 0)
+    weight, bias, scale = m.weight(shape, axis, given[0])
+    output = scale, m.zero_point()
+    convolved = m.value(around(blocks - taps + 1, outputs), output)
+    kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+    settings = {"depthMultiplier": 1} if depthwise else {}
+    name = "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions"
+    settings |= {"padding": VALID, "strideH": 1, "strideW": 1, "fusedActivationFunction": m.fused()}
+    m.file.operator(kind, [image, weight, bias], [convolved], name, **settings)
+    flat, y = m.value((rate, blocks - taps + 1, outputs), output), m.value((1, kept, outputs), output)
+    if reshapes:
+        m.file.operator("RESHAPE", [convolved, m.integers(rate, -1, outputs)], [flat], "ReshapeOptions")
+    else:
+        m.file.operator("SQUEEZE", [convolved], [flat], "SqueezeOptions", squeezeDims=[2 if upright else 1])
+    m.file.operator("BATCH_TO_SPACE_ND", [flat, block, crops], [y], "BatchToSpaceNDOptions")
+    return x, y
+
+
+def _put_in(m: Maker, x: int, image: int, axis: int, reshapes: bool) -> None:
+    if reshapes:
+        m.file.operator("RESHAPE", [x, m.integers(*m.file.tensors[image].shape)], [image], "ReshapeOptions")
+    else:
+        m.file.operator("EXPAND_DIMS", [x, m.integers(axis)], [image], "ExpandDimsOptions")

@@ -29,8 +29,8 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
     arrays = (
         CArray(names.array("rows"), "int16_t", step.rows, f"({size[0]}, 2): the two input rows of each output row"),
         CArray(names.array("columns"), "int16_t", step.columns, f"({size[1]}, 2): the two input columns"),
-        CArray(names.array("row_weights"), ctype, step.row_weights.astype(dtype), f"({size[0]}, 2): their weights"),
-        CArray(names.array("column_weights"), ctype, step.column_weights.astype(dtype), f"({size[1]}, 2): their weights"),
+        CArray(names.array("yweights"), ctype, step.row_weights.astype(dtype), f"({size[0]}, 2): their weights"),
+        CArray(names.array("xweights"), ctype, step.column_weights.astype(dtype), f"({size[1]}, 2): their weights"),
     )
     text = call(kernel, *buffers, source.shape[2], *size, *(array.name for array in arrays))
     return StepCode(text, arrays, (f"{kernel.replace('_bilinear', '')}.h",))

@@ -30,7 +30,7 @@ _NO_DIGEST = "0" * 64
 _DIGEST_KEY = b'"sha256":"'
 
 # What people read, not what the network computes: no part of its hash.
-_NOT_HASHED = ("name", "source", "format", "channels_first", "records", "channel_factors")
+_NOT_HASHED = ("name", "source", "format", "channels_first", "records", "channel_factors", "input_scaling")
 
 
 def save(program: Program, path: Path) -> None:

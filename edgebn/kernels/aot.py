@@ -66,6 +66,7 @@ def build(name: str, machine: str, output: Path) -> Path:
             parts[-1].write_bytes(data)
         linked = Path(folder) / target.name
         _link(machine, compiler, parts, linked)
+        linked.write_bytes(native.sealed(linked.read_bytes()))
         linked.replace(target)
     for stale in output.glob(f"{target.name.rpartition('-')[0]}-*.so"):
         if stale != target:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, load_u8, round_half_even, store_code, store_f32, store_u8
+from edgebn.kernels.primitives import (
+    load_code,
+    load_f32,
+    load_i64,
+    load_u8,
+    round_half_even,
+    store_code,
+    store_f32,
+    store_i64,
+    store_u8,
+)
 
 
 @kernel
@@ -16,6 +26,13 @@ def copy_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: 
             store_u8(dst, i, load_u8(src, i))
         src += src_row
         dst += dst_row
+
+
+@kernel
+def point_words(dst: int, places: int, count: int) -> None:
+    """Write addresses from `dst` on into other rows of the table: `places` holds (address of a word, offset, -) for each."""
+    for i in range(count):
+        store_i64(load_i64(places, 3 * i), 0, dst + load_i64(places, 3 * i + 1))
 
 
 @kernel

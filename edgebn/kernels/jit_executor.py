@@ -7,16 +7,13 @@ with all.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import linecache
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numba
 
-from edgebn.kernels import boundary, cache, native, primitives, team, usual
+from edgebn.kernels import boundary, kept, native, primitives, team, usual
 from edgebn.kernels.records import ELSEWHERE, HELP
 from edgebn.kernels.registry import OPERATIONS
 
@@ -125,33 +122,10 @@ def names(dtype: str) -> dict[str, Any]:
 
 def plain_function(dtype: str) -> Callable[..., int]:
     """Return the executor as a Python function, of no file."""
-    text, namespace = source(dtype), names(dtype)
-    filename = f"<edgebn executor {dtype}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    exec(compile(text, filename, "exec"), namespace)  # noqa: S102  # our own text, from our own kernels' signatures
-    return namespace["run"]
+    return kept.loaded(f"executor_{dtype}", f"<edgebn executor {dtype}>", source(dtype), names(dtype))
 
 
 def compiled(dtype: str) -> Callable[..., int]:
     """Compile the executor of a data type, or load it from the cache."""
-    folder = cache.folder()
-    if folder is None:
-        return _compile(plain_function(dtype), keep=False)
-    path = folder / f"executor_{dtype}.py"
-    cache.write_once(path, source(dtype))
-    spec = importlib.util.spec_from_file_location(f"edgebn_executor_{dtype}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    vars(module).update(names(dtype))
-    sys.modules[spec.name] = module  # Numba looks the module up by name when it loads machine code from the cache
-    spec.loader.exec_module(module)
-    return _compile(module.run, keep=True)
-
-
-def _compile(function: Callable[..., int], *, keep: bool) -> Callable[..., int]:
-    """Compile for one signature only, so that no call ever compiles again. Numba finds the cache beside the function's file."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", cache=keep)(function)
-    dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
-    dispatcher.disable_compile()
-    return dispatcher
+    signature = numba.int64(*[numba.int64] * native.ARGUMENTS)
+    return kept.compiled(f"executor_{dtype}", source(dtype), names(dtype), signature)

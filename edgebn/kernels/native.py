@@ -11,6 +11,8 @@ import functools
 import json
 import os
 import platform
+import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,8 @@ MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[ker
 ENTRY = "edgebn_run"
 USUAL = "edgebn_usual"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
 ARGUMENTS = 4  # of an entry, all int64
+SEAL = b"edgebn object"  # at an object's end, before the checksum of all that stands before: the loader looks at neither
+CHECKSUM = 4  # bytes
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 
@@ -59,6 +63,17 @@ def folder() -> Path | None:
     return Path(wanted) if wanted else None
 
 
+def sealed(data: bytes) -> bytes:
+    """Return an object's bytes with the mark by which `is_whole` knows them."""
+    return data + SEAL + zlib.crc32(data).to_bytes(CHECKSUM, "little")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether an object is as it was built: to load one that is cut may end the process."""
+    data = path.read_bytes()
+    return data == sealed(data[: -len(SEAL) - CHECKSUM])
+
+
 @functools.cache
 def load() -> Native | None:
     """Return the object for this process, or None where there is none that fits."""
@@ -69,6 +84,9 @@ def load() -> Native | None:
     if not path.exists():
         return None
     try:
+        if not is_whole(path):
+            warnings.warn(f"{path} is damaged: kernels are compiled instead, if they can be; install edgebn again", stacklevel=2)
+            return None
         library = ctypes.CDLL(str(path))
     except OSError:  # of another C library, or on a file system that forbids execution: the JIT works there too
         return None

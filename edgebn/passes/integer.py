@@ -62,8 +62,8 @@ def single_rounding(
         raise QuantizationError(f"{where}: its multiplier is infinite or NaN; check its batch norm's variance, or train it again")
     if (np.abs(a) >= 2.0**30).any():
         raise QuantizationError(
-            f"{where}: one accumulator step is worth {np.abs(a).max():.3g} output codes, more than int8 can carry; its batch norm "
-            "multiplies by far too much (variance near zero): retrain it, or keep this network in float32"
+            f"{where}: one accumulator step is worth {np.abs(a).max():.3g} output codes, more than int8 can carry: a batch norm "
+            "whose variance is near zero, or values that cancel to almost nothing; retrain it, or keep this network in float32"
         )
     reach = np.maximum(np.abs(u_low.astype(np.float64)), np.abs(u_high.astype(np.float64)))
     limit = np.abs(a) * reach + CODE_SPAN

@@ -55,7 +55,7 @@ def channels_first_values(graph: Graph) -> set[str]:
     """Return the values whose own order is (C, H, W) or (C, L): those of channels-first layers and all that share their axes.
 
     Sessions show exactly these, where they are inputs or outputs of the network, as (H, W, C) or (L, C). A network without a
-    channels-first spatial layer has none, whatever its file format.
+    layer that says so (`channels_first`) has none, whatever its file format.
     """
     found: set[str] = set()
     size = -1
@@ -64,7 +64,9 @@ def channels_first_values(graph: Graph) -> set[str]:
         size = len(found)
         for layer in (*graph.layers, *reversed(graph.layers)):
             group = _same_layout(graph, layer) - constants
-            if getattr(layer, "channels_first", False) or group & found:
+            if getattr(layer, "channels_first", False):
+                found |= group | {layer.inputs[0]}
+            elif group & found:
                 found |= group
     return found
 
@@ -74,7 +76,7 @@ def _same_layout(graph: Graph, layer: Layer) -> set[str]:
     same_axes = (
         layer.kind in (*SAME_AXES, *SPATIAL)
         or (isinstance(layer, Reduce) and layer.keepdims)
-        or (isinstance(layer, Transpose) and layer.permutation[0] == 0)
+        or (isinstance(layer, Transpose) and layer.permutation[:1] == (0,))
     )
     if not same_axes or rank not in (2, 3):
         return set()
@@ -164,6 +166,8 @@ class _Layout:
 
     def keep(self, layer: Layer, order: Permutation) -> None:
         """Emit a layer of the file; its output lies in `order`."""
+        if getattr(layer, "channels_first", False):
+            layer = replace(layer, channels_first=False)  # type: ignore[call-arg]  # no field of `Layer` itself
         self.emit(layer, self.graph.tensors[layer.output].quantization)
         self.placed[layer.output] = Placed(layer.output, order)
 
@@ -190,7 +194,7 @@ class _Layout:
         if quantization is not None and quantization.axis is not None:
             own = quantization.axis + len(order) - self.rank(value)
             quantization = replace(quantization, axis=order.index(own))
-        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.ascontiguousarray(array))
+        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.asarray(array, order="C"))
         return self.emit(layer, quantization)
 
     def _transpose(self, name: str, permutation: Permutation, quantization: Quantization | None) -> str:
@@ -247,7 +251,7 @@ def _spatial(layout: _Layout, layer: Layer) -> None:
     first = bool(getattr(layer, "channels_first", False))
     order = channels_last(rank) if first else tuple(range(rank))
     source = layout.in_order(layer.inputs[0], order)
-    layout.keep(replace(layer, inputs=(source,), channels_first=False), order)  # type: ignore[call-arg]  # all spatial layers have it
+    layout.keep(replace(layer, inputs=(source,)), order)
 
 
 def _unary(layout: _Layout, layer: Layer) -> None:

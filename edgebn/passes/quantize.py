@@ -41,31 +41,6 @@ class Plan:
         return f"{self.program.source}: layer '{step.name}'"
 
 
-def with_averages_apart(program: p.Program) -> p.Program:
-    """Return a float32 program whose fused average pools are steps of their own again.
-
-    int8 wants the range of the rows before an average, which a fused step never shows.
-    """
-    steps: list[p.Step] = []
-    buffers = dict(program.buffers)
-    for step in program.steps:
-        if not isinstance(step, p.Convolution) or step.pool is None or step.pool.function != "average":
-            steps.append(step)
-            continue
-        rows = _unused(f"{step.output}/unpooled", buffers)
-        shape = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-        buffers[rows] = p.Buffer(rows, shape)
-        pool_name = f"{step.name}/pool"
-        steps += [replace(step, output=rows, pool=None), p.Pool(pool_name, (rows,), step.output, step.pool)]
-    return replace(program, steps=tuple(steps), buffers=buffers)
-
-
-def _unused(name: str, taken: Mapping[str, object]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
 def quantize_program(
     program: p.Program,
     ranges: Mapping[str, Range],
@@ -77,7 +52,7 @@ def quantize_program(
     Parameters
     ----------
     program : Program
-        float32, average pools apart (`with_averages_apart`).
+        float32, of steps that int8 has (`apart.steps_apart`).
     ranges : mapping of str to (low, high)
         For every computed buffer and input; zero is added.
     means : mapping of str to ndarray (channels,), optional
@@ -166,16 +141,8 @@ def _pool(step: p.Pool, plan: Plan) -> p.Step:
 
 def _elementwise(step: p.Elementwise, plan: Plan) -> p.Step:
     """Every elementwise function is a table; a PReLU has one a channel."""
-    slope = step.slope
-    if slope is not None:
-        slope = np.asarray(slope)
-        if slope.size > 1 and slope.size != slope.shape[-1]:
-            raise QuantizationError(
-                f"{plan.where(step)}: its slope differs from pixel to pixel, which no int8 table holds; share it over the "
-                "spatial axes, or keep this network in float32"
-            )
-        slope = slope.reshape(-1, 1)
-    function = replace(step, slope=slope)
+    assert step.slope is None or step.slope.size in (1, step.slope.shape[-1]), "apart.steps_apart takes such a PReLU apart"
+    function = step if step.slope is None else replace(step, slope=step.slope.reshape(-1, 1))
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     table = integer.lookup_table(lambda real: FUNCTIONS[step.function](real, function), given, output)
     return p.Lookup(step.name, step.inputs, step.output, table)

@@ -39,7 +39,7 @@ def pool(state: Lowering, layer: Layer) -> None:
         all_count = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
         counts = (positions,) if all_count else tuple(range(1, positions + 1))
         epilogue = average_epilogue(given, output, counts, state.where(layer))
-        epilogue = replace(epilogue, qmin=qmin, qmax=qmax)
+        epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
     output = state.make(value)

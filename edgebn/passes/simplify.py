@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import Activation, Add, Concat, Constant, Convolution, Dense, Layer, Multiply, Reduce, Reshape, Transpose
+from edgebn.layers import Activation, Add, Concat, Constant, Convolution, Dense, Layer, Multiply, Reduce, Reshape, Resize, Transpose
 from edgebn.passes.network import Network
 from edgebn.passes.requantizations import same_codes
 
@@ -41,6 +41,8 @@ def _changes_nothing(network: Network, layer: Layer) -> bool:
         return layer.permutation == tuple(range(len(shape)))
     if layer.kind in ("Reshape", "Crop", "Pad"):
         return network.shapes[layer.output] == shape
+    if isinstance(layer, Resize):
+        return network.shapes[layer.output] == shape and layer.ratio == (1.0, 1.0)
     return isinstance(layer, Concat) and len(layer.inputs) == 1
 
 
@@ -102,7 +104,7 @@ def fold_constant(network: Network, layer: Layer) -> bool:
     value = _evaluate(layer, known, shape)
     if value is None:
         return False
-    network.put(Constant(layer.name, (), layer.output, np.ascontiguousarray(value)), layer.output)
+    network.put(Constant(layer.name, (), layer.output, np.asarray(value, order="C")), layer.output)
     network.notes.setdefault(layer.name, "vanished: its value is a constant")
     return True
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import add_form, executor
+from edgebn.kernels.records import POINTWISE
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.options import Options
@@ -129,21 +130,18 @@ def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -
 
 def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     """Emit a float32 activation function."""
-    operation = f"{step.function}_f32"
     if step.function == "prelu":
         arguments = _by_pixel(step, packer)
         slope = np.asarray(step.slope, np.float32)
         slope = slope.reshape((1,) * (3 - slope.ndim) + slope.shape)
         row, pixel, channel = _repeating(slope.shape, (slope.shape[1] * slope.shape[2], slope.shape[2], 1))
         steps = {"slope_row": row, "slope_pixel": pixel, "slope_channel": channel}
-        packer.emit(operation, slope=packer.constant(slope), **steps, **arguments)
+        packer.emit("prelu_f32", slope=packer.constant(slope), **steps, **arguments)
         return
-    extra = {
-        "clip": {"low": step.low, "high": step.high},
-        "leaky_relu": {"alpha": step.alpha},
-        "hard_sigmoid": {"alpha": step.alpha, "beta": step.beta},
-    }.get(step.function, {})
-    packer.emit(operation, **_by_row(step, packer), **extra)
+    parameters = {"clip": (step.low, step.high), "leaky_relu": (step.alpha, 0.0), "hard_sigmoid": (step.alpha, step.beta)}
+    first, second = parameters.get(step.function, (0.0, 0.0))
+    variant = POINTWISE.index(step.function)
+    packer.emit("pointwise_f32", variant=variant, first=first, second=second, **_by_row(step, packer))
 
 
 def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +89,7 @@ def results(program: Program, out: Any, batch: int, *, raw: bool) -> Arrays:
     Raises
     ------
     ModelError
-        `out` has another shape, type or layout than the result.
+        `out` has another shape, type or layout than the result, or two of its arrays share memory.
     """
     shapes = {name: (batch, *program.shapes[name]) for name in program.outputs}
     dtypes = {name: result_dtype(program, name, raw=raw) for name in program.outputs}
@@ -103,7 +104,25 @@ def results(program: Program, out: Any, batch: int, *, raw: bool) -> Arrays:
         if not fits or not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
             have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise ModelError(f"{program.source}: out for '{name}' is {have}; give a C-contiguous {dtype} array of {shape}")
+    for one, other in itertools.combinations(shapes, 2):
+        if np.may_share_memory(given[one], given[other]):  # exact: both are C-contiguous
+            raise ModelError(f"{program.source}: out for '{one}' and for '{other}' share memory; give each output its own")
     return dict(given)
+
+
+def apart(given: Arrays, taken: Arrays) -> Arrays:
+    """Return the inputs of a batch with copies of those that a result would overwrite before they are read.
+
+    A sample's inputs are all read before its results are written; only those of later samples are in danger.
+    """
+    return {name: x.copy() if any(_is_endangered(x, out) for out in taken.values()) else x for name, x in given.items()}
+
+
+def _is_endangered(x: np.ndarray, out: np.ndarray) -> bool:
+    """Whether some sample of `out` lies over a later sample of `x`; both are C-contiguous."""
+    if not np.may_share_memory(x, out):
+        return False
+    return out.ctypes.data > x.ctypes.data or out.nbytes > x.nbytes  # else every sample of out ends before the next of x begins
 
 
 def _what(program: Program, name: str) -> str:

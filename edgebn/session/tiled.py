@@ -11,7 +11,7 @@ from edgebn.kernels import executor, isa, tile_shapes, tile_weights
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
-from edgebn.session.packer import Address, Constant, Packer
+from edgebn.session.packer import Address, Constant, Packer, View
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
 MOST_GROUPS = 16
@@ -53,6 +53,30 @@ class Walk:
     tap_columns: int
     run: int
     columns: int
+
+
+def walk_through(step: p.Convolution, view: View, columns: int) -> Walk:
+    """Return the steps of a convolution through its input, adjacent taps joined into one run."""
+    top, left, _, _ = step.padding
+    _, tap_rows, tap_columns, run = step.weight.shape
+    tap_row_step = step.dilations[0] * view.row
+    if step.groups == 1 and step.dilations[1] == 1:  # taps of a row are adjacent: one long dot product
+        run *= tap_columns
+        tap_columns = 1
+        if tap_row_step == run * view.form.element:  # and so are the rows: a dense layer over the whole value
+            run *= tap_rows
+            tap_rows = 1
+    return Walk(
+        origin=view.address + (-top * view.row - left * view.pixel),
+        row_step=step.strides[0] * view.row,
+        column_step=step.strides[1] * view.pixel,
+        tap_row_step=tap_row_step,
+        tap_column_step=step.dilations[1] * view.pixel,
+        tap_rows=tap_rows,
+        tap_columns=tap_columns,
+        run=run,
+        columns=columns,
+    )
 
 
 def suits(step: p.Convolution, dtype: str) -> bool:

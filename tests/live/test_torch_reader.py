@@ -91,9 +91,57 @@ def test_session_agrees(name):
     assert np.abs(result - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "linear"])
+@pytest.mark.parametrize("aligned", [None, True])
+@pytest.mark.parametrize("recompute", [None, True])
+def test_upsampling_by_factors_that_divide_badly(mode, aligned, recompute):
+    if aligned and mode.startswith("nearest"):
+        pytest.skip("only linear upsampling aligns corners")
+    rng = np.random.default_rng(0)
+    axes = 1 if mode == "linear" else 2
+    settings = {"mode": mode, "align_corners": aligned, "recompute_scale_factor": recompute}
+    for _ in range(12):
+        sizes = rng.integers(3, rng.choice([33, 120]), axes)
+        choices = [rng.integers(4, 40) / 10, rng.integers(4, 12) / rng.integers(1, 12), 1.03, 2.02]
+        factors = tuple(float(rng.choice(choices)) for _ in sizes)
+        module = Does(lambda m, x, factors=factors: functional.interpolate(x, scale_factor=factors, **settings))
+        x = torch.randn(1, 2, *sizes)
+        assert_equal(edgebn.from_torch(module, x), module, x)
+
+
 def test_batch_of_one():
     module, x = made("resnet8")
     assert_equal(edgebn.from_torch(module, x[:1]), module, x)
+
+
+ONE = {
+    "flattened": lambda m, x: (m.conv(x) + 1).flatten(),
+    "squeezed": lambda m, x: functional.adaptive_avg_pool2d(m.conv(x), 1).squeeze(),
+    "taken": lambda m, x: m.conv(x)[0],
+    "moved": lambda m, x: m.conv(x).permute(1, 0, 2, 3),
+    "split": lambda m, x: torch.split(m.conv(x).squeeze(0), [1, 3])[1],
+    "joined": lambda m, x: torch.cat([m.conv(x), m.conv(x).relu()]),
+    "padded": lambda m, x: functional.pad(m.conv(x)[0], (0, 1, 0, 0, 1, 0)),
+    "reduced": lambda m, x: m.conv(x)[0].mean(0),
+    "softmaxed": lambda m, x: m.conv(x)[0].softmax(0),
+    "broadcast": lambda m, x: m.conv(x) * m.conv(x)[0].mean((1, 2), keepdim=True) + torch.ones(1, 4, 1, 1),
+    "convolved": lambda m, x: m.blur(m.conv(x).view(4, 1, 4, 4)),
+    "pooled": lambda m, x: functional.max_pool2d(m.conv(x).view(2, 2, 4, 4), 2),
+    "upsampled": lambda m, x: functional.interpolate(m.conv(x).view(2, 2, 4, 4), scale_factor=2, mode="bilinear"),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_a_network_of_one_sample_may_do_anything_with_its_batch(name):
+    module = Does(ONE[name], conv=nn.Conv2d(3, 4, 1), blur=nn.Conv2d(1, 2, 3)).eval()
+    x = torch.randn(3, 3, 4, 4)
+    program = edgebn.from_torch(module, x[:1])
+    result = reference.run(program, channels_last(x.numpy()))
+    with torch.no_grad():
+        expected = np.stack([module(sample[None]).numpy() for sample in x])
+    image = name == "broadcast"  # the only output that has the batch in front
+    result = np.moveaxis(result, -1, 1) if image else result
+    assert np.abs(result.reshape(expected.shape) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
 def test_layers_are_named_after_their_modules():
@@ -161,8 +209,11 @@ REFUSED = {
     "batch_statistics": (lambda m, x: functional.batch_norm(x, None, None, training=True), r"module.eval\(\)"),
     "batch_mean": (lambda m, x: x - x.mean(0, keepdim=True), "along the batch axis"),
     "all_mean": (lambda m, x: x * x.mean(), "along the batch axis"),
-    "batch_moved": (lambda m, x: x.transpose(0, 1) + 1, "moves the batch axis"),
-    "batch_mixed": (lambda m, x: x.flatten() + 1, "mixes the batch axis"),
+    "batch_moved": (lambda m, x: x.transpose(0, 1) + 1, "has the batch in axis 1"),
+    "batch_mixed": (lambda m, x: x.reshape(3, 32) + 1, "mixes the batch axis with others.*export it with an example of one"),
+    "batch_flattened": (lambda m, x: x.flatten() @ torch.ones(96, 2), "multiplies along the batch axis"),
+    "batch_folded": (lambda m, x: x.reshape(6, 16).softmax(0), "along the batch axis"),
+    "batch_taken": (lambda m, x: x[0] + 1, "cuts the batch axis"),
     "batch_cut": (lambda m, x: x[1:] + 1, "cuts the batch axis"),
     "batch_of_constants": (lambda m, x: x * x.shape[1] + torch.ones(2, 3, 4, 4) + TABLE, "differs along the batch axis"),
     "quotient": (lambda m, x: 1 / (x + 3), "aten.reciprocal"),

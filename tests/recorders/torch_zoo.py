@@ -329,6 +329,57 @@ def channel_shuffle():
     return Does(forward, a=nn.Conv2d(2, 6, 1, groups=2), b=nn.Conv2d(6, 4, 3, groups=2), norm=nn.BatchNorm2d(4)), (2, 2, 5, 6)
 
 
+def shuffled_through_the_batch(x):
+    """ShuffleNetV2's shuffle as its first authors write it (FastestDet, NanoDet); returns both halves."""
+    b, c, h, w = x.shape
+    x = x.reshape(b * c // 2, 2, h * w).permute(1, 0, 2).reshape(2, -1, c // 2, h, w)
+    return x[0], x[1]
+
+
+def shuffle_block(m, x):
+    left, right = shuffled_through_the_batch(m.a(x))
+    return torch.cat([left, m.norm(m.b(right))], dim=1)
+
+
+@zoo
+def channel_shuffle_of_one():
+    return Does(shuffle_block, a=nn.Conv2d(3, 8, 1), b=nn.Conv2d(4, 4, 1), norm=nn.BatchNorm2d(4)), (1, 3, 4, 5)
+
+
+@zoo
+def channel_shuffle_of_two():
+    return Does(shuffle_block, a=nn.Conv2d(3, 8, 1), b=nn.Conv2d(4, 4, 1), norm=nn.BatchNorm2d(4)), (2, 3, 4, 5)
+
+
+@zoo
+def batch_of_one():
+    """What a network for one sample may do with the axis of its batch."""
+
+    def forward(m, x):
+        y = m.a(x)
+        blurred = m.blur(y.view(-1, 1, 6, 5)).view(1, 4, 6, 5)  # every channel by the same filter
+        squeezed = y.squeeze(0)
+        halves = torch.cat([squeezed[:2], squeezed[2:].permute(0, 1, 2)], dim=0)[None]
+        pooled = functional.adaptive_avg_pool2d(blurred + halves, 1).squeeze()
+        stack = torch.cat([y, blurred])[:, 1].permute(1, 0, 2)
+        return {"vector": m.head(pooled)[None], "flat": y.flatten()[None], "stack": stack.reshape(1, -1)}
+
+    return Does(
+        forward, a=nn.Conv2d(3, 4, 1), blur=nn.Conv2d(1, 1, 3, padding=1), head=nn.Linear(4, 3)
+    ), (1, 3, 6, 5)  # fmt: skip
+
+
+@zoo
+def pixel_shuffles():
+    return nn.Sequential(nn.Conv2d(3, 12, 3), nn.PixelShuffle(2), nn.PixelUnshuffle(3), nn.Conv2d(27, 4, 1)), (2, 3, 8, 11)
+
+
+@zoo
+def channels_first_without_convolutions():
+    """Nothing but a batch norm and a global pool says that the values are images."""
+    return nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1)), (2, 3, 4, 5)
+
+
 @zoo
 def splits_and_slices():
     def forward(m, x):
@@ -390,6 +441,19 @@ def upsampling_1d():
         return torch.cat([functional.interpolate(x, scale_factor=2), functional.interpolate(x, size=12, mode="linear")], dim=1)
 
     return Does(forward), (2, 3, 6)
+
+
+@zoo
+def upsampling_uneven_factors():
+    """Factors that are not whole: aligned corners step by (in - 1) / (out - 1), others by the factor, in float32."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(1.8, 0.7), mode="nearest"),
+        nn.Upsample(scale_factor=(0.8, 2.3), mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(1.1, 1.4), mode="nearest-exact"),
+        nn.Upsample(scale_factor=(0.6, 1.3), mode="bilinear"),
+        nn.Upsample(scale_factor=(1.05, 2.03), mode="nearest"),  # 13 rows stay 13, 28 columns become 56: PyTorch copies pixels
+    ), (2, 2, 10, 7)
 
 
 @zoo

@@ -1,8 +1,7 @@
 """ONNX files to Graph, with the package `onnx` for parsing and for nothing else. Knows no pass and no device.
 
 A node becomes layers by the table in `table.py`; nodes whose inputs are all constants are computed here (`static.py`), so that
-the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the first axis of every value
-is the batch and left out, unless `batch_axis=False`.
+the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the batch is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.errors import ModelError
+from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
+from edgebn.formats.batch_axis import Batch, BatchAxisError
+from edgebn.formats.channels_first import settle_layout
+from edgebn.formats.hints import hint
 from edgebn.formats.onnx import model as files
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node, read_attributes
@@ -40,7 +42,7 @@ DAMAGE = (
 )
 
 
-def read(path: Path, *, input_shape: Shape | dict[str, Shape] | None = None, batch_axis: bool = True) -> Graph:
+def read(path: Path, *, input_shape: Shape | dict[str, Shape] | None = None) -> Graph:
     """Read an ONNX file.
 
     Parameters
@@ -50,12 +52,13 @@ def read(path: Path, *, input_shape: Shape | dict[str, Shape] | None = None, bat
         writes it (QDQ or QOperator; uint8 or int8 activations).
     input_shape : tuple of int, or dict from input name to such a tuple, optional
         Shape of one sample in the file's layout, without the batch axis; needed where the file leaves sizes open.
-    batch_axis : bool
-        Whether axis 0 of the inputs is the batch. With False all axes belong to the sample.
 
     Returns
     -------
     Graph
+        Of one sample. The first axis of the inputs is the batch where the file leaves it open or has one number for all inputs; a
+        file whose batch is 1 may do anything with that axis, and one of several samples that works along it is read as if it had
+        no batch.
 
     Raises
     ------
@@ -64,25 +67,20 @@ def read(path: Path, *, input_shape: Shape | dict[str, Shape] | None = None, bat
     UnsupportedLayerError
         Naming the node, its operator and what to do.
     """
-    return from_proto(files.parse(path), str(path), path.parent, input_shape=input_shape, batch_axis=batch_axis)
+    return from_proto(files.parse(path), str(path), path.parent, input_shape=input_shape)
 
 
 def from_proto(
-    model: Any,
-    source: str,
-    folder: Path | None = None,
-    *,
-    input_shape: Shape | dict[str, Shape] | None = None,
-    batch_axis: bool = True,
+    model: Any, source: str, folder: Path | None = None, *, input_shape: Shape | dict[str, Shape] | None = None
 ) -> Graph:
     """Read a ModelProto that is in memory; see `read`. `folder` is where external data lies."""
     try:
-        return _read(model, source, folder, input_shape, batch_axis)
+        return _read(model, source, folder, input_shape)
     except DAMAGE as error:
         raise ModelError(f"{source}: the file is damaged ({type(error).__name__}: {error}); export it again") from error
 
 
-def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dict[str, Shape] | None, batch_axis: bool) -> Graph:
+def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dict[str, Shape] | None) -> Graph:
     files.check_names(model, source)
     version = files.opset(model, source)
     declared = files.inputs(model, source)
@@ -90,34 +88,56 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
         arrays = files.constants(model, folder)
     except ModelError as error:
         raise type(error)(f"{source}: {error}") from None
-    values: dict[str, Value] = {name: Static(array) for name, array in arrays.items()}
+    constants = {name: Static(array) for name, array in arrays.items()}
     nodes = _views(model, source, folder, version)
-    builder = GraphBuilder(model.graph.name or "network", source, "onnx", channels_first=True)
-    context = Context(builder, _batch(declared, source) if batch_axis else None, _integer(nodes, declared))
+    outputs = [entry.name for entry in model.graph.output]
+    batch = files.batch(declared)
+
+    def graph(batch: Batch) -> Graph:
+        builder = GraphBuilder(model.graph.name or "network", source, "onnx")
+        return _graph(builder, batch, declared, nodes, constants, outputs, input_shape)
+
+    try:
+        return graph(batch)
+    except BatchAxisError as error:
+        if batch.single:
+            raise
+        refusal = UnsupportedLayerError(f"{error}; if the network is for one sample at a time, export it with a batch of 1")
+    if batch.size > 1:
+        try:
+            return graph(Batch(single=True))
+        except EdgebnError:
+            raise refusal from None
+    raise refusal
+
+
+def _graph(
+    builder: GraphBuilder,
+    batch: Batch,
+    declared: list[files.Input],
+    nodes: list[tuple[Node, tuple[str, ...]]],
+    constants: dict[str, Static],
+    outputs: list[str],
+    input_shape: Shape | dict[str, Shape] | None,
+) -> Graph:
+    values: dict[str, Value] = dict(constants)
+    context = Context(builder, batch, _integer(nodes, declared))
     for entry in declared:
-        shape = files.sample_shape(entry, input_shape, source, batch_axis=batch_axis)
+        shape = files.full_shape(entry, input_shape, builder.source, batch)
+        place = batch.usual(shape, 0)
         quantization, shift = _input_type(entry, nodes, values)
-        builder.add_input(entry.name, shape, quantization)
-        values[entry.name] = Dynamic(entry.name, context.full_shape(entry.name), quantization, shift)
+        builder.add_input(entry.name, batch.sample(shape, place), quantization)
+        values[entry.name] = Dynamic(entry.name, shape, place, quantization, shift)
     _walk(nodes, context, values)
-    outputs = []
-    for entry in model.graph.output:
-        if not isinstance(values.get(entry.name), Dynamic):
+    for name in outputs:
+        value = values.get(name)
+        if not isinstance(value, Dynamic):
             raise ModelError(
-                f"{source}: the output '{entry.name}' is a constant or made by no node; edgebn needs outputs that depend on inputs"
+                f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
             )
-        outputs.append(entry.name)
+        context.check_output(name, value)
+    settle_layout(builder)
     return builder.finish(outputs)
-
-
-def _batch(declared: list[files.Input], source: str) -> int:
-    """Return the batch size that the inputs agree on, 1 where they leave it open."""
-    sizes = {entry.dims[0] for entry in declared if entry.dims and entry.dims[0] is not None}
-    if len(sizes) > 1:
-        raise ModelError(
-            f"{source}: the inputs' first axes have {sorted(sizes)} elements: no batch; read the file with batch_axis=False"
-        )
-    return sizes.pop() or 1 if sizes else 1
 
 
 def _integer(nodes: list[tuple[Node, tuple[str, ...]]], declared: list[files.Input]) -> bool:
@@ -142,7 +162,7 @@ def _views(model: Any, source: str, folder: Path | None, version: int) -> list[t
             attributes = read_attributes(proto, folder, where)
         except ModelError as error:
             raise ModelError(str(error) if str(error).startswith(source) else f"{where}: {error}") from None
-        used = tuple(output in read_names for output in proto.output if output)
+        used = tuple(bool(output) and output in read_names for output in proto.output)
         outputs = tuple(proto.output)
         views.append((Node(source, name, proto.op_type, version, attributes, (), outputs, used), tuple(proto.input)))
     return views
@@ -192,7 +212,7 @@ def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:
         return fold(node)
     reader = OPERATORS.get(node.op)
     if reader is None:
-        raise node.refuse(f"edgebn does not run this operator; it runs {', '.join(sorted(OPERATORS))}")
+        raise node.refuse(f"edgebn does not run this operator; {hint(node.op)}")
     try:
         with np.errstate(all="ignore"):
             return reader(node, context)

@@ -20,7 +20,7 @@ def _function(node: Node, context: Context, function: str, **fields: Any) -> Dyn
 
 def relu(node: Node, context: Context) -> Dynamic:
     """Relu; on codes it is a maximum with the zero point, which keeps their scale."""
-    return context.emit_same_codes(node, Activation, node.dynamic(0), function="clip", low=0.0)
+    return context.moved(node, Activation, node.dynamic(0), function="clip", low=0.0)
 
 
 def clip(node: Node, context: Context) -> Dynamic:
@@ -57,19 +57,9 @@ def prelu(node: Node, context: Context) -> Dynamic:
     slope = weights.real_array(node, node.static(1, "slope"), "slope")
     if node.opset < 7 and slope.ndim == 1 and slope.size > 1:  # then a vector meant one number a channel
         slope = slope.reshape(-1, *[1] * (len(x.shape) - 2))
-    return context.emit(node, Activation, x, function="prelu", slope=drop_batch(node, context, slope, len(x.shape)))
-
-
-def drop_batch(node: Node, context: Context, array: np.ndarray, rank: int) -> np.ndarray:
-    """Return a constant that is to be broadcast against a value of `rank` axes, without its batch axis."""
-    if array.ndim < rank or context.batch is None:
-        return array
-    if array.ndim > rank or array.shape[0] != 1:
-        raise node.refuse(
-            f"its constant of shape {array.shape} differs along the batch axis; "
-            "read the file with batch_axis=False if its first axis is no batch"
-        )
-    return array[0]
+    if slope.ndim > len(x.shape):
+        raise node.damaged(f"its slope of shape {slope.shape} does not fit an input of shape {x.shape}")
+    return context.emit(node, Activation, x, function="prelu", slope=context.share(node, slope, len(x.shape), x.place))
 
 
 def sigmoid(node: Node, context: Context) -> Dynamic:

@@ -5,36 +5,52 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.formats.onnx import weights
-from edgebn.formats.onnx.activations import drop_batch
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.layers import Add, Layer, Multiply
 
+Operand = Dynamic | np.ndarray
 
-def _operand(node: Node, context: Context, index: int, rank: int, part: str) -> Dynamic:
-    """Return input `index` as a value, appending a constant layer where it is an array."""
+
+def _operand(node: Node, index: int) -> Operand:
+    """Return input `index` as a value of the network or an array of real numbers."""
     value = node.value(index)
-    if isinstance(value, Dynamic):
-        if context.batch is not None and len(value.shape) != rank:
-            raise node.refuse(
-                "its inputs have different numbers of axes, so that one's batch meets another axis; "
-                "read the file with batch_axis=False if the first axis is no batch"
-            )
-        return node.real(index)
-    array = weights.real_array(node, value.array, f"input {index}")
-    return context.constant(node, value, drop_batch(node, context, array, rank), part)
+    return node.real(index) if isinstance(value, Dynamic) else weights.real_array(node, value.array, f"input {index}")
 
 
-def _rank(node: Node) -> int:
+def combine(
+    node: Node,
+    context: Context,
+    kind: type[Layer],
+    operands: dict[str, Operand],
+    part: str = "",
+    stored: dict[str, Static] | None = None,
+) -> Dynamic:
+    """Append a sum or product of two values or arrays; an array becomes a constant layer under its name in `operands`.
+
+    `stored` gives the constants of the file behind arrays that are as the file has them, whose codes are kept.
+    """
     if node.integer("broadcast", 0):
         raise node.refuse("it uses the broadcasting of opset 6; convert the model to opset 9 or newer")
-    return max((len(value.shape) for value in node.inputs if isinstance(value, Dynamic)), default=0)
+    met, place = context.broadcast(node, list(operands.values()))
+    inputs = [
+        context.constant(node, (stored or {}).get(name, Static(item)), item, name) if isinstance(item, np.ndarray) else item
+        for name, item in zip(operands, met, strict=True)
+    ]
+    return context.emit(node, kind, *inputs, part=part, place=place)
+
+
+def _stored(node: Node, names: tuple[str, ...]) -> dict[str, Static]:
+    """Return the constants among the node's inputs, by the names of their layers."""
+    return {name: value for name, value in zip(names, node.inputs, strict=False) if isinstance(value, Static)}
 
 
 def _binary(node: Node, context: Context, kind: type[Layer]) -> Dynamic:
-    rank = _rank(node)
-    return context.emit(node, kind, _operand(node, context, 0, rank, "a"), _operand(node, context, 1, rank, "b"))
+    if len(node.inputs) != 2:
+        raise node.damaged(f"it has {len(node.inputs)} inputs; it should have 2")
+    operands = {"a": _operand(node, 0), "b": _operand(node, 1)}
+    return combine(node, context, kind, operands, stored=_stored(node, ("a", "b")))
 
 
 def add(node: Node, context: Context) -> Dynamic:
@@ -56,25 +72,24 @@ def _times(node: Node, context: Context, x: Dynamic, factor: float, part: str = 
 
 def sub(node: Node, context: Context) -> Dynamic:
     """Sub: a constant is added with its sign changed, a value is multiplied by -1 first."""
-    rank = _rank(node)
-    second = node.value(1)
-    if isinstance(second, Static):
-        array = drop_batch(node, context, -weights.real_array(node, second.array, "input 1"), rank)
-        return context.emit(node, Add, node.real(0), context.constant(node, Static(array), array, "b"))
-    first = _operand(node, context, 0, rank, "a")
-    return context.emit(node, Add, first, _times(node, context, _operand(node, context, 1, rank, "b"), -1.0, "negative"))
+    first, second = _operand(node, 0), _operand(node, 1)
+    negative = (
+        np.negative(second, out=second.copy())
+        if isinstance(second, np.ndarray)
+        else _times(node, context, second, -1.0, "negative")
+    )
+    return combine(node, context, Add, {"a": first, "b": negative}, stored=_stored(node, ("a",)))
 
 
 def div(node: Node, context: Context) -> Dynamic:
     """Div by a constant: a multiplication by its inverse."""
-    rank = _rank(node)
     if not isinstance(node.value(1), Static):
         raise node.refuse("it divides by a value of the network; edgebn divides by constants")
     array = weights.real_array(node, node.static(1, "divisor"), "divisor")
     if (array == 0).any():
         raise node.damaged("it divides by zero")
-    inverse = drop_batch(node, context, (1.0 / array.astype(np.float64)).astype(np.float32), rank)
-    return context.emit(node, Multiply, node.real(0), context.constant(node, Static(inverse), inverse, "inverse"))
+    inverse = np.asarray(1.0 / array.astype(np.float64), np.float32)
+    return combine(node, context, Multiply, {"a": node.real(0), "inverse": inverse})
 
 
 def negative(node: Node, context: Context) -> Dynamic:
@@ -84,14 +99,16 @@ def negative(node: Node, context: Context) -> Dynamic:
 
 def total(node: Node, context: Context, last: str = "") -> Dynamic:
     """Sum of any number of values."""
-    rank = _rank(node)
     if len(node.inputs) == 1:
         return context.identity(node, node.real(0))
-    result = _operand(node, context, 0, rank, "part0")
-    for index in range(1, len(node.inputs)):
-        operand = _operand(node, context, index, rank, f"part{index}")
-        part = last if index == len(node.inputs) - 1 else f"sum{index}"
-        result = context.emit(node, Add, result, operand, part=part)
+    names = tuple(f"part{index}" for index in range(len(node.inputs)))
+    stored = _stored(node, names)
+    operands = {name: _operand(node, index) for index, name in enumerate(names)}
+    first, *others = sorted(names, key=lambda name: name in stored)
+    result = node.dynamic(names.index(first))
+    for number, name in enumerate(others, 1):
+        part = last if number == len(others) else f"sum{number}"
+        result = combine(node, context, Add, {first: result, name: operands[name]}, part, stored)
     return result
 
 

@@ -8,23 +8,16 @@ import numpy as np
 
 from edgebn.formats.channels_first import convolution_kernel, transposed_kernel
 from edgebn.formats.onnx import weights, windows
+from edgebn.formats.onnx.arithmetic import combine
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
-from edgebn.layers import (
-    Add,
-    Convolution,
-    Dense,
-    Quantization,
-    Reshape,
-    Transpose,
-    TransposedConvolution,
-)
+from edgebn.layers import Add, Convolution, Dense, Quantization, TransposedConvolution
 
 
 def conv(node: Node, context: Context) -> Dynamic:
     """Conv: cross-correlation, weight (O, I / groups, kh, kw)."""
-    array, quantization = weights.weight(node, context, 1)
+    array, quantization = weights.weight(node, context, 1, 2)
     return convolve(
         node, context, node.real(0), array, quantization, weights.bias(node, context, 2, array.shape[0] if array.ndim else 0)
     )
@@ -41,37 +34,44 @@ def convolve(
     shift: int = 0,
 ) -> Dynamic:
     """Append a convolution whose weight is in ONNX's order; shared by Conv and QLinearConv."""
-    if context.batch is None:
-        raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
     if weight.ndim != len(x.shape):
         raise node.damaged(f"its weight of shape {weight.shape} does not fit an input of shape {x.shape}")
     shape = windows.geometry(node, x.shape, node.integers("kernel_shape") or weight.shape[2:])
     if shape.kernel != windows.pair(weight.shape[2:], weight.ndim - 2, 1):
         raise node.damaged(f"its kernel_shape contradicts its weight of shape {weight.shape}")
-    x, weight = weights.fitting(node, context, x, weight, 1, 0)
-    return context.emit(
-        node,
-        Convolution,
-        x,
-        quantization=output_quantization,
-        shift=shift,
-        weight=convolution_kernel(weight),
-        bias=bias,
-        strides=shape.strides,
-        dilations=shape.dilations,
-        padding=shape.padding,
-        groups=node.integer("group", 1),
-        channels_first=True,
-        weight_quantization=weights.along_outputs(node, quantization, 0, weight.shape[0]),
-    )
+    along = weights.along_outputs(node, quantization, 0, weight.shape[0])
+    fields: dict[str, Any] = {
+        "strides": shape.strides,
+        "dilations": shape.dilations,
+        "padding": shape.padding,
+        "channels_first": True,
+    }
+
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:
+        many, groups = weights.repeated(node, copies, weight, bias, along), copies * node.integer("group", 1)
+        image, kernel = weights.fitting(node, context, image, many.weight, 1, 0, groups)
+        return context.emit(
+            node,
+            Convolution,
+            image,
+            part=part,
+            quantization=output_quantization,
+            shift=shift,
+            weight=convolution_kernel(kernel),
+            bias=many.bias,
+            groups=groups,
+            weight_quantization=many.quantization,
+            **fields,
+        )
+
+    return context.on_images(node, x, build)
 
 
 def conv_transpose(node: Node, context: Context) -> Dynamic:
     """ConvTranspose: weight (I, O / groups, kh, kw); pads, output_shape or auto_pad give the size."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
-    if context.batch is None:
-        raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
+    weight, quantization = weights.weight(node, context, 1, 2)
+    x = context.image(node, x)
     sizes = windows.spatial(node, x.shape)
     if weight.dtype == np.int16:
         raise node.refuse("its weights are asymmetric uint8; quantise the model with symmetric int8 weights (weight_type=QInt8)")
@@ -122,7 +122,11 @@ def _transposed_padding(
     if wanted is None:
         if mode not in ("SAME_UPPER", "SAME_LOWER"):
             return pads, extra
-        wanted = tuple(size * stride for size, stride in zip(sizes, strides, strict=True))
+        wanted = tuple(
+            # Behind the last of kernels narrower than their stride onnxruntime adds nothing (ONNX: zeros up to size * stride).
+            min(size * stride, (size - 1) * stride + dilation * (length - 1) + 1 + added)
+            for size, stride, dilation, length, added in zip(sizes, strides, dilations, kernel, extra, strict=True)
+        )
     befores, afters, extras = [], [], []
     for axis, target in enumerate(wanted[-count:]):
         span = dilations[axis] * (kernel[axis] - 1) + 1
@@ -137,13 +141,14 @@ def _transposed_padding(
 def gemm(node: Node, context: Context) -> Dynamic:
     """Gemm: alpha * A' B' + beta * C with constant B."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
+    weight, quantization = weights.weight(node, context, 1, 2)
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     if weight.ndim != 2:
         raise node.damaged(f"its weight has shape {weight.shape}; it should have 2 axes")
     x = transposed_input(node, context, x)
     transposed = bool(node.integer("transB", 0))
-    x, weight = weights.fitting(node, context, x, weight, 1 if transposed else 0, len(x.shape) - 1 - context.leading)
+    x, (inputs,) = context.along(node, x, (1,), "multiplies along")
+    x, weight = weights.fitting(node, context, x, weight, 1 if transposed else 0, inputs)
     rows = weight if transposed else weight.T
     outputs = rows.shape[0]
     if quantization is not None:
@@ -166,22 +171,16 @@ def gemm(node: Node, context: Context) -> Dynamic:
 
 
 def transposed_input(node: Node, context: Context, x: Dynamic) -> Dynamic:
-    """Return A or, with transA, A transposed (which needs a file without a batch axis)."""
+    """Return A or, with transA, A transposed."""
     if len(x.shape) != 2:
         raise node.damaged(f"its input has shape {x.shape}; it should have 2 axes")
-    if not node.integer("transA", 0):
-        return x
-    if context.batch is not None:
-        raise node.refuse("transA moves the batch axis; read the file with batch_axis=False if its first axis is no batch")
-    return context.emit_same_codes(node, Transpose, x, part="transposed", permutation=(1, 0))
+    return context.transpose(node, x, (1, 0), part="transposed") if node.integer("transA", 0) else x
 
 
 def _add_matrix(node: Node, context: Context, product: Dynamic, beta: float) -> Dynamic:
     """Add a C that differs from row to row."""
-    if context.batch is not None:
-        raise node.refuse("its C differs along the batch axis; read the file with batch_axis=False if its first axis is no batch")
-    array = weights.real_array(node, node.static(2, "C"), "C") * np.float32(beta)
-    return context.emit(node, Add, product, context.constant(node, Static(array), array, "C"))
+    array = np.asarray(weights.real_array(node, node.static(2, "C"), "C") * np.float32(beta))
+    return combine(node, context, Add, {"product": product, "C": array})
 
 
 def matmul(node: Node, context: Context) -> Dynamic:
@@ -210,9 +209,10 @@ def multiply(
             quantization = Quantization(quantization.scale, quantization.zero_point, quantization.axis - 1)
     if weight.ndim not in (1, 2):
         raise node.refuse(f"its second input is a stack of matrices {weight.shape}; edgebn multiplies by one constant matrix")
-    if len(x.shape) < 1 + context.leading:
-        raise node.refuse("it multiplies along the batch axis; read the file with batch_axis=False if its first axis is no batch")
-    x, weight = weights.fitting(node, context, x, weight, 0, len(x.shape) - 1 - context.leading)
+    if not x.shape:
+        raise node.damaged("its first input has no axis to multiply along")
+    x, (inputs,) = context.along(node, x, (-1,), "multiplies along")
+    x, weight = weights.fitting(node, context, x, weight, 0, inputs)
     matrix = weight if weight.ndim == 2 else weight[:, None]
     fields: dict[str, Any] = {
         "weight": np.ascontiguousarray(matrix.T),
@@ -222,5 +222,4 @@ def multiply(
     if weight.ndim == 2:
         return context.emit(node, Dense, x, quantization=output_quantization, shift=shift, **fields)
     column = context.emit(node, Dense, x, part="column", quantization=output_quantization, shift=shift, **fields)
-    shape = context.sample_shape(node, x.shape[:-1])
-    return context.emit_same_codes(node, Reshape, column, shape=shape)
+    return context.without_axis(node, column, len(column.shape) - 1)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.batch_axis import Batch
 from edgebn.formats.onnx.node import DOMAINS
 from edgebn.formats.onnx.tensors import to_array
 from edgebn.graph import MAX_TENSOR_ELEMENTS, Shape
@@ -85,6 +86,7 @@ def inputs(model: Any, source: str) -> list[Input]:
     from onnx import TensorProto
 
     names = {TensorProto.FLOAT: "float32", TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
+    names[TensorProto.FLOAT16] = "float32"  # half precision saves memory in the file; the network runs in float32
     constants = {tensor.name for tensor in model.graph.initializer}
     found = []
     for entry in model.graph.input:
@@ -102,31 +104,36 @@ def inputs(model: Any, source: str) -> list[Input]:
 
 
 def _dimension(dim: Any, name: str, source: str) -> int | None:
-    if not dim.HasField("dim_value"):
+    if not dim.HasField("dim_value") or dim.dim_value <= 0:  # exporters write 0 or -1 where they do not know
         return None
-    if not 0 <= dim.dim_value <= MAX_TENSOR_ELEMENTS:
+    if dim.dim_value > MAX_TENSOR_ELEMENTS:
         raise ModelError(f"{source}: the input '{name}' has an axis of {dim.dim_value} elements; the file is damaged")
-    return int(dim.dim_value) or None  # 0 stands for 'not known' in files of some exporters
+    return int(dim.dim_value)
 
 
-def sample_shape(given: Input, input_shape: Shape | dict[str, Shape] | None, source: str, *, batch_axis: bool) -> Shape:
-    """Return an input's shape without its batch axis, open sizes filled in from `input_shape`."""
-    if batch_axis and len(given.dims) < 2:
-        raise ModelError(
-            f"{source}: the input '{given.name}' has {len(given.dims)} axes, too few for a batch of anything; read the file with "
-            "batch_axis=False, or export it with its shapes"
-        )
-    dims = given.dims[1:] if batch_axis else given.dims
+def batch(declared: list[Input]) -> Batch:
+    """Return what the inputs say of the batch: of one sample where an axis in front has one element, or where none is the batch."""
+    firsts = {entry.dims[0] for entry in declared if entry.dims} - {None}
+    if firsts == {1} or len(firsts) > 1 or any(len(entry.dims) < 2 for entry in declared):
+        return Batch(single=True)
+    return Batch(firsts.pop() or 1 if firsts else 1)
+
+
+def full_shape(given: Input, input_shape: Shape | dict[str, Shape] | None, source: str, batch: Batch) -> Shape:
+    """Return an input's shape with its batch, open sizes filled in from `input_shape`, which leaves the batch out."""
+    has_batch = len(given.dims) > 1 and (not batch.single or given.dims[0] in (1, None))
+    dims = given.dims[1:] if has_batch else given.dims
+    shown = f"({', '.join('?' if size is None else str(size) for size in dims)})"
     wanted = input_shape.get(given.name) if isinstance(input_shape, dict) else input_shape
     if wanted is None:
         if None in dims:
-            shown = tuple("?" if size is None else size for size in dims)
             raise ModelError(f"{source}: the input '{given.name}' has the open shape {shown}; say it with input_shape=")
-        return tuple(size for size in dims if size is not None)
-    shape = tuple(int(size) for size in wanted)
-    if len(shape) != len(dims) or any(size not in (None, new) for size, new in zip(dims, shape, strict=True)):
-        raise ModelError(f"{source}: input_shape {shape} does not fit the input '{given.name}' of shape {dims} in the file")
-    return shape
+        shape = tuple(size for size in dims if size is not None)
+    else:
+        shape = tuple(int(size) for size in wanted)
+        if len(shape) != len(dims) or any(size not in (None, new) for size, new in zip(dims, shape, strict=True)):
+            raise ModelError(f"{source}: input_shape {shape} does not fit the input '{given.name}' of shape {shown} in the file")
+    return (batch.size, *shape) if has_batch else shape
 
 
 def constants(model: Any, folder: Path | None) -> dict[str, np.ndarray]:

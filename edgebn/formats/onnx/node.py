@@ -148,8 +148,9 @@ class Node:
 
     def only_first_output(self) -> None:
         """Refuse when a second output (indices, a mask, running statistics) is used."""
-        if any(self.used[1:]):
-            raise self.refuse(f"its second output '{self.outputs[1]}' is used; edgebn computes the first one only")
+        for name, used in zip(self.outputs[1:], self.used[1:], strict=True):
+            if used:
+                raise self.refuse(f"its second output '{name}' is used; edgebn computes the first one only")
 
 
 def read_attributes(proto: Any, folder: Path | None, where: str) -> dict[str, Any]:

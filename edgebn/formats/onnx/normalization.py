@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
@@ -10,11 +10,16 @@ from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
 from edgebn.layers import BatchNorm, Reshape, Softmax
 
+# float32, float16 and bfloat16 in TensorProto.DataType.
+REAL = (1, 10, 16)
+
 
 def batch_normalization(node: Node, context: Context) -> Dynamic:
     """BatchNormalization at inference, kept apart from the convolution before it."""
-    if node.integer("training_mode", 0) or (node.opset < 14 and any(node.used[1:])):
+    # Before opset 14 the further outputs, used or not, are what says that it trains.
+    if node.integer("training_mode", 0) or (node.opset < 14 and any(node.outputs[1:])):
         raise node.refuse("it is in training mode; export the model for inference (model.eval())")
+    node.only_first_output()
     if node.integer("spatial", 1) != 1:
         raise node.refuse("it has statistics for every pixel (spatial=0); edgebn normalises per channel")
     x = node.real(0)
@@ -22,24 +27,32 @@ def batch_normalization(node: Node, context: Context) -> Dynamic:
         weights.real_array(node, node.static(index + 1, what), what)
         for index, what in enumerate(("scale", "bias", "mean", "variance"))
     )
-    axis = context.axis(node, 1, len(x.shape))
-    epsilon = node.number("epsilon", 1e-5)
-    return context.emit(node, BatchNorm, x, gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon, axis=axis)
+    x, (axis,) = context.along(node, x, (1,))
+    return context.emit(
+        node,
+        BatchNorm,
+        x,
+        gamma=gamma,
+        beta=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=node.number("epsilon", 1e-5),
+        axis=axis,
+        channels_first=bool(x.place.leading) and len(x.shape) in (3, 4),
+    )
 
 
 def softmax(node: Node, context: Context) -> Dynamic:
     """Softmax: along one axis since opset 13; before, over everything from `axis` on."""
     x = node.real(0)
-    rank = len(x.shape)
-    if node.opset >= 13:
-        return context.emit(node, Softmax, x, axis=context.axis(node, node.integer("axis", -1), rank))
-    first = context.axis(node, node.integer("axis", 1), rank) + context.leading
-    if all(length == 1 for length in x.shape[first + 1 :]):
-        return context.emit(node, Softmax, x, axis=first - context.leading)
-    sample = x.shape[context.leading :]
-    kept = sample[: first - context.leading]
-    rest = int(np.prod(x.shape[first:], dtype=np.int64))
-    flat = context.emit(node, Reshape, x, part="flat", shape=(*kept, rest))
+    axis = context.resolved(node, node.integer("axis", -1 if node.opset >= 13 else 1), len(x.shape))
+    if node.opset >= 13 or all(length == 1 for length in x.shape[axis + 1 :]):
+        x, (own,) = context.along(node, x, (axis,))
+        return context.emit(node, Softmax, x, axis=own)
+    x, behind = context.along(node, x, range(axis, len(x.shape)))
+    sample = context.batch.sample(x.shape, x.place)
+    kept = sample[: behind[0]]
+    flat = context.emit(node, Reshape, x, part="flat", shape=(*kept, math.prod(sample[behind[0] :])))
     shares = context.emit(node, Softmax, flat, part="shares", axis=len(kept))
     return context.emit(node, Reshape, shares, shape=sample)
 
@@ -58,7 +71,7 @@ def dropout(node: Node, context: Context) -> Dynamic:
 
 
 def cast(node: Node, context: Context) -> Dynamic:
-    """Cast of a float32 value to float32 does nothing; other types are refused."""
-    if node.integer("to", 1) != 1:
+    """Cast between float32 and half precision does nothing, for all real numbers are float32; other types are refused."""
+    if node.integer("to", 1) not in REAL:
         raise node.refuse("it changes the type of a value of the network; edgebn runs float32 and quantised int8")
     return context.identity(node, node.real(0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edgebn.formats.onnx import windows
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -35,57 +37,52 @@ def pool(
 
     `counts_end` is for an average that counts padding, and what ceil mode adds at the end too.
     """
-    if context.batch is None:
-        raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
     kernel = node.integers("kernel_shape")
     if kernel is None:
         raise node.damaged("it has no kernel_shape")
     shape = windows.geometry(node, x.shape, kernel, ceil_mode=bool(node.integer("ceil_mode", 0)))
-    return context.emit(
-        node,
-        Pool,
-        x,
-        quantization=quantization,
-        shift=shift,
-        function=function,
-        kernel=shape.kernel,
-        strides=shape.strides,
-        dilations=shape.dilations,
-        padding=shape.padding,
-        count_padding=bool(node.integer("count_include_pad", 0)),
-        clipped_end=(0, 0) if counts_end else shape.extra,
-        channels_first=True,
-    )
+    fields: dict[str, Any] = {
+        "function": function,
+        "kernel": shape.kernel,
+        "strides": shape.strides,
+        "dilations": shape.dilations,
+        "padding": shape.padding,
+        "count_padding": bool(node.integer("count_include_pad", 0)),
+        "clipped_end": (0, 0) if counts_end else shape.extra,
+        "channels_first": True,
+    }
+
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:  # noqa: ARG001  # channels do not meet
+        return context.emit(node, Pool, image, part=part, quantization=quantization, shift=shift, **fields)
+
+    return context.on_images(node, x, build)
 
 
-def spatial_axes(node: Node, context: Context, x: Dynamic) -> tuple[int, ...]:
-    """Return the sample's axes behind the channels of an (N, C, ...) value."""
-    if context.batch is None:
-        raise node.refuse("its first axis is the batch; read the file with batch_axis=True")
+def whole_image(node: Node, context: Context, x: Dynamic) -> dict[str, Any]:
+    """Return the fields of a Reduce over the axes behind the channels of an (N, C, ...) value."""
     if len(x.shape) < 3:
         raise node.damaged(f"its input of shape {x.shape} has no spatial axis")
-    return tuple(range(1, len(x.shape) - 1))
+    x, fields = context.reduced(node, x, range(2, len(x.shape)), keepdims=True)
+    return {**fields, "channels_first": bool(x.place.leading) and len(x.shape) < 5}
 
 
 def global_average_pool(node: Node, context: Context) -> Dynamic:
     """GlobalAveragePool."""
     x = node.real(0)
-    return context.emit(node, Reduce, x, function="mean", axes=spatial_axes(node, context, x), keepdims=True)
+    return context.emit(node, Reduce, x, function="mean", **whole_image(node, context, x))
 
 
 def global_max_pool(node: Node, context: Context) -> Dynamic:
     """GlobalMaxPool; codes keep their scale."""
     x = node.dynamic(0)
-    return context.emit_same_codes(node, Reduce, x, function="max", axes=spatial_axes(node, context, x), keepdims=True)
+    return context.moved(node, Reduce, x, function="max", **whole_image(node, context, x))
 
 
-def reduced_axes(node: Node, context: Context, x: Dynamic, axes: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Return the sample's axes that a Reduce operator works along; None where it does nothing."""
-    if not axes:
-        if node.integer("noop_with_empty_axes", 0):
-            return None
-        axes = tuple(range(len(x.shape)))
-    return tuple(sorted({context.axis(node, axis, len(x.shape)) for axis in axes}))
+def reduced_axes(node: Node, x: Dynamic, axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the axes of a value that a Reduce operator works along: all where it names none and is not told to do nothing."""
+    if not axes and not node.integer("noop_with_empty_axes", 0):
+        return tuple(range(len(x.shape)))
+    return axes or ()
 
 
 def reduce_mean(node: Node, context: Context) -> Dynamic:
@@ -100,8 +97,11 @@ def reduce_max(node: Node, context: Context) -> Dynamic:
 
 def _reduce(node: Node, context: Context, x: Dynamic, function: str) -> Dynamic:
     given = node.integers("axes") if node.opset < 18 else node.static_ints(1, "axes")
-    axes = reduced_axes(node, context, x, given)
-    if axes is None:
+    axes = reduced_axes(node, x, given)
+    if not axes:
         return context.identity(node, x)
     keepdims = bool(node.integer("keepdims", 1))
-    return context.emit_same_codes(node, Reduce, x, function=function, axes=axes, keepdims=keepdims)
+    x, fields = context.reduced(node, x, axes, keepdims=keepdims)
+    if not fields["axes"]:  # the batch of one alone
+        return context.reshape(node, x, x.shape if keepdims else x.shape[1:])
+    return context.moved(node, Reduce, x, function=function, **fields)

@@ -5,6 +5,8 @@ uint8 codes become int8 codes, lower by 128; scales stay what the file says. Val
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgebn.formats.onnx import convolutions, pooling, weights
@@ -136,13 +138,15 @@ def codes_of(node: Node, index: int, scale_index: int) -> Dynamic:
     if value.quantization is None:
         raise node.damaged(f"its input {index} is float32, not integers")
     quantization, shift = value_type(node, scale_index, unsigned=value.shift != 0)
-    if not same_codes(value, Dynamic("", (), quantization, shift)):
+    if not same_codes(value, replace(value, quantization=quantization, shift=shift)):
         raise node.refuse(f"it reads input {index} with another scale or zero point than it was written with; quantise it again")
     return value
 
 
-def weight_of(node: Node, index: int, scale_index: int, axis: int) -> tuple[np.ndarray, Quantization]:
-    """Return the int8 weight at input `index` and its symmetric quantisation along `axis` or per tensor."""
+def weight_of(
+    node: Node, index: int, scale_index: int, axis: int, bias_index: int | None = None
+) -> tuple[np.ndarray, Quantization, np.ndarray | None]:
+    """Return the int8 weight at input `index`, its symmetric quantisation along `axis` or per tensor, and the codes of the bias."""
     array = node.static(index, "weight")
     if array.dtype not in (np.int8, np.uint8):
         raise node.refuse(f"its weight is {array.dtype}; edgebn runs int8 and uint8 weights")
@@ -151,8 +155,9 @@ def weight_of(node: Node, index: int, scale_index: int, axis: int) -> tuple[np.n
         raise node.damaged(f"its weight of shape {array.shape} does not fit its {scale.size} scales or their type")
     codes = _shifted(array, scale, zero_point, axis % array.ndim if scale.size > 1 else None)
     assert codes is not None
-    narrow = weights.symmetric(node, codes)
-    return narrow.array, narrow.quantization
+    bias = None if bias_index is None else _bias_codes(node, bias_index, array.shape[axis])
+    narrow, bias = weights.symmetric(node, codes, bias)
+    return narrow.array, narrow.quantization, bias
 
 
 def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
@@ -167,16 +172,15 @@ def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
 def qlinear_conv(node: Node, context: Context) -> Dynamic:
     """QLinearConv."""
     x = codes_of(node, 0, 1)
-    array, quantization = weight_of(node, 3, 4, 0)
+    array, quantization, bias = weight_of(node, 3, 4, 0, 8)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
-    bias = _bias_codes(node, 8, array.shape[0])
     return convolutions.convolve(node, context, x, array, quantization, bias, output, shift)
 
 
 def qlinear_matmul(node: Node, context: Context) -> Dynamic:
     """QLinearMatMul by a constant matrix."""
     x = codes_of(node, 0, 1)
-    array, quantization = weight_of(node, 3, 4, -1)
+    array, quantization, _ = weight_of(node, 3, 4, -1)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
     return convolutions.multiply(node, context, x, array, quantization, None, output, shift)
 
@@ -185,13 +189,14 @@ def qgemm(node: Node, context: Context) -> Dynamic:
     """QGemm; without an output scale its result is float32."""
     x = convolutions.transposed_input(node, context, codes_of(node, 0, 1))
     transposed = bool(node.integer("transB", 0))
-    array, quantization = weight_of(node, 3, 4, 0 if transposed else 1)
+    array, quantization, bias = weight_of(node, 3, 4, 0 if transposed else 1, 6)
     if array.ndim != 2 or node.number("alpha", 1.0) != 1.0:
         raise node.refuse("its weight has not 2 axes, or its alpha is not 1")
     if not node.has(7):
         raise node.refuse("its output is float32 without a scale; quantise the whole model")
     output, shift = value_type(node, 7, unsigned=x.shift != 0)
-    x, array = weights.fitting(node, context, x, array, 1 if transposed else 0, len(x.shape) - 1 - context.leading)
+    x, (inputs,) = context.along(node, x, (1,), "multiplies along")
+    x, array = weights.fitting(node, context, x, array, 1 if transposed else 0, inputs)
     rows = array if transposed else array.T
     return context.emit(
         node,
@@ -200,33 +205,36 @@ def qgemm(node: Node, context: Context) -> Dynamic:
         quantization=output,
         shift=shift,
         weight=np.ascontiguousarray(rows),
-        bias=_bias_codes(node, 6, rows.shape[0]),
+        bias=bias,
         weight_quantization=weights.along_outputs(node, quantization, 0 if transposed else 1, rows.shape[0]),
     )
 
 
-def _either(node: Node, context: Context, index: int, rank: int) -> Dynamic:
-    """Return codes of the network, or a constant's codes as a constant layer."""
+def _either(node: Node, index: int) -> tuple[Dynamic | np.ndarray, Quantization]:
+    """Return codes of the network or a constant's, and what they mean."""
     value = node.value(index)
     if isinstance(value, Dynamic):
-        return codes_of(node, index, index + 1)
+        x = codes_of(node, index, index + 1)
+        assert x.quantization is not None
+        return x, x.quantization
     scale, zero_point, dtype = _parameters(node, index + 1, unsigned=value.array.dtype == np.uint8)
     codes = _shifted(value.array, scale, zero_point, None)
     if codes is None or codes.array.dtype != np.int8 or scale.size != 1 or dtype != value.array.dtype:
         raise node.refuse(f"its constant input {index} is not int8 or uint8 with one scale")
-    array = codes.array
-    if context.batch is not None and array.ndim == rank:
-        if array.shape[0] != 1:
-            raise node.refuse(f"its constant input {index} differs along the batch axis")
-        array = array[0]
-    return context.emit(node, Constant, part=f"constant{index}", quantization=codes.quantization, value=array)
+    return codes.array, codes.quantization
 
 
 def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic:
-    rank = max((len(value.shape) for value in node.inputs if isinstance(value, Dynamic)), default=0)
-    a, b = _either(node, context, 0, rank), _either(node, context, 3, rank)
-    output, shift = value_type(node, 6, unsigned=max(a.shift, b.shift) != 0)
-    return context.emit(node, kind, a, b, quantization=output, shift=shift)
+    given = [_either(node, index) for index in (0, 3)]
+    met, place = context.broadcast(node, [operand for operand, _ in given])
+    inputs = [
+        item
+        if isinstance(item, Dynamic)
+        else context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=np.asarray(item))
+        for index, item, (_, quantization) in zip((0, 3), met, given, strict=True)
+    ]
+    output, shift = value_type(node, 6, unsigned=any(item.shift != 0 for item in inputs))
+    return context.emit(node, kind, *inputs, place=place, quantization=output, shift=shift)
 
 
 def qlinear_add(node: Node, context: Context) -> Dynamic:
@@ -245,8 +253,9 @@ def qlinear_concat(node: Node, context: Context) -> Dynamic:
     if not parts:
         raise node.damaged("it has nothing to join")
     output, shift = value_type(node, 0, unsigned=parts[0].shift != 0)
-    axis = context.axis(node, node.integer("axis", 1), len(parts[0].shape))
-    return context.emit(node, Concat, *parts, axis=axis, quantization=output, shift=shift)
+    met, axis, place = context.joined(node, parts, node.integer("axis", 1))
+    joined = [part for part in met if isinstance(part, Dynamic)]
+    return context.emit(node, Concat, *joined, axis=axis, place=place, quantization=output, shift=shift)
 
 
 def _unary(node: Node) -> tuple[Dynamic, Quantization, int]:
@@ -261,8 +270,7 @@ def _unary(node: Node) -> tuple[Dynamic, Quantization, int]:
 def qlinear_global_average_pool(node: Node, context: Context) -> Dynamic:
     """QLinearGlobalAveragePool."""
     x, output, shift = _unary(node)
-    axes = pooling.spatial_axes(node, context, x)
-    return context.emit(node, Reduce, x, function="mean", axes=axes, keepdims=True, quantization=output, shift=shift)
+    return context.emit(node, Reduce, x, function="mean", quantization=output, shift=shift, **pooling.whole_image(node, context, x))
 
 
 def qlinear_average_pool(node: Node, context: Context) -> Dynamic:
@@ -274,11 +282,11 @@ def qlinear_average_pool(node: Node, context: Context) -> Dynamic:
 def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:
     """QLinearReduceMean."""
     x, output, shift = _unary(node)
-    axes = pooling.reduced_axes(node, context, x, node.integers("axes"))
-    if axes is None:
+    axes = pooling.reduced_axes(node, x, node.integers("axes"))
+    x, fields = context.reduced(node, x, axes, keepdims=bool(node.integer("keepdims", 1)))
+    if not fields["axes"]:
         raise node.refuse("it reduces no axis")
-    keepdims = bool(node.integer("keepdims", 1))
-    return context.emit(node, Reduce, x, function="mean", axes=axes, keepdims=keepdims, quantization=output, shift=shift)
+    return context.emit(node, Reduce, x, function="mean", quantization=output, shift=shift, **fields)
 
 
 def qlinear_sigmoid(node: Node, context: Context) -> Dynamic:
@@ -297,9 +305,9 @@ def qlinear_leaky_relu(node: Node, context: Context) -> Dynamic:
 def qlinear_softmax(node: Node, context: Context) -> Dynamic:
     """QLinearSoftmax: its attribute opset says whether it means one axis (13) or all from `axis` on."""
     x, output, shift = _unary(node)
-    rank = len(x.shape)
     recent = node.integer("opset", 13) >= 13
-    axis = context.axis(node, node.integer("axis", -1 if recent else 1), rank)
-    if not recent and any(length != 1 for length in x.shape[axis + context.leading + 1 :]):
+    axis = context.resolved(node, node.integer("axis", -1 if recent else 1), len(x.shape))
+    if not recent and any(length != 1 for length in x.shape[axis + 1 :]):
         raise node.refuse("it takes the softmax over several axes at once; export the model with opset 13 or newer")
-    return context.emit(node, Softmax, x, axis=axis, quantization=output, shift=shift)
+    x, (own,) = context.along(node, x, (axis,))
+    return context.emit(node, Softmax, x, axis=own, quantization=output, shift=shift)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
+from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
 from edgebn.formats.onnx import weights
-from edgebn.formats.onnx.activations import drop_batch
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static, Value
-from edgebn.layers import Concat, Crop, Pad, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Transpose
+
+# What a Gather may be cut into; more pieces are an order of elements, not a selection.
+MAX_RUNS = 64
 
 
 def shape(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
@@ -25,10 +30,6 @@ def size(node: Node, context: Context) -> Static:  # noqa: ARG001  # every opera
     value = node.value(0)
     full = value.shape if isinstance(value, Dynamic) else value.array.shape
     return Static(np.array(np.prod(full, dtype=np.int64)))
-
-
-def _reshape_to(node: Node, context: Context, x: Dynamic, full: tuple[int, ...]) -> Dynamic:
-    return context.emit_same_codes(node, Reshape, x, shape=context.sample_shape(node, full))
 
 
 def reshape(node: Node, context: Context) -> Dynamic:
@@ -51,7 +52,7 @@ def reshape(node: Node, context: Context) -> Dynamic:
         if known == 0 or elements % known:
             raise node.damaged(f"its shape {tuple(target)} does not fit an input of shape {x.shape}")
         target[target.index(-1)] = elements // known
-    return _reshape_to(node, context, x, tuple(target))
+    return context.reshape(node, x, tuple(target))
 
 
 def flatten(node: Node, context: Context) -> Dynamic:
@@ -63,7 +64,7 @@ def flatten(node: Node, context: Context) -> Dynamic:
     axis += len(x.shape) if axis < 0 else 0
     leading = int(np.prod(x.shape[:axis], dtype=np.int64))
     rest = int(np.prod(x.shape[axis:], dtype=np.int64))
-    return _reshape_to(node, context, x, (leading, rest))
+    return context.reshape(node, x, (leading, rest))
 
 
 def _axes(node: Node) -> tuple[int, ...] | None:
@@ -71,59 +72,62 @@ def _axes(node: Node) -> tuple[int, ...] | None:
 
 
 def squeeze(node: Node, context: Context) -> Dynamic:
-    """Squeeze: leave out axes of size 1."""
+    """Squeeze: leave out axes of size 1; an open batch stays unless it is named."""
     x = node.dynamic(0)
-    axes = _axes(node)
+    axes, batch = _axes(node), x.place.axis
     if axes is None:
-        places = {axis for axis, length in enumerate(x.shape) if length == 1 and axis >= context.leading}
+        places = {axis for axis, length in enumerate(x.shape) if length == 1 and (context.batch.single or axis != batch)}
     else:
-        places = {context.axis(node, axis, len(x.shape)) + context.leading for axis in axes}
+        places = {context.resolved(node, axis, len(x.shape)) for axis in axes}
     if any(x.shape[axis] != 1 for axis in places):
         raise node.damaged(f"its axes {axes} are not all of size 1 in an input of shape {x.shape}")
-    return _reshape_to(node, context, x, tuple(length for axis, length in enumerate(x.shape) if axis not in places))
+    if batch in places and not context.batch.single:
+        raise context.along_batch(node, "leaves out")
+    rest = tuple(length for axis, length in enumerate(x.shape) if axis not in places)
+    return context.reshape(node, x, rest, axis=None if batch is None else batch - sum(axis < batch for axis in places))
 
 
 def unsqueeze(node: Node, context: Context) -> Dynamic:
     """Unsqueeze: new axes of size 1, counted in the result."""
     x = node.dynamic(0)
-    axes = _axes(node) or ()
+    axes, batch = _axes(node) or (), x.place.axis
     rank = len(x.shape) + len(axes)
-    places = {context.axis(node, axis, rank) + context.leading for axis in axes}
+    places = {context.resolved(node, axis, rank) for axis in axes}
     if len(places) != len(axes):
         raise node.damaged(f"its axes {axes} name one twice")
-    rest = iter(x.shape)
-    return _reshape_to(node, context, x, tuple(1 if axis in places else next(rest) for axis in range(rank)))
+    kept = [axis for axis in range(rank) if axis not in places]
+    shape = tuple(1 if axis in places else x.shape[kept.index(axis)] for axis in range(rank))
+    return context.reshape(node, x, shape, axis=None if batch is None else kept[batch])
 
 
 def transpose(node: Node, context: Context) -> Dynamic:
-    """Transpose: the batch stays first."""
+    """Transpose."""
     x = node.dynamic(0)
     permutation = node.integers("perm") or tuple(reversed(range(len(x.shape))))
     if sorted(permutation) != list(range(len(x.shape))):
         raise node.damaged(f"its perm {permutation} does not fit an input of shape {x.shape}")
-    if context.batch is not None and permutation[0] != 0:
-        raise node.refuse("it moves the batch axis; read the file with batch_axis=False if its first axis is no batch")
-    order = tuple(axis - context.leading for axis in permutation[context.leading :])
-    return context.emit_same_codes(node, Transpose, x, permutation=order)
+    return context.transpose(node, x, permutation)
 
 
 def concat(node: Node, context: Context) -> Dynamic:
     """Concat of values and constants; codes must share one scale."""
-    rank = max(len(value.shape) for value in node.inputs if isinstance(value, Dynamic))
-    parts = []
+    if len(node.inputs) == 1:
+        return context.identity(node, node.dynamic(0))
+    given: list[Dynamic | np.ndarray] = []
     for index in range(len(node.inputs)):
         value = node.value(index)
-        if isinstance(value, Static):
-            array = weights.real_array(node, value.array, f"input {index}")
-            value = context.constant(node, value, drop_batch(node, context, array, rank), f"part{index}")
-        parts.append(value)
-    axis = context.axis(node, node.integer("axis", 1), rank)
-    if len(parts) == 1:
-        return context.identity(node, parts[0])
-    first = parts[0]
-    if any(not same_codes(first, part) for part in parts[1:]):
+        given.append(value if isinstance(value, Dynamic) else weights.real_array(node, value.array, f"input {index}"))
+    met, axis, place = context.joined(node, given, node.integer("axis", 1))
+    parts = []
+    for index, item in enumerate(met):
+        if isinstance(item, np.ndarray):
+            stored = node.value(index)
+            assert isinstance(stored, Static)
+            item = context.constant(node, stored, item, f"part{index}")
+        parts.append(item)
+    if any(not same_codes(parts[0], part) for part in parts[1:]):
         raise node.refuse("its inputs are integers with different scales; dequantise them first, as onnxruntime's quantizer does")
-    return context.emit(node, Concat, *parts, axis=axis, quantization=first.quantization, shift=first.shift)
+    return context.moved(node, Concat, *parts, axis=axis, place=place)
 
 
 def same_codes(a: Dynamic, b: Dynamic) -> bool:
@@ -162,16 +166,34 @@ def pad(node: Node, context: Context) -> Dynamic:
     sides = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         sides[axis % rank] = (amounts[place], amounts[place + len(axes)])
-    if context.batch is not None and sides[0] != (0, 0):
-        raise node.refuse("it pads the batch axis; read the file with batch_axis=False if its first axis is no batch")
-    sample = x.shape[context.leading :]
-    sides = sides[context.leading :]
-    if any(amount < 0 for side in sides for amount in side):
-        starts = tuple(max(-before, 0) for before, _ in sides)
-        sizes = tuple(length + min(before, 0) + min(after, 0) for length, (before, after) in zip(sample, sides, strict=True))
-        x = context.emit_same_codes(node, Crop, x, part="crop", starts=starts, sizes=sizes)
-        sides = [(max(before, 0), max(after, 0)) for before, after in sides]
-    return context.emit_same_codes(node, Pad, x, pads=tuple(sides), value=value)
+    return context.pad(node, x, sides, value)
+
+
+def gather(node: Node, context: Context) -> Dynamic:
+    """Gather by constant indices: a crop for every run of neighbours; a single index leaves its axis out."""
+    x, indices = node.dynamic(0), node.static(1, "indices")
+    axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
+    length = x.shape[axis]
+    if indices.dtype.kind != "i" or indices.size == 0 or indices.min() < -length or indices.max() >= length:
+        raise node.damaged(f"its indices {_shown(indices)} do not fit an axis of {length}")
+    flat = [int(index) % length for index in indices.ravel()]
+    runs = 1 + sum(after != before + 1 for before, after in pairwise(flat))
+    if runs > MAX_RUNS:
+        raise node.refuse(f"its indices pick {runs} separate pieces of an axis of {length}; edgebn joins up to {MAX_RUNS}")
+    if indices.ndim == 1:
+        return context.pick(node, x, axis, flat)
+    picked = context.pick(node, x, axis, flat, part="picked")
+    if indices.ndim == 0:
+        return context.without_axis(node, picked, axis)
+    batch = x.place.axis
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return context.reshape(node, picked, shape, axis=batch if batch is None or batch < axis else batch + indices.ndim - 1)
+
+
+def _shown(array: np.ndarray) -> str:
+    """Return an array's beginning for a message."""
+    listed = [int(number) for number in array.ravel()[:4]]
+    return f"{listed}"[:-1] + (", ...]" if array.size > 4 else "]")
 
 
 def slice_(node: Node, context: Context) -> Dynamic:
@@ -195,22 +217,13 @@ def slice_(node: Node, context: Context) -> Dynamic:
     for start, end, axis in zip(starts, ends, axes, strict=True):
         begin, stop, _ = slice(start, end).indices(x.shape[axis])
         begins[axis % rank], sizes[axis % rank] = begin, stop - begin
-    return _crop(node, context, x, begins, sizes)
-
-
-def _crop(node: Node, context: Context, x: Dynamic, begins: list[int], sizes: list[int], output: int = 0) -> Dynamic:
-    if context.batch is not None and sizes[0] != context.batch:
-        raise node.refuse("it cuts the batch axis; read the file with batch_axis=False if its first axis is no batch")
-    if min(sizes, default=1) < 1:
-        raise node.refuse(f"it makes an empty value of shape {tuple(sizes)}")
-    starts, lengths = tuple(begins[context.leading :]), tuple(sizes[context.leading :])
-    return context.emit_same_codes(node, Crop, x, output=output, starts=starts, sizes=lengths)
+    return context.crop(node, x, begins, sizes)
 
 
 def split(node: Node, context: Context) -> tuple[Value, ...]:
     """Split: one crop an output."""
     x = node.dynamic(0)
-    axis = context.axis(node, node.integer("axis", 0), len(x.shape)) + context.leading
+    axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     count, whole = len(node.outputs), x.shape[axis]
     lengths = node.integers("split") if node.opset < 13 else node.static_ints(1, "split")
     if lengths is None:
@@ -222,6 +235,46 @@ def split(node: Node, context: Context) -> tuple[Value, ...]:
     for output, length in enumerate(lengths):
         begins, sizes = [0] * len(x.shape), list(x.shape)
         begins[axis], sizes[axis] = begin, length
-        parts.append(_crop(node, context, x, begins, sizes, output))
+        parts.append(context.crop(node, x, begins, sizes, output=output))
         begin += length
     return tuple(parts)
+
+
+def depth_to_space(node: Node, context: Context) -> Dynamic:
+    """DepthToSpace: blocks of channels become blocks of pixels."""
+    x, block, first = _blocks(node, context)
+    if x.shape[1] % block**2:
+        raise node.damaged(f"its blocks of {block} x {block} do not divide the channels of an input of shape {x.shape}")
+    return _rearranged(node, context, x, blocks_to_pixels(_image(x), block, blocks_first=first))
+
+
+def space_to_depth(node: Node, context: Context) -> Dynamic:
+    """SpaceToDepth: blocks of pixels become blocks of channels."""
+    x, block, first = _blocks(node, context)
+    if x.shape[2] % block or x.shape[3] % block:
+        raise node.damaged(f"its blocks of {block} x {block} do not divide an input of shape {x.shape}")
+    return _rearranged(node, context, x, pixels_to_blocks(_image(x), block, blocks_first=first))
+
+
+def _blocks(node: Node, context: Context) -> tuple[Dynamic, int, bool]:
+    """Return the input, the blocks' side, and whether their rows and columns stand before the channels' own number (DCR)."""
+    x, block, mode = context.image(node, node.dynamic(0)), node.integer("blocksize", 0), node.text("mode", "DCR")
+    if mode not in ("DCR", "CRD"):
+        raise node.damaged(f"its mode '{mode}' is not one that ONNX defines")
+    if len(x.shape) != 4 or not 0 < block <= MAX_EXTENT:
+        raise node.damaged(f"its blocks of {block} x {block} do not fit an input of shape {x.shape}")
+    return x, block, mode == "DCR"
+
+
+def _image(x: Dynamic) -> tuple[int, int, int]:
+    _, channels, height, width = x.shape
+    return channels, height, width
+
+
+def _rearranged(node: Node, context: Context, x: Dynamic, plan: tuple[tuple[int, ...], ...]) -> Dynamic:
+    shape, order, last = plan
+    x = context.moved(node, Identity, x, part="image", channels_first=True)
+    x = context.moved(node, Reshape, x, part="blocks", shape=shape)
+    x = context.moved(node, Transpose, x, part="moved", permutation=order)
+    x = context.moved(node, Reshape, x, part="joined", shape=last)
+    return context.moved(node, Identity, x, channels_first=True)

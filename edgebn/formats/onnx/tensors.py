@@ -5,7 +5,7 @@ Sizes are checked before anything is allocated: the file may be damaged or hosti
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,14 @@ def _byte_count(tensor: Any, dtype: np.dtype) -> int:
     return (elements * bits + 7) // 8
 
 
+def _leaves_folder(location: str) -> bool:
+    """Whether a name leads out of the folder it is looked up in, on any system.
+
+    Only names are the file's to choose. A link in the folder is its owner's, and is followed: downloads are kept as links to them.
+    """
+    return any(kind(location).anchor or ".." in kind(location).parts for kind in (PurePosixPath, PureWindowsPath))
+
+
 def _external(tensor: Any, folder: Path | None, what: str) -> np.ndarray:
     """Read data that lies in a file beside the model, and only there."""
     from onnx import helper
@@ -68,11 +76,11 @@ def _external(tensor: Any, folder: Path | None, what: str) -> np.ndarray:
     location = entries.get("location", "")
     if folder is None or not location:
         raise ModelError(f"{what} keeps its data in another file, which is not given; save the model with its weights inside")
-    path = folder / location
-    if Path(location).is_absolute() or ".." in Path(location).parts or not path.resolve().is_relative_to(folder.resolve()):
+    if _leaves_folder(location):
         raise ModelError(
             f"{what} keeps its data in '{location}', outside the model's folder; save the model with its weights inside"
         )
+    path = folder / location
     if not path.is_file():
         raise ModelError(f"{what} keeps its data in '{location}', which is not beside the model; copy that file there")
     try:
@@ -87,7 +95,10 @@ def _external(tensor: Any, folder: Path | None, what: str) -> np.ndarray:
         raise ModelError(f"{what} needs {expected} bytes at {offset} of '{location}', which is shorter; the file is damaged")
     if expected != int(np.prod(tensor.dims, dtype=np.int64)) * dtype.itemsize:
         raise ModelError(f"{what} keeps packed numbers in '{location}'; save the model with its weights inside")
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read(expected)
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(expected)
+    except OSError as error:
+        raise ModelError(f"{what} keeps its data in '{location}', which cannot be read ({error.strerror})") from None
     return np.frombuffer(data, dtype.newbyteorder("<")).reshape(tuple(tensor.dims))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.graph import MAX_TENSOR_ELEMENTS, Shape
+from edgebn.formats.sample_context import Placed
+from edgebn.graph import MAX_TENSOR_ELEMENTS
 from edgebn.layers import Quantization
 
 
@@ -47,23 +48,17 @@ class Static:
 
 
 @dataclass(frozen=True)
-class Dynamic:
+class Dynamic(Placed):
     """A value that exists when the network runs.
 
     Attributes
     ----------
-    tensor : str
-        Its name in the graph.
-    shape : tuple of int
-        With the batch axis, where there is one.
     quantization : Quantization or None
         None for float32; set when the value is int8 codes.
     shift : int
         128 when the file's codes are uint8 (ours are lower by that), else 0.
     """
 
-    tensor: str
-    shape: Shape
     quantization: Quantization | None = None
     shift: int = 0
 

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.errors import ModelError
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
+from edgebn.formats.channels_first import settle_layout
+from edgebn.formats.hints import hint
 from edgebn.formats.torch.archive import AGAIN, Archive, open_archive
 from edgebn.formats.torch.constants import FOLDS
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.program import Call, Exported, Input, Reference, parse
-from edgebn.formats.torch.table import HINTS, OPERATORS, VIEWS, base_name
+from edgebn.formats.torch.table import OPERATORS, VIEWS, base_name
 from edgebn.formats.torch.values import Dynamic, Stale, Static, Value
 from edgebn.graph import Graph, GraphBuilder
 from edgebn.layers import Identity
@@ -115,6 +118,10 @@ def _read(stream: Path | io.BytesIO, source: str, name: str) -> Graph:
     try:
         with open_archive(stream, source) as archive:
             return _graph(archive, parse(archive.program, source), name)
+    except BatchAxisError as error:
+        raise UnsupportedLayerError(
+            f"{error}; if the network is for one sample at a time, export it with an example of one"
+        ) from None
     except DAMAGE as error:
         reason = f"the program contradicts itself ({_first_line(error)})"
         raise ModelError(f"{source}: {reason}; the file is damaged, {AGAIN}") from error
@@ -123,11 +130,12 @@ def _read(stream: Path | io.BytesIO, source: str, name: str) -> Graph:
 def _graph(archive: Archive, program: Exported, name: str) -> Graph:
     source = archive.source
     builder = GraphBuilder(name, source, "torch")
-    context = Context(builder, _batch(program.inputs, source))
+    size = _batch(program.inputs, source)
+    context = Context(builder, Batch(size, single=size == 1))
     values: dict[str, Value | Stale] = {}
     for entry in program.inputs:
         builder.add_input(entry.name, entry.shape[1:])
-        values[entry.name] = context.dynamic(entry.name)
+        values[entry.name] = Dynamic(entry.name, entry.shape, Place(), entry.name, entry.name)
     weights = dict(program.weights)
     read_counts: dict[str, int] = {}
     for call in program.calls:
@@ -139,7 +147,7 @@ def _graph(archive: Archive, program: Exported, name: str) -> Graph:
         read_counts[output] = read_counts.get(output, 0) + 1
     _walk(program.calls, context, values, read_counts)
     outputs = _outputs(program, context, values)
-    builder.channels_first = any(getattr(layer, "channels_first", False) for layer in builder.layers)
+    settle_layout(builder)
     return builder.finish(outputs)
 
 
@@ -222,8 +230,7 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
                 return (Static(FOLDS[base](node)),)
             reader = OPERATORS.get(base)
             if reader is None:
-                hint = HINTS.get(base, f"edgebn runs {', '.join(sorted(name for name in OPERATORS if not name.startswith('_')))}")
-                raise node.refuse(f"edgebn does not run this operator; {hint}")
+                raise node.refuse(f"edgebn does not run this operator; {hint(base)}")
             result = reader(node, context)
         except DAMAGE as error:
             raise node.damaged(f"its inputs and arguments do not fit together ({_first_line(error)})") from error
@@ -256,6 +263,7 @@ def _outputs(program: Exported, context: Context, values: dict[str, Value | Stal
             raise ModelError(
                 f"{context.builder.source}: the output '{name}' is a constant or made by no call; outputs must depend on inputs"
             )
+        context.check_output(name, value)
         tensor = value.tensor
         if tensor in taken:
             tensor = context.builder.add(Identity(f"output{place}", (tensor,), f"{tensor}/output{place}"))

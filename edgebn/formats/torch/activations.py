@@ -58,13 +58,13 @@ def leaky_relu(node: Node, context: Context) -> Dynamic:
 def prelu(node: Node, context: Context) -> Dynamic:
     """prelu: one slope, or one a channel (axis 1)."""
     x, slope = node.dynamic("self"), node.weight("weight")
-    sample = x.shape[1:]
-    if slope.ndim > 1:  # _prelu_kernel has it ready to broadcast
-        slope = context.without_batch(node, slope, len(x.shape))
+    rank = len(x.shape)
+    if 1 < slope.ndim <= rank:  # _prelu_kernel has it ready to broadcast
+        slope = context.share(node, slope, rank, x.place)
     elif slope.size == 1:
-        slope = slope.reshape((1,) * len(sample))
-    elif sample and slope.size == sample[0]:
-        slope = slope.reshape(-1, *(1,) * (len(sample) - 1))
+        slope = slope.reshape((1,) * max(rank - 1, 0))
+    elif rank > 1 and slope.shape == x.shape[1:2]:
+        slope = slope.reshape(-1, *(1,) * (rank - 2))
     else:
         raise node.damaged(f"its weight of shape {slope.shape} does not fit an input of shape {x.shape}")
     return context.emit(node, Activation, x, function="prelu", slope=slope)
@@ -73,4 +73,7 @@ def prelu(node: Node, context: Context) -> Dynamic:
 def softmax(node: Node, context: Context) -> Dynamic:
     """Softmax along one axis."""
     x = node.dynamic("self")
-    return context.emit(node, Softmax, x, axis=context.axis(node, node.integer("dim"), len(x.shape)))
+    dim = node.integer("dim")
+    context.check_apart(node, x, (dim,))
+    x, (axis,) = context.along(node, x, (dim,))
+    return context.emit(node, Softmax, x, axis=axis)

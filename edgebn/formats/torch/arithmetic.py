@@ -29,7 +29,7 @@ def rsub(node: Node, context: Context) -> Dynamic:
 
 def mul(node: Node, context: Context) -> Dynamic:
     """The product self * other."""
-    return _binary(node, context, Multiply, _operand(node, "self"), _operand(node, "other"))
+    return combine(node, context, Multiply, _operand(node, "self"), _operand(node, "other"))
 
 
 def div(node: Node, context: Context) -> Dynamic:
@@ -41,8 +41,8 @@ def div(node: Node, context: Context) -> Dynamic:
         raise node.refuse("it divides by a value of the network; edgebn divides by constants")
     if (divisor == 0).any():
         raise node.refuse("it divides by zero")
-    inverse = (1.0 / divisor.astype(np.float64)).astype(np.float32)
-    return _binary(node, context, Multiply, node.dynamic("self"), inverse)
+    inverse = np.asarray(1.0 / divisor.astype(np.float64), np.float32)
+    return combine(node, context, Multiply, node.dynamic("self"), inverse)
 
 
 def neg(node: Node, context: Context) -> Dynamic:
@@ -76,21 +76,14 @@ def _finite(node: Node, array: np.ndarray) -> np.ndarray:
 
 def _sum(node: Node, context: Context, first: Operand, second: Operand, factor: float) -> Dynamic:
     if isinstance(second, Dynamic):
-        return _binary(node, context, Add, first, scaled(node, context, second, factor, "other"))
-    return _binary(node, context, Add, first, _finite(node, second * np.float32(factor)))
+        return combine(node, context, Add, first, scaled(node, context, second, factor, "other"))
+    return combine(node, context, Add, first, _finite(node, np.asarray(second * np.float32(factor))))
 
 
-def _binary(node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand) -> Dynamic:
-    rank = max(len(operand.shape) for operand in (first, second) if isinstance(operand, Dynamic))
-    placed = []
-    for part, operand in (("a", first), ("b", second)):
-        if isinstance(operand, Dynamic):
-            if len(operand.shape) != rank:
-                raise node.refuse(
-                    f"it broadcasts a value of shape {operand.shape} against one of {rank} axes, so that one's batch meets "
-                    "another axis; unsqueeze it first"
-                )
-            placed.append(operand)
-        else:
-            placed.append(context.constant(node, context.without_batch(node, operand, rank), part))
-    return context.emit(node, kind, *placed)
+def combine(node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand) -> Dynamic:
+    """Append a sum or product of two values or arrays."""
+    met, place = context.broadcast(node, (first, second))
+    inputs = [
+        context.constant(node, item, part) if isinstance(item, np.ndarray) else item for part, item in zip("ab", met, strict=True)
+    ]
+    return context.emit(node, kind, *inputs, place=place)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from edgebn.formats.channels_first import convolution_kernel, pair, transposed_kernel
 from edgebn.formats.torch import windows
-from edgebn.formats.torch.arithmetic import scaled
+from edgebn.formats.torch.arithmetic import combine, scaled
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
+from edgebn.graph import MAX_TENSOR_ELEMENTS
 from edgebn.layers import Add, Convolution, Dense, TransposedConvolution
 
 
@@ -27,23 +30,36 @@ def conv(node: Node, context: Context) -> Dynamic:
     else:
         pads = node.per_axis("padding", count, 0)
         padding = windows.sides(pads, pads)
-    return context.emit(
-        node,
-        Convolution,
-        x,
-        weight=convolution_kernel(weight),
-        bias=node.optional_weight("bias"),
-        strides=pair(node.per_axis("stride", count, 1), 1),
-        dilations=pair(dilations, 1),
-        padding=padding,
-        groups=node.integer("groups", 1),
-        channels_first=True,
-    )
+    bias = node.optional_weight("bias")
+    fields: dict[str, Any] = {
+        "strides": pair(node.per_axis("stride", count, 1), 1),
+        "dilations": pair(dilations, 1),
+        "padding": padding,
+        "channels_first": True,
+    }
+
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:
+        if weight.size * copies > MAX_TENSOR_ELEMENTS:
+            raise node.refuse(
+                f"it runs on {copies} images side by side in every sample, which are too many; fold fewer into the batch"
+            )
+        return context.emit(
+            node,
+            Convolution,
+            image,
+            part=part,
+            weight=np.tile(convolution_kernel(weight), (copies, 1, 1, 1)),
+            bias=None if bias is None else np.tile(bias, copies),
+            groups=copies * node.integer("groups", 1),
+            **fields,
+        )
+
+    return context.on_images(node, x, build)
 
 
 def conv_transpose(node: Node, context: Context) -> Dynamic:
     """conv_transpose1d and conv_transpose2d: weight (I, O / groups, kh, kw)."""
-    x, weight = node.dynamic("input"), _kernel(node)
+    x, weight = context.image(node, node.dynamic("input")), _kernel(node)
     count = len(windows.spatial(node, x))
     _check_rank(node, x, weight)
     groups = node.integer("groups", 1)
@@ -105,13 +121,14 @@ def addmm(node: Node, context: Context) -> Dynamic:
     beta = node.number("beta", 1.0)
     if isinstance(node.value("self"), Dynamic):
         product = context.emit(node, Dense, x, part="product", weight=np.ascontiguousarray(matrix.T))
-        return context.emit(node, Add, product, scaled(node, context, node.dynamic("self"), beta, "self"))
+        return combine(node, context, Add, product, scaled(node, context, node.dynamic("self"), beta, "self"))
     return _dense(node, context, x, matrix.T, node.weight("self") * np.float32(beta))
 
 
 def _dense(node: Node, context: Context, x: Dynamic, weight: np.ndarray, bias: np.ndarray | None) -> Dynamic:
-    if len(x.shape) < 2:
-        raise node.refuse("it multiplies along the batch axis; give inputs a batch axis")
+    if not x.shape:
+        raise node.damaged("its input has no axis to multiply along")
+    x, _ = context.along(node, x, (-1,), "multiplies along")
     if bias is not None:
         if weight.ndim != 2 or bias.size not in (1, weight.shape[0]):
             raise node.damaged(f"its bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")

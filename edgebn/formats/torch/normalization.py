@@ -25,6 +25,7 @@ def batch_norm(node: Node, context: Context) -> Dynamic:
     if len(x.shape) < 2:
         raise node.damaged(f"its input has shape {x.shape}")
     channels = x.shape[1]
+    x, (axis,) = context.along(node, x, (1,))
     gamma, beta = node.optional_weight("weight"), node.optional_weight("bias")
     return context.emit(
         node,
@@ -35,7 +36,8 @@ def batch_norm(node: Node, context: Context) -> Dynamic:
         mean=node.weight("running_mean"),
         variance=node.weight("running_var"),
         epsilon=node.number("eps"),
-        axis=0,
+        axis=axis,
+        channels_first=bool(x.place.leading) and len(x.shape) in (3, 4),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edgebn.formats.channels_first import ceil_extra, pair
 from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
@@ -39,19 +41,27 @@ def _pool(node: Node, context: Context, function: str) -> Dynamic:
         extra = tuple(
             ceil_extra(size, span, stride, pad, pad) for size, span, stride, pad in zip(sizes, spans, strides, pads, strict=True)
         )
-    return context.emit(
+    return _pooled(
         node,
-        Pool,
+        context,
         x,
-        function=function,
-        kernel=pair(kernel, 1),
-        strides=pair(strides, 1),
-        dilations=pair(dilations, 1),
-        padding=windows.sides(pads, tuple(pad + more for pad, more in zip(pads, extra, strict=True))),
-        count_padding=function == "average" and node.flag("count_include_pad", default=True),
-        clipped_end=pair(extra, 0),
-        channels_first=True,
+        {
+            "function": function,
+            "kernel": pair(kernel, 1),
+            "strides": pair(strides, 1),
+            "dilations": pair(dilations, 1),
+            "padding": windows.sides(pads, tuple(pad + more for pad, more in zip(pads, extra, strict=True))),
+            "count_padding": function == "average" and node.flag("count_include_pad", default=True),
+            "clipped_end": pair(extra, 0),
+        },
     )
+
+
+def _pooled(node: Node, context: Context, x: Dynamic, fields: dict[str, Any]) -> Dynamic:
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:  # noqa: ARG001  # channels do not meet
+        return context.emit(node, Pool, image, part=part, channels_first=True, **fields)
+
+    return context.on_images(node, x, build)
 
 
 def adaptive_avg_pool(node: Node, context: Context) -> Dynamic:
@@ -70,13 +80,14 @@ def _adaptive(node: Node, context: Context, function: str, reduction: str) -> Dy
     sizes = windows.spatial(node, x)
     wanted = node.per_axis("output_size", len(sizes), 1)
     if all(size == 1 for size in wanted):
-        return context.emit(node, Reduce, x, function=reduction, axes=tuple(range(1, len(x.shape) - 1)), keepdims=True)
+        x, fields = context.reduced(node, x, range(2, len(x.shape)), keepdims=True)
+        return context.emit(node, Reduce, x, function=reduction, channels_first=bool(x.place.leading), **fields)
     if any(target < 1 or size % target for size, target in zip(sizes, wanted, strict=True)):
         raise node.refuse(
             f"it pools {sizes} to {wanted} with windows of unequal size; give it an output size that divides its input's"
         )
     kernel = pair(tuple(size // target for size, target in zip(sizes, wanted, strict=True)), 1)
-    return context.emit(node, Pool, x, function=function, kernel=kernel, strides=kernel, channels_first=True)
+    return _pooled(node, context, x, {"function": function, "kernel": kernel, "strides": kernel})
 
 
 def mean(node: Node, context: Context) -> Dynamic:
@@ -98,5 +109,6 @@ def max_values(node: Node, context: Context) -> Dynamic:
 def _reduce(node: Node, context: Context, function: str) -> Dynamic:
     x = node.dynamic("self")
     axes = node.integers("dim") or tuple(range(len(x.shape)))
-    own = tuple(sorted({context.axis(node, axis, len(x.shape)) for axis in axes}))
-    return context.emit(node, Reduce, x, function=function, axes=own, keepdims=node.flag("keepdim", default=False))
+    context.check_apart(node, x, axes)
+    x, fields = context.reduced(node, x, axes, keepdims=node.flag("keepdim", default=False))
+    return context.emit(node, Reduce, x, function=function, **fields)

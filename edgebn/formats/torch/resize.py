@@ -1,15 +1,20 @@
-"""Upsampling: nearest, nearest-exact and (bi)linear, by a size or by factors."""
+"""Upsampling: nearest, nearest-exact and (bi)linear, by a size or by factors, in PyTorch's float32 arithmetic."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
 from edgebn.layers import MAX_EXTENT, Resize
+
+# PyTorch takes one of two kernels for the nearest pixels of images. That for outputs whose height and width add up to at most this
+# copies pixels where an axis keeps or doubles its length, whatever factor led there; the other and that for sequences do not.
+SMALL_IMAGE = 128
 
 Reader = Callable[[Node, Context], Dynamic]
 
@@ -24,7 +29,7 @@ def nearest(coordinates: str, rounding: str) -> Reader:
 
 
 upsample_nearest = nearest("asymmetric", "floor")
-upsample_nearest_exact = nearest("half_pixel", "round_prefer_ceil")
+upsample_nearest_exact = nearest("tf_half_pixel_for_nn", "floor")
 
 
 def upsample_linear(node: Node, context: Context) -> Dynamic:
@@ -42,18 +47,28 @@ def _resize(node: Node, context: Context, *, function: str, coordinates: str, ro
         targets = tuple(math.floor(size * (factor or 1.0)) for size, factor in zip(sizes, factors, strict=True))
     if len(targets) != len(sizes) or any(not 1 <= target <= MAX_EXTENT for target in targets):
         raise node.damaged(f"its output sizes {targets} do not fit an input of shape {x.shape}")
-    ratios = tuple(1.0 / factor if factor else size / target for size, target, factor in zip(sizes, targets, factors, strict=True))
-    return context.emit(
-        node,
-        Resize,
-        x,
-        function=function,
-        size=(1, *targets)[-2:],
-        ratio=(1.0, *ratios)[-2:],
-        coordinates=coordinates,
-        rounding=rounding,
-        channels_first=True,
+    if function == "bilinear":  # pixels are copied where an axis keeps its length, whatever factor led there
+        copies: tuple[int, ...] = (1,)
+    else:
+        copies = (1, 2) if coordinates == "asymmetric" and len(sizes) == 2 and sum(targets) <= SMALL_IMAGE else ()
+    ratios = tuple(
+        1.0 / factor if factor and not any(target == times * size for times in copies) else size / target
+        for size, target, factor in zip(sizes, targets, factors, strict=True)
     )
+    fields: dict[str, Any] = {
+        "function": function,
+        "size": (1, *targets)[-2:],
+        "ratio": (1.0, *ratios)[-2:],
+        "coordinates": coordinates,
+        "rounding": rounding,
+        "arithmetic": "pytorch",
+        "channels_first": True,
+    }
+
+    def build(image: Dynamic, part: str, copies: int) -> Dynamic:  # noqa: ARG001  # channels do not meet
+        return context.emit(node, Resize, image, part=part, **fields)
+
+    return context.on_images(node, x, build)
 
 
 def _factors(node: Node, count: int) -> list[float | None]:

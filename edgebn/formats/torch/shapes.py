@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
+from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Value
-from edgebn.layers import Concat, Crop, Pad, Reshape, Resize, Transpose
+from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Resize, Transpose
 
 Shape = tuple[int, ...]
 
@@ -45,11 +47,17 @@ def unflatten_shape(node: Node, shape: Shape) -> Shape:
     return (*shape[:axis], *inner, *shape[axis + 1 :])
 
 
-def squeeze_shape(node: Node, shape: Shape) -> Shape:
-    """Return the shape without the named axes of size 1, or without all of them."""
+def squeezed_axes(node: Node, shape: Shape) -> set[int]:
+    """Return the axes of size 1 that squeeze leaves out: the named ones, or all."""
     named = node.integers("dim")
     axes = range(len(shape)) if named is None else {_axis(node, axis, len(shape)) for axis in named}
-    return tuple(size for axis, size in enumerate(shape) if size != 1 or axis not in axes)
+    return {axis for axis in axes if axis < len(shape) and shape[axis] == 1}
+
+
+def squeeze_shape(node: Node, shape: Shape) -> Shape:
+    """Return the shape without the named axes of size 1, or without all of them."""
+    left_out = squeezed_axes(node, shape)
+    return tuple(size for axis, size in enumerate(shape) if axis not in left_out)
 
 
 def unsqueeze_shape(node: Node, shape: Shape) -> Shape:
@@ -80,11 +88,12 @@ def _axis(node: Node, axis: int, rank: int) -> int:
     return axis % max(rank, 1)
 
 
-def _reshaped(node: Node, context: Context, full: Shape) -> Dynamic:
+def _reshaped(node: Node, context: Context, full: Shape, axis: int | None = None) -> Dynamic:
+    """Give a value another shape, in which `axis` is the batch's unless that is worked out."""
     x = node.dynamic("self")
     if full == x.shape:
         return replace(x, view=node.outputs[0])
-    return context.emit(node, Reshape, x, shape=context.sample_shape(node, full))
+    return context.reshape(node, x, full, axis=axis)
 
 
 def reshape(node: Node, context: Context) -> Dynamic:
@@ -103,40 +112,37 @@ def unflatten(node: Node, context: Context) -> Dynamic:
 
 
 def squeeze(node: Node, context: Context) -> Dynamic:
-    """Leave out axes of size 1; the batch axis stays."""
+    """Leave out axes of size 1."""
     x = node.dynamic("self")
-    full = squeeze_shape(node, x.shape)
-    if context.batch == 1 and 0 in {axis % len(x.shape) for axis in node.integers("dim") or range(len(x.shape))}:
-        raise node.refuse("it removes the batch axis of a batch of one; name the axes: squeeze(dim), or export with a batch of two")
-    return _reshaped(node, context, full)
+    left_out, batch = squeezed_axes(node, x.shape), x.place.axis
+    axis = None if batch is None else batch - sum(axis < batch for axis in left_out)
+    return _reshaped(node, context, squeeze_shape(node, x.shape), axis)
 
 
 def unsqueeze(node: Node, context: Context) -> Dynamic:
     """A new axis of size 1."""
-    return _reshaped(node, context, unsqueeze_shape(node, node.dynamic("self").shape))
+    x, batch = node.dynamic("self"), node.dynamic("self").place.axis
+    new = _axis(node, node.integer("dim"), len(x.shape) + 1)
+    return _reshaped(node, context, unsqueeze_shape(node, x.shape), None if batch is None else batch + (new <= batch))
 
 
 def transpose(node: Node, context: Context) -> Dynamic:
-    """permute, transpose, t: the batch stays first."""
+    """permute, transpose, t."""
     x = node.dynamic("self")
-    order = permutation(node, len(x.shape))
-    if order[0] != 0:
-        raise node.refuse("it moves the batch axis; keep the batch axis first")
-    return context.emit(node, Transpose, x, permutation=tuple(axis - 1 for axis in order[1:]))
+    return context.transpose(node, x, permutation(node, len(x.shape)))
 
 
 def cat(node: Node, context: Context) -> Dynamic:
     """Concatenation of values and constants."""
     values = node.values("tensors")
-    rank = max(len(value.shape) for value in values if isinstance(value, Dynamic))
-    axis = context.axis(node, node.integer("dim", 0), rank)
-    parts = []
-    for index, value in enumerate(values):
-        if isinstance(value, Static):
-            array = np.asarray(value.array, np.float32)
-            value = context.constant(node, context.without_batch(node, array, rank), f"part{index}")
-        parts.append(value)
-    return context.emit(node, Concat, *parts, axis=axis) if len(parts) > 1 else replace(parts[0], memory=node.outputs[0])
+    if len(values) == 1:
+        return replace(node.dynamic("tensors") if isinstance(values[0], Static) else values[0], memory=node.outputs[0])
+    given = [np.asarray(value.array, np.float32) if isinstance(value, Static) else value for value in values]
+    met, axis, place = context.joined(node, given, node.integer("dim", 0))
+    parts = [
+        context.constant(node, item, f"part{index}") if isinstance(item, np.ndarray) else item for index, item in enumerate(met)
+    ]
+    return context.emit(node, Concat, *parts, axis=axis, place=place)
 
 
 def pad(node: Node, context: Context) -> Dynamic:
@@ -152,19 +158,10 @@ def pad(node: Node, context: Context) -> Dynamic:
     sides = [(0, 0)] * rank
     for place in range(len(amounts) // 2):
         sides[rank - 1 - place] = (amounts[2 * place], amounts[2 * place + 1])
-    if sides[0] != (0, 0):
-        raise node.refuse("it pads the batch axis; edgebn runs each sample by itself")
     value = node.number("value", 0.0)
     if not np.isfinite(value):
         raise node.refuse(f"it pads with {value}; edgebn pads with finite numbers")
-    grown = any(amount > 0 for side in sides for amount in side)
-    if any(amount < 0 for side in sides for amount in side):
-        starts = tuple(max(-before, 0) for before, _ in sides)
-        lengths = tuple(size + min(before, 0) + min(after, 0) for size, (before, after) in zip(x.shape, sides, strict=True))
-        x = _crop(node, context, x, starts, lengths, part="crop" if grown else "")
-        if not grown:
-            return x
-    return context.emit(node, Pad, x, pads=tuple((max(before, 0), max(after, 0)) for before, after in sides[1:]), value=value)
+    return context.pad(node, x, sides, value)
 
 
 def slice_(node: Node, context: Context) -> Dynamic:
@@ -183,26 +180,17 @@ def _cut(node: Node, context: Context, x: Dynamic, axis: int, begin: int, length
         return replace(x, view=node.outputs[output])
     starts, lengths = [0] * len(x.shape), list(x.shape)
     starts[axis], lengths[axis] = begin, length
-    return _crop(node, context, x, tuple(starts), tuple(lengths), output=output)
-
-
-def _crop(node: Node, context: Context, x: Dynamic, starts: Shape, lengths: Shape, part: str = "", output: int = 0) -> Dynamic:
-    if lengths[0] != x.shape[0]:
-        raise node.refuse("it cuts the batch axis; edgebn runs each sample by itself")
-    if min(lengths) < 1:
-        raise node.refuse(f"it makes an empty value of shape {lengths}")
-    return context.emit(node, Crop, x, part=part, output=output, starts=starts[1:], sizes=lengths[1:])
+    return context.crop(node, x, starts, lengths, output=output)
 
 
 def select(node: Node, context: Context) -> Dynamic:
     """One index of an axis: a crop without that axis."""
     x = node.dynamic("self")
-    axis = context.axis(node, node.integer("dim"), len(x.shape)) + 1
+    axis = context.resolved(node, node.integer("dim"), len(x.shape))
     index = _axis(node, node.integer("index"), x.shape[axis])
-    starts, lengths = [0] * len(x.shape), list(x.shape)
-    starts[axis], lengths[axis] = index, 1
-    row = _crop(node, context, x, tuple(starts), tuple(lengths), part="row")
-    return context.emit(node, Reshape, row, shape=row.shape[1:axis] + row.shape[axis + 1 :])
+    if x.shape[axis] > 1:
+        x = context.pick(node, x, axis, (index,), part="row")
+    return context.without_axis(node, x, axis)
 
 
 def split(node: Node, context: Context) -> tuple[Value, ...]:
@@ -238,9 +226,44 @@ def expand(node: Node, context: Context) -> Dynamic:
     if target == x.shape:
         return replace(x, view=node.outputs[0])
     spatial = (1, *x.shape[2:])[-2:]
+    x = context.image(node, x)
     if len(x.shape) not in (3, 4) or len(target) != len(x.shape) or target[:2] != x.shape[:2] or spatial != (1, 1):
         raise node.refuse(f"it expands a value of shape {x.shape} to {target}; edgebn expands one pixel over rows and columns")
     height, width = (1, *target[2:])[-2:]
     return context.emit(
         node, Resize, x, function="nearest", size=(height, width), ratio=(1 / height, 1 / width), channels_first=True
     )
+
+
+def pixel_shuffle(node: Node, context: Context) -> Dynamic:
+    """Blocks of channels become blocks of pixels."""
+    factor = node.integer("upscale_factor")
+    x = _image(node, context, factor)
+    if x.shape[1] % factor**2:
+        raise node.damaged(f"its factor {factor} does not divide the channels of an input of shape {x.shape}")
+    return _rearranged(node, context, x, blocks_to_pixels(x.shape[1:], factor, blocks_first=False))
+
+
+def pixel_unshuffle(node: Node, context: Context) -> Dynamic:
+    """Blocks of pixels become blocks of channels."""
+    factor = node.integer("downscale_factor")
+    x = _image(node, context, factor)
+    if x.shape[2] % factor or x.shape[3] % factor:
+        raise node.damaged(f"its factor {factor} does not divide an input of shape {x.shape}")
+    return _rearranged(node, context, x, pixels_to_blocks(x.shape[1:], factor, blocks_first=False))
+
+
+def _image(node: Node, context: Context, factor: int) -> Dynamic:
+    x = context.image(node, node.dynamic("self"))
+    if len(windows.spatial(node, x)) != 2 or not 0 < factor <= MAX_EXTENT:
+        raise node.refuse(f"it moves blocks of {factor} x {factor} pixels of a value of shape {x.shape}; edgebn does so in images")
+    return x
+
+
+def _rearranged(node: Node, context: Context, x: Dynamic, plan: tuple[Shape, Shape, Shape]) -> Dynamic:
+    shape, order, last = plan
+    x = context.emit(node, Identity, x, part="image", channels_first=True)
+    x = context.emit(node, Reshape, x, part="blocks", shape=shape)
+    x = context.emit(node, Transpose, x, part="moved", permutation=order)
+    x = context.emit(node, Reshape, x, part="joined", shape=last)
+    return context.emit(node, Identity, x, channels_first=True)

@@ -75,6 +75,8 @@ OPERATORS: dict[str, Reader] = {
     "neg": arithmetic.neg,
     "pad": shapes.pad,
     "permute": shapes.transpose,
+    "pixel_shuffle": shapes.pixel_shuffle,
+    "pixel_unshuffle": shapes.pixel_unshuffle,
     "prelu": activations.prelu,
     "relu": activations.relu,
     "relu6": activations.relu6,
@@ -107,25 +109,6 @@ VIEWS = (
     "_unsafe_view", "chunk", "expand", "expand_as", "flatten", "permute", "reshape", "select", "slice", "split",
     "split_with_sizes", "squeeze", "t", "transpose", "unflatten", "unsqueeze", "view",
 )  # fmt: skip
-
-HINTS = {
-    "bmm": "it multiplies two values of the network; edgebn multiplies by constant matrices",
-    "conv3d": "edgebn runs convolutions over one or two axes",
-    "elu": "use relu, leaky_relu or silu",
-    "gelu": "use relu, silu or hardswish",
-    "group_norm": "its statistics are those of each sample; use a batch norm",
-    "gru": "edgebn runs feed-forward networks",
-    "instance_norm": "its statistics are those of each sample; use a batch norm",
-    "layer_norm": "its statistics are those of each sample; use a batch norm",
-    "log_softmax": "leave it out, or use softmax: the largest output stays the largest",
-    "lstm": "edgebn runs feed-forward networks",
-    "mish": "use silu or hardswish",
-    "pixel_shuffle": "use a transposed convolution or an upsampling",
-    "scaled_dot_product_attention": "edgebn runs convolutional networks",
-    "softplus": "use relu or silu",
-    "sum": "use mean",
-    "upsample_bicubic2d": "use nearest or bilinear",
-}
 
 
 def base_name(op: str) -> tuple[str, bool]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgebn.graph import Shape
+from edgebn.formats.sample_context import Placed
 
 
 @dataclass(frozen=True)
@@ -18,23 +18,17 @@ class Static:
 
 
 @dataclass(frozen=True)
-class Dynamic:
+class Dynamic(Placed):
     """A value that exists when the network runs.
 
     Attributes
     ----------
-    tensor : str
-        Its name in the graph.
-    shape : tuple of int
-        With the batch axis.
     memory : str
         Values with the same memory may be views of each other, so that changing one in place changes the others.
     view : str
         Values with the same memory and view are one and the same.
     """
 
-    tensor: str
-    shape: Shape
     memory: str
     view: str
 

@@ -1,0 +1,48 @@
+"""What to use instead of operators of ONNX and PyTorch that edgebn does not run, said alike for both formats."""
+
+from __future__ import annotations
+
+FEED_FORWARD = "edgebn runs feed-forward networks"
+OWN_STATISTICS = "its statistics are those of each sample; use a batch norm"
+POSTPROCESSING = "leave the decoding of results out of the export, and do it on the outputs"
+
+# By the name in small letters, without underscores, 'normalization' cut to 'norm'.
+HINTS = {
+    "argmax": POSTPROCESSING,
+    "bmm": "it multiplies two values of the network; edgebn multiplies by constant matrices",
+    "celu": "use relu, leaky_relu or silu",
+    "conv3d": "edgebn runs convolutions over one or two axes",
+    "einsum": "edgebn multiplies by constant matrices: use MatMul or a linear layer",
+    "elu": "use relu, leaky_relu or silu",
+    "gelu": "use relu, silu or hardswish",
+    "gridsample": "edgebn resamples on a regular grid: use nearest or linear resizing",
+    "groupnorm": OWN_STATISTICS,
+    "gru": FEED_FORWARD,
+    "if": "edgebn runs networks without branches: export the branch that is taken",
+    "instancenorm": OWN_STATISTICS,
+    "layernorm": OWN_STATISTICS,
+    "logsoftmax": "leave it out, or use softmax: the largest output stays the largest",
+    "loop": FEED_FORWARD,
+    "lrn": "use a batch norm",
+    "lppool": "use average or max pooling",
+    "lstm": FEED_FORWARD,
+    "maxunpool": "use a resizing or a transposed convolution",
+    "mish": "use silu or hardswish",
+    "nonmaxsuppression": POSTPROCESSING,
+    "nonzero": POSTPROCESSING,
+    "reducesum": "use a mean",
+    "rnn": FEED_FORWARD,
+    "scaleddotproductattention": "edgebn runs convolutional networks",
+    "scan": FEED_FORWARD,
+    "selu": "use relu, leaky_relu or silu",
+    "softplus": "use relu or silu",
+    "sum": "use a mean",
+    "topk": POSTPROCESSING,
+    "upsamplebicubic2d": "use nearest or bilinear",
+}
+
+
+def hint(name: str) -> str:
+    """Return what to do about an operator that no reader has."""
+    key = name.replace("_", "").lower().replace("normalization", "norm")
+    return HINTS.get(key, "docs/formats.md lists those that it runs")

@@ -1,0 +1,353 @@
+"""The graph under construction from a file whose values have a batch axis: what every operator's reader of ONNX and PyTorch uses.
+
+Operators speak of the axes of the file; layers get those of a sample. `batch_axis.py` says where the batch is; this appends the
+layers. Knows neither format.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
+from edgebn.graph import GraphBuilder, Shape
+from edgebn.layers import Concat, Crop, Layer, Pad, Pair, Quantization, Reshape, Transpose
+
+ALONE = "edgebn runs each sample by itself"
+
+
+class Node(Protocol):
+    """What is asked of a node of the file."""
+
+    @property
+    def name(self) -> str:
+        """What layers are called after."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the values that it makes."""
+
+    def refuse(self, reason: str) -> UnsupportedLayerError:
+        """Return the error that refuses it."""
+
+    def damaged(self, reason: str) -> ModelError:
+        """Return the error that says the file contradicts itself there."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A value that exists when the network runs.
+
+    Attributes
+    ----------
+    tensor : str
+        Its name in the graph.
+    shape : tuple of int
+        As the file has it, with the batch.
+    place : Place
+        Where the batch is in it.
+    """
+
+    tensor: str
+    shape: Shape
+    place: Place
+
+
+Value = TypeVar("Value", bound=Placed)
+
+
+@dataclass
+class SampleContext(ABC, Generic[Value]):
+    """The graph under construction.
+
+    Attributes
+    ----------
+    builder : GraphBuilder
+    batch : Batch
+    """
+
+    builder: GraphBuilder
+    batch: Batch
+    _spread: int = field(default=0, init=False)
+
+    @abstractmethod
+    def moved(
+        self,
+        node: Any,
+        kind: type[Layer],
+        /,
+        *values: Value,
+        part: str = "",
+        output: int = 0,
+        place: Place | None = None,
+        **fields: Any,
+    ) -> Value:
+        """Append a layer that moves, selects or joins elements and changes none; see `append`."""
+
+    def append(
+        self,
+        node: Node,
+        kind: type[Layer],
+        inputs: Sequence[Placed],
+        *,
+        part: str,
+        output: int,
+        place: Place | None,
+        quantization: Quantization | None,
+        fields: dict[str, Any],
+    ) -> Placed:
+        """Append a layer and return its output, as a node's output is held: its axis 0 left out where it is the batch alone.
+
+        Parameters
+        ----------
+        part : str
+            Names a helper layer of a node that becomes several, whose output is left as it is; empty for the layer that makes the
+            node's output.
+        output : int
+            Which of the node's outputs it makes.
+        place : Place, optional
+            Where the batch is in the output; where it is in the first input unless said.
+        """
+        if output >= len(node.outputs) or not (node.outputs[output] or part):
+            raise node.damaged("it makes no output")
+        made, name = node.outputs[output], node.name if output == 0 else f"{node.name}:{output}"
+        if part:
+            name, made = f"{name}/{part}", f"{made}/{part}"
+        place = place or (inputs[0].place if inputs else Place())
+        layer = kind(name=name, inputs=tuple(value.tensor for value in inputs), output=made, **fields)
+        if part or place.leading:
+            self.builder.add(layer, quantization)
+            return Placed(made, self.batch.full(self.builder.tensors[made].shape, place), place)
+        sample = self.builder.infer(layer)
+        shape = self.batch.full(sample, place)
+        usual = self.batch.usual(shape, place.axis)
+        if usual.leading:
+            self.builder.add(replace(layer, output=f"{made}/every_axis"), quantization)
+            layer = Reshape(f"{name}/sample", (f"{made}/every_axis",), made, self.batch.sample(shape, usual))
+        self.builder.add(layer, quantization)
+        return Placed(made, shape, usual)
+
+    def along_batch(self, node: Node, does: str = "works along") -> UnsupportedLayerError:
+        """Return the error that refuses what a node does with the batch axis."""
+        return BatchAxisError(str(node.refuse(f"it {does} the batch axis; {ALONE}")))
+
+    def check_output(self, name: str, value: Value) -> None:
+        """Refuse an output of the network whose batch is not in front."""
+        if not self.batch.single and value.place.axis != 0:
+            raise BatchAxisError(
+                f"{self.builder.source}: the output '{name}' of shape {value.shape} has the batch in axis {value.place.axis}; "
+                "edgebn gives outputs with the batch in front"
+            )
+
+    def resolved(self, node: Node, axis: int, rank: int) -> int:
+        """Return an axis counted from 0."""
+        if not -rank <= axis < rank:
+            raise node.damaged(f"its axis {axis} is outside a value of {rank} axes")
+        return axis % rank
+
+    def spread(self, node: Node, x: Value) -> Value:
+        """Return a value with all axes of its shape in the graph's, the batch divided out."""
+        if not x.place.leading:
+            return x
+        self._spread += 1
+        place = Place(x.place.axis, 0)
+        return self.moved(node, Reshape, x, part=f"axes{self._spread}", place=place, shape=self.batch.sample(x.shape, place))
+
+    def along(self, node: Node, x: Value, axes: Iterable[int], does: str = "works along") -> tuple[Value, tuple[int, ...]]:
+        """Return a value and axes of its shape, negative ones resolved, as axes of the value's tensor; or refuse the batch axis."""
+        wanted = tuple(self.resolved(node, axis, len(x.shape)) for axis in axes)
+        if x.place.axis in wanted:
+            if not self.batch.single:
+                raise self.along_batch(node, does)
+            x = self.spread(node, x)
+        return x, tuple(axis - x.place.leading for axis in wanted)
+
+    def reshape(self, node: Node, x: Value, shape: Shape, *, axis: int | None = None, part: str = "", output: int = 0) -> Value:
+        """Append a reshape; `axis` is where the batch is then, worked out unless said."""
+        if not self.batch.single and axis is None:
+            axis = self.batch.after_reshape(x.shape, x.place.axis, shape)
+            if axis is None:
+                raise BatchAxisError(
+                    str(
+                        node.refuse(
+                            f"it turns a value of shape {x.shape} into {shape}, which mixes the batch axis with others; {ALONE}"
+                        )
+                    )
+                )
+        place = self.batch.usual(shape, axis)
+        return self.moved(node, Reshape, x, part=part, output=output, place=place, shape=self.batch.sample(shape, place))
+
+    def transpose(self, node: Node, x: Value, permutation: Sequence[int], part: str = "") -> Value:
+        """Append a transpose."""
+        if x.place.leading and permutation[0] == 0:
+            return self.moved(node, Transpose, x, part=part, permutation=tuple(axis - 1 for axis in permutation[1:]))
+        x = self.spread(node, x)
+        axis = None if x.place.axis is None else permutation.index(x.place.axis)
+        return self.moved(node, Transpose, x, part=part, place=Place(axis, 0), permutation=tuple(permutation))
+
+    def crop(self, node: Node, x: Value, starts: Sequence[int], sizes: Sequence[int], part: str = "", output: int = 0) -> Value:
+        """Append a crop, `starts` and `sizes` of all axes of the file's shape."""
+        if min(sizes, default=1) < 1:
+            raise node.refuse(f"it makes an empty value of shape {tuple(sizes)}")
+        x, axes = self.along(node, x, (axis for axis, size in enumerate(sizes) if size != x.shape[axis]), "cuts")
+        begins, lengths = [0] * (len(x.shape) - x.place.leading), list(self.batch.sample(x.shape, x.place))
+        for axis in axes:
+            begins[axis], lengths[axis] = starts[axis + x.place.leading], sizes[axis + x.place.leading]
+        return self.moved(node, Crop, x, part=part, output=output, starts=tuple(begins), sizes=tuple(lengths))
+
+    def pad(self, node: Node, x: Value, sides: Sequence[Pair], value: float) -> Value:
+        """Append a padding of (before, after) of every axis of the file's shape; negative amounts crop."""
+        x, axes = self.along(node, x, (axis for axis, side in enumerate(sides) if side != (0, 0)), "pads")
+        sample = self.batch.sample(x.shape, x.place)
+        own: list[Pair] = [(0, 0)] * len(sample)
+        for axis in axes:
+            own[axis] = sides[axis + x.place.leading]
+        grows = any(amount > 0 for side in own for amount in side)
+        if any(amount < 0 for side in own for amount in side):
+            starts = tuple(max(-before, 0) for before, _ in own)
+            sizes = tuple(length + min(before, 0) + min(after, 0) for length, (before, after) in zip(sample, own, strict=True))
+            x = self.moved(node, Crop, x, part="crop" if grows else "", starts=starts, sizes=sizes)
+            if not grows:
+                return x
+        return self.moved(node, Pad, x, pads=tuple((max(before, 0), max(after, 0)) for before, after in own), value=value)
+
+    def without_axis(self, node: Node, x: Value, axis: int, part: str = "", output: int = 0) -> Value:
+        """Append a reshape that leaves out an axis of size 1 which is not the batch's."""
+        shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+        batch = x.place.axis
+        if batch == axis and not self.batch.single:
+            raise self.along_batch(node, "leaves out")
+        return self.reshape(node, x, shape, axis=None if batch is None else batch - (batch > axis), part=part, output=output)
+
+    def pick(self, node: Node, x: Value, axis: int, indices: Sequence[int], part: str = "") -> Value:
+        """Append what selects `indices` of an axis, in their order: a crop for every run of neighbours, joined again."""
+        starts, sizes = [0] * len(x.shape), list(x.shape)
+        runs: list[list[int]] = []
+        for index in indices:
+            if runs and index == runs[-1][-1] + 1:
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+        parts = []
+        for number, run in enumerate(runs):
+            starts[axis], sizes[axis] = run[0], len(run)
+            parts.append(self.crop(node, x, starts, sizes, part=f"{part or 'run'}{number}" if len(runs) > 1 else part))
+        if len(parts) == 1:
+            return parts[0]
+        own, place = parts[0].place.leading, parts[0].place
+        return self.moved(node, Concat, *parts, part=part, place=place, axis=axis - own)
+
+    def reduced(self, node: Node, x: Value, axes: Iterable[int], *, keepdims: bool) -> tuple[Value, dict[str, Any]]:
+        """Return a value, and the fields of a `Reduce` over some axes of its shape."""
+        wanted = {self.resolved(node, axis, len(x.shape)) for axis in axes}
+        if x.place.axis in wanted and not self.batch.single:
+            raise self.along_batch(node)
+        own = tuple(sorted(axis - x.place.leading for axis in wanted if axis >= x.place.leading))
+        batch = x.place.axis
+        if keepdims:
+            place = x.place
+        elif batch is None or batch in wanted:
+            place = Place(None, 0)
+        else:
+            place = Place(batch - sum(axis < batch for axis in wanted), x.place.leading)
+        return x, {"axes": own, "keepdims": keepdims, "place": place}
+
+    def share(self, node: Node, array: np.ndarray, rank: int, place: Place) -> np.ndarray:
+        """Return a constant that meets a value of `rank` axes with the batch at `place`, without the batch."""
+        if place.axis is None or array.ndim < rank - place.axis:
+            return array
+        axis = place.axis - (rank - array.ndim)
+        length = array.shape[axis]
+        if length > 1 and not self.batch.single:
+            fits = length == self.batch.size if place.leading else length % self.batch.size == 0
+            blocks = np.split(array, self.batch.size, axis) if fits else []
+            if not blocks or any(not np.array_equal(block, blocks[0]) for block in blocks):
+                raise BatchAxisError(str(node.refuse(f"its constant of shape {array.shape} differs along the batch axis; {ALONE}")))
+            array = blocks[0]
+        return array.reshape(array.shape[1:]) if place.leading and axis == 0 else array
+
+    def broadcast(self, node: Node, operands: Sequence[Value | np.ndarray]) -> tuple[list[Value | np.ndarray], Place]:
+        """Return values and constants as they broadcast against each other sample by sample, and the place of the result."""
+        try:
+            shape = tuple(int(size) for size in np.broadcast_shapes(*(operand.shape for operand in operands)))
+        except ValueError:
+            shapes = tuple(tuple(operand.shape) for operand in operands)
+            raise node.damaged(f"its inputs of shapes {shapes} cannot be broadcast together") from None
+        values = [operand for operand in operands if isinstance(operand, Placed)]
+        rank = len(shape)
+        if self.batch.single:  # an axis of size 1 in front is no matter to broadcasting
+            place = self.batch.usual(shape, None)
+            return [self.share(node, item, rank, place) if isinstance(item, np.ndarray) else item for item in operands], place
+        axes = {None if value.place.axis is None else value.place.axis + rank - len(value.shape) for value in values}
+        if len(axes) > 1:
+            shapes = tuple(value.shape for value in values)
+            raise BatchAxisError(
+                str(
+                    node.refuse(
+                        f"its inputs of shapes {shapes} have the batch in different axes, so that one's meets another; {ALONE}"
+                    )
+                )
+            )
+        place = Place(axes.pop(), int(all(value.place.leading and len(value.shape) == rank for value in values)))
+        placed: list[Value | np.ndarray] = []
+        for item in operands:
+            if isinstance(item, np.ndarray):
+                placed.append(self.share(node, item, rank, place))
+            else:
+                placed.append(item if place.leading else self.spread(node, item))
+        return placed, place
+
+    def joined(self, node: Node, parts: Sequence[Value | np.ndarray], axis: int) -> tuple[list[Value | np.ndarray], int, Place]:
+        """Return values and constants as they are joined along an axis of the file's shape, that axis, and the result's place."""
+        values = [part for part in parts if isinstance(part, Placed)]
+        rank = len(values[0].shape)
+        if any(part.ndim != rank if isinstance(part, np.ndarray) else len(part.shape) != rank for part in parts):
+            raise node.damaged(f"its inputs of shapes {tuple(tuple(part.shape) for part in parts)} cannot be joined")
+        axis = self.resolved(node, axis, rank)
+        places = {value.place.axis for value in values}
+        if not self.batch.single and (len(places) > 1 or axis in places):
+            raise self.along_batch(node)
+        leading = int(all(value.place.leading for value in values) and axis > 0)
+        if self.batch.single and any(part.shape[0] != 1 for part in parts):
+            leading = 0
+        place = Place(values[0].place.axis, leading)
+        placed: list[Value | np.ndarray] = []
+        for part in parts:
+            if isinstance(part, np.ndarray):
+                placed.append(self.share(node, part, rank, place))
+            else:
+                placed.append(part if leading else self.spread(node, part))
+        return placed, axis - leading, place
+
+    def image(self, node: Node, x: Value) -> Value:
+        """Return a value (N, C, H, W) or (N, C, L) whose batch is where spatial layers have it, or refuse it."""
+        if not x.place.leading:
+            raise BatchAxisError(
+                str(node.refuse(f"its input of shape {x.shape} does not have the batch alone in its first axis; {ALONE}"))
+            )
+        return x
+
+    def on_images(self, node: Node, x: Value, build: Callable[[Value, str, int], Value]) -> Value:
+        """Return what a spatial layer makes of a value (N, C, H, W) or (N, C, L).
+
+        Where a sample holds a stack of images, they become one image of all their channels.
+
+        Parameters
+        ----------
+        build : function of (value, part, copies)
+            Appends the layer, which runs on `copies` images side by side, each a group of the channels.
+        """
+        if x.place.leading:
+            return build(x, "", 1)
+        if x.place.axis not in (0, None) or len(x.shape) not in (3, 4):
+            x = self.image(node, x)
+        copies, channels, *spatial = self.batch.sample(x.shape, x.place)
+        side_by_side = self.moved(node, Reshape, x, part="stack", place=Place(0, 1), shape=(copies * channels, *spatial))
+        y = build(side_by_side, "images", copies)
+        shape = (copies, y.shape[1] // copies, *y.shape[2:])
+        return self.moved(node, Reshape, y, place=x.place, shape=shape)

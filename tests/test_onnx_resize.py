@@ -1,0 +1,125 @@
+"""Resize and Upsample against onnxruntime: every mode, coordinate transformation and rounding, on scales that divide badly.
+
+Both PyTorch exporters write these operators; where float32 and float64 differ in a size or a pixel, onnxruntime decides.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from edgebn import reference  # noqa: E402
+from edgebn.errors import EdgebnError  # noqa: E402
+from edgebn.formats.onnx import from_proto  # noqa: E402
+from edgebn.formats.onnx.resize import COORDINATES, ROUNDINGS  # noqa: E402
+from edgebn.passes import lower  # noqa: E402
+
+TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
+DRAWS = 60 if TEST_ALL else 6
+FLOAT = TensorProto.FLOAT
+
+
+def resize(shape, opset, *, scales=None, sizes=None, **attributes):
+    """One Resize (Upsample in opset 9) of a value of `shape`, by scales or by sizes."""
+    constants = {"none": np.zeros(0, np.float32)}
+    if scales is not None:
+        constants["scales"] = np.array(scales, np.float32)
+        inputs = ["x", "scales"] if opset < 11 else ["x", "none", "scales"]
+    else:
+        constants["sizes"] = np.array(sizes, np.int64)
+        inputs = ["x", "none", "none", "sizes"]
+    graph = helper.make_graph(
+        [helper.make_node("Upsample" if opset < 10 else "Resize", inputs, ["y"], "resize", **attributes)],
+        "net",
+        [helper.make_tensor_value_info("x", FLOAT, shape)],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items() if name in inputs],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def check(shape, opset, **settings):
+    """Hold one network against onnxruntime; where that makes an empty value, edgebn refuses."""
+    model = resize(shape, opset, **settings)
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    expected = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    if expected.size == 0:
+        with pytest.raises(EdgebnError, match="empty or absurd"):
+            from_proto(model, "net.onnx")
+        return
+    found = np.moveaxis(reference.run(lower(from_proto(model, "net.onnx")), np.moveaxis(x, 1, -1)), -1, 1)
+    assert found.shape == expected.shape, (shape, settings)
+    assert np.abs(found - expected).max() <= 1e-6 * max(np.ptp(expected), 1.0), (shape, settings)
+
+
+def draw(rng):
+    """Return a length and a scale of it: tenths, quotients of small numbers and any number."""
+    scale = rng.choice([rng.uniform(0.1, 4), rng.integers(1, 40) / 10, rng.integers(1, 12) / rng.integers(1, 12)])
+    return int(rng.integers(1, 33)), float(scale)
+
+
+@pytest.mark.parametrize("mode", [*ROUNDINGS, "linear"])
+@pytest.mark.parametrize("coordinates", COORDINATES)
+def test_resize(coordinates, mode):
+    rng = np.random.default_rng(COORDINATES.index(coordinates))
+    common = {"mode": "linear"} if mode == "linear" else {"mode": "nearest", "nearest_mode": mode}
+    common["coordinate_transformation_mode"] = coordinates
+    for opset in (11, 13, 18, 19):
+        for _ in range(DRAWS):
+            (height, up), (width, across) = draw(rng), draw(rng)
+            shape, sizes = (1, 2, height, width), tuple(int(size) for size in rng.integers(1, 40, 2))
+            check(shape, opset, scales=[1, 1, up, across], **common)
+            check(shape, opset, sizes=[1, 2, *sizes], **common)
+            check((1, 3, width), opset, scales=[1, 1, across], **common)
+            if opset >= 18:
+                check(shape, opset, scales=[across, up], axes=[3, 2], **common)
+                for policy in ("stretch", "not_larger", "not_smaller"):
+                    check(shape, opset, sizes=sizes, axes=[2, 3], keep_aspect_ratio_policy=policy, **common)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize("opset", [9, 10])
+def test_before_opset_11(opset, mode):
+    rng = np.random.default_rng(opset)
+    for _ in range(4 * DRAWS):
+        (height, up), (width, across) = draw(rng), draw(rng)
+        if opset == 9:  # Upsample
+            up, across = max(up, 1.0), max(across, 1.0)
+        check((1, 2, height, width), opset, scales=[1, 1, up, across], mode=mode)
+
+
+@pytest.mark.parametrize(("size", "scale"), [(5, 1.8), (10, 0.7), (10, 2.3), (3, 10 / 3), (15, 0.8), (15, 1.8), (29, 2.3)])
+@pytest.mark.parametrize("opset", [10, 17])
+def test_what_pytorch_exports(opset, size, scale):
+    """The nearest resampling that torch.onnx.export writes, by factors that float32 does not hold exactly."""
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if opset > 10 else {}
+    check((1, 1, size, size), opset, scales=[1, 1, scale, scale], mode="nearest", **attributes)
+
+
+def test_the_same_size_is_the_same_value():
+    """Whatever scale rounds to it: onnxruntime copies."""
+    check((1, 2, 8, 6), 19, scales=[1, 1, 1.1, 1.1], mode="linear")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"mode": "cubic"}, "its mode is 'cubic'; edgebn resamples nearest and linear"),
+        ({"mode": "linear", "antialias": 1}, "antialias=1"),
+        ({"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize"}, "'tf_crop_and_resize'"),
+        ({"mode": "linear", "scales": [1, 2, 1, 1]}, "the batch or the channels"),
+    ],
+)
+def test_refusals(settings, words):
+    model = resize((1, 2, 4, 5), 19, **{"scales": [1, 1, 2, 2], **settings})
+    with pytest.raises(EdgebnError, match=r"net\.onnx: layer 'resize' \(Resize\): ") as caught:
+        from_proto(model, "net.onnx")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
