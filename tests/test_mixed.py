@@ -21,6 +21,7 @@ from edgebn.errors import ModelError, QuantizationError  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.formats.tflite import read  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
+from edgebn.program_check import check_program  # noqa: E402
 from edgebn.session import Session  # noqa: E402
 from tests import emitted  # noqa: E402
 from tests.conftest import TEST_ALL  # noqa: E402
@@ -192,6 +193,24 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("mixed") / "tail.onnx"
     onnx.save(net.model(y), path)
     return path
+
+
+def test_steps_that_mix_types_are_refused():
+    real, codes = p.Buffer("x", (1, 1, 4)), p.Buffer("q", (1, 1, 4), "int8", 0.1, 3)
+    shapes = {"x": (4,), "q": (4,)}
+
+    def program(step):
+        return p.Program("m", "m.test", "test", False, {"x": real, "q": codes}, {}, (step,), step.inputs, (step.output,), shapes)
+
+    check_program(program(p.Quantize("to codes", ("x",), "q")))
+    check_program(program(p.Dequantize("to numbers", ("q",), "x")))
+    for step, said in (
+        (p.Quantize("s", ("q",), "x"), "step 's': its type does not fit"),
+        (p.Dequantize("s", ("x",), "q"), "step 's': its type does not fit"),
+        (p.Reshape("s", ("x",), "q"), "step 's' mixes float32 and int8 buffers"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            check_program(program(step))
 
 
 def images(count, seed=1):
