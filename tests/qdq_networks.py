@@ -229,12 +229,15 @@ class QdqNetwork:
         sizes = (*shape[:2], *((size + a + b - k) // stride + 1 for size, a, b, k, stride in ends))
         settings = {"kernel_shape": kernel, "strides": strides, "pads": pads, "count_include_pad": int(counted)}
         how = float(np.float32(self.codes[x][0] * self.rng.uniform(0.3, 1.5))), int(self.rng.integers(-100, 100))
+        return self.average(x, sizes, how, form, **settings)
+
+    def average(self, x: str, shape: tuple[int, ...], how: How, form: str, **settings: Any) -> str:
         if form == "QDQ":
-            return self.quantized(self.node("AveragePool", x, shape=sizes, **settings), how)
+            return self.quantized(self.node("AveragePool", x, shape=shape, **settings), how)
         numbers = [self.constant(number) for (scale, zero) in (self.codes[x], how) for number in (np.float32(scale), np.int8(zero))]
-        codes = self.node("QuantizeLinear", x, *numbers[:2], shape=shape)
-        pooled = self.node("QLinearAveragePool", codes, *numbers, shape=sizes, domain="com.microsoft", **settings)
-        real = self.node("DequantizeLinear", pooled, *numbers[2:], shape=sizes)
+        codes = self.node("QuantizeLinear", x, *numbers[:2], shape=self.shapes[x])
+        pooled = self.node("QLinearAveragePool", codes, *numbers, shape=shape, domain="com.microsoft", **settings)
+        real = self.node("DequantizeLinear", pooled, *numbers[2:], shape=shape)
         self.codes[real] = how
         return real
 

@@ -148,6 +148,20 @@ def test_an_average_between_two_scales_is_rounded_once(padded, counted, form):
     assert np.mean(differ) <= 0.005, "more than float32 leaves between two codes"
 
 
+@pytest.mark.parametrize("counted", [0, 1])
+@pytest.mark.parametrize("form", ["QDQ", "QLinear"])
+def test_what_ceil_mode_adds_counts_as_onnxruntime_counts_it(form, counted):
+    """QLinearAveragePool divides by the whole window behind the end, AveragePool does not."""
+    for size, kernel, stride, pads in ((5, 2, 2, (0, 0)), (6, 3, 2, (1, 1)), (7, 4, 3, (2, 1)), (6, 3, 3, (1, 0))):
+        net = QdqNetwork(np.random.default_rng(size))
+        x = net.input("x", (1, 2, size, size), (0.02, -3))
+        out = -(-(size + sum(pads) - kernel) // stride) + 1
+        sides = [pads[0], pads[0], pads[1], pads[1]]
+        settings = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": sides, "ceil_mode": 1}
+        y = net.average(x, (1, 2, out, out), (0.013, 7), form, count_include_pad=counted, **settings)
+        assert_agrees(net, y, codes=1)
+
+
 @pytest.mark.parametrize("rank", [3, 4])
 @pytest.mark.parametrize("before", ["same scale", "coarser", "float32", "convolution"])
 def test_interpolation_never_takes_its_outputs_codes_for_its_input(before, rank):

@@ -274,9 +274,9 @@ def qlinear_global_average_pool(node: Node, context: Context) -> Dynamic:
 
 
 def qlinear_average_pool(node: Node, context: Context) -> Dynamic:
-    """QLinearAveragePool."""
+    """QLinearAveragePool: where it counts padding, it divides by the whole window behind the end too, unlike AveragePool."""
     x, output, shift = _unary(node)
-    return pooling.pool(node, context, x, "average", output, shift)
+    return pooling.pool(node, context, x, "average", output, shift, counts_end=True)
 
 
 def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:
