@@ -103,7 +103,7 @@ def assert_bytes(int8, samples=2):
 def test_every_broadcast_of_a_constant_quantises(order, averaged, tmp_path):
     kind, constant_first = order.split()[1], order.startswith("k")
     x = np.random.default_rng(2).standard_normal((40, 3, *VALUE[2:])).astype(np.float32)
-    ways = [*((nhwc(x), method) for method in calibration.METHODS), (None, "mse")]
+    ways = [*((nhwc(x), method) for method in calibration.METHODS), (None, None)]
     for number, shape in enumerate(SHAPES):
         path = binary(kind, shape, tmp_path / "m.onnx", constant_first=constant_first, averaged=averaged)
         program = edgebn.load(path)
@@ -217,6 +217,7 @@ def with_norm(program, rng, *, wild):
     return replace(program, steps=(p.Affine("norm", (x,), "normed", epilogue), *steps), buffers=buffers, constants=constants)
 
 
+@pytest.mark.filterwarnings("ignore::edgebn.errors.InputRangeWarning")  # the batch norm saw nothing
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(
     st.one_of(programs("float32"), single("add", "float32"), single("multiply", "float32"), single("concat", "float32")),
@@ -227,7 +228,7 @@ def test_random_programs_quantise_or_say_why_not(program, seed, wild):
     program = with_norm(program, np.random.default_rng(seed), wild=wild)
     x = inputs_for(program, 5, seed)
     refusals = []
-    for data, method in [*itertools.product((x, x * 0), calibration.METHODS), (None, "mse")]:
+    for data, method in [*itertools.product((x, x * 0), calibration.METHODS), (None, None)]:
         try:
             int8 = edgebn.quantize(program, data, method)
         except edgebn.QuantizationError as error:
