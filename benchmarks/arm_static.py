@@ -83,7 +83,7 @@ class HotLoop:
 
 
 def work(isa_name: str, folder: Path) -> None:
-    """Compile both executors for an instruction set, and list which functions each network runs for how many MACs."""
+    """Compile the executor for an instruction set, and list which functions each network runs for how many MACs."""
     from edgebn.kernels import isa
 
     isa.select_for_building(isa_name)
@@ -92,11 +92,10 @@ def work(isa_name: str, folder: Path) -> None:
     from edgebn.session.tables import Packed
 
     compiler = aot_compiler.Compiler(isa.SELECTED, "aarch64")
-    for dtype in NETWORKS:
-        (folder / f"{isa_name}_{dtype}.o").write_bytes(compiler.executor(dtype))
+    (folder / f"{isa_name}.o").write_bytes(compiler.executor())
     found: dict[str, dict[str, int]] = {}
+    operations = executor.by_code()
     for dtype, names in NETWORKS.items():
-        operations = {operation.code: operation for operation in executor.operations(dtype).values()}
         for name in names:
             macs: dict[str, int] = defaultdict(int)
             packed = Packed(edgebn.load(SHARED / f"{name}.tflite"))
@@ -194,13 +193,13 @@ def measure() -> list[HotLoop]:
         folder = Path(name)
         for isa in sorted({core.isa for core in CORES}):
             subprocess.run([sys.executable, "-m", "benchmarks.arm_static", "--worker", isa, name], check=True)
-            bodies = {dtype: instructions(folder / f"{isa}_{dtype}.o") for dtype in NETWORKS}
+            bodies = instructions(folder / f"{isa}.o")
             used = json.loads((folder / f"{isa}.json").read_text(encoding="utf-8"))
             for core in (one for one in CORES if one.isa == isa):
                 for dtype, names in NETWORKS.items():
                     for network in names:
                         for function, macs in sorted(used[network].items(), key=lambda item: -item[1]):
-                            loop = hot_loop(bodies[dtype][function])
+                            loop = hot_loop(bodies[function])
                             rate = macs_of(loop) / cycles(loop, core.model)
                             rows.append(HotLoop(core.name, network, dtype, function, macs, rate, peak(isa, dtype, core.model)))
     return rows

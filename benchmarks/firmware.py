@@ -68,8 +68,7 @@ def count(program: edgebn.Program, board: boards.Board, folder: Path) -> dict[st
     """Emit, build, run and measure one network on one board."""
     project = codegen.emit(program, folder / board.name, board=board.name)
     sources = [project.folder / file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
-    include = [project.folder, project.folder / "kernels"]
-    elf = toolchain.build(board, sources, folder / f"{board.name}-build", include=include)
+    elf = toolchain.build(board, sources, folder / f"{board.name}-build")
     ended = emulator.run(board, elf, timeout=600)
     words = ended.output.decode().split()  # NAME: N vectors, D differ, T ticks each
     footprint = measure(project, board)

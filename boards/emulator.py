@@ -11,13 +11,13 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from boards.board import Board
+from boards.tidy import temporary_folder, undisturbed
 from boards.toolchain import missing
 from edgebn.errors import BoardError
 
@@ -84,22 +84,28 @@ def start(board: Board, program: Path, storage: Path | None = None) -> Iterator[
     BoardError
         The board is not emulated, or the emulator is not installed.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.NamedTemporaryFile(prefix="edgebn-emulator-") as messages:
+    process = None
+    with socket.create_server(("127.0.0.1", 0)) as listening, temporary_folder("edgebn-emulator-") as folder:
         number = listening.fileno()
         command = _command(board, program.resolve(), f"socket,id=line,fd={number},server=on,wait=on,nodelay=on")
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=messages,
-            pass_fds=(number,),
-            cwd=storage or program.parent,
-            env={**os.environ, "EDGEBN_LISTEN_FD": str(number)},
-        )
+        messages = folder / "messages"
         try:
-            yield Running(f"socket://127.0.0.1:{listening.getsockname()[1]}", process, Path(messages.name))
+            with undisturbed(), messages.open("wb") as written:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=written,
+                    pass_fds=(number,),
+                    cwd=storage or program.parent,
+                    env={**os.environ, "EDGEBN_LISTEN_FD": str(number)},
+                )
+            yield Running(f"socket://127.0.0.1:{listening.getsockname()[1]}", process, messages)
         finally:
-            _stop(process)
+            try:
+                _stop(process)
+            finally:
+                _stop(process)  # again, for a signal that came on the way into the first
 
 
 def run(board: Board, program: Path, *, timeout: float = 60.0) -> Finished:
@@ -142,7 +148,9 @@ def _command(board: Board, program: Path, line: str) -> list[str]:
     ]
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None:
+        return
     if process.poll() is None:
         process.terminate()
         try:

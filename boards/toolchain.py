@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from boards import tools
 from boards.board import Board
 from edgebn.errors import BoardError
 
@@ -21,7 +21,6 @@ PACKAGES = {
     "qemu-system-arm": "qemu-system-arm",
     "qemu-system-riscv32": "qemu-system-misc",
 }
-COMPILE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def build(
     command += [*board.link_flags, "-Wl,--gc-sections", "-o", str(linked)]
     if board.linker_script:
         command.append(f"-T{folder / 'board' / 'linker.ld'}")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILE_SECONDS)
+    done = tools.run(command)
     if done.returncode:
         raise BoardError(f"{board.name}: {_reason(done.stderr, board)}")
     return linked
@@ -128,7 +127,7 @@ def size(board: Board, program: Path) -> Size:
     tool = board.compiler.removesuffix("gcc").removesuffix("cc") + "size"
     if shutil.which(tool) is None:
         raise missing(board.compiler)
-    done = subprocess.run([tool, "-A", str(program)], capture_output=True, text=True, check=False, timeout=COMPILE_SECONDS)
+    done = tools.run([tool, "-A", str(program)])
     if done.returncode:
         raise BoardError(f"{program}: {done.stderr.strip()}")
     sections = {row[0]: int(row[1]) for line in done.stdout.splitlines() if len(row := line.split()) == 3 and row[1].isdigit()}

@@ -13,7 +13,17 @@ from codegen.pack import accumulator_bound, pack_epilogue, sum_bound
 from codegen.stepcode import CArray
 from edgebn.adaptation import AdaptedLayer, SourceTable
 from edgebn.errors import ModelError
-from edgebn.program import Affine, Convolution, IntEpilogue, Program, Step, TransposedConvolution, epilogue_shape, observed_rows
+from edgebn.program import (
+    Affine,
+    Convolution,
+    IntEpilogue,
+    Program,
+    Step,
+    TransposedConvolution,
+    adapted_dtype,
+    epilogue_shape,
+    observed_rows,
+)
 from edgebn.reference.refold import DRIFT_BITS, LARGEST_CENTER, LARGEST_HOME_OUTPUT, LARGEST_MOVE, MOST_SHIFT_LOSS
 
 DEFAULT_POLICY = "compensated-tracking"
@@ -114,8 +124,13 @@ def plan(program: Program, policy: str, name: str, step_names: dict[str, str]) -
     given = program.adaptation
     if given is None:
         raise ModelError(f"{program.source}: the model has no source tables; measure them with edgebn.adaptable(model, images)")
-    if program.dtype != "int8":
+    if adapted_dtype(program) != "int8":
         raise ModelError(f"{program.source}: firmware adapts int8 networks; quantise the model, then measure its source tables")
+    if given.classes and program.buffers[given.logits].dtype != "int8":
+        raise ModelError(
+            f"{program.source}: firmware learns from int8 predictions, and those of '{given.logits}' are float32; adapt in Python, "
+            "or quantise the float32 model with edgebn.quantize, which makes all of it int8"
+        )
     if policy not in CODES:
         raise ModelError(f"there is no adaptation policy '{policy}' in firmware; choose one of {', '.join(sorted(CODES))}")
     table = next((one for one in given.tables if one.policy == _TABLE), None)

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from codegen.schedule import Action
 from codegen.stepcode import SCRATCH_ALIGNMENT
-from codegen.values import ELEMENT, Values, count
+from codegen.values import Values, size_of
 from edgebn import memory
 from edgebn.program import Program
 
@@ -120,8 +120,7 @@ def _lifetimes(program: Program, values: Values, actions: Sequence[Action]) -> d
         owner = values.owner[buffer]
         if owner in first:
             last[owner] = len(actions)
-    item = ELEMENT[program.dtype][1]
-    sizes = {owner: count(program.buffers[owner]) * item for owner in first}
+    sizes = {owner: size_of(program.buffers[owner]) for owner in first}
     return {owner: _Lifetime(sizes[owner], first[owner], last[owner], owner not in kept) for owner in first}
 
 

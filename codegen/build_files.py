@@ -1,4 +1,4 @@
-"""The Makefile and the CMakeLists.txt of a project. Text only."""
+"""The Makefile and the CMakeLists.txt of a project, and what a compiler needs that is given neither. Text only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ HOST = "host"  # the board of a project that names none
 OPTIMIZATION = "-O2"  # the setting of every published figure
 EXACT = "-ffp-contract=off"  # float32 of adaptation is the same on every core; GCC does so by itself with -std=c99
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
-INCLUDES = (".", "kernels", "board")
 
 
 def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[str, str]:
-    """Return both files, by name, for the C files of a project (paths in its folder)."""
+    """Return them, by name, for the C files of a project (paths in its folder)."""
     link = list(board.link_flags) + (["-Tboard/linker.ld"] if board.linker_script else [])
     prefix = board.compiler.removesuffix("gcc").removesuffix("cc")
     makefile = fill(
@@ -35,14 +34,12 @@ def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[s
         flags=" ".join(board.flags),
         link_flags=" ".join(link),
         sources=" \\\n  ".join(sources),
-        includes=" ".join(f"-I{folder}" for folder in (*INCLUDES, *main.folders)),
     )
     cmake_link = list(board.link_flags) + (["-T${CMAKE_CURRENT_SOURCE_DIR}/board/linker.ld"] if board.linker_script else [])
     cmake = fill(
         "CMakeLists.txt.in",
         name=name,
         program=main.name,
-        folders="".join(f" {folder}" for folder in main.folders),
         binary="" if board.kind == HOST else _image(main.name, f"{prefix}objcopy"),
         board=board.name,
         system="" if board.kind == HOST else _cross(board.compiler),
@@ -51,7 +48,11 @@ def files(name: str, sources: Sequence[str], board: Board, main: Main) -> dict[s
         network=_list([source for source in sources if _is_network(source, name)]),
         others=_list([source for source in sources if not _is_network(source, name)]),
     )
-    return {"Makefile": makefile, "CMakeLists.txt": cmake}
+    made = {"Makefile": makefile, "CMakeLists.txt": cmake}
+    if board.kind == HOST:
+        below = [source for source in sources if "/" in source]
+        made["folders.c"] = fill("folders.c.in", includes="\n".join(f'#include "{source}"' for source in below))
+    return made
 
 
 def _is_network(source: str, name: str) -> bool:

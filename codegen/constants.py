@@ -45,8 +45,17 @@ _INFINITY = """
 def declarations(arrays: Sequence[CArray], section: str | None = None, *, floats: bool = False) -> str:
     """Return the body of the header: macros and extern declarations; `floats` have a name for infinity, if no kernel gives one."""
     place = f' __attribute__((section("{section}")))' if section else ""
-    lines = [f"extern const {array.ctype} {array.name}[{array.values.size}];" for array in arrays]
+    lines = [declaration(array) for array in arrays]
     return _DECORATION.format(section=place) + (_INFINITY if floats else "") + "\n" + "\n".join(lines) + "\n"
+
+
+def declaration(array: CArray) -> str:
+    """Return the line that a header has for an array.
+
+    It says the alignment again: Clang on x86-64 takes any array of 16 bytes or more whose declaration says nothing to begin at a
+    multiple of 16, as the ABI has it, and loads vectors from there.
+    """
+    return f"extern EDGEBN_ALIGN const {array.ctype} {array.name}[{array.values.size}];"
 
 
 def definition(array: CArray) -> str:

@@ -10,18 +10,21 @@ from pathlib import Path
 import numpy as np
 
 import boards
+from boards import Board
 from codegen import adaptation, adapting, build_files, fit, header, kernels, listing, mains, parameters, readme
 from codegen.adaptation import DEFAULT_POLICY
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
 from codegen.layouts import OWN_LAYOUT
-from codegen.naming import check_name, identifiers, model_name
+from codegen.mains import Main
+from codegen.naming import NameTakenError, check_name, check_prefix, check_project, model_names, stems
 from codegen.params_only import files as params_only_files
-from codegen.project import EmittedProject, Listing
+from codegen.project import BOARD, KERNELS, EmittedProject, Listing
 from codegen.schedule import actions_of
 from codegen.stepcode import CArray
 from codegen.values import ELEMENT, place_values
-from edgebn.errors import ModelError
+from edgebn.arguments import checked_program
+from edgebn.errors import ModelError, UsageError
 from edgebn.formats.native import program_hash
 from edgebn.program import Program
 
@@ -80,55 +83,83 @@ def emit(
 
     Raises
     ------
+    UsageError
+        A name that C or the project cannot take.
     ModelError
-        A name that C cannot take, a layout that a channel does not fit, a main program that there is not or that is not for this
+        A layout that a channel does not fit, a main program that there is not or that is not for this
         model, samples that do not fit, a model that cannot adapt, or a file in `out` that is not edgebn's and would be overwritten.
     BoardError
         No such board, or the network does not fit it: by how much, and which layer decides it.
     OSError
         The folder cannot be written; it is then as it was.
     """
+    checked_program(model, "codegen.emit")
     if section is not None and not re.fullmatch(r"[\w.$,-]+", section, re.ASCII):
-        raise ModelError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
+        raise UsageError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
     target = boards.load(board or build_files.HOST)
-    if params_only:
-        return _emit_parameters(model, Path(out), layout, name, prefix, section)
-    if layout != OWN_LAYOUT:
-        raise ModelError(f"layout {layout!r} is for kernels of another library; ask for params_only as well")
-    made = list_network(model, name, prefix, policy if adapt else None)
-    fit.check(made, target)
-    program = mains.main_of(made, main, samples)
-    files = {
-        f"{made.name}.h": header.source(made),
-        f"{made.name}.c": listing.source(made),
-        f"{made.name}_params.h": parameters.header(made, section),
-        f"{made.name}_params.c": parameters.source(made),
-        **{f"kernels/{file}": kernels.text(file) for file in kernels.needed(listing.headers(made))},
-        **({f"kernels/{file}": kernels.text(file) for file in adapting.FILES} if adapt else {}),
-        **program.files,
-        **{f"board/{file}": text for file, text in target.project_files().items()},
+    if not params_only and layout != OWN_LAYOUT:
+        raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
+
+    def made(name: str) -> EmittedProject:
+        if params_only:
+            return _emit_parameters(model, Path(out), layout, name, prefix, section)
+        network = list_network(model, name, prefix, policy if adapt else None)
+        fit.check(network, target)
+        program = mains.main_of(network, main, samples)
+        return replace(_write(Path(out), network, target, program, prefix, section), board=board)
+
+    if name is not None:
+        return made(name)
+    refusal: NameTakenError | None = None
+    for candidate in model_names(model, check_prefix(prefix)):
+        try:
+            return made(candidate)
+        except NameTakenError as error:  # a file or a word of the project has it: what those are shows when they are made
+            refusal = error
+    assert refusal is not None
+    raise refusal
+
+
+def _write(out: Path, network: Listing, target: Board, program: Main, prefix: str, section: str | None) -> EmittedProject:
+    """Write a project of a network, its board and its main program."""
+    name = network.name
+    own = {
+        f"{name}.h": header.source(network),
+        f"{name}.c": listing.source(network),
+        f"{name}_params.h": parameters.header(network, section),
+        f"{name}_params.c": parameters.source(network),
+        **program.own_files,
     }
-    sources = [file for file in files if file.endswith(".c")]
-    files |= build_files.files(made.name, sources, target, program)
-    files["README.md"] = readme.source(made, target, program.readme)
-    files = {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()}
-    written = write_files(Path(out), files)
+    adapted = adapting.FILES if network.adaptation else ()
+    others = {
+        **{f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(listing.headers(network)), *adapted]},
+        **program.files,
+        **{f"{BOARD}/{file}": text for file, text in target.project_files().items()},
+    }
+    sources = [file for file in (*own, *others) if file.endswith(".c")]
+    others |= build_files.files(name, sources, target, program)
+    others["README.md"] = readme.source(network, target, program.readme)
+    own, others = (
+        {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()} for files in (own, others)
+    )
+    check_project(name, prefix, own, others)
     return EmittedProject(
-        folder=Path(out),
-        name=made.name,
-        files=written,
-        flash_bytes=made.flash_bytes,
-        arena_bytes=made.arena.size,
-        arena_lower_bound=made.arena.lower_bound,
-        board=board,
+        folder=out,
+        name=name,
+        files=write_files(out, {**own, **others}),
+        flash_bytes=network.flash_bytes,
+        arena_bytes=network.arena.size,
+        arena_lower_bound=network.arena.lower_bound,
+        board=target.name,
     )
 
 
-def _emit_parameters(model: Program, out: Path, layout: str, name: str | None, prefix: str, section: str | None) -> EmittedProject:
-    name = check_name(name, "name of the model") if name is not None else model_name(model)
-    check_name(prefix, "prefix of the kernels")
+def _emit_parameters(model: Program, out: Path, layout: str, name: str, prefix: str, section: str | None) -> EmittedProject:
+    check_name(name, check_prefix(prefix))
     files, nbytes = params_only_files(model, name, layout, section)
-    written = write_files(out, {file: kernels.renamed(text, prefix) for file, text in files.items()})
+    files = {file: kernels.renamed(text, prefix) for file, text in files.items()}
+    check_project(name, prefix, files, {})
+    written = write_files(out, files)
     return EmittedProject(out, name, written, flash_bytes=nbytes, arena_bytes=0, arena_lower_bound=0, board=None)
 
 
@@ -136,17 +167,17 @@ def list_network(model: Program, name: str | None = None, prefix: str = kernels.
     """Decide everything about a network in C but its text: see `emit`; `policy` is None where it shall not adapt."""
     if not model.steps:
         raise ModelError(f"{model.source}: the network has no layers, so there is nothing to run on a device")
-    name = check_name(name, "name of the model") if name is not None else model_name(model)
-    check_name(prefix, "prefix of the kernels")
+    check_prefix(prefix)
+    name = check_name(name, prefix) if name is not None else next(model_names(model, prefix))
     digest = program_hash(model)
     plan = None
+    values = place_values(model, name, prefix)
+    arrays = stems([step.name for step in model.steps], name, [called for _, called in (*values.inputs, *values.outputs)])
     if policy is None:
         model = replace(model, adaptation=None)
     else:
-        names = identifiers(step.name for step in model.steps)
-        plan = adaptation.plan(model, policy, name, {step: f"{name}_{own}" for step, own in names.items()})
-    values = place_values(model, name)
-    actions = actions_of(model, values, name, lambda candidate: pressure(model, values, candidate))
+        plan = adaptation.plan(model, policy, name, arrays)
+    actions = actions_of(model, values, arrays, lambda candidate: pressure(model, values, candidate))
     constants = tuple(
         CArray(
             values.constants[buffer],

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from boards.tidy import temporary_folder, undisturbed
 from edgebn.errors import ModelError
 
 MANIFEST = "edgebn_files.json"  # what we wrote here, so that the next time only that is replaced
@@ -37,22 +36,21 @@ def write_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
         )
     names = tuple(sorted([*files, MANIFEST]))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
+    with temporary_folder(f".{folder.name}.", folder.parent) as temporary:
+        staging = temporary / "made"
         for name, text in {**files, MANIFEST: json.dumps(names, indent=1) + "\n"}.items():
             path = staging / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-        if not folder.exists():
-            staging.rename(folder)
-            return names
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (staging / name).replace(folder / name)
-        for name in ours.difference(names):
-            (folder / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        with undisturbed():
+            if not folder.exists():
+                staging.rename(folder)
+                return names
+            for name in names:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (staging / name).replace(folder / name)
+            for name in ours.difference(names):
+                (folder / name).unlink(missing_ok=True)
     return names
 
 

@@ -6,19 +6,17 @@ Compiles the network's own two files as the project's Makefile does; knows nothi
 from __future__ import annotations
 
 import re
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards import Board, toolchain
+from boards import Board, toolchain, tools
+from boards.tidy import temporary_folder
 from codegen.build_files import OPTIMIZATION, WARNINGS
 from codegen.project import EmittedProject
 from edgebn.errors import BoardError
 
 _NODE = re.compile(r'node: \{ title: "([^"]+)" label: "[^"]*?(\d+) bytes \(([\w,]+)\)')
 _EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
-_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,7 @@ def measure(project: EmittedProject, board: Board) -> Footprint:
     """
     if not toolchain.has_compiler(board):
         raise toolchain.missing(board.compiler)
-    with tempfile.TemporaryDirectory(prefix="edgebn-footprint-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("edgebn-footprint-") as folder:
         network, parameters = (_compiled(project, board, file, folder) for file in (project.name, f"{project.name}_params"))
         sizes = [_sections(board, path) for path in (network, parameters)]
         constants = sizes[1]["rodata"] + sizes[1]["text"]
@@ -90,8 +87,7 @@ def deepest(call_graph: str, root: str) -> int | None:
 def _compiled(project: EmittedProject, board: Board, file: str, folder: Path) -> Path:
     target = folder / f"{file}.o"
     flags = ["-std=c99", OPTIMIZATION, *WARNINGS, "-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su", *board.flags]
-    command = [board.compiler, *flags, f"-I{project.folder}", f"-I{project.folder / 'kernels'}"]
-    _run([*command, "-c", str(project.folder / f"{file}.c"), "-o", str(target)])
+    _run([board.compiler, *flags, "-c", str(project.folder / f"{file}.c"), "-o", str(target)])
     return target
 
 
@@ -123,7 +119,7 @@ def _symbols(board: Board, paths: list[Path]) -> tuple[set[str], set[str]]:
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    done = tools.run(command)
     if done.returncode:
         raise BoardError(f"{command[0]} failed: {' '.join(done.stderr.split())[:500]}")
     return done.stdout

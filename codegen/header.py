@@ -6,19 +6,18 @@ from codegen import adapting
 from codegen.constants import comment
 from codegen.describe import shape_text
 from codegen.emitters.text import float_literal
-from codegen.listing import accessors, parameters
+from codegen.listing import accessors, item_of, parameters
 from codegen.project import Listing
-from codegen.values import ELEMENT, count
+from codegen.values import count, size_of
 
 
 def source(listing: Listing) -> str:
     """Return the text of `<name>.h`."""
     upper = listing.name.upper()
-    item = ELEMENT[listing.program.dtype][0]
     places = [
         f"/* Memory in the arena for `{parameter}`, to save RAM of your own: {_warning(parameter)} */\n"
-        f"{item} *{listing.name}_{parameter}(void);\n"
-        for parameter, _, _ in accessors(listing)
+        f"{item_of(listing, buffer)} *{listing.name}_{parameter}(void);\n"
+        for parameter, _, buffer in accessors(listing)
     ]
     adaptive = adapting.declarations(listing, listing.adaptation) if listing.adaptation else ""
     return f"""\
@@ -70,7 +69,7 @@ def _facts(listing: Listing) -> str:
             f"#define {stem}_WIDTH {width}",
             f"#define {stem}_CHANNELS {channels}",
             f"#define {stem}_SIZE {count(value)} /* elements */",
-            f"#define {stem}_BYTES {count(value) * ELEMENT[value.dtype][1]}",
+            f"#define {stem}_BYTES {size_of(value)}",
         ]
         if value.dtype == "int8":
             lines += [

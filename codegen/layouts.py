@@ -68,7 +68,7 @@ def cmsis_nn(step: Weighted, program: Program) -> list[Parameter]:
 
 
 def tflm(step: Weighted, program: Program) -> list[Parameter]:
-    """Return a step's parameters as TensorFlow Lite Micro's integer kernels take them, under the names of its `OpDataConv`."""
+    """Return a step's parameters as TensorFlow Lite Micro's integer kernels take them; the last two are fields of `OpDataConv`."""
     return _library(step, program, ("per_channel_output_multiplier", "per_channel_output_shift"))
 
 
@@ -76,7 +76,7 @@ OWN_LAYOUT = "edgebn"
 LAYOUTS: dict[str, Callable[[Weighted, Program], list[Parameter]]] = {OWN_LAYOUT: own, "cmsis-nn": cmsis_nn, "tflm": tflm}
 
 
-def _library(step: Weighted, program: Program, names: tuple[str, str]) -> list[Parameter]:
+def _library(step: Weighted, program: Program, fields: tuple[str, str]) -> list[Parameter]:
     """Return weights, int32 bias, Q31 multipliers and shifts (to the left where positive).
 
     Raises
@@ -110,8 +110,8 @@ def _library(step: Weighted, program: Program, names: tuple[str, str]) -> list[P
     return [
         weights,
         Parameter("bias", "int32_t", np.array(bias, np.int32), f"({count},): for inputs less their zero point"),
-        Parameter(names[0], "int32_t", np.array(multipliers, np.int32), f"({count},): in units of 2**-31"),
-        Parameter(names[1], "int32_t", np.array(shifts, np.int32), f"({count},): to the left where positive"),
+        Parameter("multiplier", "int32_t", np.array(multipliers, np.int32), f"({count},): {fields[0]}, in units of 2**-31"),
+        Parameter("shift", "int32_t", np.array(shifts, np.int32), f"({count},): {fields[1]}, to the left where positive"),
     ]
 
 

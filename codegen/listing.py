@@ -6,9 +6,9 @@ from codegen import adapting
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
-from codegen.project import Listing
+from codegen.project import KERNELS, Listing
 from codegen.schedule import Action
-from codegen.values import ELEMENT, count
+from codegen.values import ELEMENT, size_of
 
 TRACE_HEADER = "edgebn_trace.h"
 
@@ -16,13 +16,13 @@ TRACE_HEADER = "edgebn_trace.h"
 def source(listing: Listing) -> str:
     """Return the text of `<name>.c`."""
     name, upper = listing.name, listing.name.upper()
-    includes = "\n".join(f'#include "{header}"' for header in headers(listing))
-    item = ELEMENT[listing.program.dtype][0]
+    includes = "\n".join(f'#include "{KERNELS}/{header}"' for header in headers(listing))
+    item = "int32_t" if listing.program.dtype == "int8" else "float"
     memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
     plan = listing.adaptation
     begin = [f"    edgebn_adapt_begin(&{name}_adapter);"] if plan else []
     body = "\n".join([*memory, *_places(listing), "", *begin, *_steps(listing)])
-    switch, header = (adapting.SWITCH, '\n#include "edgebn_adapt.h"') if plan else ("", "")
+    switch, header = (adapting.SWITCH, f'\n#include "{KERNELS}/edgebn_adapt.h"') if plan else ("", "")
     state = f"\n{adapting.memory(listing, plan)}" if plan else ""
     start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else ""
     return f"""\
@@ -35,7 +35,7 @@ def source(listing: Listing) -> str:
 /* Every value between steps, and what kernels need for themselves; the same bytes serve many in turn. */
 static union {{
     int64_t alignment;
-    {"float" if item == "float" else "int32_t"} elements;
+    {item} elements;
     int8_t bytes[{upper}_ARENA_BYTES];
 }} {name}_arena;
 {state}
@@ -56,9 +56,13 @@ def headers(listing: Listing) -> list[str]:
 
 def parameters(listing: Listing) -> str:
     """Return the parameters of the run function."""
-    item = ELEMENT[listing.program.dtype][0]
-    given = [f"const {item} *{parameter}" for _, parameter in listing.values.inputs]
-    return ", ".join([*given, *(f"{item} *{parameter}" for _, parameter in listing.values.outputs)])
+    given = [f"const {item_of(listing, buffer)} *{parameter}" for buffer, parameter in listing.values.inputs]
+    return ", ".join([*given, *(f"{item_of(listing, buffer)} *{parameter}" for buffer, parameter in listing.values.outputs)])
+
+
+def item_of(listing: Listing, buffer: str) -> str:
+    """Return the C type of a buffer's elements."""
+    return ELEMENT[listing.program.buffers[buffer].dtype][0]
 
 
 def accessors(listing: Listing) -> list[tuple[str, int, str]]:
@@ -72,11 +76,11 @@ def accessors(listing: Listing) -> list[tuple[str, int, str]]:
 
 
 def _accessors(listing: Listing) -> str:
-    item, name = ELEMENT[listing.program.dtype][0], listing.name
-    functions = [
-        f"{item} *{name}_{parameter}(void) {{\n    return {_pointer(item, f'{name}_arena.bytes', offset)};\n}}\n"
-        for parameter, offset, _ in accessors(listing)
-    ]
+    functions = []
+    for parameter, offset, buffer in accessors(listing):
+        item = item_of(listing, buffer)
+        place = _pointer(item, f"{listing.name}_arena.bytes", offset)
+        functions.append(f"{item} *{listing.name}_{parameter}(void) {{\n    return {place};\n}}\n")
     return "\n".join(functions)
 
 
@@ -91,7 +95,6 @@ def _uses_memory(listing: Listing) -> bool:
 
 def _places(listing: Listing) -> list[str]:
     """Return the declarations of the values between steps, in the order in which they are made."""
-    item = ELEMENT[listing.program.dtype][0]
     lines = []
     declared: set[str] = set()
     outside = {parameter for _, parameter in (*listing.values.inputs, *listing.values.outputs)}
@@ -101,6 +104,7 @@ def _places(listing: Listing) -> list[str]:
         if owner in declared or expression in outside:
             continue
         declared.add(owner)
+        item = item_of(listing, owner)
         text = f"    {item} *const {expression} = {_pointer(item, 'memory', listing.arena.offsets[owner])};"
         shape = shape_text(listing.program.buffers[action.output].shape)
         lines.append(f"{text}{' ' * max(1, 76 - len(text))}/* {shape} */")
@@ -115,14 +119,14 @@ def _steps(listing: Listing) -> list[str]:
         call = action.code.call.replace(SCRATCH, scratch)
         lines += [f"    {line}" for line in call.splitlines()]
         target = listing.values.expressions[action.output]
-        nbytes = count(listing.program.buffers[action.output]) * ELEMENT[listing.program.dtype][1]
+        nbytes = size_of(listing.program.buffers[action.output])
         lines += [f"    EDGEBN_MADE({action.steps[-1]}, {target}, {nbytes});"]
         given = listing.program.adaptation
         if listing.adaptation and given and action.output == given.logits:
             lines += [f"    edgebn_adapt_believe(&{listing.name}_adapter, {target});"]
         lines += [""]
     for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):
-        nbytes = count(listing.program.buffers[buffer]) * ELEMENT[listing.program.dtype][1]
+        nbytes = size_of(listing.program.buffers[buffer])
         lines += [f"    memcpy({parameter}, {copied}, {nbytes});", ""]
     return lines[:-1]
 

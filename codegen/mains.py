@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from codegen import mlperf_main, self_test
 from codegen.kernels import text
 from codegen.places import input_names, memory_outside, output_names, place
-from codegen.project import Listing
+from codegen.project import KERNELS, SERVICE, Listing
 from codegen.templating import fill
 from edgebn.errors import ModelError
 
 TRACE = "-DEDGEBN_TRACE"
-SERVICE = "service"  # folder of a protocol's files in a project
-LINK_FILES = ("edgebn_frame.c", "edgebn_frame.h", "edgebn_link.c", "edgebn_link.h")
+LINK_FILES = ("edgebn_crc.h", "edgebn_frame.c", "edgebn_frame.h", "edgebn_link.c", "edgebn_link.h")
 MLPERF_FILES = ("edgebn_mlperf.c", "edgebn_mlperf.h")
 
 
@@ -30,22 +29,22 @@ class Main:
         What is built: build/NAME.elf.
     files : dict of str to str
         Name in the project to text.
-    folders : tuple of str
-        Include folders, besides those of every project.
     defines : tuple of str
         Compiler flags, without which it lacks something.
     readme : str
         Its part of the project's README.
     makefile_help : str
         Comment lines at the head of the Makefile: what else can be made.
+    own_files : dict of str to str
+        More files, which are called after the model.
     """
 
     name: str
     files: dict[str, str]
-    folders: tuple[str, ...]
     defines: tuple[str, ...]
     readme: str
     makefile_help: str = ""
+    own_files: Mapping[str, str] = field(default_factory=dict)
 
 
 def main_of(listing: Listing, kind: str, samples: np.ndarray | None) -> Main:
@@ -67,8 +66,8 @@ def _self_test(listing: Listing, samples: np.ndarray | None) -> Main:
     vectors = self_test.record(listing, samples)
     readme = fill("self_test.md.in", name=listing.name, vectors=vectors.count)
     traced = f"#   make DEFINES={TRACE}     the same, comparing the output of every layer\n"
-    makefile_help = traced if listing.program.dtype == "int8" else ""
-    return Main("self_test", self_test.files(listing, vectors), (), (), readme, makefile_help)
+    makefile_help = traced if vectors.checksums.size else ""
+    return Main("self_test", self_test.files(listing, vectors), (), readme, makefile_help, self_test.own_files(listing, vectors))
 
 
 def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
@@ -78,7 +77,7 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         "link.c.in",
         name=listing.name,
         upper=upper,
-        adapt_include='#include "edgebn_adapt.h"\n' if listing.adaptation else "",
+        adapt_include=f'#include "{KERNELS}/edgebn_adapt.h"\n' if listing.adaptation else "",
         memory=memory_outside(listing, [*inputs, *outputs]),
         arguments=", ".join(place(listing, parameter) for parameter in [*inputs, *outputs]),
         inputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in inputs),
@@ -89,16 +88,14 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         init="init" if listing.adaptation else f"{listing.name}_init",
         state_pointer="&state" if listing.adaptation else "NULL",
     )
-    files = {"link.c": source, "kernels/edgebn_crc.h": text("edgebn_crc.h")}
+    files = {"link.c": source}
     files |= {f"{SERVICE}/{file}": text(file) for file in LINK_FILES}
-    return Main("link", files, (SERVICE,), (TRACE,), fill("link.md.in", name=listing.name))
+    return Main("link", files, (TRACE,), fill("link.md.in", name=listing.name))
 
 
 def _mlperf(listing: Listing, _samples: np.ndarray | None) -> Main:
     files = {"mlperf.c": mlperf_main.source(listing), **{f"{SERVICE}/{file}": text(file) for file in MLPERF_FILES}}
-    return Main(
-        "mlperf", files, (SERVICE,), (), fill("mlperf.md.in", name=listing.name, model=mlperf_main.benchmark(listing).model)
-    )
+    return Main("mlperf", files, (), fill("mlperf.md.in", name=listing.name, model=mlperf_main.benchmark(listing).model))
 
 
 KINDS: dict[str, Callable[[Listing, np.ndarray | None], Main]] = {"self-test": _self_test, "link": _link, "mlperf": _mlperf}

@@ -9,7 +9,7 @@ from codegen.places import input_names, memory, memory_outside, output_names, ow
 from codegen.project import Listing
 from codegen.templating import fill
 from edgebn.errors import ModelError
-from edgebn.program import Buffer, Hwc
+from edgebn.program import Buffer, Hwc, takes_codes
 
 # How the host sends an input.
 CODES = "codes"  # int8, as the network takes them
@@ -47,9 +47,10 @@ def benchmark(listing: Listing) -> Benchmark:
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise ModelError(f"{program.source}: MLPerf Tiny's protocol is for networks with one input and one output")
     given, made = (program.buffers[names[0]].shape for names in (program.inputs, program.outputs))
-    as_it_is = CODES if program.dtype == "int8" else REALS
+    is_int8 = takes_codes(program)
+    as_it_is = CODES if is_int8 else REALS
     known = _BENCHMARKS.get((given, made), Benchmark(listing.name, as_it_is))
-    return known if program.dtype == "int8" or known.sent_as != CODES else Benchmark(known.model, REALS)
+    return known if is_int8 or known.sent_as != CODES else Benchmark(known.model, REALS)
 
 
 def source(listing: Listing) -> str:
@@ -57,7 +58,7 @@ def source(listing: Listing) -> str:
     program, name = listing.program, listing.name
     facts = benchmark(listing)
     (given,), (made,) = input_names(listing), output_names(listing)
-    is_int8 = program.dtype == "int8"
+    is_int8 = takes_codes(program)
     apart = facts.sent_as == (REALS if is_int8 else PIXELS)  # what the host sends is not what the network takes
     return fill(
         "mlperf.c.in",

@@ -9,7 +9,7 @@ from codegen.project import Listing
 def header(listing: Listing, section: str | None = None) -> str:
     """Return the text of `<name>_params.h`; `section` is where constant arrays go if EDGEBN_CONST says nothing else."""
     guard = f"{listing.name.upper()}_PARAMS_H"
-    body = declarations(listing.arrays, section, floats=listing.program.dtype == "float32")
+    body = declarations(listing.arrays, section, floats=listing.program.dtype != "int8")
     return (
         f"/* Constant arrays of {comment(listing.title)}: {listing.flash_bytes:,} bytes. Made by edgebn. */\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{body}\n#endif\n"

@@ -6,7 +6,7 @@ from codegen.constants import comment, declarations, definition
 from codegen.describe import describe
 from codegen.emitters.text import float_literal
 from codegen.layouts import LAYOUTS, OWN_LAYOUT, Weighted
-from codegen.naming import identifiers
+from codegen.naming import stems
 from codegen.stepcode import CArray
 from edgebn.errors import ModelError
 from edgebn.program import Affine, Convolution, FloatEpilogue, IntEpilogue, Program, Step, TransposedConvolution
@@ -32,6 +32,12 @@ Arithmetic of a layer, per output channel c, as the library requantises (multipl
 }
 
 
+_ARITHMETIC["edgebn mixed"] = "Layers are int8 or float32.\n\n   " + "\n\n   ".join(
+    _ARITHMETIC[f"edgebn {dtype}"].replace("of a layer", f"of {article} {dtype} layer")
+    for article, dtype in (("an", "int8"), ("a", "float32"))
+)
+
+
 def files(program: Program, name: str, layout: str, section: str | None) -> tuple[dict[str, str], int]:
     """Return both files, by name, and the bytes of all arrays.
 
@@ -42,7 +48,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
     """
     if layout not in LAYOUTS:
         raise ModelError(f"there is no parameter layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
-    stems = identifiers(step.name for step in program.steps)
+    names = stems([step.name for step in program.steps], name)
     facts: list[str] = []
     arrays: list[CArray] = []
     for step in program.steps:
@@ -50,7 +56,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
         if not isinstance(step, Convolution | TransposedConvolution | Affine):
             facts.append(line)
             continue
-        stem = f"{name}_{stems[step.name]}"
+        stem = names[step.name]
         defines = [f"#define {stem.upper()}_{key} {value}" for key, value in _facts(step, program, layout).items()]
         facts.append("\n".join([line, *defines]))
         arrays += [
@@ -66,7 +72,7 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
             f"   {_ARITHMETIC[kind]} */",
             f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n",
             *(f"{fact}\n" for fact in facts),
-            f"{declarations(arrays, section, floats=program.dtype == 'float32')}\n#endif\n",
+            f"{declarations(arrays, section, floats=program.dtype != 'int8')}\n#endif\n",
         ]
     )
     source = "\n".join([f"/* Made by edgebn; `{name}_params.h` says how they are used. */", f'#include "{name}_params.h"\n'])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from codegen.listing import accessors
+from codegen.listing import accessors, item_of
 from codegen.project import Listing
-from codegen.values import ELEMENT
 
 
 def in_arena(listing: Listing, parameter: str) -> bool:
     """Whether an input or output has a place in the arena."""
     return parameter in [name for name, _, _ in accessors(listing)]
+
+
+def buffer_of(listing: Listing, parameter: str) -> str:
+    """Return the buffer that an input or output is."""
+    return next(buffer for buffer, name in (*listing.values.inputs, *listing.values.outputs) if name == parameter)
 
 
 def place(listing: Listing, parameter: str) -> str:
@@ -24,7 +28,7 @@ def own(parameter: str) -> str:
 
 def memory(listing: Listing, parameter: str) -> str:
     """Return the declaration of memory of the caller's own."""
-    item = ELEMENT[listing.program.dtype][0]
+    item = item_of(listing, buffer_of(listing, parameter))
     size = f"{listing.name.upper()}_{parameter.upper()}_SIZE"
     return f"\nstatic union {{\n    int64_t alignment;\n    {item} elements[{size}];\n}} {parameter}_values;\n"
 

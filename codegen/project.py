@@ -12,6 +12,9 @@ from codegen.stepcode import CArray
 from codegen.values import Values
 from edgebn.program import Program
 
+# Folders of a project.
+KERNELS, BOARD, SERVICE = "kernels", "board", "service"
+
 
 @dataclass(frozen=True)
 class EmittedProject:

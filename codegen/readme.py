@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from boards import Board
+from codegen.build_files import HOST
 from codegen.constants import comment
 from codegen.describe import shape_text
 from codegen.listing import accessors, parameters
@@ -36,6 +37,7 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
         board_title=board.title,
         board_note=board.note,
         flash_image=_image(board),
+        bare="; or: cc -O2 *.c" if board.kind == HOST else "",
         core=board.core,
         compiler=board.compiler,
         signature=f"{name}_run({parameters(listing)})",

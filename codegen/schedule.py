@@ -6,11 +6,11 @@ Knows programs and emitters; nothing of offsets or files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen import emitters
-from codegen.naming import StepNames, identifiers
+from codegen.naming import StepNames
 from codegen.stepcode import StepCode
 from codegen.values import Values
 from edgebn.program import Program, Step
@@ -51,7 +51,12 @@ class Action:
 
 
 def actions_of(
-    program: Program, values: Values, name: str, cost: Callable[[Sequence[Action]], list[int]], *, join: bool = True
+    program: Program,
+    values: Values,
+    stems: Mapping[str, str],
+    cost: Callable[[Sequence[Action]], list[int]],
+    *,
+    join: bool = True,
 ) -> list[Action]:
     """Return the program's steps as actions, in an order that keeps the arena small.
 
@@ -63,8 +68,8 @@ def actions_of(
     ----------
     program : Program
     values : Values
-    name : str
-        The model's, in front of array names.
+    stems : mapping of str to str
+        What the names of each step's arrays begin with (`naming.stems`).
     cost : callable
         What a list of actions costs in memory; lists compare.
     join : bool
@@ -74,10 +79,9 @@ def actions_of(
     -------
     list of Action
     """
-    names = identifiers(step.name for step in program.steps)
 
     def step_names(step: Step) -> StepNames:
-        return StepNames(f"{name}_{names[step.name]}", values.expressions)
+        return StepNames(stems[step.name], values.expressions)
 
     actions = [
         _action((i,), step.inputs, step.output, values, emitters.emit(step, program, step_names(step)))

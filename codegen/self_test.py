@@ -10,19 +10,69 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.constants import definition
-from codegen.places import memory_outside, output_names, place
+from codegen.constants import declaration, definition
+from codegen.listing import item_of
+from codegen.places import buffer_of, memory_outside, output_names, place
 from codegen.project import Listing
 from codegen.stepcode import CArray
 from codegen.templating import fill
-from codegen.values import ELEMENT, count
+from codegen.values import ELEMENT, count, size_of
 from edgebn import reference
 from edgebn.errors import ModelError
+from edgebn.program import close_buffers, exact_buffers
 
 DRAWN = 2  # inputs where the caller gives none
-FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the largest magnitude that is expected
+# Of the larger of 1 and the largest magnitude that is expected, behind codes that were made from float32 numbers: of these, one
+# between two codes may become either.
+COARSE_TOLERANCE = 0.05
+COARSE_CODES = 13  # the same part of 256 codes
 _SEED = 1
 _PITCH = 8  # every recorded input and output begins at a multiple of this many bytes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A way to compare an output.
+
+    Attributes
+    ----------
+    template : str
+        Of its function.
+    tolerance : str
+        A C literal, where the function has one.
+    about : str
+        In words, for the head of the file.
+    library : str
+        The header that it needs.
+    """
+
+    template: str
+    tolerance: str
+    about: str
+    library: str
+
+
+_BYTES = "byte for byte.\n   With EDGEBN_TRACE defined everywhere, the output of every layer as well."
+COMPARISONS = {
+    "s8": Comparison("self_test_differ_s8.c.in", "", _BYTES, "string.h"),
+    "near_s8": Comparison("self_test_near_s8.c.in", str(COARSE_CODES), f"within {COARSE_CODES} codes.", "stdint.h"),
+    "f32": Comparison("self_test_differ_f32.c.in", "1e-5f", "within a tolerance of 1e-5.", "float.h"),
+    "coarse_f32": Comparison(
+        "self_test_differ_f32.c.in", f"{COARSE_TOLERANCE:g}f", f"within a tolerance of {COARSE_TOLERANCE:g}.", "float.h"
+    ),
+}
+_SEVERAL = "codes byte for byte\n   and float32 numbers within a tolerance."
+_CHECKED = "*next_checksum++ != 0 && hash != next_checksum[-1]"
+_TRACE_BEGIN = """\
+#if defined(EDGEBN_TRACE)
+        next_checksum = {name}_checksums + i * STEPS;
+#endif
+"""
+_TRACE_END = """\
+#if defined(EDGEBN_TRACE)
+    wrong += traced;
+#endif
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +85,7 @@ class Vectors:
     values : dict of str to ndarray, shape (count, size)
         By C name of the parameter, inputs and outputs.
     checksums : ndarray of uint32, shape (count, actions)
-        FNV-1a of what every action makes, int8 networks only.
+        FNV-1a of what every action makes, 0 where engines agree within a tolerance; of networks that are int8, if only in part.
     """
 
     count: int
@@ -54,13 +104,14 @@ def record(listing: Listing, samples: np.ndarray | None) -> Vectors:
     program = listing.program
     inputs = [_drawn(listing, i) for i in range(DRAWN)] if samples is None else _given(listing, samples)
     kept: dict[str, list[np.ndarray]] = {name: [] for _, name in (*listing.values.inputs, *listing.values.outputs)}
-    checksums = []
+    checksums, exact = [], exact_buffers(program)
     for given in inputs:
         values = reference.run_steps(program, given)
         for buffer, name in (*listing.values.inputs, *listing.values.outputs):
             kept[name].append(values[buffer].reshape(-1))
-        if program.dtype == "int8":
-            checksums.append([checksum(values[action.output]) for action in listing.actions])
+        if program.dtype != "float32":
+            made = [action.output for action in listing.actions]
+            checksums.append([checksum(values[name]) if name in exact else 0 for name in made])
     return Vectors(len(inputs), {name: np.stack(arrays) for name, arrays in kept.items()}, np.array(checksums, np.uint32))
 
 
@@ -77,7 +128,7 @@ def _drawn(listing: Listing, seed: int) -> dict[str, np.ndarray]:
     drawn = {}
     for buffer in listing.program.inputs:
         shape = listing.program.buffers[buffer].shape
-        if listing.program.dtype == "int8":
+        if listing.program.buffers[buffer].dtype == "int8":
             drawn[buffer] = rng.integers(-128, 128, shape).astype(np.int8)
         else:
             drawn[buffer] = rng.standard_normal(shape).astype(np.float32)
@@ -99,41 +150,66 @@ def _given(listing: Listing, samples: np.ndarray) -> list[Mapping[str, np.ndarra
 
 
 def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
-    """Return `self_test.c`, `<name>_vectors.c` and `<name>_vectors.h`."""
-    arrays = [_array(listing, vectors, name) for name in vectors.values]
-    is_int8 = listing.program.dtype == "int8"
-    if is_int8:
-        comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
-        arrays.append(CArray(f"{listing.name}_vectors_checksums", "uint32_t", vectors.checksums, comment))
-    name = listing.name
-    return {
-        "self_test.c": fill(
-            "self_test_s8.c.in" if is_int8 else "self_test_f32.c.in",
-            name=name,
-            upper=name.upper(),
-            vectors=vectors.count,
-            places=memory_outside(listing, output_names(listing)),
-            arguments=", ".join(
-                [_vector(listing, parameter) for _, parameter in listing.values.inputs]
-                + [place(listing, parameter) for _, parameter in listing.values.outputs]
-            ),
-            comparisons="\n".join(
-                f"        wrong += differ({place(listing, parameter)}, {_vector(listing, parameter)}, "
-                f"{name.upper()}_{parameter.upper()}_SIZE);"
-                for _, parameter in listing.values.outputs
-            ),
-            steps=len(listing.actions),
+    """Return `self_test.c`."""
+    is_traced = vectors.checksums.size > 0
+    name, upper = listing.name, listing.name.upper()
+    kinds = {parameter: _comparison(listing, buffer) for buffer, parameter in listing.values.outputs}
+    is_single = len(set(kinds.values())) == 1
+    named = {kind: "differ" if is_single else f"differ_{kind}" for kind in COMPARISONS if kind in kinds.values()}
+    libraries = sorted({COMPARISONS[kind].library for kind in named})
+    condition = "hash != *next_checksum++" if listing.program.dtype == "int8" else _CHECKED
+    text = fill(
+        "self_test.c.in",
+        name=name,
+        about=" ".join(COMPARISONS[kind].about for kind in named) if is_single else _SEVERAL,
+        includes="\n".join(f"#include <{library}>" for library in libraries),
+        trace_include='#include "kernels/edgebn_trace.h"\n' if is_traced else "",
+        vectors=vectors.count,
+        step_count=f"#define STEPS {len(listing.actions)}\n" if is_traced else "",
+        places=memory_outside(listing, output_names(listing)),
+        trace=fill("self_test_trace.c.in", condition=condition) if is_traced else "",
+        differ="".join(
+            fill(COMPARISONS[kind].template, differ=function, tolerance=COMPARISONS[kind].tolerance)
+            for kind, function in named.items()
         ),
-        f"{name}_vectors.c": _vectors_source(name, arrays),
-        f"{name}_vectors.h": _vectors_header(name, arrays),
-    }
+        trace_begin=_TRACE_BEGIN.format(name=name) if is_traced else "",
+        trace_end=_TRACE_END if is_traced else "",
+        arguments=", ".join(
+            [_vector(listing, parameter) for _, parameter in listing.values.inputs]
+            + [place(listing, parameter) for _, parameter in listing.values.outputs]
+        ),
+        comparisons="\n".join(
+            f"        wrong += {named[kinds[parameter]]}({place(listing, parameter)}, {_vector(listing, parameter)}, "
+            f"{upper}_{parameter.upper()}_SIZE);"
+            for _, parameter in listing.values.outputs
+        ),
+    )
+    return {"self_test.c": text}
+
+
+def own_files(listing: Listing, vectors: Vectors) -> dict[str, str]:
+    """Return `<name>_vectors.c` and `<name>_vectors.h`."""
+    name = listing.name
+    arrays = [_array(listing, vectors, parameter) for parameter in vectors.values]
+    if vectors.checksums.size:
+        comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
+        comment += "" if listing.program.dtype == "int8" else "; 0 where engines agree within a tolerance"
+        arrays.append(CArray(f"{name}_checksums", "uint32_t", vectors.checksums, comment))
+    return {f"{name}_vectors.c": _vectors_source(name, arrays), f"{name}_vectors.h": _vectors_header(name, arrays)}
+
+
+def _comparison(listing: Listing, buffer: str) -> str:
+    """Return how an output is compared: a word of COMPARISONS."""
+    is_int8 = listing.program.buffers[buffer].dtype == "int8"
+    if is_int8:
+        return "s8" if buffer in exact_buffers(listing.program) else "near_s8"
+    return "f32" if buffer in close_buffers(listing.program) else "coarse_f32"
 
 
 def _pitch(listing: Listing, parameter: str) -> int:
     """Return elements from one vector to the next."""
-    item = ELEMENT[listing.program.dtype][1]
-    buffer = next(b for b, p in (*listing.values.inputs, *listing.values.outputs) if p == parameter)
-    return -(-count(listing.program.buffers[buffer]) * item // _PITCH) * _PITCH // item
+    buffer = listing.program.buffers[buffer_of(listing, parameter)]
+    return -(-size_of(buffer) // _PITCH) * _PITCH // ELEMENT[buffer.dtype][1]
 
 
 def _array(listing: Listing, vectors: Vectors, parameter: str) -> CArray:
@@ -141,11 +217,11 @@ def _array(listing: Listing, vectors: Vectors, parameter: str) -> CArray:
     padded = np.zeros((vectors.count, _pitch(listing, parameter)), values.dtype)
     padded[:, : values.shape[1]] = values
     comment = f"({vectors.count}, {padded.shape[1]}): {parameter}, {values.shape[1]} of each row used"
-    return CArray(f"{listing.name}_vectors_{parameter}", ELEMENT[listing.program.dtype][0], padded, comment)
+    return CArray(f"{listing.name}_{parameter}_vectors", item_of(listing, buffer_of(listing, parameter)), padded, comment)
 
 
 def _vector(listing: Listing, parameter: str) -> str:
-    return f"{listing.name}_vectors_{parameter} + i * {_pitch(listing, parameter)}"
+    return f"{listing.name}_{parameter}_vectors + i * {_pitch(listing, parameter)}"
 
 
 def _vectors_source(name: str, arrays: list[CArray]) -> str:
@@ -155,7 +231,7 @@ def _vectors_source(name: str, arrays: list[CArray]) -> str:
 
 def _vectors_header(name: str, arrays: list[CArray]) -> str:
     guard = f"{name.upper()}_VECTORS_H"
-    lines = "\n".join(f"extern const {array.ctype} {array.name}[{array.values.size}];" for array in arrays)
+    lines = "\n".join(declaration(array) for array in arrays)
     return (
         "/* Inputs of the self-test and what the reference makes of them. */\n"
         f'#ifndef {guard}\n#define {guard}\n\n#include "{name}_params.h"\n\n{lines}\n\n#endif\n'

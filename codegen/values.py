@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.naming import identifiers
+from codegen.naming import identifiers, parameter_names, stems
 from edgebn.program import Buffer, Program, Reshape
 
 ELEMENT = {"int8": ("int8_t", 1), "float32": ("float", 4)}  # dtype to its C type and bytes
@@ -17,6 +17,11 @@ def count(buffer: Buffer) -> int:
     """Return the elements of one sample."""
     height, width, channels = buffer.shape
     return height * width * channels
+
+
+def size_of(buffer: Buffer) -> int:
+    """Return the bytes of one sample."""
+    return count(buffer) * ELEMENT[buffer.dtype][1]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Values:
     copies: tuple[tuple[str, str], ...]
 
 
-def place_values(program: Program, name: str) -> Values:
+def place_values(program: Program, name: str, prefix: str) -> Values:
     """Decide what memory every buffer is and what it is called.
 
     Parameters
@@ -53,15 +58,18 @@ def place_values(program: Program, name: str) -> Values:
     program : Program
     name : str
         The model's, for constant arrays.
+    prefix : str
+        Of the kernels: no value is called as one of them.
 
     Returns
     -------
     Values
     """
-    names = identifiers(program.buffers)
-    inputs = tuple(zip(program.inputs, _parameters("input", program.inputs, names), strict=True))
-    outputs = tuple(zip(program.outputs, _parameters("output", program.outputs, names), strict=True))
-    constants = {buffer: f"{name}_{names[buffer]}_constant" for buffer in program.constants}
+    inputs = tuple(zip(program.inputs, parameter_names("input", program.inputs, name), strict=True))
+    outputs = tuple(zip(program.outputs, parameter_names("output", program.outputs, name), strict=True))
+    parameters = [parameter for _, parameter in (*inputs, *outputs)]
+    names = identifiers(program.buffers, parameters, reserved=(name, prefix))
+    constants = {buffer: f"{stem}_constant" for buffer, stem in stems(program.constants, name, parameters).items()}
     fixed = {**constants, **dict(inputs)}  # not to be written
     wanted: dict[str, str] = {}  # buffers that are written straight into the caller's memory
     later = []
@@ -74,10 +82,6 @@ def place_values(program: Program, name: str) -> Values:
     expressions = {buffer: external.get(owner[buffer], names[owner[buffer]]) for buffer in program.buffers}
     copies = tuple((expressions[buffer], parameter) for buffer, parameter in later)
     return Values(owner, expressions, constants, inputs, outputs, copies)
-
-
-def _parameters(word: str, buffers: tuple[str, ...], names: dict[str, str]) -> list[str]:
-    return [word] if len(buffers) == 1 else [f"{word}_{names[buffer]}" for buffer in buffers]
 
 
 def _share(program: Program, external: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -20,6 +20,7 @@ _PUBLIC = {
     "QuantizationError": "edgebn.errors",
     "Session": "edgebn.session",
     "UnsupportedLayerError": "edgebn.errors",
+    "UsageError": "edgebn.errors",
     "adaptable": "edgebn.adapt",
     "analyze": "edgebn.analysis",
     "error_table": "edgebn.api",

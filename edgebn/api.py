@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebn.errors import ModelError, QuantizationError
+from edgebn.arguments import checked_path, checked_program
+from edgebn.errors import InputRangeWarning, ModelError, QuantizationError, UsageError
 from edgebn.program import Program
 
 if TYPE_CHECKING:
@@ -45,21 +48,38 @@ def load(
     ------
     ModelError
         The file is missing, damaged or of no known format, or holds a layer that edgebn does not run
-        (`UnsupportedLayerError`); the message names file, layer and remedy.
+        (`UnsupportedLayerError`); the message names file, layer and remedy. Or an option means nothing for this kind of file.
     """
-    path = Path(path)
-    if path.suffix == ".edgebn":
+    path = checked_path(path, "edgebn.load")
+    options = _reader_options(path, input_shape, custom_layers)
+    if path.suffix.lower() == ".edgebn":
         from edgebn.formats import native
 
+        for option in options:
+            raise UsageError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
         return native.load(path)
     from edgebn import formats, passes
 
+    return passes.lower(formats.read(path, **options))
+
+
+def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[str, Any]:
+    """Return what the user said to the reader, by name."""
     options: dict[str, Any] = {}
     if input_shape is not None:
-        options["input_shape"] = tuple(input_shape)
-    if custom_layers:
+        try:
+            options["input_shape"] = tuple(operator.index(size) for size in input_shape)
+        except TypeError:
+            raise ModelError(f"{path}: input_shape={input_shape!r}: give whole numbers, (224, 224, 3) for example") from None
+    if custom_layers is not None and custom_layers != {}:
+        if not isinstance(custom_layers, Mapping) or not all(
+            isinstance(name, str) for pair in custom_layers.items() for name in pair
+        ):
+            raise ModelError(
+                f"{path}: custom_layers={custom_layers!r}: give a dict of names, as {{'BNLayer': 'BatchNormalization'}}"
+            )
         options["custom_layers"] = dict(custom_layers)
-    return passes.lower(formats.read(path, **options))
+    return options
 
 
 def from_torch(module: Any, example: Any) -> Program:
@@ -86,7 +106,7 @@ def from_torch(module: Any, example: Any) -> Program:
 def quantize(
     model: Program,
     calibration: Any = None,
-    method: str = "mse",
+    method: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Program:
     """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 activations.
@@ -103,10 +123,11 @@ def quantize(
     calibration : ndarray (N, ...), dict of str to ndarray, or an iterable of either, optional
         Typical inputs in real units, scaled as in training; 100 to 1000 samples suffice. A dict is by input name. None takes the
         ranges from the batch norms' beta and gamma alone.
-    method : {'mse', 'percentile', 'minmax'}
+    method : {'mse', 'percentile', 'minmax'}, optional
         How the range of a value follows from what calibration showed: least mean squared error (of the sum, for what only an
         addition reads; of the margins between classes, for logits and for what the dense layer before them reads), 99.99 % of the
-        values on each side of zero, or all of them. The network's inputs always keep their full range. Unused without data.
+        values on each side of zero, or all of them. The network's inputs always keep their full range. 'mse' where it is left
+        out; for calibration data only.
     progress : callable, optional
         Called as progress(samples done, samples in all) while calibration first runs. The data is held in memory and run twice.
 
@@ -119,22 +140,38 @@ def quantize(
     ------
     QuantizationError
         Empty data, wrong shapes, NaN or infinite values, a program that is int8 already, no data and no batch norm behind the
-        input, or a layer whose sums could overflow; the message names the layer and the remedy.
+        input, a method without data, or a layer whose sums could overflow; the message names the layer and the remedy.
+    ModelError
+        `model` is no program.
+
+    Warns
+    -----
+    InputRangeWarning
+        The first batch norm saw values of another scale in training.
     """
     from edgebn.passes import calibration as observing
     from edgebn.passes.add_ranges import AddObserver
+    from edgebn.passes.apart import steps_apart
+    from edgebn.passes.checked import checked
     from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
+    from edgebn.passes.pad_ranges import with_pads_apart
     from edgebn.passes.patch_moments import PatchObserver
-    from edgebn.passes.quantize import quantize_program, with_averages_apart
+    from edgebn.passes.quantize import already_int8, quantize_program
 
-    if method not in observing.METHODS:
+    checked_program(model, "edgebn.quantize")
+    if method is not None and method not in observing.METHODS:
         raise QuantizationError(f"there is no calibration method {method!r}; choose one of {', '.join(observing.METHODS)}")
+    if calibration is None and method is not None:
+        raise QuantizationError(
+            f"{model.source}: method={method!r} says how ranges follow from calibration data; give some, or leave it out"
+        )
+    method = method or "mse"
     if model.dtype != "float32":
-        raise QuantizationError(f"{model.source}: the network is int8 already; quantise the float32 one it came from")
-    apart = with_averages_apart(model)
+        raise QuantizationError(already_int8(model))
+    apart = with_pads_apart(steps_apart(model))
     if calibration is None:
         ranges, means = norm_ranges(apart)
         moments = {}
@@ -142,11 +179,13 @@ def quantize(
         from edgebn.session import Session
 
         batches = list(observing.batches(apart, calibration))  # an iterable may be readable only once
+        if batches:  # else `observe` says that there are none
+            _warn_of_odd_inputs(model, batches[0])
         total = sum(len(next(iter(batch.values()))) for batch in batches)
         counted = None if progress is None else lambda done, _unknown: progress(done, total)
         observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
         apart = equalize(apart, {name: seen.channel_size() for name, seen in observers.items()})
-        run_buffers = Session(apart).run_buffers
+        run_buffers = observing.with_constants(apart, Session(apart).run_buffers)
         patches, sums, heads = PatchObserver(apart), AddObserver(apart), HeadObserver(apart)
 
         def watched(batch: observing.Batch) -> Mapping[str, np.ndarray]:
@@ -161,7 +200,18 @@ def quantize(
         if method == "mse":
             ranges |= sums.ranges() | heads.ranges()
         moments = patches.moments()
-    return fuse_pools(quantize_program(apart, ranges, means, moments))
+    return checked(fuse_pools(quantize_program(apart, ranges, means, moments)))
+
+
+def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:
+    """Warn where calibration does not look as the network expects its inputs."""
+    from edgebn import reference
+    from edgebn.passes.input_range import doubt
+
+    for name, values in batch.items():
+        found = doubt(model, name, values.reshape(len(values), *model.shapes[name]), reference.run)
+        if found is not None:
+            warnings.warn(f"{model.source}: {found}", InputRangeWarning, stacklevel=3)
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:
@@ -187,6 +237,8 @@ def error_table(float_model: Program, int8_model: Program, data: Any) -> list[Er
     from edgebn.passes.error_table import error_rows
     from edgebn.session import Session
 
+    checked_program(float_model, "edgebn.error_table")
+    checked_program(int8_model, "edgebn.error_table")
     return error_rows(float_model, int8_model, Session(float_model).run_buffers, Session(int8_model).run_buffers, data)
 
 
@@ -207,8 +259,8 @@ def save(model: Program, path: str | PathLike[str]) -> None:
     """
     from edgebn.formats import native
 
-    if not isinstance(model, Program):
-        raise ModelError(f"save takes a program as edgebn.load returns it, not {type(model).__name__}")
-    if Path(path).suffix.lower() in FOREIGN:
+    checked_program(model, "edgebn.save")
+    path = checked_path(path, "edgebn.save")
+    if path.suffix.lower() in FOREIGN:
         raise ModelError(f"{path}: what is written is an .edgebn file and could not be read under that name; name it .edgebn")
-    native.save(model, Path(path))
+    native.save(model, path)

@@ -2,7 +2,15 @@
 
 
 class EdgebnError(Exception):
-    """Base of all errors that edgebn raises on purpose."""
+    """Base of all errors that edgebn raises on purpose.
+
+    Attributes
+    ----------
+    layer : str
+        The layer that it is about, where a pass can do something else for it; otherwise ''.
+    """
+
+    layer = ""
 
 
 class ModelError(EdgebnError):
@@ -11,6 +19,14 @@ class ModelError(EdgebnError):
 
 class UnsupportedLayerError(ModelError):
     """A layer that edgebn understands well enough to name, but cannot run."""
+
+
+class UsageError(ModelError):
+    """A name or an option that cannot be used as it was given, whatever the model is: the command ends with code 2."""
+
+
+class InputRangeWarning(UserWarning):
+    """Inputs that look as if they were scaled otherwise than in training."""
 
 
 class QuantizationError(EdgebnError):

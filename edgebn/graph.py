@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.layers import Layer, Quantization
+from edgebn.layers import Identity, Layer, Quantization
 
 Shape = tuple[int, ...]
 
@@ -150,10 +150,14 @@ class GraphBuilder:
         return layer.output
 
     def finish(self, outputs: list[str]) -> Graph:
-        """Return the finished graph; layers that no output needs are left out."""
+        """Return the finished graph; layers that no output needs are left out.
+
+        A value that is listed as an output more than once becomes `NAME/output2`, ... from the second time on: outputs have names.
+        """
         missing = [name for name in outputs if name not in self.tensors]
         if missing or not outputs or not self.inputs:
             raise ModelError(f"{self.source}: the network has no input or no output ({missing or 'none named'})")
+        outputs = [self._again(name, outputs[:place].count(name)) for place, name in enumerate(outputs)]
         return without_dead_layers(
             Graph(
                 self.name,
@@ -167,6 +171,15 @@ class GraphBuilder:
                 self.integer_rounding,
             )
         )
+
+    def _again(self, name: str, times: int) -> str:
+        """Return `name`, or a value equal to it where an output has that name `times` times already."""
+        if not times:
+            return name
+        wanted = f"{name}/output{times + 1}"
+        while wanted in self.tensors:
+            wanted += "_"
+        return self.add(Identity(wanted, (name,), wanted), self.tensors[name].quantization)
 
 
 def without_dead_layers(graph: Graph) -> Graph:

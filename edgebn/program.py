@@ -17,6 +17,9 @@ Hwc = tuple[int, int, int]
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]  # top, left, bottom, right
 
+# Scale and zero point of what the integer softmax gives.
+SOFTMAX_CODES = (1.0 / 256.0, -128)
+
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
 
@@ -31,6 +34,7 @@ class Buffer:
     shape : (height, width, channels)
         Of one sample.
     dtype : {'float32', 'int8'}
+        A step is typed by its buffers: all of one type, but for `Quantize` and `Dequantize`.
     scale, zero_point : float, int
         real = scale * (code - zero_point); used when dtype is 'int8'. `scale` is the exact double of the file's or
         calibration's number.
@@ -288,7 +292,8 @@ class Pool(Step):
 
     int8 maximum: of the codes; input and output share scale and zero point.
     int8 average, `epilogue` None: the sum of the codes over their count, ties as `Window.ties_to_even` says; same scale.
-    int8 average, `epilogue` given (arrays of shape (1,); every window has the same count): acc = acc_bias + sum of the codes.
+    int8 average, `epilogue` given: acc = acc_bias + sum of the codes. Its arrays have shape (1,), or, where windows count different
+    numbers of positions, (positions of the kernel,): entry n - 1 is for windows in which n positions count.
     """
 
     window: Window
@@ -397,6 +402,19 @@ class Reshape(Step):
 
 
 @dataclass(frozen=True)
+class Quantize(Step):
+    """float32 to int8, by the output buffer's scale and zero point, every operation in float32; NaN becomes -128.
+
+    code = clip(rint_half_even(x / float32(scale)) + zero_point, -128, 127)
+    """
+
+
+@dataclass(frozen=True)
+class Dequantize(Step):
+    """int8 to float32, by the input buffer's scale and zero point: x = float32(scale) * (code - zero_point)."""
+
+
+@dataclass(frozen=True)
 class LayerRecord:
     """What became of one layer of the file, for `analyze`.
 
@@ -423,6 +441,22 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
+class InputScaling:
+    """How stored numbers (pixels, say) become what the network takes: real = stored * scale + offset.
+
+    Attributes
+    ----------
+    scale, offset : float
+    integers_only : bool
+        Whether stored real numbers are taken as they are: the scaling was given for integers, such as pixels.
+    """
+
+    scale: float
+    offset: float = 0.0
+    integers_only: bool = True
+
+
+@dataclass(frozen=True)
 class Program:
     """A network as a device runs it.
 
@@ -432,8 +466,6 @@ class Program:
         The model's name, the file it came from and its format, for people.
     channels_first : bool
         Whether that file was NCHW; the program is NHWC.
-    dtype : {'float32', 'int8'}
-        Of every buffer that is not constant.
     buffers : dict of str to Buffer
         Every value, constants included.
     constants : dict of str to ndarray
@@ -450,13 +482,15 @@ class Program:
     channel_factors : dict of str to ndarray of float64, shape (channels,)
         By buffer, where equalisation made channels larger than in the network the program was quantised from: divide by them to
         compare the two. What the program computes does not depend on them.
+    input_scaling : dict of str to InputScaling, or None
+        By input, how the files that the command line reads are scaled where it is not told otherwise. `Session.run` takes real
+        numbers as they are.
     """
 
     name: str
     source: str
     format: str
     channels_first: bool
-    dtype: str
     buffers: dict[str, Buffer]
     constants: dict[str, np.ndarray]
     steps: tuple[Step, ...]
@@ -466,12 +500,71 @@ class Program:
     records: tuple[LayerRecord, ...] = field(default=())
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
+    input_scaling: dict[str, InputScaling] | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
+
+    @property
+    def dtype(self) -> str:
+        """The type of every buffer that is not constant: 'float32' or 'int8'; 'mixed' where there are both.
+
+        For people, and for choosing what is compiled; what a step does follows from its own buffers (`step_dtype`).
+        """
+        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants}
+        return found.pop() if len(found) == 1 else "mixed"
 
     def __repr__(self) -> str:
         """Return one line for people: the arrays would fill pages."""
         ends = (", ".join(f"{name} {self.shapes[name]}" for name in names) for names in (self.inputs, self.outputs))
         adaptable = ", adaptable" if self.adaptation is not None else ""
         return f"<Program {self.name} from {self.source}: {self.dtype}, {len(self.steps)} steps, {' -> '.join(ends)}{adaptable}>"
+
+
+def step_dtype(step: Step, program: Program) -> str:
+    """Return what a step computes in: its output's type, which its inputs share unless it converts."""
+    return program.buffers[step.output].dtype
+
+
+def takes_codes(program: Program) -> bool:
+    """Whether every input is int8, so that a caller may pass codes; int8 outputs then leave as codes too."""
+    return all(program.buffers[name].dtype == "int8" for name in program.inputs)
+
+
+def result_dtype(program: Program, name: str, *, raw: bool) -> str:
+    """Return the type in which an output reaches the caller; `raw` says whether all inputs came as codes."""
+    return "int8" if raw and program.buffers[name].dtype == "int8" else "float32"
+
+
+def adapted_dtype(program: Program) -> str:
+    """Return the type of the steps that adapt, which is the same of all of them; of a program that has some."""
+    assert program.adaptation is not None
+    name = program.adaptation.layers[0].observation.step
+    return next(step_dtype(step, program) for step in program.steps if step.name == name)
+
+
+def exact_buffers(program: Program) -> frozenset[str]:
+    """Return the buffers whose bytes are the same from every engine.
+
+    Codes are, and float32 numbers that were only converted from codes or moved. What float32 arithmetic makes agrees within a
+    tolerance, so codes made from it may differ too, by one where a number was between two.
+    """
+    exact = {*program.inputs, *program.constants}
+    for step in program.steps:
+        is_float = step_dtype(step, program) == "float32"
+        moves = isinstance(step, Dequantize | Concat | Pad | Crop | Transpose | Reshape)
+        moves = moves or (isinstance(step, Resize) and step.function == "nearest")
+        moves = moves or (isinstance(step, Pool) and step.window.function == "max")
+        if exact.issuperset(step.inputs) and (moves or not is_float):
+            exact.add(step.output)
+    return frozenset(exact)
+
+
+def close_buffers(program: Program) -> frozenset[str]:
+    """Return the buffers in which engines agree within float32's tolerance: those behind no codes that are not exact."""
+    exact = exact_buffers(program)
+    close = {*program.inputs, *program.constants}
+    for step in program.steps:
+        if close.issuperset(step.inputs) and (step.output in exact or step_dtype(step, program) == "float32"):
+            close.add(step.output)
+    return frozenset(close)
 
 
 def hwc(shape: tuple[int, ...]) -> Hwc:

@@ -103,15 +103,15 @@ def _float_text(value):
 def program_text(program, sample, prefix, *, in_place=True, check=True):
     """Return (headers, C text): `int PREFIX_run(void)` gives 0, or the number of the first step whose bytes are wrong."""
     expected = reference.run_steps(program, {program.inputs[0]: sample})
-    ctype = CTYPES[program.dtype]
+    ctypes = {name: CTYPES[buffer.dtype] for name, buffer in program.buffers.items()}
     headers, data, body = [], [], []
     for i, name in enumerate([*program.inputs, *program.constants, *(step.output for step in program.steps)]):
         value = expected[name]
         constant = name in program.constants
         if constant or i < len(program.inputs):
-            data.append(array_text(CArray(f"{prefix}_{identifier(name)}{'' if constant else '_given'}", ctype, value, name)))
+            data.append(array_text(CArray(f"{prefix}_{identifier(name)}{'' if constant else '_given'}", ctypes[name], value, name)))
         if not constant:
-            data.append(f"static {ctype} {prefix}_{identifier(name)}[{value.size}] ALIGNED;\n")
+            data.append(f"static {ctypes[name]} {prefix}_{identifier(name)}[{value.size}] ALIGNED;\n")
     first = identifier(program.inputs[0])
     body.append(f"memcpy({prefix}_{first}, {prefix}_{first}_given, sizeof {prefix}_{first});")
     for number, step in enumerate(program.steps):
@@ -121,17 +121,19 @@ def program_text(program, sample, prefix, *, in_place=True, check=True):
         body.append(code.call)
         if not check:
             continue
-        wanted = f"{prefix}_{identifier(step.output)}_expected"
+        wanted, ctype = f"{prefix}_{identifier(step.output)}_expected", ctypes[step.output]
         data.append(array_text(CArray(wanted, ctype, expected[step.output], step.output)))
         body.append(comparison(f"{prefix}_{identifier(step.output)}", wanted, ctype, expected[step.output].size, number))
         shared = f"{prefix}_shared{number}"
         size = max(expected[step.inputs[0]].size, expected[step.output].size)
         if code.in_place and in_place and step.inputs[0] not in program.constants:
-            alias = {step.inputs[0]: shared, step.output: shared}
+            held = ctypes[step.inputs[0]]
+            target = shared if held == ctype else f"({ctype} *){shared}"
+            alias = {step.inputs[0]: shared, step.output: target}
             body.append(copied(step.inputs[0], shared, prefix))
             body.append(emitters.emit(step, program, StepNames(prefix, number, alias)).call)
-            body.append(comparison(shared, wanted, ctype, expected[step.output].size, number))
-            data.append(f"static {ctype} {shared}[{size}] ALIGNED;\n")
+            body.append(comparison(target, wanted, ctype, expected[step.output].size, number))
+            data.append(f"static {held} {shared}[{size}] ALIGNED;\n")
         for before in program.steps[:number] if in_place else ():
             other = joined_operand(before, step)
             alias = {other: f"{shared}_sum", step.output: f"{shared}_sum"}
@@ -175,7 +177,11 @@ def file_text(cases, main=None, **options):
         headers += used
         texts.append(text)
     includes = "\n".join(f'#include "{header}"' for header in dict.fromkeys(headers))
-    needed = sorted({CTYPES[program.dtype] for program, _ in cases}) if options.get("check", True) else []
+    needed = (
+        sorted({CTYPES[program.buffers[step.output].dtype] for program, _ in cases for step in program.steps})
+        if options.get("check", True)
+        else []
+    )
     calls = "\n".join(f"    failed = failed == 0 && p{n}_run() != 0 ? {100 * n} + p{n}_run() : failed;" for n in range(len(cases)))
     pieces = [PRELUDE.format(includes=includes), *(COMPARISONS[ctype] for ctype in needed), *texts]
     return "".join([*pieces, main or MAIN.format(calls=calls)])

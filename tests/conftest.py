@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+RECORDED = Path(__file__).parent / "recorded"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
 
@@ -33,5 +34,10 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_zoo() -> Path:
+    return _shared("zoo")
+
+
+@pytest.fixture(scope="session")
 def recorded() -> Path:
-    return Path(__file__).parent / "recorded"
+    return RECORDED

@@ -1,8 +1,8 @@
 """Random small programs for the contract that every engine passes: hypothesis draws the geometry, a drawn seed the numbers.
 
-`programs(dtype)` gives whole networks with branches; `single(kind, dtype)` a program with one step of one kind. `inputs_for` gives
-samples. Shapes include one pixel, 1 and 3 channels, widths below any tile and channels that fill no vector.
-"""
+`programs(dtype)` gives whole networks with branches, of dtype 'mixed' too; `single(kind, dtype)` a program with one step of one
+kind. `inputs_for` gives samples. Shapes include one pixel, 1 and 3 channels, widths below any tile and channels that fill no
+vector."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import strategies as st
 
+from edgebn import functions
 from edgebn import program as p
 
 CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65])
@@ -22,12 +23,12 @@ EPILOGUE_CHOICES = (
     ((-128, 127), (-128, 127), (-20, 127), (-50, 60)),
     (False, True),
 )
-FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+FUNCTIONS = tuple(functions.FUNCTIONS)
 
 
 @dataclass
 class Maker:
-    """Grows a program step by step; every `step_*` method draws one step and returns its output's name."""
+    """Grows a program step by step; every `step_*` method draws one step in `dtype` and returns its output's name."""
 
     draw: object
     dtype: str
@@ -203,7 +204,7 @@ class Maker:
 
     def other_operand(self, x):
         """Return x's partner in a binary step: itself, a value of its shape, or a constant that broadcasts."""
-        same = [name for name, buffer in self.buffers.items() if buffer.shape == self.shape(x)]
+        same = [name for name, buffer in self.buffers.items() if buffer.shape == self.shape(x) and buffer.dtype == self.dtype]
         if self.draw(st.booleans()):
             return self.draw(st.sampled_from(same))
         return self.constant(tuple(1 if self.draw(st.booleans()) else size for size in self.shape(x)))
@@ -253,25 +254,23 @@ class Maker:
         if kind == "global":
             window = replace(window, ties_to_even=self.ties_to_even(function))
             return self.finish_step(p.Pool(name, (x,), self.buffer((1, 1, shape[2]), like=x), window))
-        y = self.buffer((1, 1, shape[2]))
-        count = shape[0] * shape[1]
-        s = 24
-        ones = np.ones(1, np.int32)
-        m = np.int32(round(2.0**s * self.rng.uniform(0.5, 1.5) / count))
-        bias = ones * int(self.rng.integers(-20, 20)) * count
-        limits = (ones * -(2**31), ones * (2**31 - 1))
-        epilogue = p.IntEpilogue(
-            bias,
-            *limits,
-            ones * m,
-            np.full(1, 1 << (s - 1), np.int64),
-            np.full(1, s, np.uint8),
-            False,
-            self.buffers[y].zero_point,
-            -128,
-            127,
+        if self.draw(st.booleans()):
+            window = self.window(shape, function="average")
+        y = self.buffer(pooled_shape(window, shape))
+        positions = window.kernel[0] * window.kernel[1]
+        return self.finish_step(
+            p.Pool(name, (x,), y, window, self.average_epilogue(y, positions, by_count=self.draw(st.booleans())))
         )
-        return self.finish_step(p.Pool(name, (x,), y, window, epilogue))
+
+    def average_epilogue(self, y, positions, *, by_count):
+        """One entry, or one for every number of positions that may count."""
+        counts = np.arange(1, positions + 1) if by_count else np.full(1, positions)
+        s, entries = 24, len(counts)
+        m = np.rint(2.0**s * self.rng.uniform(0.5, 1.5, entries) / counts).astype(np.int32)
+        bias = (self.rng.integers(-20, 20, entries) * counts).astype(np.int32)
+        limits = (np.full(entries, -(2**31), np.int32), np.full(entries, 2**31 - 1, np.int32))
+        half, shifts = np.full(entries, 1 << (s - 1), np.int64), np.full(entries, s, np.uint8)
+        return p.IntEpilogue(bias, *limits, m, half, shifts, False, self.buffers[y].zero_point, -100, 110)
 
     def step_lookup(self, x):
         tables = self.draw(st.sampled_from([1, self.shape(x)[2]]))
@@ -303,10 +302,11 @@ class Maker:
         other[axis] = self.integer(1, 5)
         parts = [x, self.constant(tuple(other)), x][: self.integer(2, 3)]
         shape[axis] = sum(self.shape(part)[axis] for part in parts)
-        tables = ()
-        if self.int8:
-            tables = tuple(self.draw(st.sampled_from([None, self.rng.integers(-128, 128, 256).astype(np.int8)])) for _ in parts)
-        return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape), axis, tables))
+        if not self.int8:
+            return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape), axis))
+        like = self.draw(st.sampled_from([None, *parts]))  # whose codes need no table
+        tables = tuple(None if part == like else self.rng.integers(-128, 128, 256).astype(np.int8) for part in parts)
+        return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape, like=like), axis, tables))
 
     def step_pad(self, x):
         pads = tuple((self.integer(0, 2), self.integer(0, 2)) for _ in range(3))
@@ -347,16 +347,23 @@ class Maker:
         )
         return self.finish_step(p.Reshape(f"reshape{len(self.steps)}", (x,), self.buffer(shape, like=x)))
 
+    def step_quantize(self, x):
+        self.dtype = "int8"
+        return self.finish_step(p.Quantize(f"quantize{len(self.steps)}", (x,), self.buffer(self.shape(x))))
+
+    def step_dequantize(self, x):
+        self.dtype = "float32"
+        return self.finish_step(p.Dequantize(f"dequantize{len(self.steps)}", (x,), self.buffer(self.shape(x))))
+
     def program(self, inputs, outputs):
         shapes = {name: self.buffers[name].shape for name in (*inputs, *outputs)}
         steps = tuple(self.steps)
-        return p.Program(
-            "random", "random.test", "test", False, self.dtype, self.buffers, self.constants, steps, inputs, outputs, shapes
-        )
+        return p.Program("random", "random.test", "test", False, self.buffers, self.constants, steps, inputs, outputs, shapes)
 
 
 _BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"
 KINDS = {"float32": (*_BOTH.split(), "elementwise"), "int8": (*_BOTH.split(), "lookup")}
+CONVERSIONS = {"float32": "quantize", "int8": "dequantize"}
 
 
 def pooled_shape(window, shape):
@@ -380,16 +387,24 @@ def single(draw, kind, dtype):
 @st.composite
 def programs(draw, dtype, largest=6):
     """Networks of up to `largest` steps, each on one of the last values, the last value and perhaps an earlier one as outputs."""
-    maker = Maker(draw, dtype, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
+    is_mixed = dtype == "mixed"
+    first = draw(st.sampled_from(["float32", "int8"])) if is_mixed else dtype
+    maker = Maker(draw, first, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
     x = maker.buffer((draw(SIDES), draw(SIDES), draw(CHANNELS)))
     values = [x]
     for _ in range(draw(st.integers(2, largest))):
         source = draw(st.sampled_from(values[-2:]))
         if np.prod(maker.shape(source)) > 20_000:
             break
+        maker.dtype = maker.buffers[source].dtype
         # Convolutions come up most: they are what the networks are made of.
-        kind = draw(st.sampled_from([*KINDS[dtype], "convolution", "convolution", "convolution", "convolution"]))
+        kind = draw(st.sampled_from([*KINDS[maker.dtype], "convolution", "convolution", "convolution", "convolution"]))
+        if is_mixed and draw(st.integers(0, 2)) == 0:
+            kind = CONVERSIONS[maker.dtype]
         values.append(getattr(maker, f"step_{kind}")(source))
+    if is_mixed and not any(isinstance(step, p.Quantize | p.Dequantize) for step in maker.steps):
+        maker.dtype = maker.buffers[values[-1]].dtype
+        values.append(getattr(maker, f"step_{CONVERSIONS[maker.dtype]}")(values[-1]))
     made = [name for name in values if name != x]
     outputs = (made[-1],) if draw(st.booleans()) or len(made) < 2 else (made[-1], made[0])
     return maker.program((x,), outputs)
@@ -399,6 +414,6 @@ def inputs_for(program, samples, seed=0):
     """Return a batch for a program with one input: real values, or codes for int8, shape (samples, H, W, C)."""
     rng = np.random.default_rng(seed)
     shape = (samples, *program.shapes[program.inputs[0]])
-    if program.dtype == "int8":
+    if p.takes_codes(program):
         return rng.integers(-128, 128, shape).astype(np.int8)
     return rng.standard_normal(shape).astype(np.float32)

@@ -47,7 +47,7 @@ def epilogues(session):
         size = copy.form.pack(steps[copy.step].epilogue)[0].nbytes
         found.append(packed.constants[copy.place.offset : copy.place.offset + size].tobytes())
         for name in CHANGING:
-            places = arguments.places(session.program.dtype, copy.place.offset, name).tolist()
+            places = arguments.places(copy.place.offset, name).tolist()
             found.append({ctypes.c_int64.from_address(place).value for place in places})
     return found
 
@@ -230,8 +230,42 @@ def test_mistakes_get_one_clear_error(models):
         edgebn.adaptable(models["int8"], images(1, 0))
     with pytest.raises(ModelError, match="labels must be"):
         edgebn.adaptable(models["int8"], images(10, 0), labels=np.arange(10))
-    with pytest.raises(ModelError, match="no layer can adapt"):
+    with pytest.raises(ModelError, match="leaves out every layer"):
         edgebn.adaptable(models["int8"], images(10, 0), rows=0)
+    with pytest.raises(ModelError, match="no layer can adapt"):
+        edgebn.adaptable(without_convolutions(), images(10, 0))
+
+
+def without_convolutions():
+    buffers = {name: p.Buffer(name, (8, 8, 3)) for name in "xy"}
+    steps = (p.Elementwise("tanh", ("x",), "y", "tanh"),)
+    return p.Program("m", "m.test", "test", False, buffers, {}, steps, ("x",), ("y",), dict.fromkeys("xy", (8, 8, 3)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mean", [3.0e38, -3.0e38, 1e12])
+def test_a_channel_whose_factory_mean_no_sum_can_have_is_left_out(mean):
+    """Its batch norm was trained on something else; in units of an accumulator its mean is beyond int64."""
+    float32 = passes.lower(network())
+    int8 = edgebn.quantize(float32, images(40, 1))
+    first = next(step for step in int8.steps if isinstance(step, p.Convolution) and step.epilogue.norms)
+    norm = first.epilogue.norms[0]
+    far = np.array([mean, *norm.mean[1:]], np.float32)
+    changed = replace(first, epilogue=replace(first.epilogue, norms=(replace(norm, mean=far), *first.epilogue.norms[1:])))
+    program = edgebn.adaptable(replace(int8, steps=tuple(changed if step is first else step for step in int8.steps)), images(40, 2))
+    layer = next(layer for layer in program.adaptation.layers if layer.observation.step == first.name)
+    assert layer.sigma[0] == 0
+    assert (layer.sigma[1:] > 0).all()
+    adapters = edgebn.Adapter(edgebn.Session(program)), edgebn.Adapter(ReferenceEngine(program))
+    np.testing.assert_array_equal(*(adapter.run(images(20, 3) * 2) for adapter in adapters))
+    assert adapters[0].report().refused == {}
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_whose_squares_overflow_name_their_layer():
+    float32 = passes.lower(network())
+    with pytest.raises(ModelError, match=r"squares overflow.*rows=\{'\w+': 0\}"):
+        edgebn.adaptable(float32, images(10, 2) * np.float32(1e25))
 
 
 def test_a_snapshot_of_other_tables_is_refused():

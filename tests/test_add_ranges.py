@@ -38,9 +38,7 @@ def test_only_what_one_addition_alone_reads_is_chosen():
         p.Add("sum", ("a", "b"), "y", post=RELU),
     )
     buffers = {name: p.Buffer(name, (4, 4, 2)) for name in ("x", "a", "b", "y")}
-    program = p.Program(
-        "m", "m.keras", "keras", False, "float32", buffers, {}, steps, ("x",), ("y",), {"x": (4, 4, 2), "y": (4, 4, 2)}
-    )
+    program = p.Program("m", "m.keras", "keras", False, buffers, {}, steps, ("x",), ("y",), {"x": (4, 4, 2), "y": (4, 4, 2)})
     seen = AddObserver(program)
     rng = np.random.default_rng(1)
     values = {name: rng.normal(size=(3, 4, 4, 2)).astype(np.float32) for name in "ab"}

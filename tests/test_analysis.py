@@ -29,9 +29,7 @@ def float_epilogue(channels, norms=()):
 def program_of(steps, buffers, *, inputs=("x",), outputs=("y",), constants=None, records=(), channels_first=False):
     buffers = {name: Buffer(name, shape) for name, shape in buffers.items()}
     shapes = {name: buffers[name].shape for name in (*inputs, *outputs)}
-    return Program(
-        "net", "net.h5", "keras", channels_first, "float32", buffers, constants or {}, steps, inputs, outputs, shapes, records
-    )
+    return Program("net", "net.h5", "keras", channels_first, buffers, constants or {}, steps, inputs, outputs, shapes, records)
 
 
 @pytest.fixture

@@ -155,11 +155,14 @@ def test_a_real_board_counts_on_an_emulated_one_with_its_core(monkeypatch):
         (("--board", "nucleo"), "no board 'nucleo'"),
         (("--board", "microbit"), "does not fit microbit"),
         (("--board", "rpi-pico", "--instructions", "5"), "nothing here counts instructions"),
-        (("--board", "rpi-pico", "--rows", "conv_1=0"), "--home"),
     ],
 )
 def test_mistakes_get_one_clear_error(options, words, files, capsys):
     assert words in answer(capsys, files, *options, status=1)
+
+
+def test_rows_without_typical_inputs_do_nothing(files, capsys):
+    assert "give --home too" in answer(capsys, files, "--board", "rpi-pico", "--rows", "conv_1=0", status=2)
 
 
 def test_a_model_without_tables_or_data_is_refused(files, capsys):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
@@ -107,6 +108,33 @@ def test_an_object_of_other_sources_is_not_found(objects, tmp_path):
     ask = "from edgebn.kernels import native; print(native.load() is not None)"
     assert python("-c", ask, EDGEBN_OBJECTS=str(tmp_path)) == ["False"]
     assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == ["True"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],  # loading it would end the process with a bus error
+        lambda data: data[:-1],
+        lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :],
+        lambda data: bytes(range(256)) * (len(data) // 256),
+        lambda _: Path(np.random.mtrand.__file__).read_bytes(),  # a library of something else
+    ],
+    ids=["empty", "half", "cut", "one bit", "garbage", "foreign"],
+)
+def test_a_damaged_object_is_told_and_left(damage, objects, tmp_path):
+    (built,) = objects.iterdir()
+    (tmp_path / built.name).write_bytes(damage(built.read_bytes()))
+    script = """
+import warnings
+from edgebn.kernels import native
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    print(native.load() is None, *(str(one.message) for one in told))
+"""
+    (line,) = python("-c", script, EDGEBN_OBJECTS=str(tmp_path))
+    assert line.startswith(f"True {tmp_path / built.name} is damaged")
+    assert "install edgebn again" in line
 
 
 def test_neither_an_object_nor_a_compiler_is_one_clear_error():

@@ -14,7 +14,7 @@ from tests.demo_model import DATA
 def relu_program():
     buffers = {name: p.Buffer(name, (1, 1, 3)) for name in ("x", "y")}
     steps = (p.Elementwise("relu", ("x",), "y", "clip", 0.0),)
-    return p.Program("m", "m.keras", "keras", False, "float32", buffers, {}, steps, ("x",), ("y",), {"x": (3,), "y": (3,)})
+    return p.Program("m", "m.keras", "keras", False, buffers, {}, steps, ("x",), ("y",), {"x": (3,), "y": (3,)})
 
 
 def run_relu(batch):

@@ -311,7 +311,7 @@ def test_resampling_tables(seed):
     assert found == (["Reshape"] if size == (height, width) else ["Resize"])  # of the same size, it only names its input anew
 
 
-def test_values_of_four_axes_run_where_three_can_express_them(net):
+def test_values_of_four_axes(net):
     x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))
     padded = net.add(nn.Pad, x, pads=((0, 1), (0, 0), (0, 0), (1, 0)), value=2.0)
     cropped = net.add(nn.Crop, padded, starts=(1, 0, 2, 1), sizes=(2, 3, 3, 4))
@@ -323,19 +323,24 @@ def padded_like(net: Net, x: str) -> str:
     return net.add(nn.Pad, x, pads=((0, 0), (0, 0), (0, 0), (0, net.shape(x)[3])))
 
 
-@pytest.mark.parametrize("kind", ["Concat", "Pad", "Crop", "Add"])
-def test_work_along_a_merged_axis_is_refused_by_name(net, kind):
-    x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))
-    if kind == "Concat":
-        y = net.add(nn.Concat, x, x, axis=1, name="bad")
-    elif kind == "Pad":
-        y = net.add(nn.Pad, x, pads=((0, 0), (1, 0), (0, 0), (0, 0)), name="bad")
-    elif kind == "Crop":
-        y = net.add(nn.Crop, x, starts=(0, 1, 0, 0), sizes=(2, 2, 5, 4), name="bad")
-    else:
-        y = net.add(nn.Add, x, net.builder.add_input("z", (3, 5, 4)), name="bad")
-    with pytest.raises(UnsupportedLayerError, match=rf"case\.file: layer 'bad' \({kind}\)"):
-        lower(net.builder.finish([y]))
+@given(seed=SEEDS)
+def test_work_along_any_axis_of_a_longer_value(seed):
+    """Concat, Pad and Crop along the axes that (height, width, channels) merges, and along several at once."""
+    net = Net(np.random.default_rng(seed))
+    shape = tuple(net.size(1, 4) for _ in range(net.size(4, 5)))
+    x = net.add(nn.Reshape, net.builder.add_input("x", (int(np.prod(shape)),)), shape=shape)
+    for _ in range(2):
+        shape = net.shape(x)
+        kind = net.pick("Concat", "Pad", "Crop")
+        if kind == "Concat":
+            x = net.add(nn.Concat, x, net.relu(x), x, axis=net.size(0, len(shape) - 1))
+        elif kind == "Pad":
+            x = net.add(nn.Pad, x, pads=tuple((net.size(0, 1), net.size(0, 2)) for _ in shape), value=2.0)
+        else:
+            starts = tuple(net.size(0, size - 1) for size in shape)
+            sizes = tuple(net.size(1, size - start) for size, start in zip(shape, starts, strict=True))
+            x = net.add(nn.Crop, x, starts=starts, sizes=sizes)
+    check(net, x)
 
 
 def test_records_speak_of_every_layer_of_the_file(net):

@@ -175,7 +175,7 @@ def test_bench_times_both_types(int8_model, capsys):
 
 def test_warmup_says_where_kernels_are_kept(capsys):
     report = run_json(capsys, "warmup")
-    assert report["seconds"].keys() == {"float32", "int8"}
+    assert report["seconds"].keys() == {"float32", "int8", "mixed"}
     if report["object"] is not None:
         assert Path(report["object"]).suffix == ".so"
         assert report["cache"] is None
@@ -309,3 +309,39 @@ def test_names_of_other_formats_are_not_given_to_edgebn_files(tmp_path, capsys):
     with pytest.raises(edgebn.ModelError, match="takes a program"):
         edgebn.save("model", tmp_path / "m.edgebn")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_scale_is_kept_and_applied(int8_model, tmp_path, capsys):
+    told = run_json(capsys, "evaluate", int8_model, SLICE, "--key", "images", "--labels", "labels", "--scale", "1/255")
+    kept = run_json(capsys, "evaluate", int8_model, SLICE, "--key", "images", "--labels", "labels", "--compare", MODEL)
+    assert kept["results"][0] == told["results"][0]
+    assert kept["results"][1]["accuracy"] > 0.9  # the other model is fed as this one
+    assert "warnings" not in kept
+    assert list(run_json(capsys, "analyze", int8_model)["input_scaling"].values()) == ["--scale 1/255"]
+    converted = tmp_path / "float.edgebn"
+    assert main(["convert", MODEL, "-o", str(converted), "--scale", "1/255"]) == 0
+    found = run_json(capsys, "evaluate", converted, SLICE, "--key", "images", "--labels", "labels")
+    assert found["results"][0]["accuracy"] > 0.9
+    again = tmp_path / "again.edgebn"
+    assert (
+        main(["quantize", str(converted), "-o", str(again), "--calibration", SLICE, "--key", "calibration", "--limit", "20"]) == 0
+    )
+    assert run_json(capsys, "evaluate", again, SLICE, "--key", "images", "--labels", "labels")["results"][0]["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_inputs_of_a_wrong_scale_are_warned_of(kind, int8_model, capsys):
+    model = (int8_model, "--scale", "1") if kind == "int8" else (MODEL,)
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, model), SLICE, "--key", "images", "--labels", "labels", "--json"]) == 0
+    captured = capsys.readouterr()
+    said = json.loads(captured.out)["warnings"]
+    assert any("--scale 1/255" in text and SLICE in text for text in said)
+    assert captured.err.count("edgebn: warning: ") == len(said) == (2 if kind == "int8" else 1)
+
+
+def test_quantize_warns_of_a_wrong_scale_once(tmp_path, capsys):
+    capsys.readouterr()
+    calibration = ("--calibration", SLICE, "--key", "calibration", "--limit", "20")
+    assert main(["quantize", MODEL, "-o", str(tmp_path / "poor.edgebn"), *calibration]) == 0
+    assert capsys.readouterr().err.count("edgebn: warning: ") == 1

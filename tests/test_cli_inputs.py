@@ -3,24 +3,26 @@
 import argparse
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from edgebn.cli.arrays import Archive, read_npy
 from edgebn.cli.inputs import load_inputs, load_labels
 from edgebn.cli.values import number
-from edgebn.errors import ModelError
-from edgebn.program import Buffer, Program
+from edgebn.errors import InputRangeWarning, ModelError
+from edgebn.program import Buffer, InputScaling, Program
 
 DEFAULTS = {"key": None, "scale": None, "offset": None, "dtype": "float32", "limit": None}
 
 
 def program(dtype="float32", shape=(4, 3, 2), names=("x",)):
     buffers = {name: Buffer(name, shape, dtype) for name in names}
-    return Program("net", "net.h5", "keras", False, dtype, buffers, {}, (), tuple(names), tuple(names), dict.fromkeys(names, shape))
+    return Program("net", "net.h5", "keras", False, buffers, {}, (), tuple(names), tuple(names), dict.fromkeys(names, shape))
 
 
 def load(path, network=None, **options):
@@ -217,3 +219,72 @@ def test_mutated_images_give_pixels_or_a_model_error(tmp_path_factory, suffix, d
     except ModelError:
         return
     assert found.shape == (1, 8, 8, 3)
+
+
+def image_file(path, pixels, **options):
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+GREY = np.arange(12, dtype=np.uint8).reshape(4, 3) * 20
+
+
+def test_16_bits_of_grey_give_the_numbers_of_8(tmp_path):
+    path = image_file(tmp_path / "wide.png", GREY.astype(np.uint16) * 257)
+    for channels in (1, 3):
+        found = load(path, program(shape=(4, 3, channels)))
+        np.testing.assert_array_equal(found, np.repeat(GREY[None, :, :, None], channels, axis=3))
+    finer = image_file(tmp_path / "finer.png", GREY.astype(np.uint16) * 257 + 128)
+    np.testing.assert_allclose(load(finer, program(shape=(4, 3, 1)))[0, :, :, 0], GREY + 128 / 257, rtol=1e-6)
+
+
+def test_pictures_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    path = tmp_path / "turned.png"
+    Image.fromarray(np.rot90(GREY)).save(path, exif=exif)
+    np.testing.assert_array_equal(load(path, program(shape=(4, 3, 1)))[0, :, :, 0], GREY)
+
+
+def test_palettes_and_single_bits(tmp_path):
+    colours = np.zeros((4, 3, 3), np.uint8)
+    colours[1:, 1:] = (200, 100, 50)
+    palette = Image.fromarray(colours).convert("P", palette=Image.Palette.ADAPTIVE)
+    palette.save(tmp_path / "palette.png")
+    np.testing.assert_array_equal(load(tmp_path / "palette.png", program(shape=(4, 3, 3)))[0], colours)
+    Image.fromarray(GREY > 100).save(tmp_path / "bits.png")
+    np.testing.assert_array_equal(load(tmp_path / "bits.png", program(shape=(4, 3, 1)))[0, :, :, 0], (GREY > 100) * 255.0)
+
+
+def test_moving_pictures_are_refused(tmp_path):
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(ModelError, match="several pictures"):
+        load(tmp_path / "moving.png", program(shape=(4, 3, 1)))
+
+
+def keeping(scale, dtype="float32", *, integers_only=True):
+    return replace(program(dtype), input_scaling={"x": InputScaling(scale, 0.5, integers_only)})
+
+
+def test_a_kept_scaling_is_applied_to_integers(tmp_path, samples):
+    pixels = np.arange(48, dtype=np.uint8).reshape(2, 4, 3, 2)
+    np.save(tmp_path / "pixels.npy", pixels)
+    np.save(tmp_path / "reals.npy", samples)
+    np.testing.assert_allclose(load(tmp_path / "pixels.npy", keeping(0.25)), pixels / 4 + 0.5)
+    np.testing.assert_array_equal(load(tmp_path / "reals.npy", keeping(0.25)), samples)
+    np.testing.assert_allclose(load(tmp_path / "reals.npy", keeping(0.25, integers_only=False)), samples / 4 + 0.5, rtol=1e-6)
+
+
+def test_int8_codes_of_an_int8_network_are_never_scaled_by_what_is_kept(tmp_path):
+    codes = np.arange(-24, 24, dtype=np.int8).reshape(2, 4, 3, 2)
+    np.save(tmp_path / "codes.npy", codes)
+    assert load(tmp_path / "codes.npy", keeping(0.25, "int8")).dtype == np.int8
+    np.testing.assert_allclose(load(tmp_path / "codes.npy", keeping(0.25)), codes / 4 + 0.5)
+
+
+def test_another_scale_wins_and_is_said(tmp_path):
+    np.save(tmp_path / "pixels.npy", np.ones((2, 4, 3, 2), np.uint8))
+    with pytest.warns(InputRangeWarning, match="scaled by --scale 2 as told; the model was made for --scale 1/255"):
+        found = load(tmp_path / "pixels.npy", replace(program(), input_scaling={"x": InputScaling(1 / 255)}), scale=2.0)
+    assert (found == 2).all()

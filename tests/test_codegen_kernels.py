@@ -16,7 +16,7 @@ from codegen import pack
 from edgebn import program as p
 from tests import c_programs
 from tests.conftest import TEST_ALL
-from tests.programs import CHANNELS, KINDS, SIDES, Maker, inputs_for, programs, single
+from tests.programs import CHANNELS, CONVERSIONS, KINDS, SIDES, Maker, inputs_for, programs, single
 
 SANITIZERS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 COMPILERS = ("gcc", "clang")
@@ -50,10 +50,10 @@ def assert_right(cases, folder, command, flags=SANITIZERS):
     assert code == 0, f"step {code % 100} of {[step.kind for step in program.steps]} differs: {program.steps[code % 100 - 1]}"
 
 
-@pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype, kinds in KINDS.items() for kind in kinds])
+@pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype in KINDS for kind in (*KINDS[dtype], CONVERSIONS[dtype])])
 def test_every_kind_of_step_equals_the_reference(dtype, kind, tmp_path):
     # Compilers take turns in the quick run, so that both see kernels of every sort.
-    kinds = [*KINDS["float32"], *KINDS["int8"]]
+    kinds = [*KINDS["float32"], *KINDS["int8"], *CONVERSIONS.values()]
     names = COMPILERS if TEST_ALL else (COMPILERS[(kinds.index(kind) + (dtype == "int8")) % 2],)
     cases = drawn(single(kind, dtype), EXAMPLES * MANY.get(kind, 1))
     for name in names:

@@ -22,7 +22,7 @@ def layers(inputs, hidden, outputs, low=0.0):
         bias, a, d = (rng.standard_normal(rows).astype(np.float32) for _ in range(3))
         steps.append(p.Convolution(target, (source,), target, weight, p.FloatEpilogue(bias, a, d, post=post)))
     shapes = {name: buffer.shape for name, buffer in buffers.items()}
-    return p.Program("two", "two", "test", False, "float32", buffers, {}, tuple(steps), ("x",), ("y",), shapes)
+    return p.Program("two", "two", "test", False, buffers, {}, tuple(steps), ("x",), ("y",), shapes)
 
 
 def operations(program):

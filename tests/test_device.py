@@ -60,7 +60,7 @@ def test_verify_finds_every_layer_as_the_reference_has_it(models, board, dtype, 
         assert abs(within - report["instructions"]) < 0.01 * report["instructions"]
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("dtype", ["int8", "float32", "mixed"])
 def test_networks_with_several_outputs_are_verified(dtype, tmp_path, capsys):
     emitted.board_or_skip("host")
     found = [program for program, _ in drawn(programs(dtype), 60) if len(program.outputs) > 1]

@@ -155,7 +155,7 @@ def test_the_command_keeps_and_tells(demo, tmp_path, capsys):  # noqa: F811
     adapter = Adapter(edgebn.Session(edgebn.load(model)))
     adapter.run(np.load(tmp_path / "dark.npy"))
     assert (tmp_path / "kept.state").read_bytes() == adapter.to_bytes()
-    assert main(["device", "info", "--port", "/dev/null", "--storage", str(tmp_path)]) == 1
+    assert main(["device", "info", "--port", "/dev/null", "--storage", str(tmp_path)]) == 2
     assert "--storage" in capsys.readouterr().err
 
 

@@ -220,11 +220,12 @@ def test_without_adaptation_nothing_of_it_is_compiled(demo, tmp_path):
 
 def test_what_cannot_adapt_in_c_is_refused(demo, tmp_path):
     program, _ = demo
+    real = {name: replace(buffer, dtype="float32") for name, buffer in program.buffers.items()}
     cases = [
         (replace(program, adaptation=None), {}, "no source tables"),
         (program, {"policy": "dua"}, "no adaptation policy 'dua' in firmware"),
         (replace(program, adaptation=replace(program.adaptation, classes=0)), {}, "needs a network that classifies"),
-        (replace(program, dtype="float32"), {}, "firmware adapts int8 networks"),
+        (replace(program, buffers=real), {}, "firmware adapts int8 networks"),
     ]
     for given, options, said in cases:
         with pytest.raises(ModelError, match=said):

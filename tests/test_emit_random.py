@@ -21,6 +21,7 @@ HOST_NETWORKS = 300 if TEST_ALL else 40
 CORE_NETWORKS = 30 if TEST_ALL else 6
 IN_FLASH = 10  # networks that the smallest flash of CORES holds at once
 FLOAT_NETWORKS = 60 if TEST_ALL else 10
+MIXED_NETWORKS = 100 if TEST_ALL else 20
 CORES = ["mps2-an386", "mps2-an385-m0", "mps3-an547"]  # the three with kernels of their own
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
@@ -63,7 +64,7 @@ def run_all(networks, folder, board_name, flags=()):
         project = codegen.emit(program, folder / str(number), board_name, name=f"network_{number}", samples=sample[None])
         objects.append(folder / f"{number}.o")
         include = [f"-I{path}" for path in (project.folder, project.folder / "kernels", folder / "board")]
-        trace = ["-DEDGEBN_TRACE"] if program.dtype == "int8" else []
+        trace = ["-DEDGEBN_TRACE"] if program.dtype != "float32" else []
         options = ["-std=c99", "-O2", *trace, *toolchain.WARNINGS, *board.flags, *flags, *include]
         command = [board.compiler, *options, "-c", str(unit(project, number)), "-o", str(objects[-1])]
         built = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -111,3 +112,13 @@ def test_the_lowest_codes_and_weights_meet_on_a_core(board, tmp_path):
 def test_float_networks_on_the_host(tmp_path):
     networks = drawn(programs("float32"), FLOAT_NETWORKS)
     assert_all_right(networks, run_all(networks, tmp_path, "host", SANITIZERS))
+
+
+def test_mixed_networks_on_the_host(tmp_path):
+    networks = drawn(programs("mixed"), MIXED_NETWORKS)
+    assert_all_right(networks, run_all(networks, tmp_path, "host", SANITIZERS))
+
+
+def test_mixed_networks_on_a_core(tmp_path):
+    networks = drawn(programs("mixed"), CORE_NETWORKS)
+    assert_all_right(networks, run_all(networks, tmp_path, "mps2-an386"))

@@ -19,7 +19,7 @@ def network(buffers, steps, inputs, outputs, *, constants=None, dtype="int8"):
     """Return a program; `buffers` is a dict of name to shape."""
     made = {name: p.Buffer(name, shape, dtype, 0.1, 3) for name, shape in buffers.items()}
     shapes = {name: made[name].shape for name in (*inputs, *outputs)}
-    return p.Program("unusual", "unusual.test", "test", False, dtype, made, constants or {}, tuple(steps), inputs, outputs, shapes)
+    return p.Program("unusual", "unusual.test", "test", False, made, constants or {}, tuple(steps), inputs, outputs, shapes)
 
 
 def lookup(name, source, target):

@@ -123,7 +123,7 @@ def integer_program(
         p.Pool("pool", ("rows",), "y", window, average if own_arithmetic else None),
     )
     shapes = {"x": (7, 7, 2), "y": buffers["y"].shape}
-    return p.Program("m", "m.tflite", "tflite", False, "int8", buffers, {}, steps, ("x",), ("y",), shapes)
+    return p.Program("m", "m.tflite", "tflite", False, buffers, {}, steps, ("x",), ("y",), shapes)
 
 
 @given(seed=SEEDS, function=st.sampled_from(["max", "average"]))

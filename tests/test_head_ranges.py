@@ -89,7 +89,7 @@ def network(*, extra_reader=False, classes=CLASSES):
     sizes = {"x": (4, 4, CHANNELS), "m": (1, 1, CHANNELS), "v": (1, 1, CHANNELS)} | dict.fromkeys("zyw", (1, 1, classes))
     buffers = {name: p.Buffer(name, shape) for name, shape in sizes.items()}
     shapes = {name: sizes[name] for name in ("x", *outputs)}
-    return p.Program("m", "m.keras", "keras", False, "float32", buffers, {}, tuple(steps), ("x",), outputs, shapes)
+    return p.Program("m", "m.keras", "keras", False, buffers, {}, tuple(steps), ("x",), outputs, shapes)
 
 
 @pytest.mark.parametrize(

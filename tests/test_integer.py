@@ -255,11 +255,19 @@ def test_double_add_and_multiply_are_tensorflow_lites():
 
 
 def test_average_with_its_own_output_scale():
+    """Of every sum that each number of codes can have."""
     given, output = Buffer("x", (4, 4, 2), "int8", 0.1, -20), Buffer("y", (1, 1, 2), "int8", 0.03, 7)
-    e = integer.average_epilogue(given, output, 16, "layer 'a'")
-    totals = np.arange(-128 * 16, 127 * 16 + 1)[:, None]
-    real = (totals / 16 + 20) * 0.1
+    counts = np.array([1, 2, 3, 9, 16])
+    e = integer.average_epilogue(given, output, tuple(counts), "layer 'a'")
+    totals = np.clip(np.arange(-128 * 16, 127 * 16 + 1)[:, None], -128 * counts, 127 * counts)
+    real = (totals / counts + 20) * 0.1
     assert (np.abs(int_epilogue(totals, e) - np.clip(real / 0.03 + 7, -128, 127)) <= 0.5 + 1e-6).all()
+
+
+def test_an_average_of_too_many_codes_is_refused():
+    buffer = Buffer("x", (1, 1, 1), "int8", 0.1, -20)
+    with pytest.raises(QuantizationError, match=r"layer 'a': a sum of 8388608 codes can overflow 32 bits"):
+        integer.average_epilogue(buffer, buffer, (1, 1 << 23), "layer 'a'")
 
 
 def test_lookup_table_rounds_the_real_function():

@@ -1,6 +1,5 @@
 """The Keras reader against what Keras computed (recorded), and against files that are damaged, hostile or unsupported."""
 
-import json
 import zipfile
 from pathlib import Path
 
@@ -13,9 +12,11 @@ from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
 from edgebn.formats import keras  # noqa: E402  # after the check for h5py
+from tests.keras_maker import INPUT, computed, entry, functional, sequential, tensors, write_h5  # noqa: E402  # the same
 
 RECORDED = Path(__file__).parent / "recorded"
-ZOO = sorted((RECORDED / "keras_zoo").glob("*.keras")) + sorted((RECORDED / "keras_zoo").glob("*.h5"))
+FOLDERS = ("keras_zoo", "keras_operations")
+ZOO = [path for folder in FOLDERS for suffix in (".keras", ".h5") for path in sorted((RECORDED / folder).glob(f"*{suffix}"))]
 KERAS2 = sorted((RECORDED / "keras2").glob("*.h5"))
 CUSTOM = {"BNLayer": "BatchNormalization"}
 
@@ -36,8 +37,11 @@ def as_session(graph, array):
 
 @pytest.fixture(scope="module")
 def zoo_arrays():
-    with np.load(RECORDED / "keras_zoo" / "zoo.npz") as archive:
-        return dict(archive)
+    arrays = {}
+    for folder in FOLDERS:
+        with np.load(RECORDED / folder / "zoo.npz") as archive:
+            arrays.update(archive)
+    return arrays
 
 
 @pytest.mark.parametrize("path", ZOO, ids=lambda path: path.name)
@@ -48,7 +52,7 @@ def test_zoo(path, zoo_arrays):
 
 
 def test_the_zoo_holds_both_kinds_of_file():
-    assert len(ZOO) >= 90
+    assert len(ZOO) >= 125
     assert {path.suffix for path in ZOO} == {".keras", ".h5"}
 
 
@@ -83,8 +87,8 @@ def test_both_kinds_of_file_give_the_same_graph(name):
     archive, legacy = (keras.read(RECORDED / "keras_zoo" / f"{name}{suffix}") for suffix in (".keras", ".h5"))
     assert [layer.name for layer in archive.layers] == [layer.name for layer in legacy.layers]
     for one, other in zip(archive.layers, legacy.layers, strict=True):
-        for entry in vars(one):
-            np.testing.assert_array_equal(getattr(one, entry), getattr(other, entry))
+        for field in vars(one):
+            np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
 
 
 def test_a_layer_called_twice_shares_its_arrays():
@@ -106,54 +110,6 @@ def test_the_graph_says_how_its_inputs_lie(name, first):
 
 
 # Files made by hand ----------------------------------------------------------------------------------------------------
-
-
-def write_h5(path, model, weights=None, version="3.15.1"):
-    """A legacy file: `weights` maps a layer to its arrays."""
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(model)
-        file.attrs["keras_version"] = version
-        group = file.create_group("model_weights")
-        for layer, arrays in (weights or {}).items():
-            inner = group.create_group(layer)
-            inner.attrs["weight_names"] = [f"{layer}/w{index}:0".encode() for index in range(len(arrays))]
-            for index, array in enumerate(arrays):
-                inner[f"{layer}/w{index}:0"] = array
-    return path
-
-
-def entry(class_name, name, *nodes, **config):
-    return {"class_name": class_name, "name": name, "config": {"name": name, **config}, "inbound_nodes": list(nodes)}
-
-
-INPUT = entry("InputLayer", "x", batch_shape=[None, 2])
-
-
-def tensors(*names):
-    """A Keras 2 node."""
-    return [[name, 0, 0, {}] for name in names]
-
-
-def functional(*entries, outputs):
-    inputs = [[layer["name"], 0, 0] for layer in entries if layer["class_name"] == "InputLayer"]
-    return {
-        "class_name": "Functional",
-        "config": {
-            "name": "made",
-            "layers": list(entries),
-            "input_layers": inputs,
-            "output_layers": [[name, 0, 0] for name in outputs],
-        },
-    }
-
-
-def sequential(shape, *entries):
-    first = {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, *shape]}}
-    return {"class_name": "Sequential", "config": {"name": "made", "layers": [first, *entries]}}
-
-
-def computed(path, x, **options):
-    return reference.run(passes.lower(keras.read(path, **options)), x)
 
 
 def test_several_inputs_and_outputs(tmp_path):
@@ -449,7 +405,7 @@ def test_weights_alone_are_refused(tmp_path):
         (functional(INPUT, entry("Dropout", "x", tensors("x")), outputs=["x"]), "two layers are called 'x'"),
         (functional(entry("InputLayer", "x", batch_shape=[None, 1 << 40]), outputs=["x"]), "input 'x'|batch_shape"),
         ({"class_name": "Sequential", "config": {"layers": []}}, "lists no layers"),
-        (sequential((3,), entry("Add", "add")), r"layer 'add' \(Add\): it merges 1 values"),
+        (sequential((3,), entry("Add", "add")), r"layer 'add' \(Add\): it merges a single value"),
     ],
 )
 def test_wiring_that_makes_no_sense_is_refused(tmp_path, model, message):

@@ -67,11 +67,12 @@ def test_operators(make, tmp_path) -> None:
         assert relative_error(reference.run(lower(read(path)), x), expected) <= TOLERANCE, f"seed {seed}"
 
 
-def test_int8_dilation_by_batches_pads_real_zeros(tmp_path) -> None:
+@pytest.mark.parametrize("make", tflite_operators.LITERT_ONLY, ids=lambda make: make.__name__)
+def test_int8_dilation_by_batches_pads_real_zeros(make, tmp_path) -> None:
     """Where TensorFlow Lite Micro is at fault (see formats/tflite/dilated.py), LiteRT's plain kernels decide."""
     path = tmp_path / "model.tflite"
     for seed in SEEDS:
-        content, shape, rng = tflite_operators.build(tflite_operators.dilated_by_batches, seed, integer=True)
+        content, shape, rng = tflite_operators.build(make, seed, integer=True)
         path.write_bytes(content)
         codes = rng.integers(-128, 128, (2, *shape[1:])).astype(np.int8)
         expected = litert_runs(content, codes, OpResolverType.BUILTIN_REF)

@@ -20,8 +20,8 @@ from tests.tflite_models import FileBuilder
 SEEDS = range(20 if TEST_ALL else 3)
 CODES = Quantization.per_tensor(0.05, 3)
 # TensorFlow Lite's 16-bit hard-swish is that coarse; its mean cuts the multiplier instead of rounding it; its bilinear
-# steps are multiples of 1/1024. The last two are two operators, and the second magnifies a code by the ratio of the scales.
-FURTHER = {"hard_swish": 2, "mean": 2, "resize_bilinear": 5, "add": 20, "mul": 20}
+# steps are multiples of 1/1024. The last three are several operators, which magnify a code by the ratio of scales.
+FURTHER = {"hard_swish": 2, "mean": 2, "resize_bilinear": 5, "shuffled": 20, "add": 20, "mul": 20}
 
 
 @pytest.mark.parametrize("make", tflite_operators.BOTH + tflite_operators.INT8_ONLY, ids=lambda make: make.__name__)
@@ -134,3 +134,33 @@ def test_outputs_keep_their_names(tmp_path) -> None:
     np.testing.assert_array_equal(result["real"], [[[[0, 20, 61, 127]]]])
     np.testing.assert_array_equal(result["again"], result["real"])
     np.testing.assert_array_equal(result["x"], codes)
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "runs"), [(0.1, 0, True), (0.1 + 5e-7, 0, True), (0.11, 0, False), (0.1, 1, False)]
+)
+def test_a_reshape_between_scales_is_what_tensorflow_lite_forbids(scale, zero_point, runs, tmp_path) -> None:
+    """Its kernels copy the codes and look at no scale: the file has no right answer."""
+    files = FileBuilder()
+    x, y = files.value((1, 2, 2, 4), np.int8, 0.1, 0, name="x"), files.value((1, 16), np.int8, scale, zero_point, name="y")
+    files.operator("RESHAPE", [x, files.constant(np.array([1, 16], np.int32))], [y], "ReshapeOptions", newShape=[1, 16])
+    path = tmp_path / "model.tflite"
+    path.write_bytes(files.bytes([x], [y]))
+    if runs:
+        codes = np.arange(-128, 128, 16, dtype=np.int64).astype(np.int8).reshape(1, 2, 2, 4)
+        np.testing.assert_array_equal(reference.run(lower(read(path)), codes), codes.reshape(1, 16))
+        return
+    with pytest.raises(UnsupportedLayerError, match=r"layer 'y' \(Reshape\): its input has scale .* forbids"):
+        lower(read(path))
+
+
+def test_a_padding_beyond_its_outputs_codes_is_refused(tmp_path) -> None:
+    """TensorFlow Lite Micro refuses a constant of another scale; one that is no code can only be damage."""
+    files = FileBuilder()
+    x, y = files.value((1, 2, 2, 4), np.int8, 1 / 256, -128, name="x"), files.value((1, 4, 2, 4), np.int8, 1 / 256, -128, name="y")
+    pads = files.constant(np.array([[0, 0], [1, 1], [0, 0], [0, 0]], np.int32))
+    files.operator("PADV2", [x, pads, files.constant(np.array([20], np.int8), 0.1, 0)], [y], "PadV2Options")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(files.bytes([x], [y]))
+    with pytest.raises(UnsupportedLayerError, match=r"layer 'y' \(Pad\): it pads with 2, which is no code of its output"):
+        lower(read(path))

@@ -50,12 +50,14 @@ def epilogue(channels, dtype, rng):
         return p.FloatEpilogue(*values, (-np.inf, np.inf), (0.0, np.inf), (norm,))
     words = rng.integers(-(2**31), 2**31, (4, channels)).astype(np.int32)
     r, s = rng.integers(-(2**62), 2**62, channels), rng.integers(1, 63, channels).astype(np.uint8)
-    return p.IntEpilogue(*words, r, s, True, 3, -128, 127, rng.normal(size=channels), (-np.inf, 6.0), (-np.inf, np.inf), (norm,))
+    return p.IntEpilogue(*words, r, s, True, -7, -128, 127, rng.normal(size=channels), (-np.inf, 6.0), (-np.inf, np.inf), (norm,))
 
 
 def every_step(dtype) -> p.Program:
     """A program of every kind of step of that type, each with its optional parts in use; not one to run."""
     rng = np.random.default_rng(5)
+    is_mixed = dtype == "mixed"  # as int8, and two conversions
+    dtype = "int8" if is_mixed else dtype
     integer = dtype == "int8"
     window = p.Window("average", (2, 2), (2, 2), padding=(0, 1, 0, 1), count_padding=True, clipped_end=(0, 1))
     kernel = rng.integers(-9, 9, (4, 1, 1, 4)).astype(dtype)
@@ -64,8 +66,8 @@ def every_step(dtype) -> p.Program:
     index = np.array([[0, 3], [1, 2]], np.int32)
     shares = np.full((2, 2), 512, np.int32) if integer else np.full((2, 2), 0.5, np.float32)
     slope = rng.normal(size=(1, 1, 4)).astype(np.float32)
-    add = p.IntAdd("double", (1, 2, 3), (1, 0, 2), 0, 1, 0, -128, 127) if integer else None
-    multiply = p.IntMultiply(5, 2**40, 31, True, 0, -128, 127) if integer else None
+    add = p.IntAdd("double", (1, 2, 3), (1, 0, 2), 0, 1, -7, -128, 127) if integer else None
+    multiply = p.IntMultiply(5, 2**40, 31, True, -7, -128, 127) if integer else None
     lookup, elementwise = (
         p.Lookup("lookup", ("x",), "g", table),
         p.Elementwise("prelu", ("x",), "g", "prelu", alpha=0.1, slope=slope),
@@ -89,15 +91,17 @@ def every_step(dtype) -> p.Program:
         ((3, 2, 4), p.Transpose("transpose", ("f",), "o", (1, 0, 2))),
         ((1, 1, 64), p.Reshape("reshape", ("x",), "q")),
     )
+    if is_mixed:
+        made = (*made, ((4, 4, 4), p.Dequantize("dequantize", ("x",), "r")), ((4, 4, 4), p.Quantize("quantize", ("r",), "s")))
     shapes = {"x": (4, 4, 4), "k": (1, 1, 4), **{step.output: shape for shape, step in made}}
-    scales = (0.1 + 0.2, -7) if integer else (1.0, 0)
+    scales = dict.fromkeys(shapes, (0.1 + 0.2, -7) if integer else (1.0, 0))
+    scales["i"] = p.SOFTMAX_CODES if integer else scales["i"]
     return p.Program(
         "every",
         "every.keras",
         "keras",
         False,
-        dtype,
-        {name: p.Buffer(name, shape, dtype, *scales) for name, shape in shapes.items()},
+        {name: p.Buffer(name, shape, "float32" if name == "r" else dtype, *scales[name]) for name, shape in shapes.items()},
         {"k": np.ones((1, 1, 4), dtype)},
         tuple(step for _, step in made),
         ("x",),
@@ -107,10 +111,12 @@ def every_step(dtype) -> p.Program:
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
-    assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - {p.Elementwise if dtype == "int8" else p.Lookup}
+    absent = {p.Lookup} if dtype == "float32" else {p.Elementwise}
+    absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize}
+    assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent
     native.save(program, tmp_path / "a.edgebn")
     loaded = native.load(tmp_path / "a.edgebn")
     assert same(program, loaded)
@@ -297,8 +303,8 @@ def edit(path, value):
         (["buffers", "x", "scale"], "nan", "buffer 'x' has scale nan"),
         (["buffers", "a", "shape"], [2, 3, 5], "step 'conv': its weight does not fit"),
         (["buffers", "q", "shape"], [1, 1, 65], "step 'reshape': its output's shape does not fit"),
-        (["buffers", "x", "dtype"], "int8", "mixes float32 and int8"),
-        (["dtype"], "functional", "data type is 'functional'"),
+        (["buffers", "x", "dtype"], "int8", "'x' is int8 in a program of float32"),
+        (["dtype"], "functional", "is float32 in a program of functional"),
         (["dtype"], "int8", "is float32 in a program of int8"),
         (["constants", "k"], {"tensor": "program/steps/0/weight"}, "constant 'k' does not fit"),
         (["shapes"], {}, "has no shape"),

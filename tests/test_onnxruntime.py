@@ -133,5 +133,6 @@ def test_int8_agrees(exported, data, network, exporter, form, folded):
     calibration, x = data[network]
     path = quantize(exported(network, exporter), calibration, form=form, activations=activations, folded=folded, per_channel=folded)
     expected, given = run_onnxruntime(path, x), run_edgebn(path, x)
-    assert lower(read(path)).dtype == "int8"
+    # Not prepared, batch norms stand apart, and where none of onnxruntime's integer operators follows them they stay float32.
+    assert lower(read(path)).dtype in (("int8",) if folded else ("int8", "mixed"))
     assert (given.argmax(1) == expected.argmax(1)).mean() >= 0.99

@@ -24,7 +24,7 @@ def one_convolution(**geometry):
     step = p.Convolution("conv", ("x",), "y", weight, plain, **geometry)
     shape = p.unpooled_shape(step, (6, 7, 4))
     buffers = {"x": p.Buffer("x", (6, 7, 4)), "y": p.Buffer("y", shape)}
-    return p.Program("m", "m.keras", "keras", False, "float32", buffers, {}, (step,), ("x",), ("y",), {"x": (6, 7, 4), "y": shape})
+    return p.Program("m", "m.keras", "keras", False, buffers, {}, (step,), ("x",), ("y",), {"x": (6, 7, 4), "y": shape})
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)

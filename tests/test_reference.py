@@ -34,7 +34,7 @@ def run_step(step, value, out_shape, zero_point=0):
         "y": p.Buffer("y", out_shape, dtype, 0.5, zero_point),
     }
     shapes = {"x": value.shape, "y": out_shape}
-    program = p.Program("m", "m.onnx", "onnx", False, dtype, buffers, {}, (step,), ("x",), ("y",), shapes)
+    program = p.Program("m", "m.onnx", "onnx", False, buffers, {}, (step,), ("x",), ("y",), shapes)
     return reference.run_steps(program, {"x": value})["y"]
 
 
@@ -174,7 +174,7 @@ def test_int8_average_with_ties_to_even_is_onnxruntimes(zero_point):
     buffers = {name: p.Buffer(name, shape, "int8", 0.5, zero_point) for name, shape in (("x", (8, 8, 5)), ("y", (5, 5, 5)))}
     shapes = {name: buffer.shape for name, buffer in buffers.items()}
     steps = (p.Pool("pool", ("x",), "y", window),)
-    program = p.Program("m", "m.onnx", "onnx", True, "int8", buffers, {}, steps, ("x",), ("y",), shapes)
+    program = p.Program("m", "m.onnx", "onnx", True, buffers, {}, steps, ("x",), ("y",), shapes)
     np.testing.assert_array_equal(reference.run_steps(program, {"x": x})["y"], want)
 
 
@@ -192,7 +192,7 @@ def test_fused_pool_is_the_pool_of_the_unfused_rows():
 def test_run_converts_at_the_edges_and_refuses_nan():
     step = p.Reshape("r", ("x",), "y")
     buffers = {name: p.Buffer(name, (1, 1, 4), "int8", 0.5, 10) for name in ("x", "y")}
-    program = p.Program("m", "m.onnx", "onnx", False, "int8", buffers, {}, (step,), ("x",), ("y",), {"x": (4,), "y": (4,)})
+    program = p.Program("m", "m.onnx", "onnx", False, buffers, {}, (step,), ("x",), ("y",), {"x": (4,), "y": (4,)})
     x = np.array([[0.25, 0.75, -100.0, 1e30]], np.float32)  # halves go to the even code; the rest saturates
     np.testing.assert_array_equal(reference.run(program, x), [[0.0, 1.0, -69.0, 58.5]])
     codes = np.array([[1, -2, 3, -4]], np.int8)

@@ -67,3 +67,12 @@ def test_dead_inputs_and_dead_channels_are_harmless(spread):
     assert np.isfinite(better_scale).all()
     if spread == 0.0:
         np.testing.assert_array_equal(better, codes)
+
+
+def test_a_covariance_that_rounding_made_impossible_changes_nothing():
+    """E[x x] - E[x] E[x] of inputs near 1e9 that hardly vary: its eigenvalues come out negative."""
+    weight, codes, scale = nearest(5, 4, 6)
+    impossible = np.diag([1.0, 1, 1, 1, 1, 1]) - 2 * np.ones((6, 6)) / 6
+    better, better_scale = round_weights(weight, codes, scale, PatchMoments(np.full((1, 6), 1e9), impossible[None]))
+    np.testing.assert_array_equal(better, codes)
+    np.testing.assert_array_equal(better_scale, scale)

@@ -9,6 +9,7 @@ import pytest
 import edgebn
 from edgebn import layers, passes
 from edgebn.adapt.rows import shown_rows, telling_steps
+from edgebn.errors import ModelError
 from edgebn.graph import GraphBuilder
 
 
@@ -64,6 +65,32 @@ def test_the_first_layer_stays_whatever_it_is():
 @pytest.mark.parametrize("rows", [1, dict.fromkeys(ALL, 1)])
 def test_the_user_may_observe_them(rows):
     assert list(observed(network(), rows)) == ALL
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (1.5, "rows is 1.5; give n"),
+        (True, "rows is True"),
+        ("2", "rows is '2'"),
+        (-1, "rows is -1"),
+        ({"first": 2.0}, r"rows of layer 'first' is 2\.0"),
+        ({"first": -3}, "of layer 'first' is -3"),
+        ({"first": None}, "of layer 'first' is None"),
+        ({"nothing": 1, "first": 1}, "rows names nothing; the layers that can adapt are first, depthwise0"),
+        ([1, 2], r"rows is \[1, 2\]"),
+        (0, "leaves out every layer"),
+        (dict.fromkeys(ALL, 0), "leaves out every layer"),
+    ],
+)
+def test_other_rows_are_refused(rows, words):
+    with pytest.raises(ModelError, match=words):
+        observed(network(), rows)
+
+
+def test_any_whole_number_will_do():
+    assert observed(network(), np.int32(2)).keys() == observed(network(), 2).keys()
+    assert observed(network(), 10**9)["first"].row_step == observed(network(), 16)["first"].row_step
 
 
 def test_rows_named_for_some_layers_leave_the_others_as_they_are():

@@ -47,7 +47,7 @@ def network(dtype="float32"):
         p.Reshape("flatten", ("b",), "flat"),
         p.Convolution("dense", ("flat",), "y", weight(5, 1, 1, 96), epilogue(5)),
     )
-    return p.Program("net", "net.test", "test", False, dtype, buffers, {}, steps, ("x",), ("y",), {"x": (9, 8, 3), "y": (5,)})
+    return p.Program("net", "net.test", "test", False, buffers, {}, steps, ("x",), ("y",), {"x": (9, 8, 3), "y": (5,)})
 
 
 @pytest.fixture(scope="module", params=["float32", "int8"])
@@ -151,7 +151,7 @@ def two_ended():
     buffers = {name: p.Buffer(name, (1, 2, 3)) for name in names}
     steps = (p.Add("add", ("a", "b"), "sum"), p.Multiply("mul", ("a", "b"), "product"))
     shapes = dict.fromkeys(names, (2, 3))
-    return p.Program("two", "two.test", "test", False, "float32", buffers, {}, steps, ("a", "b"), ("sum", "product"), shapes)
+    return p.Program("two", "two.test", "test", False, buffers, {}, steps, ("a", "b"), ("sum", "product"), shapes)
 
 
 def test_several_inputs_and_outputs_are_dicts():
@@ -170,7 +170,7 @@ def test_an_output_may_be_an_input_or_a_constant():
     shapes = {"x": (1, 2, 3), "c": (1, 2, 3)}
     buffers = {name: p.Buffer(name, shape, "int8", 0.5, 4) for name, shape in shapes.items()}
     constants = {"c": np.arange(6, dtype=np.int8).reshape(1, 2, 3)}
-    program = p.Program("pass", "pass.test", "test", False, "int8", buffers, constants, (), ("x",), ("x", "c"), shapes)
+    program = p.Program("pass", "pass.test", "test", False, buffers, constants, (), ("x",), ("x", "c"), shapes)
     x = np.arange(-6, 0, dtype=np.int8).reshape(1, 1, 2, 3)
     y = Session(program).run(x)
     np.testing.assert_array_equal(y["x"], x)

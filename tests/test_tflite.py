@@ -68,16 +68,19 @@ def test_float_edges_are_absorbed(tmp_path) -> None:
         np.testing.assert_array_equal(reference.run(program, x[i : i + 1]), interpreter.get_output(0))
 
 
-def test_float_island_is_refused(tmp_path) -> None:
+def test_float_island_stays_float32(tmp_path) -> None:
     files = FileBuilder()
-    x, y = files.value((1, 4), np.int8, 0.1, 0), files.value((1, 4), np.int8, 0.1, 0)
+    x, y = files.value((1, 4), np.int8, 0.1, 0), files.value((1, 4), np.int8, 0.01, -20)
     a, b = files.value((1, 4), np.float32), files.value((1, 4), np.float32, name="island")
     files.operator("DEQUANTIZE", [x], [a], "DequantizeOptions")
     files.operator("SOFTMAX", [a], [b], "SoftmaxOptions", beta=1.0)
     files.operator("QUANTIZE", [b], [y], "QuantizeOptions")
-    graph = read(saved(tmp_path, files.bytes([x], [y])))
-    with pytest.raises(UnsupportedLayerError, match=r"Dequantize.*float32 values.*quantise"):
-        lower(graph)
+    program = lower(read(saved(tmp_path, files.bytes([x], [y]))))
+    assert [step.kind for step in program.steps] == ["Dequantize", "Softmax", "Quantize"]
+    codes = np.array([[3, -7, 12, 0]], np.int8)
+    powers = np.exp(0.1 * codes)
+    expected = np.rint(powers / powers.sum() / 0.01) - 20
+    np.testing.assert_array_equal(reference.run(program, codes), expected.astype(np.int8))
 
 
 def test_unknown_operator_is_named_with_a_hint(tmp_path) -> None:

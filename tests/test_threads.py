@@ -51,11 +51,11 @@ def assert_same_bytes(program, threads=THREADS, samples=3):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
 def test_random_programs_give_the_same_bytes(dtype):
     counts = []
 
-    @given(st.one_of(programs(dtype), single("convolution", dtype)), st.none())
+    @given(programs(dtype) if dtype == "mixed" else st.one_of(programs(dtype), single("convolution", dtype)), st.none())
     def check(program, _):
         counts.append(assert_same_bytes(program))
 

@@ -26,7 +26,7 @@ def convolution(weight, height, width, pool=None, *, padding=(1, 1, 1, 1)):
     shape = p.unpooled_shape(step, x.shape)
     y = p.Buffer("y", shape if pool is None else pooled_shape(pool, shape), "float32")
     shapes = {"x": x.shape, "y": y.shape}
-    return p.Program("one", "one", "test", False, "float32", {"x": x, "y": y}, {}, (step,), ("x",), ("y",), shapes)
+    return p.Program("one", "one", "test", False, {"x": x, "y": y}, {}, (step,), ("x",), ("y",), shapes)
 
 
 def operations(session):

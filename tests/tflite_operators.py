@@ -13,8 +13,11 @@ from tests.tflite_sequences import (
     dense_after_flatten,
     dense_over_rows,
     dilated_by_batches,
+    dilated_sequence,
+    moved,
     pad_before_conv,
     reshape_by_shape,
+    shuffled,
 )
 
 
@@ -396,14 +399,36 @@ BOTH = (
     reshape_by_shape,
     conv_1d,
     pad_before_conv,
+    moved,
+    shuffled,
 )
 INT8_ONLY = (requantize,)
-LITERT_ONLY = (dilated_by_batches,)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
+LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
 FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1)
 
 
-def build(make, seed: int, integer: bool) -> tuple[bytes, tuple[int, ...], np.random.Generator]:
-    """Return the file of one random case, its input's shape, and the generator for inputs."""
+def build(make, seed: int, integer: bool, leave_open: str = "") -> tuple[bytes, tuple[int, ...], np.random.Generator]:
+    """Return the file of one random case, its input's shape, and the generator for inputs.
+
+    `leave_open` says how much the file leaves to be worked out: 'sizes' of all values inside it, or their 'ranks' too.
+    """
     m = Maker(np.random.default_rng(seed), integer)
     x, y = make(m)
-    return m.finish([x], [y]), tuple(m.file.tensors[x].shape), m.rng
+    shape = tuple(m.file.tensors[x].shape)
+    if leave_open:
+        open_shapes(m, x, leave_open == "ranks")
+    return m.finish([x], [y]), shape, m.rng
+
+
+def open_shapes(m: Maker, x: int, ranks: bool) -> None:
+    """Open the batch of input `x` and the shapes of all values behind it, as TensorFlow does: placeholders, and a signature."""
+    for index, tensor in enumerate(m.file.tensors):
+        if tensor.buffer:
+            continue
+        if index == x:
+            tensor.shapeSignature = [-1, *tensor.shape[1:]]
+        elif ranks:
+            tensor.shape, tensor.hasRank = [], False
+        else:
+            tensor.shapeSignature = [-1] * len(tensor.shape)
+            tensor.shape = [1] * len(tensor.shape)

@@ -7,7 +7,7 @@
 #include "board.h"
 
 #define ACCESS 0600
-#define BLOCK 64u /* bytes that are programmed at once: power may fail between any two */
+#define AT_ONCE 64u /* bytes that are programmed at once: power may fail between any two */
 
 void board_storage_read(uint32_t page, uint8_t *bytes, uint32_t count) {
     const int file = open(BOARD_STORAGE_FILE, O_RDONLY);
@@ -25,12 +25,12 @@ void board_storage_read(uint32_t page, uint8_t *bytes, uint32_t count) {
 
 /* Writes `count` bytes from the page's beginning on: of `bytes`, or the erased state where that is NULL. */
 static int put(int file, uint32_t page, const uint8_t *bytes, uint32_t count) {
-    uint8_t erased[BLOCK];
+    uint8_t erased[AT_ONCE];
     uint32_t at;
 
     memset(erased, 0xFF, sizeof erased);
-    for (at = 0; at < count; at += BLOCK) {
-        const uint32_t part = count - at < BLOCK ? count - at : BLOCK;
+    for (at = 0; at < count; at += AT_ONCE) {
+        const uint32_t part = count - at < AT_ONCE ? count - at : AT_ONCE;
         const off_t place = (off_t)page * (off_t)BOARD_STORAGE_PAGE + (off_t)at;
 
         if (pwrite(file, bytes ? bytes + at : erased, part, place) != (ssize_t)part) {

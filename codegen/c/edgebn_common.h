@@ -16,6 +16,11 @@
 #define EDGEBN_SHARED static
 #endif
 
+/* Whether there is the instruction that saturates to a number of bits: Clang says so of Armv8-M baseline too, which has none. */
+#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__) && (defined(__thumb2__) || !defined(__thumb__))
+#define EDGEBN_HAS_SSAT
+#endif
+
 /* Loops over the taps of small windows: unrolled whole when they turn at most three times. */
 #if defined(__clang__)
 #define EDGEBN_UNROLL_3 _Pragma("clang loop unroll_count(3)")
@@ -26,6 +31,13 @@
 #else
 #define EDGEBN_UNROLL_3
 #define EDGEBN_UNROLL_4
+#endif
+
+/* Clang 14 ends in an internal error where it makes a loop of loads of every third word into Helium's gathers. */
+#if defined(__clang__) && defined(__ARM_FEATURE_MVE)
+#define EDGEBN_NO_GATHERS _Pragma("clang loop vectorize(disable)")
+#else
+#define EDGEBN_NO_GATHERS
 #endif
 
 /* Taps are stored in blocks of four, channels in pairs: how many taps a column has with its filling. */

@@ -73,6 +73,7 @@ EDGEBN_INLINE void edgebn_binary_f32(const float *a, const float *b, float *out,
 EDGEBN_INLINE void edgebn_affine_f32(const float *in, float *out, int pixels, int channels, edgebn_epilogue_f32 e) {
     int i, c;
     for (i = 0; i < pixels; i++) {
+        EDGEBN_NO_GATHERS
         for (c = 0; c < channels; c++) {
             *out++ = edgebn_finish_f32(*in++, &e, c);
         }

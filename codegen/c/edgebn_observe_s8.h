@@ -18,7 +18,7 @@ typedef struct {
 } edgebn_observation_s8;
 
 EDGEBN_INLINE int32_t edgebn_saturate_s16(int32_t x) {
-#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
+#if defined(EDGEBN_HAS_SSAT)
     __asm__("ssat %0, #16, %1" : "=r"(x) : "r"(x));
     return x;
 #else

@@ -36,8 +36,10 @@ EDGEBN_INLINE int32_t edgebn_pool_window_s8(const int8_t *in, edgebn_pool_shape 
     return result;
 }
 
-/* `e` is NULL for a maximum and for an average that keeps its scale. */
-EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_pool_shape s, const edgebn_epilogue_s8 *e) {
+/* `e` is NULL for a maximum and for an average that keeps its scale; `by_count`: entry n - 1 of it is for windows in which n
+   positions count, else entry 0 for all. */
+EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_pool_shape s, const edgebn_epilogue_s8 *e,
+                                       int by_count) {
     int y, x, c;
     for (y = 0; y < s.out_height; y++) {
         const int first_y = y * s.stride_y - s.top;
@@ -46,14 +48,15 @@ EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_poo
             const int first_x = x * s.stride_x - s.left;
             const edgebn_tap_range columns = edgebn_taps_inside(first_x, s.kernel_width, s.dilation_x, s.width);
             const edgebn_pool_count count = edgebn_pool_counted(s, y, x);
+            const int entry = by_count ? edgebn_max(count.all, 1) - 1 : 0;
             for (c = 0; c < s.channels; c++) {
                 const int offset = (first_y * s.width + first_x) * s.channels + c;
                 const int32_t result = edgebn_pool_window_s8(in, s, offset, rows, columns);
                 if (s.is_max) {
                     *out++ = (int8_t)result;
                 } else if (e != NULL) {
-                    const edgebn_channel_s8 channel = edgebn_channel(e, 0);
-                    *out++ = edgebn_requantize_s8(result + s.zero_point * count.padding + edgebn_bias(e, 0), &channel, e);
+                    const edgebn_channel_s8 channel = edgebn_channel(e, entry);
+                    *out++ = edgebn_requantize_s8(result + s.zero_point * count.padding + edgebn_bias(e, entry), &channel, e);
                 } else {
                     *out++ = edgebn_pool_mean_s8(result + s.zero_point * count.padding, count.all, s);
                 }
@@ -62,11 +65,18 @@ EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_poo
     }
 }
 
-EDGEBN_INLINE void edgebn_pool_s8(const int8_t *in, int8_t *out, edgebn_pool_shape s) { edgebn_pool_with_s8(in, out, s, NULL); }
+EDGEBN_INLINE void edgebn_pool_s8(const int8_t *in, int8_t *out, edgebn_pool_shape s) {
+    edgebn_pool_with_s8(in, out, s, NULL, 0);
+}
 
 /* Every window's sum through one epilogue: bias, m, r and s of channel 0. */
 EDGEBN_INLINE void edgebn_pool_rescaled_s8(const int8_t *in, int8_t *out, edgebn_pool_shape s, edgebn_epilogue_s8 e) {
-    edgebn_pool_with_s8(in, out, s, &e);
+    edgebn_pool_with_s8(in, out, s, &e, 0);
+}
+
+/* Every window's sum through an epilogue of its count: bias, m, r and s of channel n - 1 where n positions count. */
+EDGEBN_INLINE void edgebn_pool_rescaled_by_count_s8(const int8_t *in, int8_t *out, edgebn_pool_shape s, edgebn_epilogue_s8 e) {
+    edgebn_pool_with_s8(in, out, s, &e, 1);
 }
 
 #endif

@@ -12,6 +12,7 @@ from codegen.emitters import (
     add,
     affine,
     concat,
+    conversion,
     convolution,
     convolution_s8,
     crop,
@@ -45,6 +46,8 @@ EMITTERS: dict[type[p.Step], Callable[[Any, p.Program, Names], StepCode]] = {
     p.Resize: resize.emit,
     p.Transpose: transpose.emit,
     p.Reshape: reshape.emit,
+    p.Quantize: conversion.emit_quantize,
+    p.Dequantize: conversion.emit_dequantize,
 }
 
 
@@ -59,6 +62,6 @@ def emit_joined(step: p.Step, following: p.Step, program: p.Program, names: Name
     The first step's output is then never stored. The first input of the result, whose memory the output may take (`in_place`), is
     the second step's other operand.
     """
-    if program.dtype == "int8" and isinstance(step, p.Convolution) and isinstance(following, p.Add):
+    if p.step_dtype(step, program) == "int8" and isinstance(step, p.Convolution) and isinstance(following, p.Add):
         return convolution_s8.emit_with_sum(step, following, program, names)
     return None

@@ -21,7 +21,7 @@ def emit(step: Concat, program: Program, names: Names) -> StepCode:
         if table is None:
             calls.append(call("edgebn_copy_box", *arguments))
             continue
-        array = CArray(names.array(f"table_{i}"), "int8_t", table, f"(256): input {i}'s code + 128 to the output's code")
+        array = CArray(names.array(f"{i}table"), "int8_t", table, f"(256): input {i}'s code + 128 to the output's code")
         arrays.append(array)
         calls.append(call("edgebn_translate_box_s8", *arguments, array.name))
     return StepCode("\n".join(calls), tuple(arrays), ("edgebn_move.h",))

@@ -20,8 +20,8 @@ def emit(step: Pad, program: Program, names: Names) -> StepCode:
     )
     if source.shape == target.shape:
         return StepCode(copy, (), ("edgebn_move.h",))
-    ctype = "int8_t" if program.dtype == "int8" else "float"
-    value = CArray(names.array("value"), ctype, np.array([step.value], program.dtype), "(1): what padding holds")
+    ctype = "int8_t" if target.dtype == "int8" else "float"
+    value = CArray(names.array("value"), ctype, np.array([step.value], target.dtype), "(1): what padding holds")
     height, width, channels = target.shape
-    fill = call("edgebn_fill", out, value.name, ELEMENT_BYTES[program.dtype], height * width * channels)
+    fill = call("edgebn_fill", out, value.name, ELEMENT_BYTES[target.dtype], height * width * channels)
     return StepCode(f"{fill}\n{copy}", (value,), ("edgebn_move.h",))

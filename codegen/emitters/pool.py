@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from codegen.emitters.shapes import pool_shape
 from codegen.emitters.text import call, epilogue_s8
 from codegen.pack import accumulator_bound, pack_epilogue
@@ -10,19 +12,21 @@ from edgebn.program import Hwc, Pool, Program, Window
 
 
 def emit(step: Pool, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_pool_s8, edgebn_pool_rescaled_s8 or edgebn_pool_f32."""
+    """Return the call of edgebn_pool_s8, edgebn_pool_rescaled_s8, edgebn_pool_rescaled_by_count_s8 or edgebn_pool_f32."""
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     shape = pool_shape(step.window, source.shape, target.shape, source.zero_point)
     buffers = (names.buffer(source.name), names.buffer(target.name), shape)
     in_place = windows_begin_behind(step.window, source.shape, target.shape)
-    if program.dtype == "float32":
+    if target.dtype == "float32":
         return StepCode(call("edgebn_pool_f32", *buffers), (), ("edgebn_pool_f32.h",), in_place=in_place)
     if step.epilogue is None:
         return StepCode(call("edgebn_pool_s8", *buffers), (), ("edgebn_pool_s8.h",), in_place=in_place)
-    taps = step.window.kernel[0] * step.window.kernel[1]
-    packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, 128 * taps))
+    taps, entries = step.window.kernel[0] * step.window.kernel[1], len(step.epilogue.m)
+    counts = np.arange(1, taps + 1) if entries > 1 else taps
+    packed = pack_epilogue(step.epilogue, accumulator_bound(step.epilogue, 128 * counts))
     literal, arrays = epilogue_s8(packed, names)
-    return StepCode(call("edgebn_pool_rescaled_s8", *buffers, literal), arrays, ("edgebn_pool_s8.h",), in_place=in_place)
+    kernel = "edgebn_pool_rescaled_by_count_s8" if entries > 1 else "edgebn_pool_rescaled_s8"
+    return StepCode(call(kernel, *buffers, literal), arrays, ("edgebn_pool_s8.h",), in_place=in_place)
 
 
 def windows_begin_behind(window: Window, shape: Hwc, out_shape: Hwc) -> bool:

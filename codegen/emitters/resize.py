@@ -18,19 +18,19 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
     if step.function == "nearest":
         rows = CArray(names.array("rows"), "int16_t", step.rows[:, 0], f"({size[0]}): input row of each output row")
         columns = CArray(names.array("columns"), "int16_t", step.columns[:, 0], f"({size[1]}): input column of each output column")
-        run = source.shape[2] * ELEMENT_BYTES[program.dtype]
+        run = source.shape[2] * ELEMENT_BYTES[target.dtype]
         text = call("edgebn_resize_nearest", *buffers, run, *size, rows.name, columns.name)
         return StepCode(text, (rows, columns), ("edgebn_move.h",))
     ctype, dtype, kernel = (
         ("int16_t", np.int16, "edgebn_resize_bilinear_s8")
-        if program.dtype == "int8"
+        if target.dtype == "int8"
         else ("float", np.float32, "edgebn_resize_bilinear_f32")
     )
     arrays = (
         CArray(names.array("rows"), "int16_t", step.rows, f"({size[0]}, 2): the two input rows of each output row"),
         CArray(names.array("columns"), "int16_t", step.columns, f"({size[1]}, 2): the two input columns"),
-        CArray(names.array("row_weights"), ctype, step.row_weights.astype(dtype), f"({size[0]}, 2): their weights"),
-        CArray(names.array("column_weights"), ctype, step.column_weights.astype(dtype), f"({size[1]}, 2): their weights"),
+        CArray(names.array("yweights"), ctype, step.row_weights.astype(dtype), f"({size[0]}, 2): their weights"),
+        CArray(names.array("xweights"), ctype, step.column_weights.astype(dtype), f"({size[1]}, 2): their weights"),
     )
     text = call(kernel, *buffers, source.shape[2], *size, *(array.name for array in arrays))
     return StepCode(text, arrays, (f"{kernel.replace('_bilinear', '')}.h",))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from codegen.emitters.text import call, float_literal
 from codegen.stepcode import Names, StepCode
-from edgebn.program import Program, Softmax
+from edgebn.program import Program, Softmax, step_dtype
 
 
 def emit(step: Softmax, program: Program, names: Names) -> StepCode:
     """Return the call of edgebn_softmax_s8 or edgebn_softmax_f32."""
     height, width, channels = program.buffers[step.output].shape
     buffers = (names.buffer(step.inputs[0]), names.buffer(step.output), height * width, channels)
-    if program.dtype == "float32":
+    if step_dtype(step, program) == "float32":
         text = call("edgebn_softmax_f32", *buffers, float_literal(step.beta))
         return StepCode(text, (), ("edgebn_softmax_f32.h",), in_place=True)
     text = call("edgebn_softmax_s8", *buffers, step.multiplier, step.left_shift, step.diff_min)

@@ -17,7 +17,7 @@ def emit(step: TransposedConvolution, program: Program, names: Names) -> StepCod
     geometry = conv_shape(step, source.shape, target.shape, source.zero_point)
     o, kh, kw, i = step.weight.shape
     comment = f"({o}, {kh}, {kw}, {i}): output channels, kernel rows, columns, channels"
-    ctype = "int8_t" if program.dtype == "int8" else "float"
+    ctype = "int8_t" if target.dtype == "int8" else "float"
     weights = CArray(names.array("weights"), ctype, step.weight, comment)
     if isinstance(step.epilogue, IntEpilogue):
         bound = accumulator_bound(step.epilogue, sum_bound(step.weight))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +22,8 @@ from edgebn.adapt.learning import learning
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.policy import State
 from edgebn.adapt.report import LayerReport, Report
-from edgebn.errors import ModelError
+from edgebn.arguments import check_flag, checked_count, checked_path, refuse_session
+from edgebn.errors import EdgebnError, ModelError
 from edgebn.session import Session, arrays
 
 DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES = "compensated-tracking", "moments"
@@ -38,7 +42,9 @@ class Snapshot:
 class Adapter:
     """Keeps a session's batch norms adapted to what it sees.
 
-    While it lives, the session's plain `run` uses the adapted epilogues too. One adapter a session.
+    The session's plain `run` uses the adapted epilogues too. A session has one adapter: a second one begins from the factory
+    statistics, and the first may then only say and save what it learned. A copied or unpickled adapter goes on from the same state,
+    over a session of its own.
 
     Parameters
     ----------
@@ -54,8 +60,8 @@ class Adapter:
     Raises
     ------
     ModelError
-        The program has no source tables, not those of the policy, or no classes where the policy needs some, or no gradients;
-        or the policy or bound is none.
+        No session; or the program has no source tables, not those of the policy, or no classes where the policy needs some, or no
+        gradients; or the policy or bound is none.
 
     Examples
     --------
@@ -67,25 +73,74 @@ class Adapter:
     def __init__(
         self, session: Session | Engine, policy: str | None = None, *, drift_bound: float = 6.0, watchdog: bool = True
     ) -> None:
-        self._engine: Engine = SessionEngine(session) if isinstance(session, Session) else session
+        self._engine = _engine(session)
         self._program = self._engine.program
         self._home = Home(self._program)
         if policy is None:
             policy = DEFAULT_POLICY if self._home.classes else DEFAULT_WITHOUT_CLASSES
-        if policy not in POLICIES:
+        if not isinstance(policy, str) or policy not in POLICIES:
             raise ModelError(f"there is no adaptation policy '{policy}'; choose one of {', '.join(POLICIES)}")
         if POLICIES[policy].needs_classes and not self._home.classes:
             raise ModelError(f"{self._program.source}: the policy '{policy}' needs a network that classifies; choose another")
-        if not drift_bound >= LEAST_DRIFT_BOUND:
-            raise ModelError(f"drift_bound={drift_bound}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
+        is_number = isinstance(drift_bound, int | float | np.number) and not isinstance(drift_bound, bool)
+        if not (is_number and drift_bound >= LEAST_DRIFT_BOUND):
+            raise ModelError(f"drift_bound={drift_bound!r}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
+        check_flag(watchdog, "watchdog")
         self._policy = POLICIES[policy](self._home)
-        inside = session if isinstance(session, Session) else None
-        self._learning = learning(self._engine, inside, self._home, self._policy, np.float32(drift_bound))
+        self._drift_bound = drift_bound
+        self._session = session if isinstance(session, Session) else None
+        if self._session is not None:
+            self._session.adopt(self)
+        self._learning = learning(self._engine, self._session, self._home, self._policy, np.float32(drift_bound))
+        self._learning_in: int | None = None  # the process that is learning right now
         self._watchdog = Watchdog(self._home.classes) if watchdog else None
         self._frozen = False
         self._seen = self._accepted = 0
         self._refused: Counter[str] = Counter()
         self._trips: list[tuple[int, str]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process unpickles has its own session, made anew, and the same state, account and folded statistics."""
+        make = functools.partial(Adapter, policy=self.policy, drift_bound=self._drift_bound, watchdog=self._watchdog is not None)
+        kept = {name: getattr(self, name) for name in ("_watchdog", "_frozen", "_seen", "_accepted", "_refused", "_trips")}
+        folded = None if self._session is None else self._session.folded
+        return make, (self._session or self._engine,), (self.state, kept, folded)
+
+    def __setstate__(self, state: tuple[State, dict[str, Any], np.ndarray | None]) -> None:
+        """Go on from what `__reduce__` took along."""
+        learned, kept, folded = state
+        self._learning.take(learned)
+        if self._session is not None and folded is not None:
+            self._session.refold(*folded)  # layers that refused the last state have an earlier one
+        vars(self).update(kept)
+
+    def __copy__(self) -> Adapter:
+        """Return a deep copy: one that shared the session would take it over."""
+        return copy.deepcopy(self)
+
+    def _check(self) -> None:
+        """Refuse to go on where the session's statistics are another adapter's, or half written.
+
+        Raises
+        ------
+        ModelError
+            A newer adapter was made for the session.
+        EdgebnError
+            This process was forked while another thread learned.
+        """
+        self._check_whole()
+        if self._session is not None and not self._session.is_adapted_by(self):
+            raise ModelError(
+                f"{self._program.source}: another Adapter was made for this session since, from the factory statistics; "
+                "use that one, or give each a Session of its own"
+            )
+
+    def _check_whole(self) -> None:
+        if self._learning_in not in {None, os.getpid()}:
+            raise EdgebnError(
+                f"{self._program.source}: this process was forked while another thread learned with this Adapter, whose state is "
+                "half written here; make a new Session and Adapter in this process"
+            )
 
     @property
     def policy(self) -> str:
@@ -95,6 +150,7 @@ class Adapter:
     @property
     def state(self) -> State:
         """A copy of what the policy remembers."""
+        self._check_whole()
         return self._learning.state
 
     def run(self, x: Any) -> Any:
@@ -114,10 +170,12 @@ class Adapter:
         Raises
         ------
         ModelError
-            A value of the wrong shape or type, or one that holds NaN; nothing was then run or learned.
+            A value of the wrong shape or type, one that holds NaN, or a newer adapter of this session; nothing was then run or
+            learned.
         """
+        self._check()
         given, batch, raw = self._accept(x)
-        taken = arrays.results(self._program, None, batch, np.dtype(np.int8 if raw else np.float32))
+        taken = arrays.results(self._program, None, batch, raw=raw)
         for i in range(batch):
             sample = {name: value[i : i + 1] for name, value in given.items()}
             is_learning = not (self._frozen or self._is_taught)
@@ -145,10 +203,10 @@ class Adapter:
         """
         if not self._is_taught:
             raise ModelError(f"the policy '{self.policy}' learns without labels: use run, or choose the policy 'supervised'")
+        self._check()
         given, batch, _ = self._accept(x)
         known = checked_labels(self._program, labels, batch, self._home.classes)
-        if passes < 1:
-            raise ModelError(f"passes={passes}: at least 1 is needed")
+        passes = checked_count(passes, "passes")
         rng = np.random.default_rng(0)
         for i in np.concatenate([rng.permutation(batch) for _ in range(passes)]):
             sample = {name: value[i : i + 1] for name, value in given.items()}
@@ -170,7 +228,11 @@ class Adapter:
 
     def _learn(self, sample: Mapping[str, np.ndarray], known: int = 0) -> dict[str, np.ndarray]:
         """Run one sample, learn from it under the watchdog's eye, and return the outputs."""
-        lesson = self._learning.learn(sample, known)
+        self._learning_in = os.getpid()
+        try:
+            lesson = self._learning.learn(sample, known)
+        finally:
+            self._learning_in = None
         self._seen += 1
         if lesson.refusal:
             self._refused[lesson.refusal] += 1
@@ -192,6 +254,7 @@ class Adapter:
         self._take(self._policy.start())
 
     def _take(self, state: State) -> None:
+        self._check()
         if self._watchdog:
             self._watchdog.restart()
         self._count_held(self._learning.take(state))
@@ -202,7 +265,7 @@ class Adapter:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands, to come back to with `rollback`."""
-        return Snapshot(self.policy, self._learning.state, state_file.model_key(self._program))
+        return Snapshot(self.policy, self.state, state_file.model_key(self._program))
 
     def rollback(self, snapshot: Snapshot) -> None:
         """Take back everything learned since `snapshot`.
@@ -228,7 +291,7 @@ class Adapter:
         OSError
             The folder is missing or not writable; an older file is then untouched.
         """
-        state_file.save(Path(path), self._policy.code, self._program, self._learning.state)
+        state_file.save(checked_path(path, "Adapter.save"), self._policy.code, self._program, self.state)
 
     def load(self, path: Path | str) -> None:
         """Read a state that `save` wrote, or that came from a board with the same model.
@@ -238,13 +301,11 @@ class Adapter:
         ModelError
             The file is missing, damaged, of another model, policy or version; the adapter is then unchanged.
         """
-        self._take(state_file.load(Path(path), self._policy.code, self._program, self._policy.start()))
+        self._take(state_file.load(checked_path(path, "Adapter.load"), self._policy.code, self._program, self._policy.start()))
 
     def to_bytes(self) -> bytes:
         """Return the bytes that `save` writes, and that a board takes."""
-        record = state_file.Record(
-            self._policy.code, 0, state_file.model_key(self._program), state_file.payload(self._learning.state)
-        )
+        record = state_file.Record(self._policy.code, 0, state_file.model_key(self._program), state_file.payload(self.state))
         return state_file.to_bytes(record)
 
     def take_bytes(self, data: bytes, where: str) -> None:
@@ -268,3 +329,12 @@ class Adapter:
             largest = float(np.abs(drift).max())
             layers.append(LayerReport(name, float(last.gate[i]), float(last.energy[i]), rms, largest, rms_spread))
         return Report(self.policy, self._frozen, self._seen, self._accepted, dict(self._refused), tuple(self._trips), tuple(layers))
+
+
+def _engine(given: Any) -> Engine:
+    if isinstance(given, Session):
+        return SessionEngine(given)
+    if not hasattr(given, "fold"):
+        refuse_session(given, "edgebn.Adapter")
+    engine: Engine = given
+    return engine

@@ -59,8 +59,8 @@ class Backward:
         remedy = "choose a policy without gradients, such as 'compensated-tracking'"
         if program.dtype != "float32":
             raise ModelError(
-                f"{program.source}: the policy '{policy}' needs gradients, which an int8 model does not have; adapt the float32 "
-                f"model, or {remedy}"
+                f"{program.source}: the policy '{policy}' needs gradients, which a model in int8, or in part, does not have; "
+                f"adapt the float32 model, or {remedy}"
             )
         self._engine = ReferenceEngine(program)
         self._home = Home(program)

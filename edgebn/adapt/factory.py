@@ -10,10 +10,13 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adaptation import AdaptedLayer, Observation
 from edgebn.errors import ModelError
-from edgebn.reference.refold import refusal
+from edgebn.reference.refold import INT32_MAX, refusal
 
 LEAST_SIGMA = 64.0  # of one factory sigma, in units of e, where accumulators are large enough
 MOST_SHIFT = 24
+# The least and largest factory sigma of a channel that adapts, in units of its accumulator: beyond, squares of deviations overflow.
+USABLE_SIGMA = {"int8": (2.0**-10, float(np.finfo(np.float32).max)), "float32": (1e-12, 1e18)}
+LARGEST_MEAN = {"int8": float(INT32_MAX), "float32": 1e18}
 MOST_POSITIONS = (1 << 16) - 1  # so that sums of int16 deviations fit int32
 
 Adaptable = p.Convolution | p.TransposedConvolution | p.Affine
@@ -32,10 +35,12 @@ def adaptable_steps(program: p.Program) -> list[Adaptable]:
     """Return the steps that can adapt: those with a batch norm in their epilogue.
 
     In a model that came already folded nothing says where batch norms were: every convolution but the last, which makes the logits.
+    Of a model that is int8 in part, the int8 part adapts: sums of integers and of float32 numbers are not gathered together.
     """
     weighted = [step for step in program.steps if isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine)]
-    normed = [step for step in weighted if batch_norm(step) is not None]
-    return normed or weighted[:-1]
+    found = [step for step in weighted if batch_norm(step) is not None] or weighted[:-1]
+    types = {p.step_dtype(step, program) for step in found}
+    return [step for step in found if len(types) == 1 or p.step_dtype(step, program) == "int8"]
 
 
 def batch_norm(step: Adaptable) -> p.Norm | None:
@@ -77,13 +82,13 @@ def trained_moments(program: p.Program, step: Adaptable) -> Moments:
     for before in step.epilogue.norms[: step.epilogue.norms.index(norm)]:  # constant multiplies and adds
         factor = before.gamma.astype(np.float64) / np.sqrt(before.variance.astype(np.float64) + before.epsilon)
         gain, shift = gain * factor, (shift - before.mean) * factor + before.beta
-    if program.dtype == "int8":
-        assert isinstance(step.epilogue, p.IntEpilogue)
+    if isinstance(step.epilogue, p.IntEpilogue):
         known = step.epilogue.bias
         bias = np.zeros(len(mean)) if known is None else known.astype(np.float64)
         scale = accumulator_scale(program, step)
         gain, shift = gain * scale, shift + gain * bias
-    with np.errstate(divide="ignore", invalid="ignore"):  # a gain of 0: the channel is constant, and keeps its factory numbers
+    # A gain of 0, or next to it: the channel is constant, and keeps its factory numbers.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         return Moments((mean - shift) / gain, variance / gain**2, epsilon / gain**2)
 
 
@@ -93,7 +98,8 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
     Parameters
     ----------
     moments : Moments
-        NaN or infinite where a channel cannot adapt.
+        NaN or infinite where a channel cannot adapt. Nor can one whose mean is none that its accumulators could have, or whose
+        deviation is next to nothing or immense (a batch norm that never saw its layer): such channels keep their factory numbers.
     rows : (first_row, row_step)
     layer : str
         The batch norm's name.
@@ -111,11 +117,13 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
         )
     with np.errstate(invalid="ignore"):
         sigma = np.sqrt(moments.variance + moments.epsilon)
-    fits = np.isfinite(moments.mean) & np.isfinite(sigma) & (sigma > 0)
+    dtype = p.step_dtype(step, program)
+    least, largest = USABLE_SIGMA[dtype]
+    fits = (np.abs(moments.mean) <= LARGEST_MEAN[dtype]) & (sigma >= least) & (sigma <= largest)
     mean, sigma = np.where(fits, moments.mean, 0.0), np.where(fits, sigma, 0.0)
     home = np.where(fits, moments.variance / np.where(fits, sigma, 1.0) ** 2, 0.0).astype(np.float32)
     how: Any = step.epilogue
-    if program.dtype == "float32":
+    if dtype == "float32":
         fits &= how.a != 0
         observation = Observation(step.name, *rows, mean.astype(np.float32))
         return AdaptedLayer(observation, layer, np.where(fits, sigma, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))

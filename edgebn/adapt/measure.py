@@ -26,10 +26,11 @@ from edgebn.adapt.home import Home
 from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.policies.compensated import Compensated
 from edgebn.adapt.policy import HomeSamples, Seen
-from edgebn.adapt.rows import Rows, most_rows, row_step, shown_rows
+from edgebn.adapt.rows import Rows, check_rows, most_rows, row_step, shown_rows
 from edgebn.adapt.rule import bounded, energy_of
 from edgebn.adapt.source import Source, measure_source, measure_strength
 from edgebn.adaptation import Adaptation, AdaptedLayer
+from edgebn.arguments import checked_program
 from edgebn.errors import ModelError, QuantizationError
 from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
@@ -76,17 +77,23 @@ def adaptable(
     Raises
     ------
     ModelError
-        Nothing in the model can adapt, an input of the wrong shape, or labels that fit no class.
+        Nothing in the model can adapt, an input of the wrong shape, rows of unknown layers or that are no whole numbers, or labels
+        that fit no class.
     QuantizationError
         Fewer than two images.
     """
+    checked_program(model, "edgebn.adaptable")
     given, count, _ = arrays.accept(model, images)
     if count < LEAST_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")
     plain = replace(model, adaptation=None)
-    steps = [step for step in adaptable_steps(plain) if row_step(plain, step, rows) > 0]
-    if not steps:
+    check_rows(plain, rows)
+    able = adaptable_steps(plain)
+    if not able:
         raise ModelError(f"{model.source}: no layer can adapt: there is no batch norm in an epilogue, nor a folded convolution")
+    steps = [step for step in able if row_step(plain, step, rows) > 0]
+    if not steps:
+        raise ModelError(f"{model.source}: rows leaves out every layer that can adapt; give at least one of them 1 or more")
     folded = [step for step in steps if batch_norm(step) is None]
     total = count * (2 + (PASSES_TO_LOCATE if folded else 0))
     report = _Progress(progress, total)
@@ -110,7 +117,9 @@ def adaptable(
         if _is_better(replace(plain, adaptation=centred), given, checked_labels(model, labels, count, classes), seen.predicted):
             return replace(model, adaptation=centred)
     if classes:
-        adaptation = replace(adaptation, noise=adaptation.noise * _unrest(Home(replace(plain, adaptation=adaptation)), samples))
+        unrest = np.float64(_unrest(Home(replace(plain, adaptation=adaptation)), samples))
+        noise = np.minimum(adaptation.noise * unrest, np.finfo(np.float32).max).astype(np.float32)
+        adaptation = replace(adaptation, noise=noise)
     return replace(model, adaptation=adaptation)
 
 
@@ -147,7 +156,7 @@ def _logits(program: p.Program) -> tuple[str, int]:
     makers = {step.output: step for step in program.steps}
     name = program.outputs[0]
     has_softmax = False
-    while isinstance(makers.get(name), p.Softmax | p.Reshape):
+    while isinstance(makers.get(name), p.Softmax | p.Reshape | p.Dequantize):
         has_softmax |= isinstance(makers[name], p.Softmax)
         name = makers[name].inputs[0]
     shape = program.buffers[name].shape
@@ -167,7 +176,18 @@ def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report
     firsts, seconds, beliefs = [], [], []
     for sample in _samples(given):
         observed = engine.observe(sample)
-        first, second = deviations(observed.first, observed.second, home.factors)
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            first, second = deviations(observed.first, observed.second, home.factors)
+        for name, where in zip(home.names, home.slices, strict=True):
+            if not (np.isfinite(first[where]).all() and np.isfinite(second[where]).all()):
+                raise ModelError(
+                    f"{engine.program.source}: on these images the values of layer '{name}' are so large that their squares "
+                    f"overflow; check how the images are scaled, or leave the layer out with rows={{'{name}': 0}}"
+                )
+        if not np.isfinite(observed.logits).all():
+            raise ModelError(
+                f"{engine.program.source}: on these images it gives infinite numbers or NaN; check how they are scaled"
+            )
         firsts.append(first)
         seconds.append(second)
         beliefs.append(believe(observed.logits) if home.classes else (0, np.float32(0), np.float32(0)))
@@ -251,7 +271,7 @@ def _located(
 def _guess(program: p.Program, step: Adaptable) -> Moments:
     """Return statistics as wide as everything the accumulators can be."""
     channels = program.buffers[step.output].shape[2]
-    if program.dtype == "float32":
+    if p.step_dtype(step, program) == "float32":
         return Moments(np.zeros(channels), np.ones(channels), np.zeros(channels))
     low, high = (bound.astype(np.float64) for bound in accumulator_bounds(step))
     return Moments((low + high) / 2, ((high - low) / 64) ** 2, np.zeros(channels))

@@ -10,6 +10,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adapt.factory import MOST_POSITIONS, Adaptable, adaptable_steps
 from edgebn.adaptation import Observation
+from edgebn.errors import ModelError
 
 # Of an inference, in cycles of a vector of channels.
 PRODUCTS_A_CYCLE = {"int8": 5.0, "float32": 2.2}
@@ -17,6 +18,30 @@ OUTPUT_COST, OBSERVED_COST = 8.0, 9.5
 MOST_COST, SCANTY_COST = 0.036, 0.03
 
 Rows = Mapping[str, int] | int | None
+
+
+def check_rows(program: p.Program, rows: Rows) -> None:
+    """Refuse what is no choice of rows.
+
+    Raises
+    ------
+    ModelError
+        A number that is not whole or is negative, or a layer that cannot adapt.
+    """
+    if rows is None:
+        return
+    if isinstance(rows, Mapping):
+        known = [step.name for step in adaptable_steps(program)]
+        unknown = sorted(str(name) for name in rows if name not in known)
+        if unknown:
+            raise ModelError(f"{program.source}: rows names {', '.join(unknown)}; the layers that can adapt are {', '.join(known)}")
+    for name, every in rows.items() if isinstance(rows, Mapping) else [("", rows)]:
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 0:
+            where = f" of layer '{name}'" if name else ""
+            raise ModelError(
+                f"{program.source}: rows{where} is {every!r}; give n to observe every n-th row, 0 to leave a layer out, or a dict "
+                "of such by layer"
+            )
 
 
 def row_step(program: p.Program, step: Adaptable, rows: Rows) -> int:
@@ -85,7 +110,7 @@ def default_row_step(program: p.Program, step: Adaptable) -> int:
     for one in program.steps:
         if isinstance(one, p.Convolution | p.TransposedConvolution):
             outputs = float(np.prod(p.epilogue_shape(one, program)))
-            work += outputs * (one.weight[0].size / PRODUCTS_A_CYCLE[program.dtype] + OUTPUT_COST)
+            work += outputs * (one.weight[0].size / PRODUCTS_A_CYCLE[p.step_dtype(one, program)] + OUTPUT_COST)
     shapes = [p.epilogue_shape(one, program) for one in telling]
 
     def cost(rows: int) -> float:

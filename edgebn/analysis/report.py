@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgebn.analysis.arena import arena, buffer_bytes
 from edgebn.analysis.layer_rows import LayerRow, layer_rows
+from edgebn.arguments import checked_program
 from edgebn.program import Program
 
 CHANNELS_LAST = {
@@ -80,8 +81,13 @@ def analyze(program: Program) -> Analysis:
     -------
     Analysis
         Plain data: rows per layer, totals, arena and its proved lower bound.
+
+    Raises
+    ------
+    ModelError
+        No program.
     """
-    rows = layer_rows(program)
+    rows = layer_rows(checked_program(program, "edgebn.analyze"))
     found = arena(program)
     sizes = {name: buffer_bytes(buffer) for name, buffer in program.buffers.items() if name not in program.constants}
     largest = max(sizes, key=lambda name: sizes[name])

@@ -113,8 +113,6 @@ def with_tables(program: Program, arguments: argparse.Namespace, screen: Screen)
     if arguments.home is None and program.adaptation is None:
         raise ModelError(f"{arguments.model} has no source tables; give typical inputs with --home")
     if arguments.home is None:
-        if arguments.rows:
-            raise ModelError("--rows says what source tables are measured on; give typical inputs with --home")
         return program
     rows = dict(arguments.rows)
     unknown = sorted(rows.keys() - {step.name for step in program.steps})

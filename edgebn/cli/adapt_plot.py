@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgebn.adapt.evaluate import Trace
 from edgebn.errors import ModelError
+from edgebn.formats.whole_file import write_whole
 
 WINDOW = 100  # samples that a point of accuracy averages
 
@@ -49,7 +51,9 @@ def plot(path: Path, streams: Sequence[tuple[str, Sequence[Trace]]]) -> None:
                 right.plot(adapted.at, drift, label=name)
             right.set(title=f"drift per layer, {adapted.policy}", xlabel="samples", ylabel="RMS of mean and ln variance")
             right.legend(fontsize="x-small")
-    figure.savefig(path, dpi=110)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110, format=path.suffix.removeprefix("."))
+    write_whole(path, drawn.getvalue())
 
 
 def _smoothed(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

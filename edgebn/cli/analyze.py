@@ -9,6 +9,7 @@ from typing import Any
 from edgebn.analysis import Analysis, analyze
 from edgebn.cli import analyze_adapt
 from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.scaling import text
 from edgebn.cli.screen import Screen
 
 HELP = "show each layer's parameters, MACs and bytes, and the memory of the whole"
@@ -29,10 +30,13 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Analyse one model."""
     program = load_model(arguments.model, arguments)
     report = analyze(program)
-    found = {**asdict(report), "batch_norms": report.batch_norms()}
+    kept = {name: text(scaling) for name, scaling in (program.input_scaling or {}).items()}
+    found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept}
     if arguments.adapt:
         return found | {"adaptation": analyze_adapt.run(program, arguments, screen)}
     show(report, screen)
+    for name, options in kept.items():
+        screen.say(f"stored numbers become the input {name} by {options}, where a command does not say otherwise")
     return found
 
 

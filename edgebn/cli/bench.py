@@ -11,7 +11,7 @@ import numpy as np
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
-from edgebn.program import Program
+from edgebn.program import Program, takes_codes
 
 HELP = "time one inference on this machine"
 DESCRIPTION = "Time single inferences (batch 1) with made-up inputs, after a warm-up."
@@ -53,7 +53,7 @@ def time_program(program: Program, runs: int, screen: Screen, threads: int = 1, 
     inputs: dict[str, np.ndarray] = {}
     for name in program.inputs:
         shape = (1, *program.shapes[name])
-        if program.dtype == "int8":
+        if takes_codes(program):
             inputs[name] = random.integers(-128, 128, shape).astype(np.int8)
         else:
             inputs[name] = random.random(shape, np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 from edgebn import api
 from edgebn.analysis import analyze
 from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.scaling import add_scaling_options, given, keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 
@@ -22,11 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("-o", "--output", type=new_file, required=True, metavar="OUT.edgebn", help="the file to write")
+    add_scaling_options(parser.add_argument_group("input files", "how the numbers in them become what the network takes, to keep"))
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Convert one file."""
-    program = load_model(arguments.model, arguments)
+    program = keeping(load_model(arguments.model, arguments), given(arguments))
     api.save(program, arguments.output)
     report = analyze(program)
     size = arguments.output.stat().st_size

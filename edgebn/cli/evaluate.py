@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebn.cli.inputs import add_input_options, load_labelled, load_labels
 from edgebn.cli.models import add_model_argument, load_model, scores
+from edgebn.cli.scaling import keeping
 from edgebn.cli.screen import Screen
 from edgebn.errors import ModelError
 
@@ -31,8 +32,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     labels = load_labels(arguments.labels, arguments.data)
     paths = [arguments.model, *([arguments.compare] if arguments.compare else [])]
     results, answers, rows = [], [], []
-    for path in paths:
-        program = load_model(path, arguments)
+    programs = [load_model(path, arguments) for path in paths]
+    # A model that keeps no scaling is fed as the other one.
+    kept = next((next(iter(program.input_scaling.values())) for program in programs if program.input_scaling), None)
+    for path, loaded in zip(paths, programs, strict=True):
+        program = loaded if loaded.input_scaling else keeping(loaded, kept)
         inputs, known = load_labelled(arguments.data, labels, program, arguments)
         answer = classify(scores(program, inputs, screen, str(path)), known, str(path))
         answers.append(answer)

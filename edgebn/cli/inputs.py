@@ -10,7 +10,8 @@ import numpy as np
 
 from edgebn.cli.arrays import Archive, read_bin, read_npy
 from edgebn.cli.images import SUFFIXES, read_image
-from edgebn.cli.values import count, number
+from edgebn.cli.scaling import add_scaling_options, scaled, scaling_of, warn_of_odd
+from edgebn.cli.values import count
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -21,8 +22,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how to read an input file."""
     group = parser.add_argument_group("input files", ".npy, .npz, .png, .jpg (with Pillow) or raw little-endian .bin")
     group.add_argument("--key", metavar="NAME", help="which array of an .npz file; by default the one that fits")
-    group.add_argument("--scale", type=number, metavar="S", help="real value = stored value * S + O (for example 1/255); default 1")
-    group.add_argument("--offset", type=number, metavar="O", help="see --scale; default 0")
+    add_scaling_options(group)
     group.add_argument("--dtype", choices=("float32", "int8", "uint8"), default="float32", help="of a .bin file; default float32")
     group.add_argument("--limit", type=count, metavar="N", help="use only the first N samples")
 
@@ -40,7 +40,7 @@ def load_inputs(path: Path, program: Program, arguments: argparse.Namespace) -> 
     Returns
     -------
     ndarray or dict of str to ndarray
-        float32 (N, ...) real values, or int8 (N, ...) raw codes where the file holds int8, the program is int8 and no scale is
+        float32 (N, ...) real values, or int8 (N, ...) raw codes where the file holds int8, the input is int8 and no scale is
         given; a dict by input name when the program has several inputs (the file is then an .npz with an array each).
 
     Raises
@@ -54,13 +54,13 @@ def load_inputs(path: Path, program: Program, arguments: argparse.Namespace) -> 
         raise ModelError(f"{path} is a folder; give a file")
     if len(program.inputs) == 1:
         shape = program.shapes[program.inputs[0]]
-        return _prepared(_read_one(path, shape, arguments), shape, program, arguments, str(path))
+        return _prepared(_read_one(path, shape, arguments), program.inputs[0], program, arguments, str(path))
     if path.suffix != ".npz":
         raise ModelError(f"{path}: the network has {len(program.inputs)} inputs; give an .npz with {', '.join(program.inputs)}")
     archive = Archive(path)
     found = {}
     for name in program.inputs:
-        found[name] = _prepared(archive.read(name), program.shapes[name], program, arguments, f"{path} ({name})")
+        found[name] = _prepared(archive.read(name), name, program, arguments, f"{path} ({name})")
     counts = {len(values) for values in found.values()}
     if len(counts) > 1:
         raise ModelError(f"{path}: its arrays hold different numbers of samples: {archive.listing()}")
@@ -156,7 +156,8 @@ def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
 
 
-def _prepared(values: np.ndarray, shape: tuple[int, ...], program: Program, arguments: argparse.Namespace, what: str) -> np.ndarray:
+def _prepared(values: np.ndarray, name: str, program: Program, arguments: argparse.Namespace, what: str) -> np.ndarray:
+    shape = program.shapes[name]
     if values.shape in (shape, _without_channel(shape)):
         values = values[None]
     if values.ndim == 0 or values.shape[1:] not in (shape, _without_channel(shape)):
@@ -169,15 +170,22 @@ def _prepared(values: np.ndarray, shape: tuple[int, ...], program: Program, argu
         values = values[: arguments.limit]
     if not len(values):
         raise ModelError(f"{what} holds no samples")
-    if arguments.scale is None and arguments.offset is None:
-        if values.dtype == np.int8 and program.dtype == "int8":
-            return np.ascontiguousarray(values)
-        if values.dtype == np.int8:
-            raise ModelError(
-                f"{what} holds int8 codes, and {program.source} takes real numbers; "
-                "say what they stand for with --scale and --offset"
-            )
-    scale = 1.0 if arguments.scale is None else arguments.scale
-    offset = 0.0 if arguments.offset is None else arguments.offset
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is refused by whoever takes it
-        return np.ascontiguousarray(values.astype(np.float32) * np.float32(scale) + np.float32(offset))
+    real = scaled(values, scaling_of(values, name, program, arguments, what))
+    warn_of_odd(real, name, program, what)
+    return real
+
+
+def holds_integers(path: Path, program: Program, arguments: argparse.Namespace) -> bool:
+    """Whether a file that `load_inputs` has read stores integers, such as pixels."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return True
+    if suffix == ".bin":
+        return bool(arguments.dtype != "float32")
+    if suffix == ".npy":
+        return read_npy(path).dtype.kind != "f"
+    archive = Archive(path)
+    keys = (
+        program.inputs if len(program.inputs) > 1 else [arguments.key or _fitting_key(archive, program.shapes[program.inputs[0]])]
+    )
+    return all(archive.headers[key].dtype.kind != "f" for key in keys)

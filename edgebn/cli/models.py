@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebn import api
+from edgebn import api, formats
+from edgebn.cli import usage
 from edgebn.cli.inputs import Inputs, part, sample_count
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, custom_layer, shape
@@ -53,10 +54,22 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(path: Path, arguments: argparse.Namespace) -> Program:
-    """Load `path` with the options of the command line."""
+    """Load `path` with those options of the command line that its reader takes, and remember what the user calls it.
+
+    Raises
+    ------
+    ModelError
+        There is no such file, or it cannot be read.
+    UsageError
+        An option that the network has no use for.
+    """
     if not path.exists():
         raise ModelError(f"{path}: there is no such file")
-    return api.load(path, input_shape=arguments.input_shape, custom_layers=dict(arguments.custom_layer) or None)
+    options = {"input_shape": arguments.input_shape, "custom_layers": dict(arguments.custom_layer)}
+    program = api.load(path, **{name: value for name, value in options.items() if value and formats.takes(path, name)})
+    arguments.known_as[program.source] = str(path)
+    usage.check_program(arguments, program)
+    return program
 
 
 def open_session(program: Program, screen: Screen, threads: int = 1, *, winograd: bool = True) -> Session:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgebn import api
 from edgebn.cli.analyze import shape_text
-from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, part, sample_count
+from edgebn.cli.inputs import Inputs, add_input_options, holds_integers, load_inputs, part, sample_count
 from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.scaling import given, keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
-from edgebn.errors import QuantizationError
+from edgebn.errors import InputRangeWarning, QuantizationError
 from edgebn.passes.calibration import METHODS
 from edgebn.program import Program
 
@@ -34,32 +36,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", type=Path, metavar="FILE", help="inputs like those the device will see; 100 to 500 are enough"
     )
-    parser.add_argument("--method", choices=METHODS, default="mse", help="how ranges are found; default mse")
+    parser.add_argument("--method", choices=METHODS, help="how ranges are found from --calibration; default mse")
     add_input_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Quantise one model."""
     program = load_model(arguments.model, arguments)
-    if program.dtype == "int8":
-        raise QuantizationError(f"{arguments.model} is int8 already; use `edgebn convert` to make an .edgebn file of it")
-    images = None
+    if program.dtype != "float32":
+        part = "" if program.dtype == "int8" else " in part"
+        raise QuantizationError(f"{arguments.model} is int8{part} already; use `edgebn convert` to make an .edgebn file of it")
+    images, integers_only = None, True
     if arguments.calibration:
         images = load_inputs(arguments.calibration, program, arguments)
+        integers_only = holds_integers(arguments.calibration, program, arguments)
+    program = keeping(program, given(arguments, integers_only=integers_only))
     quantized, rows = quantize(program, images, arguments.method, screen)
     api.save(quantized, arguments.output)
     screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
     return {
         "model": str(arguments.model),
         "output": str(arguments.output),
-        "method": arguments.method if images is not None else "batch norm",
+        "method": (arguments.method or "mse") if images is not None else "batch norm",
         "calibration_samples": 0 if images is None else sample_count(images),
         "file_bytes": arguments.output.stat().st_size,
         "layers": rows,
     }
 
 
-def quantize(program: Program, images: Inputs | None, method: str, screen: Screen) -> tuple[Program, list[dict[str, Any]]]:
+def quantize(program: Program, images: Inputs | None, method: str | None, screen: Screen) -> tuple[Program, list[dict[str, Any]]]:
     """Quantise `program` and show each layer's error on the first calibration samples.
 
     Returns
@@ -67,7 +72,8 @@ def quantize(program: Program, images: Inputs | None, method: str, screen: Scree
     Program, list of dict
         The int8 program, and the rows of the error table, worst first; no rows without calibration data.
     """
-    with screen.progress("calibrating") as progress:
+    with screen.progress("calibrating") as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputRangeWarning)  # whoever read the inputs has looked at them
         quantized = api.quantize(program, images, method=method, progress=progress)
     if images is None:
         screen.say("ranges from the batch norms alone; give --calibration for the error of each layer")
@@ -77,7 +83,7 @@ def quantize(program: Program, images: Inputs | None, method: str, screen: Scree
         (row.layer, row.kind, shape_text(row.shape), row.sqnr, row.saturation, f"{row.scale:.4g}", row.zero_point) for row in rows
     ]
     screen.table("error of each layer, worst first (signal to quantisation noise, saturated codes)", COLUMNS, shown)
-    if method == "mse":
+    if method in {None, "mse"}:
         screen.say(
             "what an addition with a ReLU or a softmax behind it cuts off saturates on purpose: such a layer's ratio says little"
         )

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
+
+from edgebn.errors import InputRangeWarning
 
 Progress = Callable[[int, int | None], None]
 
@@ -25,6 +28,7 @@ class Screen:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.warnings: list[str] = []
         has_rich = find_spec("rich") is not None
         self._rich_tables = has_rich and sys.stdout.isatty() and not as_json
         self._rich_progress = has_rich and sys.stderr.isatty()
@@ -37,6 +41,23 @@ class Screen:
     def note(self, text: str) -> None:
         """Show a message on standard error, with --json too."""
         print(text, file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def showing_warnings(self) -> Iterator[None]:
+        """Show, inside, each warning about inputs as one line on standard error, and remember it for --json."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", InputRangeWarning)
+            shown = warnings.showwarning
+
+            def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+                if not issubclass(category, InputRangeWarning):
+                    shown(message, category, *where)
+                elif str(message) not in self.warnings:
+                    self.warnings.append(str(message))
+                    self.note(f"edgebn: warning: {message}")
+
+            warnings.showwarning = show  # type: ignore[assignment]  # its last two arguments may be left out
+            yield
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Show a table; columns whose cells are all numbers are aligned to the right."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.cli.screen import Screen
-from edgebn.program import Buffer, Program, Reshape
+from edgebn.program import Buffer, Dequantize, Program, Reshape
 
 HELP = "compile the kernels now where none were shipped, so that later sessions start at once"
 DESCRIPTION = (
@@ -23,14 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    """Run the smallest program of both data types, and say where its kernels are."""
+    """Run the smallest programs of either type and of both, and say where their kernels are."""
     from edgebn.session import Session
 
     seconds = {}
-    for dtype in ("float32", "int8"):
+    for dtype in ("float32", "int8", "mixed"):
         started = time.perf_counter()
         session = Session(smallest_program(dtype))
-        session.run(np.zeros((1, 1), dtype))
+        session.run(np.zeros((1, 1), np.float32))
         seconds[dtype] = time.perf_counter() - started
         screen.say(f"{dtype} kernels ready after {seconds[dtype]:.1f} s")
     screen.say(f"instruction set {session.instruction_set}")
@@ -56,14 +56,14 @@ def _places(screen: Screen) -> dict[str, str | None]:
 
 def smallest_program(dtype: str) -> Program:
     """Return a program that does nothing; its session compiles every kernel of `dtype`, since one executor holds them all."""
-    buffers = {name: Buffer(name, (1, 1, 1), dtype) for name in ("x", "y")}
-    step = Reshape("nothing", ("x",), "y")
+    types = ("int8", "float32") if dtype == "mixed" else (dtype, dtype)
+    buffers = {name: Buffer(name, (1, 1, 1), kind) for name, kind in zip(("x", "y"), types, strict=True)}
+    step = Dequantize("nothing", ("x",), "y") if dtype == "mixed" else Reshape("nothing", ("x",), "y")
     return Program(
         "warmup",
         "warmup",
         "edgebn",
         False,
-        dtype,
         buffers,
         {},
         (step,),

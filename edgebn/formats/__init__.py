@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgebn.errors import ModelError
+from edgebn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:  # a program's file is loaded through this package too, and needs no graph
     from edgebn.graph import Graph
@@ -24,7 +24,7 @@ class _Format(NamedTuple):
 _FORMATS = {
     "Keras": _Format("edgebn.formats.keras", (".h5", ".hdf5", ".keras"), ("custom_layers", "input_shape")),
     "ONNX": _Format("edgebn.formats.onnx", (".onnx",), ("input_shape",)),
-    "TensorFlow Lite": _Format("edgebn.formats.tflite", (".tflite", ".lite"), ()),
+    "TensorFlow Lite": _Format("edgebn.formats.tflite", (".tflite", ".lite"), ("input_shape",)),
     "PyTorch": _Format("edgebn.formats.torch", (".pt2",), ()),
 }
 
@@ -45,7 +45,7 @@ def read(path: str | Path, **options: Any) -> Graph:
     path : path
         .h5 or .keras, .onnx, .tflite, .pt2.
     **options
-        What the format's reader takes: `input_shape` (Keras, ONNX), `custom_layers` (Keras).
+        What the format's reader takes: `input_shape` (Keras, ONNX, TensorFlow Lite), `custom_layers` (Keras).
 
     Returns
     -------
@@ -64,8 +64,20 @@ def read(path: str | Path, **options: Any) -> Graph:
     form = _FORMATS[name]
     for option in options:
         if option not in form.options:
-            raise ModelError(f"{path}: {option}= means nothing for a {name} file; leave it out")
+            raise UsageError(f"{path}: {option}= means nothing for a {name} file; leave it out")
     return import_module(form.module).read(path, **options)
+
+
+def takes(path: str | Path, option: str) -> bool:
+    """Whether the reader of a file takes an option; the native file's takes none.
+
+    Raises
+    ------
+    ModelError
+        As `read`, of a file that no reader can have.
+    """
+    path = Path(path)
+    return path.suffix != ".edgebn" and option in _FORMATS[_format_of(path)].options
 
 
 def _format_of(path: Path) -> str:

@@ -32,6 +32,7 @@ def check_adaptation(program: p.Program) -> None:
     steps = {step.name: step for step in program.steps}
     names = [layer.observation.step for layer in given.layers]
     _need(bool(names) and len(set(names)) == len(names) and set(names) <= set(steps), "list of adapted steps")
+    _need(len({p.step_dtype(steps[name], program) for name in names}) == 1, "mixture of int8 and float32 steps")
     for layer in given.layers:
         _check_layer(layer, steps[layer.observation.step], program)
     logits = program.buffers.get(given.logits)
@@ -66,7 +67,7 @@ def _check_layer(layer: AdaptedLayer, step: p.Step, program: p.Program) -> None:
     _array(layer.sigma, np.float32, (channels,), what)
     _array(layer.home, np.float32, (channels,), what)
     _need(bool((layer.home <= 1).all()), what)
-    if program.dtype == "float32":
+    if p.step_dtype(step, program) == "float32":
         _need(seen.shift is None and seen.center.dtype == np.float32 and seen.center.shape == (channels,), what)
         _need(bool(np.isfinite(seen.center).all()), what)
         return

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.program_check import check_program
+from edgebn.formats.adaptation_check import check_adaptation
 from edgebn.formats.program_codec import decode, encode
 from edgebn.formats.tensor_file import pack, unpack
 from edgebn.formats.whole_file import write_whole
 from edgebn.program import Program
+from edgebn.program_check import check_program
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 384 << 20
@@ -29,7 +30,7 @@ _NO_DIGEST = "0" * 64
 _DIGEST_KEY = b'"sha256":"'
 
 # What people read, not what the network computes: no part of its hash.
-_NOT_HASHED = ("name", "source", "format", "channels_first", "records", "channel_factors")
+_NOT_HASHED = ("name", "source", "format", "channels_first", "records", "channel_factors", "input_scaling")
 
 
 def save(program: Program, path: Path) -> None:
@@ -113,6 +114,7 @@ def from_bytes(data: bytes, source: str) -> Program:
     try:
         program = decode(json.loads(metadata.get("program", "")), tensors)
         check_program(program)
+        check_adaptation(program)
     except (ValueError, RecursionError):
         raise ModelError(f"{source}: its description is not JSON; save the model again") from None
     except ModelError as error:

@@ -55,6 +55,10 @@ def encode(value: Any, store: Store, path: str = "") -> Any:
             for entry in dataclasses.fields(value)
             if getattr(value, entry.name) is not None or OMITTED_WHEN_NONE not in entry.metadata
         }
+        if isinstance(value, Program):  # stated since the first version of the file, in which programs had a type of their own
+            entries = list(inside.items())
+            entries.insert(list(inside).index("buffers"), ("dtype", value.dtype))
+            inside = dict(entries)
         return {"class": type(value).__name__, **inside}
     if isinstance(value, tuple | list):
         return [encode(item, store, f"{path}/{index}") for index, item in enumerate(value)]
@@ -81,8 +85,15 @@ def decode(tree: Any, tensors: Mapping[str, np.ndarray]) -> Program:
     ModelError
         Anything that does not fit the contract's annotations; the message says where.
     """
-    decoded = _decoded(tree, Program, tensors, "program")
+    stated = tree.get("dtype") if isinstance(tree, dict) else None
+    kept = {key: value for key, value in tree.items() if key != "dtype"} if isinstance(tree, dict) else tree
+    decoded = _decoded(kept, Program, tensors, "program")
     assert isinstance(decoded, Program)
+    odd = next(
+        (buffer for name, buffer in decoded.buffers.items() if name not in decoded.constants and buffer.dtype != stated), None
+    )
+    if stated != decoded.dtype and odd is not None:
+        raise ModelError(f"the buffer '{odd.name}' is {odd.dtype} in a program of {str(stated)[:20]}")
     return decoded
 
 

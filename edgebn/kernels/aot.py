@@ -54,12 +54,9 @@ def build(name: str, machine: str, output: Path) -> Path:
     """
     isa.select_for_building(name)
     from edgebn.kernels import aot_compiler, jit_executor
-    from edgebn.kernels.registry import OPERATIONS
 
     compiler = aot_compiler.Compiler(isa.SELECTED, machine)
-    code = [compiler.executor(dtype) for dtype in OPERATIONS]
-    manifest = json.dumps({dtype: jit_executor.signatures(dtype) for dtype in OPERATIONS})
-    code.append(compiler.text(native.MANIFEST, manifest))
+    code = [compiler.executor(), compiler.text(native.MANIFEST, json.dumps(jit_executor.signatures()))]
     output.mkdir(parents=True, exist_ok=True)
     target = output / native.file_name(name, machine, SYSTEM)
     with tempfile.TemporaryDirectory(dir=output) as folder:
@@ -69,6 +66,7 @@ def build(name: str, machine: str, output: Path) -> Path:
             parts[-1].write_bytes(data)
         linked = Path(folder) / target.name
         _link(machine, compiler, parts, linked)
+        linked.write_bytes(native.sealed(linked.read_bytes()))
         linked.replace(target)
     for stale in output.glob(f"{target.name.rpartition('-')[0]}-*.so"):
         if stale != target:

@@ -77,11 +77,11 @@ class Compiler:
         self._codegen = _Codegen(TRIPLES[machine], BASELINES[machine], features)
         cpu_target.target_context._internal_codegen = self._codegen  # noqa: SLF001  # Numba offers no other way in
 
-    def executor(self, dtype: str) -> bytes:
-        """Return an object file with the executor of a data type as C functions: the general entry and the usual one."""
-        symbol, usual = (name.format(dtype=dtype) for name in (native.ENTRY, native.USUAL))
+    def executor(self) -> bytes:
+        """Return an object file with the executor of all kernels as C functions: the general entry and the usual one."""
+        symbol, usual = native.ENTRY, native.USUAL
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        dispatcher = numba.njit(**options)(jit_executor.plain_function(dtype))
+        dispatcher = numba.njit(**options)(jit_executor.plain_function(jit_executor.ALL))
         dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
         (result,) = dispatcher.overloads.values()
         entry = self._entry(symbol, result.fndesc.llvm_func_name)

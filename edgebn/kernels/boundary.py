@@ -1,11 +1,21 @@
-"""Between the user's arrays and the arena: copies, quantisation and dequantisation, row by row. The user's side is dense."""
+"""Copies, quantisation and dequantisation, row by row: between the user's dense arrays and the arena, and between its buffers."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, load_u8, round_half_even, store_code, store_f32, store_u8
+from edgebn.kernels.primitives import (
+    load_code,
+    load_f32,
+    load_i64,
+    load_u8,
+    round_half_even,
+    store_code,
+    store_f32,
+    store_i64,
+    store_u8,
+)
 
 
 @kernel
@@ -16,6 +26,13 @@ def copy_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: 
             store_u8(dst, i, load_u8(src, i))
         src += src_row
         dst += dst_row
+
+
+@kernel
+def point_words(dst: int, places: int, count: int) -> None:
+    """Write addresses from `dst` on into other rows of the table: `places` holds (address of a word, offset, -) for each."""
+    for i in range(count):
+        store_i64(load_i64(places, 3 * i), 0, dst + load_i64(places, 3 * i + 1))
 
 
 @kernel
@@ -30,12 +47,12 @@ def flip_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: 
 
 @kernel
 def quantize_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
-    """float32 to codes: clip(rint(x / scale) + zero_point, -128, 127), every operation in float32. NaN is refused before."""
+    """float32 to codes: clip(rint(x / scale) + zero_point, -128, 127), every operation in float32. NaN becomes -128."""
     offset = np.float32(zero_point)
     for _ in range(rows):
         for i in range(count):
             rounded = round_half_even(load_f32(src, i) / scale) + offset
-            store_code(dst, i, int(min(max(rounded, np.float32(-128)), np.float32(127))))
+            store_code(dst, i, int(min(max(np.float32(-128), rounded), np.float32(127))))
         src += src_row
         dst += dst_row
 

@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from edgebn.kernels.version import sources
 
 
 def version() -> str:
-    """Return a hash of the kernels' sources, the compiler, the CPU and the instruction set."""
+    """Return a hash of the kernels' sources, the compiler, Python, the CPU and the instruction set."""
     digest = hashlib.sha256()
-    for fact in (sources(), numba.__version__, llvmlite.__version__, llvm.get_host_cpu_name(), SELECTED.name):
+    python = sys.implementation.cache_tag or sys.version
+    for fact in (python, sources(), numba.__version__, llvmlite.__version__, llvm.get_host_cpu_name(), SELECTED.name):
         digest.update(fact.encode() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -71,9 +73,16 @@ def folder() -> Path | None:
 
 def write_once(path: Path, text: str) -> None:
     """Write `text` to `path` whole or not at all, unless it is there: several processes may start at once."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(path)
+    data = text.encode()
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_bytes() == data:
+            return
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

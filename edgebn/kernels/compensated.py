@@ -310,5 +310,5 @@ def settle(
 
 
 SHARED_RULE = (compensate, notice, average, weigh, settle)
-INT8_RULE = (deviate_i8, believe_i8, *SHARED_RULE)
-FLOAT32_RULE = (deviate_f32, believe_f32, *SHARED_RULE)
+INT8_RULE = (deviate_i8, believe_i8)
+FLOAT32_RULE = (deviate_f32, believe_f32)

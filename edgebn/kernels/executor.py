@@ -40,17 +40,23 @@ class Operation:
 
 
 @functools.cache
-def operations(dtype: str) -> dict[str, Operation]:
-    """Return every operation of a data type by name; the position of a kernel in its list is its code."""
+def operations() -> dict[str, Operation]:
+    """Return every operation by name; its position among all of them is its code."""
     found = native.load()
-    kernels = found.signatures[dtype] if found is not None else _jit().signatures(dtype)
+    kernels = found.signatures if found is not None else _jit().signatures()
     return {name: Operation(name, code, arguments) for code, (name, arguments) in enumerate(kernels)}
 
 
 @functools.cache
-def table_width(dtype: str) -> int:
+def by_code() -> tuple[Operation, ...]:
+    """Return every operation in the order of the codes."""
+    return tuple(operations().values())
+
+
+@functools.cache
+def table_width() -> int:
     """Return the words of one row: the code and the longest list of arguments."""
-    return 1 + max(len(operation.arguments) for operation in operations(dtype).values())
+    return 1 + max(len(operation.arguments) for operation in by_code())
 
 
 def row(operation: Operation, **arguments: float) -> list[int]:
@@ -106,7 +112,12 @@ def call(
 
 @functools.cache
 def executor(dtype: str) -> Callable[[int, int, int, int], int]:
-    """Return the executor of a data type; the first call may compile it.
+    """Return an executor; the first call may compile it.
+
+    Parameters
+    ----------
+    dtype : {'float32', 'int8', 'mixed'}
+        Of what its programs work on. What is compiled here and now knows no other operations; what is shipped knows them all.
 
     Returns
     -------
@@ -117,9 +128,7 @@ def executor(dtype: str) -> Callable[[int, int, int, int], int]:
         them itself, or does nothing and returns `ELSEWHERE` where they are not what the guard says or another call goes on.
     """
     found = native.load()
-    if found is not None:
-        return found.executors[dtype]
-    return _jit().compiled(dtype)
+    return found.executor if found is not None else _jit().compiled(dtype)
 
 
 def usual(dtype: str, call: int) -> Callable[[Any, Any], Any]:
@@ -128,13 +137,14 @@ def usual(dtype: str, call: int) -> Callable[[Any, Any], Any]:
     Parameters
     ----------
     dtype : str
+        As for `executor`.
     call : int
         Address of what `call` returned, with a guard; it must outlive the function. x and out must be NumPy arrays: only those
         have the words that the guard looks at.
     """
     found = native.load()
     if found is not None and object.__basicsize__ == python_function.DATA_AT:
-        return python_function.python_function(found.usual[dtype], call)
+        return python_function.python_function(found.usual, call)
     execute = executor(dtype)
     return lambda x, out: None if execute(call, 1, id(x), id(out)) else out
 

@@ -1,28 +1,26 @@
 """The executor's source, written from the kernels' signatures, and its compilation by Numba for this process.
 
-One executor a data type, so that a process compiles only what it uses; the code of an operation is its position in the registry,
-and the dispatch is a ladder over codes. The ahead-of-time builder compiles the same source.
+The code of an operation is its position in the registry, and the dispatch is a ladder over codes. An executor of one data type
+holds the kernels of that type only, so that a process compiles no more than it uses; the ahead-of-time builder compiles the one
+with all.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import linecache
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numba
 
-from edgebn.kernels import boundary, cache, native, primitives, team, usual
+from edgebn.kernels import boundary, kept, native, primitives, team, usual
 from edgebn.kernels.records import ELSEWHERE, HELP
 from edgebn.kernels.registry import OPERATIONS
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 
 
-TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over the {dtype} kernels."""
+TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over kernels, {dtype}."""
 
 
 def run(call, batch, x, out):
@@ -79,9 +77,17 @@ def run(call, batch, x, out):
 '''
 
 
-def signatures(dtype: str) -> list[Signature]:
-    """Return the name and arguments of every kernel of a data type, in the order of their codes."""
-    return [_signature(kernel) for kernel in OPERATIONS[dtype]]
+ALL = "mixed"  # the executor that holds every kernel
+
+
+def signatures() -> list[Signature]:
+    """Return the name and arguments of every kernel, in the order of their codes."""
+    return [_signature(kernel) for kernels in OPERATIONS.values() for kernel in kernels]
+
+
+def _held(dtype: str) -> list[Callable[..., None]]:
+    """Return the kernels that an executor of a data type holds."""
+    return [kernel for group, kernels in OPERATIONS.items() if dtype == ALL or group in ("shared", dtype) for kernel in kernels]
 
 
 def _signature(kernel: Callable[..., None]) -> Signature:
@@ -92,7 +98,10 @@ def _signature(kernel: Callable[..., None]) -> Signature:
 def source(dtype: str) -> str:
     """Return the text of the executor's function `run`."""
     lines: list[str] = []
-    for code, (name, arguments) in enumerate(signatures(dtype)):
+    held = {kernel.__name__ for kernel in _held(dtype)}
+    for code, (name, arguments) in enumerate(signatures()):
+        if name not in held:
+            continue
         words = [
             f"float_from_bits(load_i64(row, {position}))" if real else f"load_i64(row, {position})"
             for position, (_, real) in enumerate(arguments, start=1)
@@ -107,39 +116,16 @@ def names(dtype: str) -> dict[str, Any]:
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
     together = {name: getattr(team, name) for name in ("open_turn", "join_turn", "draw", "wait_for", "finish")}
     keyed = {name: getattr(usual, name) for name in ("admit", "take", "give")}
-    found: dict[str, Any] = {kernel.__name__: kernel for kernel in OPERATIONS[dtype]}
+    found: dict[str, Any] = {kernel.__name__: kernel for kernel in _held(dtype)}
     return found | primitive | together | keyed | {"has_nan": boundary.has_nan, "HELP": HELP, "ELSEWHERE": ELSEWHERE}
 
 
 def plain_function(dtype: str) -> Callable[..., int]:
     """Return the executor as a Python function, of no file."""
-    text, namespace = source(dtype), names(dtype)
-    filename = f"<edgebn executor {dtype}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    exec(compile(text, filename, "exec"), namespace)  # noqa: S102  # our own text, from our own kernels' signatures
-    return namespace["run"]
+    return kept.loaded(f"executor_{dtype}", f"<edgebn executor {dtype}>", source(dtype), names(dtype))
 
 
 def compiled(dtype: str) -> Callable[..., int]:
     """Compile the executor of a data type, or load it from the cache."""
-    folder = cache.folder()
-    if folder is None:
-        return _compile(plain_function(dtype), keep=False)
-    path = folder / f"executor_{dtype}.py"
-    cache.write_once(path, source(dtype))
-    spec = importlib.util.spec_from_file_location(f"edgebn_executor_{dtype}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    vars(module).update(names(dtype))
-    sys.modules[spec.name] = module  # Numba looks the module up by name when it loads machine code from the cache
-    spec.loader.exec_module(module)
-    return _compile(module.run, keep=True)
-
-
-def _compile(function: Callable[..., int], *, keep: bool) -> Callable[..., int]:
-    """Compile for one signature only, so that no call ever compiles again. Numba finds the cache beside the function's file."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", cache=keep)(function)
-    dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
-    dispatcher.disable_compile()
-    return dispatcher
+    signature = numba.int64(*[numba.int64] * native.ARGUMENTS)
+    return kept.compiled(f"executor_{dtype}", source(dtype), names(dtype), signature)

@@ -11,16 +11,20 @@ import functools
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+import warnings
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from edgebn.kernels import isa, version
 from edgebn.quick_dataclass import dataclass
 
-MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: data type to [[kernel, [[argument, is_float], ...]], ...]
-ENTRY = "edgebn_run_{dtype}"
-USUAL = "edgebn_usual_{dtype}"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
+MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[kernel, [[argument, is_float], ...]], ...]
+ENTRY = "edgebn_run"
+USUAL = "edgebn_usual"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
 ARGUMENTS = 4  # of an entry, all int64
+SEAL = b"edgebn object"  # at an object's end, before the checksum of all that stands before: the loader looks at neither
+CHECKSUM = 4  # bytes
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 
@@ -32,18 +36,18 @@ class Native:
     Attributes
     ----------
     path : Path
-    signatures : dict of str to list of Signature
-        Data type to the kernels it was built with, in the order of their codes.
-    executors : dict of str to callable
-        Data type to its executor; see `executor.executor`.
-    usual : dict of str to int
-        Data type to the address of its usual entry; see `executor.usual`.
+    signatures : list of Signature
+        The kernels it was built with, in the order of their codes.
+    executor : callable
+        See `executor.executor`.
+    usual : int
+        The address of its usual entry; see `executor.usual`.
     """
 
     path: Path
-    signatures: Mapping[str, list[Signature]]
-    executors: Mapping[str, Callable[..., int]]
-    usual: Mapping[str, int]
+    signatures: list[Signature]
+    executor: Callable[..., int]
+    usual: int
 
 
 def file_name(isa_name: str, machine: str, system: str) -> str:
@@ -59,6 +63,17 @@ def folder() -> Path | None:
     return Path(wanted) if wanted else None
 
 
+def sealed(data: bytes) -> bytes:
+    """Return an object's bytes with the mark by which `is_whole` knows them."""
+    return data + SEAL + zlib.crc32(data).to_bytes(CHECKSUM, "little")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether an object is as it was built: to load one that is cut may end the process."""
+    data = path.read_bytes()
+    return data == sealed(data[: -len(SEAL) - CHECKSUM])
+
+
 @functools.cache
 def load() -> Native | None:
     """Return the object for this process, or None where there is none that fits."""
@@ -69,23 +84,14 @@ def load() -> Native | None:
     if not path.exists():
         return None
     try:
+        if not is_whole(path):
+            warnings.warn(f"{path} is damaged: kernels are compiled instead, if they can be; install edgebn again", stacklevel=2)
+            return None
         library = ctypes.CDLL(str(path))
     except OSError:  # of another C library, or on a file system that forbids execution: the JIT works there too
         return None
     text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, MANIFEST)))
-    signatures = {
-        dtype: [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in kernels]
-        for dtype, kernels in json.loads(text).items()
-    }
-    executors = {dtype: _entry(library, dtype) for dtype in signatures}
-    return Native(path, signatures, executors, {dtype: _address(library, USUAL.format(dtype=dtype)) for dtype in signatures})
-
-
-def _entry(library: ctypes.CDLL, dtype: str) -> Callable[..., int]:
-    entry = library[ENTRY.format(dtype=dtype)]
+    signatures = [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in json.loads(text)]
+    entry = library[ENTRY]
     entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
-    return entry
-
-
-def _address(library: ctypes.CDLL, symbol: str) -> int:
-    return ctypes.cast(library[symbol], ctypes.c_void_p).value or 0
+    return Native(path, signatures, entry, ctypes.cast(library[USUAL], ctypes.c_void_p).value or 0)

@@ -271,16 +271,17 @@ def average_rescaled_i8(
     end_column: int,
     scratch: int,
     padding_value: int,
+    by_count: int,
     epilogue: int,
     neg: int,
     zero_point: int,
     qmin: int,
     qmax: int,
 ) -> None:
-    """int8 through an epilogue of one channel: the accumulator is the sum of the codes."""
+    """int8 through an epilogue: the accumulator is the sum of the codes. Its entry is the first, or that of how many count."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
-            _, outside = sum_window(
+            count, outside = sum_window(
                 src,
                 src_row,
                 ring,
@@ -299,7 +300,8 @@ def average_rescaled_i8(
             )
             if count_padding == 0:
                 outside = 0
+            entry = max(count + outside, 1) - 1 if by_count != 0 else 0
             pixel = dst + y * dst_row + x * channels
             for c in range(channels):
                 total = load_i32(scratch, c) + outside * padding_value
-                store_code(pixel, c, requantize(total, epilogue, 0, neg, zero_point, qmin, qmax))
+                store_code(pixel, c, requantize(total, epilogue, entry, neg, zero_point, qmin, qmax))

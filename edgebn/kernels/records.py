@@ -16,6 +16,9 @@ UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 # they have no base (`requantization.py`); outputs have bounds of their own.
 NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 
+# float32 functions of one number (`pointwise.py`); the position is the variant's number.
+POINTWISE = ("clip", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "exp_of_difference")
+
 # What a refold made of a step: new numbers, none because some would leave their range, or the factory's.
 FOLDED, REFUSED, HOME = 0, 1, 2
 

@@ -1,4 +1,4 @@
-"""Every kernel by data type: what an executor is compiled from. Imports Numba; a session does so only where there is no object."""
+"""Every kernel by what it works on: executors are compiled from it. Imports Numba; a session does so only without an object."""
 
 from __future__ import annotations
 
@@ -20,22 +20,31 @@ from edgebn.kernels import (
     movement,
     multiply,
     observe,
+    pointwise,
     pool,
     pool_tile,
     refold,
     resize,
     softmax,
     tile,
+    transpose,
     transposed_convolution,
     winograd,
 )
 
-SHARED = (boundary.copy_rows, halo.fill_halo, halo.fill_bytes, movement.reshape, resize.nearest)
-
-# Data type of the program to its kernels; position is the operation code.
+# What kernels work on, to kernels: `shared` ones move bytes, or adapt either type. A program wants the shared ones and those of the
+# types of its buffers; an executor that is compiled in a process holds no others (`jit_executor.py`).
 OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
+    "shared": (
+        boundary.copy_rows,
+        boundary.point_words,
+        halo.fill_halo,
+        halo.fill_bytes,
+        movement.reshape,
+        resize.nearest,
+        *compensated.SHARED_RULE,
+    ),
     "float32": (
-        *SHARED,
         *tile.FLOAT32_TILES,
         *dense.FLOAT32_DENSE,
         *depthwise_tile.FLOAT32_DEPTHWISE,
@@ -43,6 +52,8 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         *pool_tile.FLOAT32_POOLS,
         halo.fill_f32,
         movement.move_f32,
+        *transpose.FLOAT32_TRANSPOSE,
+        movement.repeat_f32,
         convolution.convolution_f32,
         depthwise.depthwise_f32,
         transposed_convolution.transposed_convolution_f32,
@@ -51,14 +62,8 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         multiply.multiply_f32,
         pool.maximum_f32,
         pool.average_f32,
-        elementwise.clip_f32,
-        elementwise.leaky_relu_f32,
+        pointwise.pointwise_f32,
         elementwise.prelu_f32,
-        elementwise.sigmoid_f32,
-        elementwise.tanh_f32,
-        elementwise.hard_sigmoid_f32,
-        elementwise.hard_swish_f32,
-        elementwise.silu_f32,
         softmax.softmax_f32,
         resize.bilinear_f32,
         observe.gather_f32,
@@ -66,7 +71,6 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         *compensated.FLOAT32_RULE,
     ),
     "int8": (
-        *SHARED,
         *tile.INT8_TILES,
         *add_tile.INT8_ADD,
         *depthwise_tile.INT8_DEPTHWISE,
@@ -74,6 +78,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         boundary.quantize_rows,
         boundary.dequantize_rows,
         movement.move_u8,
+        movement.repeat_u8,
         convolution.convolution_i8,
         depthwise.depthwise_i8,
         transposed_convolution.transposed_convolution_i8,

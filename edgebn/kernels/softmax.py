@@ -5,11 +5,10 @@ In fixed point, a number with n integer bits stands for raw / 2**(31 - n); raw v
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.pointwise import exp_of_difference
 from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i32, store_code, store_f32, store_i32
 
 INT32_MAX = 2**31 - 1
@@ -36,10 +35,9 @@ def softmax_f32(src: int, src_row: int, dst: int, dst_row: int, rows: int, colum
             for c in range(1, channels):
                 highest = max(highest, beta * load_f32(a, c))
             total = ZERO_F32
+            exp_of_difference(a, b, channels, beta, highest)
             for c in range(channels):
-                power = np.float32(math.exp(beta * load_f32(a, c) - highest))
-                total += power
-                store_f32(b, c, power)
+                total += load_f32(b, c)
             for c in range(channels):
                 store_f32(b, c, load_f32(b, c) / total)
 

@@ -1,4 +1,6 @@
-"""Transposed convolution, any geometry: each output pixel gathers the taps that meet an input pixel. Needs no halo.
+"""Transposed convolution, any geometry: each output pixel gathers the taps that meet an input pixel.
+
+Only what the vector kernels cannot take comes here (`session/convolution.py`).
 
 Tap (i, j) of output (y, x) meets input ((y + top - i * dilation) / stride, ...) where that is a whole number inside the input.
 int8: taps read code less `input_zero_point`; the packer puts the zero point's share, the same for every pixel, into acc_bias.

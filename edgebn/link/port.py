@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from edgebn.errors import LinkError
 from edgebn.link.device import Device
@@ -15,6 +18,7 @@ from edgebn.link.frame import MAX_PAYLOAD, Frame, decode
 
 LONGEST_BLOCK = MAX_PAYLOAD + 16  # a frame in COBS; more without a zero byte is noise
 POLL_SECONDS = 0.05  # how long one read of the port waits
+_ADDRESSED = ("socket", "rfc2217")  # kinds of ports that are named by an address in the network
 WRITE_SECONDS = 10.0  # until a port that takes no bytes has failed
 
 
@@ -166,14 +170,43 @@ def open_port(url: str, *, baud: int, timeout: float) -> Any:
         import serial
     except ImportError as error:
         raise LinkError("the serial link needs pyserial and cobs: pip install edgebn[link]") from error
+    _check_address(url)
     try:
         port = serial.serial_for_url(url, baudrate=baud, timeout=timeout, write_timeout=WRITE_SECONDS, do_not_open=True)
         if _is_socket(url):  # pyserial throws away what came while it was connecting: an emulated device's first words
             port.reset_input_buffer = lambda: None
         port.open()
     except (OSError, ValueError) as error:
-        raise LinkError(f"{url} cannot be opened: {error}") from error
+        raise LinkError(f"{url} cannot be opened: {_reason(error)}") from error
     return port
+
+
+def _check_address(url: str) -> None:
+    """Refuse an address in the network that is none: pyserial would stumble over it.
+
+    Raises
+    ------
+    LinkError
+        It is none.
+    """
+    if not url:
+        raise LinkError("the port has no name; give one, for example /dev/ttyACM0 or socket://HOST:PORT")
+    scheme = url.partition(":")[0].lower()
+    if scheme not in _ADDRESSED:
+        return
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme == scheme and bool(parts.hostname and parts.port and url.lower().startswith(f"{scheme}://"))
+    except ValueError:  # a port that is no number, or too large
+        complete = False
+    if not complete:
+        raise LinkError(f"{url} is no address of a device; give {scheme}://HOST:PORT, with a PORT from 1 to 65535")
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system says, without pyserial's wrapping."""
+    numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+    return os.strerror(int(numbers[-1])).lower() if numbers else str(error)
 
 
 def _is_socket(url: str) -> bool:

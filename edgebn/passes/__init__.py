@@ -1,4 +1,4 @@
-"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools. One file a pass.
+"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools, a last check. One file a pass.
 
 No engine is known here.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgebn.errors import QuantizationError, UnsupportedLayerError
 from edgebn.graph import Graph
 from edgebn.passes.canonical import canonical
+from edgebn.passes.checked import checked
 from edgebn.passes.fuse_pool import fuse_pools
 from edgebn.passes.layout import to_channels_last
 from edgebn.passes.lower_float import lower_float
@@ -22,7 +24,7 @@ def lower(graph: Graph) -> Program:
     Parameters
     ----------
     graph : Graph
-        In the file's layout and spelling. Where its values carry quantisation, the program is int8; else float32.
+        In the file's layout and spelling. Values that carry quantisation are int8, others float32.
 
     Returns
     -------
@@ -36,17 +38,39 @@ def lower(graph: Graph) -> Program:
     QuantizationError
         An integer layer that could overflow.
     """
+    pairs = graph.integer_rounding == "single" and any(layer.kind in ("Quantize", "Dequantize") for layer in graph.layers)
+    floats: set[str] = set()
+    while True:
+        try:
+            return _lowered(graph, floats if pairs else None)
+        except (UnsupportedLayerError, QuantizationError) as error:
+            if not pairs or error.layer in floats or error.layer not in {layer.name for layer in graph.layers}:
+                raise
+            floats.add(error.layer)  # it has no integer form: it runs in float32, as the file says it
+
+
+def _lowered(original: Graph, floats: set[str] | None) -> Program:
+    """Return a network's program; where there are Quantize/Dequantize pairs, `floats` names layers that must stay float32."""
     notes: dict[str, str] = {}
-    original = graph
-    if graph.integer_rounding == "single" and any(layer.kind in ("Quantize", "Dequantize") for layer in graph.layers):
+    graph = original
+    if floats is not None:
+        from edgebn.passes.one_meaning import one_meaning_each
         from edgebn.passes.qdq import collapse
 
-        graph = collapse(graph)
+        graph = collapse(one_meaning_each(graph), floats)
+    if _holds_codes(graph):
+        from edgebn.passes.requantizations import requantizations_apart
+
+        graph = requantizations_apart(graph)
     laid_out = to_channels_last(graph)
     graph = canonical(laid_out, notes)
-    if any(tensor.quantization is not None for tensor in graph.tensors.values()):
+    if _holds_codes(graph):
         from edgebn.passes.lower_quantized import lower_quantized
 
-        return fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes))
+        return checked(fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes)))
     program, placed = lower_float(graph)
-    return fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes)))
+    return checked(fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes))))
+
+
+def _holds_codes(graph: Graph) -> bool:
+    return any(tensor.quantization is not None for tensor in graph.tensors.values())

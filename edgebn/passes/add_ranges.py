@@ -24,18 +24,14 @@ class AddObserver:
         readers = Counter(name for step in program.steps for name in step.inputs)
         ends = {*program.inputs, *program.outputs, *program.constants}
         makers = {step.output for step in program.steps if isinstance(step, Convolution)}
-        self._adds = [
-            step
-            for step in program.steps
-            if isinstance(step, Add) and len({program.buffers[name].shape for name in step.inputs}) == 1
-        ]
+        self._adds = [step for step in program.steps if isinstance(step, Add)]
         self._free = {name for name in makers if readers[name] == 1 and name not in ends}
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {step.name: [] for step in self._adds}
 
     def see(self, values: Mapping[str, np.ndarray]) -> None:
         """Take in the buffers of a batch, (N, H, W, C) each."""
         for step in self._adds:
-            first, second = (values[name].ravel() for name in step.inputs)
+            first, second = (value.ravel() for value in np.broadcast_arrays(*(values[name] for name in step.inputs)))
             count = len(first)
             chosen = slice(None) if count <= VALUES else np.random.default_rng(0).choice(count, VALUES, replace=False)
             self._kept[step.name].append((first[chosen].astype(np.float64), second[chosen].astype(np.float64)))

@@ -123,6 +123,17 @@ def _squared_error(values: np.ndarray, counts: np.ndarray, low: float, high: flo
     return float((counts * (values - codes * step) ** 2).sum())
 
 
+def with_constants(program: Program, run_buffers: RunBuffers) -> RunBuffers:
+    """Return `run_buffers` whose answer holds the program's constants too: observers of what a step reads look them up alike."""
+
+    def all_buffers(batch: Batch) -> Mapping[str, np.ndarray]:
+        count = len(next(iter(batch.values())))
+        constants = {name: np.broadcast_to(array, (count, *array.shape)) for name, array in program.constants.items()}
+        return {**constants, **run_buffers(batch)}
+
+    return all_buffers
+
+
 def observe(
     program: Program,
     run_buffers: RunBuffers,

@@ -1,20 +1,20 @@
 """The canonical form: one spelling for each thing a network can mean, reached by small rules applied until none fits.
 
 Runs on channels-last networks (`layout.py` goes first). The rules are in `simplify.py`, `patterns.py`, `affine.py`,
-`windows.py` and `norm_moves.py`.
+`windows.py`, `norm_moves.py`, `merge_axes.py` and `three_axes.py`.
 """
 
 from __future__ import annotations
 
 from edgebn.errors import ModelError
 from edgebn.graph import Graph
-from edgebn.passes import affine, norm_moves, patterns, simplify, windows
+from edgebn.passes import affine, merge_axes, norm_moves, patterns, simplify, three_axes, windows
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule
 
 # Activations spelled out are recognised before their constants become affines.
 FIRST: tuple[Rule, ...] = (*simplify.RULES, *patterns.RULES)
-THEN: tuple[Rule, ...] = (*FIRST, *affine.RULES, *windows.RULES, *norm_moves.RULES)
+THEN: tuple[Rule, ...] = (*FIRST, *affine.RULES, *windows.RULES, *norm_moves.RULES, *merge_axes.RULES, *three_axes.RULES)
 
 # Every rule makes the network smaller or moves a layer towards its producer; a network this far from rest is no network.
 MAX_ROUNDS = 1000

@@ -63,10 +63,11 @@ class FloatLowering:
         self.rows: dict[str, Row] = {}
 
         for layer in self.network.layers():
-            if isinstance(layer, BatchNorm):
+            if isinstance(layer, BatchNorm) and self.network.quantizations[layer.output] is None:
                 self.rows[layer.output] = self._row(layer)
         for name in graph.inputs:
-            self.define(name)
+            if self.network.quantizations[name] is None:
+                self.define(name)
 
     def _row(self, norm: BatchNorm) -> Row:
         row = decide(self.network, norm)
@@ -92,7 +93,6 @@ class FloatLowering:
             self.graph.source,
             self.graph.format,
             self.graph.channels_first,
-            "float32",
             {name: buffer for name, buffer in buffers.items() if name in used},
             {name: array for name, array in self.constants.items() if name in used},
             renamed_steps,

@@ -11,10 +11,10 @@ from edgebn import layers as graph_layers
 from edgebn import program as steps
 from edgebn.layers import BatchNorm, Layer
 from edgebn.passes.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
-from edgebn.passes.network import refuse
+from edgebn.passes.network import check_broadcast, refuse
 from edgebn.passes.norm_place import is_clip
 from edgebn.passes.resampling import axis_table
-from edgebn.program import Hwc, Pair, Step, hwc
+from edgebn.program import Step, hwc
 
 
 def _weighted(lowering: FloatLowering, layer: Layer) -> None:
@@ -92,15 +92,8 @@ def _slope(slope: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _binary(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Add | graph_layers.Multiply)
-    shapes = [lowering.shape(name) for name in layer.inputs]
-    result = hwc(lowering.network.shapes[layer.output])
-    if len(shapes) != 2 or not _broadcasts(shapes, result):
-        raise refuse(
-            lowering.graph.source,
-            layer,
-            f"its inputs of shapes {tuple(lowering.network.shapes[name] for name in layer.inputs)} do not broadcast as two values "
-            "of (height, width, channels); reshape them first",
-        )
+    shapes = [lowering.network.shapes[name] for name in (*layer.inputs, layer.output)]
+    check_broadcast(lowering.graph.source, layer, [lowering.shape(name) for name in layer.inputs], shapes)
     common = lowering.common(layer)
     post = (layer.low, layer.high)
     while is_clip(clip := lowering.network.only_reader(common["output"])):
@@ -111,10 +104,6 @@ def _binary(lowering: FloatLowering, layer: Layer) -> None:
         lowering.placed[clip.name] = Placed(common["name"], f"folded into {common['name']}: its clip")
     step_class = steps.Add if layer.kind == "Add" else steps.Multiply
     lowering.add(step_class(**common, post=post), layer)
-
-
-def _broadcasts(shapes: list[Hwc], result: Hwc) -> bool:
-    return all(size in (1, whole) for shape in shapes for size, whole in zip(shape, result, strict=True))
 
 
 def _pool(lowering: FloatLowering, layer: Layer) -> None:
@@ -130,41 +119,22 @@ def _softmax(lowering: FloatLowering, layer: Layer) -> None:
     lowering.add(steps.Softmax(**lowering.common(layer), beta=layer.beta), layer)
 
 
-def _axis(lowering: FloatLowering, layer: Layer, axis: int, rank: int) -> int:
-    """Return which axis of (H, W, C) is `axis` of a value of this rank; axes merged into the height have none but the first."""
-    if rank > 3 and 0 < axis < rank - 2:
-        raise refuse(
-            lowering.graph.source, layer, f"it works along axis {axis} of a value of {rank} axes; edgebn keeps three: (H, W, C)"
-        )
-    return max(axis + 3 - rank, 0)
-
-
 def _concat(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Concat)
-    axis = _axis(lowering, layer, layer.axis, len(lowering.network.shapes[layer.output]))
+    axis = layer.axis + 3 - len(lowering.network.shapes[layer.output])
     lowering.add(steps.Concat(**lowering.common(layer), axis=axis), layer)
 
 
 def _pad(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Pad)
-    pads: list[Pair] = [(0, 0), (0, 0), (0, 0)]
-    for axis, pair in enumerate(layer.pads):
-        if pair != (0, 0):
-            row_pads = _axis(lowering, layer, axis, len(layer.pads))
-            rows = int(np.prod(lowering.network.shapes[layer.output][1:-2])) if len(layer.pads) > 3 and axis == 0 else 1
-            pads[row_pads] = (pair[0] * rows, pair[1] * rows)
-    lowering.add(steps.Pad(**lowering.common(layer), pads=(pads[0], pads[1], pads[2]), value=layer.value), layer)
+    first, second, third = ((0, 0),) * (3 - len(layer.pads)) + layer.pads
+    lowering.add(steps.Pad(**lowering.common(layer), pads=(first, second, third), value=layer.value), layer)
 
 
 def _crop(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Crop)
-    shape = lowering.network.shapes[layer.inputs[0]]
-    starts = [0, 0, 0]
-    for axis, (start, size) in enumerate(zip(layer.starts, layer.sizes, strict=True)):
-        if size != shape[axis]:
-            rows = int(np.prod(shape[1:-2])) if len(shape) > 3 and axis == 0 else 1
-            starts[_axis(lowering, layer, axis, len(shape))] = start * rows
-    lowering.add(steps.Crop(**lowering.common(layer), starts=(starts[0], starts[1], starts[2])), layer)
+    first, second, third = (0,) * (3 - len(layer.starts)) + layer.starts
+    lowering.add(steps.Crop(**lowering.common(layer), starts=(first, second, third)), layer)
 
 
 def _resize(lowering: FloatLowering, layer: Layer) -> None:

@@ -7,7 +7,7 @@ program.py; nothing of graphs, calibration or which layer is which. `where` name
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -62,8 +62,8 @@ def single_rounding(
         raise QuantizationError(f"{where}: its multiplier is infinite or NaN; check its batch norm's variance, or train it again")
     if (np.abs(a) >= 2.0**30).any():
         raise QuantizationError(
-            f"{where}: one accumulator step is worth {np.abs(a).max():.3g} output codes, more than int8 can carry; its batch norm "
-            "multiplies by far too much (variance near zero): retrain it, or keep this network in float32"
+            f"{where}: one accumulator step is worth {np.abs(a).max():.3g} output codes, more than int8 can carry: a batch norm "
+            "whose variance is near zero, or values that cancel to almost nothing; retrain it, or keep this network in float32"
         )
     reach = np.maximum(np.abs(u_low.astype(np.float64)), np.abs(u_high.astype(np.float64)))
     limit = np.abs(a) * reach + CODE_SPAN
@@ -285,14 +285,14 @@ def double_rounding_multiply(scales: tuple[float, float], scale: float, output: 
     return IntMultiply(m, r, s, neg and qmin < zero_point, zero_point, qmin, qmax)
 
 
-def average_epilogue(given: Buffer, output: Buffer, count: int, where: str) -> IntEpilogue:
-    """Return the epilogue of an average over `count` codes with an output scale of its own (arrays of shape (1,))."""
+def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:
+    """Return the epilogue of an average with an output scale of its own: an entry for each of the numbers of codes in `counts`."""
+    if 256 * max(counts) > INT32_MAX:
+        raise QuantizationError(f"{where}: a sum of {max(counts)} codes can overflow 32 bits; pool in two steps")
+    count = np.array(counts, np.int64)
     acc_bias = -count * given.zero_point
-    if 256 * count > INT32_MAX:
-        raise QuantizationError(f"{where}: a sum of {count} codes can overflow 32 bits; pool in two steps")
-    bounds = (np.array([acc_bias - 128 * count]), np.array([acc_bias + 127 * count]))
-    start = identity_epilogue(np.array([acc_bias], np.int32), output)
-    return refold(start, np.array([given.scale / count]), output.scale, bounds, where)
+    start = identity_epilogue(acc_bias, output)
+    return refold(start, given.scale / count, output.scale, (acc_bias - 128 * count, acc_bias + 127 * count), where)
 
 
 def identity_epilogue(acc_bias: np.ndarray, output: Buffer, post: tuple[float, float] = (-np.inf, np.inf)) -> IntEpilogue:

@@ -29,7 +29,7 @@ from edgebn.layers import (
     Transpose,
 )
 from edgebn.passes.network import refuse
-from edgebn.passes.transposing import MAX_RUNS, axis_groups, reshape_groups, transpose_plan
+from edgebn.passes.transposing import MAX_RUNS, axis_groups, last_run, over_space, reshape_groups, transpose_plan
 
 Permutation = tuple[int, ...]
 
@@ -195,7 +195,7 @@ class _Layout:
         if quantization is not None and quantization.axis is not None:
             own = quantization.axis + len(order) - self.rank(value)
             quantization = replace(quantization, axis=order.index(own))
-        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.ascontiguousarray(array))
+        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.asarray(array, order="C"))
         return self.emit(layer, quantization)
 
     def _transpose(self, name: str, permutation: Permutation, quantization: Quantization | None) -> str:
@@ -320,14 +320,24 @@ def _crop(layout: _Layout, layer: Layer) -> None:
 
 def _reduce(layout: _Layout, layer: Layer) -> None:
     assert isinstance(layer, Reduce)
-    placed = layout.placed[layer.inputs[0]]
-    order = placed.order
+    source = layer.inputs[0]
+    order = layout.placed[source].order
+    if layout.graph.tensors[source].quantization is not None and not _one_window(layout, layer, order):
+        order = (*(axis for axis in order if axis not in layer.axes), *(axis for axis in order if axis in layer.axes))
+    held = layout.in_order(source, order)
     axes = tuple(sorted(order.index(axis) for axis in layer.axes))
     if not layer.keepdims:
         left = [axis for axis in order if axis not in layer.axes]
         ranking = sorted(left)
         order = tuple(ranking.index(axis) for axis in left)
-    layout.keep(replace(layer, inputs=(placed.name,), axes=axes), order)
+    layout.keep(replace(layer, inputs=(held,), axes=axes), order)
+
+
+def _one_window(layout: _Layout, layer: Reduce, order: Permutation) -> bool:
+    """Whether the reduced axes of a value that lies in `order` are one window: codes are rounded once, not axis after axis."""
+    shape = tuple(layout.graph.tensors[layer.inputs[0]].shape[axis] for axis in order)
+    axes = [place for place, axis in enumerate(order) if axis in layer.axes and shape[place] != 1]
+    return not axes or over_space(shape, axes) or last_run(shape, axes) == axes
 
 
 def _dense(layout: _Layout, layer: Layer) -> None:

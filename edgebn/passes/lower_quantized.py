@@ -1,5 +1,6 @@
-"""A graph whose values are int8 codes to an int8 Program: buffers, the float32 edges, and one function a layer kind.
+"""A graph with values that are int8 codes to a Program: buffers, the float32 edges, and one function a layer kind.
 
+Layers between float32 values go to the functions of `float_steps.py`; a Quantize or Dequantize between the two becomes a step.
 The graph is channels-last and canonical. `Graph.integer_rounding` decides the arithmetic: 'double' gives the bits of TensorFlow
 Lite Micro, 'single' rounds once (models from onnxruntime). The functions are in `quantized_weighted.py`,
 `quantized_norm.py`, `quantized_arithmetic.py`, `quantized_pools.py` and `quantized_movement.py`.
@@ -11,8 +12,9 @@ from collections.abc import Callable
 
 from edgebn.errors import QuantizationError, UnsupportedLayerError
 from edgebn.graph import Graph
-from edgebn.layers import Constant, Layer
+from edgebn.layers import Constant, Dequantize, Layer, Quantize
 from edgebn.passes import quantized_arithmetic, quantized_movement, quantized_norm, quantized_pools, quantized_weighted
+from edgebn.passes.float_part import FloatPart
 from edgebn.passes.quantized_state import Lowering
 from edgebn.program import Program
 
@@ -39,51 +41,65 @@ LOWERINGS: dict[str, Callable[[Lowering, Layer], None]] = {
 
 
 def lower_quantized(graph: Graph) -> Program:
-    """Return the int8 Program of a quantised graph.
+    """Return the Program of a quantised graph, or of one that is quantised in part.
 
     Parameters
     ----------
     graph : Graph
-        Channels-last; every value int8 codes, but for float32 inputs that only Quantize layers read and float32 outputs that
-        Dequantize layers make: these two are absorbed (a session converts real numbers itself, ties to even, where
-        TensorFlow Lite's QUANTIZE takes exact ties away from zero; a session fed with codes is untouched by that).
+        Channels-last. float32 inputs that only Quantize layers of one meaning read and float32 outputs that Dequantize layers make
+        are absorbed (a session converts real numbers itself, ties to even, where TensorFlow Lite's QUANTIZE takes exact ties away
+        from zero; a session fed with codes is untouched by that).
 
     Returns
     -------
     Program
-        dtype 'int8'; its records speak of the graph's own layers, without multiply-accumulates.
+        Its records speak of the graph's own layers, without multiply-accumulates.
 
     Raises
     ------
     UnsupportedLayerError
-        A layer between int8 layers runs in float32, or has no int8 form; the message names it and the remedy.
+        A layer joins codes and real numbers, or has no int8 form; the message names it and the remedy.
     QuantizationError
         A sum could overflow.
     """
     state = Lowering.begin(graph)
+    floats = FloatPart(state)
     for layer in graph.layers:
-        if layer.name in state.done:
+        if layer.output in state.done:
             continue
-        if isinstance(layer, Constant):
+        codes = [state.is_codes(name) for name in (*layer.inputs, layer.output)]
+        if not any(codes):
+            floats.lower(layer)
+        elif isinstance(layer, Constant):
             state.constant(layer)
-            continue
-        _refuse_float(state, layer)
-        try:
-            LOWERINGS[layer.kind](state, layer)
-        except (QuantizationError, UnsupportedLayerError) as error:
-            message, where = str(error), state.where(layer)
-            raise type(error)(message if message.startswith(where) else f"{where}: {message}") from None
+        elif isinstance(layer, Dequantize) and codes == [True, False]:
+            floats.dequantize(layer)
+        elif isinstance(layer, Quantize) and codes == [False, True]:
+            floats.quantize(layer)
+        else:
+            _lower_integer(state, layer)
     return state.finish()
 
 
+def _lower_integer(state: Lowering, layer: Layer) -> None:
+    try:
+        _refuse_float(state, layer)
+        LOWERINGS[layer.kind](state, layer)
+    except (QuantizationError, UnsupportedLayerError) as error:
+        message, where = str(error), state.where(layer)
+        named = type(error)(message if message.startswith(where) else f"{where}: {message}")
+        named.layer = layer.name
+        raise named from None
+
+
 def _refuse_float(state: Lowering, layer: Layer) -> None:
-    """Refuse a layer that works on real numbers amid an int8 network, or has no int8 form."""
+    """Refuse a layer that joins real numbers with codes, or has no int8 form."""
     for name in (*layer.inputs, layer.output):
         if state.is_codes(name):
             continue
         raise UnsupportedLayerError(
-            f"{state.where(layer)}: it works on float32 values ('{name}') inside an int8 network; quantise this layer too when the "
-            "model is converted, or load the float32 model and let edgebn quantise it"
+            f"{state.where(layer)}: it joins codes with float32 values ('{name}'); quantise this layer too when the model is "
+            "converted, or load the float32 model and let edgebn quantise it"
         )
     if layer.kind not in LOWERINGS:
         raise UnsupportedLayerError(

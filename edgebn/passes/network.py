@@ -6,11 +6,13 @@ Every pass opens a `Network`, rewrites it and closes it into a `Graph` once. It 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.graph import Graph, Shape, rebuilt
 from edgebn.layers import Layer, Quantization, Reshape
+from edgebn.program import hwc
 
 
 class Network:
@@ -125,6 +127,12 @@ class Network:
         self.put(Reshape(layer.name, (value,), output, self.shapes[value]), output)
         return True
 
+    def reshaped(self, layer: Layer, value: str, shape: Shape) -> str:
+        """Put a Reshape of `value` before `layer`, under whose name it goes; return the value that it makes."""
+        output = self.new_value(f"{value}/shaped")
+        self.put(Reshape(f"{layer.name}/reshape", (value,), output, shape), layer.output, self.quantizations[value])
+        return output
+
     def new_value(self, base: str) -> str:
         """Return a name that no value has, beginning with `base`."""
         name = base
@@ -157,3 +165,26 @@ class Network:
 def refuse(source: str, layer: Layer, reason: str) -> UnsupportedLayerError:
     """Return the error for a layer that cannot run, with file, name and type; `reason` says why and what to do."""
     return UnsupportedLayerError(f"{source}: layer '{layer.name}' ({layer.kind}): {reason}")
+
+
+def check_broadcast(source: str, layer: Layer, lowered: Sequence[Shape], shapes: Sequence[Shape]) -> None:
+    """Refuse a sum or product that does not broadcast over (height, width, channels).
+
+    Parameters
+    ----------
+    source : str
+        The file's name.
+    layer : Layer
+    lowered : sequence of (height, width, channels)
+        Of its inputs.
+    shapes : sequence of shape
+        Of its inputs, then of its output, as the graph has them.
+    """
+    *inputs, output = shapes
+    fits = all(size in (1, whole) for shape in lowered for size, whole in zip(shape, hwc(output), strict=True))
+    if len(lowered) != 2 or not fits:
+        raise refuse(
+            source,
+            layer,
+            f"its inputs of shapes {tuple(inputs)} do not broadcast as two values of (height, width, channels); reshape them first",
+        )

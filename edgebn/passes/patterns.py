@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import Activation, Add, Layer, Multiply
+from edgebn.layers import Activation, Add, Layer, Multiply, Quantize
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, constant_of, is_quantized
 
@@ -99,18 +99,25 @@ def _note_parts(network: Network, value: str, words: str) -> None:
 
 
 def hoist_activation(network: Network, layer: Layer) -> bool:
-    """A function of single numbers behind a reshape moves in front of it, next to the layer that it can fuse with."""
-    if not isinstance(layer, Activation) or layer.slope is not None:
+    """A function of single numbers behind a reshape moves in front of it, next to the layer that it can fuse with.
+
+    A Quantize moves in front of a transpose too: a dense layer behind the two reads the value as it lies.
+    """
+    if isinstance(layer, Activation) and layer.slope is None:
+        passed: tuple[str, ...] = ("Reshape",)
+    elif isinstance(layer, Quantize):
+        passed = ("Reshape", "Transpose")
+    else:
         return False
-    reshape = network.maker.get(layer.inputs[0])
-    if reshape is None or reshape.kind != "Reshape" or network.only_reader(reshape.output) is not layer:
+    mover = network.maker.get(layer.inputs[0])
+    if mover is None or mover.kind not in passed or network.only_reader(mover.output) is not layer:
         return False
-    inner = network.new_value(f"{layer.output}/unshaped")
-    moved = replace(layer, inputs=reshape.inputs, output=inner)
-    network.put(moved, reshape.output, network.quantizations[layer.output])
+    inner = network.new_value(f"{layer.output}/unmoved")
+    moved = replace(layer, inputs=mover.inputs, output=inner)
+    network.put(moved, mover.output, network.quantizations[layer.output])
     network.remove(layer.output)
-    network.put(replace(reshape, inputs=(inner,), output=layer.output), layer.output)
-    network.remove(reshape.output)
+    network.put(replace(mover, inputs=(inner,), output=layer.output), layer.output)
+    network.remove(mover.output)
     return True
 
 

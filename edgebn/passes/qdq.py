@@ -1,308 +1,307 @@
-"""Quantize/Dequantize pairs to integer layers: a graph that simulates int8 in float32 becomes one whose values are int8 codes.
+"""Quantize/Dequantize pairs to integer layers: what a file says in float32 between such pairs becomes layers on int8 codes.
 
-What a value means as codes is found in four ways, first come: it is codes already or stands behind a Dequantize; a Quantize reads
-it; every layer that reads it only moves or clips its elements into values with one meaning; it is made from codes by a layer
-whose range is known. A value left without a meaning runs in float32 between integer layers, and the network is refused by the
-name of that layer. It knows no file format.
+A layer becomes an integer one where its inputs are codes and everything that reads its output takes it for codes of one meaning: a
+Quantize, or layers that only move or clip elements into such values. All other layers stay float32, as the file has them, and a
+Quantize or Dequantize stands wherever a value passes from one kind to the other. It knows no file format.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
-from edgebn.errors import ModelError, UnsupportedLayerError
-from edgebn.functions import FUNCTIONS, prelu
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import (
     Activation,
     Add,
     BatchNorm,
-    Concat,
     Constant,
     Convolution,
-    Crop,
     Dense,
     Dequantize,
     Identity,
     Layer,
     Multiply,
     Pad,
-    Pool,
     Quantization,
     Quantize,
-    Reduce,
-    Reshape,
-    Resize,
     Softmax,
-    Transpose,
     TransposedConvolution,
 )
+from edgebn.passes.lower_quantized import LOWERINGS
+from edgebn.passes.one_meaning import follows_codes, interpolates
+from edgebn.passes.requantizations import same_codes
 
-SOFTMAX = Quantization.per_tensor(1 / 256, -128)  # what it means where the file does not say
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
-MOVING = (Identity, Reshape, Transpose, Crop, Pad, Resize, Concat)
+# The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off.
+FINEST_SOFTMAX = 0.9 / 256
+EXACT = 1e-6  # of a scale: how near a real number must be to that of a code to count as the same
 
 
-def moves(layer: Layer) -> bool:
-    """Whether a layer only moves or selects elements, so that its output's codes mean what its input's do."""
-    if isinstance(layer, (Pool, Reduce)):
-        return layer.function == "max"
-    return isinstance(layer, MOVING)
-
-
-def clips(layer: Layer) -> bool:
-    """Whether a layer is a clip: it can work on any codes."""
-    return isinstance(layer, Activation) and layer.function == "clip"
-
-
-def same(a: Quantization | None, b: Quantization | None) -> bool:
-    """Whether two meanings agree."""
-    if a is None or b is None:
-        return a is b
-    return np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point) and a.axis == b.axis
-
-
-def collapse(graph: Graph) -> Graph:
-    """Return `graph` without Quantize/Dequantize pairs: every value int8 codes, or every value float32.
+def collapse(graph: Graph, floats: Collection[str] = ()) -> Graph:
+    """Return `graph` with integer layers in place of Quantize/Dequantize pairs, as far as the file quantises.
 
     Parameters
     ----------
     graph : Graph
         Weights of layers between a Dequantize and a Quantize are int8 with `weight_quantization`; their biases are int32 codes or
-        real numbers that stand for such codes.
+        real numbers that stand for such codes. Readers of one float32 value agree on its meaning (`one_meaning.py`).
+    floats : collection of str
+        Names of layers that shall stay float32, because they have no integer form.
 
     Returns
     -------
     Graph
-        Quantised: each tensor has a quantisation, weights are int8, biases int32 (scale = input scale * weight scale), a
-        Quantize that is left changes one meaning of codes into another; inputs and outputs keep their names. A graph without
-        any quantisation is returned as it is.
-
-    Raises
-    ------
-    UnsupportedLayerError
-        Naming the layer that would run in float32 between integer layers.
+        Values are codes, with a quantisation, or float32. Integer layers have int8 weights and int32 biases (scale = input scale *
+        weight scale). A Quantize turns float32 numbers into codes, or one meaning of codes into another. Inputs and outputs keep
+        their names; an input that only Quantize layers read is codes. A graph without any quantisation is returned as it is.
     """
     if all(tensor.quantization is None for tensor in graph.tensors.values()):
         return graph
-    return _Collapse(graph).run()
+    return _Collapse(graph, floats).run()
 
 
 class _Collapse:
-    """One run over one graph."""
+    """One run over one graph.
 
-    def __init__(self, graph: Graph) -> None:
+    Every value of the graph has a name among the new layers as codes (`codes`), as float32 (`real`), or after a while both.
+    """
+
+    def __init__(self, graph: Graph, floats: Collection[str]) -> None:
         self.graph = graph
+        self.floats = floats
         self.meaning: dict[str, Quantization] = {
             name: tensor.quantization for name, tensor in graph.tensors.items() if tensor.quantization is not None
         }
         self.readers: dict[str, list[Layer]] = {name: [] for name in graph.tensors}
         for layer in graph.layers:
-            for name in layer.inputs:
+            for name in dict.fromkeys(layer.inputs):
                 self.readers[name].append(layer)
         self.maker = {layer.output: layer for layer in graph.layers}
         self.layers: list[Layer] = []
-        self.alias: dict[str, str] = {}  # float32 values and codes that are now one value: name -> its name among `layers`
+        self.codes: dict[str, str] = {}
+        self.real: dict[str, str] = {}
+        self.quantizations: dict[str, Quantization | None] = {}  # of the new graph's values
+        self.taken = set(graph.tensors)
 
     def run(self) -> Graph:
-        self._find_meanings()
+        for name in [*(layer.output for layer in reversed(self.graph.layers)), *self.graph.inputs]:
+            self._find_meaning(name)
+        for name in self.graph.inputs:
+            (self.codes if name in self.meaning else self.real)[name] = name
+            self.quantizations[name] = self.meaning.get(name)
         for layer in self.graph.layers:
             self._translate(layer)
         outputs = self._keep_output_names()
-        quantizations: dict[str, Quantization | None] = {layer.output: self.meaning[layer.output] for layer in self.layers}
-        quantizations.update({name: self.meaning[name] for name in self.graph.inputs})
-        return rebuilt(self.graph, self.layers, outputs=outputs, quantizations=quantizations)
+        return rebuilt(self.graph, self.layers, outputs=outputs, quantizations=self.quantizations)
 
-    def _find_meanings(self) -> None:
-        meaning = self.meaning
-        for layer in self.graph.layers:
-            if isinstance(layer, Dequantize):
-                meaning[layer.output] = meaning[layer.inputs[0]]
-            elif isinstance(layer, Quantize):
-                meaning.setdefault(layer.inputs[0], meaning[layer.output])
-        for name in [*(layer.output for layer in reversed(self.graph.layers)), *self.graph.inputs]:
-            if name not in meaning and name not in self.graph.outputs:
-                self._from_readers(name)
-        for layer in self.graph.layers:
-            if layer.output not in meaning:
-                self._from_inputs(layer)
-        for name in self.graph.inputs:
-            if name not in meaning:
-                raise UnsupportedLayerError(
-                    f"{self.graph.source}: the input '{name}' is not quantised while other values are; "
-                    "quantise the whole model, or load the float32 one"
-                )
-
-    def _from_readers(self, name: str) -> None:
+    def _find_meaning(self, name: str) -> None:
+        """Give a float32 value the meaning that all of its readers take it for, if there is one."""
         readers = self.readers[name]
-        if not readers or not all(moves(layer) or clips(layer) for layer in readers):
+        if name in self.meaning or name in self.graph.outputs or not readers:
             return
-        found = [self.meaning.get(layer.output) for layer in readers]
-        if found[0] is not None and all(same(found[0], other) for other in found):
-            self.meaning[name] = found[0]
-
-    def _from_inputs(self, layer: Layer) -> None:
-        if isinstance(layer, Constant):
-            return  # given a meaning where it is used
-        known = bool(layer.inputs) and layer.inputs[0] in self.meaning
-        if isinstance(layer, Softmax) and known:
-            self.meaning[layer.output] = SOFTMAX
-        elif (moves(layer) or clips(layer)) and self._one_meaning(layer):
-            self.meaning[layer.output] = self.meaning[layer.inputs[0]]
-        elif isinstance(layer, (BatchNorm, Activation)) and known and not clips(layer):
-            self.meaning[layer.output] = self._reach(layer)
-        elif (scaled := self._scaled(layer)) is not None:
-            self.meaning[layer.output] = scaled
-        elif isinstance(layer, (Add, Multiply)) and all(name in self.meaning for name in layer.inputs):
-            a, b = (self._codes(name)[[0, -1]] for name in layer.inputs)
-            self.meaning[layer.output] = self._holding(layer, np.add.outer(a, b) if isinstance(layer, Add) else np.outer(a, b))
-        else:
-            raise UnsupportedLayerError(
-                f"{self.graph.source}: layer '{layer.name}' ({layer.kind}) runs in float32 between integer layers, since no "
-                "QuantizeLinear follows it; quantise the whole model, or load the float32 one"
-            )
-
-    def _reach(self, layer: BatchNorm | Activation) -> Quantization:
-        """Return the 8-bit scale that holds whatever a layer can make of codes.
-
-        onnxruntime leaves a batch norm or an activation in float32 where no integer operator follows at once (conv, norm, ReLU,
-        mean) or the network ends.
-        """
-        real = self._codes(layer.inputs[0])[:, None]
-        if isinstance(layer, BatchNorm):
-            a = layer.gamma / np.sqrt(layer.variance.astype(np.float64) + layer.epsilon)
-            values = (real - layer.mean) * a + layer.beta
-        elif layer.function == "prelu":
-            assert layer.slope is not None
-            values = prelu(real, layer.slope.reshape(1, -1))
-        else:
-            values = FUNCTIONS[layer.function](real, layer)
-        return self._holding(layer, values)
-
-    def _codes(self, name: str) -> np.ndarray:
-        """Return the real numbers behind all codes of a value, shape (256,)."""
-        given = self.meaning[name]
-        return np.asarray(given.scale[0] * (np.arange(-128.0, 128.0) - given.zero_point[0]))
-
-    def _holding(self, layer: Layer, values: np.ndarray) -> Quantization:
-        """Return the scale that holds `values` and 0, cut by a clip that alone reads the layer."""
-        low, high = min(values.min(), 0.0), max(values.max(), 0.0)
-        readers = self.readers[layer.output]
-        if len(readers) == 1 and isinstance(readers[0], Activation) and clips(readers[0]):
-            low, high = max(low, min(readers[0].low, 0.0)), min(high, max(readers[0].high, 0.0))
-        scale = float(max(high - low, np.finfo(np.float32).tiny)) / 255
-        return Quantization.per_tensor(scale, int(np.rint(-128 - low / scale)))
-
-    def _scaled(self, layer: Layer) -> Quantization | None:
-        """Return what codes mean after a product with one number: the same codes, or -1 - code where it is negative."""
-        found = self._real_constant(layer) if isinstance(layer, Multiply) else None
-        if found is None or found[1].size != 1 or float(found[1].reshape(())) == 0.0:
-            return None
-        given = self.meaning.get(layer.inputs[1 - found[0]])
-        if given is None:
-            return None
-        factor = float(found[1].reshape(()))
-        zero_point = int(given.zero_point[0])
-        return Quantization.per_tensor(float(given.scale[0]) * abs(factor), zero_point if factor > 0 else -1 - zero_point)
-
-    def _one_meaning(self, layer: Layer) -> bool:
-        found = [self.meaning.get(name) for name in layer.inputs]
-        return found[0] is not None and all(same(found[0], other) for other in found)
-
-    def _name(self, name: str) -> str:
-        return self.alias.get(name, name)
+        wanted = [
+            self.meaning.get(layer.output) if isinstance(layer, Quantize) or follows_codes(layer) else None for layer in readers
+        ]
+        made = self.maker.get(name)
+        if wanted[0] is not None and not isinstance(made, Dequantize) and all(same_codes(wanted[0], other) for other in wanted):
+            self.meaning[name] = wanted[0]
 
     def _translate(self, layer: Layer) -> None:
+        output = layer.output
         if isinstance(layer, Dequantize):
-            self.alias[layer.output] = self._name(layer.inputs[0])
+            self.codes[output] = self._codes(layer.inputs[0])
         elif isinstance(layer, Quantize):
-            source = self._name(layer.inputs[0])
-            if same(self.meaning[source], self.meaning[layer.output]):
-                self.alias[layer.output] = source
-            else:
-                self.layers.append(replace(layer, inputs=(source,)))
+            self._quantize(layer)
         elif isinstance(layer, Constant):
-            if layer.output in self.meaning and layer.value.dtype == np.int8:
-                self.layers.append(layer)  # a real constant is appended where it is used
-        elif isinstance(layer, (Add, Multiply)) and self._real_constant(layer) is not None:
-            self._affine(layer)
+            self._add(layer, self.meaning.get(output) if layer.value.dtype == np.int8 else None)
         else:
-            inputs = tuple(self._name(name) for name in layer.inputs)
-            moved = replace(layer, inputs=inputs)
-            if isinstance(moved, WEIGHTED):
-                moved = self._integer_weights(moved)
-            self.layers.append(moved)
+            meaning = self._output_meaning(layer)
+            integer = None if meaning is None else self._integer(layer, meaning)
+            if integer is None:
+                self._add(self._float(layer), None)
+            else:
+                self._add(integer, meaning)
 
-    def _integer_weights(self, layer: Layer) -> Layer:
-        assert isinstance(layer, WEIGHTED)
-        if layer.weight_quantization is None or layer.weight.dtype != np.int8:
-            raise UnsupportedLayerError(
-                f"{self.graph.source}: layer '{layer.name}' ({layer.kind}) has float32 weights between integer layers; "
-                "quantise its weights to int8 too, or load the float32 model"
-            )
-        if layer.bias is None or layer.bias.dtype == np.int32:
-            return layer
-        scale = self.meaning[layer.inputs[0]].scale[0] * layer.weight_quantization.scale
-        codes = np.rint(layer.bias.astype(np.float64) / scale)
-        limits = np.iinfo(np.int32)
-        if not ((codes >= limits.min) & (codes <= limits.max)).all():
-            raise ModelError(
-                f"{self.graph.source}: layer '{layer.name}' ({layer.kind}) has a bias that overflows 32-bit integers at its "
-                "scale; quantise the model with another calibration"
-            )
-        return replace(layer, bias=codes.astype(np.int32))
+    def _add(self, layer: Layer, quantization: Quantization | None) -> None:
+        """Append a layer whose output keeps its name."""
+        self.layers.append(layer)
+        (self.real if quantization is None else self.codes)[layer.output] = layer.output
+        self.quantizations[layer.output] = quantization
 
-    def _real_constant(self, layer: Layer) -> tuple[int, np.ndarray] | None:
-        """Return (which input, array) where one input of an Add or Multiply is a float32 constant."""
-        for place, name in enumerate(layer.inputs):
-            maker = self.maker.get(name)
-            if isinstance(maker, Constant) and maker.value.dtype != np.int8:
-                return place, maker.value
-        return None
+    def _quantize(self, layer: Quantize) -> None:
+        source, meaning = layer.inputs[0], self.meaning[layer.output]
+        if source not in self.codes:
+            self._add(replace(layer, inputs=(self.real[source],)), meaning)
+            if same_codes(self.meaning.get(source), meaning):
+                self.codes[source] = layer.output
+        elif same_codes(self.quantizations[self.codes[source]], meaning):
+            self.codes[layer.output] = self.codes[source]
+        else:
+            self._add(replace(layer, inputs=(self.codes[source],)), meaning)
 
-    def _affine(self, layer: Layer) -> None:
-        """Write an Add or Multiply with a float32 constant, one number or one a channel, as a batch norm: it loses nothing."""
-        found = self._real_constant(layer)
-        assert found is not None
-        assert isinstance(layer, (Add, Multiply))
-        place, constant = found
-        shape = self.graph.tensors[layer.inputs[1 - place]].shape
-        if self.graph.tensors[layer.output].shape != shape or constant.ndim > len(shape):
-            raise self._refused_constant(layer)
+    def _can_be_codes(self, name: str) -> bool:
+        return name in self.codes or (name in self.meaning and name in self.real)
+
+    def _held(self, name: str) -> Quantization | None:
+        """Return what the codes of `name` mean."""
+        return self.quantizations[self.codes[name]] if name in self.codes else self.meaning.get(name)
+
+    def _codes(self, name: str) -> str:
+        """Return the value that holds the codes of `name`."""
+        if name not in self.codes:
+            output = self._unused(f"{name}/codes")
+            self._add(Quantize(f"{name}/quantize", (self.real[name],), output), self.meaning[name])
+            self.codes[name] = output
+        return self.codes[name]
+
+    def _real(self, name: str) -> str:
+        """Return the value that holds the real numbers of `name`."""
+        if name not in self.real:
+            codes = self.codes[name]
+            output = self._unused(f"{name}/real")
+            made, stated = self.maker.get(codes), self.maker.get(name)
+            if isinstance(made, Constant):
+                self._add(replace(made, name=f"{made.name}/real", output=output, value=self._dequantized(made)), None)
+            else:
+                label = stated.name if isinstance(stated, Dequantize) else f"{name}/dequantize"
+                self._add(Dequantize(label, (codes,), output), None)
+            self.real[name] = output
+        return self.real[name]
+
+    def _dequantized(self, constant: Constant) -> np.ndarray:
+        how = self.meaning[constant.output]
+        return (np.float32(how.scale[0]) * (constant.value.astype(np.int32) - how.zero_point[0])).astype(np.float32)
+
+    def _unused(self, base: str) -> str:
+        name, count = base, 1
+        while name in self.taken:
+            count += 1
+            name = f"{base}/{count}"
+        self.taken.add(name)
+        return name
+
+    def _output_meaning(self, layer: Layer) -> Quantization | None:
+        """Return what a layer's output means as codes: what its readers take it for, or what the codes that it moves mean."""
+        if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
+            return None
+        if layer.output in self.meaning:
+            meaning = self.meaning[layer.output]
+            # between codes of two meanings an interpolation would be rounded twice
+            return meaning if not interpolates(layer) or same_codes(self._held(layer.inputs[0]), meaning) else None
+        if isinstance(layer, Multiply):
+            return self._scaled(layer)
+        if not follows_codes(layer) or any(name not in self.codes for name in layer.inputs):
+            return None
+        found = [self.quantizations[self.codes[name]] for name in layer.inputs]
+        if found[0] is None or not all(same_codes(found[0], other) for other in found) or not _is_exact(layer, found[0]):
+            return None
+        return found[0]
+
+    def _scaled(self, layer: Multiply) -> Quantization | None:
+        """Return what codes mean after a product with one number: the same codes, or -1 - code where it is negative.
+
+        It loses nothing, and where the next layer is an integer one (a number less a value: a product and a sum) it saves two
+        conversions.
+        """
+        values = self._values(layer)
+        others = [name for name in layer.inputs if name not in values]
+        if len(values) != 1 or len(others) != 1 or not any(reader.output in self.meaning for reader in self.readers[layer.output]):
+            return None
+        constant = self.maker[others[0]]
+        assert isinstance(constant, Constant)
+        given = self.quantizations[self.codes[values[0]]] if values[0] in self.codes else None
+        if given is None or constant.value.size != 1 or float(constant.value.reshape(())) == 0.0:
+            return None
+        factor, zero_point = float(constant.value.reshape(())), int(given.zero_point[0])
+        return Quantization.per_tensor(float(given.scale[0]) * abs(factor), zero_point if factor > 0 else -1 - zero_point)
+
+    def _values(self, layer: Layer) -> list[str]:
+        """Return the inputs of a layer but for real constants."""
+        return [name for name in layer.inputs if not self._is_real_constant(name)]
+
+    def _is_real_constant(self, name: str) -> bool:
+        maker = self.maker.get(name)
+        return isinstance(maker, Constant) and maker.value.dtype != np.int8
+
+    def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
+        """Return a layer on codes, or None where it cannot be one."""
+        if isinstance(layer, Softmax) and meaning.scale[0] < FINEST_SOFTMAX:
+            return None
+        if any(self._is_real_constant(name) for name in layer.inputs):
+            return self._affine(layer) if isinstance(layer, Add | Multiply) else None
+        if isinstance(layer, WEIGHTED):
+            return self._integer_weights(layer)
+        return replace(layer, inputs=tuple(map(self._codes, layer.inputs)))
+
+    def _integer_weights(self, layer: Convolution | TransposedConvolution | Dense) -> Layer | None:
+        how = layer.weight_quantization
+        if how is None or layer.weight.dtype != np.int8 or how.zero_point.any() or how.axis not in {None, 0}:
+            return None
+        source = self._codes(layer.inputs[0])
+        given = self.quantizations[source]
+        assert given is not None
+        bias = layer.bias
+        if bias is not None and bias.dtype != np.int32:
+            codes = np.rint(bias.astype(np.float64) / (given.scale[0] * how.scale))
+            limits = np.iinfo(np.int32)
+            if not ((codes >= limits.min) & (codes <= limits.max)).all():
+                return None
+            bias = codes.astype(np.int32)
+        return replace(layer, inputs=(source,), bias=bias)
+
+    def _affine(self, layer: Add | Multiply) -> Layer | None:
+        """Write a sum or product with one number, or one a channel, as a batch norm: it loses nothing. None for other constants."""
+        place = next(place for place, name in enumerate(layer.inputs) if self._is_real_constant(name))
+        maker = self.maker[layer.inputs[place]]
+        assert isinstance(maker, Constant)
+        constant, value = maker.value, layer.inputs[1 - place]
+        shape = self.graph.tensors[value].shape
+        bounded = (layer.low, layer.high) != (-np.inf, np.inf)
+        if (
+            self._is_real_constant(value)
+            or self.graph.tensors[layer.output].shape != shape
+            or constant.ndim > len(shape)
+            or bounded
+        ):
+            return None
         wide = constant.reshape((1,) * (len(shape) - constant.ndim) + constant.shape)
         varying = [axis for axis, size in enumerate(wide.shape) if size > 1]
         if len(varying) > 1 or not shape:
-            raise self._refused_constant(layer)
+            return None
         axis = varying[0] if varying else 0
         vector = np.broadcast_to(wide.reshape(-1), (shape[axis],)).astype(np.float32)
         zeros, ones = np.zeros(shape[axis], np.float32), np.ones(shape[axis], np.float32)
         gamma, beta = (vector, zeros) if isinstance(layer, Multiply) else (ones, vector)
-        source = self._name(layer.inputs[1 - place])
-        self.layers.append(BatchNorm(layer.name, (source,), layer.output, gamma, beta, zeros, ones, 0.0, axis))
+        return BatchNorm(layer.name, (self._codes(value),), layer.output, gamma, beta, zeros, ones, 0.0, axis)
 
-    def _refused_constant(self, layer: Layer) -> UnsupportedLayerError:
-        return UnsupportedLayerError(
-            f"{self.graph.source}: layer '{layer.name}' ({layer.kind}) joins codes with a float32 constant that differs along "
-            "several axes; quantise that constant too"
-        )
+    def _float(self, layer: Layer) -> Layer:
+        """Return a layer on real numbers; its weights are dequantised later (`simplify.py`), a bias in codes here."""
+        changed = replace(layer, inputs=tuple(map(self._real, layer.inputs)))
+        if isinstance(changed, WEIGHTED) and changed.bias is not None and changed.bias.dtype == np.int32:
+            given, how = self.meaning[layer.inputs[0]], changed.weight_quantization
+            assert how is not None
+            changed = replace(changed, bias=(changed.bias * (given.scale[0] * how.scale)).astype(np.float32))
+        return changed
 
     def _keep_output_names(self) -> tuple[str, ...]:
-        """Give the values behind the outputs the outputs' names again."""
+        """Give the codes behind the outputs the outputs' names again."""
         renamed: dict[str, str] = {}
         copies: list[Layer] = []
-        taken = {self._name(name) for name in self.graph.outputs if self._name(name) == name}
-        for name in self.graph.outputs:
-            source = self._name(name)
+        made = [name for name in self.graph.outputs if self.real.get(name) != name]
+        taken = {name for name in self.graph.outputs if self.real.get(name) == name or self.codes[name] == name}
+        for name in made:
+            source = self.codes[name]
             if source == name:
                 continue
-            self.meaning[name] = self.meaning[source]
+            self.quantizations[name] = self.quantizations[source]
             if source in self.graph.inputs or source in taken or source in renamed:
                 copies.append(Identity(f"{name}/copy", (source,), name))
             else:
                 renamed[source] = name
-        rename = [
+        self.layers = [
             replace(
                 layer,
                 inputs=tuple(renamed.get(name, name) for name in layer.inputs),
@@ -310,5 +309,19 @@ class _Collapse:
             )
             for layer in [*self.layers, *copies]
         ]
-        self.layers = rename
         return self.graph.outputs
+
+
+def _is_exact(layer: Layer, meaning: Quantization) -> bool:
+    """Whether codes hold what a layer puts in their place: the bounds of a clip, the value of a padding."""
+    numbers: tuple[float, ...] = ()
+    if isinstance(layer, Activation):
+        numbers = (layer.low, layer.high)
+    elif isinstance(layer, Pad):
+        numbers = (layer.value,)
+    for number in numbers:
+        code = number / meaning.scale[0] + meaning.zero_point[0]
+        bounds_nothing = isinstance(layer, Activation) and (code <= -128 if number == layer.low else code >= 127)
+        if not bounds_nothing and (not -128 <= code <= 127 or abs(code - np.rint(code)) > EXACT * max(1.0, abs(code))):
+            return False
+    return True

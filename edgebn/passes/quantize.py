@@ -17,6 +17,7 @@ from edgebn.errors import QuantizationError
 from edgebn.functions import FUNCTIONS
 from edgebn.passes import integer
 from edgebn.passes.calibration import Range
+from edgebn.passes.pad_ranges import held_numbers
 from edgebn.passes.patch_moments import PatchMoments
 from edgebn.passes.quantize_buffers import buffer_scales, is_global_average
 from edgebn.passes.quantize_weights import mean_error, quantize_weights
@@ -40,31 +41,6 @@ class Plan:
         return f"{self.program.source}: layer '{step.name}'"
 
 
-def with_averages_apart(program: p.Program) -> p.Program:
-    """Return a float32 program whose fused average pools are steps of their own again.
-
-    int8 wants the range of the rows before an average, which a fused step never shows.
-    """
-    steps: list[p.Step] = []
-    buffers = dict(program.buffers)
-    for step in program.steps:
-        if not isinstance(step, p.Convolution) or step.pool is None or step.pool.function != "average":
-            steps.append(step)
-            continue
-        rows = _unused(f"{step.output}/unpooled", buffers)
-        shape = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-        buffers[rows] = p.Buffer(rows, shape)
-        pool_name = f"{step.name}/pool"
-        steps += [replace(step, output=rows, pool=None), p.Pool(pool_name, (rows,), step.output, step.pool)]
-    return replace(program, steps=tuple(steps), buffers=buffers)
-
-
-def _unused(name: str, taken: Mapping[str, object]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
 def quantize_program(
     program: p.Program,
     ranges: Mapping[str, Range],
@@ -76,7 +52,7 @@ def quantize_program(
     Parameters
     ----------
     program : Program
-        float32, average pools apart (`with_averages_apart`).
+        float32, of steps that int8 has (`apart.steps_apart`).
     ranges : mapping of str to (low, high)
         For every computed buffer and input; zero is added.
     means : mapping of str to ndarray (channels,), optional
@@ -90,11 +66,17 @@ def quantize_program(
         A program that is int8 already, a step without an int8 form, sums that could overflow.
     """
     if program.dtype != "float32":
-        raise QuantizationError(f"{program.source}: the network is int8 already; quantise the float32 one it came from")
-    plan = Plan(program, buffer_scales(program, ranges), means or {}, moments or {})
+        raise QuantizationError(already_int8(program))
+    plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
     steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
-    return replace(program, dtype="int8", buffers=dict(plan.buffers), constants=constants, steps=steps)
+    return replace(program, buffers=dict(plan.buffers), constants=constants, steps=steps)
+
+
+def already_int8(program: p.Program) -> str:
+    """Return why a program is not to be quantised, and what to do."""
+    state = "int8 already" if program.dtype == "int8" else "int8 in part already"
+    return f"{program.source}: the network is {state}; quantise the float32 one it came from"
 
 
 def _epilogue(step: Any, acc_bias: np.ndarray, bias: np.ndarray, plan: Plan) -> p.IntEpilogue:
@@ -154,21 +136,13 @@ def _pool(step: p.Pool, plan: Plan) -> p.Step:
         return step
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     count = given.shape[0] * given.shape[1]
-    return replace(step, epilogue=integer.average_epilogue(given, output, count, plan.where(step)))
+    return replace(step, epilogue=integer.average_epilogue(given, output, (count,), plan.where(step)))
 
 
 def _elementwise(step: p.Elementwise, plan: Plan) -> p.Step:
     """Every elementwise function is a table; a PReLU has one a channel."""
-    slope = step.slope
-    if slope is not None:
-        slope = np.asarray(slope)
-        if slope.size > 1 and slope.size != slope.shape[-1]:
-            raise QuantizationError(
-                f"{plan.where(step)}: its slope differs from pixel to pixel, which no int8 table holds; share it over the "
-                "spatial axes, or keep this network in float32"
-            )
-        slope = slope.reshape(-1, 1)
-    function = replace(step, slope=slope)
+    assert step.slope is None or step.slope.size in (1, step.slope.shape[-1]), "apart.steps_apart takes such a PReLU apart"
+    function = step if step.slope is None else replace(step, slope=step.slope.reshape(-1, 1))
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     table = integer.lookup_table(lambda real: FUNCTIONS[step.function](real, function), given, output)
     return p.Lookup(step.name, step.inputs, step.output, table)

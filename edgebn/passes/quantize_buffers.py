@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from edgebn.errors import QuantizationError
 from edgebn.passes.calibration import Range
-from edgebn.program import Buffer, Crop, Elementwise, Pad, Pool, Program, Reshape, Resize, Softmax, Step, Transpose
+from edgebn.program import SOFTMAX_CODES, Buffer, Crop, Elementwise, Pad, Pool, Program, Reshape, Resize, Softmax, Step, Transpose
 
 # Functions whose output range is known beforehand: (scale, zero point), as TensorFlow Lite fixes them.
 FIXED_FUNCTIONS = {"sigmoid": (1.0 / 256.0, -128), "tanh": (1.0 / 128.0, 0)}
-FIXED_SOFTMAX = (1.0 / 256.0, -128)
 SMALLEST_SCALE = 1e-30  # keeps float32 quotients finite; a range this small holds nothing
 
 
@@ -32,19 +31,26 @@ def keeps_codes(step: Step, program: Program) -> bool:
     return isinstance(step, (Reshape, Crop, Pad, Resize, Transpose))
 
 
-def buffer_scales(program: Program, ranges: Mapping[str, Range]) -> dict[str, Buffer]:
+def fixed_codes(step: Step) -> tuple[float, int] | None:
+    """Return the scale and zero point of a step whose range is known beforehand, else None."""
+    if isinstance(step, Softmax):
+        return SOFTMAX_CODES
+    return FIXED_FUNCTIONS.get(step.function) if isinstance(step, Elementwise) else None
+
+
+def buffer_scales(
+    program: Program, ranges: Mapping[str, Range], held: Mapping[str, Sequence[float]] | None = None
+) -> dict[str, Buffer]:
     """Return the int8 buffers of a float32 program.
 
-    Zero is always a code. A step that keeps codes takes its input's scale; sigmoid, tanh and softmax have fixed ones.
+    Zero is always a code, and so are the numbers that `held` says by buffer (`pad_ranges.py`). A step that keeps codes takes its
+    input's scale; sigmoid, tanh and softmax have fixed ones.
     """
+    more = held or {}
     buffers = {}
     for name, array in program.constants.items():
-        buffers[name] = _scaled(program.buffers[name], (float(array.min()), float(array.max())))
-    padded = {
-        step.inputs[0]: step.value
-        for step in program.steps
-        if isinstance(step, Pad) and np.isfinite(step.value) and step.value != 0
-    }
+        numbers = (float(array.min()), float(array.max()), *more.get(name, ()))
+        buffers[name] = _scaled(program.buffers[name], (min(numbers), max(numbers)))
 
     def by_range(name: str) -> Buffer:
         if name not in ranges:
@@ -52,8 +58,7 @@ def buffer_scales(program: Program, ranges: Mapping[str, Range]) -> dict[str, Bu
         low, high = ranges[name]
         if not (np.isfinite(low) and np.isfinite(high)):
             raise QuantizationError(f"{program.source}: the range of the value '{name}' is not finite; give other calibration data")
-        value = padded.get(name, 0.0)
-        return _scaled(program.buffers[name], (min(low, value), max(high, value)))
+        return _scaled(program.buffers[name], (min(low, *more.get(name, ()), 0.0), max(high, *more.get(name, ()), 0.0)))
 
     for name in program.inputs:
         buffers[name] = by_range(name)
@@ -62,11 +67,8 @@ def buffer_scales(program: Program, ranges: Mapping[str, Range]) -> dict[str, Bu
         if keeps_codes(step, program):
             given = buffers[step.inputs[0]]
             buffers[step.output] = replace(buffer, dtype="int8", scale=given.scale, zero_point=given.zero_point)
-        elif isinstance(step, Softmax):
-            buffers[step.output] = replace(buffer, dtype="int8", scale=FIXED_SOFTMAX[0], zero_point=FIXED_SOFTMAX[1])
-        elif isinstance(step, Elementwise) and step.function in FIXED_FUNCTIONS:
-            scale, zero_point = FIXED_FUNCTIONS[step.function]
-            buffers[step.output] = replace(buffer, dtype="int8", scale=scale, zero_point=zero_point)
+        elif (codes := fixed_codes(step)) is not None:
+            buffers[step.output] = replace(buffer, dtype="int8", scale=codes[0], zero_point=codes[1])
         else:
             buffers[step.output] = by_range(step.output)
     return buffers

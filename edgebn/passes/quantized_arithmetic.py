@@ -18,17 +18,19 @@ from edgebn.passes.integer import (
     single_rounding_multiply,
     softmax_parameters,
 )
-from edgebn.passes.quantized_state import Lowering, same_codes
-from edgebn.program import Add, Lookup, Multiply, hwc
+from edgebn.passes.network import check_broadcast
+from edgebn.passes.quantized_state import Lowering
+from edgebn.passes.requantizations import same_codes
+from edgebn.program import SOFTMAX_CODES, Add, Buffer, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
 
-SOFTMAX_OUTPUT = Quantization.per_tensor(1 / 256, -128)  # what the integer softmax gives
+SOFTMAX_OUTPUT = Quantization.per_tensor(*SOFTMAX_CODES)
 
 
 def add(state: Lowering, layer: Layer) -> None:
     """Sum of two values, with its clip."""
     assert isinstance(layer, AddLayer)
-    a, b = (state.buffer(name) for name in layer.inputs)
+    a, b = _operands(state, layer)
     value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
     output = state.make(value)
     how = double_rounding_add if state.double else single_rounding_add
@@ -39,12 +41,20 @@ def add(state: Lowering, layer: Layer) -> None:
 def multiply(state: Lowering, layer: Layer) -> None:
     """Product of two values, with its clip."""
     assert isinstance(layer, MultiplyLayer)
-    a, b = (state.buffer(name) for name in layer.inputs)
+    a, b = _operands(state, layer)
     value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
     output = state.make(value)
     how = double_rounding_multiply if state.double else single_rounding_multiply
     arithmetic = how((a.scale, b.scale), output.scale, (output.zero_point, qmin, qmax), state.where(layer))
     state.add(layer, Multiply(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
+
+
+def _operands(state: Lowering, layer: Layer) -> list[Buffer]:
+    """Return the two buffers of a sum or product, which broadcast."""
+    buffers = [state.buffer(name) for name in layer.inputs]
+    shapes = [state.graph.tensors[name].shape for name in (*layer.inputs, layer.output)]
+    check_broadcast(state.graph.source, layer, [buffer.shape for buffer in buffers], shapes)
+    return buffers
 
 
 def activation(state: Lowering, layer: Layer) -> None:

@@ -12,15 +12,15 @@ from edgebn.layers import Pad as PadLayer
 from edgebn.layers import Resize as ResizeLayer
 from edgebn.layers import Transpose as TransposeLayer
 from edgebn.passes import tflm_resize
-from edgebn.passes.quantized_state import Lowering, same_codes
+from edgebn.passes.quantized_state import Lowering
+from edgebn.passes.requantizations import same_codes
 from edgebn.passes.resampling import axis_table
-from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose
+from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose, hwc
 
 
 def concat(state: Lowering, layer: Layer) -> None:
     """Concatenation; an input of another scale than the output's goes through a table."""
     assert isinstance(layer, ConcatLayer)
-    rank = len(state.graph.tensors[layer.output].shape)
     after = state.quantizations[layer.output]
     tables = []
     for name in layer.inputs:
@@ -29,7 +29,7 @@ def concat(state: Lowering, layer: Layer) -> None:
     inputs = tuple(state.buffer(name).name for name in layer.inputs)
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
-    axis = _axis(rank, layer.axis)
+    axis = layer.axis + 3 - len(state.graph.tensors[layer.output].shape)
     if (qmin, qmax) == (-128, 127):
         state.add(layer, Concat(state.step_name(layer), inputs, output.name, axis, tuple(tables)))
         return
@@ -42,59 +42,49 @@ def concat(state: Lowering, layer: Layer) -> None:
 def pad(state: Lowering, layer: Layer) -> None:
     """Padding with the code nearest to its value."""
     assert isinstance(layer, PadLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
+    given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
-    code = int(np.clip(np.rint(layer.value / output.scale) + output.zero_point, -128, 127))
-    whole = ((0, 0),) * (3 - len(layer.pads)) + tuple(layer.pads)
-    if len(whole) != 3:
-        raise UnsupportedLayerError(f"it pads a value of {len(whole)} axes; edgebn pads height, width and channels")
-    state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (whole[0], whole[1], whole[2]), code))
+    nearest = np.rint(layer.value / output.scale) + output.zero_point
+    if state.double and not -128 <= nearest <= 127:
+        raise UnsupportedLayerError(f"it pads with {layer.value:.6g}, which is no code of its output; convert the model again")
+    code = int(np.clip(nearest, -128, 127))  # as the QuantizeLinear behind it does
+    first, second, third = ((0, 0),) * (3 - len(layer.pads)) + layer.pads
+    state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (first, second, third), code))
 
 
 def crop(state: Lowering, layer: Layer) -> None:
     """A part of the value."""
     assert isinstance(layer, CropLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
-    starts = (0,) * (3 - len(layer.starts)) + tuple(layer.starts)
-    if len(starts) != 3:
-        raise UnsupportedLayerError(f"it cuts a value of {len(starts)} axes; edgebn crops height, width and channels")
+    given = state.buffer(layer.inputs[0])
+    first, second, third = (0,) * (3 - len(layer.starts)) + layer.starts
     output = state.make(layer.output)
-    state.add(layer, Crop(state.step_name(layer), (given.name,), output.name, (starts[0], starts[1], starts[2])))
+    state.add(layer, Crop(state.step_name(layer), (given.name,), output.name, (first, second, third)))
 
 
 def transpose(state: Lowering, layer: Layer) -> None:
     """Axes in another order."""
     assert isinstance(layer, TransposeLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
-    rank = len(layer.permutation)
-    if rank > 3:
-        raise UnsupportedLayerError(f"it turns a value of {rank} axes; edgebn turns up to three")
-    whole = tuple(range(3 - rank)) + tuple(_axis(rank, axis) for axis in layer.permutation)
+    given = state.buffer(layer.inputs[0])
+    offset = 3 - len(layer.permutation)
+    first, second, third = (*range(offset), *(axis + offset for axis in layer.permutation))
     output = state.make(layer.output)
-    state.add(layer, Transpose(state.step_name(layer), (given.name,), output.name, (whole[0], whole[1], whole[2])))
+    state.add(layer, Transpose(state.step_name(layer), (given.name,), output.name, (first, second, third)))
 
 
 def reshape(state: Lowering, layer: Layer) -> None:
     """The same codes under another shape: no work where (H, W, C) stays."""
-    given, output_how = state.buffer(layer.inputs[0]), state.quantizations[layer.output]
-    same = same_codes(state.quantizations[layer.inputs[0]], output_how)
-    output = state.make(layer.output)
-    if same and given.shape == output.shape:
-        del state.buffers[output.name]
+    given = state.buffer(layer.inputs[0])
+    if given.shape == hwc(state.graph.tensors[layer.output].shape):
         state.alias(layer, "vanished: the same codes in the same order")
         return
-    if given.shape == output.shape:
-        table = state.requantizing_table(state.quantizations[layer.inputs[0]], output_how)
-        state.add(layer, Lookup(state.step_name(layer), (given.name,), output.name, table))
-        return
-    source = given if same else state.requantized(layer, layer.inputs[0], output_how)
-    state.add(layer, Reshape(state.step_name(layer), (source.name,), output.name))
+    output = state.make(layer.output)
+    state.add(layer, Reshape(state.step_name(layer), (given.name,), output.name))
 
 
 def resize(state: Lowering, layer: Layer) -> None:
     """Spatial resampling, nearest or bilinear with weights in 1/1024."""
     assert isinstance(layer, ResizeLayer)
-    given = state.requantized(layer, layer.inputs[0], state.quantizations[layer.output])
+    given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
     indices, weights = [], []
     for axis, size in enumerate(given.shape[:2]):
@@ -114,10 +104,3 @@ def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> t
     index, real = axis_table(size, out, layer.ratio[axis], layer)
     second = np.rint(real[:, 1] * tflm_resize.ONE).astype(np.int32)
     return index, np.stack([tflm_resize.ONE - second, second], axis=1)
-
-
-def _axis(rank: int, axis: int) -> int:
-    """Return which axis of (H, W, C) an axis of a value with `rank` axes is."""
-    if rank > 3:
-        raise UnsupportedLayerError(f"it works on a value of {rank} axes; edgebn runs up to three")
-    return axis + 3 - rank

@@ -11,12 +11,14 @@ from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Layer, Quantization, Reduce
 from edgebn.layers import Pool as PoolLayer
 from edgebn.passes.integer import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier
-from edgebn.passes.quantized_state import Lowering, same_codes
+from edgebn.passes.quantized_state import Lowering
+from edgebn.passes.requantizations import same_codes
+from edgebn.passes.transposing import last_run, over_space
 from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
 
 
 def pool(state: Lowering, layer: Layer) -> None:
-    """Max or average pooling; a clip or another scale behind it is a table."""
+    """Max or average pooling; a clip behind it is a table, and so is another scale where an average cannot round to it at once."""
     assert isinstance(layer, PoolLayer)
     given, before = state.buffer(layer.inputs[0]), state.quantizations[layer.inputs[0]]
     window = Window(
@@ -31,11 +33,13 @@ def pool(state: Lowering, layer: Layer) -> None:
     )
     value, qmin, qmax = state.with_clips(layer)
     after = state.quantizations[value]
-    counts_all = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
-    own_scale = layer.function == "average" and not state.double and counts_all and not same_codes(before, after)
-    if own_scale and (qmin, qmax) == (-128, 127):
+    if layer.function == "average" and not state.double and not same_codes(before, after):
         output = state.make(value)
-        epilogue = average_epilogue(given, output, layer.kernel[0] * layer.kernel[1], state.where(layer))
+        positions = layer.kernel[0] * layer.kernel[1]
+        all_count = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
+        counts = (positions,) if all_count else tuple(range(1, positions + 1))
+        epilogue = average_epilogue(given, output, counts, state.where(layer))
+        epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
     output = state.make(value)
@@ -61,7 +65,8 @@ def reduce(state: Lowering, layer: Layer) -> None:
     elif not state.double and same_codes(before, after):
         state.add(layer, Pool(name, (given.name,), target.name, replace(window, ties_to_even=True)))
     elif not state.double:
-        state.add(layer, Pool(name, (given.name,), target.name, window, average_epilogue(given, target, count, state.where(layer))))
+        epilogue = average_epilogue(given, target, (count,), state.where(layer))
+        state.add(layer, Pool(name, (given.name,), target.name, window, epilogue))
     else:
         state.add(layer, Pool(name, (given.name,), target.name, window, _rescaled_mean(given, target, count, state.where(layer))))
     if target is not output:
@@ -71,27 +76,23 @@ def reduce(state: Lowering, layer: Layer) -> None:
 def _window(state: Lowering, layer: Reduce) -> tuple[Buffer, Window, Hwc]:
     """Return the buffer to pool, the window, and the pooled shape."""
     given = state.buffer(layer.inputs[0])
-    rank = len(state.graph.tensors[layer.inputs[0]].shape)
-    axes = {axis + 3 - rank for axis in layer.axes}
-    height, width, channels = given.shape
-    axes = {axis for axis in axes if axis < 0 or given.shape[axis] != 1}
-    if rank > 3 or min(axes, default=0) < 0:
-        raise UnsupportedLayerError(f"it reduces a value of {rank} axes; edgebn reduces over height, width and channels in int8")
+    shape = state.graph.tensors[layer.inputs[0]].shape
+    axes = [axis for axis in sorted(set(layer.axes)) if shape[axis] != 1]
     function = "max" if layer.function == "max" else "average"
-    if 2 not in axes:
-        kernel = (height if 0 in axes else 1, width if 1 in axes else 1)
+    if not axes or over_space(shape, axes):
+        places = {axis + 3 - len(shape) for axis in axes}
+        height, width, channels = given.shape
+        kernel = (height if 0 in places else 1, width if 1 in places else 1)
         return given, Window(function, kernel, kernel), (height // kernel[0], width // kernel[1], channels)
-    if axes == {2}:
-        laid_out = (height * width, channels, 1)
-    elif axes == {0, 1, 2}:
-        laid_out = (1, height * width * channels, 1)
-    else:
-        raise UnsupportedLayerError("it reduces over channels and one side of the image; reduce over one after the other")
-    how = state.quantizations[layer.inputs[0]]
-    reshaped = state.scratch(f"{layer.name}/rows", laid_out, how)
-    state.steps.append(Reshape(state.step_name(layer, "rows"), (given.name,), reshaped.name))
+    assert last_run(shape, axes) == axes  # layout.py has brought them side by side
+    before, after = math.prod(shape[: axes[0]]), math.prod(shape[axes[-1] + 1 :])
+    laid_out = (before, math.prod(shape[axes[0] : axes[-1] + 1]), after)
     kernel = (1, laid_out[1])
-    return reshaped, Window(function, kernel, kernel), (laid_out[0], 1, 1)
+    if laid_out != given.shape:
+        reshaped = state.scratch(f"{layer.name}/rows", laid_out, state.quantizations[layer.inputs[0]])
+        state.steps.append(Reshape(state.step_name(layer, "rows"), (given.name,), reshaped.name))
+        given = reshaped
+    return given, Window(function, kernel, kernel), (before, 1, after)
 
 
 def _maximum(

@@ -11,7 +11,8 @@ from edgebn.graph import Graph
 from edgebn.layers import Activation, Constant, Dequantize, Layer, Quantization, Quantize
 from edgebn.passes import tflm_tables
 from edgebn.passes.integer import clip_codes
-from edgebn.program import Buffer, Hwc, LayerRecord, Lookup, Program, Reshape, Step, hwc
+from edgebn.passes.requantizations import same_codes
+from edgebn.program import Buffer, Hwc, LayerRecord, Program, Reshape, Step, hwc
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Lowering:
     names : dict of str to str
         The buffer that holds each value.
     done : set of str
-        Layers that joined an earlier step.
+        Outputs of the layers that need no more work. (Names will not do: a transpose may be several layers of one name.)
     became : dict of str to (step, words)
         For the records, by layer name.
     """
@@ -67,32 +68,23 @@ class Lowering:
         return f"{self.graph.source}: layer '{layer.name}' ({layer.kind})"
 
     def _absorb_input(self, name: str) -> None:
-        """Make the buffer of a network input; a float32 one takes the quantisation of the Quantize layers that read it."""
+        """Make the buffer of a network input; a float32 one takes the meaning that all readers agree on: Quantize layers."""
         if name not in self.quantizations:
             readers = self.readers.get(name, [])
             first = readers[0].output if readers else name
+            if name in self.graph.outputs or not all(isinstance(one, Quantize) and self.same(first, one.output) for one in readers):
+                return  # it stays float32
             for layer in readers:
-                if not isinstance(layer, Quantize) or not self.same(first, layer.output):
-                    raise UnsupportedLayerError(
-                        f"{self.where(layer)}: it reads the network's float32 input '{name}' before it is quantised; quantise the "
-                        "whole network when the model is converted, or load the float32 model and let edgebn quantise it"
-                    )
                 self.names[layer.output] = name
                 self.note(layer, "", "vanished: a session takes real numbers and codes alike")
             self.quantizations[name] = self.quantizations[first] if readers else Quantization.per_tensor(1.0, 0)
         self.make(name, called=name)
 
     def _absorb_output(self, name: str) -> None:
-        """Let a float32 output be the codes that its Dequantize reads."""
-        if name in self.quantizations:
-            return
+        """Let a float32 output be the codes that its Dequantize reads, where nothing else reads it."""
         layer = self.graph.producer(name)
-        if not isinstance(layer, Dequantize) or layer.inputs[0] not in self.quantizations:
-            what = "the network's input" if layer is None else f"layer '{layer.name}' ({layer.kind})"
-            raise UnsupportedLayerError(
-                f"{self.graph.source}: the output '{name}' is float32, made by {what} behind int8 layers; end the model before it, "
-                "quantise that layer too, or load the float32 model and let edgebn quantise it"
-            )
+        if name in self.quantizations or not isinstance(layer, Dequantize) or self.readers.get(name):
+            return
         self.quantizations[name] = self.quantizations[layer.inputs[0]]
         self.note(layer, "", "vanished: a session gives real numbers or codes, as it is fed")
 
@@ -119,7 +111,11 @@ class Lowering:
 
     def scratch(self, base: str, shape: Hwc, how: Quantization) -> Buffer:
         """Make a buffer between two steps of one layer."""
-        return self._hold(self.free(base), shape, how)
+        name, count = base, 1
+        while name in self.buffers or name in self.graph.tensors:
+            count += 1
+            name = f"{base}/{count}"
+        return self._hold(name, shape, how)
 
     def _hold(self, name: str, shape: Hwc, how: Quantization) -> Buffer:
         self.buffers[name] = Buffer(name, shape, "int8", float(how.scale[0]), int(how.zero_point[0]))
@@ -152,7 +148,7 @@ class Lowering:
 
     def note(self, layer: Layer, step: str, words: str) -> None:
         """Remember what became of a layer, and that it needs no more work."""
-        self.done.add(layer.name)
+        self.done.add(layer.output)
         self.became[layer.name] = (step, words)
 
     def step_name(self, layer: Layer, part: str = "") -> str:
@@ -164,16 +160,6 @@ class Lowering:
             count += 1
             name = f"{base}/{count}"
         return name
-
-    def requantized(self, layer: Layer, name: str, how: Quantization) -> Buffer:
-        """Return the buffer of a value in the quantisation `how`, through a table of its own where it has another."""
-        if same_codes(self.quantizations[name], how):
-            return self.buffer(name)
-        given = self.buffer(name)
-        output = self.scratch(f"{layer.name}/requantized", given.shape, how)
-        table = self.requantizing_table(self.quantizations[name], how)
-        self.steps.append(Lookup(self.step_name(layer, "requantize"), (given.name,), output.name, table))
-        return output
 
     def requantizing_table(self, given: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
         """Return the table (1, 256) from one quantisation to another, clipped to codes."""
@@ -226,7 +212,6 @@ class Lowering:
             source=graph.source,
             format=graph.format,
             channels_first=graph.channels_first,
-            dtype="int8",
             buffers=buffers,
             constants=self.constants,
             steps=steps,
@@ -249,7 +234,7 @@ class Lowering:
             if held == name:
                 continue
             if held in final or held in self.graph.inputs or held in self.graph.outputs:
-                self._hold(name, self.buffers[held].shape, self.quantizations[name])
+                self.buffers[name] = replace(self.buffers[held], name=name)
                 self.steps.append(Reshape(f"{name}/copy", (held,), name))
             else:
                 final[held] = name
@@ -258,10 +243,3 @@ class Lowering:
     def _record(self, layer: Layer) -> LayerRecord:
         step, words = self.became[layer.name]
         return LayerRecord(layer.name, layer.kind, self.graph.tensors[layer.output].shape, layer.parameters(), 0, step, words)
-
-
-def same_codes(a: Quantization | None, b: Quantization | None) -> bool:
-    """Whether both are quantised alike."""
-    if a is None or b is None:
-        return False
-    return np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)

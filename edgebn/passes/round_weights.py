@@ -22,7 +22,7 @@ def round_weights(weight: np.ndarray, codes: np.ndarray, scale: np.ndarray, mome
     Parameters
     ----------
     weight, codes : ndarray, shape (O, kh, kw, I / groups)
-        Float and nearest int8; a group whose inputs never vary keeps its codes.
+        Float and nearest int8; a group whose inputs never vary, or too little to tell how, keeps its codes.
     scale : ndarray of float64, shape (O,)
         Of the codes; it is refined.
     moments : PatchMoments
@@ -54,7 +54,10 @@ def _round_group(rows: np.ndarray, nearest: np.ndarray, scale: np.ndarray, covar
         return nearest, scale
     hessian = covariance + np.eye(len(covariance)) * DAMPING * variance.mean()
     order = np.argsort(-np.diag(hessian), kind="stable")  # what costs most is rounded first, while all others can make up for it
-    codes = _in_turn(rows, scale, hessian, order)
+    try:
+        codes = _in_turn(rows, scale, hessian, order)
+    except np.linalg.LinAlgError:  # inputs far from zero that hardly vary: float64 cannot tell their covariance
+        return nearest, scale
     for _ in range(SWEEPS):
         scale = _refit(rows, codes, scale, hessian)
         codes = _sweep(rows, codes, scale, hessian, order)

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgebn.layers import Activation, Add, Concat, Constant, Convolution, Dense, Layer, Multiply, Reduce, Reshape, Resize, Transpose
 from edgebn.passes.network import Network
+from edgebn.passes.requantizations import same_codes
 
 Rule = Callable[[Network, Layer], bool]
 
@@ -50,12 +51,7 @@ def drop_idle(network: Network, layer: Layer) -> bool:
     if not _changes_nothing(network, layer):
         return False
     before, after = network.quantizations[layer.inputs[0]], network.quantizations[layer.output]
-    same = (before is None) == (after is None) and (
-        before is None
-        or after is None
-        or (np.array_equal(before.scale, after.scale) and np.array_equal(before.zero_point, after.zero_point))
-    )
-    if not same or not network.bypass(layer):
+    if not (before is after is None or same_codes(before, after)) or not network.bypass(layer):
         return False
     network.notes.setdefault(layer.name, "vanished: it changes nothing at inference")
     return True
@@ -108,7 +104,7 @@ def fold_constant(network: Network, layer: Layer) -> bool:
     value = _evaluate(layer, known, shape)
     if value is None:
         return False
-    network.put(Constant(layer.name, (), layer.output, np.ascontiguousarray(value)), layer.output)
+    network.put(Constant(layer.name, (), layer.output, np.asarray(value, order="C")), layer.output)
     network.notes.setdefault(layer.name, "vanished: its value is a constant")
     return True
 

@@ -78,3 +78,19 @@ def reshape_groups(before: Shape, after: Shape) -> list[tuple[Axes, Axes]]:
                 want, j, targets = want * after[j], j + 1, [*targets, j]
         groups.append((tuple(sources), tuple(targets)))
     return groups
+
+
+def over_space(shape: Shape, axes: list[int]) -> bool:
+    """Whether `axes` are rows or columns of a value (length, channels) or (height, width, channels)."""
+    return len(shape) in (2, 3) and len(shape) - 1 not in axes
+
+
+def last_run(shape: Shape, axes: list[int]) -> list[int]:
+    """Return the last of `axes` and those right before it; axes of size 1 between them do not part them."""
+    run = [axes[-1]]
+    for axis in range(axes[-1] - 1, -1, -1):
+        if axis in axes:
+            run.insert(0, axis)
+        elif shape[axis] != 1:
+            break
+    return run

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Shape, Transpose
+from edgebn.layers import Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Transpose
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, is_quantized
+from edgebn.passes.transposing import last_run, over_space
 
 # Values at or below this never win a maximum: what files write for minus infinity.
 LOWEST = float(np.finfo(np.float32).min)
@@ -31,8 +32,7 @@ def pad_into_window(network: Network, layer: Layer) -> bool:
     (top, bottom), (left, right) = ((0, 0), pad.pads[0]) if len(pad.pads) == 2 else (pad.pads[0], pad.pads[1])
     sides = (layer.padding[0] + top, layer.padding[1] + left, layer.padding[2] + bottom, layer.padding[3] + right)
     if isinstance(layer, Convolution):
-        quantized = is_quantized(network, pad)
-        if pad.value != 0 or (quantized and not _same_codes(network, pad)):
+        if pad.value != 0:
             return False
         moved: Layer = replace(layer, inputs=pad.inputs, padding=sides)
     elif is_quantized(network, pad):
@@ -50,16 +50,6 @@ def pad_into_window(network: Network, layer: Layer) -> bool:
     network.put(moved, layer.output)
     network.notes[pad.name] = f"the padding of {layer.name}"
     return True
-
-
-def _same_codes(network: Network, layer: Layer) -> bool:
-    before, after = network.quantizations[layer.inputs[0]], network.quantizations[layer.output]
-    return (
-        before is not None
-        and after is not None
-        and np.array_equal(before.scale, after.scale)
-        and np.array_equal(before.zero_point, after.zero_point)
-    )
 
 
 def _never_negative(network: Network, value: str) -> bool:
@@ -85,43 +75,25 @@ def reduce_to_pool(network: Network, layer: Layer) -> bool:
     if not axes:
         network.put(Reshape(layer.name, (source,), layer.output, network.shapes[layer.output]), layer.output)
         return True
-    spatial = len(shape) in (2, 3) and len(shape) - 1 not in axes
-    if spatial:
+    if over_space(shape, axes):
         done = axes
         window = tuple(shape[axis] if axis in axes else 1 for axis in range(len(shape) - 1))
         kernel = (window[0], window[1]) if len(window) == 2 else (1, window[0])
     else:
-        done = _last_run(shape, axes)
+        done = last_run(shape, axes)
         before, after = shape[: done[0]], shape[done[-1] + 1 :]
         kernel = (1, int(np.prod(shape[done[0] : done[-1] + 1])))
         laid_out = (int(np.prod(before)), kernel[1], int(np.prod(after)))
-        source = _shaped(network, layer, source, laid_out)
+        source = network.reshaped(layer, source, laid_out)
     pooled = network.new_value(f"{layer.output}/pooled")
     function = "max" if layer.function == "max" else "average"
     network.put(Pool(layer.name, (source,), pooled, function, kernel, kernel), layer.output)
     if len(done) < len(axes):
         left = tuple(1 if axis in done else size for axis, size in enumerate(shape))
-        network.put(replace(layer, inputs=(_shaped(network, layer, pooled, left),)), layer.output)
+        network.put(replace(layer, inputs=(network.reshaped(layer, pooled, left),)), layer.output)
     else:
         network.put(Reshape(f"{layer.name}/reshape", (pooled,), layer.output, network.shapes[layer.output]), layer.output)
     return True
-
-
-def _last_run(shape: Shape, axes: list[int]) -> list[int]:
-    """Return the last of `axes` and those right before it; axes of size 1 between them do not part them."""
-    run = [axes[-1]]
-    for axis in range(axes[-1] - 1, -1, -1):
-        if axis in axes:
-            run.insert(0, axis)
-        elif shape[axis] != 1:
-            break
-    return run
-
-
-def _shaped(network: Network, layer: Layer, value: str, shape: Shape) -> str:
-    output = network.new_value(f"{layer.output}/shaped")
-    network.put(Reshape(f"{layer.name}/reshape", (value,), output, shape), layer.output)
-    return output
 
 
 def flatten_dense_to_convolution(network: Network, layer: Layer) -> bool:

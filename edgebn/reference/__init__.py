@@ -7,7 +7,7 @@ nothing of engines, readers or passes. Read it from here: `run` -> `run_steps` -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,14 @@ from edgebn import program as p
 from edgebn.adaptation import Observation
 from edgebn.errors import ModelError
 from edgebn.reference.arithmetic import add, affine, elementwise, lookup, multiply
-from edgebn.reference.codes import dequantize, quantize_real
+from edgebn.reference.codes import dequantize, dequantize_step, quantize_real, quantize_step
 from edgebn.reference.convolution import convolution, transposed_convolution
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
 from edgebn.reference.pooling import pool
 from edgebn.reference.softmax import softmax
 from edgebn.reference.statistics import Sums, observe
 
-__all__ = ["STEPS", "Operands", "Sums", "dequantize", "quantize_real", "run", "run_steps"]
+__all__ = ["STEPS", "Operands", "Sums", "dequantize", "quantize_real", "run", "run_step", "run_steps"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Resize: resize,
     p.Transpose: transpose,
     p.Reshape: reshape,
+    p.Quantize: quantize_step,
+    p.Dequantize: dequantize_step,
 }
 
 
@@ -63,7 +65,7 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
     ----------
     program : Program
     inputs : mapping of str to ndarray, shape (H, W, C)
-        Every input buffer by name: float32, or int8 codes for an int8 program.
+        Every input buffer by name, in its dtype: float32, or int8 codes.
     sums : dict of str to Sums, optional
         Filled with what the adapted steps gather, by name.
 
@@ -77,13 +79,8 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
     for name in program.inputs:
         values[name] = np.asarray(inputs[name], program.buffers[name].dtype).reshape(program.buffers[name].shape)
     for step in program.steps:
-        output = program.buffers[step.output]
-        operands = Operands(
-            tuple(values[name] for name in step.inputs), tuple(program.buffers[name] for name in step.inputs), output
-        )
-        if sums is not None and step.name in observations:
-            operands = replace(operands, watch=_gatherer(step, observations[step.name], sums))
-        value = STEPS[type(step)](step, operands)
+        watch = _gatherer(step, observations[step.name], sums) if sums is not None and step.name in observations else None
+        output, value = program.buffers[step.output], run_step(program, step, values, watch)
         if value.shape != output.shape or value.dtype != np.dtype(output.dtype):
             raise ModelError(
                 f"{program.source}: step '{step.name}' gives {value.dtype} {value.shape}, but its buffer '{output.name}' is "
@@ -91,6 +88,15 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
             )
         values[step.output] = value
     return values
+
+
+def run_step(
+    program: p.Program, step: p.Step, values: Mapping[str, np.ndarray], watch: Callable[[np.ndarray], None] | None = None
+) -> np.ndarray:
+    """Return what one step makes of its inputs in `values`; see `Operands` for `watch`."""
+    buffers = tuple(program.buffers[name] for name in step.inputs)
+    operands = Operands(tuple(values[name] for name in step.inputs), buffers, program.buffers[step.output], watch)
+    return STEPS[type(step)](step, operands)
 
 
 def _gatherer(step: Any, observation: Observation, sums: dict[str, Sums]) -> Callable[[np.ndarray], None]:
@@ -107,12 +113,12 @@ def run(program: p.Program, x: np.ndarray | Mapping[str, np.ndarray]) -> np.ndar
     ----------
     program : Program
     x : ndarray, shape (N, ...), or mapping of str to such
-        Real numbers, or int8 codes of an int8 program. A mapping by input name where there are several inputs.
+        Real numbers, or int8 codes where every input is int8. A mapping by input name where there are several inputs.
 
     Returns
     -------
     ndarray, shape (N, ...), or dict of str to such
-        int8 codes where every input was given as int8 codes, otherwise real numbers in float32.
+        int8 codes of int8 outputs where every input was given as int8 codes, otherwise real numbers in float32.
 
     Raises
     ------
@@ -124,10 +130,10 @@ def run(program: p.Program, x: np.ndarray | Mapping[str, np.ndarray]) -> np.ndar
     if missing:
         raise ModelError(f"{program.source}: no value was given for the input {missing[0]!r}; pass a dict with {program.inputs}")
     arrays = {name: np.asarray(given[name]) for name in program.inputs}
-    raw = program.dtype == "int8" and all(array.dtype == np.int8 for array in arrays.values())
+    raw = p.takes_codes(program) and all(array.dtype == np.int8 for array in arrays.values())
     count = len(arrays[program.inputs[0]])
     results: dict[str, np.ndarray] = {
-        name: np.empty((count, *program.shapes[name]), np.int8 if raw else np.float32) for name in program.outputs
+        name: np.empty((count, *program.shapes[name]), p.result_dtype(program, name, raw=raw)) for name in program.outputs
     }
     for i in range(count):
         sample = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edgebn.program import Pair, Pool, Sides, Window
+from edgebn.program import IntEpilogue, Pair, Pool, Sides, Window
 from edgebn.reference.epilogue import int_epilogue
 
 if TYPE_CHECKING:
@@ -30,8 +31,15 @@ def pool(step: Pool, operands: Operands) -> np.ndarray:
         return float_windows(value, step.window)
     if step.epilogue is None:
         return int_windows(value, step.window, buffer.zero_point)
-    total, _ = sum_and_count(value.astype(np.int64), step.window, buffer.zero_point)
-    return int_epilogue(total, step.epilogue)
+    total, count = sum_and_count(value.astype(np.int64), step.window, buffer.zero_point)
+    return int_epilogue(total, step.epilogue if len(step.epilogue.m) == 1 else _by_count(step.epilogue, count))
+
+
+def _by_count(epilogue: IntEpilogue, count: np.ndarray) -> IntEpilogue:
+    """Return the epilogue with its entries where they hold: arrays (OH, OW, 1)."""
+    entry = np.maximum(count, 1) - 1
+    arrays = {name: getattr(epilogue, name)[entry] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
+    return replace(epilogue, **arrays)
 
 
 def float_windows(x: np.ndarray, window: Window) -> np.ndarray:

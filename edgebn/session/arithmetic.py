@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import add_form, executor
+from edgebn.kernels.records import POINTWISE
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.options import Options
@@ -49,7 +50,7 @@ def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
     """Emit an int8 sum of equal shapes for the vector kernel, where there is one and it can be exact; say whether it was."""
     views = [packer.view(name) for name in step.inputs]
     output = packer.view(step.output)
-    if "add_tile_i8" not in executor.operations("int8") or any(view.form.shape != output.form.shape for view in views):
+    if "add_tile_i8" not in executor.operations() or any(view.form.shape != output.form.shape for view in views):
         return False
     zeros = [packer.buffer(name).zero_point for name in step.inputs]
     centred = [np.arange(-128, 128, dtype=np.int64) - zero for zero in zeros]
@@ -129,26 +130,23 @@ def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -
 
 def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     """Emit a float32 activation function."""
-    operation = f"{step.function}_f32"
     if step.function == "prelu":
         arguments = _by_pixel(step, packer)
         slope = np.asarray(step.slope, np.float32)
         slope = slope.reshape((1,) * (3 - slope.ndim) + slope.shape)
         row, pixel, channel = _repeating(slope.shape, (slope.shape[1] * slope.shape[2], slope.shape[2], 1))
         steps = {"slope_row": row, "slope_pixel": pixel, "slope_channel": channel}
-        packer.emit(operation, slope=packer.constant(slope), **steps, **arguments)
+        packer.emit("prelu_f32", slope=packer.constant(slope), **steps, **arguments)
         return
-    extra = {
-        "clip": {"low": step.low, "high": step.high},
-        "leaky_relu": {"alpha": step.alpha},
-        "hard_sigmoid": {"alpha": step.alpha, "beta": step.beta},
-    }.get(step.function, {})
-    packer.emit(operation, **_by_row(step, packer), **extra)
+    parameters = {"clip": (step.low, step.high), "leaky_relu": (step.alpha, 0.0), "hard_sigmoid": (step.alpha, step.beta)}
+    first, second = parameters.get(step.function, (0.0, 0.0))
+    variant = POINTWISE.index(step.function)
+    packer.emit("pointwise_f32", variant=variant, first=first, second=second, **_by_row(step, packer))
 
 
 def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
     """Return the scratch of a softmax: its int8 form keeps the exponentials."""
-    return {"powers": 4 * program.buffers[step.output].shape[2]} if program.dtype == "int8" else {}
+    return {"powers": 4 * program.buffers[step.output].shape[2]} if p.step_dtype(step, program) == "int8" else {}
 
 
 def pack_softmax(step: p.Softmax, packer: Packer) -> None:
@@ -165,6 +163,18 @@ def pack_softmax(step: p.Softmax, packer: Packer) -> None:
         diff_min=step.diff_min,
         **arguments,
     )
+
+
+def pack_quantize(step: p.Quantize, packer: Packer) -> None:
+    """Emit float32 to codes."""
+    buffer = packer.buffer(step.output)
+    packer.emit("quantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **_by_row(step, packer))
+
+
+def pack_dequantize(step: p.Dequantize, packer: Packer) -> None:
+    """Emit codes to float32."""
+    buffer = packer.buffer(step.inputs[0])
+    packer.emit("dequantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **_by_row(step, packer))
 
 
 def _by_pixel(step: p.Step, packer: Packer) -> dict[str, Address | float]:

@@ -62,19 +62,19 @@ def held_elsewhere(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([array.ctypes.data for array in arrays], np.int64)
 
 
-def guard(dtype: np.dtype, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Return what only arrays of that type and those shapes pass (`kernels/usual.py`): the guard, then what it has addresses of.
+def guard(dtypes: tuple[np.dtype, np.dtype], input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Return what only arrays of those types and shapes pass (`kernels/usual.py`): the guard, then what it has addresses of.
 
     Parameters
     ----------
-    dtype : dtype
-        As NumPy keeps it: arrays of an equal type that is another object do not pass.
+    dtypes : (dtype, dtype)
+        Of input and output, as NumPy keeps them: arrays of an equal type that is another object do not pass.
     input_shape, output_shape : tuple of int
         With the axis of samples.
     """
     forms = [
         np.array([id(dtype), flags, len(shape), *shape], np.int64)
-        for shape, flags in ((input_shape, READABLE), (output_shape, WRITEABLE))
+        for dtype, shape, flags in zip(dtypes, (input_shape, output_shape), (READABLE, WRITEABLE), strict=True)
     ]
     words = [TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD]
     assert len(words) == GUARD_INPUT

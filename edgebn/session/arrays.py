@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.program import Program
+from edgebn.program import Program, result_dtype, takes_codes
 
 Arrays = dict[str, np.ndarray]
 
@@ -20,7 +21,7 @@ def accept(program: Program, x: Any) -> tuple[Arrays, int, bool]:
     ----------
     program : Program
     x : array, or mapping of input name to array
-        Numbers of any real type, shape (N, ...). int8 is raw codes (of int8 programs only); all else is real values.
+        Numbers of any real type, shape (N, ...). int8 is raw codes (where every input is int8); all else is real values.
 
     Returns
     -------
@@ -70,9 +71,11 @@ def _dense(program: Program, name: str, value: Any) -> np.ndarray:
         expected = ", ".join(["N", *map(str, shape)])
         raise ModelError(f"{_what(program, name)} has shape {array.shape}; expected ({expected}){hint}")
     if array.dtype == np.int8:
-        if program.dtype != "int8":
+        if not takes_codes(program):
+            first = next(one for one in program.inputs if program.buffers[one].dtype == "float32")
+            whose = "this model is float32" if program.dtype == "float32" else f"the input '{first}' is float32"
             raise ModelError(
-                f"{_what(program, name)} is int8, but this model is float32 and has no codes; "
+                f"{_what(program, name)} is int8, but {whose} and has no codes; "
                 "pass real values with x.astype('float32'), or quantise the model first"
             )
         return np.require(array, np.int8, ["C", "A"])
@@ -80,27 +83,46 @@ def _dense(program: Program, name: str, value: Any) -> np.ndarray:
         return np.require(array, np.float32, ["C", "A"])
 
 
-def results(program: Program, out: Any, batch: int, dtype: np.dtype) -> Arrays:
-    """Return the arrays to write: the user's `out`, checked, or new ones.
+def results(program: Program, out: Any, batch: int, *, raw: bool) -> Arrays:
+    """Return the arrays to write: the user's `out`, checked, or new ones; `raw` says whether codes came in.
 
     Raises
     ------
     ModelError
-        `out` has another shape, type or layout than the result.
+        `out` has another shape, type or layout than the result, or two of its arrays share memory.
     """
     shapes = {name: (batch, *program.shapes[name]) for name in program.outputs}
+    dtypes = {name: result_dtype(program, name, raw=raw) for name in program.outputs}
     if out is None:
-        return {name: np.empty(shape, dtype) for name, shape in shapes.items()}
+        return {name: np.empty(shape, dtypes[name]) for name, shape in shapes.items()}
     given = out if isinstance(out, Mapping) else dict.fromkeys(program.outputs, out)
     if set(given) != set(program.outputs) or (len(program.outputs) > 1 and not isinstance(out, Mapping)):
         raise ModelError(f"{program.source}: out must be a dict with exactly the outputs {program.outputs}")
     for name, shape in shapes.items():
-        array = given[name]
+        array, dtype = given[name], dtypes[name]
         fits = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype
         if not fits or not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
             have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise ModelError(f"{program.source}: out for '{name}' is {have}; give a C-contiguous {dtype} array of {shape}")
+    for one, other in itertools.combinations(shapes, 2):
+        if np.may_share_memory(given[one], given[other]):  # exact: both are C-contiguous
+            raise ModelError(f"{program.source}: out for '{one}' and for '{other}' share memory; give each output its own")
     return dict(given)
+
+
+def apart(given: Arrays, taken: Arrays) -> Arrays:
+    """Return the inputs of a batch with copies of those that a result would overwrite before they are read.
+
+    A sample's inputs are all read before its results are written; only those of later samples are in danger.
+    """
+    return {name: x.copy() if any(_is_endangered(x, out) for out in taken.values()) else x for name, x in given.items()}
+
+
+def _is_endangered(x: np.ndarray, out: np.ndarray) -> bool:
+    """Whether some sample of `out` lies over a later sample of `x`; both are C-contiguous."""
+    if not np.may_share_memory(x, out):
+        return False
+    return out.ctypes.data > x.ctypes.data or out.nbytes > x.nbytes  # else every sample of out ends before the next of x begins
 
 
 def _what(program: Program, name: str) -> str:

@@ -43,11 +43,21 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
         In order; one where the layer or the network is too small to be worth it.
     """
     rows = program.buffers[step.output].shape[0]
-    most = min(rows // unit if unit else 1, macs(step, program) // FEWEST_MACS[program.dtype], threads * BANDS_A_THREAD)
-    if threads == 1 or most < 2 or sum(macs(each, program) for each in program.steps) < FEWEST_PROGRAM_MACS[program.dtype]:
+    fewest = FEWEST_MACS[p.step_dtype(step, program)]
+    most = min(rows // unit if unit else 1, macs(step, program) // fewest, threads * BANDS_A_THREAD)
+    if threads == 1 or most < 2 or _is_small(program):
         return [(0, rows)]
     starts = [unit * (rows // unit * i // most) for i in range(most)]
     return [(start, end - start) for start, end in zip(starts, [*starts[1:], rows], strict=True)]
+
+
+def _is_small(program: p.Program) -> bool:
+    """Whether a whole network, with steps of either type, has too few multiply-accumulates."""
+    work = dict.fromkeys(FEWEST_PROGRAM_MACS, 0)
+    for step in program.steps:
+        work[p.step_dtype(step, program)] += macs(step, program)
+    fewest = FEWEST_PROGRAM_MACS
+    return work["float32"] * fewest["int8"] + work["int8"] * fewest["float32"] < fewest["float32"] * fewest["int8"]
 
 
 def tasks(strands: Sequence[tuple[int, int] | None]) -> np.ndarray | None:

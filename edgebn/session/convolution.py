@@ -12,33 +12,40 @@ from typing import Protocol
 import numpy as np
 
 from edgebn import program as p
-from edgebn.session import bands, dense, depthwise, winograd
+from edgebn.kernels import executor
+from edgebn.session import bands, dense, depthwise, phases, winograd
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
+from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
-from edgebn.session.tiled import Target, TileEmitter, Walk, suits
+from edgebn.session.tiled import MOST_GROUPS, Target, TileEmitter, Walk, fits_dot, suits, tile_operation, walk_through
 
 
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a convolution: accumulators, Winograd's planes, places of inputs, a pool's ring and sums."""
     wanted = {}
-    if is_depthwise(step) and not depthwise.suits(step, program.dtype):
-        wanted["accumulators"] = 4 * step.weight.shape[0]
+    dtype = p.step_dtype(step, program)
+    shared = {}  # by all bands
+    if is_depthwise(step):
+        if not depthwise.suits(step, dtype):
+            wanted["accumulators"] = 4 * step.weight.shape[0]
+        elif depthwise.multiplier(step) > 1:
+            shared["repeated"] = depthwise.scratch(step, program)
     if dense.suits(step, program):
         wanted["places"] = dense.scratch(step)
     if options.winograd and winograd.suits(step, program):
         wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-        element = 4 if program.dtype == "float32" else 1
+        element = 4 if dtype == "float32" else 1
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
-        wanted |= pool_scratch(step.pool, program.dtype, channels)
+        wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
-    if count == 1:
-        return wanted
-    return {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
+    if count > 1:
+        wanted = {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
+    return shared | wanted
 
 
 def _bands(step: p.Convolution, program: p.Program, options: Options) -> list[bands.Band]:
@@ -83,7 +90,8 @@ def _pack_pooled(
 ) -> None:
     """Emit some pooled rows of a convolution whose unpooled value has a shape."""
     rows, columns, channels = shape
-    element = packer.view(step.output).form.element
+    output = packer.view(step.output)
+    element = output.form.element
     ring_rows = min(rows, window_span(pool))
     ring = Target(packer.scratch(step, "ring"), columns * channels * element, channels * element)
     computed = 0  # rows below this one are in the ring, or no longer needed
@@ -103,6 +111,7 @@ def _pack_pooled(
             pool,
             source=(ring.address, ring.row, ring_rows),
             shape=shape,
+            target=PoolTarget(output.address, output.row, output.form.shape),
             rows=(pooled_row, 1),
             padding_value=packer.buffer(step.output).zero_point,
         )
@@ -173,46 +182,55 @@ class _PlainEmitter:
 
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
-    walk = _walk(step, packer, columns)
+    walk = walk_through(step, packer.view(step.inputs[0]), columns)
+    dtype = p.step_dtype(step, packer.program)
     if is_depthwise(step):
-        if depthwise.suits(step, packer.program.dtype):
-            return depthwise.DepthwiseEmitter(step, packer, walk, rows)
+        if depthwise.suits(step, dtype):
+            return depthwise.emitter(step, packer, walk, rows)
     elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
         return dense.DenseEmitter(step, packer, walk)
     elif packer.options.winograd and winograd.suits(step, packer.program):
         return winograd.WinogradEmitter(step, packer, walk, rows)
-    elif suits(step, packer.program.dtype):
+    elif suits(step, dtype):
         return TileEmitter(step, packer, walk, rows)
     return _PlainEmitter(step, packer, walk, rows)
 
 
-def _walk(step: p.Convolution, packer: Packer, columns: int) -> Walk:
-    """Return the steps of a convolution through its input, adjacent taps joined into one run."""
-    view = packer.view(step.inputs[0])
-    top, left, _, _ = step.padding
-    _, tap_rows, tap_columns, run = step.weight.shape
-    tap_row_step = step.dilations[0] * view.row
-    if step.groups == 1 and step.dilations[1] == 1:  # taps of a row are adjacent: one long dot product
-        run *= tap_columns
-        tap_columns = 1
-        if tap_row_step == run * view.form.element:  # and so are the rows: a dense layer over the whole value
-            run *= tap_rows
-            tap_rows = 1
-    return Walk(
-        origin=view.address + (-top * view.row - left * view.pixel),
-        row_step=step.strides[0] * view.row,
-        column_step=step.strides[1] * view.pixel,
-        tap_row_step=tap_row_step,
-        tap_column_step=step.dilations[1] * view.pixel,
-        tap_rows=tap_rows,
-        tap_columns=tap_columns,
-        run=run,
-        columns=columns,
-    )
-
-
 def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
-    """Emit a transposed convolution."""
+    """Emit a transposed convolution: its phases for the vector kernels, or as a whole for the plain one."""
+    if _has_vector_phases(step, packer):
+        _pack_phases(step, packer)
+    else:
+        _pack_whole(step, packer)
+
+
+def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
+    """Whether vector kernels can take every phase. What is observed is kept row by row, and phases share rows."""
+    channels, _, _, per_group = step.weight.shape
+    dtype = packer.buffer(step.output).dtype
+    if per_group == 1 and step.groups > 1:
+        takes = step.groups == channels and depthwise.operation(dtype) in executor.operations()
+    else:
+        takes = step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations()
+    return takes and fits_dot(step.weight) and Watcher(packer, step, *packer.view(step.output).form.shape[:2]).layer is None
+
+
+def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
+    source, output = packer.view(step.inputs[0]), packer.view(step.output)
+    strides = step.strides
+    for phase in phases.phases(step, source.form.shape, output.form.shape, packer.buffer(step.inputs[0]).zero_point):
+        (row, column), (rows, columns) = phase.first, phase.shape
+        walk = walk_through(phase.step, source, columns)
+        emitter: Emitter
+        if is_depthwise(phase.step):
+            emitter = depthwise.DepthwiseEmitter(phase.step, packer, walk, rows, apart=strides[1] > 1)
+        else:
+            emitter = TileEmitter(phase.step, packer, walk, rows)
+        first = output.address + (row * output.row + column * output.pixel)
+        emitter.rows(0, rows, Target(first, strides[0] * output.row, strides[1] * output.pixel))
+
+
+def _pack_whole(step: p.TransposedConvolution, packer: Packer) -> None:
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     channels, kernel_rows, kernel_columns, per_group = step.weight.shape
     arguments: dict[str, Address | float] = {

@@ -18,7 +18,7 @@ FEWEST_WEIGHTS = 4096
 
 def suits(step: p.Convolution, program: p.Program) -> bool:
     """Whether a convolution is a dense layer of one sample with many weights, and its inputs are often zero."""
-    if program.dtype != "float32" or OPERATION not in executor.operations(program.dtype):
+    if p.step_dtype(step, program) != "float32" or OPERATION not in executor.operations():
         return False
     height, width, _ = program.buffers[step.inputs[0]].shape
     whole = step.weight.shape[1:3] == (height, width) and step.padding == (0, 0, 0, 0) and step.dilations == (1, 1)

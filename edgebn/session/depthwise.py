@@ -1,40 +1,93 @@
-"""Packs depthwise convolutions for the vector kernels: blocks of channels, and several pixels a vector where channels are few."""
+"""Packs depthwise convolutions for the vector kernels: blocks of channels, and several pixels a vector where channels are few.
+
+The kernels have one output channel for each input channel. Where there are more, every input channel is first repeated that often.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import depthwise_shapes, executor, isa, tile_weights
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
+from edgebn.session.layout import Form, padding_read
 from edgebn.session.observing import Watcher
-from edgebn.session.packer import Address, Packer
-from edgebn.session.tiled import Target, Walk, fits_dot
+from edgebn.session.packer import Address, Packer, View
+from edgebn.session.tiled import Target, Walk, fits_dot, walk_through
 
 
 def suits(step: p.Convolution, dtype: str) -> bool:
-    """Whether the vector kernels can take a depthwise convolution: one output channel for each input channel."""
-    return step.weight.shape[0] == step.groups and _operation(dtype) in executor.operations(dtype) and fits_dot(step.weight)
+    """Whether the vector kernels can take a depthwise convolution."""
+    return operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
-def _operation(dtype: str) -> str:
+def multiplier(step: p.Convolution) -> int:
+    """Return the output channels for each input channel."""
+    return step.weight.shape[0] // step.groups
+
+
+def scratch(step: p.Convolution, program: p.Program) -> int:
+    """Return the bytes of the input with repeated channels, padding included."""
+    buffer = program.buffers[step.inputs[0]]
+    form = _repeated(step, buffer.shape, np.dtype(buffer.dtype).itemsize)
+    return form.size
+
+
+def _repeated(step: p.Convolution, shape: p.Hwc, element: int) -> Form:
+    repeated = shape[0], shape[1], shape[2] * multiplier(step)
+    return Form(repeated, element, padding_read(step, shape), isa.SELECTED.vector_bytes)
+
+
+def emitter(step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> DepthwiseEmitter:
+    """Return what emits the rows; where channels are to be repeated, emit that first."""
+    times = multiplier(step)
+    if times == 1:
+        return DepthwiseEmitter(step, packer, walk, rows)
+    source = packer.view(step.inputs[0])
+    form = _repeated(step, source.form.shape, source.form.element)
+    top, left, bottom, right = form.halo
+    place = packer.scratch(step, "repeated")
+    packer.emit(
+        "repeat_f32" if form.element == 4 else "repeat_u8",
+        src=source.address + (-top * source.row - left * source.pixel),
+        src_row=source.row,
+        dst=place,
+        dst_row=form.pitch,
+        rows=form.shape[0] + top + bottom,
+        count=(form.shape[1] + left + right) * source.form.shape[2],
+        times=times,
+    )
+    alone = replace(step, groups=step.weight.shape[0])
+    return DepthwiseEmitter(alone, packer, walk_through(step, View(place + form.lead, form), walk.columns), rows)
+
+
+def operation(dtype: str) -> str:
+    """Return the name of the depthwise kernel of a data type."""
     return "depthwise_tile_f32" if dtype == "float32" else "depthwise_tile_i8"
 
 
 class DepthwiseEmitter:
-    """Emits any range of a depthwise convolution's unpooled rows; weights and epilogue are packed once."""
+    """Emits any range of a depthwise convolution's unpooled rows; weights and epilogue are packed once.
 
-    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
+    `apart` says that the target's pixels do not adjoin: several are then never computed as one.
+    """
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int, *, apart: bool = False) -> None:
         self._step = step
         self._packer = packer
         self._walk = walk
-        self._real = packer.program.dtype == "float32"
+        self._dtype = p.step_dtype(step, packer.program)
+        self._real = self._dtype == "float32"
         self._element = 4 if self._real else 1
         self._width = isa.SELECTED.vector_bytes // self._element  # channels of a block
         channels = step.groups
         adjacent = walk.column_step == channels * self._element
         # Several pixels of few channels are one pixel of many.
-        if self._real:
+        if apart:
+            self._together, self._pieces = 1, 1
+        elif self._real:
             whole = self._width % channels == 0 and walk.columns >= self._width // channels
             self._together, self._pieces = (self._width // channels if adjacent and whole else 1), 1
         else:
@@ -57,7 +110,7 @@ class DepthwiseEmitter:
             skipped = walk.columns // together * self._kept_pixel if start else 0
             kept = self._watcher.by_row(first, count, (self._kept_row, self._kept_pixel), skipped)
             self._packer.emit_watched(
-                _operation(self._packer.program.dtype),
+                operation(self._dtype),
                 kept,
                 variant=self._variant(columns),
                 src=walk.origin + (first * walk.row_step + start * walk.column_step),

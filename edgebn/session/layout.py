@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from edgebn import program as p
 from edgebn.memory import Plan, Request, plan
 from edgebn.quick_dataclass import dataclass
+from edgebn.session import phases
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -49,6 +50,11 @@ class Form:
     def lead(self) -> int:
         """Bytes from the start to the first pixel."""
         return self.halo[0] * self.pitch + self.halo[1] * self.pixel
+
+    @property
+    def size_of_pixels(self) -> int:
+        """Bytes of the pixels alone, as they lie in the user's array."""
+        return self.shape[0] * self.shape[1] * self.pixel
 
     @property
     def size(self) -> int:
@@ -113,10 +119,17 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, slack: int) -> Layout:
     return Layout(forms, places, offsets, found, frozenset(exposed))
 
 
-def needed_halo(step: p.Step, input_shape: p.Hwc) -> p.Sides:
-    """Return the padding around its first input that a step really reads: strides may leave some of it unread."""
-    if not isinstance(step, p.Convolution):
-        return (0, 0, 0, 0)
+def needed_halo(step: p.Step, input_shape: p.Hwc, output_shape: p.Hwc) -> p.Sides:
+    """Return the pixels around its first input that a step reads."""
+    if isinstance(step, p.Convolution):
+        return padding_read(step, input_shape)
+    if isinstance(step, p.TransposedConvolution):
+        return phases.halo(step, input_shape, output_shape)
+    return (0, 0, 0, 0)
+
+
+def padding_read(step: p.Convolution, input_shape: p.Hwc) -> p.Sides:
+    """Return the padding that a convolution really reads: strides may leave some of it unread."""
     top, left, _, _ = step.padding
     rows, columns, _ = p.unpooled_shape(step, input_shape)
     bottom = (rows - 1) * step.strides[0] + step.dilations[0] * (step.weight.shape[1] - 1) + 1 - input_shape[0] - top
@@ -128,7 +141,7 @@ def _forms(program: p.Program, slack: int) -> dict[str, Form]:
     halos: dict[str, p.Sides] = dict.fromkeys(program.buffers, (0, 0, 0, 0))
     for step in program.steps:
         name = step.inputs[0]
-        halo = needed_halo(step, program.buffers[name].shape)
+        halo = needed_halo(step, program.buffers[name].shape, program.buffers[step.output].shape)
         top, left, bottom, right = (max(pair) for pair in zip(halos[name], halo, strict=True))
         halos[name] = top, left, bottom, right
     return {

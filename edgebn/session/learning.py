@@ -47,7 +47,10 @@ class Learner:
     Parameters
     ----------
     rule : Rule
-    dtype : str
+    dtype : {'float32', 'int8'}
+        Of the steps that adapt.
+    logits : {'float32', 'int8'}
+        What predictions are read from.
     sums : SumReader
     memory : ndarray of uint8
         Where the sums stand.
@@ -67,11 +70,11 @@ class Learner:
         Addresses of the tables' descriptions, for the executor: `learn` after an observing run, `begin` after `state` was set.
     """
 
-    def __init__(self, rule: Rule, dtype: str, sums: SumReader, memory: np.ndarray) -> None:
+    def __init__(self, rule: Rule, dtype: str, logits: str, sums: SumReader, memory: np.ndarray) -> None:
         layers, channels = len(rule.counts), int(rule.counts.sum())
         numbers = rule.planes * channels + 1
         self.state = np.zeros(numbers, np.float32)
-        self.logits = np.zeros(len(rule.first_table) - 1, np.dtype(dtype))
+        self.logits = np.zeros(len(rule.first_table) - 1, np.dtype(logits))
         self.drift, self.ratio = np.zeros(channels, np.float32), np.ones(channels, np.float32)
         self.energy, self.gate = np.zeros(layers, np.float32), np.zeros(1, np.float32)
         self.pinned = np.zeros(channels, np.bool_)
@@ -105,13 +108,13 @@ class Learner:
         self._known = dict(rule.numbers) | {name: array.ctypes.data for name, array in self._held.items()}
         self._known |= {"layers": layers, "channels": channels, "numbers": numbers, "terms": len(sums.words)}
         self._known["classes"] = len(self.logits)
-        kind = "i8" if dtype == "int8" else "f32"
+        kind, predicting = ("i8" if one == "int8" else "f32" for one in (dtype, logits))
         keep = {"src": self.state.ctypes.data, "dst": self._known["backup"], "count": self.state.nbytes}
         self._known |= keep | {"src_row": 0, "dst_row": 0, "rows": 1}
         rule_steps = ("compensate", *(("notice",) if rule.planes == TRACKING_PLANES else ()), "average")
-        update = (f"deviate_{kind}", f"believe_{kind}", *rule_steps)
+        update = (f"deviate_{kind}", f"believe_{predicting}", *rule_steps)
         lasts = ("weigh", "settle")
-        self._tables = [_table(dtype, self._known, ("copy_rows", *names, *lasts)) for names in (update, ())]
+        self._tables = [_table(self._known, ("copy_rows", *names, *lasts)) for names in (update, ())]
         self.learn, self.begin = (call.ctypes.data for _, call in self._tables)
 
     @property
@@ -135,11 +138,11 @@ class Learner:
         return was_open or self._is_open
 
 
-def _table(dtype: str, known: Mapping[str, float], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _table(known: Mapping[str, float], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return a table of operations whose arguments are taken by name, and its description for the executor."""
-    words = np.zeros((len(names), executor.table_width(dtype)), np.int64)
+    words = np.zeros((len(names), executor.table_width()), np.int64)
     for line, name in zip(words, names, strict=True):
-        operation = executor.operations(dtype)[name]
+        operation = executor.operations()[name]
         row = executor.row(operation, **{argument: known[argument] for argument, _ in operation.arguments})
         line[: len(row)] = row
     return words, executor.call(words, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64))

@@ -5,23 +5,62 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import isa
+from edgebn.kernels import executor, isa
 from edgebn.session.arithmetic import emit_lookup
 from edgebn.session.packer import Address, Packer, View
+
+FLOAT32 = 4  # bytes of a number
 
 
 def _strides(view: View) -> tuple[int, int, int]:
     return view.row, view.pixel, view.form.element
 
 
+# The least side of a matrix that is worth transposing by squares of vectors (`kernels/transpose.py`), which no side may be below.
+LEAST_SQUARE = 8
+
+Axis = tuple[int, int, int]  # elements, and the bytes from one to the next where they come from and where they go
+
+
 def _move(
     packer: Packer, source: Address, from_steps: tuple[int, ...], target: Address, to_steps: tuple[int, ...], counts: p.Hwc
 ) -> None:
-    """Copy `counts` elements between any steps, in bytes."""
+    """Copy `counts` elements between any steps, in bytes: the last of `to_steps` is the size of one."""
+    element = to_steps[2]
+    outer, middle, inner = _joined(list(zip(counts, from_steps, to_steps, strict=True)))
+    if element == inner[2] == FLOAT32 and "transpose_f32" in executor.operations():
+        if outer[1] == element:
+            outer, middle = middle, outer
+        if middle[1] == element and inner[1] != element and min(middle[0], inner[0]) >= LEAST_SQUARE:
+            packer.emit(
+                "transpose_f32",
+                src=source,
+                src_0=outer[1],
+                src_row=inner[1],
+                dst=target,
+                dst_0=outer[2],
+                dst_row=middle[2],
+                count_0=outer[0],
+                rows=inner[0],
+                columns=middle[0],
+            )
+            return
     arguments: dict[str, Address | float] = {"src": source, "dst": target}
-    for axis in range(3):
-        arguments |= {f"src_{axis}": from_steps[axis], f"dst_{axis}": to_steps[axis], f"count_{axis}": counts[axis]}
-    packer.emit("move_f32" if packer.program.dtype == "float32" else "move_u8", **arguments)
+    for axis, (count, from_step, to_step) in enumerate((outer, middle, inner)):
+        arguments |= {f"src_{axis}": from_step, f"dst_{axis}": to_step, f"count_{axis}": count}
+    packer.emit("move_f32" if element == FLOAT32 else "move_u8", **arguments)
+
+
+def _joined(axes: list[Axis]) -> tuple[Axis, Axis, Axis]:
+    """Return three axes over the same elements: those that adjoin on both sides as one, and axes of one element in front."""
+    joined: list[Axis] = []
+    for count, from_step, to_step in axes:
+        if joined and joined[-1][1:] == (count * from_step, count * to_step):
+            count *= joined.pop()[0]
+        if count > 1:
+            joined.append((count, from_step, to_step))
+    one, two, three = [(1, 0, 0)] * (3 - len(joined)) + joined
+    return one, two, three
 
 
 def _offset(view: View, starts: tuple[int, ...]) -> Address:
@@ -48,7 +87,7 @@ def pack_pad(step: p.Pad, packer: Packer) -> None:
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     rows, columns, channels = output.form.shape
     area: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row, "rows": rows, "count": columns * channels}
-    if packer.program.dtype == "float32":
+    if output.form.element == FLOAT32:
         packer.emit("fill_f32", value=step.value, **area)
     else:
         packer.emit("fill_bytes", byte=(int(step.value) & 0xFF) ^ isa.CODE_FLIP, **area)
@@ -103,7 +142,7 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
     if step.function == "nearest":
         packer.emit("nearest", pixel=output.pixel, **arguments)
         return
-    real = packer.program.dtype == "float32"
+    real = output.form.element == FLOAT32
     weights = np.float32 if real else np.int32
     packer.emit(
         "bilinear_f32" if real else "bilinear_i8",

@@ -132,7 +132,7 @@ class Watcher:
         channels = np.append(channels, np.full(-len(channels) % lanes, -1))
         counted = np.append(counted, np.zeros(len(channels) - len(counted), bool)) & (channels >= 0)
         places = len(channels)
-        if self.packer.program.dtype == "int8":
+        if p.step_dtype(self.step, self.packer.program) == "int8":
             operation, table, bounds = "gather_i8", self._int_table(channels), {}
             sums = np.zeros((3, places), np.int32)
         else:

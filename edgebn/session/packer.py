@@ -175,7 +175,7 @@ class Packer:
         blob = aligned(kept + (self._kept + KEPT_SLACK if self._kept else 0) + ALIGNMENT)
         blob[: len(self._blob)] = np.frombuffer(bytes(self._blob), np.uint8)
         base = blob.ctypes.data
-        known = executor.operations(self.program.dtype)
+        known = executor.operations()
 
         def resolved(value: Address | float) -> int | float:
             if isinstance(value, Kept):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from edgebn import program as p
 from edgebn.kernels import executor, isa
+from edgebn.quick_dataclass import dataclass
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes
 
@@ -15,7 +18,18 @@ TILE = "tile_f32"  # the vector kernels'
 
 def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the form of the table
     """Return the scratch of a pool step."""
-    return pool_scratch(step.window, program.dtype, program.buffers[step.output].shape[2])
+    buffer, shape = program.buffers[step.output], program.buffers[step.inputs[0]].shape
+    if goes_by_axis(step.window, shape, buffer.shape):
+        return {"columns": buffer.shape[0] * shape[1] * shape[2] * np.dtype(buffer.dtype).itemsize + isa.SELECTED.vector_bytes}
+    return pool_scratch(step.window, p.step_dtype(step, program), buffer.shape[2])
+
+
+def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:
+    """Whether a maximum down the columns and then along the rows costs less than over whole windows."""
+    kernel_rows, kernel_columns = window.kernel
+    whole = pooled[1] * kernel_rows * kernel_columns
+    by_axis = shape[1] * (kernel_rows + 2) + pooled[1] * kernel_columns  # what stands between is written and read
+    return window.function == "max" and whole > by_axis
 
 
 def pool_scratch(window: p.Window, dtype: str, channels: int) -> dict[str, int]:
@@ -27,23 +41,43 @@ def _suffix(dtype: str, channels: int) -> str:
     """Return how the names of the kernels end that pool values of a data type and a number of channels."""
     if dtype == "int8":
         return "i8"
-    return TILE if f"maximum_{TILE}" in executor.operations(dtype) and channels >= isa.SELECTED.lanes else "f32"
+    return TILE if f"maximum_{TILE}" in executor.operations() and channels >= isa.SELECTED.lanes else "f32"
 
 
 def pack(step: p.Pool, packer: Packer) -> None:
     """Emit a pool of its own."""
-    source = packer.view(step.inputs[0])
+    source, output = packer.view(step.inputs[0]), packer.view(step.output)
     shape = source.form.shape
+    first, window = (source.address, source.row, shape[0]), step.window
+    target = Target(output.address, output.row, output.form.shape)
+    if goes_by_axis(window, shape, target.shape):
+        top, left, bottom, right = window.padding
+        between = target.shape[0], shape[1], shape[2]
+        columns = Target(packer.scratch(step, "columns"), shape[1] * output.pixel, between)
+        down = p.Window("max", (window.kernel[0], 1), (window.strides[0], 1), (window.dilations[0], 1), (top, 0, bottom, 0))
+        emit_pool(packer, step, down, source=first, shape=shape, target=columns, rows=(0, between[0]))
+        first, shape = (columns.address, columns.row, between[0]), between
+        window = p.Window("max", (1, window.kernel[1]), (1, window.strides[1]), (1, window.dilations[1]), (0, left, 0, right))
     emit_pool(
         packer,
         step,
-        step.window,
-        source=(source.address, source.row, shape[0]),
+        window,
+        source=first,
         shape=shape,
-        rows=(0, packer.view(step.output).form.shape[0]),
+        target=target,
+        rows=(0, target.shape[0]),
         padding_value=packer.buffer(step.inputs[0]).zero_point,
         epilogue=step.epilogue,
     )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where pooled values go: an address, the bytes to the next row, and the shape of all of them; pixels of a row are adjacent."""
+
+    address: Address
+    row: int
+    shape: p.Hwc
 
 
 def is_whole(window: p.Window, shape: p.Hwc) -> bool:
@@ -58,11 +92,12 @@ def emit_pool(
     *,
     source: tuple[Address, int, int],
     shape: p.Hwc,
+    target: Target,
     rows: tuple[int, int],
-    padding_value: int,
+    padding_value: int = 0,
     epilogue: p.IntEpilogue | None = None,
 ) -> None:
-    """Emit pooled rows into the step's output.
+    """Emit pooled rows.
 
     Parameters
     ----------
@@ -70,14 +105,15 @@ def emit_pool(
         Where input rows are, the bytes between them, and how many there are before they repeat.
     shape : (height, width, channels)
         Of the value that is pooled.
+    target : Target
     rows : (first, count)
         Which pooled rows.
     padding_value : int
         The code that padding reads where it is counted.
     """
-    output = packer.view(step.output)
     address, row, ring = source
-    if is_whole(window, shape) and row == shape[1] * output.form.pixel and ring >= shape[0]:
+    pixel = shape[2] * packer.view(step.output).form.element
+    if is_whole(window, shape) and row == shape[1] * pixel and ring >= shape[0]:
         # Adjacent rows under one window are one long row, which kernels sum without a stop.
         shape = 1, shape[0] * shape[1], shape[2]
         window = replace(window, kernel=shape[:2], strides=(1, 1))
@@ -91,11 +127,11 @@ def emit_pool(
         "height": height,
         "width": width,
         "channels": channels,
-        "dst": output.address,
-        "dst_row": output.row,
+        "dst": target.address,
+        "dst_row": target.row,
         "first_row": rows[0],
         "rows": rows[1],
-        "columns": output.form.shape[1],
+        "columns": target.shape[1],
         "kernel_rows": window.kernel[0],
         "kernel_columns": window.kernel[1],
         "stride_rows": window.strides[0],
@@ -105,7 +141,7 @@ def emit_pool(
         "top": top,
         "left": left,
     }
-    suffix = _suffix(packer.program.dtype, channels)
+    suffix = _suffix(p.step_dtype(step, packer.program), channels)
     if window.function == "max":
         packer.emit(f"maximum_{suffix}", **arguments)
         return
@@ -123,4 +159,5 @@ def emit_pool(
     if epilogue is None:
         packer.emit(f"average_{suffix}", **arguments)
     else:
+        arguments["by_count"] = int(len(epilogue.m) > 1)
         packer.emit("average_rescaled_i8", epilogue=packer.epilogue(epilogue), **codes(epilogue), **arguments)

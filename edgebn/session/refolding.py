@@ -32,9 +32,9 @@ class Arguments:
     tables: list[np.ndarray]
     base: int
 
-    def places(self, dtype: str, offset: int, name: str) -> np.ndarray:
+    def places(self, offset: int, name: str) -> np.ndarray:
         """Return the addresses of the words with argument `name` of every operation that reads the epilogue at `offset`."""
-        operations = list(executor.operations(dtype).values())
+        operations = executor.by_code()
         found = []
         for words in self.tables:
             for i, line in enumerate(words):
@@ -72,7 +72,7 @@ class Refolder:
     ) -> None:
         given = program.adaptation
         assert given is not None
-        self._dtype = program.dtype
+        self._is_int8 = p.adapted_dtype(program) == "int8"
         self._memory = memory
         self._arguments = Arguments(tables, memory.ctypes.data)
         self._kept: list[np.ndarray] = []  # everything the table has addresses of
@@ -86,7 +86,7 @@ class Refolder:
             step = steps[layer.observation.step]
             self._add_layer(layer, step, i, first, [copy for copy in copies if copy.step == step.name])
             first += layer.channels
-        width = executor.table_width(self._dtype)
+        width = executor.table_width()
         self._table = np.zeros((len(self._rows), width), np.int64)
         for line, row in zip(self._table, self._rows, strict=True):
             line[: len(row)] = row
@@ -103,10 +103,10 @@ class Refolder:
         return self._kept[-1].ctypes.data
 
     def _emit(self, name: str, **arguments: int) -> None:
-        self._rows.append(executor.row(executor.operations(self._dtype)[name], **arguments))
+        self._rows.append(executor.row(executor.operations()[name], **arguments))
 
     def _add_layer(self, layer: AdaptedLayer, step: Any, index: int, first: int, copies: list[EpilogueCopy]) -> None:
-        is_int8 = self._dtype == "int8"
+        is_int8 = self._is_int8
         folded = self._hold(np.zeros(3 * layer.channels, np.int64))
         status = self._status.ctypes.data + self._status.itemsize * index
         self._emit(
@@ -129,7 +129,7 @@ class Refolder:
                 self._emit("write_records_i8", status=status, folded=folded, channels=layer.channels, records=at)
 
     def _write_floats(self, copy: EpilogueCopy, how: p.FloatEpilogue, status: int, folded: int, channels: int) -> None:
-        marks = self._arguments.places(self._dtype, copy.place.offset, "general")
+        marks = self._arguments.places(copy.place.offset, "general")
         names = copy.form.names
         self._emit(
             "write_floats",
@@ -152,7 +152,7 @@ class Refolder:
         largest[: len(template.largest)] = template.largest
         starts = {name: 4 * width * i for i, name in enumerate(INT8_WORDS)}
         starts |= {name: 4 * width * len(INT8_WORDS) + 8 * width * i for i, name in enumerate(INT8_LONGS)}
-        certain, modes = (self._arguments.places(self._dtype, copy.place.offset, name) for name in ("certain", "mode"))
+        certain, modes = (self._arguments.places(copy.place.offset, name) for name in ("certain", "mode"))
         self._emit(
             "write_blocks_i8",
             status=status,

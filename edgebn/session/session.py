@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
+from edgebn.arguments import check_flag, checked_count, checked_program
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
-from edgebn.program import Program
+from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import array_words, arrays
+from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.helpers import Helpers
 from edgebn.session.learning import Learner, Rule
 from edgebn.session.options import Options
@@ -63,7 +67,8 @@ class Session:
     Raises
     ------
     ModelError
-        `threads` is not a positive integer, or `EDGEBN_ISA` names an instruction set that this CPU lacks.
+        No program, no positive number of threads, `winograd` neither True nor False, or `EDGEBN_ISA` names an instruction set
+        that this CPU lacks.
     EdgebnError
         No kernels were shipped for this CPU and Numba is not installed.
 
@@ -74,24 +79,61 @@ class Session:
     """
 
     def __init__(self, program: Program, threads: int = 1, *, winograd: bool = True) -> None:
-        if not isinstance(threads, int) or threads < 1:
-            raise ModelError(f"threads={threads!r}: give a positive number of threads")
+        checked_program(program, "edgebn.Session")
+        threads = checked_count(threads, "threads")
+        check_flag(winograd, "winograd")
         try:
             from edgebn.kernels import executor, isa
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
             raise ModelError(str(error)) from None
-        from edgebn.session.tables import Packed
+        from edgebn.session.tables import Packed, Table
 
         self._program = program
+        self._options = Options(threads=threads, winograd=winograd)
         try:
-            self._packed = Packed(program, Options(threads=threads, winograd=winograd))
+            self._packed = Packed(program, self._options)
             self._execute = executor.executor(program.dtype)
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
         self._threads = threads
-        self._lock = threading.Lock()
+        self._lock: AbstractContextManager[Any] = threading.Lock()
+        self._folding = False  # whether epilogues, or the statistics they come from, are being written
         self._observing: dict[bool, Any] = {}
+        self._folded: np.ndarray | None = None  # float32 (2, channels): drift and ratio that the epilogues have; None the factory's
+        self._adapter: weakref.ref[Any] | None = None
         self._isa = isa.SELECTED.name
+        inherited_by_forks(self, Session, Packed, Table)
+
+    def inherit(self) -> None:
+        """Make the session usable in a process that was just forked, where the threads that used it are not; `forking` calls it."""
+        self._lock = threading.Lock()
+        self._packed.release()
+        vars(self).pop("_helpers", None)
+        if self._folding:
+            self._lock = Lost(self._program.source)
+            vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, or what another process unpickles, is a session of its own, made anew, with the statistics folded here."""
+        return functools.partial(Session, self._program, **vars(self._options)), (), self.folded
+
+    def __setstate__(self, folded: np.ndarray) -> None:
+        """Fold what `__reduce__` took along."""
+        self.refold(*folded)
+
+    @property
+    def folded(self) -> np.ndarray | None:
+        """A copy of the (drift, ratio) that the epilogues have, float32 (2, channels), or None where nothing was ever folded."""
+        with self._lock:
+            return None if self._folded is None else self._folded.copy()
+
+    def adopt(self, adapter: Any) -> None:
+        """Belong to `adapter`, and no more to another; for `edgebn.Adapter`."""
+        self._adapter = weakref.ref(adapter)
+
+    def is_adapted_by(self, adapter: Any) -> bool:
+        """Whether `adapter` is the last that adopted this session."""
+        return self._adapter is not None and self._adapter() is adapter
 
     @property
     def program(self) -> Program:
@@ -114,16 +156,17 @@ class Session:
         Parameters
         ----------
         x : array, shape (N, ...), or dict of input name to such
-            float32: real values, which an int8 program quantises. int8: raw codes of an int8 program. Other real types (float64,
-            uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays are read in place.
+            float32: real values, which are quantised where an input is int8. int8: raw codes, of a program whose inputs are all
+            int8. Other real types (float64, uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays
+            are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
-            C-contiguous, of the result's type: results are written there.
+            C-contiguous, of the result's type: results are written there. It may be x, or overlap it; two outputs may not overlap.
 
         Returns
         -------
         ndarray, shape (N, ...), or dict of output name to such
-            Real values in float32, or codes in int8 where codes came in. A dict where the network has several outputs. The arrays
-            are the caller's.
+            Real values in float32; where codes came in, the codes of int8 outputs in int8. A dict where the network has several
+            outputs. The arrays are the caller's.
 
         Raises
         ------
@@ -138,7 +181,9 @@ class Session:
                 if result is not None:
                     return result
         given, batch, raw = arrays.accept(self._program, x)
-        taken = arrays.results(self._program, out, batch, INT8 if raw else FLOAT32)
+        taken = arrays.results(self._program, out, batch, raw=raw)
+        if out is not None and batch > 1:
+            given = arrays.apart(given, taken)
         table = self._packed.raw if raw else self._packed.real
         self._call(table, (*given.values(), *(taken[name] for name in table.exits)), batch)
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
@@ -180,7 +225,7 @@ class Session:
         given = self._program.adaptation
         assert given is not None
         exits = [taken[name] for name in self._program.outputs]
-        logits = np.empty(given.classes, self._program.dtype)
+        logits = np.empty(given.classes, self._program.buffers[given.logits].dtype if given.classes else np.float32)
         if given.classes:
             exits.insert(0, logits)
         with self._lock:
@@ -190,7 +235,10 @@ class Session:
 
     def learner(self, rule: Rule) -> Learner:
         """Return what learns by a compiled rule beside this session; for `edgebn.Adapter`."""
-        return Learner(rule, self._program.dtype, self._packed.sums, self._packed.constants)
+        given = self._program.adaptation
+        assert given is not None
+        logits = self._program.buffers[given.logits].dtype if given.classes else "float32"
+        return Learner(rule, adapted_dtype(self._program), logits, self._packed.sums, self._packed.constants)
 
     def learn(self, learner: Learner, x: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[int]]:
         """Run one sample, learn from what its adapted steps show, and fold what was learned; for `edgebn.Adapter`.
@@ -215,7 +263,7 @@ class Session:
         """
         table, taken = self._observing_table(x)
         arrays_out = (learner.logits, *(taken[name] for name in self._program.outputs))
-        with self._lock:
+        with self._writing():
             self._run(table, (*x.values(), *arrays_out), 1)
             self._execute(learner.learn, 1, 0, 0)
             refused = self._fold(learner.drift, learner.ratio) if learner.status == LEARNED and learner.needs_fold() else []
@@ -223,7 +271,7 @@ class Session:
 
     def begin(self, learner: Learner) -> list[int]:
         """Fold what a state set into `learner` says; return the indices of the steps that refused."""
-        with self._lock:
+        with self._writing():
             learner.prepare()
             self._execute(learner.begin, 1, 0, 0)
             return self._fold(learner.drift, learner.ratio)
@@ -234,7 +282,7 @@ class Session:
         table = self._observing.get(raw)
         if table is None:
             table = self._observing[raw] = self._packed.observing(raw=raw)
-        return table, arrays.results(self._program, None, 1, INT8 if raw else FLOAT32)
+        return table, arrays.results(self._program, None, 1, raw=raw)
 
     def refold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         """Fold new statistics into the epilogues of the adapted steps, between two inferences; for `edgebn.Adapter`.
@@ -249,18 +297,43 @@ class Session:
         list of int
             Indices of the adapted steps whose numbers would have left their range: their epilogues stay as they were.
         """
-        with self._lock:
+        with self._writing():
             return self._fold(drift, ratio)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the session while statistics and epilogues change: a fork in the middle leaves halves of both."""
+        with self._lock:
+            self._folding = True
+            try:
+                yield
+            finally:
+                self._folding = False
 
     def _fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         refolder = self._packed.refolder()
         refolder.drift[:], refolder.ratio[:] = drift, ratio
         self._execute(refolder.call, 1, 0, 0)
-        return refolder.refused()
+        refused = refolder.refused()
+        self._keep(drift, ratio, refused)
+        return refused
+
+    def _keep(self, drift: np.ndarray, ratio: np.ndarray, refused: list[int]) -> None:
+        """Remember what was folded: the steps that refused have what they had."""
+        if self._folded is None:
+            self._folded = np.stack([np.zeros_like(drift), np.ones_like(ratio)])
+        before = self._folded.copy() if refused else self._folded
+        self._folded[0], self._folded[1] = drift, ratio
+        if refused:
+            assert self._program.adaptation is not None
+            counts = [layer.channels for layer in self._program.adaptation.layers]
+            for i in refused:
+                channels = slice(sum(counts[:i]), sum(counts[: i + 1]))
+                self._folded[:, channels] = before[:, channels]
 
     @functools.cached_property
     def _on_codes(self) -> Shortcut | None:
-        return self._shortcut(INT8) if self._program.dtype == "int8" else None
+        return self._shortcut(INT8) if takes_codes(self._program) else None
 
     @functools.cached_property
     def _on_reals(self) -> Shortcut | None:
@@ -273,8 +346,9 @@ class Session:
         table = self._packed.raw if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
             return None
+        made = INT8 if result_dtype(program, program.outputs[0], raw=dtype is INT8) == "int8" else FLOAT32
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, program.dtype, self._packed.key, dtype, shapes)
+        return shortcut(table, program.dtype, self._packed.key, (dtype, made), shapes)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""

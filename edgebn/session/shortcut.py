@@ -27,23 +27,23 @@ def shortcut(
     table: Table,
     program_dtype: str,
     key: int,
-    dtype: np.dtype[Any],
+    dtypes: tuple[np.dtype[Any], np.dtype[Any]],
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
 ) -> Shortcut:
-    """Return the usual call of a table with one entry and one exit, for arrays of `dtype` and `shapes` (of one sample).
+    """Return the usual call of a table with one entry and one exit, for arrays of `dtypes` and `shapes` (of one sample).
 
     Parameters
     ----------
-    program_dtype : {'int8', 'float32'}
+    program_dtype : {'int8', 'float32', 'mixed'}
         Of the table's executor.
     key : int
         Address of the session's key.
     """
     one_in, one_out = ((1, *shape) for shape in shapes)
-    guard, *forms = array_words.guard(dtype, one_in, one_out)
+    guard, *forms = array_words.guard(dtypes, one_in, one_out)
     patches, checks = table.patches.copy(), table.checks.copy()  # bound while the key is held; the table's own, under the lock
     words = executor.call(table.words, patches, checks, key=key, guard=guard.ctypes.data)
-    array, empty = np.ndarray, np.empty
+    array, empty, dtype = np.ndarray, np.empty, dtypes[1]
     execute = executor.usual(program_dtype, words.ctypes.data)
     held = (table, guard, forms, patches, checks, words)
 

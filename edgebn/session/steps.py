@@ -26,6 +26,8 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Resize: movement.pack_resize,
     p.Transpose: movement.pack_transpose,
     p.Reshape: movement.pack_reshape,
+    p.Quantize: arithmetic.pack_quantize,
+    p.Dequantize: arithmetic.pack_dequantize,
 }
 
 # Names and bytes of scratch, of the kinds that want any.

@@ -21,6 +21,9 @@ from edgebn.session.refolding import Arguments, Refolder
 from edgebn.session.steps import PACK, scratch_of
 from edgebn.session.sums import SumReader
 
+# Bytes of an output from which on it is written to the user's array at once: below, one copy is less than many addresses.
+LEAST_DIRECT = 1 << 14
+
 # Arguments that may change with an epilogue.
 CHANGING = ("certain", "mode", "general")
 
@@ -44,6 +47,8 @@ class Table:
         What several threads may share (`bands.tasks`).
     key : int
         Address of the word that a call holds.
+    places : tuple of ndarray of int64, shape (n, 3)
+        Of outputs that go straight to the user's array: the words that `kernels.boundary.point_words` rewrites.
     """
 
     words: np.ndarray
@@ -54,6 +59,7 @@ class Table:
     owners: tuple[str, ...]
     tasks: np.ndarray | None
     key: int
+    places: tuple[np.ndarray, ...] = ()
 
     def bind(self, arrays: tuple[np.ndarray, ...]) -> object:
         """Set where the addresses of the user's arrays stand: those of the entries, then of the exits.
@@ -99,6 +105,12 @@ class Table:
         words = aligned(TEAM_WORDS * 8).view(np.int64)
         words[TEAM_LEAVING] = 1
         return words
+
+    def send_helpers_away(self) -> None:
+        """Take back what a call of another process offered to helpers."""
+        if "team" in vars(self):
+            self.team[:] = 0
+            self.team[TEAM_LEAVING] = 1
 
     @contextlib.contextmanager
     def open_to_helpers(self) -> Iterator[None]:
@@ -151,14 +163,20 @@ class Packed:
         self._tables: list[Table] = []
         self._refolder: Refolder | None = None
 
+    def release(self) -> None:
+        """Give the key back, and offer nothing to helpers; for a forked process, in which nobody uses this."""
+        self._key[0] = 0
+        for table in self._tables:
+            table.send_helpers_away()
+
     @functools.cached_property
     def real(self) -> Table:
-        """float32 in and out, quantised and dequantised where the program is int8."""
+        """float32 in and out, quantised and dequantised where a buffer is int8."""
         return self._table(raw=False)
 
     @functools.cached_property
     def raw(self) -> Table:
-        """int8 codes in and out."""
+        """int8 codes in and, where an output is int8, out."""
         return self._table(raw=True)
 
     @functools.cached_property
@@ -182,7 +200,7 @@ class Packed:
         assert given is not None
         gathered = [self._packer.gathered[layer.observation.step] for layer in given.layers]
         counts = [layer.channels for layer in given.layers]
-        return SumReader(gathered, counts, self.constants, self._program.dtype == "int8")
+        return SumReader(gathered, counts, self.constants, p.adapted_dtype(self._program) == "int8")
 
     def refolder(self) -> Refolder:
         """Return what folds new statistics into the epilogues, for all tables there are."""
@@ -198,7 +216,7 @@ class Packed:
         for copy in self._packer.copies if self._tables else ():
             old, new = (Arguments([one], self.constants.ctypes.data) for one in (self._tables[0].words, words))
             for name in CHANGING:
-                places = [one.places(self._program.dtype, copy.place.offset, name).tolist() for one in (old, new)]
+                places = [one.places(copy.place.offset, name).tolist() for one in (old, new)]
                 for address in places[1]:
                     ctypes.c_int64.from_address(address).value = ctypes.c_int64.from_address(places[0][0]).value
 
@@ -236,21 +254,26 @@ class Packed:
         """Return a table; `leaving` says what leaves besides the outputs: "every buffer" (instead of them), or "logits"."""
         every_buffer, observing = leaving == "every buffer", leaving == "logits"
         logits = self._program.adaptation.logits if observing and self._program.adaptation is not None else ""
-        known = executor.operations(self._program.dtype)
+        known = executor.operations()
+        direct = {} if leaving else self._written_to_users()
         rows: list[list[int]] = []
-        patches: list[tuple[int, int, int, int]] = []
+        entering: list[tuple[int, int, int, int]] = []  # patches, in the order of the user's arrays
+        leaving_patches: list[tuple[int, int, int, int]] = []
+        directly: dict[str, tuple[int, int, int, int]] = {}
+        places: dict[str, np.ndarray] = {}
         exits: list[str] = []
         owners: list[str] = []
         strands: list[tuple[int, int] | None] = []
 
-        def cross(name: str, *, entering: bool, as_codes: bool) -> None:
+        def cross(name: str, *, enters: bool, as_codes: bool) -> None:
             """Emit the row that moves a buffer from or to the user, whose address is not known yet."""
-            operation_name, arguments = self._crossing(name, entering=entering, as_codes=as_codes)
+            operation_name, arguments = self._crossing(name, entering=enters, as_codes=as_codes)
             operation = known[operation_name]
-            user = "src" if entering else "dst"
+            user = "src" if enters else "dst"
             column = 1 + [argument for argument, _ in operation.arguments].index(user)
-            element = 1 if as_codes and self._program.dtype == "int8" else 4
-            patches.append((len(rows), column, 0, int(np.prod(self._program.buffers[name].shape)) * element))
+            element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4
+            size = int(np.prod(self._program.buffers[name].shape)) * element
+            (entering if enters else leaving_patches).append((len(rows), column, 0, size))
             rows.append(executor.row(operation, **arguments))
             owners.append(name)
             strands.append(None)
@@ -263,35 +286,79 @@ class Packed:
         owners += ["halos of the inputs"] * len(rows)
         strands += [None] * len(rows)
         for name in self._program.inputs:
-            cross(name, entering=True, as_codes=raw)
+            cross(name, enters=True, as_codes=raw)
         if every_buffer:
             for name in self._program.inputs:
-                cross(name, entering=False, as_codes=True)
+                cross(name, enters=False, as_codes=True)
                 exits.append(name)
         for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
             lines = operations_of(section)
+            for name in (name for name, writer in direct.items() if writer == step.name):
+                # Before its writer's rows stands one that puts the user's address into them.
+                places[name] = self._places(name, [line for line, _ in lines], len(rows) + 1)
+                arguments = {"dst": 0, "places": places[name].ctypes.data, "count": len(places[name])}
+                directly[name] = len(rows), 1, 0, self.layout.forms[name].size_of_pixels
+                rows.append(executor.row(known["point_words"], **arguments))
+                owners.append(name)
+                strands.append(None)
             rows += [line for line, _ in lines]
             owners += [step.name] * len(lines)
             strands += [None if band is None else (index, band) for _, band in lines]
             if every_buffer or step.output == logits:
-                cross(step.output, entering=False, as_codes=True)
+                cross(step.output, enters=False, as_codes=True)
                 exits.append(step.output)
         if not every_buffer:
             for name in self._program.outputs:
-                cross(name, entering=False, as_codes=raw)
+                if name in directly:
+                    leaving_patches.append(directly[name])
+                else:
+                    cross(name, enters=False, as_codes=raw)
                 exits.append(name)
-        width = executor.table_width(self._program.dtype)
+        width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
         for line, row in zip(words, rows, strict=True):
             line[: len(row)] = row
-        where = np.array(patches, np.int64).reshape(-1, 4)
+        for found in places.values():  # from (row, column) to addresses
+            found[:, 0] = words.ctypes.data + words.itemsize * (found[:, 0] * width + found[:, 2])
+        where = np.array([*entering, *leaving_patches], np.int64).reshape(-1, 4)
         counts = [int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs]
         checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
         entries, tasks = self._program.inputs, bands.tasks(strands)
-        self._tables.append(Table(words, where, checks, entries, tuple(exits), tuple(owners), tasks, self.key))
+        self._tables.append(
+            Table(words, where, checks, entries, tuple(exits), tuple(owners), tasks, self.key, tuple(places.values()))
+        )
         return self._tables[-1]
+
+    def _written_to_users(self) -> dict[str, str]:
+        """Return the outputs that the step which makes them writes to the user's array at once, and that step.
+
+        Those that are large, lie as the user's array does and that no step reads: they need not be whole in the arena.
+        """
+        program, made = self._program, {step.output: step for step in self._program.steps}
+        read = {name for step in program.steps for name in step.inputs}
+        found = {}
+        for name in program.outputs:
+            form, writer = self.layout.forms[name], made.get(name)
+            if writer is None or name in read or program.buffers[name].dtype != "float32" or any(form.halo):
+                continue
+            shares = isinstance(writer, p.Reshape) and self.layout.places.get(writer.inputs[0]) == self.layout.places[name]
+            if not shares and form.size_of_pixels >= LEAST_DIRECT:
+                found[name] = writer.name
+        return found
+
+    def _places(self, name: str, lines: list[list[int]], first_row: int) -> np.ndarray:
+        """Return where rows hold addresses within a buffer, int64 (n, 3): row, offset in the buffer, column."""
+        begin = self.arena.ctypes.data + self.layout.places[name]
+        size = self.layout.forms[name].size_of_pixels
+        found = [
+            (first_row + index, word - begin, column)
+            for index, line in enumerate(lines)
+            for column, word in enumerate(line)
+            if begin <= word < begin + size
+        ]
+        return np.array(found, np.int64).reshape(-1, 3)
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
         """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""

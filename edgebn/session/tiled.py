@@ -11,7 +11,7 @@ from edgebn.kernels import executor, isa, tile_shapes, tile_weights
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
-from edgebn.session.packer import Address, Constant, Packer
+from edgebn.session.packer import Address, Constant, Packer, View
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
 MOST_GROUPS = 16
@@ -55,9 +55,33 @@ class Walk:
     columns: int
 
 
+def walk_through(step: p.Convolution, view: View, columns: int) -> Walk:
+    """Return the steps of a convolution through its input, adjacent taps joined into one run."""
+    top, left, _, _ = step.padding
+    _, tap_rows, tap_columns, run = step.weight.shape
+    tap_row_step = step.dilations[0] * view.row
+    if step.groups == 1 and step.dilations[1] == 1:  # taps of a row are adjacent: one long dot product
+        run *= tap_columns
+        tap_columns = 1
+        if tap_row_step == run * view.form.element:  # and so are the rows: a dense layer over the whole value
+            run *= tap_rows
+            tap_rows = 1
+    return Walk(
+        origin=view.address + (-top * view.row - left * view.pixel),
+        row_step=step.strides[0] * view.row,
+        column_step=step.strides[1] * view.pixel,
+        tap_row_step=tap_row_step,
+        tap_column_step=step.dilations[1] * view.pixel,
+        tap_rows=tap_rows,
+        tap_columns=tap_columns,
+        run=run,
+        columns=columns,
+    )
+
+
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the tiles can take a convolution that is not depthwise."""
-    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations(dtype) and fits_dot(step.weight)
+    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
 def fits_dot(weight: np.ndarray) -> bool:
@@ -98,7 +122,8 @@ class TileEmitter:
         self._step = step
         self._packer = packer
         self._walk = walk
-        self._real = packer.program.dtype == "float32"
+        self._dtype = p.step_dtype(step, packer.program)
+        self._real = self._dtype == "float32"
         self._element = 4 if self._real else 1
         self._outputs = step.weight.shape[0] // step.groups  # of one group
         lanes, channels = isa.SELECTED.lanes, step.weight.shape[0]
@@ -159,7 +184,7 @@ class TileEmitter:
         for segment in self._segments(group, together, run, single=columns == 1):
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real)
             self._packer.emit_watched(
-                tile_operation(self._packer.program.dtype),
+                tile_operation(self._dtype),
                 self._observing(kept, group * self._outputs + segment.first_channel, together, mr, (rows, columns)),
                 variant=known.index((mr, segment.nv)),
                 depth=run if self._real else -(-run // 4),

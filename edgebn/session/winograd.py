@@ -29,7 +29,7 @@ WEIGHT_TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0
 def suits(step: p.Convolution, program: p.Program) -> bool:
     """Whether a convolution can go this way and is faster for it."""
     channels, kernel_rows, kernel_columns, run = step.weight.shape
-    fits = program.dtype == "float32" and "winograd_input_f32" in executor.operations(program.dtype)
+    fits = p.step_dtype(step, program) == "float32" and "winograd_input_f32" in executor.operations()
     fits = fits and (kernel_rows, kernel_columns) == (3, 3) and step.groups == 1
     if not fits or step.strides != (1, 1) or step.dilations != (1, 1):
         return False

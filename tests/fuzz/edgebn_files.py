@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 
 import edgebn
 from edgebn.formats import native, tensor_file
 from fuzz import damage
-from fuzz.keras_files import NAMES, ZOO
+from fuzz.keras_files import NETWORKS, RECORDED
 
 _ZEROS = "0" * 64
 
@@ -19,8 +18,8 @@ _ZEROS = "0" * 64
 def seeds() -> list[bytes]:
     rng = np.random.default_rng(0)
     files = []
-    for name in NAMES:
-        program = edgebn.load(Path(ZOO) / f"{name}.keras")
+    for name in NETWORKS:
+        program = edgebn.load(RECORDED / f"{name}.keras")
         files.append(native.to_bytes(program))
         shape = (8, *program.shapes[program.inputs[0]])
         if len(program.inputs) == 1:

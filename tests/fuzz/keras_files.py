@@ -12,16 +12,24 @@ import numpy as np
 
 from fuzz import damage
 
-ZOO = Path(__file__).parents[1] / "recorded" / "keras_zoo"
-NAMES = ("residual", "ds_cnn", "squeeze_excite", "nested_functional", "channels_first_cnn", "separable", "shapes")
+RECORDED = Path(__file__).parents[1] / "recorded"
+NETWORKS = tuple(
+    f"keras_zoo/{name}"
+    for name in ("residual", "ds_cnn", "squeeze_excite", "nested_functional", "channels_first_cnn", "separable", "shapes")
+)
+OPERATIONS = tuple(
+    f"keras_operations/{name}"
+    for name in ("constants_that_spread", "merging_with_constants", "shape_operations", "slices", "nested_models_frozen")
+)
+NAMES = NETWORKS + OPERATIONS
 
 
 def keras_seeds() -> list[bytes]:
-    return [(ZOO / f"{name}.keras").read_bytes() for name in NAMES]
+    return [(RECORDED / f"{name}.keras").read_bytes() for name in NAMES]
 
 
 def h5_seeds() -> list[bytes]:
-    return [(ZOO / f"{name}.h5").read_bytes() for name in NAMES]
+    return [(RECORDED / f"{name}.h5").read_bytes() for name in NAMES]
 
 
 def _damage_weights(file: h5py.File, rng: np.random.Generator) -> None:

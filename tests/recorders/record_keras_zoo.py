@@ -1,10 +1,10 @@
 """Save the zoo of small Keras models with what Keras computes from them.
 
-    KERAS_BACKEND=torch python tests/recorders/record_keras_zoo.py
+    KERAS_BACKEND=torch python tests/recorders/record_keras_zoo.py [FOLDER ...]
 
-Writes ``tests/recorded/keras_zoo/<name>.keras`` and ``<name>.h5`` and one ``zoo.npz`` with ``<name>/x`` (inputs, in the
-file's own layout), ``<name>/y`` (what Keras says) and ``versions``. The .keras archives, which Keras stores uncompressed,
-are deflated: they hold mostly zeros. Needs Keras; knows nothing of edgebn.
+Writes ``tests/recorded/<folder>/<name>.keras`` and ``<name>.h5`` and one ``zoo.npz`` with ``<name>/x`` (inputs, in the
+file's own layout), ``<name>/y`` (what Keras says) and ``versions``; the folders are ``keras_zoo`` and ``keras_operations``.
+The .keras archives, which Keras stores uncompressed, are deflated: they hold mostly zeros. Needs Keras; knows nothing of edgebn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,10 +22,12 @@ import keras
 import numpy as np
 import zoo_layers
 import zoo_networks
+import zoo_operations
 
-TARGET = Path(__file__).resolve().parent.parent / "recorded" / "keras_zoo"
+RECORDED = Path(__file__).resolve().parent.parent / "recorded"
 SAMPLES = 2
-ZOO = zoo_layers.ZOO | zoo_networks.ZOO
+FOLDERS = {"keras_zoo": zoo_layers.ZOO | zoo_networks.ZOO, "keras_operations": zoo_operations.ZOO}
+ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 
 
 def random_weight(path: str, old: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -61,7 +64,12 @@ def average_pool_inside(x: np.ndarray) -> np.ndarray:
 MENDED = {"pooling_average_uneven": average_pool_inside}
 
 
-UNREADABLE_AS_H5 = {"operators"}  # Keras writes the file and then refuses it
+# Keras cannot write the file, or refuses what it wrote, or saves a weight once and looks for it twice.
+UNREADABLE_AS_H5 = {"operators", "augmentation"}
+UNREADABLE_AS_ARCHIVE = {"nested_models_that_share"}
+
+
+SCALES = {"rescaling": 100.0, "activation_operations": 6.0}  # of the inputs: relu6 would else be relu
 
 
 def deflate(path: Path) -> None:
@@ -72,29 +80,37 @@ def deflate(path: Path) -> None:
             new.writestr(name, old.read(name))
 
 
-def main() -> None:
-    """Build, randomise, run and save every model."""
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Keras advises against .h5 at every save; edgebn reads it
-    TARGET.mkdir(parents=True, exist_ok=True)
+def record(folder: str) -> None:
+    """Build, randomise, run and save every model of one folder."""
+    target = RECORDED / folder
+    target.mkdir(parents=True, exist_ok=True)
     versions = {"keras": keras.__version__, "backend": keras.backend.backend(), "h5py": h5py.__version__}
     arrays: dict[str, np.ndarray] = {"versions": np.array(json.dumps(versions))}
-    for name, builder in ZOO.items():
+    for name, builder in FOLDERS[folder].items():
         keras.backend.clear_session()
         random = np.random.default_rng(zlib.crc32(name.encode()))
         model = builder()
         randomise(model, random)
-        scale = 100.0 if name == "rescaling" else 1.5
+        scale = SCALES.get(name, 1.5)
         x = (scale * random.standard_normal((SAMPLES, *model.input_shape[1:]))).astype(np.float32)
         arrays[f"{name}/x"] = x
         arrays[f"{name}/y"] = MENDED[name](x) if name in MENDED else model.predict(x, verbose=0)
-        model.save(TARGET / f"{name}.keras")
-        deflate(TARGET / f"{name}.keras")
+        if name not in UNREADABLE_AS_ARCHIVE:
+            model.save(target / f"{name}.keras")
+            deflate(target / f"{name}.keras")
         if name not in UNREADABLE_AS_H5:
-            model.save(TARGET / f"{name}.h5")
+            model.save(target / f"{name}.h5")
         print(f"{name}: {x.shape} -> {arrays[f'{name}/y'].shape}")
-    np.savez_compressed(TARGET / "zoo.npz", **arrays)
-    total = sum(file.stat().st_size for file in TARGET.iterdir())
-    print(f"{len(ZOO)} models, {total / 1e6:.2f} MB")
+    np.savez_compressed(target / "zoo.npz", **arrays)
+    total = sum(file.stat().st_size for file in target.iterdir())
+    print(f"{folder}: {len(FOLDERS[folder])} models, {total / 1e6:.2f} MB")
+
+
+def main() -> None:
+    """Record the folders that are named, or all."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Keras advises against .h5 at every save; edgebn reads it
+    for folder in sys.argv[1:] or FOLDERS:
+        record(folder)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,28 @@
 """Save the zoo of small PyTorch modules as exported programs, with what PyTorch computes from them.
 
-    python tests/recorders/record_torch_zoo.py
+    python tests/recorders/record_torch_zoo.py [FOLDER ...]
 
-Writes ``tests/recorded/torch_zoo/<name>.pt2`` and one ``zoo.npz`` with ``<name>/x`` (channels-first), ``<name>/y0`` and so on,
-and ``versions``. The archives, which PyTorch stores uncompressed, are deflated; stack traces (paths of the recording machine)
-and pickled sample inputs are left out. Needs PyTorch; knows nothing of edgebn.
+Writes ``tests/recorded/<folder>/<name>.pt2`` and one ``zoo.npz`` with ``<name>/x`` (channels-first), ``<name>/y0`` and so on,
+and ``versions``; the folders are ``torch_zoo`` and ``torch_rows``. The archives, which PyTorch stores uncompressed, are deflated;
+stack traces (paths of the recording machine) and pickled sample inputs are left out. Needs PyTorch; knows nothing of edgebn.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch_rows import ROWS
 from torch_zoo import ZOO, randomise
 
-TARGET = Path(__file__).resolve().parent.parent / "recorded" / "torch_zoo"
+RECORDED = Path(__file__).resolve().parent.parent / "recorded"
+FOLDERS = {"torch_zoo": ZOO, "torch_rows": ROWS}
 STAMP = (2026, 1, 1, 0, 0, 0)  # archives of equal content are equal files
 
 
@@ -43,11 +46,12 @@ def shrink(archive: bytes, path: Path) -> None:
             new.writestr(entry, without_traces(content) if name.endswith("models/model.json") else content)
 
 
-def main() -> None:
-    """Build, export, run and save every module."""
-    TARGET.mkdir(parents=True, exist_ok=True)
+def record(folder: str) -> None:
+    """Build, export, run and save every module of one folder."""
+    target = RECORDED / folder
+    target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {"versions": np.array(json.dumps({"torch": torch.__version__}))}
-    for name, builder in ZOO.items():
+    for name, builder in FOLDERS[folder].items():
         torch.manual_seed(zlib.crc32(name.encode()))
         module, shape = builder()
         randomise(module, zlib.crc32(name.encode()))
@@ -56,13 +60,19 @@ def main() -> None:
             outputs = module.eval()(x)
         stream = io.BytesIO()
         torch.export.save(torch.export.export(module, (x,)), stream)
-        shrink(stream.getvalue(), TARGET / f"{name}.pt2")
+        shrink(stream.getvalue(), target / f"{name}.pt2")
         arrays[f"{name}/x"] = x.numpy()
         for place, y in enumerate(outputs.values() if isinstance(outputs, dict) else [outputs]):
             arrays[f"{name}/y{place}"] = y.numpy()
-    np.savez_compressed(TARGET / "zoo.npz", **arrays)
-    total = sum(file.stat().st_size for file in TARGET.iterdir())
-    print(f"{len(ZOO)} modules, {total / 1e6:.2f} MB")
+    np.savez_compressed(target / "zoo.npz", **arrays)
+    total = sum(file.stat().st_size for file in target.iterdir())
+    print(f"{folder}: {len(FOLDERS[folder])} modules, {total / 1e6:.2f} MB")
+
+
+def main() -> None:
+    """Record the folders that are named, or all."""
+    for folder in sys.argv[1:] or FOLDERS:
+        record(folder)
 
 
 if __name__ == "__main__":

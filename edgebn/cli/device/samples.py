@@ -17,7 +17,7 @@ def drawn(program: Program, count: int) -> Inputs:
     found: dict[str, np.ndarray] = {}
     for name in program.inputs:
         shape = (count, *program.shapes[name])
-        if program.dtype == "int8":
+        if program.buffers[name].dtype == "int8":
             found[name] = random.integers(-128, 128, shape).astype(np.int8)
         else:
             found[name] = random.standard_normal(shape).astype(np.float32)
@@ -25,7 +25,7 @@ def drawn(program: Program, count: int) -> Inputs:
 
 
 def sample(program: Program, inputs: Inputs, index: int) -> dict[str, np.ndarray]:
-    """Return one sample by input name, (H, W, C), in the program's dtype: real numbers are quantised as a session would."""
+    """Return one sample by input name, (H, W, C), in the input's dtype: real numbers are quantised as a session would."""
     given = inputs if isinstance(inputs, dict) else {program.inputs[0]: inputs}
     found = {}
     for name in program.inputs:
@@ -43,7 +43,7 @@ def to_bytes(program: Program, values: dict[str, np.ndarray]) -> bytes:
 
 
 def from_bytes(program: Program, data: bytes) -> dict[str, np.ndarray]:
-    """Return a device's output by name, (H, W, C), in the program's dtype."""
+    """Return a device's output by name, (H, W, C), each in its own dtype."""
     found = {}
     for name in program.outputs:
         value = value_of(program, name, data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import boards
 import codegen
 from boards import Board, emulator, toolchain
+from boards.tidy import temporary_folder
 from codegen.adaptation import CODES, DEFAULT_POLICY
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
@@ -109,8 +109,6 @@ def open_target(
         with emulated(program, arguments.board, screen, policy, arguments.storage) as target:
             yield target
         return
-    if arguments.storage is not None:
-        raise LinkError("--storage stands for an emulated board's; a board at the end of a port has its own")
     with connect(arguments.port, baud=arguments.baud) as device:
         information = device.info()
         if program is not None:
@@ -151,9 +149,9 @@ def emulated(
     board = boards.load(board_name)
     if not emulator.is_available(board):
         raise emulator.unavailable(board)
-    with tempfile.TemporaryDirectory(prefix="edgebn-device-") as folder:
+    with temporary_folder("edgebn-device-") as folder:
         with screen.progress(f"building for {board.name}"):
-            elf = build(program, board, Path(folder), policy)
+            elf = build(program, board, folder, policy)
         if storage is not None:
             storage.mkdir(parents=True, exist_ok=True)
         with emulator.start(board, elf, storage) as running:
@@ -180,5 +178,4 @@ def build(program: Program, board: Board, folder: Path, policy: str | None = Non
         program, folder / "project", board=board.name, main="link", adapt=policy is not None, policy=policy or DEFAULT_POLICY
     )
     sources = [project.folder / file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
-    include = [project.folder, project.folder / "kernels", project.folder / "service"]
-    return toolchain.build(board, sources, folder / "build", include=include, flags=[TRACE])
+    return toolchain.build(board, sources, folder / "build", flags=[TRACE])

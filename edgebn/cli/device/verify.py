@@ -25,7 +25,8 @@ from edgebn.program import Program
 HELP = "compare every layer on the device with the reference"
 DESCRIPTION = (
     "Run samples on a device and compare every layer's output with the NumPy reference: byte for byte in int8, within 1e-5 of the "
-    "value's range in float32. Exit code 1 where something differs; the first layer that does is named."
+    "value's range in float32; where a network has both, each layer with what the reference makes of that layer's inputs on the "
+    "device. Exit code 1 where something differs; the first layer that does is named."
 )
 
 FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the largest magnitude that is expected
@@ -126,13 +127,13 @@ def verify(program: Program, target: Target, inputs: Inputs, total: int, progres
     layers: tuple[Layer, ...] = ()
     for index in range(total):
         given = sample(program, inputs, index)
-        expected = reference.run_steps(program, given)
         data = to_bytes(program, given)
         ticks.append(target.device.run(data).ticks)  # without the time that layers take to be sent
         done = target.device.run_layers(data)
         layers = done.layers
         if not layers:
             raise LinkError("the firmware reports no layers: build it with EDGEBN_TRACE, as the project's own build files do")
+        expected = expected_values(program, given, layers)
         found = [difference(program, index, layer, expected) for layer in layers]
         for name, value in from_bytes(program, done.output).items():
             found.append(compared(value, expected[name], index, f"output {name}", -1, "what the caller gets"))
@@ -141,6 +142,24 @@ def verify(program: Program, target: Target, inputs: Inputs, total: int, progres
         first = first or next(iter(differing), None)
         progress(index + 1, total)
     return Verdict(total, len(layers), mismatches, first, int(np.median(ticks)), layers)
+
+
+def expected_values(program: Program, given: dict[str, np.ndarray], layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
+    """Return what the reference makes of a sample, by buffer.
+
+    In a network with both types, codes made from float32 numbers may differ by what is allowed of these: each step is then compared
+    with what the reference makes of the inputs that the device had.
+    """
+    if program.dtype != "mixed":
+        return reference.run_steps(program, given)
+    reported = {layer.step: layer for layer in layers}
+    expected, values = {**program.constants, **given}, {**program.constants, **given}
+    for index, step in enumerate(program.steps):
+        expected[step.output] = values[step.output] = reference.run_step(program, step, values)
+        layer = reported.get(index)
+        if layer is not None and layer.data is not None and layer.size == expected[step.output].nbytes:
+            values[step.output] = value_of(program, step.output, layer.data)
+    return expected
 
 
 def difference(program: Program, index: int, layer: Layer, expected: dict[str, np.ndarray]) -> Difference | None:

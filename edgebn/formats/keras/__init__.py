@@ -14,6 +14,7 @@ from edgebn.formats.keras.definitions import parse_model
 from edgebn.formats.keras.network import add_model, entered_channels_first
 from edgebn.formats.keras.place import Reading
 from edgebn.formats.keras.table import LAYERS
+from edgebn.formats.keras.weight_order import arrangements
 from edgebn.graph import Graph, GraphBuilder
 
 Shape = tuple[int, ...]
@@ -63,6 +64,7 @@ def read(
     try:
         with opened(path) as contents:
             model = parse_model(contents.model, custom)
+            contents.weights.arrange(arrangements(model, keras2=contents.version[0] < 3))
             reading = Reading(GraphBuilder(model.name, str(path), "keras"), contents.version, contents.weights, shapes)
             outputs = add_model(model, reading)
             reading.builder.channels_first = entered_channels_first(reading)

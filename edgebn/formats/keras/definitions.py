@@ -36,6 +36,8 @@ class LayerDefinition:
         Where its weights are.
     model : ModelDefinition or None
         When the layer is a model itself.
+    shared_id : int or None
+        The same in all definitions of one layer that stands in several models.
     prepared : dict
         Weights already read and laid out, so that all calls share the same arrays.
     """
@@ -47,6 +49,7 @@ class LayerDefinition:
     calls: list[Call]
     address: Address
     model: ModelDefinition | None = None
+    shared_id: int | None = None
     prepared: dict[int, np.ndarray] = field(default_factory=dict)
 
 
@@ -115,7 +118,7 @@ def _parse_layer(
     name = settings.get("name") or entry.get("name") or original.lower()
     if not isinstance(name, str):
         raise ModelError(f"a layer of class {original} has a name that is no text; the file is damaged")
-    is_operation = ".ops." in str(entry.get("module"))
+    is_operation = _is_operation(entry, settings)
     key = ""
     if not is_operation and not (sequential and original == "InputLayer"):
         key = snake_case(original)
@@ -129,7 +132,18 @@ def _parse_layer(
         calls = [] if sequential else parse_calls(entry.get("inbound_nodes", []))
     except ModelError as error:
         raise ModelError(f"layer '{name}' ({class_name}): {error}") from None
-    return LayerDefinition(name, class_name, is_operation, settings, calls, here, model)
+    shared = entry.get("shared_object_id")
+    shared_id = shared if isinstance(shared, int) else None
+    return LayerDefinition(name, class_name, is_operation, settings, calls, here, model, shared_id)
+
+
+def _is_operation(entry: dict[str, Any], settings: Settings) -> bool:
+    """Whether an entry is an operation of Keras 3: its module says so, or, in a .h5 file, what every layer has is not there."""
+    if "module" in entry:
+        return ".ops." in str(entry["module"])
+    nodes = entry.get("inbound_nodes")
+    called = isinstance(nodes, list) and any(isinstance(node, dict) for node in nodes)
+    return called and "trainable" not in settings.values
 
 
 def _class_and_config(serialised: Any) -> tuple[str, Any]:

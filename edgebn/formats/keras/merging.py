@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from edgebn.errors import ModelError
-from edgebn.formats.keras.place import LayerFunction, Place
+from edgebn.formats.keras.operands import Operand, merged, named, operand
+from edgebn.formats.keras.place import LayerFunction, Place, Value
 from edgebn.formats.keras.settings import as_integer, resolved_axis
 from edgebn.layers import Add, Concat, Identity, Layer, Multiply
 
 
 def chain(place: Place, kind: type[Layer], values: list[str], output: str = "") -> str:
-    """Add up or multiply any number of values, two at a time."""
-    if len(values) < 2:
-        raise ModelError(f"it merges {len(values)} values; it should have two or more")
+    """Add up or multiply any number of values, two at a time; one alone stays as it is."""
+    if len(values) == 1:
+        return place.add(Identity, values, "", output)
     total = values[0]
     for index, value in enumerate(values[1:], start=1):
         last = index == len(values) - 1
@@ -22,40 +25,71 @@ def chain(place: Place, kind: type[Layer], values: list[str], output: str = "") 
     return total
 
 
-def merged(kind: type[Layer]) -> LayerFunction:
+def _listed(place: Place) -> list[Any]:
+    """Return what a merging layer is called on: values and constants, in order."""
+    given = place.args[0] if place.args else place.kwargs.get("inputs")
+    if not isinstance(given, list) or not given:
+        raise ModelError("it merges a single value; it should be called on a list of values")
+    return given
+
+
+def _operands(place: Place) -> list[Operand]:
+    return merged(place, [operand(item, f"input {index}") for index, item in enumerate(_listed(place), start=1)])
+
+
+def _merged_values(place: Place) -> list[str]:
+    return [named(place, item, f"constant{index}") for index, item in enumerate(_operands(place), start=1)]
+
+
+def elementwise(kind: type[Layer]) -> LayerFunction:
     """Return the function of the layers Add and Multiply."""
-    return lambda place: chain(place, kind, place.inputs)
+    return lambda place: chain(place, kind, _merged_values(place))
 
 
 def average(place: Place) -> str:
     """Average: the sum times 1 / n."""
-    total = chain(place, Add, place.inputs, "sum")
-    return place.add(Multiply, [total, place.constant(1 / len(place.inputs), "share")], "scale")
+    values = _merged_values(place)
+    total = chain(place, Add, values, "sum")
+    return place.add(Multiply, [total, place.constant(1 / len(values), "share")], "scale")
 
 
 def subtract(place: Place) -> str:
-    """Subtract: the first plus -1 times the second."""
-    if len(place.inputs) != 2:
-        raise ModelError(f"it subtracts {len(place.inputs)} values; it should have two")
-    return difference(place, *place.inputs)
+    """Subtract: the first minus the second."""
+    operands = _operands(place)
+    if len(operands) != 2:
+        raise ModelError(f"it subtracts {len(operands)} values; it should have two")
+    return difference(place, *operands)
 
 
-def difference(place: Place, left: str, right: str) -> str:
-    """Add left - right."""
+def scaled_sum(place: Place) -> str:
+    """CustomScaleLayer: the first plus `scale` times the second."""
+    operands = _operands(place)
+    if len(operands) != 2 or not all(isinstance(item, str) for item in operands):
+        raise ModelError(f"it is called on {len(operands)} values or on a constant; it should have two values")
+    first, second = (str(item) for item in operands)
+    scaled = place.add(Multiply, [second, place.constant(place.settings.number("scale", 1.0), "factor")], "scale", "scaled")
+    return place.add(Add, [first, scaled])
+
+
+def difference(place: Place, left: Operand, right: Operand) -> str:
+    """Add left - right: left plus the negative constant, or plus -1 times the value."""
+    first = named(place, left, "left")
+    if isinstance(right, np.ndarray):
+        return place.add(Add, [first, place.constant(-right, "right")])
     negative = place.add(Multiply, [right, place.constant(-1.0, "minus_one")], "negate", "negative")
-    return place.add(Add, [left, negative])
+    return place.add(Add, [first, negative])
 
 
 def concatenate(place: Place) -> str:
     """Concatenate along any axis but the batch."""
-    if not place.inputs:
-        raise ModelError("it joins no values")
-    return joined(place, place.inputs, place.settings.get("axis"))
+    return joined(place, _listed(place), place.settings.get("axis"))
 
 
-def joined(place: Place, values: list[str], axis: Any) -> str:
-    """Add the concatenation of `values`."""
+def joined(place: Place, items: list[Any], axis: Any) -> str:
+    """Add the concatenation of `items`, arguments of the call."""
+    if not items or not all(isinstance(item, Value) for item in items):
+        raise place.unsupported("edgebn joins values of the network, at least one and no constants")
+    values = [str(item) for item in items]
     number = -1 if axis is None else as_integer(axis, "axis")
-    if len(values) == 1:
-        return place.add(Identity, values)
-    return place.add(Concat, values, axis=resolved_axis(number, len(place.shape_of(values[0])), "axis"))
+    resolved = resolved_axis(number, len(place.shape_of(values[0])), "axis")
+    return place.add(Identity, values) if len(values) == 1 else place.add(Concat, values, axis=resolved)

@@ -39,6 +39,24 @@ def cropping(rank: int) -> LayerFunction:
     return add
 
 
+def center_crop(place: Place) -> str:
+    """CenterCrop, of an image that is not smaller; the odd row or column goes after."""
+    (height, width), _, first = place.spatial(2)
+    wanted = (place.settings.integer("height"), place.settings.integer("width"))
+    starts = tuple((size - kept) // 2 for size, kept in zip((height, width), wanted, strict=True))
+    if min(wanted) < 1 or min(starts) < 0:
+        raise place.unsupported(
+            f"it crops an image of {height} x {width} to {wanted[0]} x {wanted[1]}, which would resize it; "
+            "resize the input before the network"
+        )
+    channels = place.shape[0 if first else -1]
+    return place.add(
+        Crop,
+        starts=(0, *starts) if first else (*starts, 0),
+        sizes=(channels, *wanted) if first else (*wanted, channels),
+    )
+
+
 def upsampling(rank: int) -> LayerFunction:
     """Return the function of UpSampling1D or UpSampling2D; bilinear uses half-pixel centres."""
 

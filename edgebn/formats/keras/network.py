@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.keras.definitions import LayerDefinition, ModelDefinition
 from edgebn.formats.keras.nodes import Call, Ref
 from edgebn.formats.keras.place import Place, Reading, Value
-from edgebn.formats.keras.settings import as_integer
-from edgebn.formats.keras.table import function_of
+from edgebn.formats.keras.settings import as_flag, as_integer
+from edgebn.formats.keras.table import NORMS, RANDOM, function_of
 from edgebn.layers import Reshape, Transpose
 
 Node = tuple[str, int]
 
 
-def add_model(model: ModelDefinition, reading: Reading, scope: str = "", given: list[str] | None = None) -> list[str]:
+def add_model(
+    model: ModelDefinition, reading: Reading, scope: str = "", given: list[str] | None = None, training: bool = False
+) -> list[str]:
     """Add a model's layers to the graph and return the values of its outputs.
 
     Parameters
@@ -27,6 +29,8 @@ def add_model(model: ModelDefinition, reading: Reading, scope: str = "", given: 
         Goes before every layer's name: '' for the outermost model, 'block/' for a model called 'block' inside it.
     given : list of str, optional
         The values that enter; None for the outermost model, whose inputs become the network's.
+    training : bool
+        Whether the model is called to go on training.
 
     Raises
     ------
@@ -42,12 +46,14 @@ def add_model(model: ModelDefinition, reading: Reading, scope: str = "", given: 
         entry = model.layers[ref.layer]
         name = _add_input(entry, reading, single=len(model.inputs) == 1) if given is None else given[position]
         values[ref.layer, 0] = [name]
-    first_call = _first_calls(model)
-    for layer, index in _in_order(model, first_call, set(values)):
+    numberings = _numberings(model)
+    first = {name: numbering.in_calls for name, numbering in numberings.items()}
+    for layer, index in _in_order(model, first, set(values)):
         call = layer.calls[index]
-        arrived = {ref: _value(values, ref, layer) for ref in call.refs()}
-        values[layer.name, first_call[layer.name] + index] = _add_call(layer, index, call, arrived, reading, scope)
-    return [_value(values, ref, None) for ref in model.outputs]
+        arrived = {ref: _value(values, ref, first, layer) for ref in call.refs()}
+        values[layer.name, index] = _add_call(layer, index, call, arrived, reading, scope, training)
+    first = {name: numbering.in_outputs for name, numbering in numberings.items()}
+    return [_value(values, ref, first, None) for ref in model.outputs]
 
 
 def entered_channels_first(reading: Reading) -> bool:
@@ -64,14 +70,18 @@ def entered_channels_first(reading: Reading) -> bool:
     return False
 
 
-def _value(values: dict[Node, list[str]], ref: Ref, reader: LayerDefinition | None) -> str:
-    outputs = values.get((ref.layer, ref.call), [])
+def _value(values: dict[Node, list[str]], ref: Ref, first: dict[str, int], reader: LayerDefinition | None) -> str:
+    outputs = values.get(_node(ref, first), [])
     if ref.output >= len(outputs):
         who = f"layer '{reader.name}'" if reader else "the model's output"
         raise ModelError(
             f"{who} reads result {ref.output} of call {ref.call} of '{ref.layer}', which there is not; the file is damaged"
         )
     return outputs[ref.output]
+
+
+def _node(ref: Ref, first: dict[str, int]) -> Node:
+    return ref.layer, ref.call - first.get(ref.layer, 0)
 
 
 def _add_input(entry: LayerDefinition, reading: Reading, single: bool) -> str:
@@ -100,21 +110,41 @@ def _add_input(entry: LayerDefinition, reading: Reading, single: bool) -> str:
     return reading.builder.add_input(entry.name, shape)
 
 
-def _first_calls(model: ModelDefinition) -> dict[str, int]:
-    """Return the number of each layer's first call: 1 for models that Keras 2 nested, since their own making counted as call 0."""
+class _Numbering(NamedTuple):
+    """What the number of a model's first call is, in the arguments of calls and in the outputs of the model around it."""
+
+    in_calls: int
+    in_outputs: int
+
+
+def _numberings(model: ModelDefinition) -> dict[str, _Numbering]:
+    """Return where the file begins to count the calls of each layer: at 0, but for models, whose making may count as call 0.
+
+    Keras 2 counts it everywhere, Keras 3 in a model's outputs only, and not for a Sequential.
+    """
+    keras3 = any(call.keras3 for layer in model.layers.values() for call in layer.calls)
+    inner = [ref for layer in model.layers.values() for call in layer.calls for ref in call.refs()]
     highest: dict[str, int] = {}
-    for ref in [*model.outputs, *(ref for layer in model.layers.values() for call in layer.calls for ref in call.refs())]:
+    for ref in [*model.outputs, *(() if keras3 else inner)]:
         highest[ref.layer] = max(highest.get(ref.layer, 0), ref.call)
-    return {name: int(layer.model is not None and highest.get(name, 0) == len(layer.calls)) for name, layer in model.layers.items()}
+    found = {}
+    for name, layer in model.layers.items():
+        first = int(layer.model is not None and highest.get(name, 0) == len(layer.calls))
+        if keras3 and layer.model is not None:
+            counted = layer.class_name != "Sequential" and all(ref.call for ref in model.outputs if ref.layer == name)
+            found[name] = _Numbering(0, int(counted))
+        else:
+            found[name] = _Numbering(first, first)
+    return found
 
 
-def _in_order(model: ModelDefinition, first_call: dict[str, int], ready: set[Node]) -> list[tuple[LayerDefinition, int]]:
+def _in_order(model: ModelDefinition, first: dict[str, int], ready: set[Node]) -> list[tuple[LayerDefinition, int]]:
     """Return every call after those that it depends on, otherwise in the file's order."""
     calls = [(layer, index) for layer in model.layers.values() for index in range(len(layer.calls))]
     waiting: dict[Node, list[int]] = {}
     missing: list[int] = []
     for position, (layer, index) in enumerate(calls):
-        needs = {(ref.layer, ref.call) for ref in layer.calls[index].refs()} - ready
+        needs = {_node(ref, first) for ref in layer.calls[index].refs()} - ready
         missing.append(len(needs))
         for node in needs:
             waiting.setdefault(node, []).append(position)
@@ -123,7 +153,7 @@ def _in_order(model: ModelDefinition, first_call: dict[str, int], ready: set[Nod
     while queue:
         layer, index = calls[heapq.heappop(queue)]
         order.append((layer, index))
-        for position in waiting.pop((layer.name, first_call[layer.name] + index), []):
+        for position in waiting.pop((layer.name, index), []):
             missing[position] -= 1
             if missing[position] == 0:
                 heapq.heappush(queue, position)
@@ -135,13 +165,17 @@ def _in_order(model: ModelDefinition, first_call: dict[str, int], ready: set[Nod
     return order
 
 
-def _add_call(layer: LayerDefinition, index: int, call: Call, arrived: dict[Ref, str], reading: Reading, scope: str) -> list[str]:
+def _add_call(
+    layer: LayerDefinition, index: int, call: Call, arrived: dict[Ref, str], reading: Reading, scope: str, training: bool
+) -> list[str]:
     """Add one call of one layer; errors get the layer's name and class."""
     reading.count_call()
     name = f"{scope}{layer.name}" + (f"/call{index + 1}" if index else "")
     inputs = [arrived[ref] for ref in call.refs()]
+    if not call.keras3:  # Keras 3 has the last word where it predicts
+        training = as_flag(call.kwargs.get("training"), "training", training)
     if layer.model is not None:
-        return add_model(layer.model, reading, f"{name}/", inputs)
+        return add_model(layer.model, reading, f"{name}/", inputs, training)
     place = Place(
         reading,
         layer,
@@ -153,6 +187,8 @@ def _add_call(layer: LayerDefinition, index: int, call: Call, arrived: dict[Ref,
     )
     source = reading.builder.source
     try:
+        if training and layer.class_name in (*NORMS, *RANDOM):
+            raise place.unsupported("it is called with training=True, so that Keras 2 goes on training it; call it without")
         return [function_of(layer)(place)]
     except ModelError as error:
         message = str(error)

@@ -21,10 +21,11 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer: its arguments, with a `Ref` wherever a tensor stands."""
+    """One call of a layer: its arguments, with a `Ref` wherever a tensor stands, and whether Keras 3 wrote them."""
 
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
+    keras3: bool = False
 
     def refs(self) -> list[Ref]:
         """Return all tensors, in order."""
@@ -68,7 +69,7 @@ def _parse_call(node: Any) -> Call:
         args, kwargs = node.get("args", []), node.get("kwargs", {})
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise _damaged(node)
-        return Call([_tensors_in(item) for item in args], {key: _tensors_in(item) for key, item in kwargs.items()})
+        return Call([_tensors_in(item) for item in args], {key: _tensors_in(item) for key, item in kwargs.items()}, True)
     if isinstance(node, list) and node:  # Keras 2: tensors, each with the keyword arguments of the call
         tensors = [node] if isinstance(node[0], str) else node
         refs = _tensors_in(tensors)

@@ -8,8 +8,9 @@ import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.formats.keras.activations import fused
+from edgebn.formats.keras.operands import as_array, without_batch
 from edgebn.formats.keras.place import Place
-from edgebn.formats.keras.settings import as_integer, as_numbers, resolved_axis
+from edgebn.formats.keras.settings import as_integer, resolved_axis
 from edgebn.layers import Add, BatchNorm, Identity, Multiply
 
 # keras.backend.epsilon(): Normalization never divides by less.
@@ -44,15 +45,14 @@ def batch_norm(place: Place) -> str:
 
 def rescaling(place: Place) -> str:
     """Rescaling: x * scale + offset, numbers or one a channel."""
-    values = place.settings
-    return _scaled(place, _array(values.get("scale"), 1.0, "scale"), _array(values.get("offset"), 0.0, "offset"))
+    rank = len(place.shape) + 1
+    scale, offset = (_array(place.settings.get(key), default, key) for key, default in (("scale", 1.0), ("offset", 0.0)))
+    return _scaled(place, without_batch(place, scale, rank), without_batch(place, offset, rank))
 
 
 def normalization(place: Place) -> str:
     """Read a Normalization: (x - mean) / max(sqrt(variance), epsilon), with given or learnt statistics."""
-    axes = place.settings.get(
-        "axis",
-    )
+    axes = place.settings.get("axis")
     listed = [] if axes is None else axes if isinstance(axes, list) else [axes]
     kept = {resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis") for axis in listed}
     shape = tuple(size for axis, size in enumerate(place.shape) if axis in kept)
@@ -64,7 +64,7 @@ def normalization(place: Place) -> str:
         variance = _array(place.settings.get("variance"), 1.0, "variance")
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()) or (variance < 0).any():
         raise ModelError("its mean or variance is not a finite number; adapt the layer again")
-    mean, variance = _spread(mean, broadcast), _spread(variance, broadcast)
+    mean, variance = _spread(mean, shape, broadcast), _spread(variance, shape, broadcast)
     deviation = np.maximum(np.sqrt(variance.astype(np.float64)), _KERAS_EPSILON)
     if place.settings.flag("invert", False):
         return _scaled(place, deviation, mean)
@@ -81,16 +81,14 @@ def _scaled(place: Place, scale: np.ndarray, offset: np.ndarray) -> str:
 
 
 def _array(value: Any, default: float, key: str) -> np.ndarray:
+    return as_array(default if value is None else value, key)
+
+
+def _spread(array: np.ndarray, kept: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Give statistics the shape in which they broadcast against the input: they fit the `kept` axes, or broadcast against them."""
+    while array.ndim > len(kept) and array.shape[0] == 1:
+        array = array[0]
     try:
-        return np.asarray(default if value is None else as_numbers(value, key), dtype=np.float32)
+        return np.broadcast_to(array, kept).reshape(shape)
     except ValueError:
-        raise ModelError(f"its '{key}' {str(value)[:60]} is no regular array") from None
-
-
-def _spread(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Give statistics the shape in which they broadcast against the input."""
-    if array.size == 1:
-        return array.reshape((1,) * len(shape))
-    if array.size != np.prod(shape, dtype=np.int64):
-        raise ModelError(f"its statistics of shape {array.shape} do not fit the axes of shape {shape}")
-    return array.reshape(shape)
+        raise ModelError(f"its statistics of shape {array.shape} do not fit the axes of shape {kept}") from None

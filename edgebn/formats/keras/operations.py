@@ -14,10 +14,12 @@ import numpy as np
 from edgebn.errors import ModelError
 from edgebn.formats.keras.activations import operation as activation_operation
 from edgebn.formats.keras.merging import chain, difference, joined
-from edgebn.formats.keras.moving import identity, permuted, reshaped
-from edgebn.formats.keras.place import LayerFunction, Place, Value
-from edgebn.formats.keras.settings import as_integer, as_number, as_numbers, resolved_axis
-from edgebn.layers import Activation, Add, Multiply, Reduce, Softmax
+from edgebn.formats.keras.moving import permuted, reshaped
+from edgebn.formats.keras.operands import Operand, broadcast, named, operand
+from edgebn.formats.keras.place import LayerFunction, Place
+from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
+from edgebn.formats.keras.slicing import get_item
+from edgebn.layers import Activation, Add, Layer, Multiply, Reduce, Reshape, Softmax
 
 
 def _argument(place: Place, position: int, *names: str) -> Any:
@@ -32,49 +34,30 @@ def _argument(place: Place, position: int, *names: str) -> Any:
     return None
 
 
-def _operand(place: Place, position: int, *names: str) -> str | np.ndarray:
-    """Return one operand: a value's name, or a constant array."""
-    argument = _argument(place, position, *names)
-    if isinstance(argument, Value):
-        return str(argument)
-    if argument is None:
-        raise ModelError(f"its operand {position + 1} is missing; the file is damaged")
-    try:
-        return np.asarray(as_numbers(argument, f"operand {position + 1}"), dtype=np.float32)
-    except ValueError:
-        raise ModelError(f"its operand {position + 1} is no regular array") from None
+def _operands(place: Place) -> tuple[Operand, Operand]:
+    """Return both operands as they broadcast beside samples."""
+    left, right = _argument(place, 0, "x", "x1", "value"), _argument(place, 1, "y", "x2", "bias")
+    both = broadcast(place, [operand(left, "operand 1"), operand(right, "operand 2")])
+    return both[0], both[1]
 
 
-def _named(place: Place, operand: str | np.ndarray, stage: str) -> str:
-    return operand if isinstance(operand, str) else place.constant(operand, stage)
+def _two(kind: type[Layer]) -> LayerFunction:
+    def add(place: Place) -> str:
+        left, right = _operands(place)
+        return chain(place, kind, [named(place, left, "left"), named(place, right, "right")])
 
-
-def _operands(place: Place) -> tuple[str | np.ndarray, str | np.ndarray]:
-    return _operand(place, 0, "x", "x1"), _operand(place, 1, "y", "x2")
-
-
-def _sum(place: Place) -> str:
-    left, right = _operands(place)
-    return chain(place, Add, [_named(place, left, "left"), _named(place, right, "right")])
-
-
-def _product(place: Place) -> str:
-    left, right = _operands(place)
-    return chain(place, Multiply, [_named(place, left, "left"), _named(place, right, "right")])
+    return add
 
 
 def _difference(place: Place) -> str:
-    left, right = _operands(place)
-    if isinstance(right, np.ndarray):
-        return place.add(Add, [_named(place, left, "left"), place.constant(-right, "right")])
-    return difference(place, _named(place, left, "left"), right)
+    return difference(place, *_operands(place))
 
 
 def _quotient(place: Place) -> str:
     left, right = _operands(place)
     if not isinstance(right, np.ndarray) or (np.abs(right) < 1e-30).any():
         raise place.unsupported("edgebn divides by constants only, and not by zero; multiply by the reciprocal instead")
-    return place.add(Multiply, [_named(place, left, "left"), place.constant(1 / right, "right")])
+    return place.add(Multiply, [named(place, left, "left"), place.constant(1 / right, "right")])
 
 
 def _negative(place: Place) -> str:
@@ -88,8 +71,8 @@ def _reduced(function: str) -> LayerFunction:
             raise place.unsupported("edgebn does not reduce over the batch; name the axes")
         listed = axes if isinstance(axes, list) else [axes]
         resolved = sorted({resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis") for axis in listed})
-        keep = _argument(place, 2, "keepdims")
-        return place.add(Reduce, [place.input], function=function, axes=tuple(resolved), keepdims=keep is True)
+        keep = as_flag(_argument(place, 2, "keepdims"), "keepdims")
+        return place.add(Reduce, [place.input], function=function, axes=tuple(resolved), keepdims=keep)
 
     return add
 
@@ -122,13 +105,52 @@ def _transpose(place: Place) -> str:
 
 
 def _concatenate(place: Place) -> str:
-    return joined(place, place.inputs, _argument(place, 1, "axis"))
+    items = _argument(place, 0, "xs", "values")
+    return joined(place, items if isinstance(items, list) else [items], _argument(place, 1, "axis"))
+
+
+def _axes(value: Any, rank: int) -> set[int]:
+    """Return axes that count the batch, of a value of `rank` axes with the batch's."""
+    listed = [as_integer(axis, "axis") for axis in (value if isinstance(value, list) else [value])]
+    if not all(-rank <= axis < rank for axis in listed):
+        raise ModelError(f"its axes {listed} are outside a value of {rank} axes with the batch's")
+    return {axis % rank for axis in listed}
+
+
+def _expand_dims(place: Place) -> str:
+    given = _argument(place, 1, "axis")
+    rank = len(place.shape) + 1 + (len(given) if isinstance(given, list) else 1)
+    axes, sizes = _axes(given, rank), iter((1, *place.shape))
+    shape = [1 if axis in axes else next(sizes) for axis in range(rank)]
+    if 0 in axes:
+        raise place.unsupported("it puts an axis before the batch axis; edgebn keeps the batch axis first")
+    return place.add(Reshape, [place.input], shape=tuple(shape[1:]))
+
+
+def _squeeze(place: Place) -> str:
+    given, shape = _argument(place, 1, "axis"), (0, *place.shape)  # whatever its size, the batch axis is not squeezed
+    axes = {axis for axis, size in enumerate(shape) if size == 1} if given is None else _axes(given, len(shape))
+    if any(shape[axis] != 1 for axis in axes):
+        raise ModelError(f"it squeezes axes of a value of shape {place.shape} that are not of size 1")
+    return place.add(Reshape, [place.input], shape=tuple(size for axis, size in enumerate(shape) if axis and axis not in axes))
+
+
+def _get_item(place: Place) -> str:
+    return get_item(place, _argument(place, 1, "key"))
+
+
+def slicing_operation(place: Place) -> str:
+    """SlicingOpLambda: how Keras 2 recorded `x[...]`."""
+    function = place.settings.text("function", "")
+    if function != "__operators__.getitem":
+        raise place.unsupported(f"edgebn does not run the TensorFlow function '{function[:60]}'; use a Keras layer in its place")
+    return get_item(place, _argument(place, 1, "slice_spec"))
 
 
 # Keras 3's class names, which are those of keras.ops.
 OPERATIONS: dict[str, Callable[[Place], str]] = {
-    "Add": _sum,
-    "Multiply": _product,
+    "Add": _two(Add),
+    "Multiply": _two(Multiply),
     "Subtract": _difference,
     "Divide": _quotient,
     "TrueDivide": _quotient,
@@ -148,14 +170,17 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Reshape": _reshape,
     "Transpose": _transpose,
     "Concatenate": _concatenate,
-    "Identity": identity,
+    "GetItem": _get_item,
+    "ExpandDims": _expand_dims,
+    "Squeeze": _squeeze,
 }
 
 # TensorFlow's names, as a TFOpLambda gives them under 'function'.
 TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
-    "__operators__.add": _sum,
-    "math.add": _sum,
-    "math.multiply": _product,
+    "__operators__.add": _two(Add),
+    "math.add": _two(Add),
+    "nn.bias_add": _two(Add),
+    "math.multiply": _two(Multiply),
     "math.subtract": _difference,
     "math.truediv": _quotient,
     "math.divide": _quotient,
@@ -170,6 +195,9 @@ TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
     "nn.silu": activation_operation("silu"),
     "nn.softmax": _softmax,
     "reshape": _reshape,
+    "compat.v1.transpose": _transpose,
+    "compat.v1.squeeze": _squeeze,
+    "expand_dims": _expand_dims,
     "concat": _concatenate,
 }
 

@@ -133,7 +133,9 @@ class Place:
 
     def constant(self, array: Any, stage: str) -> str:
         """Add a constant and return its value's name."""
-        value = np.atleast_1d(np.asarray(array, dtype=np.float32))
+        value = np.asarray(array, dtype=np.float32)
+        if any(self.shape_of(name) for name in self.inputs):  # beside samples that are single numbers a constant has no axis either
+            value = np.atleast_1d(value)
         return self.add(Constant, [], stage, stage, value=value)
 
     def channels_first(self) -> bool:

@@ -42,12 +42,7 @@ class Settings:
 
     def flag(self, key: str, default: bool) -> bool:
         """Return a truth value; null and absent mean the default."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise _wrong(key, value, "true or false")
-        return value
+        return as_flag(self.values.get(key), key, default)
 
     def number(self, key: str, default: float) -> float:
         """Return a finite number; null and absent mean the default."""
@@ -109,8 +104,19 @@ class Settings:
         return value == "channels_first"
 
 
+def as_flag(value: Any, key: str, default: bool = False) -> bool:
+    """Return a truth value, which some tools write as 1 and 0, or refuse; None means the default."""
+    if value is None:
+        return default
+    if not isinstance(value, int | float) or value not in (0, 1):
+        raise _wrong(key, value, "true or false")
+    return bool(value)
+
+
 def as_integer(value: Any, key: str) -> int:
-    """Return `value` as an int, or refuse."""
+    """Return `value` as an int, or refuse; a whole number may be written as 3.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1 << 31:
         raise _wrong(key, value, "an integer")
     return value

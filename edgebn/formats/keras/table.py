@@ -5,8 +5,19 @@ from __future__ import annotations
 from edgebn.errors import UnsupportedLayerError
 from edgebn.formats.keras import activations, convolutions, merging, moving, norms, operations, pooling
 from edgebn.formats.keras.definitions import LayerDefinition
+from edgebn.formats.keras.own_classes import OWN_CLASSES
 from edgebn.formats.keras.place import LayerFunction
 from edgebn.layers import Add, Multiply
+
+# Layers that change values in training only.
+RANDOM = (
+    "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomContrast", "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
+    "RandomHeight", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom",
+)  # fmt: skip
+NORMS = ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization")
 
 LAYERS: dict[str, LayerFunction] = {
     "Conv1D": convolutions.convolution(1),
@@ -24,10 +35,7 @@ LAYERS: dict[str, LayerFunction] = {
     "Convolution1DTranspose": convolutions.transposed(1),
     "Convolution2DTranspose": convolutions.transposed(2),
     "Dense": convolutions.dense,
-    "BatchNormalization": norms.batch_norm,
-    "BatchNormalizationV1": norms.batch_norm,
-    "BatchNormalizationV2": norms.batch_norm,
-    "SyncBatchNormalization": norms.batch_norm,
+    **dict.fromkeys(NORMS, norms.batch_norm),
     "Rescaling": norms.rescaling,
     "Normalization": norms.normalization,
     "Activation": activations.activation_layer,
@@ -35,8 +43,8 @@ LAYERS: dict[str, LayerFunction] = {
     "LeakyReLU": activations.leaky_relu,
     "PReLU": activations.prelu,
     "Softmax": activations.softmax,
-    "Add": merging.merged(Add),
-    "Multiply": merging.merged(Multiply),
+    "Add": merging.elementwise(Add),
+    "Multiply": merging.elementwise(Multiply),
     "Subtract": merging.subtract,
     "Average": merging.average,
     "Concatenate": merging.concatenate,
@@ -65,16 +73,16 @@ LAYERS: dict[str, LayerFunction] = {
     "Flatten": moving.flatten,
     "Reshape": moving.reshape,
     "Permute": moving.permute,
+    "CenterCrop": moving.center_crop,
     "Identity": moving.identity,
-    "Dropout": moving.identity,
-    "AlphaDropout": moving.identity,
-    "GaussianDropout": moving.identity,
-    "GaussianNoise": moving.identity,
-    "SpatialDropout1D": moving.identity,
-    "SpatialDropout2D": moving.identity,
     "ActivityRegularization": moving.identity,
+    **dict.fromkeys(RANDOM, moving.identity),
+    "CustomScaleLayer": merging.scaled_sum,  # of keras.applications.InceptionResNetV2
+    "SlicingOpLambda": operations.slicing_operation,
     "TFOpLambda": operations.tensorflow_operation,
 }
+
+PAGE = "docs/formats.md"
 
 _RECURRENT = "recurrent layers do not run on edgebn; use convolutions over time"
 _CODE = "edgebn cannot know what its code does; build it from Keras layers, or export the model to ONNX"
@@ -91,7 +99,6 @@ _HINTS = {
     "Bidirectional": _RECURRENT,
     "TimeDistributed": "put the layers of TimeDistributed into the network directly: edgebn's layers keep the time axis as it is",
     "Lambda": _CODE,
-    "SlicingOpLambda": "slicing is not read from Keras files; use a Cropping layer",
     "ClassMethod": _CODE,
     "InstanceMethod": _CODE,
     "MultiHeadAttention": _ATTENTION,
@@ -107,6 +114,7 @@ _HINTS = {
     "Embedding": "edgebn takes real numbers in; look the vectors up before the network",
     "Masking": "edgebn runs whole sequences; cut them to length before the network",
     "Resizing": "resize the input before the network, or use UpSampling2D",
+    "RandomCrop": "crop the input before the network, or use CenterCrop",
 }
 
 
@@ -120,10 +128,18 @@ def function_of(layer: LayerDefinition) -> LayerFunction:
     """
     if layer.class_name == "InputLayer":
         raise UnsupportedLayerError("an input inside the network; the file is damaged")
-    table = operations.OPERATIONS if layer.is_operation else LAYERS
-    if layer.class_name not in table:
-        own = f'if it is your own and works like a Keras layer: custom_layers={{"{layer.class_name[:40]}": "BatchNormalization"}}'
-        hint = _HINTS.get(layer.class_name, own)
-        what = "operation" if layer.is_operation else "layer"
-        raise UnsupportedLayerError(f"edgebn does not run this {what}: {hint}")
-    return table[layer.class_name]
+    if layer.is_operation:
+        if layer.class_name not in operations.OPERATIONS:
+            raise UnsupportedLayerError(f"edgebn does not run this operation; write it with layers that {PAGE} lists")
+        return operations.OPERATIONS[layer.class_name]
+    if layer.class_name not in LAYERS:
+        raise UnsupportedLayerError(f"edgebn does not run this layer: {_hint(layer.class_name)}")
+    return LAYERS[layer.class_name]
+
+
+def _hint(class_name: str) -> str:
+    if class_name in _HINTS:
+        return _HINTS[class_name]
+    if class_name in OWN_CLASSES:
+        return f"build the network from layers that {PAGE} lists"
+    return f'if it is your own and works like a Keras layer, say which: custom_layers={{"{class_name[:40]}": "BatchNormalization"}}'

@@ -1,6 +1,7 @@
 """Finds a layer's stored weights in either of Keras' two layouts. Knows names and groups, nothing of what a layer computes.
 
-Legacy .h5: one group a top-level layer, its attribute `weight_names` in order; the layers of a nested model share its group.
+Legacy .h5: one group a top-level layer, its attribute `weight_names` in order; the layers of a nested model share its list, in
+the order that `weight_order.py` works out.
 Archive: groups `layers/<class name in snake case>[_n]/vars/<index>`, nested models within.
 """
 
@@ -9,12 +10,16 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edgebn.formats.keras.hdf5 import Dataset, File
 
 # Keras 2.12 to 2.15 named the same container differently.
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 _MAX_WEIGHTS_A_LAYER = 16
+# Keras' names of weights; a depthwise kernel has had two.
+_KINDS = {name: name for name in ("kernel", "pointwise_kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "alpha")}
+_KINDS |= {"depthwise_kernel": "kernel", "mean": "mean", "variance": "variance", "count": "count"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,35 @@ class Address:
         return Address((*self.names, name), (*self.keys, key))
 
 
+class Spot(NamedTuple):
+    """Where one weight stands in a list of weights, and of what kind it should be."""
+
+    position: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The order of a nested model's weights.
+
+    Attributes
+    ----------
+    total : int
+        How many weights the list should have.
+    spots : dict of names to list of Spot
+        Of each layer with weights, by its name after those of the models around it.
+    """
+
+    total: int
+    spots: dict[tuple[str, ...], list[Spot]]
+
+
 class Weights(ABC):
     """The weights of a file, by layer."""
+
+    @abstractmethod
+    def arrange(self, arrangements: dict[str, Arrangement]) -> None:
+        """Take the order of the weights of models within the model."""
 
     @abstractmethod
     def of(self, address: Address) -> list[Dataset]:
@@ -44,6 +76,10 @@ class LegacyWeights(Weights):
     file: File
     group: str
     _names: dict[str, list[str]] = field(default_factory=dict)
+    _arrangements: dict[str, Arrangement] = field(default_factory=dict)
+
+    def arrange(self, arrangements: dict[str, Arrangement]) -> None:  # noqa: D102
+        self._arrangements.update(arrangements)
 
     def of(self, address: Address) -> list[Dataset]:  # noqa: D102
         top, *inner = address.names
@@ -52,9 +88,21 @@ class LegacyWeights(Weights):
             self._names[top] = self._listed("weight_names", group)
         names = self._names[top]
         if inner:
-            names = _of_inner_layer(names, address.names)
+            names = self._of_inner_layer(names, address.names)
         found = [self.file.dataset(f"{group}/{name}") for name in names[:_MAX_WEIGHTS_A_LAYER]]
         return [dataset for dataset in found if dataset is not None]
+
+    def _of_inner_layer(self, names: list[str], chain: tuple[str, ...]) -> list[str]:
+        """Pick the weights of the layer at the end of `chain` from those of the nested model at its start, by their order.
+
+        Where the list is not as long as the network makes it, or lists other kinds of weights, the names decide.
+        """
+        arrangement = self._arrangements[chain[0]]
+        spots = arrangement.spots.get(chain, [])
+        if len(names) == arrangement.total and all(_may_be(names[spot.position], spot.kind) for spot in spots):
+            return [names[spot.position] for spot in spots]
+        named = _by_name(names, chain)
+        return named if len(named) == len(spots) else []
 
     def _listed(self, attribute: str, group: str) -> list[str]:
         """Read a list of names, which Keras splits into numbered attributes where it is long."""
@@ -67,12 +115,19 @@ class LegacyWeights(Weights):
         return [name for part in parts for name in part]
 
 
-def _of_inner_layer(names: list[str], chain: tuple[str, ...]) -> list[str]:
-    """Pick the weights of the layer at the end of `chain` from those of the nested model at its start."""
-    own = [name for name in names if name.split("/")[-2:-1] == [chain[-1]]]
-    exact = [name for name in own if name.split("/")[:-1][-len(chain) :] == list(chain)]
-    within = [name for name in own if name.split("/")[:-1][-len(chain) + 1 :] == list(chain[1:])]
-    return exact or within or own
+def _may_be(name: str, kind: str) -> bool:
+    """Whether a weight of that name can be of that kind: names are free, but Keras' own say what they are."""
+    said = re.sub(r"(_\d+)?(:\d+)?$", "", name.rsplit("/", 1)[-1])
+    return said not in _KINDS or _KINDS[said] == _KINDS[kind]
+
+
+def _by_name(names: list[str], chain: tuple[str, ...]) -> list[str]:
+    """Return the weights whose names end in as much of `chain` as any does."""
+    best: list[str] = []
+    for length in range(len(chain), 0, -1):
+        tail = "/".join(chain[-length:])
+        best = best or [name for name in names if f"/{name.rpartition('/')[0]}".endswith(f"/{tail}")]
+    return best
 
 
 @dataclass(frozen=True)
@@ -80,6 +135,9 @@ class ArchiveWeights(Weights):
     """Weights of a .keras archive."""
 
     file: File
+
+    def arrange(self, arrangements: dict[str, Arrangement]) -> None:
+        """Need no order: every layer has a place of its own."""
 
     def of(self, address: Address) -> list[Dataset]:  # noqa: D102
         place = ""

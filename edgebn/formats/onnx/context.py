@@ -67,12 +67,8 @@ class Context(SampleContext[Dynamic]):
     def constant(self, node: Node, value: Static, array: np.ndarray, part: str) -> Dynamic:
         """Append a constant layer holding `array` (the sample's share of `value`), quantised if the file stores it so."""
         codes = value.codes
-        if (
-            codes is not None
-            and codes.quantization.axis is None
-            and codes.array.dtype == np.int8
-            and codes.array.size == array.size
-        ):
+        whole = codes is not None and codes.quantization.axis is None and codes.array.size == array.size
+        if codes is not None and whole and self.integer and codes.array.dtype == np.int8:
             stored = self.emit(
                 node,
                 Constant,

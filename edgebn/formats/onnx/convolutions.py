@@ -17,7 +17,7 @@ from edgebn.layers import Add, Convolution, Dense, Quantization, TransposedConvo
 
 def conv(node: Node, context: Context) -> Dynamic:
     """Conv: cross-correlation, weight (O, I / groups, kh, kw)."""
-    array, quantization = weights.weight(node, context, 1)
+    array, quantization = weights.weight(node, context, 1, 2)
     return convolve(
         node, context, node.real(0), array, quantization, weights.bias(node, context, 2, array.shape[0] if array.ndim else 0)
     )
@@ -70,7 +70,7 @@ def convolve(
 def conv_transpose(node: Node, context: Context) -> Dynamic:
     """ConvTranspose: weight (I, O / groups, kh, kw); pads, output_shape or auto_pad give the size."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
+    weight, quantization = weights.weight(node, context, 1, 2)
     x = context.image(node, x)
     sizes = windows.spatial(node, x.shape)
     if weight.dtype == np.int16:
@@ -122,7 +122,11 @@ def _transposed_padding(
     if wanted is None:
         if mode not in ("SAME_UPPER", "SAME_LOWER"):
             return pads, extra
-        wanted = tuple(size * stride for size, stride in zip(sizes, strides, strict=True))
+        wanted = tuple(
+            # Behind the last of kernels narrower than their stride onnxruntime adds nothing (ONNX: zeros up to size * stride).
+            min(size * stride, (size - 1) * stride + dilation * (length - 1) + 1 + added)
+            for size, stride, dilation, length, added in zip(sizes, strides, dilations, kernel, extra, strict=True)
+        )
     befores, afters, extras = [], [], []
     for axis, target in enumerate(wanted[-count:]):
         span = dilations[axis] * (kernel[axis] - 1) + 1
@@ -137,7 +141,7 @@ def _transposed_padding(
 def gemm(node: Node, context: Context) -> Dynamic:
     """Gemm: alpha * A' B' + beta * C with constant B."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
+    weight, quantization = weights.weight(node, context, 1, 2)
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     if weight.ndim != 2:
         raise node.damaged(f"its weight has shape {weight.shape}; it should have 2 axes")

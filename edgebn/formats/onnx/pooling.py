@@ -24,9 +24,19 @@ def average_pool(node: Node, context: Context) -> Dynamic:
 
 
 def pool(
-    node: Node, context: Context, x: Dynamic, function: str, quantization: Quantization | None = None, shift: int = 0
+    node: Node,
+    context: Context,
+    x: Dynamic,
+    function: str,
+    quantization: Quantization | None = None,
+    shift: int = 0,
+    *,
+    counts_end: bool = False,
 ) -> Dynamic:
-    """Append a pool; shared by MaxPool, AveragePool and QLinearAveragePool."""
+    """Append a pool; shared by MaxPool, AveragePool and QLinearAveragePool.
+
+    `counts_end` is for an average that counts padding, and what ceil mode adds at the end too.
+    """
     kernel = node.integers("kernel_shape")
     if kernel is None:
         raise node.damaged("it has no kernel_shape")
@@ -38,7 +48,7 @@ def pool(
         "dilations": shape.dilations,
         "padding": shape.padding,
         "count_padding": bool(node.integer("count_include_pad", 0)),
-        "clipped_end": shape.extra,
+        "clipped_end": (0, 0) if counts_end else shape.extra,
         "channels_first": True,
     }
 

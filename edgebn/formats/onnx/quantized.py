@@ -143,8 +143,10 @@ def codes_of(node: Node, index: int, scale_index: int) -> Dynamic:
     return value
 
 
-def weight_of(node: Node, index: int, scale_index: int, axis: int) -> tuple[np.ndarray, Quantization]:
-    """Return the int8 weight at input `index` and its symmetric quantisation along `axis` or per tensor."""
+def weight_of(
+    node: Node, index: int, scale_index: int, axis: int, bias_index: int | None = None
+) -> tuple[np.ndarray, Quantization, np.ndarray | None]:
+    """Return the int8 weight at input `index`, its symmetric quantisation along `axis` or per tensor, and the codes of the bias."""
     array = node.static(index, "weight")
     if array.dtype not in (np.int8, np.uint8):
         raise node.refuse(f"its weight is {array.dtype}; edgebn runs int8 and uint8 weights")
@@ -153,8 +155,9 @@ def weight_of(node: Node, index: int, scale_index: int, axis: int) -> tuple[np.n
         raise node.damaged(f"its weight of shape {array.shape} does not fit its {scale.size} scales or their type")
     codes = _shifted(array, scale, zero_point, axis % array.ndim if scale.size > 1 else None)
     assert codes is not None
-    narrow = weights.symmetric(node, codes)
-    return narrow.array, narrow.quantization
+    bias = None if bias_index is None else _bias_codes(node, bias_index, array.shape[axis])
+    narrow, bias = weights.symmetric(node, codes, bias)
+    return narrow.array, narrow.quantization, bias
 
 
 def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
@@ -169,16 +172,15 @@ def _bias_codes(node: Node, index: int, count: int) -> np.ndarray | None:
 def qlinear_conv(node: Node, context: Context) -> Dynamic:
     """QLinearConv."""
     x = codes_of(node, 0, 1)
-    array, quantization = weight_of(node, 3, 4, 0)
+    array, quantization, bias = weight_of(node, 3, 4, 0, 8)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
-    bias = _bias_codes(node, 8, array.shape[0])
     return convolutions.convolve(node, context, x, array, quantization, bias, output, shift)
 
 
 def qlinear_matmul(node: Node, context: Context) -> Dynamic:
     """QLinearMatMul by a constant matrix."""
     x = codes_of(node, 0, 1)
-    array, quantization = weight_of(node, 3, 4, -1)
+    array, quantization, _ = weight_of(node, 3, 4, -1)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
     return convolutions.multiply(node, context, x, array, quantization, None, output, shift)
 
@@ -187,7 +189,7 @@ def qgemm(node: Node, context: Context) -> Dynamic:
     """QGemm; without an output scale its result is float32."""
     x = convolutions.transposed_input(node, context, codes_of(node, 0, 1))
     transposed = bool(node.integer("transB", 0))
-    array, quantization = weight_of(node, 3, 4, 0 if transposed else 1)
+    array, quantization, bias = weight_of(node, 3, 4, 0 if transposed else 1, 6)
     if array.ndim != 2 or node.number("alpha", 1.0) != 1.0:
         raise node.refuse("its weight has not 2 axes, or its alpha is not 1")
     if not node.has(7):
@@ -203,7 +205,7 @@ def qgemm(node: Node, context: Context) -> Dynamic:
         quantization=output,
         shift=shift,
         weight=np.ascontiguousarray(rows),
-        bias=_bias_codes(node, 6, rows.shape[0]),
+        bias=bias,
         weight_quantization=weights.along_outputs(node, quantization, 0 if transposed else 1, rows.shape[0]),
     )
 
@@ -226,9 +228,9 @@ def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic
     given = [_either(node, index) for index in (0, 3)]
     met, place = context.broadcast(node, [operand for operand, _ in given])
     inputs = [
-        context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=item)
-        if isinstance(item, np.ndarray)
-        else item
+        item
+        if isinstance(item, Dynamic)
+        else context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=np.asarray(item))
         for index, item, (_, quantization) in zip((0, 3), met, given, strict=True)
     ]
     output, shift = value_type(node, 6, unsigned=any(item.shift != 0 for item in inputs))
@@ -272,9 +274,9 @@ def qlinear_global_average_pool(node: Node, context: Context) -> Dynamic:
 
 
 def qlinear_average_pool(node: Node, context: Context) -> Dynamic:
-    """QLinearAveragePool."""
+    """QLinearAveragePool: where it counts padding, it divides by the whole window behind the end too, unlike AveragePool."""
     x, output, shift = _unary(node)
-    return pooling.pool(node, context, x, "average", output, shift)
+    return pooling.pool(node, context, x, "average", output, shift, counts_end=True)
 
 
 def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
-from edgebn.formats.onnx.values import Codes, Dynamic, check_elements
+from edgebn.formats.onnx.values import Codes, Dynamic, Static, check_elements
 from edgebn.layers import Concat, Quantization
 
 
@@ -24,7 +24,7 @@ def real_array(node: Node, array: np.ndarray, what: str) -> np.ndarray:
     return real
 
 
-def weight(node: Node, context: Context, index: int) -> tuple[np.ndarray, Quantization | None]:
+def weight(node: Node, context: Context, index: int, bias_index: int | None = None) -> tuple[np.ndarray, Quantization | None]:
     """Return the weight at input `index`: float32 and None, or int8 codes and their quantisation (axes of the file).
 
     Codes are kept where values of the network are integers too; a float32 network that only stores its weights as integers gets
@@ -34,7 +34,9 @@ def weight(node: Node, context: Context, index: int) -> tuple[np.ndarray, Quanti
     if isinstance(value, Dynamic):
         raise node.refuse("its weight is computed by the network; edgebn needs it as a constant of the file")
     if value.codes is not None and context.integer:
-        codes = symmetric(node, value.codes)
+        other = node.value(bias_index) if bias_index is not None and node.has(bias_index) else None
+        bias_codes = other.codes.array if isinstance(other, Static) and other.codes is not None else None
+        codes, _ = symmetric(node, value.codes, bias_codes)
         return codes.array, codes.quantization
     return real_array(node, value.array, "weight"), None
 
@@ -56,17 +58,23 @@ def bias(node: Node, context: Context, index: int, count: int) -> np.ndarray | N
     return np.broadcast_to(array.reshape(-1), (count,)).copy()
 
 
-def symmetric(node: Node, codes: Codes) -> Codes:
+def symmetric(node: Node, codes: Codes, bias: np.ndarray | None = None) -> tuple[Codes, np.ndarray | None]:
     """Return weights whose zero point is 0, without changing what they stand for; int16 where they need more than 8 bits.
 
-    Where the zero point is not 0 the differences code - zero_point that do not fit int8 are divided by their greatest common
-    divisor, channel by channel, which the scale takes up. What still does not fit, `fitting` lays out.
+    Where the zero point is not 0 the differences code - zero_point that do not fit int8 are divided by the greatest common divisor
+    of them and the codes of the bias, channel by channel, which the scale takes up. What still does not fit, `fitting` lays out.
+
+    Returns
+    -------
+    codes : Codes
+    bias : ndarray of int32, or None
+        `bias` in the scale of the new codes.
     """
     quantization = codes.quantization
     if codes.array.dtype != np.int8:
         raise node.refuse(f"its weight is quantised to {codes.array.dtype}; edgebn runs int8 and uint8 weights")
     if not quantization.zero_point.any():
-        return codes
+        return codes, bias
     axis = quantization.axis
     along = [1] * codes.array.ndim
     if axis is not None:
@@ -74,16 +82,23 @@ def symmetric(node: Node, codes: Codes) -> Codes:
     differences = codes.array.astype(np.int64) - quantization.zero_point.reshape(along)
     slices = np.moveaxis(differences, axis, 0).copy() if axis is not None else differences[None]
     scale = quantization.scale.copy()
+    if bias is not None and axis is not None and bias.size != len(slices):
+        raise node.damaged(f"its bias of {bias.size} numbers does not fit {len(slices)} outputs")
+    # The bias of each scale: of all outputs where there is one scale.
+    terms = np.zeros((len(slices), 0), np.int64) if bias is None else bias.astype(np.int64).reshape(len(slices), -1)
     for channel, values in enumerate(slices):
         if values.size and (values.min() < -128 or values.max() > 127):
-            divisor = math.gcd(*(int(number) for number in np.unique(np.abs(values))))
+            numbers = np.concatenate([np.unique(np.abs(values)), np.abs(terms[channel])])
+            divisor = math.gcd(*(int(number) for number in numbers))
             slices[channel] = values // divisor
+            terms[channel] //= divisor
             scale[channel] *= divisor
     array = np.moveaxis(slices, 0, axis) if axis is not None else slices[0]
     if np.abs(array).max(initial=0) > 255:
         raise node.damaged("its weight's zero point is outside 8 bits")
     narrow = array.size == 0 or (array.min() >= -128 and array.max() <= 127)
-    return Codes(array.astype(np.int8 if narrow else np.int16), Quantization(scale, np.zeros_like(quantization.zero_point), axis))
+    found = Codes(array.astype(np.int8 if narrow else np.int16), Quantization(scale, np.zeros_like(quantization.zero_point), axis))
+    return found, None if bias is None else terms.reshape(-1).astype(np.int32)
 
 
 class Weights(NamedTuple):

@@ -6,25 +6,27 @@ file keeps its codes; its integer arithmetic is TensorFlow Lite Micro's (`intege
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, short_name
 from edgebn.formats.tflite.dilated import join_dilated
-from edgebn.formats.tflite.flatbuffer import DAMAGE, FileOperator, damage_is_named, read_file
+from edgebn.formats.tflite.flatbuffer import DAMAGE, FileOperator, FileTensor, damage_is_named, read_file
 from edgebn.formats.tflite.operators import HINTS, OPERATORS
 from edgebn.formats.tflite.shape_arithmetic import fold
-from edgebn.graph import Graph, GraphBuilder
+from edgebn.graph import Graph, GraphBuilder, Shape
 
 
-def read(path: Path) -> Graph:
+def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) -> Graph:
     """Read a TensorFlow Lite file.
 
     Parameters
     ----------
     path : Path
         The file; batch size 1 or open.
+    input_shape : tuple of int, or mapping of str to tuple of int, optional
+        Shape of the input without the batch axis, or one an input's name, where the file leaves sizes open.
 
     Returns
     -------
@@ -34,7 +36,8 @@ def read(path: Path) -> Graph:
     Raises
     ------
     ModelError
-        The file is missing or damaged, or its batch size is neither 1 nor open.
+        The file is missing or damaged, its batch size is neither 1 nor open, or its inputs leave sizes open that `input_shape` does
+        not give.
     UnsupportedLayerError
         It has an operator or type that edgebn does not run; the message names it.
     """
@@ -45,8 +48,16 @@ def read(path: Path) -> Graph:
         raise ModelError(f"{path}: reading TensorFlow Lite files needs the packages of 'pip install edgebn[tflite]'") from None
     file = read_file(path)
     reading = Reading(file, GraphBuilder(file.name, str(path), "tflite", integer_rounding="double"))
+    if isinstance(input_shape, Mapping):
+        given = {name: tuple(shape) for name, shape in input_shape.items()}
+    else:
+        given = {} if input_shape is None else {"": tuple(input_shape)}
+    if "" in given and len(file.inputs) > 1:
+        raise ModelError(f"{path}: the network has {len(file.inputs)} inputs; give input_shape as {{name: shape}}")
     for index in file.inputs:
-        _add_input(reading, index, path)
+        _add_input(reading, index, given, path)
+    if given:
+        raise ModelError(f"{path}: input_shape names {', '.join(given)}, which is no input of the network")
     with damage_is_named(str(path)):
         operators = join_dilated(file)
     for operator in operators:
@@ -59,24 +70,43 @@ def read(path: Path) -> Graph:
     return reading.builder.finish(outputs)
 
 
-def _add_input(reading: Reading, index: int, path: Path) -> None:
+def _add_input(reading: Reading, index: int, given: dict[str, Shape], path: Path) -> None:
+    """Declare an input; takes its shape out of `given`."""
     if index < 0 or index in reading.names:
         raise ModelError(f"{path}: an input of the network is absent or named twice; the file is damaged")
     tensor = reading.tensor(index)
-    shape = tensor.shape
-    if not shape or shape[0] not in {1, -1} or min(shape[1:], default=1) < 1:
-        raise ModelError(
-            f"{path}: input '{tensor.name}' has shape {shape}; edgebn reads files with a batch size of 1 (or open) and all other "
-            "sizes fixed: convert the model with the input shape (1, ...)"
-        )
+    name = reading.unique(short_name(tensor.name))
+    shape = _input_shape(tensor, given.pop(name, given.pop("", None)), path)
     try:
         how = reading.quantization(index)
     except EdgebnError as error:
         raise type(error)(f"{path}: input '{tensor.name}': {error}") from None
-    name = reading.unique(short_name(tensor.name))
-    reading.builder.add_input(name, shape[1:], how)
+    reading.builder.add_input(name, shape, how)
     reading.names[index] = name
-    reading.shapes[index] = (1, *shape[1:])
+    reading.shapes[index] = (1, *shape)
+    reading.batched.add(name)
+
+
+def _input_shape(tensor: FileTensor, given: Shape | None, path: Path) -> Shape:
+    """Return an input's shape without the batch axis.
+
+    An open axis is -1 in the signature, or in the shape itself where there is no signature; a placeholder of 1 says nothing.
+    """
+    said = tensor.signature or tensor.shape
+    where = f"{path}: input '{tensor.name}'"
+    if not said or said[0] not in {1, -1} or min(said[1:], default=1) < -1 or 0 in said:
+        raise ModelError(
+            f"{where} has shape {tensor.shape}; edgebn reads files with a batch size of 1 (or open): "
+            "convert the model with the input shape (1, ...)"
+        )
+    if given is None:
+        sizes = tuple(size if size > 1 or wanted > 0 else -1 for size, wanted in zip(tensor.shape[1:], said[1:], strict=True))
+        if -1 in sizes:
+            raise ModelError(f"{where} of shape {said[1:]} leaves sizes open; give them with input_shape=, without the batch axis")
+        return sizes
+    if len(given) != len(said) - 1 or any(size not in (-1, wanted) for size, wanted in zip(said[1:], given, strict=True)):
+        raise ModelError(f"{where}: input_shape={given} does not fit it, which the file gives as {said[1:]}")
+    return given
 
 
 def _add_operator(reading: Reading, operator: FileOperator, path: Path) -> None:

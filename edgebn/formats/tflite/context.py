@@ -14,7 +14,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, FileTensor, constant
 from edgebn.graph import GraphBuilder, Shape
-from edgebn.layers import Activation, Constant, Layer, Quantization
+from edgebn.layers import Activation, Constant, Layer, Quantization, Reshape
 
 # Fused activations by their number in the schema, as clips.
 FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
@@ -38,6 +38,8 @@ class Reading:
         Graph value of each tensor read so far.
     shapes : dict of int to shape
         With the batch axis, as far as known: the file's, or inferred where the file leaves it open.
+    batched : set of str
+        The graph values whose first axis in the file is the batch axis.
     folded : dict of int to ndarray
         float32 constants that a DEQUANTIZE of a constant made.
     known : dict of int to ndarray
@@ -48,6 +50,7 @@ class Reading:
     builder: GraphBuilder
     names: dict[int, str] = field(default_factory=dict)
     shapes: dict[int, Shape] = field(default_factory=dict)
+    batched: set[str] = field(default_factory=set)
     folded: dict[int, np.ndarray] = field(default_factory=dict)
     known: dict[int, np.ndarray] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
@@ -191,46 +194,73 @@ class Reading:
         name = self.unique(short_name(tensor.name))
         return self.builder.add(Constant(name, (), name, array), self.quantization(index) if codes else None)
 
-    def emit(self, operator: FileOperator, layer: type[Layer], inputs: tuple[str, ...], fused: int = 0, **settings: Any) -> None:
-        """Append a layer that makes the operator's output, and its fused activation as a layer after it."""
+    def emit(
+        self,
+        operator: FileOperator,
+        layer: type[Layer],
+        inputs: tuple[str, ...],
+        fused: int = 0,
+        full: Shape | None = None,
+        **settings: Any,
+    ) -> None:
+        """Append a layer that makes the operator's output, and its fused activation as a layer after it.
+
+        `full` is the output's shape with the batch axis, for operators that may bring that axis in or take it away.
+        """
         index = only_output(operator)
         how = self.quantization(index)
         name = self.unique(short_name(self.tensor(index).name))
+        batched = any(value in self.batched for value in inputs) if full is None else full[:1] == (1,)
         if fused == 0:
-            self.define(index, self.builder.add(layer(name, inputs, name, **settings), how))
+            self.define(index, self.builder.add(layer(name, inputs, name, **settings), how), batched)
             return
         if fused not in FUSED_CLIPS:
             raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
         what, low, high = FUSED_CLIPS[fused]
         before = self.builder.add(layer(name, inputs, self.unique(f"{name}/linear"), **settings), how)
         clip = Activation(self.unique(f"{name}/{what}"), (before,), name, "clip", low, high)
-        self.define(index, self.builder.add(clip, how))
+        self.define(index, self.builder.add(clip, how), batched)
 
     def step(self, layer: type[Layer], wanted: str, inputs: tuple[str, ...], how: Quantization | None, **settings: Any) -> str:
         """Append a helper layer that is no operator's output, and return its value."""
         name = self.unique(wanted)
+        if any(value in self.batched for value in inputs):
+            self.batched.add(name)
         return self.builder.add(layer(name, inputs, name, **settings), how)
 
-    def define(self, index: int, name: str) -> None:
-        """Remember that `name` is tensor `index`, after comparing its shape with the file's."""
+    def define(self, index: int, name: str, batched: bool) -> None:
+        """Remember that `name` is tensor `index`, after comparing its shape with the file's where that one is not open."""
+        tensor = self.tensor(index)
         if index in self.names:
-            raise ModelError(f"two operators make the value '{self.tensor(index).name}'; the file is damaged")
+            raise ModelError(f"two operators make the value '{tensor.name}'; the file is damaged")
         inferred = self.builder.tensors[name].shape
-        claimed = self.tensor(index).shape
-        if not claimed or min(claimed) < 1:
-            claimed = (1, *inferred)
-        if without_batch(claimed) != inferred:
-            raise ModelError(
-                f"it makes a value of shape {inferred}, but the file says {claimed} (batch axis included); the file is damaged, "
-                "or made for another batch size than 1"
-            )
+        if not batched and inferred[:1] == (1,):  # an axis of size 1 comes first: from here on it is the batch axis
+            batched, inferred = True, inferred[1:]
+            name = self.step(Reshape, f"{name}/sample", (name,), self.quantization(index), shape=inferred)
+        shape = (1, *inferred) if batched else inferred
+        if not tensor.is_open:
+            if without_batch(tensor.shape) != inferred:
+                raise ModelError(
+                    f"it makes a value of shape {inferred}, but the file says {tensor.shape} (batch axis included); the file is "
+                    "damaged, or made for another batch size than 1"
+                )
+            shape = tensor.shape
+        elif tensor.signature and (len(shape) != len(tensor.signature) or not _agree(shape, tensor.signature)):
+            raise ModelError(f"it makes a value of shape {shape}, but the file says {tensor.signature}; the file is damaged")
         self.names[index] = name
-        self.shapes[index] = claimed
+        self.shapes[index] = shape
+        if shape[:1] == (1,):
+            self.batched.add(name)
 
 
 def without_batch(shape: Shape) -> Shape:
     """Return `shape` without its first axis where that is 1."""
     return tuple(shape[1:]) if shape and shape[0] == 1 else tuple(shape)
+
+
+def _agree(shape: Shape, signature: Shape) -> bool:
+    """Whether a shape is one that the signature allows: -1 stands for any size."""
+    return all(size == said or said < 0 for size, said in zip(shape, signature, strict=True))
 
 
 def short_name(name: str) -> str:

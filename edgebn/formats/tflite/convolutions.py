@@ -19,7 +19,7 @@ def conv_2d(reading: Reading, operator: FileOperator) -> None:
     x, w, b = inputs_of(operator, 2, 3)
     options = operator.options("Conv2DOptions")
     weight, how = _weight(reading, operator, w, axis=0)
-    height, width, channels = image(reading, x)
+    weight, (height, width, channels) = _spread(reading, operator, weight)
     if weight.ndim != 4 or channels % weight.shape[3]:
         raise ModelError(f"its weight {weight.shape} does not fit an input of {channels} channels; the file is damaged")
     strides = (options.StrideH(), options.StrideW())
@@ -44,7 +44,7 @@ def depthwise_conv_2d(reading: Reading, operator: FileOperator) -> None:
     x, w, b = inputs_of(operator, 2, 3)
     options = operator.options("DepthwiseConv2DOptions")
     weight, how = _weight(reading, operator, w, axis=3)
-    height, width, channels = image(reading, x)
+    weight, (height, width, channels) = _spread(reading, operator, weight)
     if weight.ndim != 4 or weight.shape[0] != 1 or weight.shape[3] % channels:
         raise ModelError(f"its weight {weight.shape} does not fit an input of {channels} channels; the file is damaged")
     strides = (options.StrideH(), options.StrideW())
@@ -113,7 +113,8 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
     if weight.ndim != 2:
         raise ModelError(f"its weight has shape {weight.shape} instead of (outputs, inputs); the file is damaged")
     value, shape = reading.value(x), reading.sample(x)
-    wanted = _dense_input(reading, x, weight.shape[1], options.KeepNumDims())
+    kept = bool(options.KeepNumDims()) and shape[-1:] == (weight.shape[1],)
+    wanted = shape if kept else _flat_input(reading, x, weight.shape[1])
     if wanted != shape:
         label = reading.tensor(only_output(operator)).name.split(";", maxsplit=1)[0]
         value = reading.step(Reshape, f"{label}/flatten", (value,), reading.quantization(x), shape=wanted)
@@ -122,21 +123,30 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
         Dense,
         (value,),
         options.FusedActivationFunction(),
+        full=(*(reading.shape(x)[:-1] if kept else wanted[:-1] or (1,)), weight.shape[0]),
         weight=weight,
         bias=_bias(reading, operator, b),
         weight_quantization=how,
     )
 
 
-def _dense_input(reading: Reading, x: int, inputs: int, keep: bool) -> Shape:
-    """Return the sample shape under which the matrix product runs over the last axis."""
-    shape = reading.sample(x)
-    if keep and shape and shape[-1] == inputs:
-        return shape
-    elements = int(np.prod(shape, dtype=np.int64))
+def _flat_input(reading: Reading, x: int, inputs: int) -> Shape:
+    """Return the sample shape under which the matrix product runs over the last axis: of rows, or of one row alone."""
+    elements = int(np.prod(reading.sample(x), dtype=np.int64))
     if inputs < 1 or elements % inputs:
         raise ModelError(f"its weight takes {inputs} numbers, its input has {elements}; the file is damaged")
     return (inputs,) if elements == inputs else (elements // inputs, inputs)
+
+
+def _spread(reading: Reading, operator: FileOperator, weight: np.ndarray) -> tuple[np.ndarray, Shape]:
+    """Return the weight and (height, width, channels) of the input; a sequence has a height of 1, and time runs along the width."""
+    x = operator.inputs[0]
+    if operator.line is None:
+        return weight, image(reading, x)
+    shape = reading.shape(x)
+    if len(shape) != 3 or not reading.has_batch(x) or weight.ndim != 4 or weight.shape[3 - operator.line] != 1:
+        raise ModelError(f"its input of shape {shape} and weight {weight.shape} are no sequence's; the file is damaged")
+    return (weight if operator.line == 2 else weight.transpose(0, 2, 1, 3)), (1, *shape[1:])
 
 
 def image(reading: Reading, index: int) -> Shape:

@@ -50,6 +50,8 @@ class FileTensor:
         'FLOAT32', 'INT8', ...: the schema's name.
     shape : tuple of int
         With the batch axis; may be empty where the file does not know it.
+    signature : tuple of int
+        The same with -1 for the axes that the file leaves open, where `shape` holds a placeholder; empty where none is.
     quantization : Quantization or None
         As the file has it: of uint8 codes too.
     data : ndarray of uint8 or None
@@ -59,15 +61,22 @@ class FileTensor:
     name: str
     type: str
     shape: tuple[int, ...]
+    signature: tuple[int, ...]
     quantization: Quantization | None
     data: np.ndarray | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file leaves the shape, or a part of it, to be worked out."""
+        return not self.shape or min(self.shape) < 1 or min(self.signature, default=0) < 0
 
 
 @dataclass(frozen=True)
 class FileOperator:
     """One operator: its kind ('CONV_2D'), tensor indices (-1 for an absent optional one) and its options' table.
 
-    `dilations` and `padding` (top, left, bottom, right) stand in place of the options' where `dilated.py` joined operators.
+    `dilations` and `padding` (top, left, bottom, right) stand in place of the options' where `dilated.py` joined operators; `line`
+    says that its input is a sequence (1, T, C) and along which axis of its kernel time runs.
     """
 
     index: int
@@ -78,6 +87,7 @@ class FileOperator:
     options_table: Any
     dilations: Pair | None = None
     padding: Sides | None = None
+    line: int | None = None
 
     def options(self, name: str) -> Any:
         """Return the options read as the schema's table `name` ('Conv2DOptions'), which the file must have."""
@@ -213,15 +223,19 @@ def _tensor(model: Any, tensor: Any, index: int, path: Path) -> FileTensor:
 
     type_names = {value: name for name, value in vars(tflite.TensorType).items() if isinstance(value, int)}
     name = _text(tensor.Name()) or f"tensor_{index}"
-    shape = tuple(int(size) for size in _vector(tensor.ShapeAsNumpy())[: MAX_AXES + 1])
-    if len(shape) > MAX_AXES or any(size < -1 for size in shape):
-        raise ModelError(f"{path}: value '{name}' has the shape {shape}; the file is damaged")
+    shape, signature = (
+        tuple(int(size) for size in _vector(sizes)[: MAX_AXES + 1])
+        for sizes in (tensor.ShapeAsNumpy(), tensor.ShapeSignatureAsNumpy())
+    )
+    if len(shape) > MAX_AXES or any(size < -1 for size in (*shape, *signature)) or len(signature) not in (0, len(shape)):
+        raise ModelError(f"{path}: value '{name}' has the shape {shape} and the signature {signature}; the file is damaged")
     if tensor.Sparsity() is not None:
         raise UnsupportedLayerError(f"{path}: value '{name}' is stored sparse; convert the model without sparsity")
     return FileTensor(
         name=name,
         type=type_names.get(tensor.Type(), f"type {tensor.Type()}"),
         shape=shape,
+        signature=signature,
         quantization=_quantization(tensor.Quantization(), name, path),
         data=_data(model, tensor.Buffer()),
     )

@@ -14,12 +14,15 @@ from edgebn.layers import Crop, Identity, Pad, Reshape, Transpose
 def reshape(reading: Reading, operator: FileOperator) -> None:
     """RESHAPE; the new shape stands in the second input or in the options, one size may be -1."""
     x, target = inputs_of(operator, 1, 2)
+    tensor = reading.tensor(only_output(operator))
     if target >= 0 and reading.is_constant(target):
         wanted = [int(size) for size in reading.integers(target).reshape(-1)]
-    elif operator.options_table is not None:
-        wanted = [int(size) for size in np.atleast_1d(operator.options("ReshapeOptions").NewShapeAsNumpy())]
+    elif operator.options_table is not None and not (options := operator.options("ReshapeOptions")).NewShapeIsNone():
+        wanted = [int(size) for size in options.NewShapeAsNumpy()]
+    elif tensor.is_open:
+        raise UnsupportedLayerError("its new shape is computed by the network; export the model with fixed shapes")
     else:
-        wanted = list(reading.tensor(only_output(operator)).shape)
+        wanted = list(tensor.shape)
     elements = int(np.prod(reading.sample(x), dtype=np.int64))
     if wanted.count(-1) > 1 or any(size < -1 or size == 0 for size in wanted):
         raise ModelError(f"its new shape {tuple(wanted)} has sizes that are not positive; the file is damaged")
@@ -53,7 +56,11 @@ def expand_dims(reading: Reading, operator: FileOperator) -> None:
 
 
 def _reshape_to(reading: Reading, operator: FileOperator, x: int, wanted: Shape) -> None:
-    reading.emit(operator, Reshape, (reading.value(x),), shape=without_batch(wanted))
+    _emit_reshape(reading, operator, reading.value(x), wanted)
+
+
+def _emit_reshape(reading: Reading, operator: FileOperator, value: str, wanted: Shape) -> None:
+    reading.emit(operator, Reshape, (value,), full=wanted, shape=without_batch(wanted))
 
 
 def transpose(reading: Reading, operator: FileOperator) -> None:
@@ -145,7 +152,7 @@ def _crop(reading: Reading, operator: FileOperator, x: int, starts: list[int], s
     full = (1, *sizes) if reading.has_batch(x) else tuple(sizes)
     kept = tuple(size for axis, size in enumerate(full) if axis not in shrunk)
     cropped = reading.step(Crop, f"{label}/crop", (value,), reading.quantization(x), starts=tuple(starts), sizes=tuple(sizes))
-    reading.emit(operator, Reshape, (cropped,), shape=without_batch(kept))
+    _emit_reshape(reading, operator, cropped, kept)
 
 
 def identity(reading: Reading, operator: FileOperator) -> None:

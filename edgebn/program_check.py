@@ -1,6 +1,6 @@
-"""Refuses a program whose parts do not fit each other, so that no engine runs over the end of a buffer.
+"""Refuses a program whose parts do not fit each other: no engine runs past the end of a buffer, or gives numbers in another order.
 
-For programs that come from a file; the passes make programs that fit. Knows the contract of `edgebn.program` only.
+Every program passes it before it leaves the passes, and after it is read from a file. Knows the contract of `edgebn.program` only.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from collections import Counter
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.adaptation_check import check_adaptation
-from edgebn.formats.step_check import check_step
-from edgebn.program import Buffer, Program
+from edgebn.program import Buffer, Program, hwc
+from edgebn.step_check import check_step
 
 MAX_BUFFER_ELEMENTS = 1 << 26
 
 
 def check_program(program: Program) -> None:
-    """Check names, order and sizes.
+    """Check names, order, sizes, types and scales; not the adaptation records.
 
     Raises
     ------
     ModelError
-        A buffer that nothing makes or two steps make, a shape that does not fit, a scale that is no positive number.
+        A buffer that nothing makes or two steps make, a shape that does not fit, a scale that is no positive number, codes that
+        change their meaning in a step that does not change codes. The message names the step or buffer, not the file.
     """
-    if program.dtype not in ("float32", "int8"):
-        raise ModelError(f"the program's data type is '{program.dtype}', which is neither float32 nor int8")
     for name, buffer in program.buffers.items():
         _check_buffer(name, buffer)
     made = set(program.inputs) | set(program.constants)
@@ -47,18 +45,14 @@ def check_program(program: Program) -> None:
             raise ModelError(f"step '{step.name}' reads a buffer before it is made, or makes one twice")
         made.add(step.output)
         check_step(step, program)
-    for name, buffer in program.buffers.items():
-        if buffer.dtype != program.dtype and name not in program.constants:
-            raise ModelError(f"the buffer '{name}' is {buffer.dtype} in a program of {program.dtype}")
     for name in (*program.inputs, *program.outputs):
         shape = program.shapes.get(name)
-        if name not in made or shape is None or math.prod(shape) != math.prod(program.buffers[name].shape):
+        if name not in made or shape is None or hwc(shape) != program.buffers[name].shape:
             raise ModelError(f"the input or output '{name}' has no shape, or one that does not fit its buffer")
     for name, factor in program.channel_factors.items():
         fits = name in program.buffers and factor.dtype == np.float64 and factor.shape == program.buffers[name].shape[2:]
         if not fits or not (np.isfinite(factor) & (factor > 0)).all():
             raise ModelError(f"the channel factors of '{name}' do not fit a buffer, or are no positive numbers")
-    check_adaptation(program)
 
 
 def _check_buffer(name: str, buffer: Buffer) -> None:

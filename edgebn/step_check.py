@@ -1,6 +1,6 @@
-"""One check a kind of step: that its arrays, windows and indices fit the buffers it reads and writes.
+"""One check a kind of step: that its arrays, windows, indices and codes fit the buffers it reads and writes.
 
-For programs that come from a file, so that no engine runs over the end of a buffer. Knows the contract of `edgebn.program` only.
+What `program_check.py` asks of every step. Knows the contract of `edgebn.program` only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
+from edgebn.functions import FUNCTIONS
 
 MAX_EXTENT = 1 << 16
 
 _INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
-_FUNCTIONS = ("clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu")
+_FUNCTIONS = tuple(FUNCTIONS)
 
 
 def check_step(step: p.Step, program: p.Program) -> None:
@@ -33,7 +34,8 @@ def check_step(step: p.Step, program: p.Program) -> None:
     fits = (len(inputs) == 2) if isinstance(step, p.Add | p.Multiply) else (len(inputs) == 1 or isinstance(step, p.Concat))
     if check is None or not inputs or not fits:
         raise ModelError(f"step '{step.name}' is of no kind that runs, or has {len(inputs)} inputs")
-    if any(buffer.dtype != output.dtype for buffer in inputs):
+    converts = isinstance(step, p.Quantize | p.Dequantize)
+    if not converts and any(buffer.dtype != output.dtype for buffer in inputs):
         raise ModelError(f"step '{step.name}' mixes float32 and int8 buffers")
     try:
         check(step, inputs, output)
@@ -75,17 +77,23 @@ def _norms(norms: tuple[p.Norm, ...], channels: int) -> None:
         _need(math.isfinite(norm.epsilon) and bool((norm.variance.astype(np.float64) + norm.epsilon > 0).all()), "variance")
 
 
-def _epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: int, dtype: str) -> None:
+def _same_codes(given: p.Buffer, target: p.Buffer) -> None:
+    """Check that codes which a step leaves as they are mean the same behind it."""
+    if target.dtype == "int8":
+        _need((given.scale, given.zero_point) == (target.scale, target.zero_point), "output's scale or zero point")
+
+
+def _epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: int, target: p.Buffer) -> None:
     if isinstance(epilogue, p.FloatEpilogue):
-        _need(dtype == "float32", "epilogue")
+        _need(target.dtype == "float32", "epilogue")
         for name in ("bias", "a", "d"):
             _array(getattr(epilogue, name), np.float32, (channels,), name)
     else:
-        _need(dtype == "int8", "epilogue")
+        _need(target.dtype == "int8", "epilogue")
         for name, kind in _INT_EPILOGUE.items():
             _array(getattr(epilogue, name), kind, (channels,), name)
         _need(bool(((epilogue.s >= 1) & (epilogue.s <= 62)).all()), "shift")
-        _codes(epilogue.zero_point, epilogue.qmin, epilogue.qmax)
+        _clipped(epilogue, target)
         if epilogue.bias is not None:
             _array(epilogue.bias, np.float64, (channels,), "bias")
     _norms(epilogue.norms, channels)
@@ -97,8 +105,10 @@ def _bounds(bounds: tuple[float, float]) -> None:
     _need(bounds[0] <= bounds[1], "clip")
 
 
-def _codes(*codes: int) -> None:
-    _need(all(-128 <= code <= 127 for code in codes), "code")
+def _clipped(arithmetic: p.IntEpilogue | p.IntAdd | p.IntMultiply, target: p.Buffer) -> None:
+    """Check how integer arithmetic ends in codes of the output."""
+    _need(arithmetic.zero_point == target.zero_point, "zero point")
+    _need(-128 <= arithmetic.qmin <= arithmetic.qmax <= 127, "code")
 
 
 def _weighted(step: Any, source: p.Buffer, target: p.Buffer) -> None:
@@ -109,7 +119,7 @@ def _weighted(step: Any, source: p.Buffer, target: p.Buffer) -> None:
     _need(source.shape[2] % step.groups == 0, "groups")
     if step.weight_scale is not None:
         _array(step.weight_scale, np.float64, (channels,), "weight scale")
-    _epilogue(step.epilogue, channels, target.dtype)
+    _epilogue(step.epilogue, channels, target)
 
 
 def _convolution(step: p.Convolution, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -140,7 +150,7 @@ def _transposed(step: p.TransposedConvolution, inputs: list[p.Buffer], target: p
 
 def _affine(step: p.Affine, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape, "output's shape")
-    _epilogue(step.epilogue, target.shape[2], target.dtype)
+    _epilogue(step.epilogue, target.shape[2], target)
 
 
 def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -149,7 +159,7 @@ def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.
     _bounds(step.post)
     _need((step.arithmetic is not None) == (target.dtype == "int8"), "arithmetic")
     if step.arithmetic is not None:
-        _codes(step.arithmetic.zero_point, step.arithmetic.qmin, step.arithmetic.qmax)
+        _clipped(step.arithmetic, target)
     if isinstance(step.arithmetic, p.IntAdd):
         double = step.arithmetic.rounding == "double"
         _need(step.arithmetic.rounding in ("single", "double"), "rounding")
@@ -162,7 +172,11 @@ def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.
 def _pool(step: p.Pool, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need((*_pooled(inputs[0].shape[:2], step.window), inputs[0].shape[2]) == target.shape, "output's shape")
     if step.epilogue is not None:
-        _epilogue(step.epilogue, 1, target.dtype)
+        entries, positions = len(step.epilogue.acc_bias), step.window.kernel[0] * step.window.kernel[1]
+        _need(step.window.function == "average" and entries in (1, positions), "epilogue")
+        _epilogue(step.epilogue, entries, target)
+    else:
+        _same_codes(inputs[0], target)
 
 
 def _lookup(step: p.Lookup, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -184,6 +198,8 @@ def _elementwise(step: p.Elementwise, inputs: list[p.Buffer], target: p.Buffer) 
 
 def _softmax(step: p.Softmax, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape and math.isfinite(step.beta), "output")
+    if target.dtype == "int8":
+        _need((target.scale, target.zero_point) == p.SOFTMAX_CODES, "output's scale or zero point")
     _need(-(2**31) <= step.diff_min <= 0 and 0 <= step.multiplier < 2**31 and -31 <= step.left_shift <= 31, "arithmetic")
 
 
@@ -195,8 +211,10 @@ def _concat(step: p.Concat, inputs: list[p.Buffer], target: p.Buffer) -> None:
     for buffer in inputs:
         _need(all(buffer.shape[axis] == shape[axis] for axis in range(3) if axis != step.axis), "input")
     _need(len(step.tables) == (len(inputs) if target.dtype == "int8" else 0), "tables")
-    for table in step.tables:
-        if table is not None:
+    for buffer, table in zip(inputs, step.tables, strict=False):  # float32 has none
+        if table is None:
+            _same_codes(buffer, target)
+        else:
             _array(table, np.int8, (256,), "table")
 
 
@@ -204,16 +222,19 @@ def _pad(step: p.Pad, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(all(0 <= side <= MAX_EXTENT for pair in step.pads for side in pair), "padding")
     shape = tuple(size + before + after for size, (before, after) in zip(inputs[0].shape, step.pads, strict=True))
     _need(shape == target.shape, "output's shape")
+    _same_codes(inputs[0], target)
     _need(math.isfinite(step.value) if target.dtype == "float32" else step.value in range(-128, 128), "value")
 
 
 def _crop(step: p.Crop, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _same_codes(inputs[0], target)
     for start, size, whole in zip(step.starts, target.shape, inputs[0].shape, strict=True):
         _need(start >= 0 and start + size <= whole, "start")
 
 
 def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("nearest", "bilinear") and inputs[0].shape[2] == target.shape[2], "function")
+    _same_codes(inputs[0], target)
     kind = np.float32 if target.dtype == "float32" else np.int32
     for axis, indices, weights in ((0, step.rows, step.row_weights), (1, step.columns, step.column_weights)):
         _array(indices, np.int32, (target.shape[axis], 2), "index table")
@@ -223,12 +244,24 @@ def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
 
 
 def _transpose(step: p.Transpose, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _same_codes(inputs[0], target)
     _need(sorted(step.permutation) == [0, 1, 2], "permutation")
     _need(tuple(inputs[0].shape[axis] for axis in step.permutation) == target.shape, "output's shape")
 
 
 def _reshape(_: p.Reshape, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _same_codes(inputs[0], target)
     _need(math.prod(inputs[0].shape) == math.prod(target.shape), "output's shape")
+
+
+def _quantize(_: p.Quantize, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape, "output's shape")
+    _need((inputs[0].dtype, target.dtype) == ("float32", "int8"), "type")
+
+
+def _dequantize(_: p.Dequantize, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape, "output's shape")
+    _need((inputs[0].dtype, target.dtype) == ("int8", "float32"), "type")
 
 
 _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
@@ -247,4 +280,6 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Resize: _resize,
     p.Transpose: _transpose,
     p.Reshape: _reshape,
+    p.Quantize: _quantize,
+    p.Dequantize: _dequantize,
 }

@@ -1,0 +1,19 @@
+"""The names of Keras' own layers that edgebn does not run: a user's own class is told from them by them.
+
+Of Keras 3's `keras.layers`, and of Keras 2 where it had others.
+"""
+
+_NAMES = """
+AbstractRNNCell AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
+AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention Attention AutoContrast AveragePooling3D AvgPool3D Bidirectional
+CategoryCrossing CategoryEncoding ClassMethod ContrastLimitedAdaptiveHistogramEqualization Conv3D Conv3DTranspose ConvLSTM1D
+ConvLSTM2D ConvLSTM3D Convolution3D Convolution3DTranspose Cropping3D CuDNNGRU CuDNNLSTM DenseFeatures Discretization Dot ELU
+EinsumDense Embedding Equalization FlaxLayer GRU GRUCell GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D
+GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing InstanceMethod InstanceProperty IntegerLookup
+JaxLayer LSTM LSTMCell Lambda LayerNormalization LocallyConnected1D LocallyConnected2D Masking MaxNumBoundingBoxes MaxPool3D
+MaxPooling3D Maximum MelSpectrogram Minimum MultiHeadAttention Pipeline RMSNormalization RNN RandomCrop RandomFourierFeatures
+RepeatVector Resizing ReversibleEmbedding STFTSpectrogram SeparableConv3D SimpleRNN SimpleRNNCell Solarization
+SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization ThresholdedReLU TimeDistributed
+TorchModuleWrapper UnitNormalization UpSampling3D Wrapper ZeroPadding3D
+"""
+OWN_CLASSES = frozenset(_NAMES.split())

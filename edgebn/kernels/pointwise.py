@@ -1,0 +1,114 @@
+"""float32 functions of one number that no epilogue can hold, a vector at a time: the formulas are in `vector_math.py`.
+
+A row is `count` adjacent numbers. Results may be written over their inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from edgebn.kernels.isa import SELECTED, InstructionSet
+from edgebn.kernels.jit import kernel
+from edgebn.kernels.primitives import bits_of_float
+from edgebn.kernels.records import POINTWISE
+from edgebn.kernels.variants import begin_function, runner
+from edgebn.kernels.vector_math import VectorMath
+from edgebn.kernels.vectors import F32, I32, I64, load, splat, store, store_first, vector
+
+ELEMENT = 4
+PLAIN_LANES = 4  # where the instruction set has no vectors of ours: the compiler makes of them what the machine has
+
+Function = Callable[[VectorMath, ir.Value, ir.Value, ir.Value], ir.Value]
+# What is computed of x and two parameters, for each of `POINTWISE`.
+FUNCTIONS: dict[str, Function] = {
+    "clip": lambda math, x, low, high: math.clip(x, low, high),
+    "leaky_relu": lambda math, x, alpha, _: math.leaky_relu(x, alpha),
+    "sigmoid": lambda math, x, _a, _b: math.sigmoid(x),
+    "tanh": lambda math, x, _a, _b: math.tanh(x),
+    "hard_sigmoid": lambda math, x, alpha, beta: math.hard_sigmoid(x, alpha, beta),
+    "hard_swish": lambda math, x, _a, _b: math.hard_swish(x),
+    "silu": lambda math, x, _a, _b: math.silu(x),
+    "exp_of_difference": lambda math, x, scale, less: math.exp_of_difference(x, scale, less),
+}
+EXP_OF_DIFFERENCE = POINTWISE.index("exp_of_difference")
+
+
+class Pointwise:
+    """Writes one function a row of `FUNCTIONS`: it goes over one row."""
+
+    arguments = ("src", "dst", "count", "first_bits", "second_bits")
+    variants = POINTWISE
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+        self._lanes = isa.lanes or PLAIN_LANES
+
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
+        """Write the function of one of `variants`, and return it."""
+        name, lanes = self.variants[variant], self._lanes
+        builder, given = begin_function(module, f"edgebn_pointwise_{name}", self.arguments)
+        math = VectorMath(builder, self._isa, lanes)
+        first, second = (
+            splat(builder, builder.bitcast(builder.trunc(given[which], I32), F32), lanes) for which in ("first_bits", "second_bits")
+        )
+        whole = builder.udiv(given["count"], ir.Constant(I64, lanes))
+        with cgutils.for_range(builder, whole) as turn:
+            at = builder.mul(turn.index, ir.Constant(I64, lanes * ELEMENT))
+            x = load(builder, vector(F32, lanes), given["src"], at)
+            store(builder, FUNCTIONS[name](math, x, first, second), given["dst"], at)
+        begun = builder.mul(whole, ir.Constant(I64, lanes))
+        left = builder.sub(given["count"], begun)
+        with builder.if_then(builder.icmp_signed("!=", left, ir.Constant(I64, 0))):
+            at = builder.mul(begun, ir.Constant(I64, ELEMENT))
+            source, target = builder.add(given["src"], at), builder.add(given["dst"], at)
+            x = self._load_first(builder, source, left)
+            self._store_first(builder, FUNCTIONS[name](math, x, first, second), target, left)
+        builder.ret_void()
+        return builder.function
+
+    def _load_first(self, builder: ir.IRBuilder, source: ir.Value, count: ir.Value) -> ir.Value:
+        """Load `count` numbers: a whole vector where what lies behind them may be read, as it may for vector kernels."""
+        kind = vector(F32, self._lanes)
+        if self._isa.vector_bytes:
+            return load(builder, kind, source)
+        held = cgutils.alloca_once(builder, kind)
+        builder.store(ir.Constant(kind, [0.0] * self._lanes), held)
+        self._copy(builder, source, builder.ptrtoint(held, I64), count)
+        return builder.load(held)
+
+    def _store_first(self, builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value) -> None:
+        if self._isa.masked_stores:
+            store_first(builder, value, target, count)
+            return
+        held = cgutils.alloca_once(builder, value.type)
+        builder.store(value, held)
+        self._copy(builder, builder.ptrtoint(held, I64), target, count)
+
+    def _copy(self, builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
+        with cgutils.for_range(builder, count) as turn:
+            at = builder.mul(turn.index, ir.Constant(I64, ELEMENT))
+            store(builder, load(builder, F32, source, at), target, at)
+
+
+_run = runner(Pointwise(SELECTED))
+
+
+@kernel
+def pointwise_f32(
+    variant: int, src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, first: float, second: float
+) -> None:
+    """`variant` indexes `POINTWISE`; the function's parameters are `first` and `second`."""
+    if src_row == dst_row and src_row == count * 4:  # adjacent rows are one long one
+        count *= rows
+        rows = 1
+    for y in range(rows):
+        _run(variant, (src + y * src_row, dst + y * dst_row, count, bits_of_float(first), bits_of_float(second)))
+
+
+@kernel
+def exp_of_difference(src: int, dst: int, count: int, scale: float, less: float) -> None:
+    """Write exp(scale * x - less) of `count` numbers, none of which has a positive exponent."""
+    _run(EXP_OF_DIFFERENCE, (src, dst, count, bits_of_float(scale), bits_of_float(less)))

@@ -1,0 +1,182 @@
+"""ONNX models for the rows of the reader: the onnx package's own tests of one node, and others against onnxruntime.
+
+A row that the onnx package tests needs nothing here; the operators of onnxruntime's quantizer, and what it tests in other ways, do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.runner import Runner, _normalize_tensor
+
+from edgebn.errors import UnsupportedLayerError
+from edgebn.formats.onnx.table import OPERATORS
+from tests.onnx_backend import EdgebnRep, reference_engine
+from tests.reader_cases import Case, error_between
+from tests.test_onnx_backend import OPERATORS as WITH_NODE_TESTS
+from tests.test_onnx_backend import expected_refusal, node_cases
+
+MOST_NODE_TESTS = 12  # of one operator
+MICROSOFT = "com.microsoft"
+X_SCALE, Y_SCALE = 0.05, 0.04
+SHAPE = (2, 4, 5, 6)
+RNG = np.random.default_rng(11)
+
+
+def cases() -> list[Case]:
+    """Return the cases of every row."""
+    tested = [case for row in OPERATORS if row in WITH_NODE_TESTS for case in _node_tests(row)]
+    return [*tested, *(_against(*case) for case in (*_models(), *_folds())), Case("Cast", _cast_error)]
+
+
+# The package's tests -------------------------------------------------------------------------------------------------------
+
+
+def _node_tests(operator: str) -> list[Case]:
+    found = [case for case in node_cases(operator) if expected_refusal(case.name) is None]
+    return [Case(case.name, lambda case=case: _node_error(case)) for case in found[:MOST_NODE_TESTS]]
+
+
+def _node_error(case) -> float:
+    for inputs, outputs in case.data_sets:
+        given = EdgebnRep(case.model, reference_engine).run([_normalize_tensor(array) for array in inputs])
+        Runner.assert_similar_outputs([_normalize_tensor(array) for array in outputs], given, rtol=case.rtol, atol=case.atol)
+    return 0.0
+
+
+# Against onnxruntime ---------------------------------------------------------------------------------------------------------
+
+Model = tuple[str, onnx.ModelProto, float]  # name, model of one float32 input 'x' of SHAPE, what its numbers may be off by
+
+
+def _against(name: str, model: onnx.ModelProto, step: float) -> Case:
+    x = RNG.normal(0, 2, SHAPE).astype(np.float32)
+    if name == "QLinearReduceMean":  # onnxruntime defines it and has no implementation of it
+        wanted = (np.rint(x / X_SCALE).clip(-121, 134) * X_SCALE).mean(2, keepdims=True)
+    else:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        wanted = session.run(None, {"x": x})[0]
+
+    def error() -> float:
+        (got,) = EdgebnRep(model, reference_engine).run([x])
+        return float(np.abs(got - wanted).max() / step) if step and got.shape == wanted.shape else error_between(got, wanted)
+
+    return Case(name, error)
+
+
+def _model(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(MICROSOFT, 1)])
+    model.ir_version = 10
+    return model
+
+
+def _float(name: str, nodes: list[onnx.NodeProto], **constants: np.ndarray) -> Model:
+    return name, _model(nodes, constants), 0.0
+
+
+def _quantized(operator: str, inputs: list[str], domain: str = MICROSOFT, ahead: tuple = (), out_scale: float = Y_SCALE,
+               constants: dict[str, np.ndarray] | None = None, **attributes) -> Model:  # fmt: skip
+    """Return QuantizeLinear, `ahead`, the operator on the codes 'q', DequantizeLinear."""
+    held = {"xs": np.float32(X_SCALE), "xz": np.uint8(121), "ys": np.float32(out_scale), "yz": np.uint8(99), **(constants or {})}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q"]),
+        *ahead,
+        helper.make_node(operator, inputs, ["c"], domain=domain, **attributes),
+        helper.make_node("DequantizeLinear", ["c", "ys", "yz"], ["y"]),
+    ]
+    return operator, _model(nodes, held), 1.01 * out_scale
+
+
+UNARY = ["q", "xs", "xz", "ys", "yz"]
+
+
+def _weights(*shape: int) -> dict[str, np.ndarray]:
+    return {"w": RNG.integers(-90, 90, shape).astype(np.int8), "ws": np.float32(0.01), "wz": np.int8(0)}
+
+
+def _models() -> list[Model]:
+    node = helper.make_node
+    codes = RNG.integers(0, 256, (1, 4, 1, 6)).astype(np.uint8)
+    other = {"o": codes, "os": np.float32(0.03), "oz": np.uint8(140)}
+    flat = (node("Flatten", ["q"], ["f"]),)
+    image, row = np.prod(SHAPE[1:]), ["w", "ws", "wz"]
+    return [
+        _float("Max", [node("Max", ["x", "c"], ["y"])], c=np.float32(0.4)),
+        _float("Min", [node("Min", ["c", "x"], ["y"])], c=np.float32(0.4)),
+        _float("Shape", [node("Shape", ["x"], ["s"], start=1, end=3), node("Concat", ["m", "s", "m1"], ["t"], axis=0),
+                         node("Reshape", ["x", "t"], ["y"])], m=np.array([2], np.int64), m1=np.array([-1], np.int64)),
+        _float("Size", [node("Size", ["x"], ["s"]), node("Div", ["s", "m"], ["d"]), node("Concat", ["m", "d"], ["t"], axis=0),
+                        node("Reshape", ["x", "t"], ["y"])], m=np.array([2], np.int64)),
+        _quantized("QLinearAdd", ["q", "xs", "xz", "o", "os", "oz", "ys", "yz"], constants=other),
+        _quantized("QLinearMul", ["q", "xs", "xz", "o", "os", "oz", "ys", "yz"], constants=other),
+        _quantized("QLinearConcat", ["ys", "yz", "q", "xs", "xz", "q", "xs", "xz"], axis=2),
+        _quantized("QLinearAveragePool", UNARY, kernel_shape=[2, 3], strides=[1, 2]),
+        _quantized("QLinearGlobalAveragePool", ["p", *UNARY[1:]], ahead=(node("MaxPool", ["q"], ["p"], kernel_shape=[2, 2]),),
+                   channels_last=0),
+        _quantized("QLinearReduceMean", UNARY, axes=[2], keepdims=1),
+        _quantized("QLinearSigmoid", UNARY, out_scale=1 / 128),
+        _quantized("QLinearLeakyRelu", UNARY, alpha=0.3),
+        _quantized("QLinearSoftmax", UNARY, axis=3, opset=13, out_scale=1 / 128),
+        _quantized("QLinearConv", [*UNARY[:3], *row, "ys", "yz", "b"], domain="", out_scale=0.2,
+                   constants={**_weights(3, 4, 3, 3), "b": RNG.integers(-900, 900, 3).astype(np.int32)}),
+        _quantized("QLinearMatMul", ["f", "xs", "xz", *row, "ys", "yz"], domain="", ahead=flat, out_scale=0.3,
+                   constants=_weights(image, 5)),
+        _quantized("QGemm", ["f", "xs", "xz", *row, "b", "ys", "yz"], ahead=flat, out_scale=0.3, transB=1,
+                   constants={**_weights(5, image), "b": RNG.integers(-900, 900, 5).astype(np.int32)}),
+    ]  # fmt: skip
+
+
+def _cast_error() -> float:
+    """A cast to float32 is nothing, as are other operators without settings; one to integers is refused, by its own words."""
+    casts = [[helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Cast", ["r"], ["y"], to=to)] for to in (1, 6)]
+    x = RNG.normal(0, 2, SHAPE).astype(np.float32)
+    (got,) = EdgebnRep(_model(casts[0], {}), reference_engine).run([x])
+    try:
+        EdgebnRep(_model(casts[1], {}), reference_engine).run([x])
+    except UnsupportedLayerError as error:
+        return error_between(got, np.maximum(x, 0)) if "changes the type" in str(error) else np.inf
+    return np.inf
+
+
+def _folds() -> list[Model]:
+    """Return a product with what each operator makes of constants, which the reader works out."""
+    node = helper.make_node
+    a, b = RNG.normal(0, 3, (2, 6)).astype(np.float32)
+    ints = np.array([1, 5, 2, 2, 0, 3], np.int64)
+    cast, join = node("Cast", ["i"], ["k"], to=TensorProto.FLOAT), node("Concat", ["c", "b"], ["k"], axis=0)
+    made: dict[str, tuple[list[onnx.NodeProto], dict[str, np.ndarray]]] = {
+        "Cast": ([cast], {"i": ints}),
+        "Concat": ([node("Concat", ["a", "b"], ["k"], axis=0)], {"a": a[:2], "b": b[:4]}),
+        "Constant": ([node("Constant", [], ["k"], value=numpy_helper.from_array(a))], {}),
+        "ConstantOfShape": (
+            [node("ConstantOfShape", ["a"], ["c"], value=numpy_helper.from_array(np.array([2.5], np.float32))), join],
+            {"a": np.array([4], np.int64), "b": b[:2]},
+        ),
+        "Equal": ([node("Equal", ["a", "b"], ["i"]), cast], {"a": ints, "b": np.roll(ints, 1)}),
+        "Expand": ([node("Expand", ["a", "d"], ["c"]), join], {"a": a[:1], "d": np.array([4], np.int64), "b": b[:2]}),
+        "Flatten": ([node("Flatten", ["a"], ["k"], axis=0)], {"a": a.reshape(2, 3)}),
+        "Gather": ([node("Gather", ["a", "b"], ["k"])], {"a": a, "b": ints}),
+        "Range": ([node("Range", ["a", "b", "c"], ["k"])], {"a": np.float32(1), "b": np.float32(4), "c": np.float32(0.5)}),
+        "ReduceProd": ([node("ReduceProd", ["a"], ["k"], axes=[0], keepdims=0)], {"a": np.stack([a, b])}),
+        "Reshape": ([node("Reshape", ["a", "b"], ["k"])], {"a": a.reshape(2, 3), "b": np.array([-1], np.int64)}),
+        "Slice": ([node("Slice", ["a", "b", "c"], ["k"])], {"a": np.append(b, a), "b": np.array([6]), "c": np.array([12])}),
+        "Squeeze": ([node("Squeeze", ["a", "b"], ["k"])], {"a": a[:, None], "b": np.array([1], np.int64)}),
+        "Transpose": ([node("Transpose", ["a"], ["k"], perm=[1, 0])], {"a": np.outer(a, b[:5]).astype(np.float32)}),
+        "Unsqueeze": ([node("Unsqueeze", ["a", "b"], ["k"])], {"a": b[:5], "b": np.array([1], np.int64)}),
+        "Where": ([node("Where", ["i", "a", "b"], ["k"])], {"i": ints > 1, "a": a, "b": b}),
+    }
+    for operator in ("Add", "Div", "Max", "Min", "Mul", "Sub"):
+        made[operator] = ([node(operator, ["a", "b"], ["k"])], {"a": a, "b": b})
+    for operator in ("Abs", "Ceil", "Floor", "Identity", "Neg", "Sqrt"):
+        made[operator] = ([node(operator, ["a"], ["k"])], {"a": np.abs(a) if operator == "Sqrt" else a})
+    product = node("Mul", ["x", "k"], ["y"])
+    return [_float(f"{name} of constants", [*nodes, product], **held) for name, (nodes, held) in made.items()]

@@ -1,0 +1,150 @@
+"""What comes of one network: edgebn beside onnxruntime, in float32 or quantised by onnxruntime, and the rules of judging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgebn.errors import EdgebnError
+from edgebn.formats.onnx import from_proto
+from edgebn.passes import lower
+from edgebn.passes.layout import channels_first_values
+from edgebn.session import Session
+from tests.random_networks.networks import Network
+from tests.random_networks.quantizing import Settings, quantized
+from tests.random_networks.running import run_onnxruntime
+from tests.random_networks.steps import output_steps
+
+FLOAT_TOLERANCE = 2e-5  # of the output's range
+STEPS = 2.01  # of an output's codes; a float32 rounding is not a step more
+SHAKES = 4  # runs with scales that differ in their last digits
+SHAKEN_BY = 1e-6  # of a scale: more than onnxruntime's roundings, too little to change any code that is not a tie
+
+
+@dataclass
+class Outcome:
+    """What happened to a network.
+
+    Attributes
+    ----------
+    verdict : str
+        'passed'; 'refused' by edgebn with one of its own errors; 'untold' where onnxruntime itself does not run it; or a fault:
+        'crashed', 'shape', 'far'.
+    reason : str
+        Of a refusal or a crash, the message; of another fault, what was wrong.
+    error : float
+        Of what is far off: how far.
+    """
+
+    verdict: str
+    reason: str = ""
+    error: float = 0.0
+
+    @property
+    def fault(self) -> bool:
+        return self.verdict in ("crashed", "shape", "far")
+
+
+def run_edgebn(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return every output in the file's layout, each with the shape it has in a session; all samples as one batch."""
+    graph = from_proto(model, "a random network")
+    turned = channels_first_values(graph)
+    program = lower(graph)
+    given = {name: np.moveaxis(array, 1, -1) if name in turned else array for name, array in samples.items()}
+    result = Session(program).run(given)
+    results = result if isinstance(result, dict) else {program.outputs[0]: result}
+    for name, array in results.items():
+        if array.shape[1:] != program.shapes[name]:
+            raise AssertionError(f"'{name}' comes out as {array.shape[1:]} and is declared as {program.shapes[name]}")
+    return {name: np.moveaxis(array, -1, 1) if name in turned else array for name, array in results.items()}
+
+
+def attempt(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray] | Outcome:
+    """Return edgebn's outputs, or the outcome where there are none."""
+    try:
+        return run_edgebn(model, samples)
+    except EdgebnError as error:
+        return Outcome("refused", str(error))
+    except Exception as error:  # noqa: BLE001  # whatever escapes is a finding
+        import traceback
+
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return Outcome("crashed", f"{type(error).__name__}: {error} at {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}")
+
+
+def extent(array: np.ndarray) -> float:
+    """Return a value's range, 0 included."""
+    return float(max(array.max(), 0.0) - min(array.min(), 0.0)) or 1.0
+
+
+def check_float(network: Network) -> Outcome:
+    """Hold a float32 network against onnxruntime: same shapes, and numbers within 2e-5 of each output's range.
+
+    Where onnxruntime with and without its optimiser differ by more than a quarter of that, the network is ill-conditioned and
+    four times their difference is allowed.
+    """
+    model, samples = network.model, network.samples
+    try:
+        plain, optimised = (run_onnxruntime(model, samples, optimised=flag) for flag in (False, True))
+    except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
+        return Outcome("untold", str(error))
+    given = attempt(model, samples)
+    if isinstance(given, Outcome):
+        return given
+    for name, expected in plain.items():
+        if name not in given or given[name].shape != expected.shape:
+            return Outcome("shape", f"{name}: {given[name].shape if name in given else None}, not {expected.shape}")
+        scale = extent(expected)
+        allowed = max(FLOAT_TOLERANCE, 4 * np.abs(optimised[name] - expected).max() / scale)
+        error = np.abs(given[name] - expected).max() / scale
+        if not error <= allowed:
+            return Outcome("far", f"{name}: {error:.2g} of its range", error)
+    return Outcome("passed")
+
+
+def shaken(model: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto:
+    """Return a quantised model whose scales are changed by a millionth, up or down: ties between two codes go either way."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    scales = {name for node in model.graph.node if "Q" in node.op_type or "Quant" in node.op_type for name in node.input}
+    for tensor in changed.graph.initializer:
+        if tensor.name in scales and tensor.data_type == onnx.TensorProto.FLOAT:
+            scale = numpy_helper.to_array(tensor) * np.float32(1 + rng.choice([-1, 1]) * SHAKEN_BY)
+            tensor.CopyFrom(numpy_helper.from_array(scale, tensor.name))
+    return changed
+
+
+def check_quantized(network: Network, settings: Settings) -> Outcome:
+    """Hold a network that onnxruntime quantised against onnxruntime: same shapes, and numbers within two steps of its own.
+
+    A step is the scale of an output's codes, or what becomes of one step in the codes before (`steps.py`). onnxruntime's own
+    numbers are those with its optimiser, without it, and without it under scales that differ by a millionth. Where its runs differ,
+    by ties that later layers magnify or because it computes in two ways, everything between them counts as its own, number by
+    number, and the two steps become two and the greatest difference: ties have more ways to go than were tried. Where its runs
+    agree nothing is added.
+    """
+    try:
+        model = quantized(network.model, network.calibration, settings)
+        optimised, plain = (run_onnxruntime(model, network.samples, optimised=flag) for flag in (True, False))
+        rng = np.random.default_rng(network.seed)
+        steps = output_steps(model, network.samples)
+        others = [run_onnxruntime(shaken(model, rng), network.samples, optimised=False) for _ in range(SHAKES)]
+    except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
+        return Outcome("untold", str(error))
+    given = attempt(model, network.samples)
+    if isinstance(given, Outcome):
+        return given
+    for name, expected in plain.items():
+        if name not in given or given[name].shape != expected.shape:
+            return Outcome("shape", f"{name}: {given[name].shape if name in given else None}, not {expected.shape}")
+        step = max(steps[name], FLOAT_TOLERANCE * extent(expected) / STEPS)
+        runs = np.stack([run[name] for run in (plain, optimised, *others)])
+        spread = np.ptp(runs, axis=0).max() / step
+        error = np.maximum(given[name] - runs.max(axis=0), runs.min(axis=0) - given[name]).max() / step
+        if not error <= STEPS + spread:
+            words = f"{name}: {error:.4g} steps beyond onnxruntime's own runs, which differ by up to {spread:.3g}"
+            return Outcome("far", words, error)
+    return Outcome("passed")

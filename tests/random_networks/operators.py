@@ -1,0 +1,99 @@
+"""The table: what can be drawn, how often, since and until which operator set, and which operators it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.random_networks import blocks, elementwise, moving, pooling, weighted
+from tests.random_networks.drawing import Drawing
+
+Drawer = Callable[[Drawing, str], str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing to draw.
+
+    Attributes
+    ----------
+    makes : tuple of str
+        The operators that it may add; the first one always.
+    draw : callable
+        draw(net, x) adds nodes that read `x` and returns the value to go on from.
+    weight : float
+        How often it is drawn.
+    since, until : int
+        Operator sets that have it.
+    """
+
+    makes: tuple[str, ...]
+    draw: Drawer
+    weight: float = 1.0
+    since: int = 9
+    until: int = 99
+
+
+TABLE = (
+    # what real networks repeat
+    Row(("Conv", "BatchNormalization"), blocks.conv_block, 3),
+    Row(("Conv", "Relu", "Mul"), blocks.squeeze_excite),
+    Row(("Conv", "Add"), blocks.residual, 1.5),
+    Row(("Gemm",), blocks.classifier, 1.5),
+    # with weights
+    Row(("Conv",), weighted.conv, 7),
+    Row(("ConvTranspose",), weighted.conv_transpose, 1.5),
+    Row(("Gemm",), weighted.gemm, 3),
+    Row(("MatMul",), weighted.matmul, 2),
+    Row(("BatchNormalization",), weighted.batch_normalization, 2.5),
+    # number by number
+    Row(("Relu",), elementwise.plain("Relu"), 3),
+    Row(("Clip",), elementwise.clip, 1.5),
+    Row(("Max",), elementwise.limit("Max"), 0.5),
+    Row(("Min",), elementwise.limit("Min"), 0.5),
+    Row(("LeakyRelu",), elementwise.leaky_relu),
+    Row(("PRelu",), elementwise.prelu),
+    Row(("Sigmoid",), elementwise.plain("Sigmoid")),
+    Row(("Tanh",), elementwise.plain("Tanh")),
+    Row(("HardSigmoid",), elementwise.hard_sigmoid),
+    Row(("HardSwish",), elementwise.plain("HardSwish"), since=14),
+    Row(("Swish",), elementwise.swish, 4, since=24),
+    Row(("Softmax",), elementwise.softmax),
+    Row(("Mul", "Sigmoid", "HardSigmoid", "Tanh"), elementwise.gated),
+    Row(("Add",), elementwise.binary("Add"), 3),
+    Row(("Sub",), elementwise.binary("Sub"), 1.5),
+    Row(("Mul",), elementwise.binary("Mul"), 2),
+    Row(("Div",), elementwise.binary("Div")),
+    Row(("Neg",), elementwise.plain("Neg"), 0.5),
+    Row(("Sum",), elementwise.several("Sum"), 0.7),
+    Row(("Mean",), elementwise.several("Mean"), 0.7),
+    Row(("Identity",), elementwise.plain("Identity"), 0.3),
+    Row(("Dropout",), elementwise.dropout, 0.3),
+    Row(("Cast",), elementwise.cast, 0.3),
+    # pools and reductions
+    Row(("MaxPool",), pooling.max_pool, 2),
+    Row(("AveragePool",), pooling.average_pool, 1.5),
+    Row(("GlobalMaxPool",), pooling.global_pool("GlobalMaxPool"), 0.6),
+    Row(("GlobalAveragePool",), pooling.global_pool("GlobalAveragePool"), 0.8),
+    Row(("ReduceMax",), pooling.reduce("ReduceMax"), 0.8),
+    Row(("ReduceMean",), pooling.reduce("ReduceMean")),
+    # what moves elements
+    Row(("Reshape", "Shape", "Size"), moving.reshape, 2),
+    Row(("Flatten",), moving.flatten, 1.5),
+    Row(("Transpose",), moving.transpose, 1.5),
+    Row(("Squeeze",), moving.squeeze, 0.8),
+    Row(("Unsqueeze",), moving.unsqueeze, 0.8),
+    Row(("Reshape", "Transpose"), moving.shuffle),
+    Row(("Reshape", "Transpose"), moving.pixel_shuffle, 0.8),
+    Row(("Reshape", "Transpose"), moving.space_to_depth, 0.8),
+    Row(("DepthToSpace",), moving.depth_to_space, 0.7),
+    Row(("SpaceToDepth",), moving.space_to_depth_node, 0.7),
+    Row(("MatMul", "Transpose"), moving.to_last, 0.6),
+    Row(("Concat",), moving.concat, 2),
+    Row(("Add", "Concat"), moving.with_itself, 1.5),
+    Row(("Split",), moving.split, 1.2),
+    Row(("Slice",), moving.slice_, 1.2),
+    Row(("Pad",), moving.pad, 1.2),
+    Row(("Resize",), moving.resize, 1.2, since=10),
+    Row(("Upsample",), moving.upsample, 3, until=9),
+)

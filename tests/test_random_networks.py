@@ -1,0 +1,127 @@
+"""Random networks held against onnxruntime, in float32 and through its quantiser: no crash, no other shape, nothing far off.
+
+The generator, the rules of judging and the command that shrinks a failing seed are in `random_networks/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+
+from edgebn.formats.onnx.static import STATIC  # noqa: E402
+from edgebn.formats.onnx.table import OPERATORS  # noqa: E402
+from tests.random_networks import checking, run  # noqa: E402
+from tests.random_networks.checking import Outcome  # noqa: E402
+from tests.random_networks.constants import WAYS  # noqa: E402
+from tests.random_networks.drawing import Drawing, NotDrawnError  # noqa: E402
+from tests.random_networks.networks import Network, draw  # noqa: E402
+from tests.random_networks.operators import TABLE  # noqa: E402
+from tests.random_networks.quantizing import draw_settings, quantized  # noqa: E402
+from tests.random_networks.shrinking import listing, shrink  # noqa: E402
+
+TRIES = 1000  # draws in which a row shows all that it makes, networks in which an operator is looked for
+OPSETS = (9, 10, 12, 13, 14, 17, 18, 21, 24)
+UNDRAWN = {"QLinearReduceMean"}  # no quantiser writes it, and onnxruntime has no kernel for it
+
+
+def drawn_by(row) -> set[str]:
+    """Return the operators that a row made in as many draws as it needs to make all that it says."""
+    rng = np.random.default_rng(0)
+    made: set[str] = set()
+    opsets = [opset for opset in OPSETS if row.since <= opset <= row.until]
+    for count in range(TRIES):
+        net = Drawing(rng, opsets[count % len(opsets)], (None, 1)[count % 2], computes=False)
+        x = net.add_input(net.pick(((6,), (4, 6), (4, 6, 6), (4, 6, 6), (4, 2, 3, 2), (1, 4, 6))))
+        try:
+            row.draw(net, x)
+        except NotDrawnError:
+            continue
+        made |= {node.op_type for node in net.nodes}
+        if made >= set(row.makes):
+            break
+    return made
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: "-".join(row.makes))
+def test_a_row_draws_what_it_says(row):
+    assert set(row.makes) <= drawn_by(row)
+
+
+@pytest.mark.parametrize("op", sorted(WAYS))
+def test_constants_are_computed_in_every_way(op):
+    net = Drawing(np.random.default_rng(0), 13, 1)
+    for array in (net.uniform(0.5, 1.5, 4), net.normal(2, 4), net.normal(1, 4)):
+        try:
+            name = WAYS[op](net, array)
+        except NotDrawnError:
+            continue
+        x = net.add_input((2, 4))
+        model = net.model([net.node("Mul", x, name)])
+        assert op in [node.op_type for node in model.graph.node]
+        samples = {x: net.normal(4, 2, 4)}
+        assert checking.check_float(Network(0, model, samples, samples)).verdict == "passed"
+        return
+    pytest.fail(f"no array is made by {op}")
+
+
+def test_every_operator_of_the_reader_is_drawn():
+    missing = (set(OPERATORS) | set(STATIC)) - UNDRAWN - set(WAYS) - {"Constant"}
+    missing -= {op for row in TABLE for op in row.makes}
+    for seed in range(TRIES):
+        if not missing:
+            break
+        network = draw(seed, "quantized")
+        with contextlib.suppress(Exception):  # what onnxruntime's quantiser does not take
+            missing -= {node.op_type for node in quantized(network.model, network.calibration, draw_settings(seed)).graph.node}
+    assert not missing, f"no row of random_networks/operators.py draws {sorted(missing)}"
+
+
+@pytest.mark.parametrize("kind", run.KINDS)
+def test_a_seed_is_a_network(kind):
+    for seed in range(20):
+        first, again = draw(seed, kind), draw(seed, kind)
+        assert first.model.SerializeToString() == again.model.SerializeToString()
+        assert all(np.array_equal(first.samples[name], again.samples[name]) for name in first.samples)
+    assert draw(0, kind).model != draw(1, kind).model
+
+
+def test_wrong_numbers_and_shapes_are_found(monkeypatch):
+    right = checking.run_edgebn
+    changes = {
+        "far": lambda array: array + 3e-5 * checking.extent(array),
+        "shape": lambda array: array[..., np.newaxis],
+        "crashed": lambda array: array.nonsense,
+    }
+    network = draw(0)
+    assert checking.check_float(network).verdict == "passed"
+    for verdict, change in changes.items():
+        changed = lambda *given, change=change: {name: change(array) for name, array in right(*given).items()}  # noqa: E731
+        monkeypatch.setattr(checking, "run_edgebn", changed)
+        assert checking.check_float(network).verdict == verdict
+
+
+def first_with(op: str):
+    return next(network for network in map(draw, range(TRIES)) if op in operators(network) and len(operators(network)) > 5)
+
+
+def operators(network) -> list[str]:
+    return [node.op_type for node in network.model.graph.node]
+
+
+@pytest.mark.parametrize("op", ["Softmax", "Conv", "LeakyRelu"])
+def test_shrinking_leaves_what_fails(op):
+    network = first_with(op)
+    smallest = shrink(network, lambda network: Outcome("far" if op in operators(network) else "passed"))
+    assert [name for name in operators(smallest) if name != "Constant"] == [op]
+    assert op in listing(smallest)
+
+
+def test_reasons_are_the_same_words_for_the_same_reason():
+    one = "a random network: layer 'slice_7' (Slice): its steps are (1, 2); edgebn slices with steps of 1 (a crop)"
+    other = "a random network: layer 'slice_13' (Slice): its steps are (2,); edgebn slices with steps of 1 (a crop)"
+    assert run.reason_of(one) == run.reason_of(other) == "layer # (Slice): its steps are #; edgebn slices with steps of # (a crop)"
