@@ -111,6 +111,7 @@ def _models() -> list[Model]:
     image, row = np.prod(SHAPE[1:]), ["w", "ws", "wz"]
     return [
         _float("Max", [node("Max", ["x", "c"], ["y"])], c=np.float32(0.4)),
+        _float("Max of a constant", [node("Max", ["c", "x"], ["y"])], c=np.float32(0.4)),
         _float("Min", [node("Min", ["c", "x"], ["y"])], c=np.float32(0.4)),
         _float("Shape", [node("Shape", ["x"], ["s"], start=1, end=3), node("Concat", ["m", "s", "m1"], ["t"], axis=0),
                          node("Reshape", ["x", "t"], ["y"])], m=np.array([2], np.int64), m1=np.array([-1], np.int64)),
