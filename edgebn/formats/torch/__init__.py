@@ -222,7 +222,7 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
                 return (Static(FOLDS[base](node)),)
             reader = OPERATORS.get(base)
             if reader is None:
-                hint = HINTS.get(base, f"edgebn runs {', '.join(sorted(name for name in OPERATORS if not name.startswith('_')))}")
+                hint = HINTS.get(base, "docs/formats.md has those that it runs")
                 raise node.refuse(f"edgebn does not run this operator; {hint}")
             result = reader(node, context)
         except DAMAGE as error:
