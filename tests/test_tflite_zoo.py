@@ -1,4 +1,4 @@
-"""Files of other makers (../shared/zoo): each that loads agrees with its own runtime, and each other one is refused in one clear line.
+"""Files of other makers (../shared/zoo): each that loads agrees with its own runtime; each other one is refused in one clear line.
 
 int8 byte for byte with TensorFlow Lite Micro, float32 within 1e-5 of the output's range with LiteRT.
 """
@@ -30,12 +30,15 @@ def test_files_of_other_makers(path) -> None:
     try:
         program = edgebn.load(path)
     except EdgebnError as error:
-        assert path.stem not in LOADING, error
-        message = str(error)
-        assert message.startswith(f"{path}: ")
-        assert "\n" not in message
-        assert len(message) - len(str(path)) < 350
-        assert "damaged" not in message
+        refusal = str(error)
+    else:
+        refusal = ""
+    assert not (refusal and path.stem in LOADING), refusal
+    if refusal:
+        assert refusal.startswith(f"{path}: ")
+        assert "\n" not in refusal
+        assert len(refusal) - len(str(path)) < 300
+        assert "damaged" not in refusal
         return
     rng = np.random.default_rng(0)
     inputs = {name: _drawn(program, name, rng) for name in program.inputs}
