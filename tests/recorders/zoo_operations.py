@@ -135,6 +135,7 @@ def activation_operations() -> Model:
     functions = (ops.relu, ops.relu6, ops.leaky_relu, ops.sigmoid, ops.tanh, ops.silu, ops.hard_sigmoid, ops.hard_silu)
     outputs = [function(x) for function in functions]
     outputs += [ops.leaky_relu(x, negative_slope=0.3), ops.softmax(x), ops.softmax(x, axis=1), ops.clip(x, -0.5, 0.75), -x]
+    outputs += [keras.activations.relu(x, max_value=2.0), keras.activations.relu(x, negative_slope=0.2, threshold=0.5)]
     return Model(x, joined(*outputs))
 
 
