@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgebn.passes.error_table import ErrorRow
 
-FOREIGN = frozenset({".h5", ".keras", ".onnx", ".tflite", ".pt2"})  # what `load` reads as another format
+NATIVE = ".edgebn"  # what `load` knows a file of ours by
 
 
 def load(
@@ -52,7 +52,7 @@ def load(
     """
     path = checked_path(path, "edgebn.load")
     options = _reader_options(path, input_shape, custom_layers)
-    if path.suffix.lower() == ".edgebn":
+    if path.suffix.lower() == NATIVE:
         from edgebn.formats import native
 
         for option in options:
@@ -261,6 +261,6 @@ def save(model: Program, path: str | PathLike[str]) -> None:
 
     checked_program(model, "edgebn.save")
     path = checked_path(path, "edgebn.save")
-    if path.suffix.lower() in FOREIGN:
+    if path.suffix.lower() != NATIVE:
         raise ModelError(f"{path}: what is written is an .edgebn file and could not be read under that name; name it .edgebn")
     native.save(model, path)

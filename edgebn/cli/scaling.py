@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn import reference
-from edgebn.cli.values import number
+from edgebn.cli.values import factor, shift
 from edgebn.errors import InputRangeWarning, ModelError
 from edgebn.passes.input_range import doubt
 from edgebn.program import InputScaling, Program, takes_codes
@@ -21,11 +21,11 @@ def add_scaling_options(group: argparse._ArgumentGroup) -> None:  # argparse nam
     """Add --scale and --offset."""
     group.add_argument(
         "--scale",
-        type=number,
+        type=factor,
         metavar="S",
         help="real value = stored value * S + O (for example 1/255); default what MODEL keeps from when it was made, or 1",
     )
-    group.add_argument("--offset", type=number, metavar="O", help="see --scale; default 0")
+    group.add_argument("--offset", type=shift, metavar="O", help="see --scale; default 0")
 
 
 def given(arguments: argparse.Namespace, *, integers_only: bool = True) -> InputScaling | None:
