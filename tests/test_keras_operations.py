@@ -137,6 +137,12 @@ def test_subtract_takes_a_constant_on_either_side(tmp_path):
         np.testing.assert_allclose(computed(write_h5(tmp_path / "m.h5", single(layer)), X), wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_a_dropout_that_does_not_say_whether_it_is_trainable_is_a_layer(tmp_path):
+    """Keras 3 writes SpatialDropout so; in a .h5 file nothing else tells it from an operation."""
+    layer = entry("SpatialDropout2D", "drop", keras3_node("x"), rate=0.3, seed=None, dtype="float32")
+    np.testing.assert_array_equal(computed(write_h5(tmp_path / "m.h5", single(layer)), X), X)
+
+
 # Refused, truly ----------------------------------------------------------------------------------------------------------
 
 MIXES = "differs along the batch axis; edgebn runs sample by sample"

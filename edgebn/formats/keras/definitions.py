@@ -138,12 +138,15 @@ def _parse_layer(
 
 
 def _is_operation(entry: dict[str, Any], settings: Settings) -> bool:
-    """Whether an entry is an operation of Keras 3: its module says so, or, in a .h5 file, what every layer has is not there."""
+    """Whether an entry is an operation of Keras 3: its module says so, or, in a .h5 file, what layers have is not there.
+
+    Every layer says whether it is trainable, but SpatialDropout, whose rate no operation has.
+    """
     if "module" in entry:
         return ".ops." in str(entry["module"])
     nodes = entry.get("inbound_nodes")
     called = isinstance(nodes, list) and any(isinstance(node, dict) for node in nodes)
-    return called and "trainable" not in settings.values
+    return called and not {"trainable", "rate"} & settings.values.keys()
 
 
 def _class_and_config(serialised: Any) -> tuple[str, Any]:
