@@ -21,7 +21,7 @@ FOREIGN = frozenset({".h5", ".keras", ".onnx", ".tflite", ".pt2"})  # what `load
 def load(
     path: str | PathLike[str],
     *,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: tuple[int, ...] | Mapping[str, tuple[int, ...]] | None = None,
     custom_layers: dict[str, str] | None = None,
 ) -> Program:
     """Read a trained network and make it a program.
@@ -30,8 +30,9 @@ def load(
     ----------
     path : path
         A `.h5` or `.keras` (Keras 2 and 3), `.onnx`, `.tflite`, `.pt2` (torch.export) or `.edgebn` file.
-    input_shape : tuple of int, optional
-        Shape of one input sample, without the batch axis and in the file's own layout, where the file leaves it open.
+    input_shape : tuple of int, or mapping of str to tuple of int, optional
+        Shape of one input sample, without the batch axis and in the file's own layout, where the file leaves it open; of a network
+        with several inputs by their names.
     custom_layers : dict, optional
         Keras only: maps the names of custom layer classes to the Keras classes they behave as, for example
         ``{"BNLayer": "BatchNormalization"}``.
@@ -56,7 +57,7 @@ def load(
 
     options: dict[str, Any] = {}
     if input_shape is not None:
-        options["input_shape"] = tuple(input_shape)
+        options["input_shape"] = dict(input_shape) if isinstance(input_shape, Mapping) else tuple(input_shape)
     if custom_layers:
         options["custom_layers"] = dict(custom_layers)
     return passes.lower(formats.read(path, **options))
