@@ -175,6 +175,15 @@ def slices() -> Model:
     return Model(x, joined(*outputs))
 
 
+@zoo
+def channels_first_operations() -> Model:
+    """Constants and slices of images whose channels come first."""
+    x = keras.Input((3, 6, 5))
+    y = layers.Conv2D(4, 3, data_format="channels_first")(ops.divide(ops.subtract(x, ramp(1, 3, 1, 1)), ramp(3, 1, 1)))
+    y = layers.Multiply()([y[:, 1:, ::2], ramp(1, 3, 1, 1)])
+    return Model(x, ops.add(y, np.array([[[True]], [[False]], [[True]]])))
+
+
 # Layers that only training changes --------------------------------------------------------------------------------------
 
 
