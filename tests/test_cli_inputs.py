@@ -276,6 +276,12 @@ def test_a_kept_scaling_is_applied_to_integers(tmp_path, samples):
     np.testing.assert_allclose(load(tmp_path / "reals.npy", keeping(0.25, integers_only=False)), samples / 4 + 0.5, rtol=1e-6)
 
 
+def test_a_kept_scaling_is_applied_to_pixels_of_16_bits(tmp_path):
+    path = image_file(tmp_path / "wide.png", GREY.astype(np.uint16) * 257)
+    network = replace(program(shape=(4, 3, 1)), input_scaling={"x": InputScaling(0.25)})
+    np.testing.assert_allclose(load(path, network)[0, :, :, 0], GREY / 4)
+
+
 def test_int8_codes_of_an_int8_network_are_never_scaled_by_what_is_kept(tmp_path):
     codes = np.arange(-24, 24, dtype=np.int8).reshape(2, 4, 3, 2)
     np.save(tmp_path / "codes.npy", codes)

@@ -43,8 +43,10 @@ def keeping(program: Program, scaling: InputScaling | None) -> Program:
     return replace(program, input_scaling=dict.fromkeys(program.inputs, scaling))
 
 
-def scaling_of(values: np.ndarray, name: str, program: Program, arguments: argparse.Namespace, what: str) -> InputScaling | None:
-    """Return how stored values are scaled; None for int8 codes, which are no real numbers.
+def scaling_of(
+    values: np.ndarray, name: str, program: Program, arguments: argparse.Namespace, what: str, *, are_pixels: bool = False
+) -> InputScaling | None:
+    """Return how stored values are scaled; None for int8 codes, which are no real numbers. Pixels of 16 bits are integers too.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def scaling_of(values: np.ndarray, name: str, program: Program, arguments: argpa
                 f"{what} holds int8 codes, and {program.source} takes real numbers; "
                 "say what they stand for with --scale and --offset"
             )
-    if kept is None or (kept.integers_only and values.dtype.kind == "f"):
+    if kept is None or (kept.integers_only and values.dtype.kind == "f" and not are_pixels):
         return AS_STORED
     return kept
 
