@@ -11,6 +11,7 @@ from codegen.schedule import Action
 from codegen.values import ELEMENT, size_of
 
 TRACE_HEADER = "edgebn_trace.h"
+SMALLEST_INT_MAX = 32767  # that C allows
 
 
 def source(listing: Listing) -> str:
@@ -31,7 +32,7 @@ def source(listing: Listing) -> str:
 
 #include "{name}_params.h"{header}
 {includes}
-
+{_least_int(listing)}
 /* Every value between steps, and what kernels need for themselves; the same bytes serve many in turn. */
 static union {{
     int64_t alignment;
@@ -47,6 +48,15 @@ void {name}_init(void) {{
 {adapting.functions(listing) if plan else ""}void {name}_run({parameters(listing)}) {{{body}
 }}
 """
+
+
+def _least_int(listing: Listing) -> str:
+    """Return a check of what the compiler's int holds, for a network of which some memory has more bytes than C promises."""
+    largest = max([listing.arena.size, *(array.nbytes for array in listing.arrays)])
+    if largest <= SMALLEST_INT_MAX:
+        return ""
+    why = f"the largest array of this network has {largest} bytes, and int is too small to count them"
+    return f'\n/* Kernels count in int. */\n#include <limits.h>\n#if INT_MAX < {largest}\n#error "{why}"\n#endif\n'
 
 
 def headers(listing: Listing) -> list[str]:

@@ -156,7 +156,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
     kinds = {parameter: _comparison(listing, buffer) for buffer, parameter in listing.values.outputs}
     is_single = len(set(kinds.values())) == 1
     named = {kind: "differ" if is_single else f"differ_{kind}" for kind in COMPARISONS if kind in kinds.values()}
-    libraries = sorted({COMPARISONS[kind].library for kind in named})
+    libraries = sorted({"stddef.h", *(COMPARISONS[kind].library for kind in named)})
     condition = "hash != *next_checksum++" if listing.program.dtype == "int8" else _CHECKED
     text = fill(
         "self_test.c.in",
@@ -221,7 +221,7 @@ def _array(listing: Listing, vectors: Vectors, parameter: str) -> CArray:
 
 
 def _vector(listing: Listing, parameter: str) -> str:
-    return f"{listing.name}_{parameter}_vectors + i * {_pitch(listing, parameter)}"
+    return f"{listing.name}_{parameter}_vectors + (size_t)i * {_pitch(listing, parameter)}u"
 
 
 def _vectors_source(name: str, arrays: list[CArray]) -> str:

@@ -163,7 +163,7 @@ def test_reset(port, capsys):
 def test_another_model_than_the_devices_is_an_error(models, port, capsys):
     report = answer(capsys, "verify", models / "float32.edgebn", "--port", port, status=1)
     assert "runs another model (fashion_mnist, " in report["error"]
-    assert "generate its firmware again" in report["error"]
+    assert "write its firmware again" in report["error"]
 
 
 def test_an_emulated_board_needs_a_model(capsys):

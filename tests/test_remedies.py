@@ -35,7 +35,6 @@ FOREIGN = {
     "renorm": "Keras, BatchNormalization",
     "threshold": "Keras, ReLU",
     "track_running_stats": "torch.nn.BatchNorm2d",
-    "weight_type": "onnxruntime.quantization",
 }
 LONGEST = 300
 

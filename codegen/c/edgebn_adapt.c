@@ -162,7 +162,7 @@ static int too_large(int64_t value) { return value > INT32_MAX || value < -INT32
 static void refold(const struct edgebn_adapt_model *model, const struct edgebn_adapt_layer *layer, int32_t c, const int32_t *factory,
                    int32_t *adapted, float drift, float ratio) {
     const int64_t m0 = factory[1], center = model->centers[c];
-    const int s0 = factory[4] + (layer->wide ? 0 : 32);
+    const int s0 = (int)factory[4] + (layer->wide ? 0 : 32);
     const int64_t inside = layer->wide ? 0 : (int64_t)layer->zero_point * ((int64_t)1 << s0);
     const int64_t r0 = (int64_t)(((uint64_t)(uint32_t)factory[3] << 32) | (uint32_t)factory[2]) - inside;
     const int64_t half_nudge = layer->nudged ? HALF_NUDGE : 0;
@@ -239,7 +239,7 @@ static struct signs fold(struct edgebn_adapt *adapt) {
     int32_t i, j, c = 0;
     for (i = 0; i < model->layer_count; i++) {
         const struct edgebn_adapt_layer *layer = &model->layers[i];
-        memcpy(layer->adapted, layer->factory, (uint32_t)layer->channels * EDGEBN_ADAPT_WORDS * sizeof *layer->adapted);
+        memcpy(layer->adapted, layer->factory, (size_t)layer->channels * EDGEBN_ADAPT_WORDS * sizeof *layer->adapted);
         for (j = 0; j < layer->channels && share > 0.0f; j++) {
             float drift, ratio;
             (void)believe_channel(adapt, c + j, &drift, &ratio);
@@ -261,7 +261,7 @@ static void restart_watch(struct edgebn_adapt *adapt) {
     adapt->pinned = 0;
     adapt->energetic = 0;
     adapt->age = 0;
-    memset(adapt->shares, 0, (uint32_t)adapt->model->classes * sizeof *adapt->shares);
+    memset(adapt->shares, 0, (size_t)adapt->model->classes * sizeof *adapt->shares);
 }
 
 static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
@@ -295,8 +295,8 @@ void edgebn_adapt_init(struct edgebn_adapt *adapt) {
 void edgebn_adapt_begin(struct edgebn_adapt *adapt) {
     adapt->observed = 0;
     if (edgebn_adapt_observes(adapt)) {
-        memset(adapt->first, 0, (uint32_t)adapt->model->channels * sizeof *adapt->first);
-        memset(adapt->second, 0, (uint32_t)adapt->model->channels * sizeof *adapt->second);
+        memset(adapt->first, 0, (size_t)adapt->model->channels * sizeof *adapt->first);
+        memset(adapt->second, 0, (size_t)adapt->model->channels * sizeof *adapt->second);
     }
 }
 
@@ -332,7 +332,7 @@ enum edgebn_adapt_outcome edgebn_adapt_learn(struct edgebn_adapt *adapt) {
 }
 
 void edgebn_adapt_reset(struct edgebn_adapt *adapt) {
-    memset(adapt->numbers, 0, (uint32_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
+    memset(adapt->numbers, 0, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
     adapt->observed = 0;
     restart_watch(adapt);
     (void)fold(adapt);
@@ -367,7 +367,7 @@ void edgebn_adapt_get(const struct edgebn_adapt *adapt, uint32_t sequence, uint8
     const uint32_t end = edgebn_adapt_state_bytes(adapt->model) - EDGEBN_ADAPT_CHECKSUM;
     put_header(adapt->model, bytes);
     put_u32(bytes + 8, sequence);
-    memcpy(bytes + EDGEBN_ADAPT_HEADER, adapt->numbers, end - EDGEBN_ADAPT_HEADER);
+    memcpy(bytes + EDGEBN_ADAPT_HEADER, adapt->numbers, (size_t)(end - EDGEBN_ADAPT_HEADER));
     put_u32(bytes + end, edgebn_crc32(0, bytes, end));
 }
 
@@ -395,7 +395,7 @@ int edgebn_adapt_set(struct edgebn_adapt *adapt, const uint8_t *bytes, uint32_t 
     if (!edgebn_adapt_is_good(adapt->model, bytes, count)) {
         return 0;
     }
-    memcpy(adapt->numbers, bytes + EDGEBN_ADAPT_HEADER, 4u * (uint32_t)numbers_of(adapt->model));
+    memcpy(adapt->numbers, bytes + EDGEBN_ADAPT_HEADER, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
     adapt->observed = 0;
     restart_watch(adapt);
     (void)fold(adapt);

@@ -27,7 +27,7 @@ EDGEBN_INLINE float edgebn_of_bits_f32(int32_t bits) {
 }
 
 /* 2**n; -126 <= n <= 127. */
-EDGEBN_INLINE float edgebn_power_f32(int32_t n) { return edgebn_of_bits_f32((n + 127) * (1 << 23)); }
+EDGEBN_INLINE float edgebn_power_f32(int32_t n) { return edgebn_of_bits_f32((n + 127) * ((int32_t)1 << 23)); }
 
 /* The nearest float32, ties to even, without the compiler's 64-bit conversion: a sticky bit stands for what is shifted out. */
 EDGEBN_INLINE float edgebn_from_u64_f32(uint64_t x) {
@@ -59,7 +59,7 @@ EDGEBN_INLINE float edgebn_sqrt_f32(float x) {
         rest <<= 1;
     }
     root += root & 1u; /* never a tie: the root of 24 bits has no 25-bit square root with its last bit set */
-    return edgebn_of_bits_f32((int32_t)(root >> 1) + ((exponent - (exponent & 1)) / 2 + 126) * (1 << 23));
+    return edgebn_of_bits_f32((int32_t)(root >> 1) + ((exponent - (exponent & 1)) / 2 + 126) * ((int32_t)1 << 23));
 #endif
 }
 

@@ -25,7 +25,7 @@
 #if defined(__clang__)
 #define EDGEBN_UNROLL_3 _Pragma("clang loop unroll_count(3)")
 #define EDGEBN_UNROLL_4 _Pragma("clang loop unroll_count(4)")
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && __GNUC__ >= 8
 #define EDGEBN_UNROLL_3 _Pragma("GCC unroll 3")
 #define EDGEBN_UNROLL_4 _Pragma("GCC unroll 4")
 #else

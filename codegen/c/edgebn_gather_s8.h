@@ -12,8 +12,8 @@ EDGEBN_INLINE void edgebn_gather_row_s8(const int8_t *row, int8_t *columns, int 
     const int taps = s.kernel_height * count;
     int8_t *place;
     if (s.groups == 1 && s.dilation_x == 1) { /* the taps lie side by side */
-        const int before = edgebn_clip(-x, 0, s.kernel_width);
-        const int after = edgebn_clip(x + s.kernel_width - s.width, 0, s.kernel_width - before);
+        const int before = (int)edgebn_clip(-x, 0, s.kernel_width);
+        const int after = (int)edgebn_clip(x + s.kernel_width - s.width, 0, s.kernel_width - before);
         if (before == 0 && after == 0) {
             edgebn_taps_put_s8(columns, pixel, taps, first, count, row + x * s.channels);
             return;

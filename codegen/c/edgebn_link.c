@@ -59,7 +59,7 @@ static void write_spans(const struct edgebn_link_span *spans, uint32_t offset, c
         uint8_t *place;
         const uint32_t part = piece(spans, offset, count, &place);
 
-        memcpy(place, bytes, part);
+        memcpy(place, bytes, (size_t)part);
         bytes += part;
         offset += part;
         count -= part;
@@ -71,7 +71,7 @@ static void read_spans(const struct edgebn_link_span *spans, uint32_t offset, ui
         uint8_t *place;
         const uint32_t part = piece(spans, offset, count, &place);
 
-        memcpy(bytes, place, part);
+        memcpy(bytes, place, (size_t)part);
         bytes += part;
         offset += part;
         count -= part;
@@ -232,7 +232,7 @@ static void send_layer_data(struct edgebn_link *link, uint32_t layer, const uint
 
         edgebn_frame_put_u32(payload_of(link), layer);
         edgebn_frame_put_u32(payload_of(link) + 4, offset);
-        memcpy(payload_of(link) + 8, data + offset, count);
+        memcpy(payload_of(link) + 8, data + offset, (size_t)count);
         send_frame(link, EDGEBN_LINK_DATA, link->sequence, 8u + count);
         offset += count;
     }

@@ -50,7 +50,7 @@ EDGEBN_INLINE void edgebn_pool_leave_s8(const edgebn_pool_state *state, edgebn_p
     for (x = 0; x < s.out_width; x++) {
         const edgebn_pool_count count = edgebn_pool_counted(s, y, x);
         for (c = 0; c < s.channels; c++, sum++) {
-            *out++ = edgebn_pool_mean_s8(*sum + s.zero_point * count.padding, count.all, s);
+            *out++ = edgebn_pool_mean_s8(*sum + (int32_t)s.zero_point * count.padding, count.all, s);
             *sum = 0;
         }
     }
@@ -59,8 +59,8 @@ EDGEBN_INLINE void edgebn_pool_leave_s8(const edgebn_pool_state *state, edgebn_p
 /* Takes the pixel (y, x), whose channels are at `pixel`; pixels come in row-major order. */
 EDGEBN_INLINE void edgebn_pool_feed_s8(edgebn_pool_state *state, const int8_t *pixel, edgebn_pool_shape s, int y, int x) {
     const int span_y = s.dilation_y * (s.kernel_height - 1), span_x = s.dilation_x * (s.kernel_width - 1);
-    const int last_y = edgebn_min((y + s.top) / s.stride_y, s.out_height - 1);
-    const int last_x = edgebn_min((x + s.left) / s.stride_x, s.out_width - 1);
+    const int last_y = (int)edgebn_min((y + s.top) / s.stride_y, s.out_height - 1);
+    const int last_x = (int)edgebn_min((x + s.left) / s.stride_x, s.out_width - 1);
     int out_y, out_x;
     for (out_y = last_y; out_y >= 0 && y + s.top - out_y * s.stride_y <= span_y; out_y--) {
         if ((y + s.top - out_y * s.stride_y) % s.dilation_y == 0) {

@@ -48,7 +48,7 @@ EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_poo
             const int first_x = x * s.stride_x - s.left;
             const edgebn_tap_range columns = edgebn_taps_inside(first_x, s.kernel_width, s.dilation_x, s.width);
             const edgebn_pool_count count = edgebn_pool_counted(s, y, x);
-            const int entry = by_count ? edgebn_max(count.all, 1) - 1 : 0;
+            const int entry = by_count ? (int)edgebn_max(count.all, 1) - 1 : 0;
             for (c = 0; c < s.channels; c++) {
                 const int offset = (first_y * s.width + first_x) * s.channels + c;
                 const int32_t result = edgebn_pool_window_s8(in, s, offset, rows, columns);
@@ -56,9 +56,9 @@ EDGEBN_INLINE void edgebn_pool_with_s8(const int8_t *in, int8_t *out, edgebn_poo
                     *out++ = (int8_t)result;
                 } else if (e != NULL) {
                     const edgebn_channel_s8 channel = edgebn_channel(e, entry);
-                    *out++ = edgebn_requantize_s8(result + s.zero_point * count.padding + edgebn_bias(e, entry), &channel, e);
+                    *out++ = edgebn_requantize_s8(result + (int32_t)s.zero_point * count.padding + edgebn_bias(e, entry), &channel, e);
                 } else {
-                    *out++ = edgebn_pool_mean_s8(result + s.zero_point * count.padding, count.all, s);
+                    *out++ = edgebn_pool_mean_s8(result + (int32_t)s.zero_point * count.padding, count.all, s);
                 }
             }
         }

@@ -14,7 +14,7 @@
                             how_type how) {                                                                                  \
         int left = s.out_height * s.out_width, y = 0, x = 0;                                                                 \
         for (; left > 0; left -= EDGEBN_TILE_PIXELS) {                                                                       \
-            const int codes = edgebn_min(left, EDGEBN_TILE_PIXELS) * s.out_channels;                                         \
+            const int codes = (int)edgebn_min(left, EDGEBN_TILE_PIXELS) * s.out_channels;                                    \
             edgebn_conv_tile_s8(in, tile, scratch, s, weights, e, gemm, y, x, left);                                         \
             sum(first, second, out, codes, how);                                                                             \
             out += codes;                                                                                                    \

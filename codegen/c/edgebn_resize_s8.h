@@ -15,12 +15,12 @@ EDGEBN_INLINE void edgebn_resize_bilinear_s8(const int8_t *in, int8_t *out, int 
             int32_t weight[4];
             for (i = 0; i < 4; i++) {
                 corner[i] = in + (rows[2 * y + i / 2] * width + columns[2 * x + i % 2]) * channels;
-                weight[i] = row_weights[2 * y + i / 2] * column_weights[2 * x + i % 2];
+                weight[i] = (int32_t)row_weights[2 * y + i / 2] * column_weights[2 * x + i % 2];
             }
             for (c = 0; c < channels; c++) {
                 const int32_t sum = corner[0][c] * weight[0] + corner[1][c] * weight[1] + corner[2][c] * weight[2] +
                                     corner[3][c] * weight[3];
-                *out++ = (int8_t)((sum + (1 << 19) - (sum < 0)) >> 20); /* half away from zero */
+                *out++ = (int8_t)((sum + ((int32_t)1 << 19) - (sum < 0)) >> 20); /* half away from zero */
             }
         }
     }

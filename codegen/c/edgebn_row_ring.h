@@ -19,7 +19,7 @@ typedef struct {
 /* Returns how many columns a row of windows reaches over, padding included. */
 EDGEBN_INLINE int edgebn_padded_width(edgebn_conv_shape s) {
     const int reached = (s.out_width - 1) * s.stride_x + s.dilation_x * (s.kernel_width - 1) + 1;
-    return edgebn_max(reached, s.left + s.width);
+    return (int)edgebn_max(reached, s.left + s.width);
 }
 
 /* Copies rows up to padded row `end` (not included). */

@@ -27,7 +27,7 @@ EDGEBN_INLINE int32_t edgebn_saturating_shift(int32_t x, int exponent) {
 /* exp(a) for -1/4 <= a < 0, both with 0 integer bits: Taylor's polynomial of degree 4 about -1/8. */
 EDGEBN_INLINE int32_t edgebn_exp_of_last_quarter(int32_t a) {
     const int32_t exp_minus_one_eighth = 1895147668, one_third = 715827883;
-    const int32_t x = a + (1 << 28);
+    const int32_t x = a + ((int32_t)1 << 28);
     const int32_t x2 = edgebn_high_multiply(x, x);
     const int32_t x3 = edgebn_high_multiply(x2, x);
     const int32_t x4 = edgebn_high_multiply(x2, x2);
@@ -38,7 +38,7 @@ EDGEBN_INLINE int32_t edgebn_exp_of_last_quarter(int32_t a) {
 /* exp(a) for a <= 0 with 5 integer bits; the result has 0: a last quarter, times exponentials of powers of two. */
 EDGEBN_SHARED int32_t edgebn_exp_of_negative(int32_t a) {
     static const int32_t exp_of_powers[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
-    const int32_t quarter = 1 << 24;
+    const int32_t quarter = (int32_t)1 << 24;
     const int32_t low = (a & (quarter - 1)) - quarter;
     const int32_t remainder = low - a;
     int32_t result = edgebn_exp_of_last_quarter(edgebn_saturating_shift(low, 5));
@@ -63,7 +63,7 @@ EDGEBN_SHARED int32_t edgebn_reciprocal_of_sum(int32_t total, int *bits) {
     half_denominator = (int32_t)(((int64_t)(((uint32_t)total << zeros) & 0x7FFFFFFFu) + INT32_MAX + 1) / 2);
     x = forty_eight_17ths + edgebn_high_multiply(half_denominator, minus_thirty_two_17ths);
     for (i = 0; i < 3; i++) {
-        const int32_t rest = (1 << 29) - edgebn_high_multiply(half_denominator, x);
+        const int32_t rest = ((int32_t)1 << 29) - edgebn_high_multiply(half_denominator, x);
         x += edgebn_saturating_shift(edgebn_high_multiply(x, rest), 2);
     }
     return edgebn_saturating_shift(x, 1);

@@ -29,7 +29,7 @@ EDGEBN_INLINE int8_t edgebn_sum_single_s8(int32_t a, int32_t b, edgebn_add_singl
         y = y > 1024 ? 1024 : y < -1024 ? -1024 : y;
         return (int8_t)edgebn_saturate_s8((int32_t)y, how.low, how.high);
     } else {
-        const int32_t mask = (1 << how.split) - 1;
+        const int32_t mask = ((int32_t)1 << how.split) - 1;
         const int32_t high = a * (how.m0 >> how.split) + b * (how.m1 >> how.split) + (int32_t)(how.r >> how.split);
         const int32_t rest = a * (how.m0 & mask) + b * (how.m1 & mask) + (int32_t)(how.r & mask);
         return (int8_t)edgebn_saturate_s8((high + (rest >> how.split)) >> (how.s - how.split), how.low, how.high);
@@ -47,8 +47,8 @@ EDGEBN_INLINE int32_t edgebn_round_twice(int32_t v, int32_t m, int e) {
 }
 
 EDGEBN_INLINE int8_t edgebn_sum_double_s8(int32_t a, int32_t b, edgebn_add_double how) {
-    const int32_t first = edgebn_round_twice((a - how.zero0) * (1 << 20), how.m0, how.e0);
-    const int32_t second = edgebn_round_twice((b - how.zero1) * (1 << 20), how.m1, how.e1);
+    const int32_t first = edgebn_round_twice((a - how.zero0) * ((int32_t)1 << 20), how.m0, how.e0);
+    const int32_t second = edgebn_round_twice((b - how.zero1) * ((int32_t)1 << 20), how.m1, how.e1);
     const int32_t y = edgebn_round_twice(first + second, how.m2, how.e2);
     return (int8_t)edgebn_saturate_s8(how.zero_point + y, how.low, how.high);
 }

@@ -112,7 +112,10 @@ def _mutate_tensor(graph: onnx.GraphProto, rng: np.random.Generator) -> None:
     tensor = graph.initializer[int(rng.integers(len(graph.initializer)))]
     kind = rng.integers(4)
     if kind <= 1:
-        array = numpy_helper.to_array(tensor)
+        try:
+            array = numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, KeyError):  # damaged already
+            return
         replacement = damage.poisoned(array, rng) if kind else np.resize(array, (*array.shape, 2))
         tensor.CopyFrom(numpy_helper.from_array(replacement, tensor.name))
     elif kind == 2 and tensor.dims:

@@ -49,7 +49,7 @@ def without_batch(place: Place, array: np.ndarray, rank: int) -> np.ndarray:
             f"its constant of shape {array.shape} has more axes than the {rank} of its input, whose batch axis it would move; "
             "leave the leading axes out"
         )
-    if array.ndim == rank:
+    if array.ndim and array.ndim == rank:
         if array.shape[0] != 1:
             raise place.unsupported(f"its constant of shape {array.shape} differs along the batch axis; {_BY_SAMPLE}")
         array = array[0]
