@@ -2,9 +2,9 @@
 
     KERAS_BACKEND=tensorflow python tests/live/convert_keras.py FOLDER FIRST COUNT
 
-For each seed FOLDER gets ``<seed>_float.tflite``, ``<seed>_int8.tflite`` (full integer: inputs and outputs too) and ``<seed>.npz`` with
-``x``; or ``<seed>.txt``, which says why TensorFlow's converter does not take the network. A process of its own, since Keras has one
-backend a process.
+For each seed FOLDER gets ``<seed>_float.tflite``, ``<seed>_int8.tflite`` (full integer: inputs and outputs too) and ``<seed>.npz``
+with ``x``; or ``<seed>.txt``, which says why TensorFlow's converter does not take the network. A process of its own, since Keras has
+one backend a process.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "recorders")]
 
-import numpy as np
-import tensorflow as tf
-from record_keras_zoo import randomise
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from record_keras_zoo import randomise  # noqa: E402
 
-from tests.live.keras_networks import draw
+from tests.live.keras_networks import draw  # noqa: E402
 
 SAMPLES, CALIBRATION = 3, 20
 
@@ -40,7 +40,7 @@ def converted(model, calibration: np.ndarray | None) -> bytes:
 def main() -> None:
     folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     for seed in range(first, first + count):
-        # An open batch, as most models have, makes the file work out its shapes, by operators some of which TensorFlow Lite Micro lacks.
+        # With an open batch, as most models have it, files work out shapes by operators some of which TensorFlow Lite Micro lacks.
         model = draw(seed, channels_first=False, batch_size=None if seed % 4 == 0 else 1)
         rng = np.random.default_rng(seed)
         randomise(model, rng)

@@ -1,4 +1,4 @@
-"""Random Keras networks through TensorFlow's converter: int8 files give TensorFlow Lite Micro's bytes, float32 ones LiteRT's numbers.
+"""Random Keras networks through TensorFlow's converter: int8 files give TensorFlow Lite Micro's bytes, float32 ones LiteRT's.
 
 Runs where TensorFlow is installed (`pip install tensorflow-cpu` into the frameworks' environment takes 1.3 GB more).
 """
