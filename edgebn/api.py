@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from edgebn.passes.error_table import ErrorRow
 
-FOREIGN = frozenset({".h5", ".keras", ".onnx", ".tflite", ".pt2"})  # what `load` reads as another format
+NATIVE = ".edgebn"  # what `load` knows a file of ours by
 
 
 def load(
     path: str | PathLike[str],
     *,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: tuple[int, ...] | Mapping[str, tuple[int, ...]] | None = None,
     custom_layers: dict[str, str] | None = None,
 ) -> Program:
     """Read a trained network and make it a program.
@@ -33,8 +33,9 @@ def load(
     ----------
     path : path
         A `.h5` or `.keras` (Keras 2 and 3), `.onnx`, `.tflite`, `.pt2` (torch.export) or `.edgebn` file.
-    input_shape : tuple of int, optional
-        Shape of one input sample, without the batch axis and in the file's own layout, where the file leaves it open.
+    input_shape : tuple of int, or mapping of str to tuple of int, optional
+        Shape of one input sample, without the batch axis and in the file's own layout, where the file leaves it open; of a network
+        with several inputs by their names.
     custom_layers : dict, optional
         Keras only: maps the names of custom layer classes to the Keras classes they behave as, for example
         ``{"BNLayer": "BatchNormalization"}``.
@@ -52,7 +53,7 @@ def load(
     """
     path = checked_path(path, "edgebn.load")
     options = _reader_options(path, input_shape, custom_layers)
-    if path.suffix.lower() == ".edgebn":
+    if path.suffix.lower() == NATIVE:
         from edgebn.formats import native
 
         for option in options:
@@ -68,7 +69,7 @@ def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[st
     options: dict[str, Any] = {}
     if input_shape is not None:
         try:
-            options["input_shape"] = tuple(operator.index(size) for size in input_shape)
+            options["input_shape"] = _shapes(input_shape)
         except TypeError:
             raise ModelError(f"{path}: input_shape={input_shape!r}: give whole numbers, (224, 224, 3) for example") from None
     if custom_layers is not None and custom_layers != {}:
@@ -80,6 +81,13 @@ def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[st
             )
         options["custom_layers"] = dict(custom_layers)
     return options
+
+
+def _shapes(given: Any) -> Any:
+    """Return one shape, or one by input name, of whole numbers."""
+    if isinstance(given, Mapping):
+        return {name: _shapes(shape) for name, shape in given.items()}
+    return tuple(operator.index(size) for size in given)
 
 
 def from_torch(module: Any, example: Any) -> Program:
@@ -261,6 +269,6 @@ def save(model: Program, path: str | PathLike[str]) -> None:
 
     checked_program(model, "edgebn.save")
     path = checked_path(path, "edgebn.save")
-    if path.suffix.lower() in FOREIGN:
+    if path.suffix.lower() != NATIVE:
         raise ModelError(f"{path}: what is written is an .edgebn file and could not be read under that name; name it .edgebn")
     native.save(model, path)

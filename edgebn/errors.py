@@ -1,8 +1,20 @@
 """Every error a user can cause, one class per audience; a message names the file, the layer and the remedy."""
 
+import re
+
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_LONG_NAME = re.compile(r"'([^']{61})[^']{41,}([^']{19})'")
+_LONGEST, _END = 300, 120  # letters behind the file's name, and how many of them are the end: the remedy stands there
+
 
 class EdgebnError(Exception):
     """Base of all errors that edgebn raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        A sentence, which may quote what a file holds, or another library's error: line breaks become spaces, names in quotation
+        marks lose their middle where they are longer than 120 letters, and so does what is longer than 300 behind the file's name.
 
     Attributes
     ----------
@@ -11,6 +23,13 @@ class EdgebnError(Exception):
     """
 
     layer = ""
+
+    def __init__(self, message: str = "") -> None:
+        said = _LONG_NAME.sub(r"'\1...\2'", _BREAKS.sub(" ", str(message)))
+        file, separator, rest = said.partition(": ")
+        if len(rest) > _LONGEST:
+            rest = f"{rest[: _LONGEST - _END - 5]} ... {rest[-_END:]}"
+        super().__init__(f"{file}{separator}{rest}")
 
 
 class ModelError(EdgebnError):

@@ -15,6 +15,7 @@ from edgebn.program import Buffer, Program, hwc
 from edgebn.step_check import check_step
 
 MAX_BUFFER_ELEMENTS = 1 << 26
+LEAST_SCALE, MOST_SCALE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def check_program(program: Program) -> None:
@@ -28,6 +29,8 @@ def check_program(program: Program) -> None:
     """
     for name, buffer in program.buffers.items():
         _check_buffer(name, buffer)
+    if not program.inputs or not program.outputs:
+        raise ModelError("the program has no input, or no output")
     made = set(program.inputs) | set(program.constants)
     for name in [*made, *program.outputs, *(name for step in program.steps for name in (*step.inputs, step.output))]:
         if name not in program.buffers:
@@ -49,6 +52,10 @@ def check_program(program: Program) -> None:
         shape = program.shapes.get(name)
         if name not in made or shape is None or hwc(shape) != program.buffers[name].shape:
             raise ModelError(f"the input or output '{name}' has no shape, or one that does not fit its buffer")
+    for name, scaling in (program.input_scaling or {}).items():
+        fits = LEAST_SCALE <= abs(scaling.scale) <= MOST_SCALE and abs(scaling.offset) <= MOST_SCALE  # NaN does not
+        if name not in program.inputs or not fits:
+            raise ModelError(f"the scaling of '{name}' is that of no input, or its scale and offset are no usable numbers")
     for name, factor in program.channel_factors.items():
         fits = name in program.buffers and factor.dtype == np.float64 and factor.shape == program.buffers[name].shape[2:]
         if not fits or not (np.isfinite(factor) & (factor > 0)).all():

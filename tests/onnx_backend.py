@@ -33,7 +33,7 @@ class Reading:
     shapes: dict  # of a sample, as the file orders axes
     quantizations: dict
     unsigned: set  # names of values that are uint8 in the file
-    ranks: dict  # how many axes the file's values have
+    ranks: dict  # how many axes values have, where the file says it
 
 
 def data_inputs(model):
@@ -71,7 +71,8 @@ def read(model, engine):
     }
     shapes = {name: tensor.shape for name, tensor in graph.tensors.items()}
     quantizations = {name: tensor.quantization for name, tensor in graph.tensors.items()}
-    ranks = {entry.name: len(entry.type.tensor_type.shape.dim) for entry in (*model.graph.input, *model.graph.output)}
+    declared = [entry for entry in (*model.graph.input, *model.graph.output) if entry.type.tensor_type.HasField("shape")]
+    ranks = {entry.name: len(entry.type.tensor_type.shape.dim) for entry in declared}
     return Reading(engine(program), channels_first_values(graph), shapes, quantizations, unsigned, ranks)
 
 
@@ -116,8 +117,9 @@ def encode(reading, name, array):
 def decode(reading, name, array, dtype):
     """Turn an output of a session into an output of the test."""
     array = np.moveaxis(array, -1, 1) if name in reading.channels_first else array
-    if array.ndim > reading.ranks[name]:  # axis 0 of the file's value is the sample's too
-        array = array.reshape(([-1] if reading.ranks[name] else []) + list(array.shape[2:]))
+    rank = reading.ranks.get(name, array.ndim)
+    if array.ndim > rank:  # axis 0 of the file's value is the sample's too
+        array = array.reshape(([-1] if rank else []) + list(array.shape[2:]))
     if dtype in (np.uint8, np.int8):
         quantization = reading.quantizations[name]
         codes = np.rint(array / quantization.scale[0]) + quantization.zero_point[0] + (128 if dtype == np.uint8 else 0)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgebn.cli.arrays import Archive, read_npy
 from edgebn.cli.inputs import load_inputs, load_labels
-from edgebn.cli.values import number
+from edgebn.cli.values import factor, number
 from edgebn.errors import InputRangeWarning, ModelError
 from edgebn.program import Buffer, InputScaling, Program
 
@@ -276,11 +276,28 @@ def test_a_kept_scaling_is_applied_to_integers(tmp_path, samples):
     np.testing.assert_allclose(load(tmp_path / "reals.npy", keeping(0.25, integers_only=False)), samples / 4 + 0.5, rtol=1e-6)
 
 
+def test_a_kept_scaling_is_applied_to_pixels_of_16_bits(tmp_path):
+    path = image_file(tmp_path / "wide.png", GREY.astype(np.uint16) * 257)
+    network = replace(program(shape=(4, 3, 1)), input_scaling={"x": InputScaling(0.25)})
+    np.testing.assert_allclose(load(path, network)[0, :, :, 0], GREY / 4)
+
+
 def test_int8_codes_of_an_int8_network_are_never_scaled_by_what_is_kept(tmp_path):
     codes = np.arange(-24, 24, dtype=np.int8).reshape(2, 4, 3, 2)
     np.save(tmp_path / "codes.npy", codes)
     assert load(tmp_path / "codes.npy", keeping(0.25, "int8")).dtype == np.int8
     np.testing.assert_allclose(load(tmp_path / "codes.npy", keeping(0.25)), codes / 4 + 0.5)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1/255", 1 / 255), ("1/127.5", 1 / 127.5), ("-2", -2.0), ("0.5", 0.5)])
+def test_scales_are_numbers_or_fractions(text, value):
+    assert factor(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "1/0", "nan", "inf", "1e300", "1e-60", "x", ""])
+def test_scales_by_which_inputs_were_lost_are_none(text):
+    with pytest.raises(ValueError):
+        factor(text)
 
 
 def test_another_scale_wins_and_is_said(tmp_path):

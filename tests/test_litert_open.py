@@ -111,6 +111,22 @@ def test_input_shape_closes_open_inputs(tmp_path, shape) -> None:
     assert relative_error(edgebn.Session(edgebn.load(path, input_shape=shape)).run(values), expected) <= TOLERANCE
 
 
+def test_two_open_inputs_are_given_by_name(tmp_path) -> None:
+    files = FileBuilder()
+    a, b, y = (files.value((1, 1, 3), np.float32, name=name) for name in ("a", "b", "y"))
+    for index in (a, b, y):
+        files.tensors[index].shapeSignature = [-1, -1, 3]
+    files.operator("SUB", [a, b], [y], "SubOptions")
+    path = tmp_path / "m.tflite"
+    path.write_bytes(files.bytes([a, b], [y]))
+    rng = np.random.default_rng(0)
+    given = {name: rng.normal(0, 1, (2, 5, 3)).astype(np.float32) for name in "ab"}
+    program = edgebn.load(path, input_shape={"a": (5, 3), "b": (5, 3)})
+    np.testing.assert_allclose(edgebn.Session(program).run(given), given["a"] - given["b"], atol=1e-6)
+    with pytest.raises(ModelError, match=r"the network has 2 inputs; give input_shape as \{name: shape\}"):
+        edgebn.load(path, input_shape=(5, 3))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -1,6 +1,7 @@
 """Networks that do something with their batch axis, against onnxruntime: a session gives for N samples what N single runs give."""
 
 import contextlib
+import logging
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnxruntime import quantization  # noqa: E402
 
 from edgebn import reference  # noqa: E402
 from edgebn.errors import EdgebnError, UnsupportedLayerError  # noqa: E402
-from edgebn.formats.onnx import from_proto  # noqa: E402
+from edgebn.formats.onnx import from_proto, read  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
 from edgebn.passes.layout import channels_first_values  # noqa: E402
 from edgebn.session import Session  # noqa: E402
@@ -133,6 +135,31 @@ def test_a_channel_shuffle_through_the_batch_axis(engine):
     assert program.shapes[program.inputs[0]] == (4, 5, 3)
     assert program.shapes[program.outputs[0]] == (4, 5, 8)
     assert "Transpose" not in {step.kind for step in program.steps}
+
+
+@pytest.mark.parametrize("form", list(quantization.QuantFormat), ids=lambda form: form.name)
+def test_a_quantised_channel_shuffle(form, tmp_path):
+    """As onnxruntime's quantizer writes it: codes go through the batch axis as they are."""
+    x = np.random.default_rng(2).standard_normal((SAMPLES, 3, 4, 5)).astype(np.float32)
+    onnx.save(shuffle_net(1, opset=13), tmp_path / "net.onnx")
+
+    class Samples(quantization.CalibrationDataReader):
+        left = iter([{"x": sample[None]} for sample in x])
+
+        def get_next(self):
+            return next(self.left, None)
+
+    logging.disable(logging.WARNING)  # it advises a preparation that is not wanted here
+    try:
+        quantization.quantize_static(tmp_path / "net.onnx", tmp_path / "int8.onnx", Samples(), quant_format=form, per_channel=True)
+    finally:
+        logging.disable(logging.NOTSET)
+    session = ort.InferenceSession(tmp_path / "int8.onnx", providers=["CPUExecutionProvider"])
+    expected = np.concatenate([session.run(None, {"x": sample[None]})[0] for sample in x])
+    program = lower(read(tmp_path / "int8.onnx"))
+    found = np.moveaxis(reference.run(program, np.moveaxis(x, 1, -1)), -1, 1)
+    assert np.abs(found - expected).max() <= np.ptp(expected) / 100  # a step or two
+    assert (np.abs(found - expected) > np.ptp(expected) / 1000).mean() <= 0.02
 
 
 def test_a_channel_shuffle_of_a_batch_of_three():
@@ -262,7 +289,7 @@ MIXES = {
     "softmax": (lambda net, x: net.add("Softmax", x, axis=0), "works along the batch axis"),
     "all": (lambda net, x: net.add("ReduceMax", x), "works along the batch axis"),
     "left out": (lambda net, x: net.add("Squeeze", x, [0]), "leaves out the batch axis"),
-    "indexed": (lambda net, x: net.add("Gather", x, np.int64(0), axis=0), "leaves out the batch axis"),
+    "indexed": (lambda net, x: net.add("Gather", x, np.int64(0), axis=0), "picks from the batch axis"),
     "padded": (lambda net, x: net.add("Pad", x, np.array([1, 0, 0, 0, 0, 0])), "pads the batch axis"),
     "stacked": (lambda net, x: net.add("Concat", x, x, axis=0), "works along the batch axis"),
     "mixed": (lambda net, x: net.add("Softmax", net.add("Reshape", x, [-1, 5]), axis=0), "works along the batch axis"),

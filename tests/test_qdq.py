@@ -162,6 +162,68 @@ def test_what_ceil_mode_adds_counts_as_onnxruntime_counts_it(form, counted):
         assert_agrees(net, y, codes=1)
 
 
+def uint8_input(net: QdqNetwork, shape: tuple[int, ...]) -> tuple[str, str, str]:
+    """Codes of the network's input, their scale and their zero point."""
+    net.inputs["x"] = net.shapes["x"] = shape
+    scale, zero = net.constant(np.float32(0.02)), net.constant(np.uint8(125))
+    return net.node("QuantizeLinear", "x", scale, zero, shape=shape), scale, zero
+
+
+def uint8_output(net: QdqNetwork, codes: str, scale: str, zero: str) -> str:
+    y = net.node("DequantizeLinear", codes, scale, zero, shape=net.shapes[codes])
+    net.codes[y] = float(net.constants[scale]), 0
+    return y
+
+
+@pytest.mark.parametrize(("kind", "form"), [("Conv", "QLinear"), ("Conv", "QDQ"), ("ConvTranspose", "QDQ")])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_asymmetric_weights_in_groups(groups, kind, form):
+    """uint8 weights around any zero point need 9 bits: each group's input meets each part of its weight."""
+    net = QdqNetwork(np.random.default_rng(groups))
+    x = uint8_input(net, (1, 6, 5, 4))
+    weight = net.constant(net.rng.integers(0, 256, (6, 6 // groups, 3, 3)).astype(np.uint8))
+    how = net.constant(np.float32(0.003)), net.constant(np.uint8(100))
+    out = net.constant(np.float32(0.05)), net.constant(np.uint8(120))
+    settings = {"group": groups, "pads": [1, 1, 1, 1]}
+    if form == "QLinear":
+        made = net.node("QLinearConv", *x, weight, *how, *out, shape=net.shapes["x"], **settings)
+    else:
+        real, weights = (net.node("DequantizeLinear", *codes, shape=net.shapes["x"]) for codes in (x, (weight, *how)))
+        made = net.node(kind, real, weights, shape=net.shapes["x"], **settings)
+        made = net.node("QuantizeLinear", made, *out, shape=net.shapes["x"])
+    assert_agrees(net, uint8_output(net, made, *out), codes=1)
+
+
+def test_scales_along_the_inputs_of_a_product_run_in_float32():
+    net = QdqNetwork(np.random.default_rng(0))
+    x = net.input("x", (1, 3), (0.02, -3))
+    codes = net.constant(net.rng.integers(-127, 128, (3, 4)).astype(np.int8))
+    weight = net.node("DequantizeLinear", codes, net.constant(np.array([0.01, 0.02, 0.03], np.float32)), shape=(3, 4), axis=0)
+    y = net.quantized(net.node("MatMul", x, weight, shape=(1, 4)), (0.03, 5))
+    assert_agrees(net, y, codes=1, dtype="mixed")
+
+
+def test_a_quantised_gemm_with_alpha():
+    net = QdqNetwork(np.random.default_rng(0))
+    x = uint8_input(net, (1, 3))
+    weight = net.constant(net.rng.integers(-127, 128, (3, 4)).astype(np.int8))
+    how = net.constant(np.full(4, 0.01, np.float32)), net.constant(np.zeros(4, np.int8))
+    bias = net.constant(np.array([1000, -2000, 300, 0], np.int32))
+    out = net.constant(np.float32(0.03)), net.constant(np.uint8(120))
+    made = net.node("QGemm", *x, weight, *how, bias, *out, shape=(1, 4), domain="com.microsoft", alpha=0.5)
+    assert_agrees(net, uint8_output(net, made, *out), codes=1)
+
+
+def test_a_constant_joined_to_codes():
+    net = QdqNetwork(np.random.default_rng(0))
+    x = uint8_input(net, (1, 3, 4))
+    constant = net.constant(net.rng.integers(0, 256, (1, 2, 4)).astype(np.uint8))
+    how = net.constant(np.float32(0.01)), net.constant(np.uint8(90))
+    out = net.constant(np.float32(0.025)), net.constant(np.uint8(120))
+    made = net.node("QLinearConcat", *out, *x, constant, *how, shape=(1, 5, 4), domain="com.microsoft", axis=1)
+    assert_agrees(net, uint8_output(net, made, *out))
+
+
 @pytest.mark.parametrize("rank", [3, 4])
 @pytest.mark.parametrize("before", ["same scale", "coarser", "float32", "convolution"])
 def test_interpolation_never_takes_its_outputs_codes_for_its_input(before, rank):

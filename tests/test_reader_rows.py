@@ -25,6 +25,7 @@ READERS = {
 }  # fmt: skip
 # Functions that do what a row does where they get no more than the row's cases can give them: nothing, or the same.
 EQUAL = {
+    ("keras", "OPERATIONS", "Relu"): {"relu"},  # without arguments
     ("onnx", "STATIC", "Identity"): {"_broadcast"},  # of one array
     ("tflite", "FOLDS", "CAST"): {"_flat", "_pack"},
     ("tflite", "FOLDS", "SQUEEZE"): {"_pack", "_same"},

@@ -74,9 +74,9 @@ def _changed(recorded: str, target: str, argument: str, wanted: Callable[[Path],
 
 
 def _moved_batch(path: Path) -> float:
-    """`t` of a value would move the batch axis, which is refused by its own words; of constants it has a case of its own."""
+    """`t` of a value moves the batch axis, which the layer behind it refuses; of constants it has a case of its own."""
     try:
         reader.read(path)
     except UnsupportedLayerError as error:
-        return 0.0 if "moves the batch axis" in str(error) else np.inf
+        return 0.0 if "works along the batch axis" in str(error) else np.inf
     return np.inf

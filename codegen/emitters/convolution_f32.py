@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from codegen.emitters.depthwise import is_depthwise, may_work_in_place, ring_elements
 from codegen.emitters.epilogue_f32 import epilogue_f32
 from codegen.emitters.shapes import conv_shape, pool_shape
@@ -11,6 +13,7 @@ from codegen.stepcode import CArray, Names, StepCode
 from edgebn.program import Convolution, FloatEpilogue, Program, unpooled_shape
 
 _ITEM = 4  # bytes of a float
+_SUM_BLOCK = 32  # EDGEBN_SUM_BLOCK of edgebn_pool_f32.h
 
 
 def emit(step: Convolution, program: Program, names: Names) -> StepCode:
@@ -27,7 +30,9 @@ def emit(step: Convolution, program: Program, names: Names) -> StepCode:
     if step.pool is not None:
         pool = pool_shape(step.pool, out_shape, target.shape, 0)
         text = call("edgebn_conv_pool_f32", *buffers, scratch, geometry, weights.name, epilogue, pool)
-        return StepCode(text, arrays, ("edgebn_conv_pool_f32.h",), _ITEM * len(step.weight))
+        is_long = step.pool.function == "average" and step.pool.kernel[0] * step.pool.kernel[1] > _SUM_BLOCK
+        numbers = len(step.weight) + (math.prod(target.shape) if is_long else 0)
+        return StepCode(text, arrays, ("edgebn_conv_pool_f32.h",), _ITEM * numbers)
     if is_depthwise(step, source.shape):
         packed = _depthwise_weights(step, names)
         text = call("edgebn_depthwise_f32", *buffers, scratch, geometry, weights.name, epilogue)

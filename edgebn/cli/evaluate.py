@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         program = loaded if loaded.input_scaling else keeping(loaded, kept)
         inputs, known = load_labelled(arguments.data, labels, program, arguments)
         answer = classify(scores(program, inputs, screen, str(path)), known, str(path))
+        if (answer < 0).any():
+            screen.warn(f"{path} gives NaN for {np.count_nonzero(answer < 0)} of {len(known)} samples, which count as wrong")
         answers.append(answer)
         correct = int((answer == known).sum())
         results.append({"model": str(path), "dtype": program.dtype, "correct": correct, "accuracy": correct / len(known)})
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
 
 def classify(values: np.ndarray, labels: np.ndarray, what: str) -> np.ndarray:
-    """Return the best class of each sample, after checking that `labels` can be compared with it.
+    """Return the best class of each sample, after checking that `labels` can be compared with it; -1 where a score is NaN.
 
     Raises
     ------
@@ -66,4 +68,4 @@ def classify(values: np.ndarray, labels: np.ndarray, what: str) -> np.ndarray:
         raise ModelError(f"there are {len(values)} samples but {len(labels)} labels")
     if labels.max() >= values.shape[1]:
         raise ModelError(f"a label is {labels.max()}, but {what} knows classes 0 to {values.shape[1] - 1}")
-    return values.argmax(axis=1)
+    return np.where(np.isnan(values).any(axis=1), -1, values.argmax(axis=1))

@@ -170,7 +170,8 @@ def _prepared(values: np.ndarray, name: str, program: Program, arguments: argpar
         values = values[: arguments.limit]
     if not len(values):
         raise ModelError(f"{what} holds no samples")
-    real = scaled(values, scaling_of(values, name, program, arguments, what))
+    are_pixels = Path(what).suffix.lower() in SUFFIXES
+    real = scaled(values, scaling_of(values, name, program, arguments, what, are_pixels=are_pixels))
     warn_of_odd(real, name, program, what)
     return real
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn import reference
-from edgebn.cli.values import number
+from edgebn.cli.values import factor, shift
 from edgebn.errors import InputRangeWarning, ModelError
 from edgebn.passes.input_range import doubt
 from edgebn.program import InputScaling, Program, takes_codes
@@ -21,11 +21,11 @@ def add_scaling_options(group: argparse._ArgumentGroup) -> None:  # argparse nam
     """Add --scale and --offset."""
     group.add_argument(
         "--scale",
-        type=number,
+        type=factor,
         metavar="S",
         help="real value = stored value * S + O (for example 1/255); default what MODEL keeps from when it was made, or 1",
     )
-    group.add_argument("--offset", type=number, metavar="O", help="see --scale; default 0")
+    group.add_argument("--offset", type=shift, metavar="O", help="see --scale; default 0")
 
 
 def given(arguments: argparse.Namespace, *, integers_only: bool = True) -> InputScaling | None:
@@ -43,8 +43,10 @@ def keeping(program: Program, scaling: InputScaling | None) -> Program:
     return replace(program, input_scaling=dict.fromkeys(program.inputs, scaling))
 
 
-def scaling_of(values: np.ndarray, name: str, program: Program, arguments: argparse.Namespace, what: str) -> InputScaling | None:
-    """Return how stored values are scaled; None for int8 codes, which are no real numbers.
+def scaling_of(
+    values: np.ndarray, name: str, program: Program, arguments: argparse.Namespace, what: str, *, are_pixels: bool = False
+) -> InputScaling | None:
+    """Return how stored values are scaled; None for int8 codes, which are no real numbers. Pixels of 16 bits are integers too.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def scaling_of(values: np.ndarray, name: str, program: Program, arguments: argpa
                 f"{what} holds int8 codes, and {program.source} takes real numbers; "
                 "say what they stand for with --scale and --offset"
             )
-    if kept is None or (kept.integers_only and values.dtype.kind == "f"):
+    if kept is None or (kept.integers_only and values.dtype.kind == "f" and not are_pixels):
         return AS_STORED
     return kept
 

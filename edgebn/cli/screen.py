@@ -42,6 +42,12 @@ class Screen:
         """Show a message on standard error, with --json too."""
         print(text, file=sys.stderr, flush=True)
 
+    def warn(self, text: str) -> None:
+        """Show a warning on standard error, and remember it for --json; once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.note(f"edgebn: warning: {text}")
+
     @contextlib.contextmanager
     def showing_warnings(self) -> Iterator[None]:
         """Show, inside, each warning about inputs as one line on standard error, and remember it for --json."""
@@ -52,9 +58,8 @@ class Screen:
             def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
                 if not issubclass(category, InputRangeWarning):
                     shown(message, category, *where)
-                elif str(message) not in self.warnings:
-                    self.warnings.append(str(message))
-                    self.note(f"edgebn: warning: {message}")
+                else:
+                    self.warn(str(message))
 
             warnings.showwarning = show  # type: ignore[assignment]  # its last two arguments may be left out
             yield

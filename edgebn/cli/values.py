@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
 
 from edgebn.errors import ModelError
 
+LEAST, MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 def number(text: str) -> float:
-    """Parse a finite number or a fraction such as 1/255."""
-    try:
-        value = float(Fraction(text.strip()))
-    except (ZeroDivisionError, OverflowError):
-        raise ValueError(text) from None
+    """Parse a finite number or a fraction such as 1/255 or 1/127.5."""
+    above, slash, below = text.partition("/")
+    parts = float(above), float(below) if slash else 1.0
+    if not all(map(math.isfinite, parts)) or parts[1] == 0.0:
+        raise ValueError(text)
+    value = parts[0] / parts[1]
     if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def factor(text: str) -> float:
+    """Parse what inputs are multiplied by: a number that float32 holds, and not 0, by which they would be lost."""
+    value = shift(text)
+    if abs(value) < LEAST:
+        raise ValueError(text)
+    return value
+
+
+def shift(text: str) -> float:
+    """Parse what is added to inputs: a number that float32 holds."""
+    value = number(text)
+    if abs(value) > MOST:
         raise ValueError(text)
     return value
 

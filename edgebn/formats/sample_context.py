@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
 from edgebn.graph import GraphBuilder, Shape
 from edgebn.layers import Concat, Crop, Layer, Pad, Pair, Quantization, Reshape, Transpose
 
+# What a selection by indices may be cut into; more pieces are an order of elements.
+MAX_PIECES = 64
 ALONE = "edgebn runs each sample by itself"
 
 
@@ -132,9 +135,13 @@ class SampleContext(ABC, Generic[Value]):
         self.builder.add(layer, quantization)
         return Placed(made, shape, usual)
 
+    def apart(self, node: Node, reason: str) -> UnsupportedLayerError:
+        """Return the error that refuses what a node does with the batch, in a network whose samples run alone."""
+        return BatchAxisError(str(node.refuse(f"{reason}; {ALONE}")))
+
     def along_batch(self, node: Node, does: str = "works along") -> UnsupportedLayerError:
-        """Return the error that refuses what a node does with the batch axis."""
-        return BatchAxisError(str(node.refuse(f"it {does} the batch axis; {ALONE}")))
+        """Return the error that refuses a node that works along the batch axis."""
+        return self.apart(node, f"it {does} the batch axis")
 
     def check_output(self, name: str, value: Value) -> None:
         """Refuse an output of the network whose batch is not in front."""
@@ -172,13 +179,7 @@ class SampleContext(ABC, Generic[Value]):
         if not self.batch.single and axis is None:
             axis = self.batch.after_reshape(x.shape, x.place.axis, shape)
             if axis is None:
-                raise BatchAxisError(
-                    str(
-                        node.refuse(
-                            f"it turns a value of shape {x.shape} into {shape}, which mixes the batch axis with others; {ALONE}"
-                        )
-                    )
-                )
+                raise self.apart(node, f"it turns a value of shape {x.shape} into {shape}, which mixes the batch axis with others")
         place = self.batch.usual(shape, axis)
         return self.moved(node, Reshape, x, part=part, output=output, place=place, shape=self.batch.sample(shape, place))
 
@@ -224,8 +225,30 @@ class SampleContext(ABC, Generic[Value]):
             raise self.along_batch(node, "leaves out")
         return self.reshape(node, x, shape, axis=None if batch is None else batch - (batch > axis), part=part, output=output)
 
-    def pick(self, node: Node, x: Value, axis: int, indices: Sequence[int], part: str = "") -> Value:
+    def gather(self, node: Node, x: Value, axis: int, indices: np.ndarray, output: int = 0) -> Value:
+        """Append what selects indices, which all exist, of an axis; their own axes, none to many, take its place."""
+        if axis == x.place.axis and not self.batch.single:
+            raise self.along_batch(node, "picks from")
+        flat = [int(index) for index in indices.ravel()]
+        if indices.ndim == 1:
+            return self._pick(node, x, axis, flat, output=output)
+        if indices.ndim == 0 and x.shape[axis] == 1:
+            return self.without_axis(node, x, axis, output=output)
+        picked = self._pick(node, x, axis, flat, part="picked", output=output)
+        if indices.ndim == 0:
+            return self.without_axis(node, picked, axis, output=output)
+        batch = x.place.axis
+        shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+        moved = batch if batch is None or batch < axis else batch + indices.ndim - 1
+        return self.reshape(node, picked, shape, axis=moved, output=output)
+
+    def _pick(self, node: Node, x: Value, axis: int, indices: Sequence[int], part: str = "", output: int = 0) -> Value:
         """Append what selects `indices` of an axis, in their order: a crop for every run of neighbours, joined again."""
+        pieces = 1 + sum(after != before + 1 for before, after in pairwise(indices))
+        if pieces > MAX_PIECES:
+            raise node.refuse(
+                f"its indices pick {pieces} separate pieces of an axis of {x.shape[axis]}; edgebn joins up to {MAX_PIECES}"
+            )
         starts, sizes = [0] * len(x.shape), list(x.shape)
         runs: list[list[int]] = []
         for index in indices:
@@ -236,14 +259,15 @@ class SampleContext(ABC, Generic[Value]):
         parts = []
         for number, run in enumerate(runs):
             starts[axis], sizes[axis] = run[0], len(run)
-            parts.append(self.crop(node, x, starts, sizes, part=f"{part or 'run'}{number}" if len(runs) > 1 else part))
+            name = f"{part or 'run'}{number}" if len(runs) > 1 else part
+            parts.append(self.crop(node, x, starts, sizes, part=name, output=output))
         if len(parts) == 1:
             return parts[0]
         own, place = parts[0].place.leading, parts[0].place
-        return self.moved(node, Concat, *parts, part=part, place=place, axis=axis - own)
+        return self.moved(node, Concat, *parts, part=part, output=output, place=place, axis=axis - own)
 
-    def reduced(self, node: Node, x: Value, axes: Iterable[int], *, keepdims: bool) -> tuple[Value, dict[str, Any]]:
-        """Return a value, and the fields of a `Reduce` over some axes of its shape."""
+    def reduction(self, node: Node, x: Value, axes: Iterable[int], *, keepdims: bool) -> dict[str, Any]:
+        """Return the fields and the place of a `Reduce` of a value over axes of its shape; of none, for the batch of one alone."""
         wanted = {self.resolved(node, axis, len(x.shape)) for axis in axes}
         if x.place.axis in wanted and not self.batch.single:
             raise self.along_batch(node)
@@ -255,7 +279,7 @@ class SampleContext(ABC, Generic[Value]):
             place = Place(None, 0)
         else:
             place = Place(batch - sum(axis < batch for axis in wanted), x.place.leading)
-        return x, {"axes": own, "keepdims": keepdims, "place": place}
+        return {"axes": own, "keepdims": keepdims, "place": place}
 
     def share(self, node: Node, array: np.ndarray, rank: int, place: Place) -> np.ndarray:
         """Return a constant that meets a value of `rank` axes with the batch at `place`, without the batch."""
@@ -267,7 +291,7 @@ class SampleContext(ABC, Generic[Value]):
             fits = length == self.batch.size if place.leading else length % self.batch.size == 0
             blocks = np.split(array, self.batch.size, axis) if fits else []
             if not blocks or any(not np.array_equal(block, blocks[0]) for block in blocks):
-                raise BatchAxisError(str(node.refuse(f"its constant of shape {array.shape} differs along the batch axis; {ALONE}")))
+                raise self.apart(node, f"its constant of shape {array.shape} differs along the batch axis")
             array = blocks[0]
         return array.reshape(array.shape[1:]) if place.leading and axis == 0 else array
 
@@ -286,13 +310,7 @@ class SampleContext(ABC, Generic[Value]):
         axes = {None if value.place.axis is None else value.place.axis + rank - len(value.shape) for value in values}
         if len(axes) > 1:
             shapes = tuple(value.shape for value in values)
-            raise BatchAxisError(
-                str(
-                    node.refuse(
-                        f"its inputs of shapes {shapes} have the batch in different axes, so that one's meets another; {ALONE}"
-                    )
-                )
-            )
+            raise self.apart(node, f"its inputs of shapes {shapes} have the batch in different axes, so that one's meets another")
         place = Place(axes.pop(), int(all(value.place.leading and len(value.shape) == rank for value in values)))
         placed: list[Value | np.ndarray] = []
         for item in operands:
@@ -310,8 +328,12 @@ class SampleContext(ABC, Generic[Value]):
             raise node.damaged(f"its inputs of shapes {tuple(tuple(part.shape) for part in parts)} cannot be joined")
         axis = self.resolved(node, axis, rank)
         places = {value.place.axis for value in values}
-        if not self.batch.single and (len(places) > 1 or axis in places):
+        if not self.batch.single and axis in places:
             raise self.along_batch(node)
+        if not self.batch.single and len(places) > 1:
+            raise self.apart(
+                node, f"its inputs of shapes {tuple(value.shape for value in values)} have the batch in different axes"
+            )
         leading = int(all(value.place.leading for value in values) and axis > 0)
         if self.batch.single and any(part.shape[0] != 1 for part in parts):
             leading = 0
@@ -327,10 +349,11 @@ class SampleContext(ABC, Generic[Value]):
     def image(self, node: Node, x: Value) -> Value:
         """Return a value (N, C, H, W) or (N, C, L) whose batch is where spatial layers have it, or refuse it."""
         if not x.place.leading:
-            raise BatchAxisError(
-                str(node.refuse(f"its input of shape {x.shape} does not have the batch alone in its first axis; {ALONE}"))
-            )
+            raise self._no_image(node, x)
         return x
+
+    def _no_image(self, node: Node, x: Value) -> UnsupportedLayerError:
+        return self.apart(node, f"its input of shape {x.shape} does not have the batch alone in its first axis")
 
     def on_images(self, node: Node, x: Value, build: Callable[[Value, str, int], Value]) -> Value:
         """Return what a spatial layer makes of a value (N, C, H, W) or (N, C, L).
@@ -345,7 +368,7 @@ class SampleContext(ABC, Generic[Value]):
         if x.place.leading:
             return build(x, "", 1)
         if x.place.axis not in (0, None) or len(x.shape) not in (3, 4):
-            x = self.image(node, x)
+            raise self._no_image(node, x)
         copies, channels, *spatial = self.batch.sample(x.shape, x.place)
         side_by_side = self.moved(node, Reshape, x, part="stack", place=Place(0, 1), shape=(copies * channels, *spatial))
         y = build(side_by_side, "images", copies)

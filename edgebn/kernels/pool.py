@@ -23,6 +23,7 @@ from edgebn.kernels.window_sum import sum_window
 
 MOST_IN_FLOAT = 1 << 16  # numbers whose codes' sum a float32 holds exactly
 LOWEST_F32 = np.float32(-np.inf)
+BLOCK = 32  # taps that one float32 sums, or not many more; a longer average is a compensated sum of such sums
 
 
 @kernel
@@ -108,6 +109,18 @@ def maximum_i8(
 
 
 @kernel
+def _close_block(scratch: int, channels: int) -> None:
+    """Add the sums of a block to those of blocks (Kahan 1965)."""
+    for c in range(channels):
+        before, added = load_f32(scratch, channels + c), load_f32(scratch, c) - load_f32(scratch, 2 * channels + c)
+        after = before + added
+        missed = (after - before) - added
+        store_f32(scratch, 2 * channels + c, ZERO_F32 if np.isnan(missed) else missed)  # infinity less infinity
+        store_f32(scratch, channels + c, after)
+        store_f32(scratch, c, ZERO_F32)
+
+
+@kernel
 def average_f32(
     src: int,
     src_row: int,
@@ -133,30 +146,38 @@ def average_f32(
     end_column: int,
     scratch: int,
 ) -> None:
-    """float32; `scratch` holds `channels` float32 sums."""
+    """float32; `scratch` holds `channels` float32 sums of a block of taps, as many sums of blocks, and what those lost."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
-            for c in range(channels):
+            for c in range(3 * channels):
                 store_f32(scratch, c, ZERO_F32)
             count = 0
+            closed = 0
             outside = 0
             for i in range(kernel_rows):
                 sy = y * stride_rows + i * dilation_rows - top
-                for j in range(kernel_columns):
-                    sx = x * stride_columns + j * dilation_columns - left
-                    if sy < 0 or sy >= height or sx < 0 or sx >= width:
-                        outside += int(sy < end_row and sx < end_column)
-                        continue
-                    count += 1
-                    tap = src + (sy % ring) * src_row + sx * channels * 4
-                    for c in range(channels):
-                        store_f32(scratch, c, load_f32(scratch, c) + load_f32(tap, c))
+                line = src + (sy % ring) * src_row
+                for begin in range(0, kernel_columns, BLOCK):
+                    for j in range(begin, min(begin + BLOCK, kernel_columns)):
+                        sx = x * stride_columns + j * dilation_columns - left
+                        if sy < 0 or sy >= height or sx < 0 or sx >= width:
+                            outside += int(sy < end_row and sx < end_column)
+                            continue
+                        count += 1
+                        tap = line + sx * channels * 4
+                        for c in range(channels):
+                            store_f32(scratch, c, load_f32(scratch, c) + load_f32(tap, c))
+                    if count - closed >= BLOCK:
+                        _close_block(scratch, channels)
+                        closed = count
             if count_padding == 0:
                 outside = 0
             pixel = dst + y * dst_row + x * channels * 4
-            inverse = np.float32(1) / np.float32(max(count + outside, 1))
+            divisor = np.float32(max(count + outside, 1))
+            if count != closed:
+                _close_block(scratch, channels)
             for c in range(channels):
-                store_f32(pixel, c, load_f32(scratch, c) * inverse)
+                store_f32(pixel, c, load_f32(scratch, channels + c) / divisor)
 
 
 @kernel

@@ -1,6 +1,8 @@
 """Maximum and average pooling in float32, whole vectors of channels at a time; the geometry is that of `pool.py`.
 
-Wants at least one vector of channels: the last vector moves left over the one before it.
+Wants at least one vector of channels: the last vector moves left over the one before it. An average of more than
+`BLOCK` taps is a compensated sum (Kahan 1965) of sums of about so many: one float32 that grows over all of them would lose a bit
+for each doubling.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.pool import BLOCK
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I64, constant, load, offset, splat, store, vector
 
@@ -33,14 +36,17 @@ PIXELS = (
 )
 TOGETHER = (4, 2, 1)  # vectors whose taps are read side by side, the most first
 UNROLLED = (1, 2, 3, 5)  # columns of the windows that have functions of their own
-MAXIMUM, AVERAGE = 0, 1 + len(UNROLLED)  # the first variant of each
+MAXIMUM, AVERAGE, LONG_AVERAGE = (i * (1 + len(UNROLLED)) for i in range(3))  # the first variant of each
 
 
 class Pool:
     """Writes the functions that reduce the taps of a run of output pixels."""
 
     arguments = PIXELS
-    variants = tuple((function, columns) for function in ("maximum", "average") for columns in (0, *UNROLLED))
+    variants = (
+        *((function, columns) for function in ("maximum", "average") for columns in (0, *UNROLLED)),
+        *(("long_average", columns) for columns in (0, 1)),
+    )
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
@@ -50,10 +56,11 @@ class Pool:
         """Write the function of one of `variants`: what it reduces to, and how many columns windows have (0: any number)."""
         function, unrolled = self.variants[variant]
         builder, given = begin_function(module, f"edgebn_{function}_f32_{unrolled}", self.arguments)
-        scale = None
-        if function == "average":
+        scale = None  # of a maximum; for a long average, which is worth a division, the divisor
+        if function != "maximum":
             count = builder.sitofp(given["count"], F32)
-            scale = splat(builder, builder.fdiv(ir.Constant(F32, 1.0), count), self._isa.lanes)
+            number = count if function == "long_average" else builder.fdiv(ir.Constant(F32, 1.0), count)
+            scale = splat(builder, number, self._isa.lanes)
         slot = builder.urem(given["first_row"], given["ring"])
         lanes = self._isa.lanes
         channel: ir.Value = ir.Constant(I64, 0)
@@ -62,7 +69,7 @@ class Pool:
             groups = builder.udiv(builder.sub(given["channels"], channel), wide)
             with cgutils.for_range(builder, groups) as group:
                 at = builder.add(channel, builder.mul(group.index, wide))
-                self._reduce(builder, given, slot, at, nv, scale, unrolled)
+                self._reduce(builder, given, slot, at, nv, scale, variant)
             channel = builder.add(channel, builder.mul(groups, wide))
         # What is left is one vector, or part of one: that moves left over the one before it.
         left = builder.add(builder.sub(given["channels"], channel), ir.Constant(I64, lanes - 1))
@@ -70,7 +77,7 @@ class Pool:
         with cgutils.for_range(builder, builder.udiv(left, ir.Constant(I64, lanes))) as single:
             at = builder.add(channel, builder.mul(single.index, ir.Constant(I64, lanes)))
             at = builder.select(builder.icmp_signed("<", at, last), at, last)
-            self._reduce(builder, given, slot, at, 1, scale, unrolled)
+            self._reduce(builder, given, slot, at, 1, scale, variant)
         builder.ret_void()
         return builder.function
 
@@ -82,14 +89,45 @@ class Pool:
         channel: ir.Value,
         nv: int,
         scale: ir.Value | None,
-        unrolled: int,
+        variant: int,
     ) -> None:
         """Reduce `nv` vectors from a channel on; `first` is where the first row stands in the ring, `scale` an average's."""
+        is_long, unrolled = variant >= LONG_AVERAGE, self.variants[variant][1]
         size = self._isa.vector_bytes
         place = builder.mul(channel, ir.Constant(I64, 4))
         start = constant(F32, self._isa.lanes, float("-inf") if scale is None else 0.0)
         slots = [cgutils.alloca_once(builder, self._kind) for _ in range(nv)]
         ring = cgutils.alloca_once(builder, I64)
+        blocks, lost = ([cgutils.alloca_once(builder, self._kind) for _ in range(nv if is_long else 0)] for _ in range(2))
+        taken = cgutils.alloca_once(builder, I64)  # taps of a long average since the last whole block
+
+        def close_block() -> None:
+            for slot, block, error in zip(slots, blocks, lost, strict=True):
+                before, added = builder.load(block), builder.fsub(builder.load(slot), builder.load(error))
+                after = builder.fadd(before, added)
+                missed = builder.fsub(builder.fsub(after, before), added)
+                infinite = builder.fcmp_unordered("uno", missed, missed)  # infinity less infinity: nothing that can be made up for
+                builder.store(builder.select(infinite, start, missed), error)
+                builder.store(after, block)
+                builder.store(start, slot)
+            builder.store(ir.Constant(I64, 0), taken)
+
+        def count_taps(count: ir.Value) -> None:
+            builder.store(builder.add(builder.load(taken), count), taken)
+            with builder.if_then(builder.icmp_signed(">=", builder.load(taken), ir.Constant(I64, BLOCK))):
+                close_block()
+
+        def add_blocks(line: ir.Value) -> None:
+            """Add a row's taps, `BLOCK` at most before the next look at how many there were."""
+            whole = ir.Constant(I64, BLOCK)
+            parts = builder.udiv(builder.add(given["columns"], ir.Constant(I64, BLOCK - 1)), whole)
+            with cgutils.for_range(builder, parts) as part:
+                begin = builder.mul(part.index, whole)
+                rest = builder.sub(given["columns"], begin)
+                count = builder.select(builder.icmp_signed("<", rest, whole), rest, whole)
+                with cgutils.for_range(builder, count) as column:
+                    add(builder.add(line, builder.mul(builder.add(begin, column.index), given["tap_step"])))
+                count_taps(count)
 
         def add(tap: ir.Value) -> None:
             for j, slot in enumerate(slots):
@@ -103,8 +141,9 @@ class Pool:
         with cgutils.for_range(builder, given["pixels"]) as pixel:
             source = builder.add(builder.add(given["src"], place), builder.mul(pixel.index, given["pixel_step"]))
             target = builder.add(builder.add(given["dst"], place), builder.mul(pixel.index, given["dst_step"]))
-            for slot in slots:
+            for slot in (*slots, *blocks, *lost):
                 builder.store(start, slot)
+            builder.store(ir.Constant(I64, 0), taken)
             builder.store(first, ring)
             with cgutils.for_range(builder, given["rows"]):
                 line = builder.add(source, builder.mul(builder.load(ring), given["src_row"]))
@@ -114,12 +153,20 @@ class Pool:
                 if unrolled:
                     for i in range(unrolled):
                         add(builder.add(line, builder.mul(given["tap_step"], ir.Constant(I64, i))))
+                    if is_long:
+                        count_taps(ir.Constant(I64, unrolled))
+                elif is_long:
+                    add_blocks(line)
                 else:
                     with cgutils.for_range(builder, given["columns"]) as column:
                         add(builder.add(line, builder.mul(column.index, given["tap_step"])))
-            for j, slot in enumerate(slots):
+            if is_long:
+                close_block()
+            for j, slot in enumerate(blocks or slots):
                 result = builder.load(slot)
-                store(builder, result if scale is None else builder.fmul(result, scale), offset(builder, target, j * size))
+                if scale is not None:
+                    result = builder.fdiv(result, scale) if is_long else builder.fmul(result, scale)
+                store(builder, result, offset(builder, target, j * size))
 
 
 if SELECTED.vector_bytes:
@@ -139,8 +186,10 @@ def _end_inside(position: int, dilation: int, taps: int, size: int) -> int:
 
 
 @kernel
-def _variant(function: int, columns: int) -> int:
-    """Return the variant of a function, `MAXIMUM` or `AVERAGE`, for windows of `columns`."""
+def _variant(function: int, rows: int, columns: int) -> int:
+    """Return the variant of a function, `MAXIMUM` or `AVERAGE`, for windows of `rows` and `columns`."""
+    if function == AVERAGE and rows * columns > BLOCK:
+        return LONG_AVERAGE + int(columns == 1)
     if 0 <= columns <= 3:
         return function + columns
     return function + 4 if columns == 5 else function
@@ -194,7 +243,7 @@ def maximum_tile_f32(
             target = dst + y * dst_row + x * pixel
             where = (begin, src_row, ring, sy + i * dilation_rows, dilation_rows, tap_rows, tap, tap_columns)
             steps = (alike, stride_columns * pixel, pixel)
-            _run(_variant(MAXIMUM, tap_columns), (*where, channels, target, 1, *steps))
+            _run(_variant(MAXIMUM, tap_rows, tap_columns), (*where, channels, target, 1, *steps))
             x += alike
 
 
@@ -244,7 +293,7 @@ def average_tile_f32(
             target = dst + y * dst_row + x * pixel
             where = (begin, src_row, ring, sy + i * dilation_rows, dilation_rows, tap_rows, tap, tap_columns)
             steps = (alike, stride_columns * pixel, pixel)
-            _run(_variant(AVERAGE, tap_columns), (*where, channels, target, max(count, 1), *steps))
+            _run(_variant(AVERAGE, tap_rows, tap_columns), (*where, channels, target, max(count, 1), *steps))
             x += alike
 
 

@@ -77,6 +77,7 @@ def _same_layout(graph: Graph, layer: Layer) -> set[str]:
         layer.kind in (*SAME_AXES, *SPATIAL)
         or (isinstance(layer, Reduce) and layer.keepdims)
         or (isinstance(layer, Transpose) and layer.permutation[:1] == (0,))
+        or (isinstance(layer, Reshape) and layer.shape == graph.tensors[layer.inputs[0]].shape)
     )
     if not same_axes or rank not in (2, 3):
         return set()

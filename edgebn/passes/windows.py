@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Transpose
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, is_quantized
 from edgebn.passes.transposing import last_run, over_space
@@ -81,6 +81,8 @@ def reduce_to_pool(network: Network, layer: Layer) -> bool:
         kernel = (window[0], window[1]) if len(window) == 2 else (1, window[0])
     else:
         done = last_run(shape, axes)
+        while len(done) > 1 and np.prod(shape[done[0] : done[-1] + 1]) > MAX_EXTENT:
+            done = done[1:]  # no window reaches further: the mean of means, or maximum of maxima, is the same
         before, after = shape[: done[0]], shape[done[-1] + 1 :]
         kernel = (1, int(np.prod(shape[done[0] : done[-1] + 1])))
         laid_out = (int(np.prod(before)), kernel[1], int(np.prod(after)))

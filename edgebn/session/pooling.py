@@ -33,8 +33,10 @@ def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:
 
 
 def pool_scratch(window: p.Window, dtype: str, channels: int) -> dict[str, int]:
-    """Return the scratch of any pooling: plain averages sum in 32 bits."""
-    return {"sums": 4 * channels} if window.function == "average" and _suffix(dtype, channels) != TILE else {}
+    """Return the scratch of any pooling: plain averages sum in 32 bits, those of float32 by blocks, with what is lost."""
+    if window.function != "average" or _suffix(dtype, channels) == TILE:
+        return {}
+    return {"sums": (4 if dtype == "int8" else 12) * channels}
 
 
 def _suffix(dtype: str, channels: int) -> str:

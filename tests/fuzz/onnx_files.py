@@ -49,8 +49,40 @@ def _network(rng: np.random.Generator) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
+def _through_the_batch(rng: np.random.Generator) -> bytes:
+    """A network that folds, moves and cuts its batch of one."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv"),
+        helper.make_node("Reshape", ["c", "folded"], ["f"], "fold"),
+        helper.make_node("Transpose", ["f"], ["t"], "move", perm=[1, 0, 2]),
+        helper.make_node("Reshape", ["t", "halves"], ["h"], "unfold"),
+        helper.make_node("Gather", ["h", "zero"], ["a"], "index", axis=0),
+        helper.make_node("Split", ["h"], ["b", "d"], "split", axis=0),
+        helper.make_node("Squeeze", ["d", "front"], ["e"], "squeeze"),
+        helper.make_node("Slice", ["b", "front", "end", "front"], ["s"], "slice"),
+        helper.make_node("Concat", ["a", "e"], ["j"], "join", axis=1),
+        helper.make_node("Unsqueeze", ["a", "front"], ["u"], "unsqueeze"),
+        helper.make_node("Add", ["u", "s"], ["m"], "sum"),
+        helper.make_node("DepthToSpace", ["j"], ["p"], "pixels", blocksize=2),
+        helper.make_node("Flatten", ["m"], ["flat"], "flatten", axis=0),
+        helper.make_node("ReduceMean", ["p"], ["r"], "mean", axes=[0, 2]),
+    ]
+    numbers = {"folded": [4, 2, 12], "halves": [2, -1, 4, 3, 4], "zero": 0, "front": [0], "end": [9]}
+    constants = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in numbers.items()]
+    constants.append(numpy_helper.from_array(rng.normal(0, 0.3, (8, 3, 1, 1)).astype(np.float32), "w"))
+    graph = helper.make_graph(
+        nodes,
+        "batch",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 3, 4])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("flat", "r")],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
+
+
 def seeds() -> list[bytes]:
-    return [_network(np.random.default_rng(seed)) for seed in range(4)]
+    generators = [np.random.default_rng(seed) for seed in range(4)]
+    return [*map(_network, generators), *map(_through_the_batch, generators)]
 
 
 def _mutate_node(graph: onnx.GraphProto, rng: np.random.Generator) -> None:

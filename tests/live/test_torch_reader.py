@@ -213,7 +213,7 @@ REFUSED = {
     "batch_mixed": (lambda m, x: x.reshape(3, 32) + 1, "mixes the batch axis with others.*export it with an example of one"),
     "batch_flattened": (lambda m, x: x.flatten() @ torch.ones(96, 2), "multiplies along the batch axis"),
     "batch_folded": (lambda m, x: x.reshape(6, 16).softmax(0), "along the batch axis"),
-    "batch_taken": (lambda m, x: x[0] + 1, "cuts the batch axis"),
+    "batch_taken": (lambda m, x: x[0] + 1, "picks from the batch axis"),
     "batch_cut": (lambda m, x: x[1:] + 1, "cuts the batch axis"),
     "batch_of_constants": (lambda m, x: x * x.shape[1] + torch.ones(2, 3, 4, 4) + TABLE, "differs along the batch axis"),
     "quotient": (lambda m, x: 1 / (x + 3), "aten.reciprocal"),

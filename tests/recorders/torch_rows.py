@@ -53,9 +53,15 @@ ROWS: dict[str, Callable[[], Made]] = {
     "expand": one(lambda _, x: x.expand(-1, -1, 4, 5), (2, 3, 1, 1)),
     "max_pool2d_with_indices": one(lambda _, x: aten.max_pool2d_with_indices(x, [2, 3])[0]),
     "multiply": one(lambda _, x: torch.multiply(x, 3.0)),
+    "native_channel_shuffle": one(lambda _, x: aten.native_channel_shuffle(x, 2), (2, 4, 3, 5)),
+    "numpy_T": one(lambda m, x: aten.numpy_T(aten.numpy_T(x.flatten(1)) * m.column), column=torch.arange(72.0).view(72, 1)),
+    "ravel": one(lambda _, x: x.ravel().view(2, 72) * 2),
     "relu": one(lambda _, x: torch.relu(x * 9)),
     "relu6": one(lambda _, x: functional.relu6(x * 9)),
     "to": one(lambda _, x: x.to(torch.float32) * 2),
+    "unsafe_chunk": one(lambda _, x: x.unsafe_chunk(2, 3)[1]),
+    "unsafe_split": one(lambda _, x: x.unsafe_split(2, 3)[1]),
+    "unsafe_split_with_sizes": one(lambda _, x: x.unsafe_split_with_sizes([1, 5], 3)[1]),
     "unflatten": one(lambda _, x: x.unflatten(1, (3, 4)) * 2, (2, 12)),
 }
 

@@ -370,6 +370,35 @@ def batch_of_one():
 
 
 @zoo
+def selections():
+    """Lists of indices, single ones, and what takes an axis apart and puts it together."""
+
+    def forward(m, x):
+        x = m.conv(x)
+        first, *_, last = x.unbind(1)
+        parts = [
+            x[:, [0, 2, 3]],
+            x.index_select(1, m.order),
+            x[..., m.columns],
+            torch.stack([first, last, x[:, 1]], dim=1),
+            x.narrow(2, 1, 4)[:, :1, :, [4, 0, 0, 1, 2, 3]],
+        ]
+        return torch.cat([functional.pad(part, (0, 6 - part.size(3), 0, 6 - part.size(2))) for part in parts], dim=1)
+
+    return Does(forward, conv=nn.Conv2d(2, 4, 1), order=torch.tensor([3, 0, 1]), columns=torch.tensor([5, 5, 1])), (2, 2, 6, 6)
+
+
+@zoo
+def axes_by_other_names():
+    def forward(m, x):
+        y = m.shuffle(m.conv(x))
+        turned = y.movedim(1, -1).swapaxes(1, 2).moveaxis((3, 1), (1, 3)).swapdims(2, 3)
+        return (turned.mT.reshape_as(y) + y.transpose(2, 3).view_as(y) * 0.5).flatten(1)
+
+    return Does(forward, conv=nn.Conv2d(6, 6, 1), shuffle=nn.ChannelShuffle(3)), (2, 6, 4, 4)
+
+
+@zoo
 def pixel_shuffles():
     return nn.Sequential(nn.Conv2d(3, 12, 3), nn.PixelShuffle(2), nn.PixelUnshuffle(3), nn.Conv2d(27, 4, 1)), (2, 3, 8, 11)
 

@@ -135,6 +135,7 @@ def activation_operations() -> Model:
     functions = (ops.relu, ops.relu6, ops.leaky_relu, ops.sigmoid, ops.tanh, ops.silu, ops.hard_sigmoid, ops.hard_silu)
     outputs = [function(x) for function in functions]
     outputs += [ops.leaky_relu(x, negative_slope=0.3), ops.softmax(x), ops.softmax(x, axis=1), ops.clip(x, -0.5, 0.75), -x]
+    outputs += [keras.activations.relu(x, max_value=2.0), keras.activations.relu(x, negative_slope=0.2, threshold=0.5)]
     return Model(x, joined(*outputs))
 
 
@@ -172,6 +173,15 @@ def slices() -> Model:
         x[:, :, :100],
     ]
     return Model(x, joined(*outputs))
+
+
+@zoo
+def channels_first_operations() -> Model:
+    """Constants and slices of images whose channels come first."""
+    x = keras.Input((3, 6, 5))
+    y = layers.Conv2D(4, 3, data_format="channels_first")(ops.divide(ops.subtract(x, ramp(1, 3, 1, 1)), ramp(3, 1, 1)))
+    y = layers.Multiply()([y[:, 1:, ::2], ramp(1, 3, 1, 1)])
+    return Model(x, ops.add(y, np.array([[[True]], [[False]], [[True]]])))
 
 
 # Layers that only training changes --------------------------------------------------------------------------------------

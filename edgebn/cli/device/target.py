@@ -129,7 +129,7 @@ def check_model(information: Information, program: Program) -> None:
     if information.model_hash != expected:
         raise LinkError(
             f"the device runs another model ({information.model}, {information.model_hash[:12]}...) than {program.source} "
-            f"({expected[:12]}...); generate its firmware again with --main link, and flash it"
+            f"({expected[:12]}...); write its firmware again with `edgebn generate --main link`, and flash it"
         )
 
 

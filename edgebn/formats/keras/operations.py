@@ -13,6 +13,7 @@ import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.formats.keras.activations import operation as activation_operation
+from edgebn.formats.keras.activations import relu
 from edgebn.formats.keras.merging import chain, difference, joined
 from edgebn.formats.keras.moving import permuted, reshaped
 from edgebn.formats.keras.operands import Operand, broadcast, named, operand
@@ -158,6 +159,7 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Mean": _reduced("mean"),
     "Max": _reduced("max"),
     "Clip": _clip,
+    "ReLU": relu,  # keras.activations.relu with arguments
     "Relu": activation_operation("relu"),
     "Relu6": activation_operation("relu6"),
     "LeakyRelu": activation_operation("leaky_relu"),

@@ -138,7 +138,7 @@ def as_numbers(value: Any, key: str) -> Any:
     if isinstance(wrapped, dict):
         value = wrapped.get("value")
     if not isinstance(value, list):
-        return as_number(value, key)
+        return float(value) if isinstance(value, bool) else as_number(value, key)
     return [as_numbers(item, key) for item in value]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from edgebn.errors import ModelError
 from edgebn.formats.keras.place import Place
 from edgebn.formats.keras.settings import as_integer
-from edgebn.layers import Concat, Crop, Pool, Reshape
+from edgebn.layers import Concat, Crop, Identity, Pool, Reshape
 
 _WHOLE = slice(None)
 # Elements that are taken one by one: colour channels in another order.
@@ -41,6 +41,8 @@ def get_item(place: Place, key: Any) -> str:
         if isinstance(item, slice):
             shape.append(cut.size)
     value = _taken(place, cuts)
+    if place.shape_of(value) == tuple(shape):  # a Reshape would hide which axes are the image's
+        return place.add(Identity, [value])
     return place.add(Reshape, [value], shape=tuple(shape))
 
 

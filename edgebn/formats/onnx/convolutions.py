@@ -17,7 +17,7 @@ from edgebn.layers import Add, Convolution, Dense, Quantization, TransposedConvo
 
 def conv(node: Node, context: Context) -> Dynamic:
     """Conv: cross-correlation, weight (O, I / groups, kh, kw)."""
-    array, quantization = weights.weight(node, context, 1, 2)
+    array, quantization = weights.weight(node, context, 1, 2, outputs_axis=0)
     return convolve(
         node, context, node.real(0), array, quantization, weights.bias(node, context, 2, array.shape[0] if array.ndim else 0)
     )
@@ -70,22 +70,22 @@ def convolve(
 def conv_transpose(node: Node, context: Context) -> Dynamic:
     """ConvTranspose: weight (I, O / groups, kh, kw); pads, output_shape or auto_pad give the size."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1, 2)
+    groups = node.integer("group", 1)
+    weight, quantization = weights.weight(node, context, 1, 2, outputs_axis=1 if groups == 1 else None)
     x = context.image(node, x)
     sizes = windows.spatial(node, x.shape)
-    if weight.dtype == np.int16:
-        raise node.refuse("its weights are asymmetric uint8; quantise the model with symmetric int8 weights (weight_type=QInt8)")
     if weight.ndim != len(x.shape) or 0 in weight.shape:
         raise node.damaged(f"its weight of shape {weight.shape} does not fit an input of shape {x.shape}")
-    count, groups = len(sizes), node.integer("group", 1)
+    count = len(sizes)
     if groups < 1 or weight.shape[0] % groups:
         raise node.damaged(f"its weight of shape {weight.shape} cannot be split into {groups} groups")
+    by_group = weight.reshape(groups, -1, *weight.shape[1:])
+    x, by_group = weights.fitting(node, context, x, by_group, 1, 0, groups)
+    weight = by_group.reshape(-1, *weight.shape[1:])
     kernel = weight.shape[2:]
     strides, dilations, pads = windows.lists(node, count, kernel)
     padding, extra = _transposed_padding(node, sizes, kernel, strides, dilations, pads)
     outputs = weight.shape[1] * groups
-    if quantization is not None and quantization.axis is not None and groups != 1:
-        raise node.refuse("its weight is quantised per channel in groups; quantise it per tensor")
     fields: dict[str, Any] = {
         "weight": transposed_kernel(weight, groups),
         "bias": weights.bias(node, context, 2, outputs),
@@ -141,12 +141,12 @@ def _transposed_padding(
 def gemm(node: Node, context: Context) -> Dynamic:
     """Gemm: alpha * A' B' + beta * C with constant B."""
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1, 2)
+    transposed = bool(node.integer("transB", 0))
+    weight, quantization = weights.weight(node, context, 1, 2, outputs_axis=0 if transposed else 1)
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     if weight.ndim != 2:
         raise node.damaged(f"its weight has shape {weight.shape}; it should have 2 axes")
     x = transposed_input(node, context, x)
-    transposed = bool(node.integer("transB", 0))
     x, (inputs,) = context.along(node, x, (1,), "multiplies along")
     x, weight = weights.fitting(node, context, x, weight, 1 if transposed else 0, inputs)
     rows = weight if transposed else weight.T
@@ -188,7 +188,9 @@ def matmul(node: Node, context: Context) -> Dynamic:
     if isinstance(node.value(0), Static):
         raise node.refuse("its first input is a constant; edgebn multiplies values by constant matrices from the right")
     x = node.real(0)
-    weight, quantization = weights.weight(node, context, 1)
+    matrices = node.value(1)
+    several = isinstance(matrices, Static) and matrices.array.ndim > 1
+    weight, quantization = weights.weight(node, context, 1, outputs_axis=-1 if several else None)
     return multiply(node, context, x, weight, quantization)
 
 

@@ -62,7 +62,7 @@ def whole_image(node: Node, context: Context, x: Dynamic) -> dict[str, Any]:
     """Return the fields of a Reduce over the axes behind the channels of an (N, C, ...) value."""
     if len(x.shape) < 3:
         raise node.damaged(f"its input of shape {x.shape} has no spatial axis")
-    x, fields = context.reduced(node, x, range(2, len(x.shape)), keepdims=True)
+    fields = context.reduction(node, x, range(2, len(x.shape)), keepdims=True)
     return {**fields, "channels_first": bool(x.place.leading) and len(x.shape) < 5}
 
 
@@ -101,7 +101,7 @@ def _reduce(node: Node, context: Context, x: Dynamic, function: str) -> Dynamic:
     if not axes:
         return context.identity(node, x)
     keepdims = bool(node.integer("keepdims", 1))
-    x, fields = context.reduced(node, x, axes, keepdims=keepdims)
+    fields = context.reduction(node, x, axes, keepdims=keepdims)
     if not fields["axes"]:  # the batch of one alone
         return context.reshape(node, x, x.shape if keepdims else x.shape[1:])
     return context.moved(node, Reduce, x, function=function, **fields)

@@ -5,7 +5,9 @@ uint8 codes become int8 codes, lower by 128; scales stay what the file says. Val
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -190,8 +192,10 @@ def qgemm(node: Node, context: Context) -> Dynamic:
     x = convolutions.transposed_input(node, context, codes_of(node, 0, 1))
     transposed = bool(node.integer("transB", 0))
     array, quantization, bias = weight_of(node, 3, 4, 0 if transposed else 1, 6)
-    if array.ndim != 2 or node.number("alpha", 1.0) != 1.0:
-        raise node.refuse("its weight has not 2 axes, or its alpha is not 1")
+    alpha = node.number("alpha", 1.0)
+    if array.ndim != 2 or not (np.isfinite(alpha) and alpha > 0):
+        raise node.refuse(f"its weight of shape {array.shape} has not 2 axes, or its alpha {alpha} is not positive")
+    quantization = replace(quantization, scale=quantization.scale * alpha)  # of the bias too: its codes are in the products' scale
     if not node.has(7):
         raise node.refuse("its output is float32 without a scale; quantise the whole model")
     output, shift = value_type(node, 7, unsigned=x.shift != 0)
@@ -224,15 +228,22 @@ def _either(node: Node, index: int) -> tuple[Dynamic | np.ndarray, Quantization]
     return codes.array, codes.quantization
 
 
-def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic:
-    given = [_either(node, index) for index in (0, 3)]
-    met, place = context.broadcast(node, [operand for operand, _ in given])
-    inputs = [
+def _layers(
+    node: Node, context: Context, met: Sequence[Dynamic | np.ndarray], given: Sequence[tuple[Any, Quantization]]
+) -> list[Dynamic]:
+    """Return values as they are and codes as constant layers, as they meet; `given` says what they mean."""
+    return [
         item
         if isinstance(item, Dynamic)
         else context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=np.asarray(item))
-        for index, item, (_, quantization) in zip((0, 3), met, given, strict=True)
+        for index, (item, (_, quantization)) in enumerate(zip(met, given, strict=True))
     ]
+
+
+def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic:
+    given = [_either(node, index) for index in (0, 3)]
+    met, place = context.broadcast(node, [operand for operand, _ in given])
+    inputs = _layers(node, context, met, given)
     output, shift = value_type(node, 6, unsigned=any(item.shift != 0 for item in inputs))
     return context.emit(node, kind, *inputs, place=place, quantization=output, shift=shift)
 
@@ -249,13 +260,13 @@ def qlinear_mul(node: Node, context: Context) -> Dynamic:
 
 def qlinear_concat(node: Node, context: Context) -> Dynamic:
     """QLinearConcat: output scale first, then (codes, scale, zero point) of each part."""
-    parts = [codes_of(node, index, index + 1) for index in range(2, len(node.inputs), 3)]
-    if not parts:
-        raise node.damaged("it has nothing to join")
-    output, shift = value_type(node, 0, unsigned=parts[0].shift != 0)
-    met, axis, place = context.joined(node, parts, node.integer("axis", 1))
-    joined = [part for part in met if isinstance(part, Dynamic)]
-    return context.emit(node, Concat, *joined, axis=axis, place=place, quantization=output, shift=shift)
+    given = [_either(node, index) for index in range(2, len(node.inputs), 3)]
+    values = [part for part, _ in given if isinstance(part, Dynamic)]
+    if not values:
+        raise node.refuse("it joins no value of the network")
+    output, shift = value_type(node, 0, unsigned=values[0].shift != 0)
+    met, axis, place = context.joined(node, [part for part, _ in given], node.integer("axis", 1))
+    return context.emit(node, Concat, *_layers(node, context, met, given), axis=axis, place=place, quantization=output, shift=shift)
 
 
 def _unary(node: Node) -> tuple[Dynamic, Quantization, int]:
@@ -283,7 +294,7 @@ def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:
     """QLinearReduceMean."""
     x, output, shift = _unary(node)
     axes = pooling.reduced_axes(node, x, node.integers("axes"))
-    x, fields = context.reduced(node, x, axes, keepdims=bool(node.integer("keepdims", 1)))
+    fields = context.reduction(node, x, axes, keepdims=bool(node.integer("keepdims", 1)))
     if not fields["axes"]:
         raise node.refuse("it reduces no axis")
     return context.emit(node, Reduce, x, function="mean", quantization=output, shift=shift, **fields)

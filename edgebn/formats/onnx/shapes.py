@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
@@ -12,9 +10,6 @@ from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static, Value
 from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Transpose
-
-# What a Gather may be cut into; more pieces are an order of elements, not a selection.
-MAX_RUNS = 64
 
 
 def shape(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
@@ -176,18 +171,7 @@ def gather(node: Node, context: Context) -> Dynamic:
     length = x.shape[axis]
     if indices.dtype.kind != "i" or indices.size == 0 or indices.min() < -length or indices.max() >= length:
         raise node.damaged(f"its indices {_shown(indices)} do not fit an axis of {length}")
-    flat = [int(index) % length for index in indices.ravel()]
-    runs = 1 + sum(after != before + 1 for before, after in pairwise(flat))
-    if runs > MAX_RUNS:
-        raise node.refuse(f"its indices pick {runs} separate pieces of an axis of {length}; edgebn joins up to {MAX_RUNS}")
-    if indices.ndim == 1:
-        return context.pick(node, x, axis, flat)
-    picked = context.pick(node, x, axis, flat, part="picked")
-    if indices.ndim == 0:
-        return context.without_axis(node, picked, axis)
-    batch = x.place.axis
-    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-    return context.reshape(node, picked, shape, axis=batch if batch is None or batch < axis else batch + indices.ndim - 1)
+    return context.gather(node, x, axis, indices % length)
 
 
 def _shown(array: np.ndarray) -> str:

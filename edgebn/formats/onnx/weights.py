@@ -10,7 +10,7 @@ import numpy as np
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Codes, Dynamic, Static, check_elements
-from edgebn.layers import Concat, Quantization
+from edgebn.layers import Concat, Quantization, Reshape
 
 
 def real_array(node: Node, array: np.ndarray, what: str) -> np.ndarray:
@@ -24,16 +24,20 @@ def real_array(node: Node, array: np.ndarray, what: str) -> np.ndarray:
     return real
 
 
-def weight(node: Node, context: Context, index: int, bias_index: int | None = None) -> tuple[np.ndarray, Quantization | None]:
+def weight(
+    node: Node, context: Context, index: int, bias_index: int | None = None, *, outputs_axis: int | None
+) -> tuple[np.ndarray, Quantization | None]:
     """Return the weight at input `index`: float32 and None, or int8 codes and their quantisation (axes of the file).
 
     Codes are kept where values of the network are integers too; a float32 network that only stores its weights as integers gets
-    their real values.
+    their real values. So does a weight with scales along another axis than `outputs_axis`: no integer product can have them.
     """
     value = node.value(index)
     if isinstance(value, Dynamic):
         raise node.refuse("its weight is computed by the network; edgebn needs it as a constant of the file")
-    if value.codes is not None and context.integer:
+    axis = None if value.codes is None else value.codes.quantization.axis
+    by_output = axis is None or (outputs_axis is not None and axis == outputs_axis % value.array.ndim)
+    if value.codes is not None and context.integer and by_output:
         other = node.value(bias_index) if bias_index is not None and node.has(bias_index) else None
         bias_codes = other.codes.array if isinstance(other, Static) and other.codes is not None else None
         codes, _ = symmetric(node, value.codes, bias_codes)
@@ -127,7 +131,7 @@ def fitting(
     """Return input and weight of a product, the weight in int8 (or float32 as it was).
 
     A weight that needs 9 bits is a sum of two or three int8 weights: they stand side by side along `inputs_axis` and the input
-    meets each, by joining it with itself along `x_axis` of its own. The sums of products are the file's to the bit.
+    meets each, by joining it with itself along `x_axis` of its own, group by group. The sums of products are the file's to the bit.
     """
     if array.dtype != np.int16:
         return x, array
@@ -136,13 +140,16 @@ def fitting(
     while rest.any():
         parts.append(np.clip(rest, -128, 127).astype(np.int8))
         rest = rest - parts[-1]
-    if groups != 1:
-        raise node.refuse(
-            "its weights are asymmetric and need 9 bits once their zero point is taken off, in groups; "
-            "quantise the model with symmetric int8 weights (weight_type=QInt8)"
-        )
-    joined = context.moved(node, Concat, *[x] * len(parts), part="copies", axis=x_axis)
-    return joined, np.concatenate(parts, axis=inputs_axis)
+    narrow = np.concatenate(parts, axis=inputs_axis)
+    if groups == 1:
+        return context.moved(node, Concat, *[x] * len(parts), part="copies", axis=x_axis), narrow
+    shape = context.builder.tensors[x.tensor].shape
+    before, inputs, behind = shape[:x_axis], shape[x_axis], shape[x_axis + 1 :]
+    if inputs % groups:
+        raise node.damaged(f"its input of {inputs} channels cannot be split into {groups} groups")
+    apart = context.moved(node, Reshape, x, part="groups", shape=(*before, groups, inputs // groups, *behind))
+    many = context.moved(node, Concat, *[apart] * len(parts), part="copies", axis=x_axis + 1)
+    return context.moved(node, Reshape, many, part="together", shape=(*before, inputs * len(parts), *behind)), narrow
 
 
 def along_outputs(node: Node, quantization: Quantization | None, axis: int, outputs: int) -> Quantization | None:

@@ -80,7 +80,7 @@ def _add_input(reading: Reading, index: int, given: dict[str, Shape], path: Path
     try:
         how = reading.quantization(index)
     except EdgebnError as error:
-        raise type(error)(f"{path}: input '{tensor.name}': {error}") from None
+        raise type(error)(f"{path}: input {error}") from None
     reading.builder.add_input(name, shape, how)
     reading.names[index] = name
     reading.shapes[index] = (1, *shape)
@@ -125,6 +125,6 @@ def _add_operator(reading: Reading, operator: FileOperator, path: Path) -> None:
 
 def _reader_of(operator: FileOperator, where: str) -> Callable[[Reading, FileOperator], None]:
     if operator.kind not in OPERATORS:
-        hint = HINTS.get(operator.kind, "replace it in the model, or run it outside")
+        hint = HINTS.get(operator.kind, "replace it in the model by some that docs/formats.md lists, or run it outside")
         raise UnsupportedLayerError(f"{where}: edgebn does not run this operator; {hint}")
     return OPERATORS[operator.kind]

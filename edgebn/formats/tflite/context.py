@@ -149,7 +149,9 @@ class Reading:
         """Return the tensor's quantisation, which must exist with positive scales."""
         how = tensor.quantization
         if how is None:
-            raise ModelError(f"'{tensor.name}' holds codes without a scale; convert the model again")
+            raise UnsupportedLayerError(
+                f"'{tensor.name}' holds {tensor.type} numbers without a scale; give the model float32 inputs, or codes with a scale"
+            )
         if not (how.scale > 0).all():
             raise ModelError(f"a scale of '{tensor.name}' is not positive; convert the model again")
         return how
@@ -161,11 +163,11 @@ class Reading:
             return None
         if tensor.type not in CODE_TYPES:
             raise UnsupportedLayerError(
-                f"its value '{tensor.name}' has type {tensor.type}; edgebn runs float32 and int8: convert the model to one of them"
+                f"'{tensor.name}' has type {tensor.type}; edgebn runs float32 and int8: convert the model to one of them"
             )
         how = self.positive(tensor)
         if len(how.scale) != 1:
-            raise UnsupportedLayerError(f"its value '{tensor.name}' has a scale per channel; only weights may: convert it again")
+            raise UnsupportedLayerError(f"'{tensor.name}' has a scale per channel; only weights may: convert the model again")
         zero_point = int(how.zero_point[0]) - (128 if tensor.type == "UINT8" else 0)
         if not -128 <= zero_point <= 127:
             raise ModelError(f"the zero point of '{tensor.name}' is outside its type; the file is damaged")

@@ -148,8 +148,12 @@ def _read_model(content: bytes, path: Path) -> FileModel:
     model = tflite.Model.GetRootAs(content, 0)
     if model.SubgraphsLength() < 1:
         raise ModelError(f"{path}: the file holds no network; convert the model again")
-    if model.SubgraphsLength() > 1 and _count(model.SubgraphsLength(), MAX_OPERATORS, "subgraphs") and _uses_subgraphs(model):
-        raise UnsupportedLayerError(f"{path}: the network has control flow (if, while, call); export it without")
+    calls = _calls(model) if model.SubgraphsLength() > 1 and _count(model.SubgraphsLength(), MAX_OPERATORS, "subgraphs") else ""
+    if calls:
+        raise UnsupportedLayerError(
+            f"{path}: its operator {calls} runs another part of the file (control flow, or variables that live from run to run); "
+            "export the network without"
+        )
     graph = model.Subgraphs(0)
     tensors = tuple(_tensor(model, graph.Tensors(i), i, path) for i in range(_count(graph.TensorsLength(), MAX_TENSORS, "tensors")))
     count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
@@ -163,12 +167,12 @@ def _read_model(content: bytes, path: Path) -> FileModel:
     )
 
 
-def _uses_subgraphs(model: Any) -> bool:
-    """Whether the main subgraph calls another one (others alone are variables' initialisers or leftovers)."""
+def _calls(model: Any) -> str:
+    """Return the kind of operator by which the main subgraph runs another one, '' where none does (others alone are leftovers)."""
     graph = model.Subgraphs(0)
     count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
     kinds = {_kind(model, graph.Operators(i).OpcodeIndex()) for i in range(count)}
-    return bool(kinds & {"IF", "WHILE", "CALL", "CALL_ONCE"})
+    return min(kinds & {"IF", "WHILE", "CALL", "CALL_ONCE"}, default="")
 
 
 def _count(number: int, limit: int, what: str) -> int:

@@ -244,6 +244,8 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
 def _change(node: Node, values: dict[str, Value | Stale]) -> None:
     """After a call in place, let every name of the changed value mean its result; other views of it are lost."""
     old, new = node.value("self" if node.has("self") else "input"), values[node.outputs[0]]
+    if isinstance(old, Static) and isinstance(new, Static) and new.array is old.array:
+        return  # such as detach_: the constant is as it was
     if not isinstance(old, Dynamic) or not isinstance(new, Dynamic):
         raise node.refuse("it changes a weight or constant in place, as in training; call module.eval() before the export")
     changed = replace(new, memory=old.memory, view=node.outputs[0])

@@ -80,7 +80,7 @@ def _adaptive(node: Node, context: Context, function: str, reduction: str) -> Dy
     sizes = windows.spatial(node, x)
     wanted = node.per_axis("output_size", len(sizes), 1)
     if all(size == 1 for size in wanted):
-        x, fields = context.reduced(node, x, range(2, len(x.shape)), keepdims=True)
+        fields = context.reduction(node, x, range(2, len(x.shape)), keepdims=True)
         return context.emit(node, Reduce, x, function=reduction, channels_first=bool(x.place.leading), **fields)
     if any(target < 1 or size % target for size, target in zip(sizes, wanted, strict=True)):
         raise node.refuse(
@@ -110,5 +110,5 @@ def _reduce(node: Node, context: Context, function: str) -> Dynamic:
     x = node.dynamic("self")
     axes = node.integers("dim") or tuple(range(len(x.shape)))
     context.check_apart(node, x, axes)
-    x, fields = context.reduced(node, x, axes, keepdims=node.flag("keepdim", default=False))
+    fields = context.reduction(node, x, axes, keepdims=node.flag("keepdim", default=False))
     return context.emit(node, Reduce, x, function=function, **fields)

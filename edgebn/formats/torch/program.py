@@ -162,6 +162,8 @@ def _argument(argument: dict[str, Any], symbols: dict[str, Any]) -> Any:
         return [Reference(str(tensor["name"])) for tensor in value]
     if kind == "as_optional_tensor":
         return _argument(value, symbols)
+    if kind == "as_optional_tensors":
+        return [_argument(entry, symbols) for entry in value]
     if kind == "as_sym_int":
         return _symbol(value, symbols)
     if kind == "as_sym_ints":

@@ -1,4 +1,4 @@
-"""Operators that move or select elements: shapes, axes, padding, cropping, concatenation."""
+"""Operators that move elements: shapes, axes, padding, concatenation, blocks of pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
 from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
-from edgebn.formats.torch.values import Dynamic, Static, Value
+from edgebn.formats.torch.values import Dynamic, Static
 from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Resize, Transpose
 
 Shape = tuple[int, ...]
@@ -68,18 +68,37 @@ def unsqueeze_shape(node: Node, shape: Shape) -> Shape:
 
 def permutation(node: Node, rank: int) -> tuple[int, ...]:
     """Return the order of axes that permute, transpose and t ask for."""
-    if node.op.startswith("aten.permute"):
+    op = node.op.split(".")[1]
+    if op == "permute":
         order = tuple(_axis(node, axis, rank) for axis in node.integers("dims") or ())
+    elif op in ("movedim", "moveaxis"):
+        order = _moved(node, rank)
+    elif op == "numpy_T":
+        order = tuple(reversed(range(rank)))
     else:
-        order_list = list(range(rank))
-        first, second = (node.integer("dim0"), node.integer("dim1")) if node.has("dim0") else (0, rank - 1)
-        if rank:
-            first, second = _axis(node, first, rank), _axis(node, second, rank)
-            order_list[first], order_list[second] = order_list[second], order_list[first]
-        order = tuple(order_list)
+        order = _swapped(node, rank, -2 if op == "mT" else 0, -1)
     if sorted(order) != list(range(rank)):
         raise node.damaged(f"its order of axes {order} does not fit a value of {rank} axes")
     return order
+
+
+def _swapped(node: Node, rank: int, first: int, second: int) -> tuple[int, ...]:
+    """Return the order of axes after two, named by the node or these, changed places."""
+    for names in (("dim0", "dim1"), ("axis0", "axis1")):
+        if node.has(names[0]):
+            first, second = node.integer(names[0]), node.integer(names[1])
+    order = list(range(rank))
+    if rank:
+        first, second = _axis(node, first, rank), _axis(node, second, rank)
+        order[first], order[second] = order[second], order[first]
+    return tuple(order)
+
+
+def _moved(node: Node, rank: int) -> tuple[int, ...]:
+    """Return the order of axes after some moved to other places and the rest stayed in theirs."""
+    sources, targets = ([_axis(node, axis, rank) for axis in node.integers(name) or ()] for name in ("source", "destination"))
+    rest = iter(axis for axis in range(rank) if axis not in sources)
+    return tuple(sources[targets.index(place)] if place in targets else next(rest, -1) for place in range(rank))
 
 
 def _axis(node: Node, axis: int, rank: int) -> int:
@@ -99,6 +118,17 @@ def _reshaped(node: Node, context: Context, full: Shape, axis: int | None = None
 def reshape(node: Node, context: Context) -> Dynamic:
     """The same elements under another shape."""
     return _reshaped(node, context, view_shape(node, node.dynamic("self").shape))
+
+
+def reshape_as(node: Node, context: Context) -> Dynamic:
+    """The same elements under the shape of another value (view_as, reshape_as)."""
+    other = node.value("other")
+    return _reshaped(node, context, other.shape if isinstance(other, Dynamic) else other.array.shape)
+
+
+def ravel(node: Node, context: Context) -> Dynamic:
+    """All axes become one."""
+    return _reshaped(node, context, (math.prod(node.dynamic("self").shape),))
 
 
 def flatten(node: Node, context: Context) -> Dynamic:
@@ -127,7 +157,7 @@ def unsqueeze(node: Node, context: Context) -> Dynamic:
 
 
 def transpose(node: Node, context: Context) -> Dynamic:
-    """permute, transpose, t."""
+    """permute, transpose, t, mT, movedim and swapaxes, and their other names."""
     x = node.dynamic("self")
     return context.transpose(node, x, permutation(node, len(x.shape)))
 
@@ -138,11 +168,42 @@ def cat(node: Node, context: Context) -> Dynamic:
     if len(values) == 1:
         return replace(node.dynamic("tensors") if isinstance(values[0], Static) else values[0], memory=node.outputs[0])
     given = [np.asarray(value.array, np.float32) if isinstance(value, Static) else value for value in values]
-    met, axis, place = context.joined(node, given, node.integer("dim", 0))
+    return _joined(node, context, given, node.integer("dim", 0))
+
+
+def stack(node: Node, context: Context) -> Dynamic:
+    """Concatenation along a new axis."""
+    values = node.values("tensors")
+    rank = len(next(value for value in values if isinstance(value, Dynamic)).shape)
+    new = _axis(node, node.integer("dim", 0), rank + 1)
+    raised: list[Dynamic | np.ndarray] = []
+    for index, value in enumerate(values):
+        if isinstance(value, Static):
+            raised.append(np.expand_dims(np.asarray(value.array, np.float32), new))
+        else:
+            shape, batch = (*value.shape[:new], 1, *value.shape[new:]), value.place.axis
+            axis = None if batch is None else batch + (new <= batch)
+            raised.append(context.reshape(node, value, shape, axis=axis, part=f"raised{index}"))
+    return _joined(node, context, raised, new)
+
+
+def _joined(node: Node, context: Context, given: list[Dynamic | np.ndarray], dim: int) -> Dynamic:
+    met, axis, place = context.joined(node, given, dim)
     parts = [
         context.constant(node, item, f"part{index}") if isinstance(item, np.ndarray) else item for index, item in enumerate(met)
     ]
     return context.emit(node, Concat, *parts, axis=axis, place=place)
+
+
+def channel_shuffle(node: Node, context: Context) -> Dynamic:
+    """The channels (axis 1) of several groups in turn."""
+    x, groups = node.dynamic("self"), node.integer("groups")
+    if len(x.shape) < 2 or x.place.axis == 1 or not 0 < groups <= x.shape[1] or x.shape[1] % groups:
+        raise node.damaged(f"its {groups} groups do not fit an input of shape {x.shape}")
+    batch, channels, *rest = x.shape
+    split = context.reshape(node, x, (batch, groups, channels // groups, *rest), axis=x.place.axis, part="groups")
+    turned = context.transpose(node, split, (0, 2, 1, *range(3, len(split.shape))), part="turned")
+    return context.reshape(node, turned, x.shape, axis=x.place.axis)
 
 
 def pad(node: Node, context: Context) -> Dynamic:
@@ -162,55 +223,6 @@ def pad(node: Node, context: Context) -> Dynamic:
     if not np.isfinite(value):
         raise node.refuse(f"it pads with {value}; edgebn pads with finite numbers")
     return context.pad(node, x, sides, value)
-
-
-def slice_(node: Node, context: Context) -> Dynamic:
-    """A slice with steps of 1: a crop."""
-    x = node.dynamic("self")
-    axis = _axis(node, node.integer("dim", 0), len(x.shape))
-    if node.integer("step", 1) != 1:
-        raise node.refuse(f"its step is {node.integer('step', 1)}; edgebn slices with steps of 1 (a crop)")
-    begin, stop, _ = slice(node.integer("start", 0), node.integer("end", x.shape[axis])).indices(x.shape[axis])
-    return _cut(node, context, x, axis, begin, stop - begin)
-
-
-def _cut(node: Node, context: Context, x: Dynamic, axis: int, begin: int, length: int, output: int = 0) -> Dynamic:
-    """Take `length` elements of one axis."""
-    if length == x.shape[axis]:
-        return replace(x, view=node.outputs[output])
-    starts, lengths = [0] * len(x.shape), list(x.shape)
-    starts[axis], lengths[axis] = begin, length
-    return context.crop(node, x, starts, lengths, output=output)
-
-
-def select(node: Node, context: Context) -> Dynamic:
-    """One index of an axis: a crop without that axis."""
-    x = node.dynamic("self")
-    axis = context.resolved(node, node.integer("dim"), len(x.shape))
-    index = _axis(node, node.integer("index"), x.shape[axis])
-    if x.shape[axis] > 1:
-        x = context.pick(node, x, axis, (index,), part="row")
-    return context.without_axis(node, x, axis)
-
-
-def split(node: Node, context: Context) -> tuple[Value, ...]:
-    """split, split_with_sizes and chunk: one crop an output."""
-    x = node.dynamic("self")
-    axis = _axis(node, node.integer("dim", 0), len(x.shape))
-    whole = x.shape[axis]
-    lengths = node.integers("split_sizes")
-    if lengths is None:
-        each = -(-whole // max(node.integer("chunks"), 1)) if node.has("chunks") else node.integer("split_size")
-        if each < 1:
-            raise node.damaged(f"it splits into parts of {each}")
-        lengths = tuple(min(each, whole - start) for start in range(0, whole, each))
-    if len(lengths) != len(node.outputs) or sum(lengths) != whole or min(lengths) < 0:
-        raise node.damaged(f"its parts {lengths} do not fit an axis of {whole} and {len(node.outputs)} outputs")
-    parts, begin = [], 0
-    for output, length in enumerate(lengths):
-        parts.append(_cut(node, context, x, axis, begin, length, output))
-        begin += length
-    return tuple(parts)
 
 
 def expand(node: Node, context: Context) -> Dynamic:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.torch import activations, arithmetic, convolutions, normalization, pooling, resize, shapes
+from edgebn.formats.torch import activations, arithmetic, convolutions, indexing, normalization, pooling, resize, shapes
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Value
@@ -37,7 +37,8 @@ OPERATORS: dict[str, Reader] = {
     "avg_pool2d": pooling.avg_pool,
     "batch_norm": normalization.batch_norm,
     "cat": shapes.cat,
-    "chunk": shapes.split,
+    "channel_shuffle": shapes.channel_shuffle,
+    "chunk": indexing.split,
     "clamp": activations.clamp,
     "clamp_max": activations.clamp,
     "clamp_min": activations.clamp,
@@ -60,8 +61,11 @@ OPERATORS: dict[str, Reader] = {
     "hardsigmoid": activations.hardsigmoid,
     "hardswish": activations.hardswish,
     "hardtanh": activations.hardtanh,
+    "index": indexing.index,
+    "index_select": indexing.index_select,
     "leaky_relu": activations.leaky_relu,
     "linear": convolutions.linear,
+    "mT": shapes.transpose,
     "matmul": convolutions.matmul,
     "max": pooling.max_values,
     "max_pool1d": pooling.max_pool,
@@ -69,45 +73,61 @@ OPERATORS: dict[str, Reader] = {
     "max_pool2d_with_indices": pooling.max_pool,
     "mean": pooling.mean,
     "mm": convolutions.matmul,
+    "moveaxis": shapes.transpose,
+    "movedim": shapes.transpose,
     "mul": arithmetic.mul,
     "multiply": arithmetic.mul,
+    "narrow": indexing.narrow,
     "native_batch_norm": normalization.batch_norm_outputs,
+    "native_channel_shuffle": shapes.channel_shuffle,
     "neg": arithmetic.neg,
+    "numpy_T": shapes.transpose,
     "pad": shapes.pad,
     "permute": shapes.transpose,
     "pixel_shuffle": shapes.pixel_shuffle,
     "pixel_unshuffle": shapes.pixel_unshuffle,
     "prelu": activations.prelu,
+    "ravel": shapes.ravel,
     "relu": activations.relu,
     "relu6": activations.relu6,
     "reshape": shapes.reshape,
+    "reshape_as": shapes.reshape_as,
     "rsub": arithmetic.rsub,
-    "select": shapes.select,
+    "select": indexing.select,
     "sigmoid": activations.sigmoid,
     "silu": activations.silu,
-    "slice": shapes.slice_,
+    "slice": indexing.slice_,
     "softmax": activations.softmax,
-    "split": shapes.split,
-    "split_with_sizes": shapes.split,
+    "split": indexing.split,
+    "split_with_sizes": indexing.split,
     "squeeze": shapes.squeeze,
+    "stack": shapes.stack,
     "sub": arithmetic.sub,
+    "swapaxes": shapes.transpose,
+    "swapdims": shapes.transpose,
     "t": shapes.transpose,
     "tanh": activations.tanh,
     "to": normalization.same,
     "transpose": shapes.transpose,
+    "unbind": indexing.unbind,
     "unflatten": shapes.unflatten,
+    "unsafe_chunk": indexing.split,
+    "unsafe_split": indexing.split,
+    "unsafe_split_with_sizes": indexing.split,
     "unsqueeze": shapes.unsqueeze,
     "upsample_bilinear2d": resize.upsample_linear,
     "upsample_linear1d": resize.upsample_linear,
     "upsample_nearest1d": resize.upsample_nearest,
     "upsample_nearest2d": resize.upsample_nearest,
     "view": shapes.reshape,
+    "view_as": shapes.reshape_as,
 }
 
 # Their results are views: they share the memory of their input.
 VIEWS = (
-    "_unsafe_view", "chunk", "expand", "expand_as", "flatten", "permute", "reshape", "select", "slice", "split",
-    "split_with_sizes", "squeeze", "t", "transpose", "unflatten", "unsqueeze", "view",
+    "_unsafe_view", "chunk", "expand", "expand_as", "flatten", "mT", "moveaxis", "movedim", "narrow", "numpy_T", "permute", "ravel",
+    "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "transpose",
+    "unbind", "unflatten", "unsqueeze", "view", "view_as",
 )  # fmt: skip
 
 

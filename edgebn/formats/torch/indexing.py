@@ -1,0 +1,105 @@
+"""Operators that select elements: slices, single indices, parts of an axis, lists of indices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgebn.formats.torch.context import Context
+from edgebn.formats.torch.node import Node
+from edgebn.formats.torch.values import Dynamic, Static, Value
+
+
+def slice_(node: Node, context: Context) -> Dynamic:
+    """A slice with steps of 1: a crop."""
+    x = node.dynamic("self")
+    axis = context.resolved(node, node.integer("dim", 0), len(x.shape))
+    if node.integer("step", 1) != 1:
+        raise node.refuse(f"its step is {node.integer('step', 1)}; edgebn slices with steps of 1 (a crop)")
+    begin, stop, _ = slice(node.integer("start", 0), node.integer("end", x.shape[axis])).indices(x.shape[axis])
+    return _cut(node, context, x, axis, begin, stop - begin)
+
+
+def narrow(node: Node, context: Context) -> Dynamic:
+    """A number of neighbours along an axis."""
+    x, length = node.dynamic("self"), node.integer("length")
+    axis = context.resolved(node, node.integer("dim"), len(x.shape))
+    begin = context.resolved(node, node.integer("start"), x.shape[axis])
+    if begin + length > x.shape[axis]:
+        raise node.damaged(f"it takes {length} from {begin} on of an axis of {x.shape[axis]}")
+    return _cut(node, context, x, axis, begin, length)
+
+
+def _cut(node: Node, context: Context, x: Dynamic, axis: int, begin: int, length: int, output: int = 0) -> Dynamic:
+    """Take `length` elements of one axis."""
+    if length == x.shape[axis]:
+        return replace(x, view=node.outputs[output])
+    starts, lengths = [0] * len(x.shape), list(x.shape)
+    starts[axis], lengths[axis] = begin, length
+    return context.crop(node, x, starts, lengths, output=output)
+
+
+def select(node: Node, context: Context) -> Dynamic:
+    """One index of an axis: a crop without that axis."""
+    x = node.dynamic("self")
+    axis = context.resolved(node, node.integer("dim"), len(x.shape))
+    index = context.resolved(node, node.integer("index"), x.shape[axis])
+    return context.gather(node, x, axis, np.array(index))
+
+
+def unbind(node: Node, context: Context) -> tuple[Value, ...]:
+    """Every index of an axis by itself."""
+    x = node.dynamic("self")
+    axis = context.resolved(node, node.integer("dim", 0), len(x.shape))
+    if len(node.outputs) != x.shape[axis]:
+        raise node.damaged(f"it makes {len(node.outputs)} outputs of an axis of {x.shape[axis]}")
+    return tuple(context.gather(node, x, axis, np.array(index), output=index) for index in range(x.shape[axis]))
+
+
+def split(node: Node, context: Context) -> tuple[Value, ...]:
+    """split, split_with_sizes and chunk: one crop an output."""
+    x = node.dynamic("self")
+    axis = context.resolved(node, node.integer("dim", 0), len(x.shape))
+    whole = x.shape[axis]
+    lengths = node.integers("split_sizes")
+    if lengths is None:
+        each = -(-whole // max(node.integer("chunks"), 1)) if node.has("chunks") else node.integer("split_size")
+        if each < 1:
+            raise node.damaged(f"it splits into parts of {each}")
+        lengths = tuple(min(each, whole - start) for start in range(0, whole, each))
+    if len(lengths) != len(node.outputs) or sum(lengths) != whole or min(lengths) < 0:
+        raise node.damaged(f"its parts {lengths} do not fit an axis of {whole} and {len(node.outputs)} outputs")
+    parts, begin = [], 0
+    for output, length in enumerate(lengths):
+        parts.append(_cut(node, context, x, axis, begin, length, output))
+        begin += length
+    return tuple(parts)
+
+
+def index_select(node: Node, context: Context) -> Dynamic:
+    """Constant indices of an axis."""
+    x = node.dynamic("self")
+    axis = context.resolved(node, node.integer("dim"), len(x.shape))
+    return context.gather(node, x, axis, np.atleast_1d(_indices(node, node.static("index"), x.shape[axis])))
+
+
+def index(node: Node, context: Context) -> Dynamic:
+    """Indexing with a list of constants along one axis: x[:, [0, 2]]."""
+    x, given = node.dynamic("self"), node.arguments.get("indices")
+    listed = given if isinstance(given, list) else []
+    named = [axis for axis, item in enumerate(listed) if item is not None]
+    if len(named) != 1 or named[0] >= len(x.shape):
+        raise node.refuse(f"it indexes {len(named)} axes at once; edgebn selects along one: index them one after the other")
+    item = listed[named[0]]
+    if not isinstance(item, Static):
+        raise node.refuse("its indices are computed by the network; edgebn selects by constants")
+    return context.gather(node, x, named[0], _indices(node, item.array, x.shape[named[0]]))
+
+
+def _indices(node: Node, array: np.ndarray, length: int) -> np.ndarray:
+    if array.dtype.kind == "b":
+        raise node.refuse("it selects by a mask; edgebn selects by constant indices")
+    if array.dtype.kind != "i" or array.size == 0 or array.min() < -length or array.max() >= length:
+        raise node.damaged(f"its indices do not fit an axis of {length}")
+    return array % length

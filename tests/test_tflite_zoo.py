@@ -1,0 +1,91 @@
+"""Files of other makers (../shared/zoo): each that loads agrees with its own runtime, each other one is refused in one clear line.
+
+int8 byte for byte with TensorFlow Lite Micro, float32 within 1e-5 of the output's range with LiteRT.
+"""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro is not installed")
+
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from tflite_micro.python.tflite_micro import runtime
+
+import edgebn
+from edgebn.errors import EdgebnError
+from tests.conftest import SHARED
+
+FILES = sorted((SHARED / "zoo").glob("*.tflite"))
+LOADING = {
+    "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect", "tflm_pt_mobilenet_v2_q", "tflm_simple_add",
+    "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
+}  # fmt: skip
+TOLERANCE = 1e-5
+ARENA = 1 << 24
+
+
+def _loaded(path):
+    """Return the program, or None and why there is none."""
+    try:
+        return edgebn.load(path), ""
+    except EdgebnError as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_of_other_makers(path) -> None:
+    program, message = _loaded(path)
+    if program is None:
+        assert path.stem not in LOADING, message
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+        assert len(message) - len(str(path)) < 350
+        assert "damaged" not in message
+        return
+    rng = np.random.default_rng(0)
+    inputs = {name: _drawn(program, name, rng) for name in program.inputs}
+    got = edgebn.Session(program).run(inputs)
+    got = got if isinstance(got, dict) else {program.outputs[0]: got}
+    wanted = _micro(path, inputs, len(program.outputs)) if program.dtype == "int8" else _litert(path, inputs, program.dtype)
+    assert len(wanted) == len(got)
+    for array, expected in zip(got.values(), wanted, strict=True):
+        assert array.shape == expected.shape
+        if program.dtype == "int8":
+            np.testing.assert_array_equal(array, expected)
+        else:
+            assert np.abs(array - expected).max() <= TOLERANCE * np.ptp(expected)
+
+
+def _drawn(program, name, rng) -> np.ndarray:
+    shape = (1, *program.shapes[name])
+    if program.dtype == "int8":
+        return rng.integers(-128, 128, shape).astype(np.int8)
+    return rng.uniform(-1, 1, shape).astype(np.float32)
+
+
+def _micro(path, inputs, outputs) -> list[np.ndarray]:
+    """TensorFlow Lite Micro wants the file's own order of inputs, which is the program's, and codes as the file has them."""
+    interpreter = runtime.Interpreter.from_file(str(path), arena_size=ARENA)
+    for place, array in enumerate(inputs.values()):
+        dtype = interpreter.get_input_details(place)["dtype"]
+        interpreter.set_input(array if dtype == np.int8 else (array.astype(np.int16) + 128).astype(np.uint8), place)
+    interpreter.invoke()
+    arrays = [interpreter.get_output(place) for place in range(outputs)]
+    return [array if array.dtype == np.int8 else (array.astype(np.int16) - 128).astype(np.int8) for array in arrays]
+
+
+def _litert(path, inputs, dtype) -> list[np.ndarray]:
+    """Its kernels for int8 differ from its reference ones by codes; of float32 networks, they agree and are faster."""
+    resolver = OpResolverType.AUTO if dtype == "float32" else OpResolverType.BUILTIN_REF
+    interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    for detail, array in zip(interpreter.get_input_details(), inputs.values(), strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+@pytest.mark.skipif(not FILES, reason="../shared/zoo is not beside this checkout")
+def test_what_loads_is_there() -> None:
+    assert {path.stem for path in FILES} >= LOADING
