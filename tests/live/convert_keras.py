@@ -3,8 +3,8 @@
     KERAS_BACKEND=tensorflow python tests/live/convert_keras.py FOLDER FIRST COUNT
 
 For each seed FOLDER gets ``<seed>_float.tflite``, ``<seed>_int8.tflite`` (full integer: inputs and outputs too) and ``<seed>.npz``
-with ``x``; or ``<seed>.txt``, which says why TensorFlow's converter does not take the network. A process of its own, since Keras has
-one backend a process.
+with ``x``; or ``<seed>.txt``, which says why TensorFlow's converter does not take the network. A process of its own, since Keras
+has one backend a process.
 """
 
 from __future__ import annotations
