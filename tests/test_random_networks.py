@@ -15,6 +15,7 @@ pytest.importorskip("onnxruntime", reason="the package onnxruntime is not instal
 
 from edgebn.formats.onnx.static import STATIC  # noqa: E402
 from edgebn.formats.onnx.table import OPERATORS  # noqa: E402
+from tests.conftest import TEST_ALL  # noqa: E402
 from tests.random_networks import checking, run  # noqa: E402
 from tests.random_networks.checking import Outcome  # noqa: E402
 from tests.random_networks.constants import WAYS  # noqa: E402
@@ -26,6 +27,8 @@ from tests.random_networks.shrinking import listing, shrink  # noqa: E402
 
 TRIES = 1000  # draws in which a row shows all that it makes, networks in which an operator is looked for
 OPSETS = (9, 10, 12, 13, 14, 17, 18, 21, 24)
+NETWORKS = {"float": 5000 if TEST_ALL else 200, "quantized": 1000 if TEST_ALL else 200}
+MOST_REFUSED = {"float": 0.025, "quantized": 0.035}  # of what onnxruntime runs; to be lowered as operators are added
 UNDRAWN = {"QLinearReduceMean"}  # no quantiser writes it, and onnxruntime has no kernel for it
 
 
@@ -125,3 +128,12 @@ def test_reasons_are_the_same_words_for_the_same_reason():
     one = "a random network: layer 'slice_7' (Slice): its steps are (1, 2); edgebn slices with steps of 1 (a crop)"
     other = "a random network: layer 'slice_13' (Slice): its steps are (2,); edgebn slices with steps of 1 (a crop)"
     assert run.reason_of(one) == run.reason_of(other) == "layer # (Slice): its steps are #; edgebn slices with steps of # (a crop)"
+
+
+@pytest.mark.parametrize("kind", run.KINDS)
+def test_random_networks(kind):
+    tally = run.examine(kind, range(NETWORKS[kind]))
+    table = "\n".join(tally.lines())
+    assert not tally.faults, f"see random_networks/run.py --kind {kind} --shrink: {tally.faults}\n{table}"
+    assert tally.refused_share <= MOST_REFUSED[kind], table
+    assert tally.verdicts["passed"] >= 0.8 * NETWORKS[kind], table

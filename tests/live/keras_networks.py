@@ -353,14 +353,15 @@ TABLE: dict[str, tuple[Callable, float]] = {
 }
 
 
-def draw(seed: int) -> keras.Model:
-    """Return network `seed`, its weights as Keras begins them."""
+def draw(seed: int, *, channels_first: bool = True, batch_size: int | None = None) -> keras.Model:
+    """Return network `seed`, its weights as Keras begins them; one in seven has its channels first, if that is allowed."""
     keras.backend.clear_session()
     rng = np.random.default_rng([seed, 3])
-    net = Net(rng, first=bool(rng.random() < 0.15))
+    net = Net(rng, first=bool(rng.random() < 0.15) and channels_first)
     rank = net.pick((1, 2, 2, 3, 3, 3))
     sizes, channels = [net.size(4, {2: 14, 3: 9}.get(rank, 4)) for _ in range(rank - 1)], net.size(1, 5)
-    image = keras.Input([channels, *sizes] if net.first else [*sizes, channels] if sizes else [net.size(2, 16)])
+    shape = [channels, *sizes] if net.first else [*sizes, channels] if sizes else [net.size(2, 16)]
+    image = keras.Input(shape, batch_size=batch_size)
     net.values.append(image)
     names = sorted(TABLE)
     weights = np.array([TABLE[name][1] for name in names])

@@ -1,4 +1,4 @@
-"""The Keras reader against live Keras: the recorded zoo with other weights, and random networks; saved as .keras and .h5."""
+"""The Keras reader against live Keras: the recorded zoo with other weights, saved as .keras and .h5."""
 
 import logging
 import os
@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="live comparison: runs in the frameworks' environment of `make test-all`")
 pytest.importorskip("keras", reason="live comparison: runs in the frameworks' environment of `make test-all`")
@@ -17,7 +15,6 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 sys.path.insert(0, str(Path(__file__).parents[1] / "recorders"))
 
 import keras
-from keras import layers
 from record_keras_zoo import MENDED, UNREADABLE_AS_ARCHIVE, UNREADABLE_AS_H5, ZOO, randomise
 
 import edgebn
@@ -97,93 +94,3 @@ def test_applications(name, tmp_path):
         result = edgebn.Session(edgebn.load(tmp_path / f"model{suffix}")).run(x)
         assert result.shape == y.shape
         assert np.abs(result - y).max() <= TOLERANCE * np.ptp(y)
-
-
-# Random networks: a chain of drawn layers on images, then a head ---------------------------------------------------------
-
-ODD = st.integers(1, 3)
-PADDING = st.sampled_from(["same", "valid"])
-ACTIVATION = st.sampled_from([None, "relu", "relu6", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_silu", "leaky_relu"])
-
-
-def image_layer(draw, shape):
-    """Draw one layer for values of `shape` (H, W, C) that leaves at least one pixel."""
-    height, width, channels = shape
-    kernel = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
-    kind = draw(
-        st.sampled_from(["conv", "depthwise", "separable", "transposed", "norm", "norm", "pool", "activation", "prelu", "move"])
-    )
-    if kind in ("conv", "separable"):
-        groups = draw(st.sampled_from([g for g in (1, 2, 3) if channels % g == 0])) if kind == "conv" else 1
-        options = {"groups": groups} if kind == "conv" else {"depth_multiplier": draw(st.integers(1, 2))}
-        strided = draw(st.booleans())
-        options["strides" if strided else "dilation_rate"] = draw(st.integers(1, 2)) if strided else 1
-        layer = layers.Conv2D if kind == "conv" else layers.SeparableConv2D
-        return layer(
-            groups * draw(ODD), kernel, padding=draw(PADDING), activation=draw(ACTIVATION), use_bias=draw(st.booleans()), **options
-        )
-    if kind == "depthwise":
-        return layers.DepthwiseConv2D(
-            kernel, strides=draw(st.integers(1, 2)), depth_multiplier=draw(st.integers(1, 2)), padding=draw(PADDING),
-            activation=draw(ACTIVATION),
-        )  # fmt: skip
-    if kind == "transposed":
-        return layers.Conv2DTranspose(draw(ODD), kernel, strides=draw(st.integers(1, 2)), padding=draw(PADDING))
-    if kind == "norm":
-        return layers.BatchNormalization(
-            axis=draw(st.sampled_from([-1, -1, -1, 1])), epsilon=draw(st.sampled_from([1e-3, 1e-5])), center=draw(st.booleans()),
-            scale=draw(st.booleans()),
-        )  # fmt: skip
-    if kind == "pool":  # same padding of an average counts it in Keras' torch backend, and in no other
-        if draw(st.booleans()):
-            return layers.MaxPooling2D(kernel, strides=draw(st.integers(1, 2)), padding=draw(PADDING))
-        return layers.AveragePooling2D(kernel, strides=draw(st.integers(1, 2)))
-    if kind == "prelu":
-        return layers.PReLU(shared_axes=draw(st.sampled_from([None, [1, 2], [1], [3]])))
-    if kind == "move":
-        return draw(
-            st.sampled_from(
-                [layers.ZeroPadding2D(((1, 0), (0, 2))), layers.UpSampling2D(2), layers.UpSampling2D(2, interpolation="bilinear"),
-                 layers.Dropout(0.5), layers.Permute((2, 1, 3)), layers.Rescaling(0.5, offset=0.1)]
-            )
-        )  # fmt: skip
-    return draw(
-        st.sampled_from(
-            [layers.ReLU(), layers.ReLU(max_value=2.0, negative_slope=0.1), layers.LeakyReLU(0.2), layers.Softmax(),
-             layers.Activation("hard_silu")]
-        )
-    )  # fmt: skip
-
-
-def network(draw):
-    """Draw a chain of layers, some merged with their input, and a head."""
-    shape = (draw(st.integers(4, 7)), draw(st.integers(4, 7)), draw(st.integers(1, 4)))
-    image = keras.Input(shape)
-    x = image
-    for _ in range(draw(st.integers(1, 5))):
-        made = image_layer(draw, tuple(x.shape[1:]))
-        grown = made(x)
-        if max(grown.shape[1:]) > 40:
-            break
-        if tuple(grown.shape) == tuple(x.shape) and draw(st.booleans()):
-            x = draw(st.sampled_from([layers.Add, layers.Multiply, layers.Concatenate]))()([grown, x])
-        else:
-            x = grown
-    head = draw(st.sampled_from(["none", "flatten", "average", "max"]))
-    if head == "flatten":
-        x = layers.Flatten()(x)
-    elif head != "none":
-        x = (layers.GlobalAveragePooling2D if head == "average" else layers.GlobalMaxPooling2D)()(x)
-    if head != "none":
-        x = layers.Dense(3, activation=draw(st.sampled_from([None, "softmax", "relu"])))(layers.BatchNormalization()(x))
-    return keras.Model(image, x)
-
-
-@given(st.data(), st.integers(0, 2**32 - 1))
-def test_random_networks(tmp_path_factory, data, seed):
-    keras.backend.clear_session()
-    model = network(data.draw)
-    rng = np.random.default_rng(seed)
-    randomise(model, rng)
-    x = rng.standard_normal((2, *model.input_shape[1:])).astype(np.float32)
-    assert_both_files_equal(model, x, model.predict(x, verbose=0), tmp_path_factory.mktemp("model"))
