@@ -169,7 +169,9 @@ def gather(node: Node, context: Context) -> Dynamic:
     x, indices = node.dynamic(0), node.static(1, "indices")
     axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     length = x.shape[axis]
-    if indices.dtype.kind != "i" or indices.size == 0 or indices.min() < -length or indices.max() >= length:
+    if indices.dtype.kind != "i":
+        raise node.damaged(f"its indices are {indices.dtype}, not whole numbers")
+    if indices.size == 0 or indices.min() < -length or indices.max() >= length:
         raise node.damaged(f"its indices {_shown(indices)} do not fit an axis of {length}")
     return context.gather(node, x, axis, indices % length)
 
