@@ -35,7 +35,8 @@ from edgebn.passes.one_meaning import follows_codes, interpolates
 from edgebn.passes.requantizations import same_codes
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
-# The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off.
+# The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off,
+# which layers behind it would magnify: it stands where its codes leave the network.
 FINEST_SOFTMAX = 0.9 / 256
 EXACT = 1e-6  # of a scale: how near a real number must be to that of a code to count as the same
 
@@ -228,13 +229,20 @@ class _Collapse:
 
     def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
         """Return a layer on codes, or None where it cannot be one."""
-        if isinstance(layer, Softmax) and meaning.scale[0] < FINEST_SOFTMAX:
+        if isinstance(layer, Softmax) and (meaning.scale[0] < FINEST_SOFTMAX or not self._only_leaves(layer.output)):
             return None
         if any(self._is_real_constant(name) for name in layer.inputs):
             return self._affine(layer) if isinstance(layer, Add | Multiply) else None
         if isinstance(layer, WEIGHTED):
             return self._integer_weights(layer)
         return replace(layer, inputs=tuple(map(self._codes, layer.inputs)))
+
+    def _only_leaves(self, name: str) -> bool:
+        """Whether a value goes to outputs of the network alone, moved at most: no layer makes more of a code that is one off."""
+        return all(
+            (isinstance(layer, Quantize | Dequantize) or follows_codes(layer)) and self._only_leaves(layer.output)
+            for layer in self.readers[name]
+        )
 
     def _integer_weights(self, layer: Convolution | TransposedConvolution | Dense) -> Layer | None:
         how = layer.weight_quantization
