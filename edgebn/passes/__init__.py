@@ -12,7 +12,7 @@ from edgebn.graph import Graph
 from edgebn.passes.canonical import canonical
 from edgebn.passes.checked import checked
 from edgebn.passes.fuse_pool import fuse_pools
-from edgebn.passes.layout import to_channels_last
+from edgebn.passes.layout import channels_first_values, to_channels_last
 from edgebn.passes.lower_float import lower_float
 from edgebn.passes.records import layer_records, merged_records
 from edgebn.program import Program
@@ -62,7 +62,8 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
         from edgebn.passes.requantizations import requantizations_apart
 
         graph = requantizations_apart(graph)
-    laid_out = to_channels_last(graph)
+    # What sessions show is asked of the file's network: integer layers may have cut an output off from what says its layout.
+    laid_out = to_channels_last(graph, channels_first_values(original))
     graph = canonical(laid_out, notes)
     if _holds_codes(graph):
         from edgebn.passes.lower_quantized import lower_quantized

@@ -7,7 +7,7 @@ way to lie. So pairs cancel without being looked for. It knows nothing of steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,23 +84,32 @@ def _same_layout(graph: Graph, layer: Layer) -> set[str]:
     return {name for name in (*layer.inputs, layer.output) if len(graph.tensors[name].shape) == rank}
 
 
-def to_channels_last(graph: Graph) -> Graph:
+def to_channels_last(graph: Graph, shown: Collection[str] | None = None) -> Graph:
     """Return the network with every spatial layer channels-last and every batch norm and softmax along the last axis.
 
     Network inputs and outputs named by `channels_first_values` change to (H, W, C) or (L, C); all others keep their shape.
+
+    Parameters
+    ----------
+    graph : Graph
+    shown : collection of str, optional
+        What `channels_first_values` names of the file's network, where `graph` is what became of it.
 
     Raises
     ------
     UnsupportedLayerError
         A transpose of too many axes.
     """
-    return _Layout(graph).result()
+    return _Layout(graph, shown).result()
 
 
 class _Layout:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, shown: Collection[str] | None) -> None:
         self.graph = graph
         self.first = channels_first_values(graph)
+        if shown is not None:
+            ends = {*graph.inputs, *graph.outputs}
+            self.first = (self.first - ends) | (ends & set(shown))
         self.placed: dict[str, Placed] = {}
         self.shapes: dict[str, Shape] = {}
         self.emitted: list[Layer] = []
