@@ -467,6 +467,9 @@ class Resize(Layer):
     arithmetic : {'exact', 'onnxruntime', 'pytorch'}
         In whose arithmetic coordinates are computed, which decides where one is nearly whole: float64; float32, divided by
         1 / ratio, and indices unchanged where that is 1; float32, multiplied by ratio.
+    truncation_offset : int or None
+        Of int8 codes that the file's own runtime interpolates as real numbers whose fraction it drops: what its codes are larger by
+        than ours, 0 for int8 and 128 for uint8. None rounds.
     """
 
     function: str = "nearest"
@@ -475,6 +478,7 @@ class Resize(Layer):
     coordinates: str = "asymmetric"
     rounding: str = "floor"
     arithmetic: str = "exact"
+    truncation_offset: int | None = None
     channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -375,11 +375,16 @@ class Resize(Step):
     bilinear, int8: the same with weights in 1/1024 (int32, each pair sums to 1024):
               v = sum of weight products * codes; code = (v + 2**19 - (1 if v < 0 else 0)) >> 20
               (half away from zero, as TensorFlow Lite Micro rounds; int64 sums are not needed: |v| <= 2**27)
+    bilinear, int8 with `truncation_offset` o: code = int(v) - o, v the sum of (column weight * row weight) * (code + o) over
+              the upper left, upper right, lower left and lower right neighbour, in this order, every operation rounded to float32
+              (`UpsampleBilinear` of onnxruntime on int8 and uint8 tensors)
 
     Attributes
     ----------
     rows, columns : ndarray of int32, shape (output size, 2)
-    row_weights, column_weights : ndarray of float32 (float32 program) or int32 (int8 program), shape (output size, 2)
+    row_weights, column_weights : ndarray of float32 (float32 values, or with `truncation_offset`) or int32, shape (output size, 2)
+    truncation_offset : int or None
+        0 or 128, of bilinear int8 codes only.
     """
 
     function: str
@@ -387,6 +392,7 @@ class Resize(Step):
     columns: np.ndarray
     row_weights: np.ndarray
     column_weights: np.ndarray
+    truncation_offset: int | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 @dataclass(frozen=True)

@@ -235,12 +235,15 @@ def _crop(step: p.Crop, inputs: list[p.Buffer], target: p.Buffer) -> None:
 def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("nearest", "bilinear") and inputs[0].shape[2] == target.shape[2], "function")
     _same_codes(inputs[0], target)
-    kind = np.float32 if target.dtype == "float32" else np.int32
+    truncated = step.truncation_offset is not None
+    _need(not truncated or (step.truncation_offset in (0, 128) and target.dtype == "int8"), "offset")
+    kind = np.float32 if target.dtype == "float32" or truncated else np.int32
     for axis, indices, weights in ((0, step.rows, step.row_weights), (1, step.columns, step.column_weights)):
         _array(indices, np.int32, (target.shape[axis], 2), "index table")
         _need(bool(((indices >= 0) & (indices < inputs[0].shape[axis])).all()), "index table")
         _array(weights, kind, (target.shape[axis], 2), "weight table")
-        _need(kind is np.float32 or bool(((weights >= 0) & (weights <= 1024)).all()), "weight table")
+        most = 1024 if kind is np.int32 else 1.0005 if truncated else math.inf  # with more a sum would leave the codes
+        _need(math.isinf(most) or bool((weights >= 0).all() and (weights.sum(axis=1) <= most).all()), "weight table")
 
 
 def _transpose(step: p.Transpose, inputs: list[p.Buffer], target: p.Buffer) -> None:

@@ -323,17 +323,18 @@ class Maker:
         height, width, channels = self.shape(x)
         size = (self.integer(1, 2 * height), self.integer(1, 2 * width))
         function = self.draw(st.sampled_from(["nearest", "bilinear"]))
+        offset = self.draw(st.sampled_from([None, 0, 128])) if self.int8 and function == "bilinear" else None
         indices, weights = [], []
         for out, into in zip(size, (height, width), strict=True):
             indices.append(self.rng.integers(0, into, (out, 2)).astype(np.int32))
             share = self.rng.uniform(0, 1, out)
-            if self.int8:
+            if self.int8 and offset is None:
                 whole = np.rint(share * 1024).astype(np.int32)
                 weights.append(np.stack([1024 - whole, whole], 1))
             else:
                 weights.append(np.stack([1 - share, share], 1).astype(np.float32))
         y = self.buffer((*size, channels), like=x)
-        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights))
+        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights, offset))
 
     def step_transpose(self, x):
         permutation = tuple(self.draw(st.permutations(range(3))))

@@ -59,6 +59,33 @@ def check(shape, opset, **settings):
     assert np.abs(found - expected).max() <= 1e-6 * max(np.ptp(expected), 1.0), (shape, settings)
 
 
+@pytest.mark.parametrize("unsigned", [False, True])
+@pytest.mark.parametrize("coordinates", COORDINATES)
+def test_codes_are_truncated_as_onnxruntime_does(coordinates, unsigned):
+    """A linear Resize that reads and makes codes (QOperator files): the same bytes, whatever onnxruntime's roundings are."""
+    rng = np.random.default_rng(1)
+    kind, low = (np.uint8, 0) if unsigned else (np.int8, -128)
+    for _ in range(2 * DRAWS):
+        (height, up), (width, along) = draw(rng), draw(rng)
+        shape, scales = (2, 3, height, width), [1, 1, up, along]
+        if int(np.float32(up) * height) < 1 or int(np.float32(along) * width) < 1:
+            continue
+        model = resize(shape, 19, scales=scales, mode="linear", coordinate_transformation_mode=coordinates)
+        zero = numpy_helper.from_array(np.array(rng.integers(low, low + 256), kind), "zero")
+        scale = numpy_helper.from_array(np.float32(0.25), "scale")
+        model.graph.initializer.extend([zero, scale])
+        node = model.graph.node[0]
+        node.input[0], node.output[0] = "codes", "resized"
+        model.graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["codes"]))
+        model.graph.node.append(helper.make_node("DequantizeLinear", ["resized", "scale", "zero"], ["y"]))
+        codes = rng.integers(low, low + 256, shape)
+        x = ((codes - numpy_helper.to_array(zero).astype(int)) * 0.25).astype(np.float32)
+        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        expected = session.run(None, {"x": x})[0]
+        found = np.moveaxis(reference.run(lower(from_proto(model, "net.onnx")), np.moveaxis(x, 1, -1)), -1, 1)
+        np.testing.assert_array_equal(found, expected, err_msg=f"{shape} {scales}")
+
+
 def draw(rng):
     """Return a length and a scale of it: tenths, quotients of small numbers and any number."""
     scale = rng.choice([rng.uniform(0.1, 4), rng.integers(1, 40) / 10, rng.integers(1, 12) / rng.integers(1, 12)])

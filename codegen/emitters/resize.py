@@ -1,4 +1,4 @@
-"""Spatial resampling: nearest for both types, bilinear for int8 and float32."""
+"""Spatial resampling: nearest for both types, bilinear for int8 (rounded or truncated) and float32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgebn.program import Program, Resize
 
 
 def emit(step: Resize, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8 or edgebn_resize_bilinear_f32."""
+    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _truncated_s8 or _f32."""
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     buffers = (names.buffer(source.name), names.buffer(target.name), source.shape[1])
     size = target.shape[:2]
@@ -21,16 +21,15 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
         run = source.shape[2] * ELEMENT_BYTES[target.dtype]
         text = call("edgebn_resize_nearest", *buffers, run, *size, rows.name, columns.name)
         return StepCode(text, (rows, columns), ("edgebn_move.h",))
-    ctype, dtype, kernel = (
-        ("int16_t", np.int16, "edgebn_resize_bilinear_s8")
-        if target.dtype == "int8"
-        else ("float", np.float32, "edgebn_resize_bilinear_f32")
-    )
+    offset = () if step.truncation_offset is None else (step.truncation_offset,)
+    real = target.dtype == "float32" or offset
+    ctype, dtype = ("float", np.float32) if real else ("int16_t", np.int16)
+    kernel = "edgebn_resize_bilinear_" + ("f32" if target.dtype == "float32" else "truncated_s8" if offset else "s8")
     arrays = (
         CArray(names.array("rows"), "int16_t", step.rows, f"({size[0]}, 2): the two input rows of each output row"),
         CArray(names.array("columns"), "int16_t", step.columns, f"({size[1]}, 2): the two input columns"),
         CArray(names.array("yweights"), ctype, step.row_weights.astype(dtype), f"({size[0]}, 2): their weights"),
         CArray(names.array("xweights"), ctype, step.column_weights.astype(dtype), f"({size[1]}, 2): their weights"),
     )
-    text = call(kernel, *buffers, source.shape[2], *size, *(array.name for array in arrays))
+    text = call(kernel, *buffers, source.shape[2], *size, *(array.name for array in arrays), *offset)
     return StepCode(text, arrays, (f"{kernel.replace('_bilinear', '')}.h",))

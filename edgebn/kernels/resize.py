@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_code, store_f32, store_u8
 
@@ -77,3 +79,39 @@ def bilinear_i8(
                 total = wa * upper + wb * lower
                 half = (1 << 19) - (1 if total < 0 else 0)
                 store_code(dst + y * dst_row, x * channels + c, (total + half) >> 20)
+
+
+@kernel
+def bilinear_truncated_i8(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    row_index: int,
+    column_index: int,
+    row_weight: int,
+    column_weight: int,
+    offset: int,
+) -> None:
+    """int8 by float32 weights, the fraction of code + offset dropped; the order of the operations is `program.Resize`'s."""
+    for y in range(rows):
+        above = src + load_i32(row_index, 2 * y) * src_row
+        below = src + load_i32(row_index, 2 * y + 1) * src_row
+        wa, wb = load_f32(row_weight, 2 * y), load_f32(row_weight, 2 * y + 1)
+        for x in range(columns):
+            left = load_i32(column_index, 2 * x) * channels
+            right = load_i32(column_index, 2 * x + 1) * channels
+            wl, wr = load_f32(column_weight, 2 * x), load_f32(column_weight, 2 * x + 1)
+            for c in range(channels):
+                upper = wl * wa * _real(above, left + c, offset) + wr * wa * _real(above, right + c, offset)
+                total = upper + wl * wb * _real(below, left + c, offset) + wr * wb * _real(below, right + c, offset)
+                store_code(dst + y * dst_row, x * channels + c, int(total) - offset)
+
+
+@kernel
+def _real(base: int, index: int, offset: int) -> np.float32:
+    """Return a code plus `offset` as float32."""
+    return np.float32(load_code(base, index) + offset)

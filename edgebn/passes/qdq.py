@@ -229,7 +229,7 @@ class _Collapse:
 
     def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
         """Return a layer on codes, or None where it cannot be one."""
-        if isinstance(layer, Softmax) and (meaning.scale[0] < FINEST_SOFTMAX or not self._only_leaves(layer.output)):
+        if isinstance(layer, Softmax) and (meaning.scale[0] < FINEST_SOFTMAX or not self._only_leaves(layer.output, meaning)):
             return None
         if any(self._is_real_constant(name) for name in layer.inputs):
             return self._affine(layer) if isinstance(layer, Add | Multiply) else None
@@ -237,10 +237,15 @@ class _Collapse:
             return self._integer_weights(layer)
         return replace(layer, inputs=tuple(map(self._codes, layer.inputs)))
 
-    def _only_leaves(self, name: str) -> bool:
-        """Whether a value goes to outputs of the network alone, moved at most: no layer makes more of a code that is one off."""
+    def _only_leaves(self, name: str, meaning: Quantization) -> bool:
+        """Whether a value goes to outputs of the network alone, moved at most: nothing makes more of a code that is one off.
+
+        Codes of a finer scale than `meaning`'s would.
+        """
         return all(
-            (isinstance(layer, Quantize | Dequantize) or follows_codes(layer)) and self._only_leaves(layer.output)
+            (isinstance(layer, Quantize | Dequantize) or follows_codes(layer))
+            and self.meaning.get(layer.output, meaning).scale[0] > 0.9 * meaning.scale[0]
+            and self._only_leaves(layer.output, meaning)
             for layer in self.readers[name]
         )
 

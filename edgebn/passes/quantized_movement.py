@@ -86,13 +86,11 @@ def resize(state: Lowering, layer: Layer) -> None:
     assert isinstance(layer, ResizeLayer)
     given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
-    indices, weights = [], []
-    for axis, size in enumerate(given.shape[:2]):
-        index, weight = _resize_axis(state, layer, axis, size)
-        indices.append(index)
-        weights.append(weight)
-    name = state.step_name(layer)
-    state.add(layer, Resize(name, (given.name,), output.name, layer.function, indices[0], indices[1], weights[0], weights[1]))
+    rows, row_weights = _resize_axis(state, layer, 0, given.shape[0])
+    columns, column_weights = _resize_axis(state, layer, 1, given.shape[1])
+    offset = layer.truncation_offset if layer.function == "bilinear" else None
+    tables = (rows, columns, row_weights, column_weights)
+    state.add(layer, Resize(state.step_name(layer), (given.name,), output.name, layer.function, *tables, offset))
 
 
 def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,5 +100,8 @@ def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> t
         table = tflm_resize.nearest if layer.function == "nearest" else tflm_resize.bilinear
         return table(size, out, layer.coordinates)
     index, real = axis_table(size, out, layer.ratio[axis], layer)
+    if layer.truncation_offset is not None and layer.function == "bilinear":
+        edge = (index[:, 0] == index[:, 1])[:, None]
+        return index, np.where(edge, 0.5, real).astype(np.float32)  # halves, where onnxruntime reads one element twice
     second = np.rint(real[:, 1] * tflm_resize.ONE).astype(np.int32)
     return index, np.stack([tflm_resize.ONE - second, second], axis=1)

@@ -42,6 +42,9 @@ def resize(step: Resize, operands: Operands) -> np.ndarray:
         return value[step.rows[:, 0]][:, step.columns[:, 0]]
     if value.dtype == np.float32:
         return _bilinear(value.astype(np.float64), step).astype(np.float32)
+    if step.truncation_offset is not None:
+        total = _bilinear(value.astype(np.float32) + np.float32(step.truncation_offset), step)
+        return (np.trunc(total).astype(np.int64) - step.truncation_offset).astype(np.int8)
     total = _bilinear(value.astype(np.int64), step)
     return ((total + 2**19 - (total < 0)) >> 20).astype(np.int8)  # half away from zero
 
@@ -53,7 +56,7 @@ def _bilinear(value: np.ndarray, step: Resize) -> np.ndarray:
         for j in range(2):
             row_weight = step.row_weights[:, i].astype(value.dtype)[:, None, None]
             column_weight = step.column_weights[:, j].astype(value.dtype)[None, :, None]
-            weighted.append(row_weight * column_weight * value[step.rows[:, i]][:, step.columns[:, j]])
+            weighted.append(column_weight * row_weight * value[step.rows[:, i]][:, step.columns[:, j]])
     return weighted[0] + weighted[1] + weighted[2] + weighted[3]
 
 

@@ -142,10 +142,15 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
     if step.function == "nearest":
         packer.emit("nearest", pixel=output.pixel, **arguments)
         return
-    real = output.form.element == FLOAT32
-    weights = np.float32 if real else np.int32
+    weights: type[np.generic] = np.int32
+    operation = "bilinear_i8"
+    if output.form.element == FLOAT32:
+        operation, weights = "bilinear_f32", np.float32
+    elif step.truncation_offset is not None:
+        operation, weights = "bilinear_truncated_i8", np.float32
+        arguments["offset"] = step.truncation_offset
     packer.emit(
-        "bilinear_f32" if real else "bilinear_i8",
+        operation,
         channels=channels,
         row_weight=packer.constant(np.asarray(step.row_weights, weights)),
         column_weight=packer.constant(np.asarray(step.column_weights, weights)),

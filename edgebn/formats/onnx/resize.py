@@ -129,6 +129,7 @@ def _resize(node: Node, context: Context, x: Dynamic, lengths: list[Length], coo
         "coordinates": coordinates,
         "rounding": rounding,
         "arithmetic": "onnxruntime",
+        "truncation_offset": None if x.quantization is None else x.shift,
         "channels_first": True,
     }
 
