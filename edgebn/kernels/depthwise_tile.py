@@ -1,4 +1,4 @@
-"""Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels at a time, down the rows of one column.
+"""Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels, down the rows of one column or tile of columns.
 
 int8: the taps of one kernel row are interleaved so that each 32-bit lane holds up to four taps of one channel, and one dot product
 takes them all. Where the kernel is 3 x 3, an input row is interleaved once and used by every output row that reads it.
@@ -254,14 +254,14 @@ class Float32Depthwise:
         taps = builder.mul(given["tap_rows"], given["tap_columns"])
         block_bytes = builder.mul(taps, ir.Constant(I64, self._isa.vector_bytes))
         epilogue_bytes = self._isa.lanes * self.epilogue.bytes_per_channel
-        with cgutils.for_range(builder, given["blocks"]) as block:
-            channel = _block_offset(builder, given, block.index)
-            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
-            epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
-            bias = load(builder, self._kind, epilogue)
-            with cgutils.for_range(builder, tiles) as tile:
-                x = builder.mul(tile.index, ir.Constant(I64, pixels))
-                x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
+        with cgutils.for_range(builder, tiles) as tile:
+            x = builder.mul(tile.index, ir.Constant(I64, pixels))
+            x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
+            with cgutils.for_range(builder, given["blocks"]) as block:
+                channel = _block_offset(builder, given, block.index)
+                weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+                epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
+                bias = load(builder, self._kind, epilogue)
                 source = builder.add(builder.add(given["src"], channel), builder.mul(x, given["column_step"]))
                 target = builder.add(builder.add(given["dst"], channel), builder.mul(x, given["dst_pixel"]))
                 first_raw = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))

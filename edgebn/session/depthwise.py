@@ -17,6 +17,11 @@ from edgebn.session.observing import Watcher
 from edgebn.session.packer import Address, Packer, View
 from edgebn.session.tiled import Target, Walk, fits_dot, walk_through
 
+# A float32 tile goes down the rows of all channels before the next: its input rows stay in the first-level cache if they are few,
+# and two rows of taps are read again by the next strip (measured on 112 x 112 x 96: 8 rows take 0.7 of the time of all, 4 and 16 0.75).
+NEAR_BYTES = 1 << 18
+STRIP_ROWS = 8
+
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the vector kernels can take a depthwise convolution."""
@@ -100,7 +105,15 @@ class DepthwiseEmitter:
         self._kept_row = (walk.columns // self._together + 1) * self._kept_pixel
 
     def rows(self, first: int, count: int, target: Target) -> None:
-        """Emit `count` rows from row `first` on."""
+        """Emit `count` rows from row `first` on, in strips where that many do not stay in the nearer caches."""
+        strip = count
+        if self._real and count * self._walk.row_step > NEAR_BYTES:
+            strip = STRIP_ROWS
+        for start in range(0, count, strip):
+            below = Target(target.address + start * target.row, target.row, target.pixel)
+            self._strip(first + start, min(strip, count - start), below)
+
+    def _strip(self, first: int, count: int, target: Target) -> None:
         walk, together = self._walk, self._together
         channels = self._step.groups * together
         pieces = [(0, walk.columns // together)]
