@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 
-# float32 tiles: (pixels of a row computed together, stride in taps of a 3 x 3 kernel, or 0 for any kernel and strides).
-FLOAT_TILES = ((5, 1), (4, 1), (3, 1), (5, 2), (4, 2), (3, 2), (8, 0), (4, 0), (1, 0))
+# float32 tiles: (pixels of a row computed together, width of the kernel, stride in taps). Kernels of 3 x 3 move as far down as to
+# the right; those of 5 and 7 columns have any number of rows; 0, 0 takes any kernel and strides.
+FLOAT_TILES = (
+    *((pixels, 3, stride) for stride in (1, 2) for pixels in (5, 4, 3)),
+    *((pixels, width, stride) for width in (5, 7) for stride in (1, 2) for pixels in (8, 4)),
+    *((pixels, 0, 0) for pixels in (8, 4, 1)),
+)
 
 # Kinds of int8 functions: 3 x 3 with the row stride 1 or 2, and any kernel with any stride.
 ROLLED_1, ROLLED_2, ANY = 0, 1, 2
@@ -47,9 +52,8 @@ def pixels_together(channels: int, width: int, columns: int, *, adjacent: bool) 
     return min(range(least, most + 1), key=cost), 1
 
 
-def best_float_tile(columns: int, stride: int) -> int:
-    """Return the variant for rows of `columns` pixels; `stride` in taps for a 3 x 3 kernel, 0 for any other."""
-    known = {stride} if any(tile == stride for _, tile in FLOAT_TILES) else {0}
-    fitting = [(pixels, tile) for pixels, tile in FLOAT_TILES if tile in known and pixels <= columns]
-    fitting = fitting or [tile for tile in FLOAT_TILES if tile == (1, 0)]
+def best_float_tile(columns: int, width: int, stride: int) -> int:
+    """Return the variant for rows of `columns` pixels and a kernel `width` taps wide; its stride in taps, 0 where it is none."""
+    fitting = [tile for tile in FLOAT_TILES if tile[1:] == (width, stride) and tile[0] <= columns]
+    fitting = fitting or [tile for tile in FLOAT_TILES if tile[1:] == (0, 0) and tile[0] <= columns]
     return FLOAT_TILES.index(min(fitting, key=lambda tile: -(-columns // tile[0]) * (tile[0] + 1)))

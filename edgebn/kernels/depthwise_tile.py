@@ -1,4 +1,4 @@
-"""Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels, down the rows of one column or tile of columns.
+"""Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels, down the rows of one column or tile.
 
 int8: the taps of one kernel row are interleaved so that each 32-bit lane holds up to four taps of one channel, and one dot product
 takes them all. Where the kernel is 3 x 3, an input row is interleaved once and used by every output row that reads it.
@@ -245,7 +245,7 @@ class Float32Depthwise:
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `FLOAT_TILES`."""
-        pixels, stride = FLOAT_TILES[variant]
+        pixels, width, stride = FLOAT_TILES[variant]
         builder, given = begin_function(module, function_name("f32", variant), self.arguments)
         shared = self.epilogue.prepare(builder, given, 1)
         sums = [[cgutils.alloca_once(builder, self._kind) for _ in range(pixels)] for _ in range(2)]
@@ -280,12 +280,16 @@ class Float32Depthwise:
                     keep(builder, given, y, (y, x, first_raw), accumulators)
                     self.epilogue.write(builder, accumulators, shared, epilogue, place, given["valid"])
 
-                if stride:
+                if width == 3:
                     self._rolled(builder, given, source, self._weights(builder, weights), bias, sums, stride, finish)
                 else:
                     with cgutils.for_range(builder, given["rows"]) as row:
                         start = builder.add(source, builder.mul(row.index, given["row_step"]))
-                        finish(self._any_kernel(builder, given, start, weights, bias, sums[0]), row.index)
+                        if width:
+                            acc = self._rows_of_taps(builder, given, start, weights, bias, sums[0], width, stride)
+                        else:
+                            acc = self._any_kernel(builder, given, start, weights, bias, sums[0])
+                        finish(acc, row.index)
         builder.ret_void()
         return builder.function
 
@@ -346,6 +350,35 @@ class Float32Depthwise:
                 done = add(done, values, taps[2])
                 keep(sums[0], add(begin, values, taps[0]))
             finish(done, out.index)
+
+    def _rows_of_taps(
+        self,
+        builder: ir.IRBuilder,
+        given: dict[str, ir.Value],
+        source: ir.Value,
+        weights: ir.Value,
+        bias: ir.Value,
+        sums: list[ir.Value],
+        width: int,
+        stride: int,
+    ) -> list[ir.Value]:
+        """Return the sums of one tile of pixels, a row of `width` taps at a time: what pixels share is read once."""
+        for slot in sums:
+            builder.store(bias, slot)
+        with cgutils.for_range(builder, given["tap_rows"]) as tap_row:
+            first = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
+            row_of_weights = builder.add(weights, builder.mul(tap_row.index, ir.Constant(I64, width * self._isa.vector_bytes)))
+            values = [
+                load(builder, self._kind, first, builder.mul(given["tap_column_step"], ir.Constant(I64, i)))
+                for i in range(stride * (len(sums) - 1) + width)
+            ]
+            acc = [builder.load(slot) for slot in sums]
+            for j in range(width):
+                weight = load(builder, self._kind, row_of_weights, j * self._isa.vector_bytes)
+                acc = [fused_multiply_add(builder, values[i * stride + j], weight, a) for i, a in enumerate(acc)]
+            for slot, value in zip(sums, acc, strict=True):
+                builder.store(value, slot)
+        return [builder.load(slot) for slot in sums]
 
     def _any_kernel(
         self,

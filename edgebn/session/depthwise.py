@@ -18,7 +18,7 @@ from edgebn.session.packer import Address, Packer, View
 from edgebn.session.tiled import Target, Walk, fits_dot, walk_through
 
 # A float32 tile goes down the rows of all channels before the next: its input rows stay in the first-level cache if they are few,
-# and two rows of taps are read again by the next strip (measured on 112 x 112 x 96: 8 rows take 0.7 of the time of all, 4 and 16 0.75).
+# and the next strip reads some again (measured on 112 x 112 x 96: 8 rows take 0.7 of the time of all at once, 4 and 16 0.75).
 NEAR_BYTES = 1 << 18
 STRIP_ROWS = 8
 
@@ -164,7 +164,7 @@ class DepthwiseEmitter:
     def _variant(self, columns: int) -> int:
         walk = self._walk
         if self._real:
-            return depthwise_shapes.best_float_tile(columns, self._stride())
+            return depthwise_shapes.best_float_tile(columns, walk.tap_columns, self._stride())
         kind = depthwise_shapes.ANY
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
             if walk.row_step == walk.tap_row_step:
@@ -175,12 +175,14 @@ class DepthwiseEmitter:
         return known.index((kind if (kind, self._pieces) in known else depthwise_shapes.ANY, self._pieces))
 
     def _stride(self) -> int:
-        """Return the stride in taps of a 3 x 3 kernel that moves as far down as to the right, 0 for any other."""
+        """Return the stride along a row in taps, 0 where it is not whole or a kernel 3 wide is not 3 x 3 moving as far down."""
         walk = self._walk
         step = walk.column_step * self._together
         stride = step // walk.tap_column_step
-        fits = (walk.tap_rows, walk.tap_columns) == (3, 3) and step == stride * walk.tap_column_step
-        return stride if fits and walk.row_step == stride * walk.tap_row_step else 0
+        if step != stride * walk.tap_column_step:
+            return 0
+        square = walk.tap_rows == 3 and walk.row_step == stride * walk.tap_row_step
+        return stride if square or walk.tap_columns != 3 else 0
 
     def _pack(self) -> dict[str, Address | int]:
         channels, rows, columns, _ = self._step.weight.shape
