@@ -7,7 +7,7 @@ from codegen.emitters.text import ADAPTED, FACTORY, OBSERVATION, float_literal
 from codegen.project import Listing
 from codegen.templating import fill
 
-FILES = ("edgebn_adapt.c", "edgebn_adapt.h", "edgebn_adapt_f32.h", "edgebn_crc.h")  # besides the kernels
+FILES = ("edgebn_adapt.c", "edgebn_adapt.h", "edgebn_adapt_f32.h", "edgebn_root_f32.h", "edgebn_crc.h")  # besides the kernels
 SWITCH = "#define EDGEBN_ADAPT /* kernels observe */\n"
 _HASH_BYTES = 16
 

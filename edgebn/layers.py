@@ -326,6 +326,53 @@ class Softmax(Layer):
 
 
 @dataclass(frozen=True)
+class Normalization(Layer):
+    """A norm by the sample's own statistics: layer, group, instance and RMS norm. They are never folded.
+
+    y = gamma * (x - mean) / sqrt(mean((x - mean)**2) + epsilon) + beta; without `centred` the mean counts as zero.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Over which the means run.
+    groups : int
+        With more than one the means run over all axes, and apart in so many blocks of neighbouring channels.
+    axis : int
+        That of the channels.
+    gamma, beta : ndarray of float32 or None
+        As many axes as the value; they broadcast against it.
+    epsilon : float
+    centred : bool
+    """
+
+    axes: tuple[int, ...] = (-1,)
+    groups: int = 1
+    axis: int = -1
+    gamma: np.ndarray | None = None
+    beta: np.ndarray | None = None
+    epsilon: float = 1e-5
+    centred: bool = True
+    channels_first: bool = False
+
+    def check(self) -> None:
+        super().check()
+        if not (np.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ModelError(f"its epsilon {self.epsilon} is not a finite number of 0 or more")
+        if self.groups < 1 or not self.axes or len(set(self.axes)) != len(self.axes):
+            raise ModelError(f"its groups {self.groups} or axes {self.axes} are damaged")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        for axis in (*self.axes, self.axis):
+            _check_axis(axis, shapes[0])
+        if self.groups > 1 and (shapes[0][self.axis] % self.groups or len(self.axes) != len(shapes[0])):
+            raise ModelError(f"its {self.groups} groups do not divide {shapes[0][self.axis]} channels")
+        for array in (self.gamma, self.beta):
+            if array is not None and (array.ndim != len(shapes[0]) or broadcast(tuple(array.shape), shapes[0]) != shapes[0]):
+                raise ModelError(f"its gamma or beta of shape {array.shape} does not fit an input of shape {shapes[0]}")
+        return shapes[0]
+
+
+@dataclass(frozen=True)
 class Add(Layer):
     """Sum of two values (broadcast as NumPy does), then a clip to [low, high]."""
 

@@ -338,6 +338,29 @@ class Softmax(Step):
 
 
 @dataclass(frozen=True)
+class Normalization(Step):
+    """float32 norm by the sample's own statistics: y = (x - mean) / sqrt(variance + epsilon) * gamma[c] + beta[c].
+
+    Sums are accumulated in float64, the variance around the mean; without `centred` the mean is taken for zero (RMS norm).
+
+    Attributes
+    ----------
+    groups : int
+        0: statistics of each pixel, over its channels (layer norm). Else of the whole (H, W), apart in so many blocks of
+        neighbouring channels: as many as there are channels for instance norm.
+    gamma, beta : ndarray of float32, shape (C,)
+    epsilon : float
+    centred : bool
+    """
+
+    groups: int
+    gamma: np.ndarray
+    beta: np.ndarray
+    epsilon: float = 1e-5
+    centred: bool = True
+
+
+@dataclass(frozen=True)
 class Concat(Step):
     """Concatenation along axis 0, 1 or 2 of (H, W, C).
 

@@ -203,6 +203,14 @@ def _softmax(step: p.Softmax, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(-(2**31) <= step.diff_min <= 0 and 0 <= step.multiplier < 2**31 and -31 <= step.left_shift <= 31, "arithmetic")
 
 
+def _normalization(step: p.Normalization, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].dtype == target.dtype == "float32" and inputs[0].shape == target.shape, "output")
+    _need(step.groups >= 0 and (step.groups == 0 or target.shape[2] % step.groups == 0), "groups")
+    _need(math.isfinite(step.epsilon) and step.epsilon >= 0, "epsilon")
+    for array in (step.gamma, step.beta):
+        _array(array, np.float32, (target.shape[2],), "gamma or beta")
+
+
 def _concat(step: p.Concat, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(0 <= step.axis <= 2, "axis")
     shape = list(inputs[0].shape)
@@ -277,6 +285,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Lookup: _lookup,
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
+    p.Normalization: _normalization,
     p.Concat: _concat,
     p.Pad: _pad,
     p.Crop: _crop,

@@ -169,6 +169,19 @@ def softmax(layer: nn.Softmax, x: np.ndarray) -> np.ndarray:
     return power / power.sum(axis=layer.axis, keepdims=True)
 
 
+def normalization(layer: nn.Normalization, x: np.ndarray) -> np.ndarray:
+    if layer.groups > 1:
+        moved = np.moveaxis(x, layer.axis, 0)
+        rows = moved.reshape(layer.groups, -1)
+        back = lambda rows: np.moveaxis(rows.reshape(moved.shape), 0, layer.axis)  # noqa: E731
+    else:
+        rows, back = x, lambda rows: rows
+    axes = 1 if layer.groups > 1 else layer.axes
+    centre = rows - rows.mean(axis=axes, keepdims=True) if layer.centred else rows
+    y = back(centre / np.sqrt((centre**2).mean(axis=axes, keepdims=True) + layer.epsilon))
+    return y * (1 if layer.gamma is None else layer.gamma) + (0 if layer.beta is None else layer.beta)
+
+
 def reduce(layer: nn.Reduce, x: np.ndarray) -> np.ndarray:
     function = np.max if layer.function == "max" else np.mean
     return function(x, axis=layer.axes, keepdims=layer.keepdims)
@@ -188,6 +201,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Crop: crop,
     nn.Dense: dense,
     nn.Identity: lambda _, x: x,
+    nn.Normalization: normalization,
     nn.Multiply: lambda layer, a, b: np.clip(a * b, layer.low, layer.high),
     nn.Pad: lambda layer, x: np.pad(x, layer.pads, constant_values=layer.value),
     nn.Pool: pool,

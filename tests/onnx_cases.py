@@ -110,6 +110,8 @@ def _models() -> list[Model]:
     flat = (node("Flatten", ["q"], ["f"]),)
     image, row = np.prod(SHAPE[1:]), ["w", "ws", "wz"]
     return [
+        _float("LayerNormalization", [node("LayerNormalization", ["x", "g", "b"], ["y"], axis=2, epsilon=0.01)],
+               g=RNG.normal(1, 1, SHAPE[2:]).astype(np.float32), b=RNG.normal(0, 1, SHAPE[3:]).astype(np.float32)),
         _float("Max", [node("Max", ["x", "c"], ["y"])], c=np.float32(0.4)),
         _float("Max of a constant", [node("Max", ["c", "x"], ["y"])], c=np.float32(0.4)),
         _float("Min", [node("Min", ["c", "x"], ["y"])], c=np.float32(0.4)),

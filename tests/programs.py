@@ -295,6 +295,13 @@ class Maker:
         diff_min = -int(np.floor(31.0 * 2.0**26 / 2.0**shift))
         return self.finish_step(p.Softmax(name, (x,), y, 1.0, int(mantissa * 2**31), int(shift), diff_min))
 
+    def step_normalization(self, x):
+        channels = self.shape(x)[2]
+        groups = self.draw(st.sampled_from([0, *(count for count in range(1, channels + 1) if channels % count == 0)]))
+        gamma, beta = self.rng.standard_normal((2, channels)).astype(np.float32)
+        y, centred = self.buffer(self.shape(x)), self.draw(st.booleans())
+        return self.finish_step(p.Normalization(f"norm{len(self.steps)}", (x,), y, groups, gamma, beta, 0.125, centred))
+
     def step_concat(self, x):
         axis = self.integer(0, 2)
         shape = list(self.shape(x))
@@ -363,7 +370,7 @@ class Maker:
 
 
 _BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"
-KINDS = {"float32": (*_BOTH.split(), "elementwise"), "int8": (*_BOTH.split(), "lookup")}
+KINDS = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup")}
 CONVERSIONS = {"float32": "quantize", "int8": "dequantize"}
 
 

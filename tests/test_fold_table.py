@@ -198,20 +198,12 @@ def test_overflow_of_two_batch_norms_together_is_refused():
         lower(net.builder.finish([x]))
 
 
-def test_statistics_of_each_sample_are_refused_by_the_reader(tmp_path: Path):
-    onnx = pytest.importorskip("onnx", reason="the onnx package is not installed")
-    from edgebn import formats
-
-    tensor = onnx.helper.make_tensor_value_info
-    node = onnx.helper.make_node("InstanceNormalization", ["x", "s", "b"], ["y"], name="in1")
-    constants = [onnx.numpy_helper.from_array(np.ones(3, np.float32), name) for name in ("s", "b")]
-    inputs = [tensor("x", onnx.TensorProto.FLOAT, (1, 3, 8, 8))]
-    outputs = [tensor("y", onnx.TensorProto.FLOAT, (1, 3, 8, 8))]
-    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", inputs, outputs, constants))
-    path = tmp_path / "instance.onnx"
-    onnx.save(model, path)
-    with pytest.raises(UnsupportedLayerError, match=r"in1.*InstanceNormalization"):
-        formats.read(path)
+def test_statistics_of_each_sample_are_kept():
+    """A norm by the sample's own statistics is a step of its own beside a convolution, and no batch norm passes it."""
+    net = Net(np.random.default_rng(0))
+    x = net.add(nn.Normalization, net.convolution(net.image(), outputs=2), name="own", axes=(2,), axis=2)
+    program = lower(net.builder.finish([x]))
+    assert [step.kind for step in program.steps] == ["Convolution", "Normalization"]
 
 
 def test_batch_norm_without_statistics_is_refused_by_the_reader(tmp_path: Path):

@@ -245,7 +245,7 @@ def test_open_sizes_need_a_fitting_input_shape(tmp_path, given, message):
         (entry("ELU", "elu_1"), r"layer 'elu_1' \(ELU\): edgebn does not run this layer: .*use ReLU"),
         (entry("LSTM", "memory", units=3), r"layer 'memory' \(LSTM\): .*recurrent layers .* convolutions over time"),
         (entry("Lambda", "magic"), r"layer 'magic' \(Lambda\): .*build it from Keras layers"),
-        (entry("LayerNormalization", "ln"), r"layer 'ln' \(LayerNormalization\): .*BatchNormalization"),
+        (entry("UnitNormalization", "ln"), r"layer 'ln' \(UnitNormalization\): .*BatchNormalization"),
         (entry("my>Secret", "s"), r"layer 's' \(Secret\): .*custom_layers=\{\"Secret\": \"BatchNormalization\"\}"),
         (entry("Activation", "a", activation="gelu"), r"layer 'a' \(Activation\): edgebn does not run the activation 'gelu'"),
         (entry("BatchNormalization", "bn", renorm=True), r"layer 'bn' \(BatchNormalization\): .*renorm=False"),

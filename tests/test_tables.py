@@ -33,10 +33,12 @@ CONVERSIONS = {"Quantize", "Dequantize"}  # they stand between types, in files t
 FLOAT_ONLY_LAYERS = {
     "Constant",  # read where its reader is lowered
     "Dequantize",  # taken off at the float32 edges
+    "Normalization",
 }
+FLOAT_STEPS = {"Elementwise", "Normalization"}
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
-NOT_LOOKED_BEHIND = {"Concat", "Crop", "Lookup", "Multiply", "Pad", "Resize", "Transpose", "TransposedConvolution"}
+NOT_LOOKED_BEHIND = {"Concat", "Crop", "Lookup", "Multiply", "Normalization", "Pad", "Resize", "Transpose", "TransposedConvolution"}
 
 STEP_TABLES = {  # table and module: the steps that need no row there
     ("STEPS", "edgebn.reference"): set(),
@@ -94,7 +96,7 @@ def test_every_step_is_drawn_by_the_contract(dtype):
             made.update(step.kind for step in drawn.steps)
 
         collect()
-    assert made == set(STEPS) - CONVERSIONS - (INT8_STEPS if dtype == "float32" else {"Elementwise"})
+    assert made == set(STEPS) - CONVERSIONS - (INT8_STEPS if dtype == "float32" else FLOAT_STEPS)
 
 
 def test_every_function_is_drawn_and_checked():
@@ -126,6 +128,7 @@ KEPT = {  # each layer that keeps its axes, on one image, channels first
     "Crop": lambda x: layers.Crop("it", (x,), "y", starts=(0, 1, 2), sizes=(2, 3, 2)),
     "Identity": lambda x: layers.Identity("it", (x,), "y"),
     "Multiply": lambda x: layers.Multiply("it", (x, "c"), "y"),
+    "Normalization": lambda x: layers.Normalization("it", (x,), "y", axes=(0,), axis=0, gamma=np.arange(3.0).reshape(3, 1, 1)),
     "Pad": lambda x: layers.Pad("it", (x,), "y", pads=((0, 1), (1, 0), (2, 1)), value=0.5),
     "Softmax": lambda x: layers.Softmax("it", (x,), "y", axis=0),
 }

@@ -4,7 +4,7 @@
 #ifndef EDGEBN_ADAPT_F32_H
 #define EDGEBN_ADAPT_F32_H
 
-#include "edgebn_common.h"
+#include "edgebn_root_f32.h"
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -13,18 +13,6 @@
 EDGEBN_INLINE float edgebn_greater_f32(float a, float b) { return a > b ? a : b; }
 
 EDGEBN_INLINE float edgebn_lesser_f32(float a, float b) { return a < b ? a : b; }
-
-EDGEBN_INLINE int32_t edgebn_bits_f32(float x) {
-    int32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-EDGEBN_INLINE float edgebn_of_bits_f32(int32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 /* 2**n; -126 <= n <= 127. */
 EDGEBN_INLINE float edgebn_power_f32(int32_t n) { return edgebn_of_bits_f32((n + 127) * ((int32_t)1 << 23)); }
@@ -37,30 +25,6 @@ EDGEBN_INLINE float edgebn_from_u64_f32(uint64_t x) {
         shift += 4;
     }
     return (float)(uint32_t)x * edgebn_power_f32(shift);
-}
-
-/* The square root of a positive normal number, correctly rounded. */
-EDGEBN_INLINE float edgebn_sqrt_f32(float x) {
-#if defined(__ARM_FP) && (__ARM_FP & 4) && defined(__GNUC__) && !defined(__aarch64__)
-    float root;
-    __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x));
-    return root;
-#else
-    const int32_t bits = edgebn_bits_f32(x), exponent = (bits >> 23) - 127;
-    uint32_t rest = ((uint32_t)bits & 0x7FFFFFu) | 0x800000u, root = 0, trial = 0, bit;
-    rest <<= 1 + (exponent & 1);
-    for (bit = 0x1000000u; bit != 0; bit >>= 1) { /* 25 bits of the root, the last one for rounding */
-        const uint32_t next = trial + bit;
-        if (next <= rest) {
-            trial = next + bit;
-            rest -= next;
-            root += bit;
-        }
-        rest <<= 1;
-    }
-    root += root & 1u; /* never a tie: the root of 24 bits has no 25-bit square root with its last bit set */
-    return edgebn_of_bits_f32((int32_t)(root >> 1) + ((exponent - (exponent & 1)) / 2 + 126) * ((int32_t)1 << 23));
-#endif
 }
 
 /* Natural logarithm of a positive normal number. */

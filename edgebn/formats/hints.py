@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 FEED_FORWARD = "edgebn runs feed-forward networks"
-OWN_STATISTICS = "its statistics are those of each sample; use a batch norm"
 POSTPROCESSING = "leave the decoding of results out of the export, and do it on the outputs"
 
 # By the name in small letters, without underscores, 'normalization' cut to 'norm'.
@@ -16,11 +15,8 @@ HINTS = {
     "elu": "use relu, leaky_relu or silu",
     "gelu": "use relu, silu or hardswish",
     "gridsample": "edgebn resamples on a regular grid: use nearest or linear resizing",
-    "groupnorm": OWN_STATISTICS,
     "gru": FEED_FORWARD,
     "if": "edgebn runs networks without branches: export the branch that is taken",
-    "instancenorm": OWN_STATISTICS,
-    "layernorm": OWN_STATISTICS,
     "logsoftmax": "leave it out, or use softmax: the largest output stays the largest",
     "loop": FEED_FORWARD,
     "lrn": "use a batch norm",

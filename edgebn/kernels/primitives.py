@@ -20,6 +20,7 @@ I8 = ir.IntType(8)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 F32 = ir.FloatType()
+F64 = ir.DoubleType()
 
 # Numba types a bare 0 as int64; accumulators start from these.
 ZERO_I32 = np.int32(0)
@@ -59,10 +60,12 @@ load_i32 = _loader(types.int32, I32)
 load_u32 = _loader(types.uint32, I32)
 load_i64 = _loader(types.int64, I64)
 load_f32 = _loader(types.float32, F32)
+load_f64 = _loader(types.float64, F64)
 store_u8 = _storer(types.uint8, I8)
 store_i32 = _storer(types.int32, I32)
 store_i64 = _storer(types.int64, I64)
 store_f32 = _storer(types.float32, F32)
+store_f64 = _storer(types.float64, F64)
 
 
 @intrinsic

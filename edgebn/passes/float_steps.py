@@ -119,6 +119,22 @@ def _softmax(lowering: FloatLowering, layer: Layer) -> None:
     lowering.add(steps.Softmax(**lowering.common(layer), beta=layer.beta), layer)
 
 
+def _normalization(lowering: FloatLowering, layer: Layer) -> None:
+    """A norm of pixels or of blocks of channels; whatever else there is, `layout.py` has made one of these."""
+    assert isinstance(layer, graph_layers.Normalization)
+    shape = lowering.network.shapes[layer.inputs[0]]
+    channels, last = shape[-1], len(shape) - 1
+    groups = 0 if layer.axes == (last,) else channels if last not in layer.axes else layer.groups
+    gamma, beta = (
+        np.broadcast_to(np.float32(neutral) if array is None else array.reshape(-1), (channels,)).astype(np.float32)
+        for array, neutral in ((layer.gamma, 1.0), (layer.beta, 0.0))
+    )
+    common = lowering.common(layer)
+    lowering.add(
+        steps.Normalization(**common, groups=groups, gamma=gamma, beta=beta, epsilon=layer.epsilon, centred=layer.centred), layer
+    )
+
+
 def _concat(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Concat)
     axis = layer.axis + 3 - len(lowering.network.shapes[layer.output])
@@ -202,6 +218,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Crop": _crop,
     "Dense": _weighted,
     "Multiply": _binary,
+    "Normalization": _normalization,
     "Pad": _pad,
     "Pool": _pool,
     "Reshape": _reshape,

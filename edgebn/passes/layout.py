@@ -21,6 +21,7 @@ from edgebn.layers import (
     Crop,
     Identity,
     Layer,
+    Normalization,
     Pad,
     Quantization,
     Reduce,
@@ -33,9 +34,13 @@ from edgebn.passes.transposing import MAX_RUNS, axis_groups, last_run, over_spac
 
 Permutation = tuple[int, ...]
 
+MAX_AXES = 3  # of what steps work on: (H, W, C)
 SPATIAL = ("Convolution", "TransposedConvolution", "Pool", "Resize")
 # Layers whose output has the axes of their inputs, in the same order.
-SAME_AXES = ("Activation", "Add", "BatchNorm", "Concat", "Crop", "Dequantize", "Identity", "Multiply", "Pad", "Quantize", "Softmax")
+SAME_AXES = (
+    *("Activation", "Add", "BatchNorm", "Concat", "Crop", "Dequantize", "Identity", "Multiply", "Normalization", "Pad", "Quantize"),
+    "Softmax",
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ class _Layout:
         if held == name:
             return
         if name in self.shapes:  # held in another order under its own name: that one steps aside
-            aside = self._new(f"{name}/held")
+            aside = self.new_value(f"{name}/held")
             self.emitted = [
                 replace(
                     layer,
@@ -161,7 +166,7 @@ class _Layout:
             self.converted = {key: aside if value == name else value for key, value in self.converted.items()}
         self.emit(Identity(f"{name}/output", (held,), name), self.graph.tensors[name].quantization)
 
-    def _new(self, base: str) -> str:
+    def new_value(self, base: str) -> str:
         name, count = base, 1
         while name in self.shapes or name in self.graph.tensors:
             count += 1
@@ -204,7 +209,7 @@ class _Layout:
         if quantization is not None and quantization.axis is not None:
             own = quantization.axis + len(order) - self.rank(value)
             quantization = replace(quantization, axis=order.index(own))
-        layer = Constant(f"{value}/ordered", (), self._new(f"{value}/ordered"), np.asarray(array, order="C"))
+        layer = Constant(f"{value}/ordered", (), self.new_value(f"{value}/ordered"), np.asarray(array, order="C"))
         return self.emit(layer, quantization)
 
     def _transpose(self, name: str, permutation: Permutation, quantization: Quantization | None) -> str:
@@ -214,10 +219,10 @@ class _Layout:
         groups = axis_groups(shape, permutation)
         label = self.layer.name
         if len(groups) <= 1:
-            return self.emit(Reshape(f"{label}/reshape", (name,), self._new(f"{name}/reshaped"), result), quantization)
+            return self.emit(Reshape(f"{label}/reshape", (name,), self.new_value(f"{name}/reshaped"), result), quantization)
         label = f"{label}/transpose"
         if len(shape) <= 3:
-            return self.emit(Transpose(label, (name,), self._new(f"{name}/transposed"), permutation), quantization)
+            return self.emit(Transpose(label, (name,), self.new_value(f"{name}/transposed"), permutation), quantization)
         runs = sorted(groups)
         plan = transpose_plan(tuple(runs.index(group) for group in groups))
         if plan is None:
@@ -230,9 +235,9 @@ class _Layout:
         sizes = [int(np.prod([shape[axis] for axis in run])) for run in runs]
         for blocks, order in plan:
             merged = tuple(int(np.prod([sizes[run] for run in block])) for block in blocks)
-            name = self.emit(Reshape(label, (name,), self._new(f"{name}/merged"), merged), quantization)
-            name = self.emit(Transpose(label, (name,), self._new(f"{name}/transposed"), order), quantization)
-        return self.emit(Reshape(label, (name,), self._new(f"{name}/split"), result), quantization)
+            name = self.emit(Reshape(label, (name,), self.new_value(f"{name}/merged"), merged), quantization)
+            name = self.emit(Transpose(label, (name,), self.new_value(f"{name}/transposed"), order), quantization)
+        return self.emit(Reshape(label, (name,), self.new_value(f"{name}/split"), result), quantization)
 
     def in_rank(self, value: str, order: Permutation) -> str:
         """Return `value`, of lower rank than `order`, broadcast-ready: axes of size 1 put in front, then in `order`."""
@@ -246,7 +251,7 @@ class _Layout:
             return self._constant(value, np.transpose(self.values[value].reshape(shape), order), order)
         held = self.in_order(value, tuple(range(rank)))
         quantization = self.graph.tensors[value].quantization
-        raised = self.emit(Reshape(f"{self.layer.name}/reshape", (held,), self._new(f"{value}/raised"), shape), quantization)
+        raised = self.emit(Reshape(f"{self.layer.name}/reshape", (held,), self.new_value(f"{value}/raised"), shape), quantization)
         return self._transpose(raised, order, quantization)
 
 
@@ -287,6 +292,49 @@ def _axis_last(layout: _Layout, layer: Layer) -> None:
         order = (*(axis for axis in range(len(order)) if axis != layer.axis), layer.axis)
     source = layout.in_order(layer.inputs[0], order)
     layout.keep(replace(layer, inputs=(source,), axis=len(order) - 1), order)
+
+
+def _normalization(layout: _Layout, layer: Layer) -> None:
+    """A norm of channels or blocks of them over the whole map: those last. Any other: what it runs over is last, as one axis."""
+    assert isinstance(layer, Normalization)
+    held = layout.placed[layer.inputs[0]].order
+    rank = len(held)
+    left = [axis for axis in range(rank) if axis not in layer.axes]
+    channels = left[0] if len(left) == 1 and layer.groups == 1 else layer.axis
+    whole_map = layer.groups > 1 or (rank > 1 and len(left) < 2 and _varies_along(layer, channels) and _is_map(layer, left))
+    last = (channels,) if whole_map else layer.axes
+    order = (*(axis for axis in held if axis not in last), *(axis for axis in held if axis in last))
+    source = layout.in_order(layer.inputs[0], order)
+    shape = layout.shapes[source]
+    split = rank - len(last)
+    arrays = [None if array is None else np.transpose(array, order) for array in (layer.gamma, layer.beta)]
+    if any(array is not None and any(size != 1 for size in array.shape[:split]) for array in arrays):
+        raise refuse(layout.graph.source, layer, "its gamma or beta varies along an axis that it does not normalise")
+
+    def keeps(rank: int) -> Normalization:
+        axes = (rank - 1,) if not whole_map else tuple(range(rank - (1 if left and layer.groups == 1 else 0)))
+        wide = [None if array is None else np.broadcast_to(array, (*array.shape[:split], *shape[split:])) for array in arrays]
+        gamma, beta = (None if array is None else array.reshape((1,) * (rank - 1) + (-1,)) for array in wide)
+        return replace(layer, axes=axes, axis=rank - 1, gamma=gamma, beta=beta, channels_first=False)
+
+    if rank <= MAX_AXES and len(last) == 1:
+        layout.keep(replace(keeps(rank), inputs=(source,)), order)
+        return
+    merged = (int(np.prod(shape[:split])), int(np.prod(shape[split:])))
+    source = layout.emit(Reshape(f"{layer.name}/merge", (source,), layout.new_value(f"{source}/merged"), merged), None)
+    made = layout.emit(replace(keeps(2), inputs=(source,), output=layout.new_value(f"{layer.output}/merged")), None)
+    layout.keep(Reshape(f"{layer.name}/split", (made,), layer.output, shape), order)
+
+
+def _is_map(layer: Normalization, left: list[int]) -> bool:
+    """Whether it is plainer to take the axes for those of a map than for the elements of one."""
+    return not left or len(layer.axes) > 1 or not _varies_along(layer, layer.axes[0])
+
+
+def _varies_along(layer: Normalization, axis: int) -> bool:
+    """Whether gamma and beta are the same along every axis but one."""
+    arrays = [array for array in (layer.gamma, layer.beta) if array is not None]
+    return all(size == 1 for array in arrays for place, size in enumerate(array.shape) if place != axis)
 
 
 def _joint_order(layout: _Layout, layer: Layer) -> Permutation:
@@ -392,6 +440,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Dequantize": _unary,
     "Identity": _unary,
     "Multiply": _binary,
+    "Normalization": _normalization,
     "Pad": _pad,
     "Pool": _spatial,
     "Quantize": _unary,

@@ -195,6 +195,11 @@ def _softmax(step: p.Softmax, given: list[Moments], channels: int) -> Moments:  
     return Moments(ones / channels, ones / channels, 0.0 * ones, ones)
 
 
+def _normalization(step: p.Normalization, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+    size = np.abs(step.gamma.astype(np.float64))
+    return Moments(step.beta.astype(np.float64), size**2, step.beta - REACH * size, step.beta + REACH * size)
+
+
 def _concat(step: p.Concat, given: list[Moments], channels: int) -> Moments:
     if step.axis == 2:
         return Moments(*(np.concatenate([getattr(x, part) for x in given]) for part in ("mean", "variance", "low", "high")))
@@ -227,6 +232,7 @@ _RULES: Mapping[type[p.Step], Callable[[Any, list[Moments], int], Moments]] = {
     p.Pool: lambda step, given, channels: _window(step.window.function, given[0]),  # noqa: ARG005  # rules are called alike
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
+    p.Normalization: _normalization,
     p.Concat: _concat,
     p.Pad: _moved,
     p.Crop: _moved,

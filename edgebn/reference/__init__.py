@@ -19,6 +19,7 @@ from edgebn.reference.arithmetic import add, affine, elementwise, lookup, multip
 from edgebn.reference.codes import dequantize, dequantize_step, quantize_real, quantize_step
 from edgebn.reference.convolution import convolution, transposed_convolution
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
+from edgebn.reference.normalization import normalization
 from edgebn.reference.pooling import pool
 from edgebn.reference.softmax import softmax
 from edgebn.reference.statistics import Sums, observe
@@ -47,6 +48,7 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Lookup: lookup,
     p.Elementwise: elementwise,
     p.Softmax: softmax,
+    p.Normalization: normalization,
     p.Concat: concat,
     p.Pad: pad,
     p.Crop: crop,

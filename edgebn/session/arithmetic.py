@@ -165,6 +165,22 @@ def pack_softmax(step: p.Softmax, packer: Packer) -> None:
     )
 
 
+def normalization_scratch(step: p.Normalization, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
+    """Return the scratch of a norm: statistics of a whole map are two float64 a channel."""
+    return {"statistics": 16 * program.buffers[step.output].shape[2]} if step.groups else {}
+
+
+def pack_normalization(step: p.Normalization, packer: Packer) -> None:
+    """Emit a norm by the sample's own statistics."""
+    arguments = _by_pixel(step, packer)
+    arguments |= {"gamma": packer.constant(step.gamma), "beta": packer.constant(step.beta)}
+    arguments |= {"epsilon": step.epsilon, "centred": int(step.centred)}
+    if step.groups:
+        packer.emit("normalize_groups_f32", groups=step.groups, scratch=packer.scratch(step, "statistics"), **arguments)
+    else:
+        packer.emit("normalize_pixels_f32", **arguments)
+
+
 def pack_quantize(step: p.Quantize, packer: Packer) -> None:
     """Emit float32 to codes."""
     buffer = packer.buffer(step.output)

@@ -20,6 +20,7 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Lookup: arithmetic.pack_lookup,
     p.Elementwise: arithmetic.pack_elementwise,
     p.Softmax: arithmetic.pack_softmax,
+    p.Normalization: arithmetic.pack_normalization,
     p.Concat: movement.pack_concat,
     p.Pad: movement.pack_pad,
     p.Crop: movement.pack_crop,
@@ -35,6 +36,7 @@ SCRATCH: dict[type[p.Step], Callable[[Any, p.Program, Options], Mapping[str, int
     p.Convolution: convolution.scratch,
     p.Pool: pooling.scratch,
     p.Softmax: arithmetic.softmax_scratch,
+    p.Normalization: arithmetic.normalization_scratch,
 }
 
 

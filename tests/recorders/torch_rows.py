@@ -31,7 +31,24 @@ def one(call: Callable, shape: tuple[int, ...] = IMAGE, **parts: torch.Tensor) -
     return lambda: (Does(call, **parts), shape)
 
 
+def own_norm(call: Callable, *sizes: tuple[int, ...], shape: tuple[int, ...] = IMAGE) -> Callable[[], Made]:
+    """Return a builder of a norm by the sample's own statistics; `call` gets the input and parameters of these sizes."""
+
+    def build() -> Made:
+        parts = {f"p{place}": torch.randn(size) for place, size in enumerate(sizes)}
+        return Does(lambda m, x: call(x, *(getattr(m, name) for name in parts)), **parts), shape
+
+    return build
+
+
+FOUR = (2, 4, 3, 5)
 ROWS: dict[str, Callable[[], Made]] = {
+    "group_norm": own_norm(lambda x, w, b: functional.group_norm(x, 2, w, b, 0.01), (4,), (4,), shape=FOUR),
+    "instance_norm": own_norm(lambda x, w, b: functional.instance_norm(x, None, None, w, b, eps=0.01), (3,), (3,)),
+    "layer_norm": own_norm(lambda x, w, b: functional.layer_norm(x, (4, 6), w, b, 0.01), (4, 6), (4, 6)),
+    "native_group_norm": own_norm(lambda x, w: aten.native_group_norm(x, w, None, 2, 4, 15, 2, 0.01)[0], (4,), shape=FOUR),
+    "native_layer_norm": own_norm(lambda x, w, b: aten.native_layer_norm(x, [6], w, b, 0.01)[0], (6,), (6,)),
+    "rms_norm": own_norm(lambda x, w: functional.rms_norm(x, (6,), w), (6,)),
     "_adaptive_avg_pool2d": one(lambda _, x: aten._adaptive_avg_pool2d(x, [2, 3])),
     "_batch_norm_no_update": norm(lambda x, *arrays: aten._batch_norm_no_update(x, *arrays, 0.1, 1e-3)[0]),
     "_native_batch_norm_legit": norm(lambda x, *arrays: aten._native_batch_norm_legit(x, *arrays, False, 0.1, 1e-3)[0]),

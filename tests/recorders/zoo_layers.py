@@ -261,3 +261,20 @@ def activation_layers() -> Model:
     outputs = [layers.Activation(name)(values) for name in names]
     outputs += [layers.Conv2D(2, 1, activation=name)(values) for name in ("hard_silu", "silu", "softmax")]
     return Model(values, layers.Concatenate()(outputs))
+
+
+@zoo
+def own_statistics() -> Model:
+    """Norms by each sample's own statistics, over several sets of axes and in several groups."""
+    values = keras.Input((4, 3, 6))
+    norms = [
+        layers.LayerNormalization(),
+        layers.LayerNormalization(axis=(1, 2, 3), epsilon=0.01),
+        layers.LayerNormalization(axis=(2, 3), center=False),
+        layers.LayerNormalization(scale=False),
+        layers.GroupNormalization(3),
+        layers.GroupNormalization(-1, epsilon=0.01),
+        layers.GroupNormalization(2, scale=False),
+        layers.GroupNormalization(1, axis=1),
+    ]
+    return Model(values, layers.Concatenate()([norm(values) for norm in norms]))

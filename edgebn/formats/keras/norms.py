@@ -11,7 +11,7 @@ from edgebn.formats.keras.activations import fused
 from edgebn.formats.keras.operands import as_array, without_batch
 from edgebn.formats.keras.place import Place
 from edgebn.formats.keras.settings import as_integer, resolved_axis
-from edgebn.layers import Add, BatchNorm, Identity, Multiply
+from edgebn.layers import Add, BatchNorm, Identity, Multiply, Normalization
 
 # keras.backend.epsilon(): Normalization never divides by less.
 _KERAS_EPSILON = 1e-7
@@ -70,6 +70,36 @@ def normalization(place: Place) -> str:
         return _scaled(place, deviation, mean)
     centred = place.add(Add, [place.input, place.constant(-mean, "minus_mean")], "centre", "centred")
     return place.add(Multiply, [centred, place.constant(1 / deviation, "factor")])
+
+
+def layer_norm(place: Place) -> str:
+    """Read a LayerNormalization over any axes; weights are gamma and beta, of the shape of those axes."""
+    axes = place.settings.get("axis")
+    listed = axes if isinstance(axes, list) else [-1 if axes is None else axes]
+    resolved = tuple(sorted({resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis") for axis in listed}))
+    shape = tuple(place.shape[axis] for axis in resolved)
+    rms = place.settings.flag("rms_scaling", False)
+    return _own_statistics(place, shape, resolved, axes=resolved, axis=resolved[-1], centred=not rms, shifts=not rms)
+
+
+def group_norm(place: Place) -> str:
+    """Read a GroupNormalization: blocks of channels; -1 groups are as many as there are channels."""
+    axis = resolved_axis(place.settings.integer("axis", -1), len(place.shape), "axis")
+    channels = place.shape[axis]
+    groups = place.settings.integer("groups", 32)
+    groups = channels if groups == -1 else groups
+    if groups < 1 or channels % groups:
+        raise ModelError(f"its {groups} groups do not divide {channels} channels")
+    return _own_statistics(place, (channels,), (axis,), axes=tuple(range(len(place.shape))), axis=axis, groups=groups)
+
+
+def _own_statistics(place: Place, shape: tuple[int, ...], kept: tuple[int, ...], *, shifts: bool = True, **fields: Any) -> str:
+    """Add a norm whose gamma and beta have `shape`, along the axes `kept`."""
+    wide = tuple(size if axis in kept else 1 for axis, size in enumerate(place.shape))
+    names = ["gamma"] * place.settings.flag("scale", True) + ["beta"] * (shifts and place.settings.flag("center", True))
+    arrays = {name: place.weight(index, name, shape).reshape(wide) for index, name in enumerate(names)}
+    epsilon = place.settings.number("epsilon", 1e-3)
+    return place.add(Normalization, gamma=arrays.get("gamma"), beta=arrays.get("beta"), epsilon=epsilon, **fields)
 
 
 def _scaled(place: Place, scale: np.ndarray, offset: np.ndarray) -> str:

@@ -36,6 +36,11 @@ def _norm(settings: Settings) -> Stored:
     return Stored((*gamma, *beta), ("moving_mean", "moving_variance"))
 
 
+def _own_statistics(settings: Settings) -> Stored:
+    centred = settings.flag("center", True) and not settings.flag("rms_scaling", False)
+    return Stored((*(("gamma",) if settings.flag("scale", True) else ()), *(("beta",) if centred else ())))
+
+
 def _statistics(settings: Settings) -> Stored:
     return Stored((), ("mean", "variance", "count") if settings.get("mean") is None else ())
 
@@ -64,6 +69,8 @@ WEIGHTS: dict[str, Callable[[Settings], Stored]] = {
     "BatchNormalizationV1": _norm,
     "BatchNormalizationV2": _norm,
     "SyncBatchNormalization": _norm,
+    "LayerNormalization": _own_statistics,
+    "GroupNormalization": _own_statistics,
     "Normalization": _statistics,
     "PReLU": lambda _settings: Stored(("alpha",)),
 }

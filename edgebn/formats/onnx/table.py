@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.onnx import activations, arithmetic, convolutions, normalization, pooling, quantized, resize, shapes
+from edgebn.formats.onnx import (
+    activations,
+    arithmetic,
+    convolutions,
+    normalization,
+    own_statistics,
+    pooling,
+    quantized,
+    resize,
+    shapes,
+)
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Value
@@ -29,9 +39,12 @@ OPERATORS: dict[str, Reader] = {
     "Gemm": convolutions.gemm,
     "GlobalAveragePool": pooling.global_average_pool,
     "GlobalMaxPool": pooling.global_max_pool,
+    "GroupNormalization": own_statistics.group_normalization,
     "HardSigmoid": activations.hard_sigmoid,
     "HardSwish": activations.hard_swish,
     "Identity": normalization.identity,
+    "InstanceNormalization": own_statistics.instance_normalization,
+    "LayerNormalization": own_statistics.layer_normalization,
     "LeakyRelu": activations.leaky_relu,
     "MatMul": convolutions.matmul,
     "Max": activations.limit,
@@ -55,6 +68,7 @@ OPERATORS: dict[str, Reader] = {
     "QLinearSigmoid": quantized.qlinear_sigmoid,
     "QLinearSoftmax": quantized.qlinear_softmax,
     "QuantizeLinear": quantized.quantize_linear,
+    "RMSNormalization": own_statistics.rms_normalization,
     "ReduceMax": pooling.reduce_max,
     "ReduceMean": pooling.reduce_mean,
     "Relu": activations.relu,

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.torch import activations, arithmetic, convolutions, indexing, normalization, pooling, resize, shapes
+from edgebn.formats.torch import (
+    activations,
+    arithmetic,
+    convolutions,
+    indexing,
+    normalization,
+    own_statistics,
+    pooling,
+    resize,
+    shapes,
+)
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Value
@@ -61,8 +71,11 @@ OPERATORS: dict[str, Reader] = {
     "hardsigmoid": activations.hardsigmoid,
     "hardswish": activations.hardswish,
     "hardtanh": activations.hardtanh,
+    "group_norm": own_statistics.group_norm,
     "index": indexing.index,
     "index_select": indexing.index_select,
+    "instance_norm": own_statistics.instance_norm,
+    "layer_norm": own_statistics.layer_norm,
     "leaky_relu": activations.leaky_relu,
     "linear": convolutions.linear,
     "mT": shapes.transpose,
@@ -80,6 +93,8 @@ OPERATORS: dict[str, Reader] = {
     "narrow": indexing.narrow,
     "native_batch_norm": normalization.batch_norm_outputs,
     "native_channel_shuffle": shapes.channel_shuffle,
+    "native_group_norm": own_statistics.group_norm,
+    "native_layer_norm": own_statistics.layer_norm,
     "neg": arithmetic.neg,
     "numpy_T": shapes.transpose,
     "pad": shapes.pad,
@@ -92,6 +107,7 @@ OPERATORS: dict[str, Reader] = {
     "relu6": activations.relu6,
     "reshape": shapes.reshape,
     "reshape_as": shapes.reshape_as,
+    "rms_norm": own_statistics.rms_norm,
     "rsub": arithmetic.rsub,
     "select": indexing.select,
     "sigmoid": activations.sigmoid,

@@ -1,0 +1,87 @@
+"""Norms by the sample's own statistics: LayerNormalization, RMSNormalization, InstanceNormalization, GroupNormalization."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgebn.formats.onnx import weights
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.values import Dynamic
+from edgebn.layers import Normalization
+
+
+def layer_normalization(node: Node, context: Context) -> Dynamic:
+    """LayerNormalization: over every axis from `axis` on."""
+    node.only_first_output()
+    return _trailing(node, context, centred=True)
+
+
+def rms_normalization(node: Node, context: Context) -> Dynamic:
+    """RMSNormalization: the same without the mean."""
+    return _trailing(node, context, centred=False)
+
+
+def _trailing(node: Node, context: Context, *, centred: bool) -> Dynamic:
+    x = node.real(0)
+    first = context.resolved(node, node.integer("axis", -1), len(x.shape))
+    x, axes = context.along(node, x, range(first, len(x.shape)), "normalises over")
+    shape = context.batch.sample(x.shape, x.place)
+    gamma = _parameter(node, 1, "scale", shape)
+    beta = _parameter(node, 2, "bias", shape) if centred and node.has(2) else None
+    epsilon = node.number("epsilon", 1e-5)
+    return context.emit(node, Normalization, x, axes=axes, axis=axes[-1], gamma=gamma, beta=beta, epsilon=epsilon, centred=centred)
+
+
+def _parameter(node: Node, index: int, what: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a parameter that broadcasts against the end of `shape`."""
+    array = weights.real_array(node, node.static(index, what), what)
+    if array.ndim > len(shape) and array.shape[: array.ndim - len(shape)] != (1,) * (array.ndim - len(shape)):
+        raise node.damaged(f"its {what} of shape {array.shape} does not fit a value of shape {shape}")
+    return array.reshape((1,) * (len(shape) - array.ndim) + array.shape[max(array.ndim - len(shape), 0) :])
+
+
+def instance_normalization(node: Node, context: Context) -> Dynamic:
+    """InstanceNormalization: each channel by itself."""
+    return _by_channels(node, context, node.real(0).shape[1])
+
+
+def group_normalization(node: Node, context: Context) -> Dynamic:
+    """GroupNormalization: blocks of channels; before opset 21 scale and bias are one a block."""
+    groups = node.integer("num_groups", 0)
+    channels = node.real(0).shape[1]
+    if groups < 1 or channels % groups:
+        raise node.damaged(f"its {groups} groups do not divide {channels} channels")
+    return _by_channels(node, context, groups)
+
+
+def _by_channels(node: Node, context: Context, groups: int) -> Dynamic:
+    x = node.real(0)
+    channels = x.shape[1]
+    if len(x.shape) < 3:
+        raise node.damaged(f"it normalises each channel of a value of shape {x.shape}, which has no further axes")
+    x, (axis,) = context.along(node, x, (1,))
+    shape = context.batch.sample(x.shape, x.place)
+    wide = tuple(channels if place == axis else 1 for place in range(len(shape)))
+    arrays = []
+    for index, what in ((1, "scale"), (2, "bias")):
+        array = weights.real_array(node, node.static(index, what), what).reshape(-1)
+        if array.size not in (groups, channels):
+            raise node.damaged(f"its {what} has {array.size} numbers for {channels} channels")
+        arrays.append(np.repeat(array, channels // array.size).reshape(wide))
+    if axis > 0 and math.prod(shape[:axis]) != 1:
+        raise node.refuse("it normalises every sample of a batch that lies elsewhere than in front")
+    return context.emit(
+        node,
+        Normalization,
+        x,
+        axes=tuple(range(len(shape))),
+        groups=groups,
+        axis=axis,
+        gamma=arrays[0],
+        beta=arrays[1],
+        epsilon=node.number("epsilon", 1e-5),
+        channels_first=bool(x.place.leading) and len(x.shape) in (3, 4),
+    )
