@@ -492,6 +492,28 @@ class Crop(Layer):
 
 
 @dataclass(frozen=True)
+class Gather(Layer):
+    """Elements picked by constant indices: slices with steps, tiles, expansions, reflections, any order of an axis.
+
+    Attributes
+    ----------
+    indices : tuple of (ndarray of int64, shape (n,), or None)
+        For each axis, which of its elements the output has, in that order and any number of times; None for all as they are.
+    """
+
+    indices: tuple[np.ndarray | None, ...] = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(self.indices) != len(shape):
+            raise ModelError(f"its {len(self.indices)} lists of indices do not fit an input of shape {shape}")
+        for picked, size in zip(self.indices, shape, strict=True):
+            if picked is not None and (picked.ndim != 1 or picked.size == 0 or picked.min() < 0 or picked.max() >= size):
+                raise ModelError(f"its indices do not fit an input of shape {shape}")
+        return tuple(size if picked is None else len(picked) for picked, size in zip(self.indices, shape, strict=True))
+
+
+@dataclass(frozen=True)
 class Resize(Layer):
     """Spatial resampling.
 

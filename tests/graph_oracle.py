@@ -191,6 +191,12 @@ def crop(layer: nn.Crop, x: np.ndarray) -> np.ndarray:
     return x[tuple(slice(start, start + size) for start, size in zip(layer.starts, layer.sizes, strict=True))]
 
 
+def gather(layer: nn.Gather, x: np.ndarray) -> np.ndarray:
+    for axis, picked in enumerate(layer.indices):
+        x = x if picked is None else np.take(x, picked, axis)
+    return x
+
+
 LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Activation: activation,
     nn.Add: lambda layer, a, b: np.clip(a + b, layer.low, layer.high),
@@ -200,6 +206,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Convolution: convolution,
     nn.Crop: crop,
     nn.Dense: dense,
+    nn.Gather: gather,
     nn.Identity: lambda _, x: x,
     nn.Normalization: normalization,
     nn.Multiply: lambda layer, a, b: np.clip(a * b, layer.low, layer.high),

@@ -328,12 +328,15 @@ class Maker:
 
     def step_resize(self, x):
         height, width, channels = self.shape(x)
-        size = (self.integer(1, 2 * height), self.integer(1, 2 * width))
+        size = tuple(self.draw(st.sampled_from([into, self.integer(1, 2 * into)])) for into in (height, width))
         function = self.draw(st.sampled_from(["nearest", "bilinear"]))
         offset = self.draw(st.sampled_from([None, 0, 128])) if self.int8 and function == "bilinear" else None
         indices, weights = [], []
         for out, into in zip(size, (height, width), strict=True):
-            indices.append(self.rng.integers(0, into, (out, 2)).astype(np.int32))
+            table = self.rng.integers(0, into, (out, 2))
+            if out == into and self.draw(st.booleans()):
+                table[:, 0] = np.arange(out)  # all rows or columns as they are, which C is told without a table
+            indices.append(table.astype(np.int32))
             share = self.rng.uniform(0, 1, out)
             if self.int8 and offset is None:
                 whole = np.rint(share * 1024).astype(np.int32)

@@ -325,17 +325,20 @@ def padded_like(net: Net, x: str) -> str:
 
 @given(seed=SEEDS)
 def test_work_along_any_axis_of_a_longer_value(seed):
-    """Concat, Pad and Crop along the axes that (height, width, channels) merges, and along several at once."""
+    """Concat, Pad, Crop and Gather along the axes that (height, width, channels) merges, and along several at once."""
     net = Net(np.random.default_rng(seed))
     shape = tuple(net.size(1, 4) for _ in range(net.size(4, 5)))
     x = net.add(nn.Reshape, net.builder.add_input("x", (int(np.prod(shape)),)), shape=shape)
     for _ in range(2):
         shape = net.shape(x)
-        kind = net.pick("Concat", "Pad", "Crop")
+        kind = net.pick("Concat", "Pad", "Crop", "Gather")
         if kind == "Concat":
             x = net.add(nn.Concat, x, net.relu(x), x, axis=net.size(0, len(shape) - 1))
         elif kind == "Pad":
             x = net.add(nn.Pad, x, pads=tuple((net.size(0, 1), net.size(0, 2)) for _ in shape), value=2.0)
+        elif kind == "Gather":
+            lists = (net.rng.integers(0, size, net.size(1, 4)) if net.size(0, 1) else None for size in shape)
+            x = net.add(nn.Gather, x, indices=tuple(lists))
         else:
             starts = tuple(net.size(0, size - 1) for size in shape)
             sizes = tuple(net.size(1, size - start) for size, start in zip(shape, starts, strict=True))

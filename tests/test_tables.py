@@ -126,6 +126,7 @@ KEPT = {  # each layer that keeps its axes, on one image, channels first
     "BatchNorm": lambda x: layers.BatchNorm("it", (x,), "y", ONES, ONES, ONES, ONES, axis=0),
     "Concat": lambda x: layers.Concat("it", (x, x), "y", axis=0),
     "Crop": lambda x: layers.Crop("it", (x,), "y", starts=(0, 1, 2), sizes=(2, 3, 2)),
+    "Gather": lambda x: layers.Gather("it", (x,), "y", (np.array([2, 0, 0]), None, np.array([3, 1]))),
     "Identity": lambda x: layers.Identity("it", (x,), "y"),
     "Multiply": lambda x: layers.Multiply("it", (x, "c"), "y"),
     "Normalization": lambda x: layers.Normalization("it", (x,), "y", axes=(0,), axis=0, gamma=np.arange(3.0).reshape(3, 1, 1)),

@@ -17,6 +17,9 @@ TYPES = {
     np.dtype(np.int64): schema.TensorType.INT64,
 }
 
+# The first version of an operator that interpreters have, where it is not 1.
+VERSIONS = {schema.BuiltinOperator.BROADCAST_TO: 2}
+
 
 @dataclass
 class FileBuilder:
@@ -81,7 +84,7 @@ class FileBuilder:
         model.operatorCodes = []
         for code in self.codes:
             entry = schema.OperatorCodeT()
-            entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), 1
+            entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), VERSIONS.get(code, 1)
             model.operatorCodes.append(entry)
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")

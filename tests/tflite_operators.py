@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests import tflite_moving
 from tests.tflite_maker import SAME, Maker
 from tests.tflite_sequences import (
     conv_1d,
@@ -401,10 +402,11 @@ BOTH = (
     pad_before_conv,
     moved,
     shuffled,
+    *tflite_moving.MOVING,
 )
 INT8_ONLY = (requantize,)
 LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
-FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1)
+FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1, *tflite_moving.FLOAT_ONLY)
 
 
 def build(make, seed: int, integer: bool, leave_open: str = "") -> tuple[bytes, tuple[int, ...], np.random.Generator]:

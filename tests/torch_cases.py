@@ -18,7 +18,7 @@ from tests.conftest import RECORDED
 from tests.reader_cases import Case, error_between
 
 MODEL = "model/models/model.json"
-FOLDERS = ("torch_zoo", "torch_rows")
+FOLDERS = ("torch_zoo", "torch_rows", "torch_moving")
 
 
 def cases() -> list[Case]:

@@ -58,13 +58,15 @@ EDGEBN_INLINE void edgebn_transpose(const void *in, void *out, int size, int a, 
 
 /* Nearest neighbours: input row and column of every output row and column, pixels of `run` bytes. */
 EDGEBN_INLINE void edgebn_resize_nearest(const void *in, void *out, int width, int run, int out_height, int out_width,
-                                         const int16_t *rows, const int16_t *columns) {
+                                         const uint16_t *rows, const uint16_t *columns) {
     const int8_t *source = (const int8_t *)in;
     int8_t *target = (int8_t *)out;
     int y, x;
     for (y = 0; y < out_height; y++) {
         for (x = 0; x < out_width; x++, target += run) {
-            memcpy(target, source + (rows[y] * width + columns[x]) * run, (size_t)run);
+            const int row = rows ? rows[y] : y;
+            const int column = columns ? columns[x] : x;
+            memcpy(target, source + (row * width + column) * run, (size_t)run);
         }
     }
 }

@@ -16,11 +16,13 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
     buffers = (names.buffer(source.name), names.buffer(target.name), source.shape[1])
     size = target.shape[:2]
     if step.function == "nearest":
-        rows = CArray(names.array("rows"), "int16_t", step.rows[:, 0], f"({size[0]}): input row of each output row")
-        columns = CArray(names.array("columns"), "int16_t", step.columns[:, 0], f"({size[1]}): input column of each output column")
+        rows = _index_table(names.array("rows"), step.rows, source.shape[0], "row")
+        columns = _index_table(names.array("columns"), step.columns, source.shape[1], "column")
         run = source.shape[2] * ELEMENT_BYTES[target.dtype]
-        text = call("edgebn_resize_nearest", *buffers, run, *size, rows.name, columns.name)
-        return StepCode(text, (rows, columns), ("edgebn_move.h",))
+        tables = [table for table in (rows, columns) if table is not None]
+        pointers = ("0" if table is None else table.name for table in (rows, columns))
+        text = call("edgebn_resize_nearest", *buffers, run, *size, *pointers)
+        return StepCode(text, tuple(tables), ("edgebn_move.h",))
     offset = () if step.truncation_offset is None else (step.truncation_offset,)
     real = target.dtype == "float32" or offset
     ctype, dtype = ("float", np.float32) if real else ("int16_t", np.int16)
@@ -33,3 +35,11 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
     )
     text = call(kernel, *buffers, source.shape[2], *size, *(array.name for array in arrays), *offset)
     return StepCode(text, arrays, (f"{kernel.replace('_bilinear', '')}.h",))
+
+
+def _index_table(name: str, indices: np.ndarray, size: int, what: str) -> CArray | None:
+    """Return which of `size` rows or columns each one of the output is; None where all are as they were."""
+    picked = indices[:, 0]
+    if np.array_equal(picked, np.arange(size)):
+        return None
+    return CArray(name, "uint16_t", picked, f"({len(picked)}): input {what} of each output {what}")

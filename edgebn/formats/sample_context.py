@@ -7,9 +7,8 @@ layers. Knows neither format.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -17,10 +16,17 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
 from edgebn.graph import GraphBuilder, Shape
-from edgebn.layers import Concat, Crop, Layer, Pad, Pair, Quantization, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, Crop, Gather, Layer, Pad, Pair, Quantization, Reshape, Transpose
 
-# What a selection by indices may be cut into; more pieces are an order of elements.
-MAX_PIECES = 64
+# How `pad_copies` names what it puts around a value, and what NumPy calls it.
+PAD_MODES = {
+    "reflect": "reflect",
+    "edge": "edge",
+    "symmetric": "symmetric",
+    "wrap": "wrap",
+    "replicate": "edge",
+    "circular": "wrap",
+}
 ALONE = "edgebn runs each sample by itself"
 
 
@@ -243,28 +249,79 @@ class SampleContext(ABC, Generic[Value]):
         return self.reshape(node, picked, shape, axis=moved, output=output)
 
     def _pick(self, node: Node, x: Value, axis: int, indices: Sequence[int], part: str = "", output: int = 0) -> Value:
-        """Append what selects `indices` of an axis, in their order: a crop for every run of neighbours, joined again."""
-        pieces = 1 + sum(after != before + 1 for before, after in pairwise(indices))
-        if pieces > MAX_PIECES:
-            raise node.refuse(
-                f"its indices pick {pieces} separate pieces of an axis of {x.shape[axis]}; edgebn joins up to {MAX_PIECES}"
-            )
-        starts, sizes = [0] * len(x.shape), list(x.shape)
-        runs: list[list[int]] = []
-        for index in indices:
-            if runs and index == runs[-1][-1] + 1:
-                runs[-1].append(index)
-            else:
-                runs.append([index])
-        parts = []
-        for number, run in enumerate(runs):
-            starts[axis], sizes[axis] = run[0], len(run)
-            name = f"{part or 'run'}{number}" if len(runs) > 1 else part
-            parts.append(self.crop(node, x, starts, sizes, part=name, output=output))
-        if len(parts) == 1:
-            return parts[0]
-        own, place = parts[0].place.leading, parts[0].place
-        return self.moved(node, Concat, *parts, part=part, output=output, place=place, axis=axis - own)
+        """Append what selects `indices` of an axis, in their order: a crop of neighbours, or a gather."""
+        picked = np.array(indices, np.int64)
+        if (np.diff(picked) == 1).all():
+            starts, sizes = [0] * len(x.shape), list(x.shape)
+            starts[axis], sizes[axis] = int(picked[0]), len(picked)
+            return self.crop(node, x, starts, sizes, part=part, output=output)
+        return self.select(node, x, {axis: picked}, "picks from", part=part, output=output)
+
+    def select(
+        self, node: Node, x: Value, indices: Mapping[int, np.ndarray], does: str = "works along", part: str = "", output: int = 0
+    ) -> Value:
+        """Append a gather of the elements `indices` of some axes of the file's shape; axes kept as they are may be among them."""
+        changed = {axis: np.asarray(picked, np.int64) for axis, picked in indices.items()
+                   if not np.array_equal(picked, np.arange(x.shape[axis]))}  # fmt: skip
+        if any(len(picked) == 0 for picked in changed.values()):
+            raise node.refuse("it makes an empty value")
+        if any(len(picked) > MAX_EXTENT or x.shape[axis] > MAX_EXTENT for axis, picked in changed.items()):
+            raise node.refuse(f"it picks from an axis longer than {MAX_EXTENT}, or that many elements")
+        x, axes = self.along(node, x, changed, does)
+        own: list[np.ndarray | None] = [None] * (len(x.shape) - x.place.leading)
+        for axis, picked in zip(axes, changed.values(), strict=True):
+            own[axis] = picked
+        return self.moved(node, Gather, x, part=part, output=output, indices=tuple(own))
+
+    def slice(self, node: Node, x: Value, ranges: Mapping[int, range], output: int = 0) -> Value:
+        """Append what takes ranges of some axes of the file's shape: a crop where all steps are 1."""
+        if any(len(picked) == 0 for picked in ranges.values()):
+            raise node.refuse("it makes an empty value")
+        if all(picked.step == 1 or len(picked) == 1 for picked in ranges.values()):
+            starts, sizes = [0] * len(x.shape), list(x.shape)
+            for axis, picked in ranges.items():
+                starts[axis], sizes[axis] = picked[0], len(picked)
+            return self.crop(node, x, starts, sizes, output=output)
+        return self.select(node, x, {axis: np.array(picked) for axis, picked in ranges.items()}, "cuts", output=output)
+
+    def pad_copies(self, node: Node, x: Value, sides: Sequence[Pair], mode: str) -> Value:
+        """Append a padding of (before, after) with the value's own elements; `mode` is in `PAD_MODES`; negative amounts crop."""
+        indices = {}
+        for axis, (before, after) in enumerate(sides):
+            kept = np.arange(max(-before, 0), x.shape[axis] - max(-after, 0))
+            most = len(kept) - 1 if mode == "reflect" else len(kept) if mode in ("symmetric", "wrap", "circular") else MAX_EXTENT
+            if len(kept) < 1 or max(before, after) > most:
+                raise node.refuse(f"it pads an axis of {x.shape[axis]} by {(before, after)}, more than its elements ('{mode}')")
+            indices[axis] = np.pad(kept, (max(before, 0), max(after, 0)), mode=PAD_MODES[mode])  # type: ignore[call-overload]
+        return self.select(node, x, indices, "pads")
+
+    def tile(self, node: Node, x: Value, repeats: Sequence[int]) -> Value:
+        """Append a value repeated as a whole, `repeats` times along each axis of the file's shape."""
+        if min(repeats, default=1) < 1:
+            raise node.refuse("it makes an empty value")
+        self._check_copies(node, x, repeats)
+        return self.select(node, x, {axis: np.tile(np.arange(x.shape[axis]), count) for axis, count in enumerate(repeats)})
+
+    def expand(self, node: Node, x: Value, shape: Shape) -> Value:
+        """Append a value broadcast to `shape`, as NumPy does; the result may have more axes."""
+        rank = max(len(shape), len(x.shape))
+        try:
+            full = np.broadcast_shapes(x.shape, shape)
+        except ValueError:
+            raise node.damaged(f"it expands a value of shape {x.shape} to {tuple(shape)}, which does not fit") from None
+        if rank > len(x.shape):
+            more, batch = rank - len(x.shape), x.place.axis
+            x = self.reshape(node, x, (1,) * more + x.shape, axis=None if batch is None else batch + more, part="raised")
+        counts = [new // old for old, new in zip(x.shape, full, strict=True)]
+        self._check_copies(node, x, counts)
+        return self.select(node, x, {axis: np.zeros(count, np.int64) for axis, count in enumerate(counts) if count > 1})
+
+    def _check_copies(self, node: Node, x: Value, counts: Sequence[int]) -> None:
+        for axis, count in enumerate(counts):
+            if count * x.shape[axis] > MAX_EXTENT:
+                raise node.refuse(
+                    f"it makes an axis of {count * x.shape[axis]}; edgebn copies up to {MAX_EXTENT} elements of an axis"
+                )
 
     def reduction(self, node: Node, x: Value, axes: Iterable[int], *, keepdims: bool) -> dict[str, Any]:
         """Return the fields and the place of a `Reduce` of a value over axes of its shape; of none, for the batch of one alone."""

@@ -13,7 +13,7 @@ from edgebn.layers import BatchNorm, Layer
 from edgebn.passes.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
 from edgebn.passes.network import check_broadcast, refuse
 from edgebn.passes.norm_place import is_clip
-from edgebn.passes.resampling import axis_table
+from edgebn.passes.resampling import axis_table, index_tables
 from edgebn.program import Step, hwc
 
 
@@ -172,6 +172,15 @@ def _resize(lowering: FloatLowering, layer: Layer) -> None:
     )
 
 
+def _gather(lowering: FloatLowering, layer: Layer) -> None:
+    """Rows and columns by index tables; `three_axes.py` has brought all other axes there."""
+    assert isinstance(layer, graph_layers.Gather)
+    rows, columns = index_tables(layer, lowering.shape(layer.inputs[0]))
+    weights = [np.zeros((len(table), 2), np.float32) for table in (rows, columns)]
+    lowering.add(steps.Resize(**lowering.common(layer), function="nearest", rows=rows, columns=columns,
+                              row_weights=weights[0], column_weights=weights[1]), layer)  # fmt: skip
+
+
 def _transpose(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Transpose)
     offset = 3 - len(layer.permutation)
@@ -217,6 +226,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Convolution": _weighted,
     "Crop": _crop,
     "Dense": _weighted,
+    "Gather": _gather,
     "Multiply": _binary,
     "Normalization": _normalization,
     "Pad": _pad,

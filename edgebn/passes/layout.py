@@ -19,6 +19,7 @@ from edgebn.layers import (
     Concat,
     Constant,
     Crop,
+    Gather,
     Identity,
     Layer,
     Normalization,
@@ -38,9 +39,9 @@ MAX_AXES = 3  # of what steps work on: (H, W, C)
 SPATIAL = ("Convolution", "TransposedConvolution", "Pool", "Resize")
 # Layers whose output has the axes of their inputs, in the same order.
 SAME_AXES = (
-    *("Activation", "Add", "BatchNorm", "Concat", "Crop", "Dequantize", "Identity", "Multiply", "Normalization", "Pad", "Quantize"),
-    "Softmax",
-)
+    "Activation", "Add", "BatchNorm", "Concat", "Crop", "Dequantize", "Gather", "Identity", "Multiply", "Normalization", "Pad",
+    "Quantize", "Softmax",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -375,6 +376,13 @@ def _crop(layout: _Layout, layer: Layer) -> None:
     layout.keep(replace(layer, inputs=(placed.name,), starts=starts, sizes=sizes), placed.order)
 
 
+def _gather(layout: _Layout, layer: Layer) -> None:
+    assert isinstance(layer, Gather)
+    placed = layout.placed[layer.inputs[0]]
+    indices = tuple(layer.indices[axis] for axis in placed.order)
+    layout.keep(replace(layer, inputs=(placed.name,), indices=indices), placed.order)
+
+
 def _reduce(layout: _Layout, layer: Layer) -> None:
     assert isinstance(layer, Reduce)
     source = layer.inputs[0]
@@ -438,6 +446,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Crop": _crop,
     "Dense": _dense,
     "Dequantize": _unary,
+    "Gather": _gather,
     "Identity": _unary,
     "Multiply": _binary,
     "Normalization": _normalization,

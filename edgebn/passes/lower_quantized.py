@@ -33,6 +33,7 @@ LOWERINGS: dict[str, Callable[[Lowering, Layer], None]] = {
     "Concat": quantized_movement.concat,
     "Pad": quantized_movement.pad,
     "Crop": quantized_movement.crop,
+    "Gather": quantized_movement.gather,
     "Resize": quantized_movement.resize,
     "Transpose": quantized_movement.transpose,
     "Reshape": quantized_movement.reshape,

@@ -7,6 +7,7 @@ import numpy as np
 from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Concat as ConcatLayer
 from edgebn.layers import Crop as CropLayer
+from edgebn.layers import Gather as GatherLayer
 from edgebn.layers import Layer
 from edgebn.layers import Pad as PadLayer
 from edgebn.layers import Resize as ResizeLayer
@@ -14,7 +15,7 @@ from edgebn.layers import Transpose as TransposeLayer
 from edgebn.passes import tflm_resize
 from edgebn.passes.quantized_state import Lowering
 from edgebn.passes.requantizations import same_codes
-from edgebn.passes.resampling import axis_table
+from edgebn.passes.resampling import axis_table, index_tables
 from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose, hwc
 
 
@@ -59,6 +60,17 @@ def crop(state: Lowering, layer: Layer) -> None:
     first, second, third = (0,) * (3 - len(layer.starts)) + layer.starts
     output = state.make(layer.output)
     state.add(layer, Crop(state.step_name(layer), (given.name,), output.name, (first, second, third)))
+
+
+def gather(state: Lowering, layer: Layer) -> None:
+    """Elements by their indices."""
+    assert isinstance(layer, GatherLayer)
+    given = state.buffer(layer.inputs[0])
+    output = state.make(layer.output)
+    rows, columns = index_tables(layer, given.shape)
+    weights = [np.zeros((len(table), 2), np.int32) for table in (rows, columns)]
+    name = state.step_name(layer)
+    state.add(layer, Resize(name, (given.name,), output.name, "nearest", rows, columns, weights[0], weights[1]))
 
 
 def transpose(state: Lowering, layer: Layer) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
 from edgebn.graph import Graph, rebuilt
-from edgebn.layers import Crop, Identity, Layer, Pad, Pool, Quantization, Quantize, Reduce, Reshape, Resize, Transpose
+from edgebn.layers import Crop, Gather, Identity, Layer, Pad, Pool, Quantization, Quantize, Reduce, Reshape, Resize, Transpose
 
-KEEPING = (Identity, Reshape, Transpose, Crop, Pad, Resize)
+KEEPING = (Identity, Reshape, Transpose, Crop, Gather, Pad, Resize)
 # TensorFlow Lite takes scales this near to each other for the same.
 NEAR = 1e-6
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebn.layers import Resize
+from edgebn.layers import Gather, Resize
+from edgebn.program import Hwc
 
 HALF = np.float32(0.5)
 TIE = 1e-6  # onnxruntime (1.27 on) takes coordinates this near to the middle of two pixels for the middle
@@ -92,3 +93,12 @@ def _nearest(source: np.ndarray, ratio: float, layer: Resize) -> np.ndarray:
     tie = np.abs(source - middle) <= (TIE if layer.arithmetic == "onnxruntime" else 0.0)
     place = np.where(tie, middle, source)
     return np.ceil(place - 0.5) if layer.rounding == "round_prefer_floor" else np.floor(place + 0.5)
+
+
+def index_tables(layer: Gather, shape: Hwc) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row and column indices of a nearest resampling that gathers from a value of `shape`, int32 (n, 2) each."""
+    first, second, channels = (None,) * (3 - len(layer.indices)) + layer.indices
+    assert channels is None, "three_axes.py makes columns of the last axis"
+    tables = (np.arange(size) if picked is None else picked for picked, size in zip((first, second), shape[:2], strict=True))
+    rows, columns = (np.stack([table, table], axis=1).astype(np.int32) for table in tables)
+    return rows, columns

@@ -10,7 +10,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import Activation, Add, Concat, Constant, Convolution, Dense, Layer, Multiply, Reduce, Reshape, Resize, Transpose
+from edgebn.layers import (
+    Activation,
+    Add,
+    Concat,
+    Constant,
+    Convolution,
+    Crop,
+    Dense,
+    Gather,
+    Layer,
+    Multiply,
+    Reduce,
+    Reshape,
+    Resize,
+    Transpose,
+)
 from edgebn.passes.network import Network
 from edgebn.passes.requantizations import same_codes
 
@@ -39,6 +54,8 @@ def _changes_nothing(network: Network, layer: Layer) -> bool:
         return layer.function == "clip" and layer.low == -np.inf and layer.high == np.inf
     if isinstance(layer, Transpose):
         return layer.permutation == tuple(range(len(shape)))
+    if isinstance(layer, Gather):
+        return all(picked is None for picked in layer.indices)
     if layer.kind in ("Reshape", "Crop", "Pad"):
         return network.shapes[layer.output] == shape
     if isinstance(layer, Resize):
@@ -78,6 +95,8 @@ def _evaluate(layer: Layer, arrays: list[np.ndarray], shape: tuple[int, ...]) ->
         return arrays[0].reshape(shape)
     if isinstance(layer, Transpose):
         return np.transpose(arrays[0], layer.permutation)
+    if isinstance(layer, Gather):
+        return _picked(arrays[0], layer)
     if isinstance(layer, Add):
         return np.clip(arrays[0] + arrays[1], layer.low, layer.high)
     if isinstance(layer, Multiply):
@@ -90,6 +109,12 @@ def _evaluate(layer: Layer, arrays: list[np.ndarray], shape: tuple[int, ...]) ->
         function = np.mean if layer.function == "mean" else np.max
         return np.asarray(function(arrays[0], axis=layer.axes, keepdims=layer.keepdims))
     return None
+
+
+def _picked(array: np.ndarray, layer: Gather) -> np.ndarray:
+    for axis, picked in enumerate(layer.indices):
+        array = array if picked is None else np.take(array, picked, axis)
+    return array
 
 
 def fold_constant(network: Network, layer: Layer) -> bool:
@@ -126,6 +151,28 @@ def join_transposes(network: Network, layer: Layer) -> bool:
         return False
     permutation = tuple(earlier.permutation[axis] for axis in layer.permutation)
     network.put(replace(layer, inputs=earlier.inputs, permutation=permutation), layer.output)
+    return True
+
+
+def join_gathers(network: Network, layer: Layer) -> bool:
+    """Gather after gather is one gather."""
+    earlier = network.maker.get(layer.inputs[0]) if isinstance(layer, Gather) else None
+    if not isinstance(earlier, Gather) or not isinstance(layer, Gather):
+        return False
+    pairs = zip(earlier.indices, layer.indices, strict=True)
+    indices = tuple(second if first is None else first if second is None else first[second] for first, second in pairs)
+    network.put(replace(layer, inputs=earlier.inputs, indices=indices), layer.output)
+    network.notes.setdefault(earlier.name, f"joined with {layer.name}")
+    return True
+
+
+def gather_to_crop(network: Network, layer: Layer) -> bool:
+    """Neighbours in their own order are a crop."""
+    if not isinstance(layer, Gather) or any(picked is not None and (np.diff(picked) != 1).any() for picked in layer.indices):
+        return False
+    starts = tuple(0 if picked is None else int(picked[0]) for picked in layer.indices)
+    sizes = network.shapes[layer.output]
+    network.put(Crop(layer.name, layer.inputs, layer.output, starts, sizes), layer.output)
     return True
 
 
@@ -171,6 +218,8 @@ RULES: tuple[Rule, ...] = (
     fold_constant,
     join_reshapes,
     join_transposes,
+    join_gathers,
+    gather_to_crop,
     join_clips,
     add_bias,
 )

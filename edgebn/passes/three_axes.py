@@ -1,4 +1,4 @@
-"""Concat, Crop and Pad of values with more than three axes: between reshapes to three, on which steps work."""
+"""Concat, Crop, Pad and Gather of values with more than three axes: between reshapes to three, on which steps work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from edgebn.layers import Concat, Crop, Layer, Pad, Reshape, Shape
+from edgebn.layers import Concat, Crop, Gather, Layer, Pad, Reshape, Shape
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule
 
@@ -67,9 +67,44 @@ def to_three_axes(network: Network, layer: Layer) -> bool:
     return True
 
 
+def gather_columns(network: Network, layer: Layer) -> bool:
+    """Let a Gather of channels, or of axes beyond three, pick columns of (before, picked, behind), one axis after the other."""
+    if not isinstance(layer, Gather):
+        return False
+    shape = network.shapes[layer.inputs[0]]
+    axes = [axis for axis, picked in enumerate(layer.indices) if picked is not None]
+    if not axes or (len(shape) in (2, 3) and axes[-1] < len(shape) - 1):
+        return False
+    axis = axes[-1]
+    picked = layer.indices[axis]
+    assert picked is not None
+    run = _common_run(picked, shape[axis])
+    source = network.reshaped(layer, layer.inputs[0], (_size(shape[:axis]), shape[axis] // run, run * _size(shape[axis + 1 :])))
+    work = replace(layer, inputs=(source,), output=network.new_value(f"{layer.output}/worked"),
+                   indices=(None, picked[::run] // run, None))  # fmt: skip
+    network.put(work, layer.output, network.quantizations[layer.output])
+    result = _at(shape, axis, len(picked))
+    if len(axes) == 1:
+        network.put(Reshape(f"{layer.name}/reshape", (work.output,), layer.output, result), layer.output)
+    else:
+        rest = replace(layer, inputs=(network.reshaped(layer, work.output, result),), indices=_at(layer.indices, axis, None))
+        network.put(rest, layer.output)
+    return True
+
+
+def _common_run(picked: np.ndarray, size: int) -> int:
+    """Return the length of the longest runs of neighbours that the axis and the picked elements both are made of."""
+    starts = np.flatnonzero(np.diff(picked, prepend=-2) != 1)
+    return int(np.gcd.reduce([size, len(picked), *starts, *picked[starts]]))
+
+
+def _size(shape: Shape) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
 def _at(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
     """Return `values` with another one at `place`."""
     return (*values[:place], value, *values[place + 1 :])
 
 
-RULES: tuple[Rule, ...] = (to_three_axes,)
+RULES: tuple[Rule, ...] = (to_three_axes, gather_columns)

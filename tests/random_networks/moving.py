@@ -241,7 +241,7 @@ def split(net: Drawing, x: str) -> str:
 
 
 def slice_(net: Drawing, x: str) -> str:
-    """Slice along one or two axes, counted from either end, ends beyond the end; rarely with steps."""
+    """Slice along one or two axes, counted from either end, ends beyond the end, with steps of either sign."""
     rank = len(net.shape(x))
     axes = [axis for axis in range(1, rank) if net.shape(x)[axis] > 1]
     net.need(axes)
@@ -253,16 +253,19 @@ def slice_(net: Drawing, x: str) -> str:
         end = net.size(start + 1, length)
         starts.append(start - length if net.chance(0.3) else start)
         ends.append(net.pick((end, end, end - length)) if end < length else net.pick((length, 2**31 - 1, 2**63 - 1)))
-        steps.append(2 if net.chance(0.03) else 1)
+        step = net.pick((1, 1, 1, 2, 3, -1, -2)) if net.opset >= 10 else 1
+        if step < 0:  # from the last element on, to the first or one before it
+            starts[-1], ends[-1] = net.pick((end - 1, end - 1 - length)), net.pick((start - 1, -length - 1)) if start else -(2**31)
+        steps.append(step)
     named = [axis - rank if net.chance(0.3) and net.opset >= 11 else axis for axis in chosen]
     if net.opset < 10:
         return net.node("Slice", x, starts=starts, ends=ends, axes=chosen)
     lists = [net.ints(starts), net.ints(ends), net.ints(named)]
-    return net.node("Slice", x, *lists, *([net.ints(steps)] if 2 in steps or net.chance(0.4) else []))
+    return net.node("Slice", x, *lists, *([net.ints(steps)] if set(steps) != {1} or net.chance(0.4) else []))
 
 
 def pad(net: Drawing, x: str) -> str:
-    """Pad the sample's axes with a number, also by negative amounts; rarely in another mode."""
+    """Pad the sample's axes with a number, also by negative amounts, or with its own elements."""
     rank = len(net.shape(x))
     axes = [axis for axis in range(1, rank) if net.chance(0.6)]
     net.need(axes)
@@ -270,7 +273,10 @@ def pad(net: Drawing, x: str) -> str:
     for axis in axes:
         for place in (axis, axis + rank):
             sides[place] = net.pick((0, 1, 1, 2, -1)) if net.shape(x)[axis] > 2 else net.size(0, 2)
-    mode = "constant" if net.chance(0.95) else net.pick(("reflect", "edge"))
+    mode = "constant" if net.chance(0.7) else net.pick(("reflect", "edge"))
+    if mode == "reflect":
+        net.need(all(max(sides[axis], sides[axis + rank]) < net.shape(x)[axis] for axis in axes))
+        net.need(min(sides) >= 0)  # onnxruntime reflects what it cuts off
     value = net.pick((None, 0.0, 0.5, -1.0))
     if net.opset < 11:
         return net.node("Pad", x, pads=sides, mode=mode, **({} if value is None else {"value": value}))
@@ -282,6 +288,34 @@ def pad(net: Drawing, x: str) -> str:
         return net.node("Pad", x, short, filler, net.ints(named), **settings)
     filling = () if value is None or mode != "constant" else (net.constant(np.float32(value), "filler"),)
     return net.node("Pad", x, net.ints(sides, "pads"), *filling, **settings)
+
+
+def gather(net: Drawing, x: str) -> str:
+    """Gather any elements of an axis: one, several again and again, or a table of them."""
+    rank = len(net.shape(x))
+    net.need(rank > 1)
+    axis = net.size(1, rank - 1)
+    shape = net.pick(((), (1,), (3,), (5,), (2, 2)))
+    net.need(rank + len(shape) - 1 <= MAX_RANK + 1)
+    length = net.shape(x)[axis]
+    indices = net.rng.integers(-length if net.opset >= 11 else 0, length, shape)
+    named = axis - rank if net.chance(0.3) and net.opset >= 11 else axis
+    return net.node("Gather", x, net.constant(np.asarray(indices, np.int64), "picked"), axis=named)
+
+
+def tile(net: Drawing, x: str) -> str:
+    """Tile along one axis or several."""
+    repeats = [1, *(net.pick((1, 1, 2, 3)) for _ in net.sample(x))]
+    net.need(int(np.prod(net.shape(x)[1:], dtype=np.int64)) * int(np.prod(repeats)) <= MAX_LENGTH)
+    return net.node("Tile", x, net.ints(repeats, "repeats"))
+
+
+def expand(net: Drawing, x: str) -> str:
+    """Expand axes of size 1, or put axes before the sample's where the batch is 1."""
+    sample = net.sample(x)
+    net.need(1 in sample)
+    wanted = [net.pick((1, 2, 4)) if size == 1 else net.pick((1, size)) for size in sample]
+    return net.node("Expand", x, net.ints([1, *wanted], "wanted"))
 
 
 def _scales(net: Drawing, x: str) -> list[float]:

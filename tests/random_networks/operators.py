@@ -94,6 +94,9 @@ TABLE = (
     Row(("Split",), moving.split, 1.2),
     Row(("Slice",), moving.slice_, 1.2),
     Row(("Pad",), moving.pad, 1.2),
+    Row(("Gather",), moving.gather, 0.8),
+    Row(("Tile",), moving.tile, 0.5),
+    Row(("Expand",), moving.expand, 0.8),
     Row(("Resize",), moving.resize, 1.2, since=10),
     Row(("Upsample",), moving.upsample, 3, until=9),
 )

@@ -3,7 +3,7 @@
     python tests/recorders/record_torch_zoo.py [FOLDER ...]
 
 Writes ``tests/recorded/<folder>/<name>.pt2`` and one ``zoo.npz`` with ``<name>/x`` (channels-first), ``<name>/y0`` and so on,
-and ``versions``; the folders are ``torch_zoo`` and ``torch_rows``. The archives, which PyTorch stores uncompressed, are deflated;
+and ``versions``; the folders are those of `FOLDERS`. The archives, which PyTorch stores uncompressed, are deflated;
 stack traces (paths of the recording machine) and pickled sample inputs are left out. Needs PyTorch; knows nothing of edgebn.
 """
 
@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch_moving import MOVING
 from torch_rows import ROWS
 from torch_zoo import ZOO, randomise
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
-FOLDERS = {"torch_zoo": ZOO, "torch_rows": ROWS}
+FOLDERS = {"torch_zoo": ZOO, "torch_rows": ROWS, "torch_moving": MOVING}
 STAMP = (2026, 1, 1, 0, 0, 0)  # archives of equal content are equal files
 
 

@@ -1,4 +1,4 @@
-"""Slicing, `x[:, 1:3, ..., None]`: crops, a pooling of single cells where every n-th one is taken, and a change of shape.
+"""Slicing, `x[:, 1:3, ..., None]`: a crop, or a gather where steps are not 1, and a change of shape.
 
 Keras 3 records it as an operation GetItem, Keras 2 as a SlicingOpLambda. Knows both spellings of a slice.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from edgebn.errors import ModelError
 from edgebn.formats.keras.place import Place
 from edgebn.formats.keras.settings import as_integer
-from edgebn.layers import Concat, Crop, Identity, Pool, Reshape
+from edgebn.layers import Crop, Gather, Identity, Reshape
 
 _WHOLE = slice(None)
-# Elements that are taken one by one: colour channels in another order.
-_MAX_PIECES = 16
 
 
 class Cut(NamedTuple):
@@ -83,36 +83,11 @@ def _cut(item: slice | int, size: int) -> Cut:
 
 
 def _taken(place: Place, cuts: list[Cut]) -> str:
-    """Add the crops, and return the value with all axes kept."""
-    value, shape = place.input, place.shape
-    ahead = [Cut(cut.start, (cut.size - 1) * cut.step + 1, 1) if cut.step > 0 else Cut(0, size, 1)
-             for cut, size in zip(cuts, shape, strict=True)]  # fmt: skip
-    if any(cut.size != size for cut, size in zip(ahead, shape, strict=True)):
-        starts, sizes = tuple(cut.start for cut in ahead), tuple(cut.size for cut in ahead)
-        value = place.add(Crop, [value], "crop", "cropped", starts=starts, sizes=sizes)
-    spatial = len(shape) - 1 if len(shape) in (2, 3) else 0
-    steps = tuple(cut.step if axis < spatial and cut.step > 0 else 1 for axis, cut in enumerate(cuts))
-    if any(step > 1 for step in steps):
-        pair = (1, steps[0]) if spatial == 1 else steps[:2]
-        value = place.add(Pool, [value], "every", "picked", function="max", kernel=(1, 1), strides=pair)
-    for axis, (cut, step) in enumerate(zip(cuts, steps, strict=True)):
-        if cut.step not in (1, step):
-            value = _pieces(place, value, axis, cut)
-    return value
-
-
-def _pieces(place: Place, value: str, axis: int, cut: Cut) -> str:
-    """Add the joined single elements of one axis."""
-    if cut.size > _MAX_PIECES:
-        raise place.unsupported(
-            f"it takes {cut.size} elements {cut.step} apart along axis {axis + 1}; edgebn does that for rows, columns and time "
-            f"with a positive step, and for up to {_MAX_PIECES} elements otherwise"
-        )
-    sizes = tuple(1 if other == axis else size for other, size in enumerate(place.shape_of(value)))
-    first = cut.start if cut.step < 0 else 0
-    pieces = []
-    for index in range(cut.size):
-        starts = tuple(first + index * cut.step if other == axis else 0 for other in range(len(sizes)))
-        name = f"axis{axis + 1}_{index}"
-        pieces.append(place.add(Crop, [value], name, name, starts=starts, sizes=sizes))
-    return place.add(Concat, pieces, f"axis{axis + 1}", f"axis{axis + 1}", axis=axis)
+    """Add a crop, or a gather where some elements are apart or the other way round; return the value with all axes kept."""
+    if all((cut.size, cut.step) == (size, 1) for cut, size in zip(cuts, place.shape, strict=True)):
+        return place.input
+    if all(cut.step == 1 for cut in cuts):
+        starts, sizes = tuple(cut.start for cut in cuts), tuple(cut.size for cut in cuts)
+        return place.add(Crop, [place.input], "crop", "cropped", starts=starts, sizes=sizes)
+    picked = tuple(cut.start + cut.step * np.arange(cut.size) for cut in cuts)
+    return place.add(Gather, [place.input], "pick", "picked", indices=picked)

@@ -137,11 +137,11 @@ def same_codes(a: Dynamic, b: Dynamic) -> bool:
 
 
 def pad(node: Node, context: Context) -> Dynamic:
-    """Pad with one constant, which is a code where the value is codes; negative amounts crop."""
+    """Pad with one constant, which is a code where the value is codes, or with copies; negative amounts crop."""
     x = node.dynamic(0)
     mode = node.text("mode", "constant")
-    if mode != "constant":
-        raise node.refuse(f"its mode is '{mode}'; edgebn pads with a constant")
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise node.damaged(f"its mode '{mode}' is not one that ONNX defines")
     rank = len(x.shape)
     if node.opset < 11:
         amounts, value = node.integers("pads"), node.number("value", 0.0)
@@ -161,11 +161,11 @@ def pad(node: Node, context: Context) -> Dynamic:
     sides = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         sides[axis % rank] = (amounts[place], amounts[place + len(axes)])
-    return context.pad(node, x, sides, value)
+    return context.pad(node, x, sides, value) if mode == "constant" else context.pad_copies(node, x, sides, mode)
 
 
 def gather(node: Node, context: Context) -> Dynamic:
-    """Gather by constant indices: a crop for every run of neighbours; a single index leaves its axis out."""
+    """Gather by constant indices; a single index leaves its axis out."""
     x, indices = node.dynamic(0), node.static(1, "indices")
     axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     length = x.shape[axis]
@@ -183,7 +183,7 @@ def _shown(array: np.ndarray) -> str:
 
 
 def slice_(node: Node, context: Context) -> Dynamic:
-    """Slice with steps of 1: a crop."""
+    """Slice with any steps."""
     x = node.dynamic(0)
     if node.opset < 10:
         starts, ends, axes = node.integers("starts"), node.integers("ends"), node.integers("axes")
@@ -197,13 +197,28 @@ def slice_(node: Node, context: Context) -> Dynamic:
     axes = tuple(range(len(starts))) if axes is None else axes
     if len(axes) != len(starts) or any(not -rank <= axis < rank for axis in axes):
         raise node.damaged(f"its axes {axes} do not fit an input of shape {x.shape}")
-    if any(step != 1 for step in steps or ()):
-        raise node.refuse(f"its steps are {steps}; edgebn slices with steps of 1 (a crop)")
-    begins, sizes = [0] * rank, list(x.shape)
-    for start, end, axis in zip(starts, ends, axes, strict=True):
-        begin, stop, _ = slice(start, end).indices(x.shape[axis])
-        begins[axis % rank], sizes[axis % rank] = begin, stop - begin
-    return context.crop(node, x, begins, sizes)
+    steps = (1,) * len(starts) if steps is None else steps
+    if len(steps) != len(starts) or 0 in steps:
+        raise node.damaged(f"its steps {steps} do not fit its {len(starts)} starts, or are 0")
+    ranges = {}
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        size = x.shape[axis]
+        bound = None if step < 0 and end < -size else end  # a negative end beyond the first element takes that too
+        ranges[axis % rank] = range(*slice(start, bound, step).indices(size))
+    return context.slice(node, x, ranges)
+
+
+def tile(node: Node, context: Context) -> Dynamic:
+    """Tile: the value repeated along each axis."""
+    x, repeats = node.dynamic(0), node.static_ints(1, "repeats") or ()
+    if len(repeats) != len(x.shape):
+        raise node.damaged(f"its repeats {repeats} do not fit an input of shape {x.shape}")
+    return context.tile(node, x, repeats)
+
+
+def expand(node: Node, context: Context) -> Dynamic:
+    """Expand: broadcast to a shape."""
+    return context.expand(node, node.dynamic(0), node.static_ints(1, "shape") or ())
 
 
 def split(node: Node, context: Context) -> tuple[Value, ...]:

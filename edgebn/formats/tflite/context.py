@@ -203,13 +203,15 @@ class Reading:
         inputs: tuple[str, ...],
         fused: int = 0,
         full: Shape | None = None,
+        output: int | None = None,
         **settings: Any,
     ) -> None:
         """Append a layer that makes the operator's output, and its fused activation as a layer after it.
 
-        `full` is the output's shape with the batch axis, for operators that may bring that axis in or take it away.
+        `full` is the output's shape with the batch axis, for operators that may bring that axis in or take it away; `output` says
+        which output it is, of operators that have several.
         """
-        index = only_output(operator)
+        index = only_output(operator) if output is None else operator.outputs[output]
         how = self.quantization(index)
         name = self.unique(short_name(self.tensor(index).name))
         batched = any(value in self.batched for value in inputs) if full is None else full[:1] == (1,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling, shapes
+from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling, selecting, shapes
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
@@ -30,8 +30,19 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "TRANSPOSE": shapes.transpose,
     "PAD": shapes.pad,
     "PADV2": shapes.padv2,
-    "SLICE": shapes.slice_,
-    "STRIDED_SLICE": shapes.strided_slice,
+    "SPACE_TO_DEPTH": shapes.space_to_depth,
+    "DEPTH_TO_SPACE": shapes.depth_to_space,
+    "SLICE": selecting.slice_,
+    "STRIDED_SLICE": selecting.strided_slice,
+    "SPLIT": selecting.split,
+    "SPLIT_V": selecting.split_v,
+    "UNPACK": selecting.unpack,
+    "PACK": selecting.pack,
+    "GATHER": selecting.gather,
+    "TILE": selecting.tile,
+    "BROADCAST_TO": selecting.broadcast_to,
+    "MIRROR_PAD": selecting.mirror_pad,
+    "REVERSE_V2": selecting.reverse,
     "RELU": activations.relu,
     "RELU6": activations.relu6,
     "RELU_N1_TO_1": activations.relu_n1_to_1,
@@ -51,15 +62,11 @@ HINTS: dict[str, str] = {
     "CONV_3D": "edgebn runs 1-D and 2-D networks",
     "ARG_MAX": "end the model at the scores and take the argmax outside",
     "LOG_SOFTMAX": "end the model at the scores, or at a softmax",
-    "SPLIT": "write the network with separate layers in place of the split",
-    "GATHER": "look values up outside the model",
     "EMBEDDING_LOOKUP": "look values up outside the model",
     "BATCH_MATMUL": "edgebn runs convolution networks; products of two activations are not among its layers",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "edgebn runs convolution networks; recurrent layers are not among its layers",
     "SPACE_TO_BATCH_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
     "BATCH_TO_SPACE_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
-    "PACK": "export the model with fixed shapes, or concatenate instead",
-    "MIRROR_PAD": "pad with zeros instead",
     "CAST": "give the model float32 or int8 inputs",
     "DENSIFY": "convert the model without sparse weights",
 }

@@ -1,4 +1,4 @@
-"""RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE, PAD, PADV2, SLICE and STRIDED_SLICE: operators that move numbers about."""
+"""Operators that move numbers about: shapes, axes, padding with a constant, blocks of pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, inputs_of, only_output, without_batch
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
-from edgebn.layers import Crop, Identity, Pad, Reshape, Transpose
+from edgebn.layers import Identity, Pad, Reshape, Transpose
 
 
 def reshape(reading: Reading, operator: FileOperator) -> None:
@@ -64,14 +64,18 @@ def _emit_reshape(reading: Reading, operator: FileOperator, value: str, wanted: 
 
 
 def transpose(reading: Reading, operator: FileOperator) -> None:
-    """TRANSPOSE that leaves the batch axis where it is."""
+    """TRANSPOSE; where it moves the batch axis, that is an axis of the sample like the others."""
     x, p = inputs_of(operator, 2, 2)
     permutation = [int(axis) for axis in reading.integers(p).reshape(-1)]
     if sorted(permutation) != list(range(len(reading.shape(x)))):
         raise ModelError(f"its permutation {permutation} does not fit a value of {len(reading.shape(x))} axes; the file is damaged")
     if reading.has_batch(x):
         if permutation[0] != 0:
-            raise UnsupportedLayerError("it moves the batch axis; export the model without that")
+            shape, label = reading.shape(x), reading.tensor(only_output(operator)).name
+            whole = reading.step(Reshape, f"{label}/whole", (reading.value(x),), reading.quantization(x), shape=shape)
+            turned = reading.step(Transpose, f"{label}/turned", (whole,), reading.quantization(x), permutation=tuple(permutation))
+            _emit_reshape(reading, operator, turned, tuple(shape[axis] for axis in permutation))
+            return
         permutation = [axis - 1 for axis in permutation[1:]]
     reading.emit(operator, Transpose, (reading.value(x),), permutation=tuple(permutation))
 
@@ -102,57 +106,38 @@ def _pad(reading: Reading, operator: FileOperator, x: int, p: int, value: float)
     reading.emit(operator, Pad, (reading.value(x),), pads=tuple(pads), value=value)
 
 
-def slice_(reading: Reading, operator: FileOperator) -> None:
-    """SLICE: begin and size, where -1 means to the end."""
-    x, b, s = inputs_of(operator, 3, 3)
-    shape = reading.shape(x)
-    begins, sizes = reading.integers(b).reshape(-1), reading.integers(s).reshape(-1)
-    if begins.shape != (len(shape),) or sizes.shape != (len(shape),):
-        raise ModelError(f"its begin and size do not fit a value of shape {shape}; the file is damaged")
-    sizes = np.where(sizes == -1, np.array(shape) - begins, sizes)
-    _crop(reading, operator, x, [int(begin) for begin in begins], [int(size) for size in sizes], set())
+def space_to_depth(reading: Reading, operator: FileOperator) -> None:
+    """SPACE_TO_DEPTH: blocks of pixels become channels."""
+    (x,), block = inputs_of(operator, 1, 1), operator.options("SpaceToDepthOptions").BlockSize()
+    height, width, channels = _image(reading, x)
+    if block < 1 or height % block or width % block:
+        raise ModelError(f"its blocks of {block} do not divide an image of {height} x {width}; the file is damaged")
+    small = (height // block, width // block)
+    _rearrange(reading, operator, x, (small[0], block, small[1], block, channels), (*small, block * block * channels))
 
 
-def strided_slice(reading: Reading, operator: FileOperator) -> None:
-    """STRIDED_SLICE with steps of 1: a crop, and a reshape where an axis shrinks."""
-    x, b, e, s = inputs_of(operator, 4, 4)
-    options = operator.options("StridedSliceOptions")
-    shape = reading.shape(x)
-    begins, ends, steps = (reading.integers(index).reshape(-1) for index in (b, e, s))
-    if options.EllipsisMask() or options.NewAxisMask():
-        raise UnsupportedLayerError("it uses an ellipsis or a new axis; write the slice with one range an axis")
-    if not len(begins) == len(ends) == len(steps) <= len(shape):
-        raise ModelError(f"its begin, end and strides do not fit a value of shape {shape}; the file is damaged")
-    starts, sizes, shrunk = [0] * len(shape), list(shape), set()
-    for axis, (begin, end, step) in enumerate(zip(begins, ends, steps, strict=True)):
-        whole, bit = shape[axis], 1 << axis
-        shrinks = bool(options.ShrinkAxisMask() & bit)
-        if step != 1 and not shrinks:
-            raise UnsupportedLayerError(f"it takes every {step}th element; edgebn crops only: use a stride in the layer before")
-        start = 0 if options.BeginMask() & bit and not shrinks else int(begin)
-        start = start + whole if start < 0 else start
-        stop = start + 1 if shrinks else whole if options.EndMask() & bit else int(end)
-        stop = stop + whole if stop < 0 else min(stop, whole)
-        starts[axis], sizes[axis] = start, stop - start
-        if shrinks:
-            shrunk.add(axis)
-    _crop(reading, operator, x, starts, sizes, shrunk)
+def depth_to_space(reading: Reading, operator: FileOperator) -> None:
+    """DEPTH_TO_SPACE: blocks of channels become pixels."""
+    (x,), block = inputs_of(operator, 1, 1), operator.options("DepthToSpaceOptions").BlockSize()
+    height, width, channels = _image(reading, x)
+    if block < 1 or channels % block**2:
+        raise ModelError(f"its blocks of {block} do not divide {channels} channels; the file is damaged")
+    channels //= block**2
+    _rearrange(reading, operator, x, (height, width, block, block, channels), (height * block, width * block, channels))
 
 
-def _crop(reading: Reading, operator: FileOperator, x: int, starts: list[int], sizes: list[int], shrunk: set[int]) -> None:
-    value = reading.value(x)
-    label = reading.tensor(only_output(operator)).name
-    if reading.has_batch(x):
-        if starts[0] != 0 or sizes[0] != 1:
-            raise UnsupportedLayerError("it cuts the batch axis; export the model without that")
-        starts, sizes = starts[1:], sizes[1:]
-    if not shrunk:
-        reading.emit(operator, Crop, (value,), starts=tuple(starts), sizes=tuple(sizes))
-        return
-    full = (1, *sizes) if reading.has_batch(x) else tuple(sizes)
-    kept = tuple(size for axis, size in enumerate(full) if axis not in shrunk)
-    cropped = reading.step(Crop, f"{label}/crop", (value,), reading.quantization(x), starts=tuple(starts), sizes=tuple(sizes))
-    _emit_reshape(reading, operator, cropped, kept)
+def _image(reading: Reading, x: int) -> Shape:
+    if len(reading.shape(x)) != 4 or not reading.has_batch(x):
+        raise UnsupportedLayerError(f"it moves pixels of a value of shape {reading.shape(x)}; edgebn does so in images")
+    return reading.sample(x)
+
+
+def _rearrange(reading: Reading, operator: FileOperator, x: int, blocks: Shape, result: Shape) -> None:
+    """Emit what swaps the second and third of the axes `blocks`."""
+    label, how = reading.tensor(only_output(operator)).name, reading.quantization(x)
+    value = reading.step(Reshape, f"{label}/blocks", (reading.value(x),), how, shape=blocks)
+    value = reading.step(Transpose, f"{label}/moved", (value,), how, permutation=(0, 2, 1, 3, 4))
+    reading.emit(operator, Reshape, (value,), full=(1, *result), shape=result)
 
 
 def identity(reading: Reading, operator: FileOperator) -> None:

@@ -12,13 +12,16 @@ from edgebn.formats.torch.values import Dynamic, Static, Value
 
 
 def slice_(node: Node, context: Context) -> Dynamic:
-    """A slice with steps of 1: a crop."""
+    """A slice."""
     x = node.dynamic("self")
     axis = context.resolved(node, node.integer("dim", 0), len(x.shape))
-    if node.integer("step", 1) != 1:
-        raise node.refuse(f"its step is {node.integer('step', 1)}; edgebn slices with steps of 1 (a crop)")
+    step = node.integer("step", 1)
+    if step < 1:
+        raise node.damaged(f"its step is {step}")
     begin, stop, _ = slice(node.integer("start", 0), node.integer("end", x.shape[axis])).indices(x.shape[axis])
-    return _cut(node, context, x, axis, begin, stop - begin)
+    if step == 1:
+        return _cut(node, context, x, axis, begin, stop - begin)
+    return context.slice(node, x, {axis: range(begin, stop, step)})
 
 
 def narrow(node: Node, context: Context) -> Dynamic:

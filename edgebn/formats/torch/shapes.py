@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static
-from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Resize, Transpose
+from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Transpose
 
 Shape = tuple[int, ...]
 
@@ -207,44 +208,98 @@ def channel_shuffle(node: Node, context: Context) -> Dynamic:
 
 
 def pad(node: Node, context: Context) -> Dynamic:
-    """Padding with a constant, from the last axis on; negative amounts crop."""
+    """Padding with a constant or with copies, from the last axis on; negative amounts crop."""
     x = node.dynamic("self")
     mode = node.text("mode", "constant")
-    if mode != "constant":
-        raise node.refuse(f"its mode is '{mode}'; edgebn pads with a constant")
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise node.damaged(f"its mode '{mode}' is not one that PyTorch defines")
     amounts = node.integers("pad") or ()
     rank = len(x.shape)
     if len(amounts) % 2 or len(amounts) > 2 * rank:
         raise node.damaged(f"its amounts {amounts} do not fit an input of shape {x.shape}")
-    sides = [(0, 0)] * rank
-    for place in range(len(amounts) // 2):
-        sides[rank - 1 - place] = (amounts[2 * place], amounts[2 * place + 1])
+    sides = _sides(amounts, rank)
+    if mode != "constant":
+        return context.pad_copies(node, x, sides, mode)
     value = node.number("value", 0.0)
     if not np.isfinite(value):
         raise node.refuse(f"it pads with {value}; edgebn pads with finite numbers")
     return context.pad(node, x, sides, value)
 
 
+def border_pad(node: Node, context: Context) -> Dynamic:
+    """reflection_pad1d and 2d, replication_pad1d and 2d: padding with copies, from the last axis on."""
+    x, amounts = node.dynamic("self"), node.integers("padding") or ()
+    if not amounts or len(amounts) % 2 or len(amounts) > 2 * len(x.shape):
+        raise node.damaged(f"its amounts {amounts} do not fit an input of shape {x.shape}")
+    mode = "reflect" if node.op.split(".")[1].startswith("reflection") else "edge"
+    return context.pad_copies(node, x, _sides(amounts, len(x.shape)), mode)
+
+
+def _sides(amounts: Sequence[int], rank: int) -> list[tuple[int, int]]:
+    """Return (before, after) of every axis; PyTorch counts pairs of amounts from the last axis on."""
+    sides = [(0, 0)] * rank
+    for place in range(len(amounts) // 2):
+        sides[rank - 1 - place] = (amounts[2 * place], amounts[2 * place + 1])
+    return sides
+
+
 def expand(node: Node, context: Context) -> Dynamic:
-    """Expansion (expand, expand_as): nothing, or one pixel copied over rows and columns (a squeeze-excite gate)."""
+    """Expansion (expand, expand_as): axes of size 1 copied, other axes put in front."""
     x = node.dynamic("self")
     if node.has("other"):
-        target = node.dynamic("other").shape
+        other = node.value("other")
+        target = other.shape if isinstance(other, Dynamic) else other.array.shape
     else:
         wanted = node.integers("size") or ()
-        if len(wanted) != len(x.shape):
-            raise node.refuse(f"it expands a value of shape {x.shape} to {wanted}; edgebn expands rows and columns")
-        target = tuple(own if size == -1 else size for own, size in zip(x.shape, wanted, strict=True))
+        own = (1,) * (len(wanted) - len(x.shape)) + x.shape
+        target = tuple(size if asked == -1 else asked for size, asked in zip(own, wanted, strict=True))
     if target == x.shape:
         return replace(x, view=node.outputs[0])
-    spatial = (1, *x.shape[2:])[-2:]
-    x = context.image(node, x)
-    if len(x.shape) not in (3, 4) or len(target) != len(x.shape) or target[:2] != x.shape[:2] or spatial != (1, 1):
-        raise node.refuse(f"it expands a value of shape {x.shape} to {target}; edgebn expands one pixel over rows and columns")
-    height, width = (1, *target[2:])[-2:]
-    return context.emit(
-        node, Resize, x, function="nearest", size=(height, width), ratio=(1 / height, 1 / width), channels_first=True
-    )
+    return context.expand(node, x, target)
+
+
+def repeat(node: Node, context: Context) -> Dynamic:
+    """Repeat (repeat and tile): the value as a whole, again and again along each axis; others are put in front."""
+    x = node.dynamic("self")
+    repeats = node.integers("repeats" if node.has("repeats") else "dims")
+    if repeats is None:
+        raise node.damaged("it does not say how often it repeats its input")
+    repeats = (1,) * (len(x.shape) - len(repeats)) + tuple(repeats)
+    if len(repeats) > len(x.shape):
+        more, batch = len(repeats) - len(x.shape), x.place.axis
+        x = context.reshape(node, x, (1,) * more + x.shape, axis=None if batch is None else batch + more, part="raised")
+    return context.tile(node, x, repeats)
+
+
+def repeat_interleave(node: Node, context: Context) -> Dynamic:
+    """Each element of an axis several times."""
+    x = node.dynamic("self")
+    if not node.has("dim"):
+        raise node.refuse("it flattens its input first; name the axis")
+    axis, count = _axis(node, node.integer("dim"), len(x.shape)), node.integer("repeats")
+    if not 1 <= count <= MAX_EXTENT // max(x.shape[axis], 1):
+        raise node.refuse(f"it makes {count} copies of an axis of {x.shape[axis]}")
+    return context.select(node, x, {axis: np.repeat(np.arange(x.shape[axis]), count)})
+
+
+def flip(node: Node, context: Context) -> Dynamic:
+    """Axes the other way round."""
+    x = node.dynamic("self")
+    axes = [_axis(node, axis, len(x.shape)) for axis in node.integers("dims") or ()]
+    return context.select(node, x, {axis: np.arange(x.shape[axis])[::-1] for axis in axes})
+
+
+def roll(node: Node, context: Context) -> Dynamic:
+    """Elements that leave an axis at its end come in again at its beginning."""
+    x = node.dynamic("self")
+    shifts, dims = node.integers("shifts") or (), node.integers("dims") or ()
+    if not shifts or len(shifts) != len(dims):
+        raise node.refuse("it rolls a flattened value; name the axes")
+    picked: dict[int, np.ndarray] = {}
+    for shift, dim in zip(shifts, dims, strict=True):
+        axis = _axis(node, dim, len(x.shape))
+        picked[axis] = np.roll(picked.get(axis, np.arange(x.shape[axis])), shift)
+    return context.select(node, x, picked)
 
 
 def pixel_shuffle(node: Node, context: Context) -> Dynamic:
