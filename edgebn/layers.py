@@ -445,7 +445,10 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class Reduce(Layer):
-    """Mean or maximum over `axes` (global pooling, spatial mean); `channels_first` says that those are behind the channels."""
+    """Mean, sum, maximum or minimum ('mean', 'sum', 'max', 'min') over `axes`, as in global pooling.
+
+    `channels_first` says that those axes are behind the channels.
+    """
 
     function: str = "mean"
     axes: tuple[int, ...] = ()

@@ -183,7 +183,7 @@ def normalization(layer: nn.Normalization, x: np.ndarray) -> np.ndarray:
 
 
 def reduce(layer: nn.Reduce, x: np.ndarray) -> np.ndarray:
-    function = np.max if layer.function == "max" else np.mean
+    function = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}[layer.function]
     return function(x, axis=layer.axes, keepdims=layer.keepdims)
 
 

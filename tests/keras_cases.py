@@ -37,6 +37,8 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] 
     "math.negative": ({}, lambda x: -x),
     "math.reduce_mean": ({"axis": [1, 2], "keepdims": True}, lambda x: x.mean((1, 2), keepdims=True)),
     "math.reduce_max": ({"axis": 2, "keepdims": False}, lambda x: x.max(2)),
+    "math.reduce_min": ({"axis": 2, "keepdims": True}, lambda x: x.min(2, keepdims=True)),
+    "math.reduce_sum": ({"axis": [1, 3], "keepdims": False}, lambda x: x.sum((1, 3))),
     "clip_by_value": ({"clip_value_min": -0.5, "clip_value_max": 0.25}, lambda x: x.clip(-0.5, 0.25)),
     "nn.relu": ({}, lambda x: np.maximum(x, 0)),
     "nn.relu6": ({}, lambda x: x.clip(0, 6)),
@@ -75,7 +77,7 @@ def function_model(name: str) -> dict[str, Any]:
 
 def cases() -> list[Case]:
     """Return every recorded file, one case a function, and one a name that no recorded file has."""
-    recorded = [*map(_recorded, _files("keras_zoo")), *map(_recorded, _files("keras_operations"))]
+    recorded = [_recorded(path) for folder in ("keras_zoo", "keras_operations", "keras_moving") for path in _files(folder)]
     renamed = [_renamed(new, old) for new, old in OTHER_NAMES.items()]
     recorded += [
         Case(f"keras2 {path.name}", lambda path=path: _keras2_error(path)) for path in sorted(RECORDED.glob("keras2/*.h5"))

@@ -236,6 +236,13 @@ def test_reductions_are_pools(net, axes, function, keepdims):
     assert kinds(program).count("Pool") == (2 if axes == (0, 2) else 1)
 
 
+@pytest.mark.parametrize("axes", [axes for count in (1, 2, 3) for axes in itertools.combinations(range(3), count)])
+def test_sums_and_minima_are_means_and_maxima(net, axes):
+    x = net.image()
+    total, least = (net.add(nn.Reduce, x, axes=axes, function=function, keepdims=True) for function in ("sum", "min"))
+    assert set(kinds(check(net, total, least))) <= {"Pool", "Reshape", "Affine"}
+
+
 @pytest.mark.parametrize("axes", [(0,), (1,), (0, 1), (1, 3), (0, 2), (0, 1, 2, 3)])
 def test_reductions_of_other_ranks(net, axes):
     x = net.add(nn.Reshape, net.builder.add_input("x", (6, 5, 4)), shape=(2, 3, 5, 4))

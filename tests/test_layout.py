@@ -44,7 +44,7 @@ def grow(net: Net, x: str) -> str:
     if choice == 7:
         return net.add(nn.Softmax, x, axis=net.pick(0, 1, 2))
     if choice == 8:
-        pooled = net.add(nn.Reduce, x, axes=(1, 2), keepdims=True, function=net.pick("mean", "max"))
+        pooled = net.add(nn.Reduce, x, axes=(1, 2), keepdims=True, function=net.pick("mean", "sum", "max", "min"))
         return net.add(nn.Multiply, x, net.add(nn.Activation, pooled, function="sigmoid"))
     if choice == 9:
         constant = net.add(nn.Constant, value=net.normal(*net.pick((channels, 1, 1), (height, 1), (width,), (1,), ())))

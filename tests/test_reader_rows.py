@@ -32,6 +32,7 @@ EQUAL = {
     ("torch", "OPERATORS", "clone"): {"clamp"},  # without bounds
     ("torch", "OPERATORS", "contiguous"): {"pad"},  # by nothing
     ("torch", "OPERATORS", "expand_as"): {"dropout"},
+    ("torch", "OPERATORS", "t"): {"total"},  # of no named axis, which is refused in the same words
 }
 MOST_CASES = 6  # that are tried for one row, those that run the fewest rows first
 

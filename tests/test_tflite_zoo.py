@@ -18,8 +18,8 @@ from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
 LOADING = {
-    "coral_split_concat", "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect", "tflm_pt_mobilenet_v2_q", "tflm_simple_add",
-    "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
+    "coral_split_concat", "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect",
+    "tflm_pt_mobilenet_v2_q", "tflm_simple_add", "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
 }  # fmt: skip
 UINT8 = {"coral_split_concat"}  # of which TensorFlow Lite Micro does not run some operator
 TOLERANCE = 1e-5

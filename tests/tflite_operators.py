@@ -255,6 +255,16 @@ def reduce_max(m: Maker):
     return _reduce(m, "REDUCE_MAX", tuple(axis % 4 for axis in axes), same=True)
 
 
+def reduce_min(m: Maker):
+    axes = AXES[int(m.rng.integers(len(AXES)))]
+    return _reduce(m, "REDUCE_MIN", tuple(axis % 4 for axis in axes), same=True)
+
+
+def sum_(m: Maker):
+    axes = AXES[int(m.rng.integers(len(AXES)))]
+    return _reduce(m, "SUM", tuple(axis % 4 for axis in axes), bool(m.rng.integers(2)))
+
+
 def _resize(m: Maker, kind: str, options: str):
     sizes, out = m.sizes(1, 8), m.sizes(1, 17)
     if m.rng.random() < 0.4:
@@ -386,6 +396,8 @@ BOTH = (
     average_pool_2d,
     mean,
     reduce_max,
+    reduce_min,
+    sum_,
     resize_nearest_neighbor,
     resize_bilinear,
     concatenation,

@@ -1,4 +1,4 @@
-"""Pools and reductions of a quantised graph; TensorFlow Lite's MEAN has an arithmetic of its own."""
+"""Pools and reductions of a quantised graph; TensorFlow Lite's MEAN and SUM have an arithmetic of their own."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pool(state: Lowering, layer: Layer) -> None:
 
 
 def reduce(state: Lowering, layer: Layer) -> None:
-    """Mean or maximum over rows, columns or both, or over the channels alone."""
+    """Mean, sum, maximum or minimum over rows, columns or both, or over the channels alone."""
     assert isinstance(layer, Reduce)
     given, window, pooled = _window(state, layer)
     before, after = state.quantizations[layer.inputs[0]], state.quantizations[layer.output]
@@ -62,13 +62,18 @@ def reduce(state: Lowering, layer: Layer) -> None:
     name = state.step_name(layer)
     if layer.function == "max" or count == 1:
         _maximum(state, layer, given, window, target, (before, after))
-    elif not state.double and same_codes(before, after):
+    elif layer.function == "min":
+        _minimum(state, layer, given, window, target, (before, after))
+    elif not state.double and layer.function == "mean" and same_codes(before, after):
         state.add(layer, Pool(name, (given.name,), target.name, replace(window, ties_to_even=True)))
     elif not state.double:
-        epilogue = average_epilogue(given, target, (count,), state.where(layer))
+        whole = replace(given, scale=given.scale * count) if layer.function == "sum" else given
+        epilogue = average_epilogue(whole, target, (count,), state.where(layer))
         state.add(layer, Pool(name, (given.name,), target.name, window, epilogue))
     else:
-        state.add(layer, Pool(name, (given.name,), target.name, window, _rescaled_mean(given, target, count, state.where(layer))))
+        divisor = 1 if layer.function == "sum" else count
+        epilogue = _rescaled_sum(given, target, count, divisor, state.where(layer))
+        state.add(layer, Pool(name, (given.name,), target.name, window, epilogue))
     if target is not output:
         state.steps.append(Reshape(state.step_name(layer, "shape"), (target.name,), output.name))
 
@@ -78,7 +83,7 @@ def _window(state: Lowering, layer: Reduce) -> tuple[Buffer, Window, Hwc]:
     given = state.buffer(layer.inputs[0])
     shape = state.graph.tensors[layer.inputs[0]].shape
     axes = [axis for axis in sorted(set(layer.axes)) if shape[axis] != 1]
-    function = "max" if layer.function == "max" else "average"
+    function = "max" if layer.function in ("max", "min") else "average"
     if not axes or over_space(shape, axes):
         places = {axis + 3 - len(shape) for axis in axes}
         height, width, channels = given.shape
@@ -107,11 +112,26 @@ def _maximum(
         state.steps.append(Lookup(state.step_name(layer, "requantize"), (pooled.name,), target.name, table))
 
 
-def _rescaled_mean(given: Buffer, output: Buffer, count: int, where: str) -> IntEpilogue:
-    """TensorFlow Lite's mean: 1 / count goes into the multiplier, cut to an integer."""
+def _minimum(
+    state: Lowering, layer: Reduce, given: Buffer, window: Window, target: Buffer, how: tuple[Quantization, Quantization]
+) -> None:
+    """The maximum of the codes turned round, code -> -1 - code, and turned back on the way to the output's scale."""
+    assert how[0] is not None
+    turned = Quantization.per_tensor(float(how[0].scale[0]), -1 - int(how[0].zero_point[0]))
+    codes = np.arange(-128, 128).astype(np.int8)[np.newaxis]
+    negative = state.scratch(f"{layer.name}/negative", given.shape, turned)
+    greatest = state.scratch(f"{layer.name}/greatest", target.shape, turned)
+    state.steps.append(Lookup(state.step_name(layer, "negative"), (given.name,), negative.name, codes[:, ::-1].copy()))
+    state.add(layer, Pool(state.step_name(layer), (negative.name,), greatest.name, window))
+    table = codes if same_codes(*how) else state.requantizing_table(*how)
+    state.steps.append(Lookup(state.step_name(layer, "positive"), (greatest.name,), target.name, table[:, ::-1].copy()))
+
+
+def _rescaled_sum(given: Buffer, output: Buffer, count: int, divisor: int, where: str) -> IntEpilogue:
+    """TensorFlow Lite's sum and mean of `count` codes: 1 / divisor (1 or count) goes into the multiplier, cut to an integer."""
     multiplier, shift = quantize_multiplier(given.scale / output.scale)
-    extra = min(int(math.log2(count)), 32, 31 + shift)
-    multiplier = (multiplier << extra) // count
+    extra = min(int(math.log2(divisor)), 32, 31 + shift)
+    multiplier = (multiplier << extra) // divisor
     shift -= extra
     right = -shift
     s = 31 + right
@@ -121,7 +141,7 @@ def _rescaled_mean(given: Buffer, output: Buffer, count: int, where: str) -> Int
         r, neg = 2 ** (30 + right), False
     acc_bias = -count * given.zero_point
     if 256 * count > INT32_MAX or not 1 <= s <= 62:
-        raise UnsupportedLayerError(f"{where}: a mean of {count} codes does not fit its arithmetic; reduce in two steps")
+        raise UnsupportedLayerError(f"{where}: a mean or sum of {count} codes does not fit its arithmetic; reduce in two steps")
     epilogue = _mean_epilogue(acc_bias, multiplier, r, s, neg, output.zero_point)
     prove_epilogue(epilogue, (np.array([acc_bias - 128 * count]), np.array([acc_bias + 127 * count])), where)
     return epilogue

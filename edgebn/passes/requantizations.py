@@ -29,7 +29,7 @@ def same_codes(a: Quantization | None, b: Quantization | None) -> bool:
 def keeps_codes(layer: Layer) -> bool:
     """Whether a layer moves or selects elements of one value, so that its output's codes mean what its input's do."""
     if isinstance(layer, Pool | Reduce):
-        return layer.function == "max"
+        return layer.function in ("max", "min")
     return isinstance(layer, KEEPING)
 
 

@@ -106,7 +106,7 @@ def _evaluate(layer: Layer, arrays: list[np.ndarray], shape: tuple[int, ...]) ->
     if isinstance(layer, Activation) and layer.function == "clip":
         return np.clip(arrays[0], layer.low, layer.high)
     if isinstance(layer, Reduce):
-        function = np.mean if layer.function == "mean" else np.max
+        function: Callable[..., np.ndarray] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}[layer.function]
         return np.asarray(function(arrays[0], axis=layer.axes, keepdims=layer.keepdims))
     return None
 

@@ -9,7 +9,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.layers import MAX_EXTENT, Activation, Add, Convolution, Dense, Layer, Multiply, Pad, Pool, Reduce, Reshape, Transpose
+from edgebn.layers import (
+    MAX_EXTENT,
+    Activation,
+    Add,
+    Constant,
+    Convolution,
+    Dense,
+    Layer,
+    Multiply,
+    Pad,
+    Pool,
+    Reduce,
+    Reshape,
+    Transpose,
+)
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, is_quantized
 from edgebn.passes.transposing import last_run, over_space
@@ -61,13 +75,37 @@ def _never_negative(network: Network, value: str) -> bool:
     return False
 
 
+def spell_reduction(network: Network, layer: Layer) -> bool:
+    """A sum is the mean times the number of elements, a minimum the negative of the negatives' maximum."""
+    if not isinstance(layer, Reduce) or layer.function not in ("sum", "min") or is_quantized(network, layer):
+        return False
+    source, reduced = layer.inputs[0], network.new_value(f"{layer.output}/reduced")
+    shape = network.shapes[source]
+    if layer.function == "sum":
+        network.put(replace(layer, output=reduced, function="mean"), layer.output)
+        _times(network, layer, reduced, layer.output, float(np.prod([shape[axis] for axis in set(layer.axes)])))
+        return True
+    negative = network.new_value(f"{source}/negative")
+    _times(network, layer, source, negative, -1.0)
+    network.put(replace(layer, inputs=(negative,), output=reduced, function="max"), layer.output)
+    _times(network, layer, reduced, layer.output, -1.0)
+    return True
+
+
+def _times(network: Network, layer: Layer, source: str, output: str, number: float) -> None:
+    """Put a product with a number at the place of `layer`."""
+    name = network.new_value(f"{output}/factor")
+    network.put(Constant(name, (), name, np.array(number, np.float32)), layer.output)
+    network.put(Multiply(f"{layer.name}/times", (source, name), output), layer.output)
+
+
 def reduce_to_pool(network: Network, layer: Layer) -> bool:
     """Turn a mean or maximum over neighbouring axes into a pool whose window is as large as those axes.
 
     Reductions that touch the channels go through a reshape to (before, reduced, after), one run of axes at a time.
     Integer networks keep their reductions: TensorFlow Lite's mean has an arithmetic of its own.
     """
-    if not isinstance(layer, Reduce) or is_quantized(network, layer):
+    if not isinstance(layer, Reduce) or layer.function not in ("mean", "max") or is_quantized(network, layer):
         return False
     source = layer.inputs[0]
     shape = network.shapes[source]
@@ -137,4 +175,4 @@ def flatten_dense_to_convolution(network: Network, layer: Layer) -> bool:
     return True
 
 
-RULES: tuple[Rule, ...] = (pad_into_window, reduce_to_pool, flatten_dense_to_convolution)
+RULES: tuple[Rule, ...] = (pad_into_window, spell_reduction, reduce_to_pool, flatten_dense_to_convolution)

@@ -77,6 +77,8 @@ TABLE = (
     Row(("GlobalAveragePool",), pooling.global_pool("GlobalAveragePool"), 0.8),
     Row(("ReduceMax",), pooling.reduce("ReduceMax"), 0.8),
     Row(("ReduceMean",), pooling.reduce("ReduceMean")),
+    Row(("ReduceMin",), pooling.reduce("ReduceMin"), 0.5),
+    Row(("ReduceSum",), pooling.reduce("ReduceSum"), 0.5),
     # what moves elements
     Row(("Reshape", "Shape", "Size"), moving.reshape, 2),
     Row(("Flatten",), moving.flatten, 1.5),

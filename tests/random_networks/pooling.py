@@ -56,7 +56,7 @@ def reduce(op: str) -> Callable[[Drawing, str], str]:
         axes = sorted({net.size(1, rank - 1) for _ in range(net.size(1, 2))})
         axes = [axis - rank if net.chance(0.3) else axis for axis in axes]
         attributes = {"keepdims": net.size(0, 1)} if net.chance(0.8) else {}
-        if net.opset >= 18:
+        if net.opset >= (13 if op == "ReduceSum" else 18):
             return net.node(op, x, net.ints(axes), **attributes)
         return net.node(op, x, axes=axes, **attributes)
 

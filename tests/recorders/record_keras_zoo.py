@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python tests/recorders/record_keras_zoo.py [FOLDER ...]
 
 Writes ``tests/recorded/<folder>/<name>.keras`` and ``<name>.h5`` and one ``zoo.npz`` with ``<name>/x`` (inputs, in the
-file's own layout), ``<name>/y`` (what Keras says) and ``versions``; the folders are ``keras_zoo`` and ``keras_operations``.
+file's own layout), ``<name>/y`` (what Keras says) and ``versions``; the folders are those of `FOLDERS`.
 The .keras archives, which Keras stores uncompressed, are deflated: they hold mostly zeros. Needs Keras; knows nothing of edgebn.
 """
 
@@ -21,12 +21,13 @@ import h5py
 import keras
 import numpy as np
 import zoo_layers
+import zoo_moving
 import zoo_networks
 import zoo_operations
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
 SAMPLES = 2
-FOLDERS = {"keras_zoo": zoo_layers.ZOO | zoo_networks.ZOO, "keras_operations": zoo_operations.ZOO}
+FOLDERS = {"keras_zoo": zoo_layers.ZOO | zoo_networks.ZOO, "keras_operations": zoo_operations.ZOO, "keras_moving": zoo_moving.ZOO}
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 
 

@@ -9,6 +9,7 @@ from torch_rows import aten, one
 from torch_zoo import Made
 
 MOVING: dict[str, Callable[[], Made]] = {
+    "amin": one(lambda _, x: x.amin((1, 3), keepdim=True)),
     "expand_rows": one(lambda _, x: x.expand(-1, 3, 4, -1) * 2, (2, 1, 1, 6)),
     "expand_more_axes": one(lambda _, x: x[:, None].expand(-1, 4, -1, -1).flatten(1, 2), (2, 3, 5)),
     "flip": one(lambda _, x: x.flip(1, 3)),
@@ -23,5 +24,6 @@ MOVING: dict[str, Callable[[], Made]] = {
     "replication_pad2d": one(lambda _, x: aten.replication_pad2d(x, [3, 1, 0, 2])),
     "roll": one(lambda _, x: x.roll((1, -2), (1, 3))),
     "slice_steps": one(lambda _, x: x[:, ::2, 1::2, 1:6:3]),
+    "sum": one(lambda _, x: x.sum(2)),
     "tile": one(lambda _, x: x.tile(2, 1, 2)),
 }

@@ -158,6 +158,8 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Negative": _negative,
     "Mean": _reduced("mean"),
     "Max": _reduced("max"),
+    "Min": _reduced("min"),
+    "Sum": _reduced("sum"),
     "Clip": _clip,
     "ReLU": relu,  # keras.activations.relu with arguments
     "Relu": activation_operation("relu"),
@@ -189,6 +191,8 @@ TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
     "math.negative": _negative,
     "math.reduce_mean": _reduced("mean"),
     "math.reduce_max": _reduced("max"),
+    "math.reduce_min": _reduced("min"),
+    "math.reduce_sum": _reduced("sum"),
     "clip_by_value": _clip,
     "nn.relu": activation_operation("relu"),
     "nn.relu6": activation_operation("relu6"),

@@ -95,8 +95,18 @@ def reduce_max(node: Node, context: Context) -> Dynamic:
     return _reduce(node, context, node.dynamic(0), "max")
 
 
-def _reduce(node: Node, context: Context, x: Dynamic, function: str) -> Dynamic:
-    given = node.integers("axes") if node.opset < 18 else node.static_ints(1, "axes")
+def reduce_min(node: Node, context: Context) -> Dynamic:
+    """ReduceMin; codes keep their scale."""
+    return _reduce(node, context, node.dynamic(0), "min")
+
+
+def reduce_sum(node: Node, context: Context) -> Dynamic:
+    """ReduceSum: its axes became an input earlier than those of the others, with opset 13."""
+    return _reduce(node, context, node.real(0), "sum", since=13)
+
+
+def _reduce(node: Node, context: Context, x: Dynamic, function: str, since: int = 18) -> Dynamic:
+    given = node.integers("axes") if node.opset < since else node.static_ints(1, "axes")
     axes = reduced_axes(node, x, given)
     if not axes:
         return context.identity(node, x)

@@ -72,6 +72,8 @@ OPERATORS: dict[str, Reader] = {
     "RMSNormalization": own_statistics.rms_normalization,
     "ReduceMax": pooling.reduce_max,
     "ReduceMean": pooling.reduce_mean,
+    "ReduceMin": pooling.reduce_min,
+    "ReduceSum": pooling.reduce_sum,
     "Relu": activations.relu,
     "Reshape": shapes.reshape,
     "Resize": resize.resize,

@@ -22,6 +22,8 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "AVERAGE_POOL_2D": pooling.average_pool_2d,
     "MEAN": pooling.mean,
     "REDUCE_MAX": pooling.reduce_max,
+    "REDUCE_MIN": pooling.reduce_min,
+    "SUM": pooling.sum_,
     "RESIZE_NEAREST_NEIGHBOR": pooling.resize_nearest,
     "RESIZE_BILINEAR": pooling.resize_bilinear,
     "RESHAPE": shapes.reshape,

@@ -1,4 +1,4 @@
-"""MAX_POOL_2D, AVERAGE_POOL_2D, MEAN, REDUCE_MAX and the two RESIZE operators."""
+"""MAX_POOL_2D, AVERAGE_POOL_2D, reductions and the two RESIZE operators."""
 
 from __future__ import annotations
 
@@ -54,6 +54,16 @@ def mean(reading: Reading, operator: FileOperator) -> None:
 def reduce_max(reading: Reading, operator: FileOperator) -> None:
     """REDUCE_MAX over any axes but the batch's."""
     _reduce(reading, operator, "max")
+
+
+def sum_(reading: Reading, operator: FileOperator) -> None:
+    """SUM over any axes but the batch's."""
+    _reduce(reading, operator, "sum")
+
+
+def reduce_min(reading: Reading, operator: FileOperator) -> None:
+    """REDUCE_MIN over any axes but the batch's."""
+    _reduce(reading, operator, "min")
 
 
 def resize_nearest(reading: Reading, operator: FileOperator) -> None:

@@ -100,6 +100,16 @@ def amax(node: Node, context: Context) -> Dynamic:
     return _reduce(node, context, "max")
 
 
+def amin(node: Node, context: Context) -> Dynamic:
+    """Minimum over named axes."""
+    return _reduce(node, context, "min")
+
+
+def total(node: Node, context: Context) -> Dynamic:
+    """Sum over named axes."""
+    return _reduce(node, context, "sum")
+
+
 def max_values(node: Node, context: Context) -> Dynamic:
     """max.dim: maximum along one axis, without its indices."""
     node.only_first_output()
