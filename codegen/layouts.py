@@ -58,7 +58,7 @@ def own(step: Weighted, program: Program) -> list[Parameter]:
 
 
 def _weights(weight: np.ndarray, suffix: str) -> Parameter:
-    ctype = "float" if weight.dtype == np.float32 else "int8_t"
+    ctype = {"float32": "float", "int16": "int16_t"}.get(weight.dtype.name, "int8_t")
     return Parameter(suffix, ctype, weight, f"{weight.shape}: output channels, kernel rows, columns, input channels (OHWI)")
 
 
@@ -90,6 +90,8 @@ def _library(step: Weighted, program: Program, fields: tuple[str, str]) -> list[
         raise ModelError(
             f"{step.name}: CMSIS-NN and TFLM layouts are for int8 networks; quantise the model, or use layout='edgebn'"
         )
+    if step.weight.dtype == np.int16:
+        raise ModelError(f"{step.name}: its uint8 weights less their zero point do not fit int8; use layout='edgebn'")
     quantised = [_channel(step, step.epilogue, channel) for channel in range(len(step.weight))]
     negated = np.array([channel.negated for channel in quantised])
     weight = np.where(negated[:, None, None, None], -step.weight.astype(np.int16), step.weight).astype(np.int8)

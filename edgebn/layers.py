@@ -46,16 +46,20 @@ class Quantization:
     zero_point : ndarray of int64, same shape
     axis : int or None
         The axis of the tensor along which the values run, None for one value.
+    unsigned : bool
+        Whether the file holds uint8 codes, which are these plus 128 (zero point too). TensorFlow Lite's arithmetic on them differs
+        from that on int8 in places.
     """
 
     scale: np.ndarray
     zero_point: np.ndarray
     axis: int | None = None
+    unsigned: bool = False
 
     @classmethod
-    def per_tensor(cls, scale: float, zero_point: int) -> Quantization:
+    def per_tensor(cls, scale: float, zero_point: int, *, unsigned: bool = False) -> Quantization:
         """Return the quantisation with one scale and zero point for the whole tensor."""
-        return cls(np.array([scale], np.float64), np.array([zero_point], np.int64))
+        return cls(np.array([scale], np.float64), np.array([zero_point], np.int64), unsigned=unsigned)
 
 
 @dataclass(frozen=True)

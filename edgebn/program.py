@@ -20,6 +20,9 @@ Sides = tuple[int, int, int, int]  # top, left, bottom, right
 # Scale and zero point of what the integer softmax gives.
 SOFTMAX_CODES = (1.0 / 256.0, -128)
 
+# Magnitude of an int16 weight: a uint8 code less a uint8 zero point.
+WIDEST_WEIGHT = 255
+
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
 
@@ -195,7 +198,8 @@ class Convolution(Step):
     Attributes
     ----------
     weight : ndarray, shape (O, kh, kw, I / groups), float32 or int8
-        Unfolded: batch norm never touches it.
+        Unfolded: batch norm never touches it. int16 where uint8 weights less their zero point do not fit int8 (|w| <= 255); such a
+        step has no pool.
     weight_scale : ndarray of float64, shape (O,), or None
         Of int8 weights (symmetric).
     epilogue : FloatEpilogue or IntEpilogue
@@ -216,7 +220,7 @@ class Convolution(Step):
 class TransposedConvolution(Step):
     """Transposed convolution with its epilogue: see `layers.TransposedConvolution` for the geometry."""
 
-    weight: np.ndarray  # (O, kh, kw, I / groups)
+    weight: np.ndarray  # (O, kh, kw, I / groups); int16 as in `Convolution`
     epilogue: FloatEpilogue | IntEpilogue
     strides: Pair = (1, 1)
     dilations: Pair = (1, 1)

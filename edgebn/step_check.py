@@ -115,7 +115,10 @@ def _weighted(step: Any, source: p.Buffer, target: p.Buffer) -> None:
     """Check what convolutions of both kinds share."""
     weight, channels = step.weight, target.shape[2]
     _need(weight.ndim == 4 and step.groups >= 1 and weight.shape[0] % step.groups == 0, "weight")
-    _array(weight, target.dtype, (channels, *weight.shape[1:3], source.shape[2] // step.groups), "weight")
+    is_wide = target.dtype == "int8" and weight.dtype == np.int16
+    _array(weight, np.int16 if is_wide else target.dtype, (channels, *weight.shape[1:3], source.shape[2] // step.groups), "weight")
+    _need(not is_wide or int(np.abs(weight.astype(np.int32)).max(initial=0)) <= p.WIDEST_WEIGHT, "weight")
+    _need(not is_wide or getattr(step, "pool", None) is None, "pool")
     _need(source.shape[2] % step.groups == 0, "groups")
     if step.weight_scale is not None:
         _array(step.weight_scale, np.float64, (channels,), "weight scale")

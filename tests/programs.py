@@ -189,6 +189,18 @@ class Maker:
             p.TransposedConvolution(name, (x,), y, weight, epilogue, strides, dilations, (*before, *after), extra, groups)
         )
 
+    def step_wide(self, x):
+        """A convolution of either kind whose weights need int16, in few channels or in all."""
+        y = self.step_convolution(x) if self.draw(st.booleans()) else self.step_transposed(x)
+        step = self.steps[-1]
+        if getattr(step, "pool", None) is not None:
+            return y
+        weight = step.weight.astype(np.int16)
+        chosen = self.rng.random(weight.shape) < self.draw(st.sampled_from([0.02, 0.9]))
+        weight[chosen] = self.rng.integers(-p.WIDEST_WEIGHT, p.WIDEST_WEIGHT + 1, weight.shape)[chosen]
+        self.steps[-1] = replace(step, weight=weight)
+        return y
+
     def step_affine(self, x):
         y = self.buffer(self.shape(x))
         epilogue = self.epilogue(self.shape(x)[2], 1, y)
@@ -373,7 +385,7 @@ class Maker:
 
 
 _BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"
-KINDS = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup")}
+KINDS = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
 CONVERSIONS = {"float32": "quantize", "int8": "dequantize"}
 
 

@@ -1,4 +1,4 @@
-"""The helper of `tflite_operators.py`: random values, constants and weights of a test file, in int8 or float32."""
+"""The helper of `tflite_operators.py`: random values, constants and weights of a test file, in int8, uint8 or float32."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ SAME, VALID = 0, 1
 
 @dataclass
 class Maker:
-    """Values and constants of either type."""
+    """Values and constants of any type; `unsigned` turns int8 codes into uint8, and weights into asymmetric ones of one scale."""
 
     rng: np.random.Generator
     integer: bool
+    unsigned: bool = False
     file: FileBuilder = field(default_factory=FileBuilder)
 
     def scale(self) -> float:
@@ -33,12 +34,16 @@ class Maker:
         if not self.integer:
             return self.file.value(shape, np.float32)
         scale, zero_point = how or self.quantization()
+        if self.unsigned:
+            return self.file.value(shape, np.uint8, scale, zero_point + 128)
         return self.file.value(shape, np.int8, scale, zero_point)
 
     def constant(self, shape, how=None) -> int:
         if not self.integer:
             return self.file.constant(self.rng.normal(0, 1, shape).astype(np.float32))
         scale, zero_point = how or self.quantization()
+        if self.unsigned:
+            return self.file.constant(self.rng.integers(0, 256, shape).astype(np.uint8), scale, zero_point + 128)
         return self.file.constant(self.rng.integers(-128, 128, shape).astype(np.int8), scale, zero_point)
 
     def integers(self, *numbers) -> int:
@@ -50,11 +55,23 @@ class Maker:
         if not self.integer:
             weight = self.file.constant(self.rng.normal(0, 1, shape).astype(np.float32))
             return weight, self.file.constant(self.rng.normal(0, 1, outputs).astype(np.float32)), 1.0
-        scales = self.rng.uniform(0.001, 0.05, outputs if self.rng.random() < 0.8 else 1).astype(np.float32)
+        several = not self.unsigned and self.rng.random() < 0.8
+        scales = self.rng.uniform(0.001, 0.05, outputs if several else 1).astype(np.float32)
+        if self.unsigned:
+            weight = self.file.constant(self.unsigned_weight(shape), scales, int(self.rng.integers(0, 256)))
+            bias = self.file.constant(self.rng.integers(-3000, 3000, outputs).astype(np.int32), np.float32(given) * scales)
+            taps = np.prod(shape) / outputs
+            return weight, bias, float(np.float32(given * scales.max() * taps * self.rng.uniform(5, 80)))
         weight = self.file.constant(self.rng.integers(-127, 128, shape).astype(np.int8), scales, 0, axis)
         bias = self.file.constant(self.rng.integers(-3000, 3000, outputs).astype(np.int32), np.float32(given) * scales)
         taps = np.prod(shape) / outputs
         return weight, bias, float(np.float32(given * scales.max() * np.sqrt(taps) * self.rng.uniform(5, 80)))
+
+    def unsigned_weight(self, shape) -> np.ndarray:
+        """Codes of the whole range, or, as TensorFlow 1 trained them, few at its ends."""
+        if self.rng.random() < 0.5:
+            return self.rng.integers(0, 256, shape).astype(np.uint8)
+        return np.clip(np.rint(self.rng.normal(128, 50, shape)), 0, 255).astype(np.uint8)
 
     def sizes(self, low, high, count=2) -> list[int]:
         return [int(size) for size in self.rng.integers(low, high, count)]

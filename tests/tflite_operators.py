@@ -421,12 +421,15 @@ LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is
 FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1, *tflite_moving.FLOAT_ONLY)
 
 
-def build(make, seed: int, integer: bool, leave_open: str = "") -> tuple[bytes, tuple[int, ...], np.random.Generator]:
+def build(
+    make, seed: int, integer: bool, leave_open: str = "", unsigned: bool = False
+) -> tuple[bytes, tuple[int, ...], np.random.Generator]:
     """Return the file of one random case, its input's shape, and the generator for inputs.
 
+    `unsigned` makes integer files uint8.
     `leave_open` says how much the file leaves to be worked out: 'sizes' of all values inside it, or their 'ranks' too.
     """
-    m = Maker(np.random.default_rng(seed), integer)
+    m = Maker(np.random.default_rng(seed), integer, unsigned)
     x, y = make(m)
     shape = tuple(m.file.tensors[x].shape)
     if leave_open:

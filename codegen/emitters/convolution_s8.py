@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from codegen.emitters.adapting import does_adapt
 from codegen.emitters.add import arithmetic_s8
 from codegen.emitters.depthwise import is_depthwise, may_work_in_place, ring_elements
 from codegen.emitters.shapes import conv_shape, pool_shape
 from codegen.emitters.text import call, epilogue_s8, kernel_name, offset
+from codegen.emitters.wide_s8 import narrowed, with_wide_channels
 from codegen.pack import (
     PackedEpilogue,
     accumulator_bound,
@@ -41,6 +44,8 @@ class _Parts:
 
 def emit(step: Convolution, program: Program, names: Names) -> StepCode:
     """Return the call of the kernel that fits the step's geometry."""
+    if step.weight.dtype == np.int16:
+        return with_wide_channels(step, program, names, emit(narrowed(step), program, names))
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     parts = _parts(step, program, names, names.buffer(target.name))
     pool = None if step.pool is None else pool_shape(step.pool, parts.out_shape, target.shape, target.zero_point)
@@ -57,7 +62,7 @@ def emit_with_sum(step: Convolution, following: Add, program: Program, names: Na
     The first input of the result, whose memory the output may take, is the sum's other operand; the second the convolution's.
     """
     shape = program.buffers[step.inputs[0]].shape
-    if step.pool is not None or is_depthwise(step, shape) or is_dense(step, shape):
+    if step.weight.dtype == np.int16 or step.pool is not None or is_depthwise(step, shape) or is_dense(step, shape):
         return None
     if following.arithmetic is None or following.inputs.count(step.output) != 1:
         return None

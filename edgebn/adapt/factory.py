@@ -37,7 +37,12 @@ def adaptable_steps(program: p.Program) -> list[Adaptable]:
     In a model that came already folded nothing says where batch norms were: every convolution but the last, which makes the logits.
     Of a model that is int8 in part, the int8 part adapts: sums of integers and of float32 numbers are not gathered together.
     """
-    weighted = [step for step in program.steps if isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine)]
+    weighted = [
+        step
+        for step in program.steps
+        if isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine)
+        and (isinstance(step, p.Affine) or step.weight.dtype != np.int16)  # no kernel keeps their accumulators
+    ]
     found = [step for step in weighted if batch_norm(step) is not None] or weighted[:-1]
     types = {p.step_dtype(step, program) for step in found}
     return [step for step in found if len(types) == 1 or p.step_dtype(step, program) == "int8"]

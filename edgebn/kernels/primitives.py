@@ -17,6 +17,7 @@ from edgebn.kernels.isa import CODE_FLIP
 from edgebn.kernels.jit import kernel
 
 I8 = ir.IntType(8)
+I16 = ir.IntType(16)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 F32 = ir.FloatType()
@@ -56,6 +57,7 @@ def _storer(numba_type: types.Type, kind: ir.Type) -> Callable[..., Any]:
 
 load_i8 = _loader(types.int8, I8)
 load_u8 = _loader(types.uint8, I8)
+load_i16 = _loader(types.int16, I16)
 load_i32 = _loader(types.int32, I32)
 load_u32 = _loader(types.uint32, I32)
 load_i64 = _loader(types.int64, I64)

@@ -30,6 +30,7 @@ from edgebn.kernels import (
     tile,
     transpose,
     transposed_convolution,
+    wide,
     winograd,
 )
 
@@ -84,6 +85,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         movement.repeat_u8,
         convolution.convolution_i8,
         depthwise.depthwise_i8,
+        wide.wide_i8,
         transposed_convolution.transposed_convolution_i8,
         affine.affine_i8,
         add.add_i8,

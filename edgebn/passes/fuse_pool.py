@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from edgebn.program import Convolution, Pool, Program, Step
 
 
 def fuse_pools(program: Program) -> Program:
     """Return `program` with every pool that alone reads a convolution's output inside that convolution's step.
 
-    int8 averages fuse only in the form that keeps scale and zero point (`Pool.epilogue` None). Dilated windows stay apart.
+    int8 averages fuse only in the form that keeps scale and zero point (`Pool.epilogue` None). Dilated windows stay apart,
+    and so do convolutions of int16 weights.
     """
     readers: dict[str, list[Step]] = {}
     for step in program.steps:
@@ -19,7 +22,9 @@ def fuse_pools(program: Program) -> Program:
     fused: dict[str, Pool] = {}
     for step in program.steps:
         behind = readers.get(step.output, [])
-        if not isinstance(step, Convolution) or step.pool is not None or len(behind) != 1 or step.output in program.outputs:
+        if not isinstance(step, Convolution) or step.pool is not None or step.weight.dtype == np.int16:
+            continue
+        if len(behind) != 1 or step.output in program.outputs:
             continue
         pool = behind[0]
         if isinstance(pool, Pool) and pool.window.dilations == (1, 1) and pool.epilogue is None and _same_codes(program, pool):

@@ -45,7 +45,10 @@ def multiply(state: Lowering, layer: Layer) -> None:
     value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
     output = state.make(value)
     how = double_rounding_multiply if state.double else single_rounding_multiply
-    arithmetic = how((a.scale, b.scale), output.scale, (output.zero_point, qmin, qmax), state.where(layer))
+    scales = (a.scale, b.scale)
+    if state.is_unsigned(layer.output):  # LiteRT takes the product of both scales as a float32
+        scales = (float(np.float32(a.scale) * np.float32(b.scale)), 1.0)
+    arithmetic = how(scales, output.scale, (output.zero_point, qmin, qmax), state.where(layer))
     state.add(layer, Multiply(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
 
 

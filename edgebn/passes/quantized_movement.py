@@ -8,11 +8,11 @@ from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Concat as ConcatLayer
 from edgebn.layers import Crop as CropLayer
 from edgebn.layers import Gather as GatherLayer
-from edgebn.layers import Layer
+from edgebn.layers import Layer, Quantization
 from edgebn.layers import Pad as PadLayer
 from edgebn.layers import Resize as ResizeLayer
 from edgebn.layers import Transpose as TransposeLayer
-from edgebn.passes import tflm_resize
+from edgebn.passes import tflm_resize, tflm_tables
 from edgebn.passes.quantized_state import Lowering
 from edgebn.passes.requantizations import same_codes
 from edgebn.passes.resampling import axis_table, index_tables
@@ -26,7 +26,7 @@ def concat(state: Lowering, layer: Layer) -> None:
     tables = []
     for name in layer.inputs:
         before = state.quantizations[name]
-        tables.append(None if same_codes(before, after) else state.requantizing_table(before, after)[0])
+        tables.append(None if same_codes(before, after) else _joining_table(state, layer.output, before, after))
     inputs = tuple(state.buffer(name).name for name in layer.inputs)
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
@@ -38,6 +38,12 @@ def concat(state: Lowering, layer: Layer) -> None:
     state.add(layer, Concat(state.step_name(layer), inputs, joined.name, axis, tuple(tables)))
     table = state.requantizing_table(after, after, qmin, qmax)
     state.steps.append(Lookup(state.step_name(layer, "clip"), (joined.name,), output.name, table))
+
+
+def _joining_table(state: Lowering, output: str, before: Quantization, after: Quantization) -> np.ndarray:
+    """Return the table (256,) of an input of another scale."""
+    table = tflm_tables.joined_unsigned(before, after) if state.is_unsigned(output) else state.requantizing_table(before, after)
+    return table[0]
 
 
 def pad(state: Lowering, layer: Layer) -> None:

@@ -33,12 +33,14 @@ def pool(state: Lowering, layer: Layer) -> None:
     )
     value, qmin, qmax = state.with_clips(layer)
     after = state.quantizations[value]
+    if layer.function == "average" and state.is_unsigned(value):
+        output = state.make(value)
+        epilogue = _unsigned_average(output, _counts(layer), qmin, qmax, state.where(layer))
+        state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
+        return
     if layer.function == "average" and not state.double and not same_codes(before, after):
         output = state.make(value)
-        positions = layer.kernel[0] * layer.kernel[1]
-        all_count = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
-        counts = (positions,) if all_count else tuple(range(1, positions + 1))
-        epilogue = average_epilogue(given, output, counts, state.where(layer))
+        epilogue = average_epilogue(given, output, _counts(layer), state.where(layer))
         epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
@@ -49,6 +51,43 @@ def pool(state: Lowering, layer: Layer) -> None:
     if not plain:
         table = state.requantizing_table(before, after, qmin, qmax)
         state.steps.append(Lookup(state.step_name(layer, "clip"), (target.name,), output.name, table))
+
+
+def _counts(layer: PoolLayer) -> tuple[int, ...]:
+    """Return the numbers of positions that windows may count, one epilogue entry each."""
+    positions = layer.kernel[0] * layer.kernel[1]
+    all_count = layer.padding == (0, 0, 0, 0) or (layer.count_padding and layer.clipped_end == (0, 0))
+    return (positions,) if all_count else tuple(range(1, positions + 1))
+
+
+def _unsigned_average(output: Buffer, counts: tuple[int, ...], qmin: int, qmax: int, where: str) -> IntEpilogue:
+    """TensorFlow Lite's average of uint8 codes, (sum + n // 2) // n, by a reciprocal.
+
+    With u = sum of (code + 128) + n // 2 below 256 n, and m = ceil(2**s / n), u * m / 2**s exceeds u / n by less than 256 n / 2**s;
+    that is at most 1 / n, the least that floor could notice, where 2**s >= 256 n**2.
+    """
+    shift = (256 * max(counts) ** 2 - 1).bit_length()
+    if shift > 30:
+        raise UnsupportedLayerError(
+            f"{where}: an average of {max(counts)} uint8 codes does not fit its arithmetic; pool in two steps"
+        )
+    n = np.array(counts, np.int64)
+    acc_bias = 128 * n + n // 2
+    entries = len(counts)
+    epilogue = IntEpilogue(
+        acc_bias.astype(np.int32),
+        np.full(entries, -INT32_MAX - 1, np.int32),
+        np.full(entries, INT32_MAX, np.int32),
+        (-(-(1 << shift) // n)).astype(np.int32),
+        np.full(entries, -(128 + output.zero_point) << shift, np.int64),
+        np.full(entries, shift, np.uint8),
+        False,
+        output.zero_point,
+        qmin,
+        qmax,
+    )
+    prove_epilogue(epilogue, (acc_bias - 128 * n, acc_bias + 127 * n), where)
+    return epilogue
 
 
 def reduce(state: Lowering, layer: Layer) -> None:

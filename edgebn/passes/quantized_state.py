@@ -92,6 +92,10 @@ class Lowering:
         """Whether a value is int8 codes."""
         return name in self.quantizations
 
+    def is_unsigned(self, name: str) -> bool:
+        """Whether the file holds a value as uint8 codes, for which TensorFlow Lite has other arithmetic in places."""
+        return self.double and name in self.quantizations and self.quantizations[name].unsigned
+
     def same(self, a: str, b: str) -> bool:
         """Whether two values have the same scale and zero point."""
         return same_codes(self.quantizations.get(a), self.quantizations.get(b))

@@ -19,7 +19,7 @@ def weighted(state: Lowering, layer: Layer) -> None:
     """Convolution, TransposedConvolution or Dense, with the clips behind it."""
     assert isinstance(layer, Convolution | TransposedConvolution | Dense)
     how = layer.weight_quantization
-    if how is None or layer.weight.dtype != np.int8:
+    if how is None or layer.weight.dtype not in (np.int8, np.int16):
         raise UnsupportedLayerError("its weights are float32 between int8 values; quantise them too, or load the float32 model")
     if (how.zero_point != 0).any() or how.axis not in {None, 0}:
         raise UnsupportedLayerError("its int8 weights are not symmetric per output channel; quantise them with zero point 0")
@@ -86,6 +86,8 @@ def _epilogue(
     acc_bias = bias - given.zero_point * rows.sum(axis=1)
     bounds = accumulator_bounds(weight, acc_bias, where)
     acc_scale = given.scale * weight_scale
+    if state.is_unsigned(layer.output):  # GetQuantizedConvolutionMultipler: the product of the scales is a float32
+        acc_scale = acc_scale.astype(np.float32).astype(np.float64)
     if state.double:
         return double_rounding_epilogue(acc_scale / output.scale, acc_bias, clip, bounds, where)
     start = identity_epilogue(acc_bias.astype(np.int32), output)

@@ -52,6 +52,15 @@ def requantized(given: Quantization, output: Quantization, low: int = -128, high
     return _table(np.clip(y + zero_point_of(output), low, high))
 
 
+def joined_unsigned(given: Quantization, output: Quantization) -> np.ndarray:
+    """Return the table (1, 256) of a uint8 CONCATENATION's input, as `ConcatenationWithScaling`: float32, ties away from 0."""
+    scale = np.float32(scale_of(given)) * (np.float32(1) / np.float32(scale_of(output)))
+    bias = np.float32(-(zero_point_of(given) + 128)) * scale
+    real = (CODES + 128).astype(np.float32) * scale + bias
+    rounded = np.copysign(np.floor(np.abs(real) + np.float32(0.5)), real).astype(np.int64)
+    return _table(np.clip(rounded + zero_point_of(output), -128, 127))
+
+
 def sigmoid(given: Quantization, output: Quantization, where: str) -> np.ndarray:
     """Return LOGISTIC's table; its output has scale 1/256 and zero point -128."""
     if zero_point_of(output) != -128 or scale_of(output) != 1 / 256:

@@ -7,13 +7,12 @@ pool reads the ring, pooled row by pooled row. The unpooled value is never whole
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor
-from edgebn.session import bands, dense, depthwise, phases, winograd
+from edgebn.session import bands, dense, depthwise, phases, wide, winograd
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
@@ -21,6 +20,7 @@ from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_n
 from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
 from edgebn.session.tiled import MOST_GROUPS, Target, TileEmitter, Walk, fits_dot, suits, tile_operation, walk_through
+from edgebn.session.wide import Emitter
 
 
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -117,16 +117,6 @@ def _pack_pooled(
         )
 
 
-class Emitter(Protocol):
-    """Emits rows of a convolution."""
-
-    def rows(self, first: int, count: int, target: Target) -> None:
-        """Emit `count` unpooled rows from row `first` on."""
-
-    def gather(self) -> None:
-        """Emit what gathers the kept accumulators, once all rows are emitted."""
-
-
 class _PlainEmitter:
     """Emits any range of a convolution's unpooled rows for the plain kernels; weights and epilogue are packed once."""
 
@@ -182,6 +172,9 @@ class _PlainEmitter:
 
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
+    if wide.is_wide(step):
+        walk = walk_through(step, packer.view(step.inputs[0]), columns)
+        return wide.WideEmitter(step, packer, walk, _emitter(wide.narrowed(step), packer, rows, columns))
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
     dtype = p.step_dtype(step, packer.program)
     if is_depthwise(step):
@@ -198,7 +191,7 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
 
 def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
     """Emit a transposed convolution: its phases for the vector kernels, or as a whole for the plain one."""
-    if _has_vector_phases(step, packer):
+    if _has_vector_phases(step, packer) or wide.is_wide(step):
         _pack_phases(step, packer)
     else:
         _pack_whole(step, packer)
@@ -221,11 +214,17 @@ def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
     for phase in phases.phases(step, source.form.shape, output.form.shape, packer.buffer(step.inputs[0]).zero_point):
         (row, column), (rows, columns) = phase.first, phase.shape
         walk = walk_through(phase.step, source, columns)
-        emitter: Emitter
-        if is_depthwise(phase.step):
-            emitter = depthwise.DepthwiseEmitter(phase.step, packer, walk, rows, apart=strides[1] > 1)
+        emitter: Emitter | None = None
+        whole = wide.narrowed(phase.step) if wide.is_wide(phase.step) else phase.step
+        if not _has_vector_phases(step, packer):
+            pass  # int16 weights without vector kernels: `WideEmitter` does all channels
+        elif is_depthwise(whole):
+            emitter = depthwise.DepthwiseEmitter(whole, packer, walk, rows, apart=strides[1] > 1)
         else:
-            emitter = TileEmitter(phase.step, packer, walk, rows)
+            emitter = TileEmitter(whole, packer, walk, rows)
+        if wide.is_wide(phase.step):
+            emitter = wide.WideEmitter(phase.step, packer, walk, emitter)
+        assert emitter is not None
         first = output.address + (row * output.row + column * output.pixel)
         emitter.rows(0, rows, Target(first, strides[0] * output.row, strides[1] * output.pixel))
 

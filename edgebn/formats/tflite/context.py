@@ -171,7 +171,7 @@ class Reading:
         zero_point = int(how.zero_point[0]) - (128 if tensor.type == "UINT8" else 0)
         if not -128 <= zero_point <= 127:
             raise ModelError(f"the zero point of '{tensor.name}' is outside its type; the file is damaged")
-        return Quantization.per_tensor(float(how.scale[0]), zero_point)
+        return Quantization.per_tensor(float(how.scale[0]), zero_point, unsigned=tensor.type == "UINT8")
 
     def codes(self, index: int) -> np.ndarray:
         """Return a constant of 8-bit codes as int8 (uint8 shifted by -128)."""

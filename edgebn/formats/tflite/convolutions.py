@@ -171,8 +171,8 @@ def padding_of(options: Any, size: Pair, kernel: Pair, strides: Pair, dilations:
 def _weight(reading: Reading, operator: FileOperator, index: int, axis: int) -> tuple[np.ndarray, Quantization | None]:
     """Return float32 weights and None, or int8 codes and their quantisation where the layer's output is int8.
 
-    int8 weights of a float layer (dynamic range) are dequantised. Codes with a zero point are shifted to zero point 0 where
-    int8 still holds them. Output channels run along `axis` of the file's weight.
+    int8 weights of a float layer (dynamic range) are dequantised. Codes with a zero point are shifted to zero point 0; where int8
+    does not hold them (uint8 files), they are int16. Output channels run along `axis` of the file's weight.
     """
     if not reading.is_codes(only_output(operator)):
         return reading.numbers(index), None
@@ -188,11 +188,10 @@ def _weight(reading: Reading, operator: FileOperator, index: int, axis: int) -> 
             raise ModelError(f"its {count} weight scales along axis {how.axis} do not fit a weight of shape {stored.shape}")
         along[axis] = count
     centred = stored.astype(np.int64) - how.zero_point.reshape(along)
-    if centred.min() < -128 or centred.max() > 127:
-        raise UnsupportedLayerError(
-            "its weights have a zero point that int8 without one cannot hold (an old uint8 file); convert the model to int8"
-        )
-    return centred.astype(np.int8), Quantization(how.scale, np.zeros(count, np.int64), 0 if count > 1 else None)
+    fits = centred.min(initial=0) >= -128 and centred.max(initial=0) <= 127
+    return centred.astype(np.int8 if fits else np.int16), Quantization(
+        how.scale, np.zeros(count, np.int64), 0 if count > 1 else None
+    )
 
 
 def _bias(reading: Reading, operator: FileOperator, index: int) -> np.ndarray | None:
