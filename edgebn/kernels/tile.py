@@ -55,7 +55,13 @@ STEP_BYTES = 4  # of a pixel's input in one step of depth
 
 
 class Int8Products:
-    """How a tile multiplies codes: lanes of four products each, summed into int32."""
+    """How a tile multiplies codes: lanes of four products each, summed into int32.
+
+    Behind all taps it may take `extras` steps of one depth more, of any inputs of the window: `extra` holds their bytes from the
+    window's first, int64 each. What int8 cannot hold of a weight is added so.
+    """
+
+    extras = ("extra", "extras")
 
     def __init__(self, isa: InstructionSet) -> None:
         self._dot = Dot(isa.dot, isa.lanes)
@@ -83,6 +89,8 @@ class Int8Products:
 
 class Float32Products:
     """How a tile multiplies float32: one fused multiply-add a lane."""
+
+    extras = ()
 
     def __init__(self, isa: InstructionSet) -> None:
         self._lanes, self._registers, self._by_lane = isa.lanes, isa.registers, isa.by_lane
@@ -116,7 +124,7 @@ class Float32Products:
 
 def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr: int, nv: int) -> ir.Function:
     """Write the function that convolves whole rows with one tile shape, and return it."""
-    names = (*GEOMETRY, *products.epilogue.scalars)
+    names = (*GEOMETRY, *products.extras, *products.epilogue.scalars)
     builder, given = begin_function(module, name, names)
     slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
     taps = cgutils.alloca_once(builder, I64)
@@ -124,6 +132,8 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
     weight_vector_bytes = isa.vector_bytes
     step_bytes = nv * products.weight_vectors * weight_vector_bytes
     steps = builder.mul(builder.mul(given["tap_rows"], given["tap_columns"]), given["depth"])
+    if products.extras:
+        steps = builder.add(steps, given["extras"])
     block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
     tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
     last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
@@ -160,6 +170,12 @@ def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr:
                 tap = builder.add(tap, builder.mul(tap_column.index, given["tap_column_step"]))
                 pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
                 _add_tap(builder, isa, products, pixels, given["depth"], taps, slots)
+            if products.extras:
+                with cgutils.for_range(builder, given["extras"]) as extra:
+                    place = load(builder, I64, given["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
+                    tap = builder.add(origin, place)
+                    pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
+                    _add_tap(builder, isa, products, pixels, ir.Constant(I64, 1), taps, slots)
             accumulators = [[builder.load(slot) for slot in line] for line in slots]
             mark = builder.add(builder.mul(row.index, tiles), tile.index)
             first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
@@ -234,7 +250,7 @@ def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSe
     """Return the intrinsic (variant, (geometry..., scalars...)) that runs the tile shape with that index."""
     products = make(isa)
     known = shapes(isa, real=make is Float32Products)
-    count = 1 + len(GEOMETRY) + len(products.epilogue.scalars)
+    count = 1 + len(GEOMETRY) + len(products.extras) + len(products.epilogue.scalars)
 
     @intrinsic
     def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
@@ -288,6 +304,8 @@ def tile_i8(
     raw_row: int,
     raw_pixel: int,
     marks: int,
+    extra: int,
+    extras: int,
     zero: int,
     low: int,
     high: int,
@@ -320,6 +338,8 @@ def tile_i8(
             raw_row,
             raw_pixel,
             marks,
+            extra,
+            extras,
             zero,
             low,
             high,

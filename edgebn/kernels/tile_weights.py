@@ -23,6 +23,38 @@ def pack_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndar
     return np.ascontiguousarray(halves.transpose(0, 1, 2, 3, 6, 4, 5))  # even bytes (0, 2), odd bytes (1, 3)
 
 
+def pack_wide_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return int16 weights (O, taps, run) as `pack_weights_i8` orders them, and behind each block's the rest in extra steps.
+
+    A step is four adjacent weights. What is beyond int8 of any channel's is a step more, or two where that is again (255).
+
+    Returns
+    -------
+    packed : ndarray
+    steps : ndarray of int64, shape (extras, 2)
+        (tap, step within the run) of each extra step.
+    """
+    low, high = max(-128, isa.least_weight), 127
+    outputs, taps, run = weight.shape
+    quads = -(-run // 4)
+    rest = np.zeros((outputs, taps, quads * 4), np.int16)
+    rest[:, :, :run] = weight
+    rest = rest.reshape(outputs, taps * quads, 4)
+    held = np.clip(rest, low, high)
+    parts, places = [held], []
+    rest = rest - held
+    while rest.any():
+        chosen = np.flatnonzero(rest.any(axis=(0, 2)))
+        held = np.clip(rest, low, high)
+        rest = rest - held
+        parts.append(held[:, chosen])
+        places.append(chosen)
+    every = np.concatenate(parts, axis=1).astype(np.int8)
+    steps = np.concatenate([*places, np.zeros(0, np.int64)]).astype(np.int64)
+    # As so many taps of one step each: that is the order in which a tile goes through them.
+    return pack_weights_i8(isa, every, nv), np.stack([steps // quads, steps % quads], axis=1)
+
+
 def pack_weights_f32(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
     """Return float32 weights (O, taps, run) in the order that tiles of `nv` vectors read them."""
     outputs, taps, run = weight.shape

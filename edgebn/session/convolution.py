@@ -172,7 +172,7 @@ class _PlainEmitter:
 
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
-    if wide.is_wide(step):
+    if wide.is_wide(step) and (is_depthwise(step) or not suits(step, "int8")):
         walk = walk_through(step, packer.view(step.inputs[0]), columns)
         return wide.WideEmitter(step, packer, walk, _emitter(wide.narrowed(step), packer, rows, columns))
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
@@ -215,14 +215,16 @@ def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
         (row, column), (rows, columns) = phase.first, phase.shape
         walk = walk_through(phase.step, source, columns)
         emitter: Emitter | None = None
-        whole = wide.narrowed(phase.step) if wide.is_wide(phase.step) else phase.step
+        by_tiles = not is_depthwise(phase.step)
+        patched = wide.is_wide(phase.step) and not by_tiles
         if not _has_vector_phases(step, packer):
-            pass  # int16 weights without vector kernels: `WideEmitter` does all channels
-        elif is_depthwise(whole):
-            emitter = depthwise.DepthwiseEmitter(whole, packer, walk, rows, apart=strides[1] > 1)
+            patched = True  # int16 weights without vector kernels: `WideEmitter` does all channels
+        elif by_tiles:
+            emitter = TileEmitter(phase.step, packer, walk, rows)
         else:
-            emitter = TileEmitter(whole, packer, walk, rows)
-        if wide.is_wide(phase.step):
+            whole = wide.narrowed(phase.step) if patched else phase.step
+            emitter = depthwise.DepthwiseEmitter(whole, packer, walk, rows, apart=strides[1] > 1)
+        if patched:
             emitter = wide.WideEmitter(phase.step, packer, walk, emitter)
         assert emitter is not None
         first = output.address + (row * output.row + column * output.pixel)

@@ -105,6 +105,7 @@ class _Segment:
     weight: Constant
     epilogue: Constant
     scalars: dict[str, int]
+    extra: dict[str, Address | float]  # of int8 tiles: where further steps of depth are, and how many
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ class TileEmitter:
                 last_channels=segment.last_channels,
                 **geometry,
                 **segment.scalars,
+                **segment.extra,
             )
 
     def _observing(self, kept: _Kept, channel: int, together: int, mr: int, shape: tuple[int, int]) -> dict[str, Address] | None:
@@ -223,6 +225,18 @@ class TileEmitter:
             self._packed[key] = self._pack(group, together, run, columns=1 if single else 2)
         return self._packed[key]
 
+    def _pack_weights(self, weight: np.ndarray, nv: int) -> tuple[Constant, dict[str, Address | float]]:
+        """Pack weights (O, taps, run); return them and the arguments of extra steps, which int16 weights may need."""
+        if self._real:
+            return self._packer.constant(tile_weights.pack_weights_f32(isa.SELECTED, weight, nv)), {}
+        if weight.dtype == np.int8:
+            return self._packer.constant(tile_weights.pack_weights_i8(isa.SELECTED, weight, nv)), {"extra": 0, "extras": 0}
+        packed, steps = tile_weights.pack_wide_weights_i8(isa.SELECTED, weight, nv)
+        rows, columns = np.divmod(steps[:, 0], self._walk.tap_columns)
+        places = rows * self._walk.tap_row_step + columns * self._walk.tap_column_step + steps[:, 1] * 4
+        extra = self._packer.constant(places.astype(np.int64)) if len(places) else 0
+        return self._packer.constant(packed), {"extra": extra, "extras": len(places)}
+
     def _pack(self, group: int, together: int, run: int, columns: int) -> list[_Segment]:
         outputs = self._outputs
         taps = self._walk.tap_rows * self._walk.tap_columns
@@ -243,8 +257,7 @@ class TileEmitter:
             names = channels[first : first + count]
             form = FloatBlocks(names, nv) if self._real else IntBlocks(names, part, nv)
             epilogue, scalars = pack_copy(self._step, self._packer, form)
-            pack = tile_weights.pack_weights_f32 if self._real else tile_weights.pack_weights_i8
-            packed = self._packer.constant(pack(isa.SELECTED, part, nv))
-            segments.append(_Segment(nv, blocks, count - (blocks - 1) * width, first, packed, epilogue, scalars))
+            packed, extra = self._pack_weights(part, nv)
+            segments.append(_Segment(nv, blocks, count - (blocks - 1) * width, first, packed, epilogue, scalars, extra))
             first += count
         return segments
