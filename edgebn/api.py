@@ -129,7 +129,8 @@ def quantize(
     model : Program
         float32, from `load`.
     calibration : ndarray (N, ...), dict of str to ndarray, or an iterable of either, optional
-        Typical inputs in real units, scaled as in training; 100 to 1000 samples suffice. A dict is by input name. None takes the
+        Typical inputs in real units, scaled as in training; 100 to 1000 samples suffice. A dict is by input name. An iterable is
+        read once and piece by piece: memory does not grow with the number of samples. None takes the
         ranges from the batch norms' beta and gamma alone.
     method : {'mse', 'percentile', 'minmax'}, optional
         How the range of a value follows from what calibration showed: least mean squared error (of the sum, for what only an
@@ -137,7 +138,8 @@ def quantize(
         values on each side of zero, or all of them. The network's inputs always keep their full range. 'mse' where it is left
         out; for calibration data only.
     progress : callable, optional
-        Called as progress(samples done, samples in all) while calibration first runs. The data is held in memory and run twice.
+        Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
+        In all is None while an iterable has not said how many samples it holds.
 
     Returns
     -------
@@ -158,15 +160,12 @@ def quantize(
         The first batch norm saw values of another scale in training.
     """
     from edgebn.passes import calibration as observing
-    from edgebn.passes.add_ranges import AddObserver
     from edgebn.passes.apart import steps_apart
+    from edgebn.passes.calibrated import Work, calibrated
     from edgebn.passes.checked import checked
-    from edgebn.passes.equalize import equalize
     from edgebn.passes.fuse_pool import fuse_pools
-    from edgebn.passes.head_ranges import HeadObserver
     from edgebn.passes.norm_ranges import norm_ranges
     from edgebn.passes.pad_ranges import with_pads_apart
-    from edgebn.passes.patch_moments import PatchObserver
     from edgebn.passes.quantize import already_int8, quantize_program
 
     checked_program(model, "edgebn.quantize")
@@ -180,35 +179,20 @@ def quantize(
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
     apart = with_pads_apart(steps_apart(model))
+    work = Work(progress)
     if calibration is None:
+        work.expect(len(apart.steps))
         ranges, means = norm_ranges(apart)
-        moments = {}
+        moments: Mapping[str, Any] = {}
     else:
         from edgebn.session import Session
 
-        batches = list(observing.batches(apart, calibration))  # an iterable may be readable only once
-        if batches:  # else `observe` says that there are none
-            _warn_of_odd_inputs(model, batches[0])
-        total = sum(len(next(iter(batch.values()))) for batch in batches)
-        counted = None if progress is None else lambda done, _unknown: progress(done, total)
-        observers = observing.observe(apart, Session(apart).run_buffers, batches, counted)
-        apart = equalize(apart, {name: seen.channel_size() for name, seen in observers.items()})
-        run_buffers = observing.with_constants(apart, Session(apart).run_buffers)
-        patches, sums, heads = PatchObserver(apart), AddObserver(apart), HeadObserver(apart)
+        def look(batch: Mapping[str, np.ndarray]) -> None:
+            _warn_of_odd_inputs(model, batch)
 
-        def watched(batch: observing.Batch) -> Mapping[str, np.ndarray]:
-            values = run_buffers(batch)
-            patches.see(values)
-            sums.see(values)
-            heads.see(values)
-            return values
-
-        observers = observing.observe(apart, watched, batches)
-        ranges, means = observing.ranges_and_means(apart, observers, method)
-        if method == "mse":
-            ranges |= sums.ranges() | heads.ranges()
-        moments = patches.moments()
-    return checked(fuse_pools(quantize_program(apart, ranges, means, moments)))
+        found = calibrated(apart, calibration, lambda program: Session(program).run_buffers, method, work, look)
+        apart, ranges, means, moments = found.program, found.ranges, found.means, found.moments
+    return checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add)))
 
 
 def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:
@@ -219,7 +203,7 @@ def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None
     for name, values in batch.items():
         found = doubt(model, name, values.reshape(len(values), *model.shapes[name]), reference.run)
         if found is not None:
-            warnings.warn(f"{model.source}: {found}", InputRangeWarning, stacklevel=3)
+            warnings.warn(f"{model.source}: {found}", InputRangeWarning, stacklevel=5)
 
 
 def error_table(float_model: Program, int8_model: Program, data: Any) -> list[ErrorRow]:

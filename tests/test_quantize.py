@@ -1,6 +1,7 @@
 """float32 to int8: real networks against their float32 selves, and every step class on a small network of all of them."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import edgebn
 from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import QuantizationError
-from edgebn.passes import quantize_weights
+from edgebn.passes import calibrated, quantize_weights
 from edgebn.passes.apart import steps_apart
 from edgebn.passes.calibration import observe, ranges_and_means
 from edgebn.passes.equalize import equalize
@@ -163,7 +164,7 @@ def test_the_error_table_sees_through_equalization(pool, tmp_path, monkeypatch):
     equalized = edgebn.quantize(program, x)
     assert equalized.channel_factors[steps[0].output].max() > 4
     assert set(equalized.channel_factors) <= set(equalized.buffers)
-    monkeypatch.setattr("edgebn.passes.equalize.equalize", lambda program, _: program)
+    monkeypatch.setattr("edgebn.passes.calibrated.equalize", lambda program, _: program)
     plain = edgebn.quantize(program, x)
     assert not plain.channel_factors
     with_it, without = sqnr(equalized), sqnr(plain)
@@ -232,13 +233,27 @@ def test_without_a_norm_behind_the_input_data_is_asked_for():
         edgebn.quantize(program)
 
 
-def test_progress_knows_the_total_of_a_generator():
+def test_progress_covers_both_runs_and_the_rounding():
     make = Maker((4, 4, 2))
     program = make.finish(make.convolution("x", 4))
     calls = []
     pieces = (np.random.default_rng(i).normal(size=(3, 4, 4, 2)) for i in range(4))
     edgebn.quantize(program, pieces, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(3, 12), (6, 12), (9, 12), (12, 12)]
+    assert calls == [(3 * i, 25) for i in range(1, 9)] + [(25, 25)]
+
+
+def test_progress_learns_the_total_of_a_long_generator(monkeypatch):
+    """Of 12 samples the first 3 are held, and run twice."""
+    monkeypatch.setattr(calibrated, "FIRST_BYTES", 1)
+    make = Maker((4, 4, 2))
+    program = make.finish(make.convolution("x", 4))
+    for given, total in ((np.zeros((12, 4, 4, 2)) + np.arange(12).reshape(12, 1, 1, 1), 12), (None, None)):
+        pieces = given if given is not None else (np.random.default_rng(i).normal(size=(3, 4, 4, 2)) for i in range(4))
+        calls = []
+        edgebn.quantize(program, pieces, progress=lambda done, total: calls.append((done, total)))  # noqa: B023
+        assert calls[0][1] is None if total is None else calls[0][1] is not None
+        assert calls[-1][0] == calls[-1][1]
+        assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
 def test_int8_and_unknown_methods_are_refused():
@@ -316,3 +331,28 @@ def test_a_padding_that_never_wins_a_maximum_widens_no_range():
     int8 = edgebn.quantize(program, x, method="minmax")
     found, wanted = reference.run(int8, x), reference.run(program, x)
     assert np.abs(found - wanted).max() <= 0.05 * np.ptp(wanted)
+
+
+def peak_bytes(program, samples):
+    """Return the most memory that quantising with so many samples takes at once, beyond the program."""
+    rng = np.random.default_rng(0)
+    pieces = (rng.normal(size=(20, 8, 8, 4)).astype(np.float32) for _ in range(samples // 20))
+    tracemalloc.start()
+    try:
+        edgebn.quantize(program, pieces)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_number_of_samples(monkeypatch):
+    """800 samples fill what is kept of an addition; 3,200 more are 3.3 MB of data."""
+    monkeypatch.setattr(calibrated, "FIRST_BYTES", 1 << 16)
+    make = Maker((8, 8, 4))
+    first = make.convolution("x", 8)
+    both = make.add(p.Add, (first, make.convolution(first, 8, post=(-np.inf, np.inf))), (8, 8, 8), (0.0, np.inf))
+    logits = make.convolution(make.add(p.Pool, (both,), (1, 1, 8), p.Window("average", (8, 8), (1, 1))), 10, (1, 1), norm=False)
+    program = make.finish(make.add(p.Softmax, (logits,), (1, 1, 10)))
+    peak_bytes(program, 20)  # imports, and what is kept from the first use on
+    few, many = peak_bytes(program, 800), peak_bytes(program, 4000)
+    assert many < 1.25 * few, f"{few:,} and {many:,} bytes"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,7 +22,9 @@ Progress = Callable[[int, int | None], None]
 Range = tuple[float, float]
 
 HALF_BINS = 4096  # histogram bins on each side of zero
-BATCH = 32  # samples run at once
+BATCH = 32  # samples run at once, at most, and statistics that take a sample of values draw alike from as many
+BATCH_BYTES = 1 << 25  # that all values of the samples run at once may take, unless one sample takes more
+HISTOGRAM = 1 << 15  # values of one sample's buffer that are counted: those of pixels spread evenly; its extremes are of all
 PERCENTILE = 99.99  # of the values of one side of zero
 LEVELS = 255  # steps between the lowest and the highest int8 code
 
@@ -39,17 +42,17 @@ class Observer:
     width: float = 0.0
     counts: np.ndarray = field(default_factory=lambda: np.zeros(2 * HALF_BINS, np.int64))
     channel_sum: np.ndarray | None = None  # (channels,)
-    peak_sum: np.ndarray | None = None  # (channels,): each sample's largest magnitude, summed
     positions: int = 0
+    samples: int = 0
 
     def see(self, values: np.ndarray) -> None:
         """Take in values (N, H, W, C); they are finite."""
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
-        sums = values.sum(axis=(0, 1, 2), dtype=np.float64)
+        values = thinned(values, self.samples)
+        self.samples += len(values)
+        sums = values.sum(axis=(0, 1), dtype=np.float64)
         self.channel_sum = sums if self.channel_sum is None else self.channel_sum + sums
-        peaks = np.abs(values).max(axis=(1, 2)).sum(axis=0, dtype=np.float64)
-        self.peak_sum = peaks if self.peak_sum is None else self.peak_sum + peaks
         self.positions += values.size // values.shape[-1]
         reach = max(-self.low, self.high)
         if reach == 0.0:
@@ -76,11 +79,6 @@ class Observer:
         """Return the mean of each channel, float64 (channels,)."""
         assert self.channel_sum is not None, "no batch was seen"
         return self.channel_sum / self.positions
-
-    def channel_size(self) -> np.ndarray:
-        """Return how large each channel typically gets: the mean over samples of the largest magnitude, up to one factor."""
-        assert self.peak_sum is not None, "no batch was seen"
-        return self.peak_sum
 
     def range(self, method: str) -> Range:
         """Return (low, high) by one of `METHODS`; low <= 0 <= high."""
@@ -114,6 +112,28 @@ class Observer:
         return low, high
 
 
+def thinned(values: np.ndarray, turn: int) -> np.ndarray:
+    """Return the values (N, P, C) of at most about HISTOGRAM / C pixels of each sample of (N, H, W, C), other ones each turn."""
+    count, height, width, channels = values.shape
+    pixels = values.reshape(count, height * width, channels)
+    step = -(-height * width * channels // HISTOGRAM)
+    while step > 1 and np.gcd(step, width) > 1:  # else some columns would never be seen
+        step += 1
+    return pixels[:, turn % step :: step]
+
+
+@dataclass
+class PeakObserver:
+    """How large each channel of one buffer typically gets."""
+
+    peak_sum: np.ndarray | float = 0.0  # (channels,): each sample's largest magnitude, summed
+
+    def see(self, values: np.ndarray) -> None:
+        """Take in values (N, H, W, C); they are finite."""
+        peaks = np.maximum(values.max(axis=(1, 2)), -values.min(axis=(1, 2)))
+        self.peak_sum = self.peak_sum + peaks.sum(axis=0, dtype=np.float64)
+
+
 def _squared_error(values: np.ndarray, counts: np.ndarray, low: float, high: float) -> float:
     step = (high - low) / LEVELS
     if step == 0.0:
@@ -138,7 +158,7 @@ def observe(
     program: Program,
     run_buffers: RunBuffers,
     data: np.ndarray | Batch | Iterable[np.ndarray | Batch],
-    progress: Progress | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Observer]:
     """Run calibration data through a float32 program and return what every computed buffer and input held.
 
@@ -149,32 +169,56 @@ def observe(
     run_buffers : callable
         Takes a dict of input name to (N, ...) arrays and returns every buffer's values, (N, H, W, C).
     data : ndarray (N, ...), dict of such by input name, or an iterable of either
+        Read once, batch by batch.
     progress : callable, optional
-        Called as progress(samples done, samples in all or None when not known) after every batch.
+        Called as progress(samples) after every batch.
 
     Raises
     ------
     QuantizationError
         No data, wrong shapes, or values that are not finite (in the data or, from them, in a layer).
     """
-    observers: dict[str, Observer] = {}
-    done = 0
-    total = _length(data, program)
+    return _seen(Observer, program, run_buffers, data, progress)
+
+
+def channel_sizes(
+    program: Program,
+    run_buffers: RunBuffers,
+    data: np.ndarray | Batch | Iterable[np.ndarray | Batch],
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return how large each channel (channels,) of every buffer gets: the mean over samples of the largest magnitude.
+
+    It is known up to one factor. Parameters and errors are those of `observe`.
+    """
+    return {name: np.asarray(seen.peak_sum) for name, seen in _seen(PeakObserver, program, run_buffers, data, progress).items()}
+
+
+AnyObserver = TypeVar("AnyObserver", Observer, PeakObserver)
+
+
+def _seen(
+    kind: type[AnyObserver],
+    program: Program,
+    run_buffers: RunBuffers,
+    data: np.ndarray | Batch | Iterable[np.ndarray | Batch],
+    progress: Callable[[int], None] | None,
+) -> dict[str, AnyObserver]:
+    """Return what an observer of each buffer saw."""
+    observers: dict[str, AnyObserver] = {}
     for batch in batches(program, data):
-        values = run_buffers(batch)
-        for name, array in values.items():
+        for name, array in run_buffers(batch).items():  # no name holds the batch's values while the next one runs
             if name in program.constants:
                 continue
-            if not np.isfinite(array).all():
+            if not (np.isfinite(array.min()) and np.isfinite(array.max())):
                 raise QuantizationError(
                     f"{program.source}: on the calibration data the value '{name}' becomes NaN or infinite; "
                     "check that the data is scaled as in training"
                 )
-            observers.setdefault(name, Observer()).see(array)
-        done += len(next(iter(batch.values())))
+            observers.setdefault(name, kind()).see(array)
         if progress is not None:
-            progress(done, total)
-    if done == 0:
+            progress(len(next(iter(batch.values()))))
+    if not observers:
         raise QuantizationError(f"{program.source}: the calibration data is empty; give 100 to 1000 typical inputs")
     return observers
 
@@ -187,23 +231,30 @@ def ranges_and_means(
     return ranges, {name: seen.channel_mean() for name, seen in observers.items()}
 
 
+def batch_size(program: Program) -> int:
+    """Return how many samples are run at once."""
+    values = sum(int(np.prod(buffer.shape)) for name, buffer in program.buffers.items() if name not in program.constants)
+    return max(1, min(BATCH, BATCH_BYTES // (4 * max(values, 1))))
+
+
 def batches(program: Program, data: np.ndarray | Batch | Iterable[np.ndarray | Batch]) -> Iterator[dict[str, np.ndarray]]:
-    """Yield checked float32 batches of at most BATCH samples by input name; a generator is read once, piece by piece."""
+    """Yield checked float32 batches of at most `batch_size` samples by input name; a generator is read once, piece by piece."""
     pieces = [data] if isinstance(data, (np.ndarray, Mapping)) else data
     if not isinstance(pieces, Iterable):
         raise QuantizationError(
             f"{program.source}: calibration data of type {type(data).__name__}; give an array of shape (N, ...), a dict of arrays "
             "by input name, or an iterable of such"
         )
+    size = batch_size(program)
     for piece in pieces:
         arrays = _checked(program, piece)
         count = len(next(iter(arrays.values())))
-        for start in range(0, count, BATCH):
-            yield {name: array[start : start + BATCH] for name, array in arrays.items()}
+        for start in range(0, count, size):
+            yield {name: _real(program, name, array[start : start + size]) for name, array in arrays.items()}
 
 
 def _checked(program: Program, piece: object) -> dict[str, np.ndarray]:
-    """Return one piece of data as float32 arrays by input name, or refuse it."""
+    """Return one piece of data as arrays of numbers by input name, or refuse it."""
     if isinstance(piece, Mapping):
         given = dict(piece)
     elif len(program.inputs) == 1:
@@ -231,19 +282,22 @@ def _checked(program: Program, piece: object) -> dict[str, np.ndarray]:
             raise QuantizationError(
                 f"{program.source}: calibration data of shape {array.shape} for '{name}'; it should be (N, {asked})"
             )
-        with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite and is refused below
-            array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            raise QuantizationError(
-                f"{program.source}: the calibration data for '{name}' holds NaN or infinite numbers; remove them"
-            )
         arrays[name] = array
     if len({len(array) for array in arrays.values()}) != 1:
         raise QuantizationError(f"{program.source}: the inputs' calibration arrays have different lengths")
     return arrays
 
 
-def _length(data: object, program: Program) -> int | None:
+def _real(program: Program, name: str, array: np.ndarray) -> np.ndarray:
+    """Return a batch of an input as float32, or refuse it."""
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite and is refused below
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise QuantizationError(f"{program.source}: the calibration data for '{name}' holds NaN or infinite numbers; remove them")
+    return array
+
+
+def length(data: object, program: Program) -> int | None:
     """Return how many samples there are, where that is known without reading them."""
     first = data.get(program.inputs[0]) if isinstance(data, Mapping) else data
     return len(first) if isinstance(first, np.ndarray) and first.ndim else None

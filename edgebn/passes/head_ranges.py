@@ -15,7 +15,8 @@ import numpy as np
 from edgebn.passes.calibration import LEVELS, Range
 from edgebn.program import Convolution, FloatEpilogue, Program, Reshape, Softmax, Step
 
-MOST_ROWS = 1 << 14  # of logits kept
+MOST_ROWS = 1 << 14  # of logits kept, and
+MOST_VALUES = 1 << 18  # of their numbers, or of what they are made of
 CLOSE = 0.5  # the share of rows, those with the smallest margins, whose margins have to be kept
 TOLERANCE = 0.5 / 256  # of probabilities (root mean square): half a step of the int8 softmax, which its output cannot show
 LOGIT_ENDS = np.linspace(0.1, 1.0, 31)  # fractions of the extremes tried as ends
@@ -44,10 +45,13 @@ class HeadObserver:
     def see(self, values: Mapping[str, np.ndarray]) -> None:
         """Take in the buffers of a batch, (N, H, W, C) each."""
         for head in self._heads:
-            if sum(map(len, head.logit_rows)) >= MOST_ROWS:
+            kept = ((head.logits, head.logit_rows), (head.features, head.feature_rows))
+            widest = max(values[name].shape[-1] for name, _ in kept)
+            left = min(MOST_ROWS, max(1, MOST_VALUES // widest)) - sum(map(len, head.logit_rows))
+            if left <= 0:
                 continue
-            for name, rows in ((head.logits, head.logit_rows), (head.features, head.feature_rows)):
-                rows.append(values[name].reshape(-1, values[name].shape[-1]).astype(np.float64))
+            for name, rows in kept:
+                rows.append(values[name].reshape(-1, values[name].shape[-1])[:left].astype(np.float64))
 
     def ranges(self) -> dict[str, Range]:
         """Return the range of every such value, by buffer."""

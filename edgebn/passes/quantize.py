@@ -46,6 +46,7 @@ def quantize_program(
     ranges: Mapping[str, Range],
     means: Mapping[str, np.ndarray] | None = None,
     moments: Mapping[str, PatchMoments] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> p.Program:
     """Return the int8 program.
 
@@ -59,6 +60,8 @@ def quantize_program(
         Channel means of the buffers, for correcting biases by what weight rounding shifts.
     moments : mapping of str to PatchMoments, optional
         Of what convolutions read, by step name: their weights are then rounded for the least error in their outputs.
+    progress : callable, optional
+        Called after every step.
 
     Raises
     ------
@@ -69,8 +72,12 @@ def quantize_program(
         raise QuantizationError(already_int8(program))
     plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
-    steps = tuple(_STEPS[type(step)](step, plan) for step in program.steps)
-    return replace(program, buffers=dict(plan.buffers), constants=constants, steps=steps)
+    steps: list[p.Step] = []
+    for step in program.steps:
+        steps.append(_STEPS[type(step)](step, plan))
+        if progress is not None:
+            progress()
+    return replace(program, buffers=dict(plan.buffers), constants=constants, steps=tuple(steps))
 
 
 def already_int8(program: p.Program) -> str:
