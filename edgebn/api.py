@@ -116,6 +116,7 @@ def quantize(
     calibration: Any = None,
     method: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
+    keep: Mapping[str, str] | None = None,
 ) -> Program:
     """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 activations.
 
@@ -140,16 +141,20 @@ def quantize(
     progress : callable, optional
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.
+    keep : dict of str to str, optional
+        What stays float32, by name of layer, step or output: ``{"head": "float32"}``. A name stands for all that begin with it and
+        '/' or '.'; an output's name for the steps that make it, back through those that only move values.
 
     Returns
     -------
     Program
-        int8; every integer sum is proved not to overflow for any input.
+        int8, or mixed where steps were kept; every integer sum is proved not to overflow for any input.
 
     Raises
     ------
     QuantizationError
-        Empty data, wrong shapes, NaN or infinite values, a program that is int8 already, no data and no batch norm behind the
+        A name in `keep` that the network lacks;
+        empty data, wrong shapes, NaN or infinite values, a program that is int8 already, no data and no batch norm behind the
         input, a method without data, or a layer whose sums could overflow; the message names the layer and the remedy.
     ModelError
         `model` is no program.
@@ -164,6 +169,7 @@ def quantize(
     from edgebn.passes.calibrated import Work, calibrated
     from edgebn.passes.checked import checked
     from edgebn.passes.fuse_pool import fuse_pools
+    from edgebn.passes.keep import kept_steps
     from edgebn.passes.norm_ranges import norm_ranges
     from edgebn.passes.pad_ranges import with_pads_apart
     from edgebn.passes.quantize import already_int8, quantize_program
@@ -179,6 +185,7 @@ def quantize(
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
     apart = with_pads_apart(steps_apart(model))
+    floats = kept_steps(model, apart, keep or {})
     work = Work(progress)
     if calibration is None:
         work.expect(len(apart.steps))
@@ -192,7 +199,7 @@ def quantize(
 
         found = calibrated(apart, calibration, lambda program: Session(program).run_buffers, method, work, look)
         apart, ranges, means, moments = found.program, found.ranges, found.means, found.moments
-    return checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add)))
+    return checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add, floats)))
 
 
 def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:

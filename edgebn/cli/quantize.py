@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--calibration", type=Path, metavar="FILE", help="inputs like those the device will see; 100 to 500 are enough"
     )
     parser.add_argument("--method", choices=METHODS, help="how ranges are found from --calibration; default mse")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a layer or output that stays float32; may be given several times",
+    )
     add_input_options(parser)
 
 
@@ -51,7 +59,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         images = load_inputs(arguments.calibration, program, arguments)
         integers_only = holds_integers(arguments.calibration, program, arguments)
     program = keeping(program, given(arguments, integers_only=integers_only))
-    quantized, rows = quantize(program, images, arguments.method, screen)
+    quantized, rows = quantize(program, images, arguments.method, screen, arguments.keep)
     api.save(quantized, arguments.output)
     screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
     return {
@@ -64,7 +72,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     }
 
 
-def quantize(program: Program, images: Inputs | None, method: str | None, screen: Screen) -> tuple[Program, list[dict[str, Any]]]:
+def quantize(
+    program: Program, images: Inputs | None, method: str | None, screen: Screen, keep: Sequence[str] = ()
+) -> tuple[Program, list[dict[str, Any]]]:
     """Quantise `program` and show each layer's error on the first calibration samples.
 
     Returns
@@ -74,7 +84,7 @@ def quantize(program: Program, images: Inputs | None, method: str | None, screen
     """
     with screen.progress("calibrating") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", InputRangeWarning)  # whoever read the inputs has looked at them
-        quantized = api.quantize(program, images, method=method, progress=progress)
+        quantized = api.quantize(program, images, method=method, progress=progress, keep=dict.fromkeys(keep, "float32"))
     if images is None:
         screen.say("ranges from the batch norms alone; give --calibration for the error of each layer")
         return quantized, []

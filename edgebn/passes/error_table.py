@@ -32,7 +32,7 @@ class ErrorRow:
         Share of the codes, in percent, that stand at an end of int8 while the float32 value lies more than one step beyond it.
         An activation's own clip (a ReLU's zeros) is no saturation.
     scale, zero_point : float, int
-        Of its output.
+        Of its output; 1 and 0 of one in float32.
     """
 
     layer: str
@@ -60,12 +60,15 @@ class _Table:
         """Compare float32 values with codes that stand for `factor` (a channel) times as much."""
         sums = self.sums.setdefault(buffer.name, _Sums())
         exact = real.astype(np.float64)
-        wide = codes.astype(np.int64)
         sums.signal += float((exact**2).sum())
+        sums.count += codes.size
+        if buffer.dtype == "float32":
+            sums.noise += float(((codes / factor - exact) ** 2).sum())
+            return
+        wide = codes.astype(np.int64)
         sums.noise += float(((buffer.scale * (wide - buffer.zero_point) / factor - exact) ** 2).sum())
         ideal = exact * factor / buffer.scale + buffer.zero_point
         sums.saturated += int((((wide == 127) & (ideal > 128.0)) | ((wide == -128) & (ideal < -129.0))).sum())
-        sums.count += codes.size
 
 
 def error_rows(
@@ -80,7 +83,7 @@ def error_rows(
     Parameters
     ----------
     float_program, int8_program : Program
-        The second quantised from the first.
+        The second quantised from the first, as a whole or in part.
     run_float, run_int8 : callable
         Take a dict of input name to (N, ...) real numbers and return every buffer's values.
     data : ndarray (N, ...), dict of such, or an iterable of either
@@ -96,7 +99,7 @@ def error_rows(
     QuantizationError
         Empty or malformed data, or two programs of different types than float32 and int8.
     """
-    if (float_program.dtype, int8_program.dtype) != ("float32", "int8"):
+    if float_program.dtype != "float32" or int8_program.dtype == "float32":
         raise QuantizationError(
             f"{int8_program.source}: the error table compares a float32 network with its int8 form; "
             f"it was given {float_program.dtype} and {int8_program.dtype}"

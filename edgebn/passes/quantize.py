@@ -17,6 +17,7 @@ from edgebn.errors import QuantizationError
 from edgebn.functions import FUNCTIONS
 from edgebn.passes import integer
 from edgebn.passes.calibration import Range
+from edgebn.passes.keep import with_conversions, with_movement
 from edgebn.passes.pad_ranges import held_numbers
 from edgebn.passes.patch_moments import PatchMoments
 from edgebn.passes.quantize_buffers import buffer_scales, is_global_average
@@ -47,8 +48,9 @@ def quantize_program(
     means: Mapping[str, np.ndarray] | None = None,
     moments: Mapping[str, PatchMoments] | None = None,
     progress: Callable[[], None] | None = None,
+    floats: frozenset[str] = frozenset(),
 ) -> p.Program:
-    """Return the int8 program.
+    """Return the int8 program, or the one of both types.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ def quantize_program(
         Of what convolutions read, by step name: their weights are then rounded for the least error in their outputs.
     progress : callable, optional
         Called after every step.
+    floats : frozenset of str
+        Names of steps that stay float32, with conversions around them (`keep.py`).
 
     Raises
     ------
@@ -71,13 +75,14 @@ def quantize_program(
     if program.dtype != "float32":
         raise QuantizationError(already_int8(program))
     plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
+    floats = with_movement(program, floats)
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
     steps: list[p.Step] = []
     for step in program.steps:
-        steps.append(_STEPS[type(step)](step, plan))
+        steps.append(step if step.name in floats else _STEPS[type(step)](step, plan))
         if progress is not None:
             progress()
-    return replace(program, buffers=dict(plan.buffers), constants=constants, steps=tuple(steps))
+    return with_conversions(program, plan.buffers, constants, steps, floats)
 
 
 def already_int8(program: p.Program) -> str:
