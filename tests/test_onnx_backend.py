@@ -110,7 +110,7 @@ REFUSED = {
     r"resize_tf_crop_and_resize.*": "tf_crop_and_resize",
     r"slice_start_out_of_bounds|split_zero_size_splits.*": "empty|open shape",
     r"ELU|SELU|Softplus|Softsign|LogSoftmax|log_softmax_.*|PoissonNLLLLoss.*": "edgebn does not run this operator",
-    r"operator_(exp|pow|sqrt|selu|symbolic_override)": "edgebn does not run this operator",
+    r"operator_(exp|pow|sqrt|selu)": "edgebn does not run this operator",
     r"Embedding.*": "is a constant or made by no node",
     r"operator_addmm": "C is computed by the network",
     r"operator_(max|min)": "computed by the network",
