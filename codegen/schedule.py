@@ -118,6 +118,6 @@ def _joints(program: Program, values: Values) -> dict[int, list[int]]:
     shared = Counter(values.owner.values())
     found: dict[int, list[int]] = {}
     for buffer, reading in readers.items():
-        if buffer in makers and len(reading) == 1 and shared[values.owner[buffer]] == 1 and buffer not in program.outputs:
+        if buffer in makers and len(reading) == 1 and shared[values.owner[buffer]] == 1 and buffer not in program.leaving:
             found.setdefault(reading[0], []).append(makers[buffer])
     return dict(sorted(found.items()))

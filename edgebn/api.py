@@ -184,6 +184,11 @@ def quantize(
     method = method or "mse"
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
+    if model.states:
+        raise QuantizationError(
+            f"{model.source}: the network has states that live from run to run, which edgebn runs but does not quantise; convert "
+            "it to an int8 TensorFlow Lite file"
+        )
     apart = with_pads_apart(steps_apart(model))
     floats = kept_steps(model, apart, keep or {})
     work = Work(progress)

@@ -61,6 +61,9 @@ class Graph:
         Tensor names.
     integer_rounding : {'single', 'double'}
         How integer layers of an already quantised file round: 'double' is TensorFlow Lite Micro's.
+    states : tuple of ndarray
+        What lives from run to run: as many of the last inputs as there are arrays are read from it, as many of the last outputs
+        become it, in the same order. Each array is what the first run reads, in the file's layout: codes (int8) or float32.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     integer_rounding: str = "single"
+    states: tuple[np.ndarray, ...] = ()
 
     def producer(self, tensor: str) -> Layer | None:
         """Return the layer that makes `tensor`, or None for an input of the network."""
@@ -97,6 +101,7 @@ class GraphBuilder:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    states: list[np.ndarray] = field(default_factory=list)
 
     def _define(self, name: str, shape: Shape, quantization: Quantization | None, layer_name: str) -> None:
         if name in self.tensors:
@@ -155,7 +160,7 @@ class GraphBuilder:
         A value that is listed as an output more than once becomes `NAME/output2`, ... from the second time on: outputs have names.
         """
         missing = [name for name in outputs if name not in self.tensors]
-        if missing or not outputs or not self.inputs:
+        if missing or len(outputs) <= len(self.states) or len(self.inputs) <= len(self.states):
             raise ModelError(f"{self.source}: the network has no input or no output ({missing or 'none named'})")
         outputs = [self._again(name, outputs[:place].count(name)) for place, name in enumerate(outputs)]
         return without_dead_layers(
@@ -169,6 +174,7 @@ class GraphBuilder:
                 tuple(self.inputs),
                 tuple(outputs),
                 self.integer_rounding,
+                tuple(self.states),
             )
         )
 
@@ -217,6 +223,7 @@ def rebuilt(
         Quantisation of values whose name is new or whose quantisation changes; others keep the old tensor's by name.
     """
     builder = GraphBuilder(graph.name, graph.source, graph.format, graph.channels_first, graph.integer_rounding)
+    builder.states.extend(graph.states)
     changed = quantizations or {}
 
     def quantization(name: str) -> Quantization | None:

@@ -6,6 +6,7 @@ Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 
 import numpy as np
@@ -25,6 +26,7 @@ WIDEST_WEIGHT = 255
 
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
+OMITTED_WHEN_EMPTY = "omitted when empty"
 
 
 @dataclass(frozen=True)
@@ -490,6 +492,25 @@ class InputScaling:
 
 
 @dataclass(frozen=True)
+class State:
+    """A value that lives from run to run: what one sample leaves is what the next begins with.
+
+    Attributes
+    ----------
+    reads : str
+        The buffer that holds it during a run. No step makes it.
+    writes : str
+        The buffer, of the same shape and type, whose elements are the state after the run; codes are moved as they are.
+    initial : ndarray, shape (H, W, C), in the buffers' dtype
+        What the first run reads, and the first after a reset.
+    """
+
+    reads: str
+    writes: str
+    initial: np.ndarray
+
+
+@dataclass(frozen=True)
 class Program:
     """A network as a device runs it.
 
@@ -518,6 +539,8 @@ class Program:
     input_scaling : dict of str to InputScaling, or None
         By input, how the files that the command line reads are scaled where it is not told otherwise. `Session.run` takes real
         numbers as they are.
+    states : tuple of State
+        What lives from run to run; the samples of a batch are runs in their order.
     """
 
     name: str
@@ -534,6 +557,17 @@ class Program:
     adaptation: Adaptation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
     input_scaling: dict[str, InputScaling] | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
+    states: tuple[State, ...] = field(default=(), metadata={OMITTED_WHEN_EMPTY: True})
+
+    @property
+    def entering(self) -> tuple[str, ...]:
+        """The buffers that hold a value when a run begins and that are not constant: inputs, then states."""
+        return (*self.inputs, *(state.reads for state in self.states))
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """The buffers whose values are wanted when a run ends: outputs, then states."""
+        return (*self.outputs, *(state.writes for state in self.states))
 
     @property
     def dtype(self) -> str:
@@ -579,25 +613,42 @@ def exact_buffers(program: Program) -> frozenset[str]:
     Codes are, and float32 numbers that were only converted from codes or moved. What float32 arithmetic makes agrees within a
     tolerance, so codes made from it may differ too, by one where a number was between two.
     """
-    exact = {*program.inputs, *program.constants}
-    for step in program.steps:
+
+    def gives_exact(step: Step, exact: set[str]) -> bool:
         is_float = step_dtype(step, program) == "float32"
         moves = isinstance(step, Dequantize | Concat | Pad | Crop | Transpose | Reshape)
         moves = moves or (isinstance(step, Resize) and step.function == "nearest")
         moves = moves or (isinstance(step, Pool) and step.window.function == "max")
-        if exact.issuperset(step.inputs) and (moves or not is_float):
-            exact.add(step.output)
-    return frozenset(exact)
+        return exact.issuperset(step.inputs) and (moves or not is_float)
+
+    return _followed(program, gives_exact)
 
 
 def close_buffers(program: Program) -> frozenset[str]:
     """Return the buffers in which engines agree within float32's tolerance: those behind no codes that are not exact."""
     exact = exact_buffers(program)
-    close = {*program.inputs, *program.constants}
-    for step in program.steps:
-        if close.issuperset(step.inputs) and (step.output in exact or step_dtype(step, program) == "float32"):
-            close.add(step.output)
-    return frozenset(close)
+
+    def gives_close(step: Step, close: set[str]) -> bool:
+        return close.issuperset(step.inputs) and (step.output in exact or step_dtype(step, program) == "float32")
+
+    return _followed(program, gives_close)
+
+
+def _followed(program: Program, keeps: Callable[[Step, set[str]], bool]) -> frozenset[str]:
+    """Return the buffers with a property that inputs and constants have and that steps keep, as `keeps` says, in every run.
+
+    A state that loses it does not have it from the second run on.
+    """
+    lost: set[str] = set()
+    while True:
+        found = {*program.entering, *program.constants} - lost
+        for step in program.steps:
+            if keeps(step, found):
+                found.add(step.output)
+        losing = {state.reads for state in program.states if state.writes not in found} - lost
+        if not losing:
+            return frozenset(found)
+        lost |= losing
 
 
 def hwc(shape: tuple[int, ...]) -> Hwc:

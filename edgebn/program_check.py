@@ -31,8 +31,9 @@ def check_program(program: Program) -> None:
         _check_buffer(name, buffer)
     if not program.inputs or not program.outputs:
         raise ModelError("the program has no input, or no output")
-    made = set(program.inputs) | set(program.constants)
-    for name in [*made, *program.outputs, *(name for step in program.steps for name in (*step.inputs, step.output))]:
+    _check_states(program)
+    made = set(program.entering) | set(program.constants)
+    for name in [*made, *program.leaving, *(name for step in program.steps for name in (*step.inputs, step.output))]:
         if name not in program.buffers:
             raise ModelError(f"there is no buffer '{name}'")
     for name, array in program.constants.items():
@@ -48,6 +49,9 @@ def check_program(program: Program) -> None:
             raise ModelError(f"step '{step.name}' reads a buffer before it is made, or makes one twice")
         made.add(step.output)
         check_step(step, program)
+    for state in program.states:
+        if state.writes not in made:
+            raise ModelError(f"no step makes '{state.writes}', which a state takes over")
     for name in (*program.inputs, *program.outputs):
         shape = program.shapes.get(name)
         if name not in made or shape is None or hwc(shape) != program.buffers[name].shape:
@@ -60,6 +64,21 @@ def check_program(program: Program) -> None:
         fits = name in program.buffers and factor.dtype == np.float64 and factor.shape == program.buffers[name].shape[2:]
         if not fits or not (np.isfinite(factor) & (factor > 0)).all():
             raise ModelError(f"the channel factors of '{name}' do not fit a buffer, or are no positive numbers")
+
+
+def _check_states(program: Program) -> None:
+    reads = [state.reads for state in program.states]
+    if len(set(reads)) < len(reads) or not set(reads).isdisjoint((*program.inputs, *program.constants)):
+        raise ModelError("two states are one buffer, or a state is an input or a constant")
+    for state in program.states:
+        before, after = program.buffers.get(state.reads), program.buffers.get(state.writes)
+        fits = before is not None and after is not None and (before.shape, before.dtype) == (after.shape, after.dtype)
+        if not fits or before is None or state.initial.shape != before.shape or state.initial.dtype != before.dtype:
+            raise ModelError(f"the state '{state.reads}' does not fit its buffers")
+        if state.writes in reads:
+            raise ModelError(f"the state '{state.reads}' takes over another state as it was; a Reshape copies it")
+        if not np.isfinite(state.initial).all():
+            raise ModelError(f"the state '{state.reads}' begins with NaN or infinite numbers")
 
 
 def _check_buffer(name: str, buffer: Buffer) -> None:

@@ -36,6 +36,7 @@ class Maker:
     buffers: dict[str, p.Buffer] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     steps: list[p.Step] = field(default_factory=list)
+    states: list[p.State] = field(default_factory=list)
 
     @property
     def int8(self):
@@ -378,10 +379,23 @@ class Maker:
         self.dtype = "float32"
         return self.finish_step(p.Dequantize(f"dequantize{len(self.steps)}", (x,), self.buffer(self.shape(x))))
 
+    def state(self, shape, like=None):
+        """Add a state of a shape whose next value is yet to be said; returns its buffer."""
+        name = self.buffer(shape, like)
+        self.states.append(p.State(name, "", self.numbers(shape)))
+        return name
+
+    def leave(self, reads, writes):
+        """Say which value a state takes over."""
+        self.states = [replace(one, writes=writes) if one.reads == reads else one for one in self.states]
+
     def program(self, inputs, outputs):
         shapes = {name: self.buffers[name].shape for name in (*inputs, *outputs)}
         steps = tuple(self.steps)
-        return p.Program("random", "random.test", "test", False, self.buffers, self.constants, steps, inputs, outputs, shapes)
+        states = tuple(self.states)
+        return p.Program(
+            "random", "random.test", "test", False, self.buffers, self.constants, steps, inputs, outputs, shapes, states=states
+        )
 
 
 _BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"
@@ -431,6 +445,35 @@ def programs(draw, dtype, largest=6):
     made = [name for name in values if name != x]
     outputs = (made[-1],) if draw(st.booleans()) or len(made) < 2 else (made[-1], made[0])
     return maker.program((x,), outputs)
+
+
+@st.composite
+def stateful(draw, dtype):
+    """Networks of one type with two or three states.
+
+    A window over the rows of the last runs, a value that a drawn step reads in the next run, and perhaps one that only moves on.
+    """
+    maker = Maker(draw, dtype, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
+    x = maker.buffer((draw(st.integers(1, 4)), draw(SIDES), draw(CHANNELS)))
+    height, width, channels = maker.shape(x)
+    rows = maker.state((draw(st.integers(1, 5)), width, channels), like=x)
+    kept = maker.shape(rows)[0]
+    window = maker.buffer((kept + height, width, channels), like=x)
+    tables = (None, None) if maker.int8 else ()
+    maker.finish_step(p.Concat("window", (rows, x), window, 0, tables))
+    after = maker.buffer((kept, width, channels), like=x)
+    maker.finish_step(p.Crop("after", (window,), after, (height, 0, 0)))
+    maker.leave(rows, after)
+    made = [getattr(maker, f"step_{draw(st.sampled_from([*KINDS[dtype], 'convolution']))}")(window)]
+    delayed = maker.state(maker.shape(made[0]), like=made[0])
+    maker.leave(delayed, made[0])
+    made.append(getattr(maker, f"step_{draw(st.sampled_from([*KINDS[dtype], 'convolution']))}")(delayed))
+    if draw(st.booleans()):  # two runs late
+        late, moved = maker.state(maker.shape(delayed), like=delayed), maker.buffer(maker.shape(delayed), like=delayed)
+        maker.finish_step(p.Reshape("moved", (delayed,), moved))
+        maker.leave(late, moved)
+        made.append(getattr(maker, f"step_{draw(st.sampled_from(KINDS[dtype]))}")(late))
+    return maker.program((x,), tuple(made[1:]) if draw(st.booleans()) else (*made[1:], window))
 
 
 def inputs_for(program, samples, seed=0):

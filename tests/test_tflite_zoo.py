@@ -18,6 +18,7 @@ from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
 LOADING = {
+    "mww_v2_okay_nabu", "mww_v2_vad",
     "coral_split_concat", "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect",
     "tflm_pt_mobilenet_v2_q", "tflm_simple_add", "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
 }  # fmt: skip

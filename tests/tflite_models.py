@@ -29,6 +29,7 @@ class FileBuilder:
     buffers: list[schema.BufferT] = field(default_factory=lambda: [schema.BufferT()])
     operators: list[schema.OperatorT] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
+    first_values: dict[str, int] = field(default_factory=dict)  # variable to the constant it begins with
 
     def value(self, shape, dtype=np.int8, scale=None, zero_point=0, name=None) -> int:
         """Add a value that flows; returns its index."""
@@ -71,16 +72,36 @@ class FileBuilder:
                 setattr(operator.builtinOptions, name, value)
         self.operators.append(operator)
 
+    def variable(self, name, constant) -> int:
+        """Add a variable that begins with a constant, and the operators that say so; returns the index of its handle."""
+        if not self.first_values:
+            self.operator("CALL_ONCE", [], [], "CallOnceOptions", initSubgraphIndex=1)
+        self.first_values[name] = constant
+        return self._handle(name)
+
+    def _handle(self, name) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.type, tensor.shape, tensor.buffer = f"handle_{len(self.tensors)}", schema.TensorType.RESOURCE, [], 0
+        self.tensors.append(tensor)
+        self.operator("VAR_HANDLE", [], [len(self.tensors) - 1], "VarHandleOptions", container="", sharedName=name)
+        return len(self.tensors) - 1
+
+    def _graph_of_first_values(self):
+        own = FileBuilder(buffers=self.buffers, codes=self.codes)
+        for name, constant in self.first_values.items():
+            handle = own._handle(name)
+            own.tensors.append(self.tensors[constant])
+            own.operator("ASSIGN_VARIABLE", [handle, len(own.tensors) - 1], [], "AssignVariableOptions")
+        return _graph(own, [], [], "first_values")
+
     def bytes(self, inputs, outputs) -> bytes:
         """Return the file with these network inputs and outputs."""
-        graph = schema.SubGraphT()
-        graph.tensors, graph.operators = self.tensors, self.operators
-        graph.inputs, graph.outputs = list(inputs), list(outputs)
-        graph.name = "main"
+        graph = _graph(self, inputs, outputs, "main")
+        others = [self._graph_of_first_values()] if self.first_values else []
         model = schema.ModelT()
         model.version = 3
         model.description = "test"
-        model.subgraphs, model.buffers = [graph], self.buffers
+        model.subgraphs, model.buffers = [graph, *others], self.buffers
         model.operatorCodes = []
         for code in self.codes:
             entry = schema.OperatorCodeT()
@@ -89,6 +110,14 @@ class FileBuilder:
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
+
+
+def _graph(file, inputs, outputs, name):
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators = file.tensors, file.operators
+    graph.inputs, graph.outputs = list(inputs), list(outputs)
+    graph.name = name
+    return graph
 
 
 def _quantization(scale, zero_point, axis) -> schema.QuantizationParametersT:

@@ -328,6 +328,34 @@ def strided_slice(m: Maker):
     return x, y
 
 
+def split_v(m: Maker):
+    given = m.quantization()
+    x, parts = m.value(SHAPE, given), [m.value((1, *SHAPE[1:3], size), given) for size in (1, 2, 2)]
+    m.file.operator(
+        "SPLIT_V", [x, m.integers(1, -1, 2), m.file.constant(np.array(-1, np.int32))], parts, "SplitVOptions", numSplits=3
+    )
+    return x, parts[1]
+
+
+def variable(m: Maker):
+    """A window of three rows over the rows of all calls; of a variable that nothing assigns, a constant."""
+    given = m.quantization()
+    x, first, other = m.value((1, 1, 4, 2), given), m.constant((1, 2, 4, 2), given), m.constant((1, 1, 4, 2), given)
+    rows, never = m.file.variable("rows", first), m.file.variable("never", other)
+    before, window, after, still = (m.value((1, size, 4, 2), given) for size in (2, 3, 2, 1))
+    m.file.operator("READ_VARIABLE", [rows], [before], "ReadVariableOptions")
+    m.file.operator("CONCATENATION", [before, x], [window], "ConcatenationOptions", axis=1)
+    m.file.operator("SLICE", [window, m.integers(0, 1, 0, 0), m.integers(1, 2, 4, 2)], [after], "SliceOptions")
+    m.file.operator("ASSIGN_VARIABLE", [rows, after], [], "AssignVariableOptions")
+    again, how = m.value((1, 2, 4, 2), given), m.quantization()
+    m.file.operator("READ_VARIABLE", [rows], [again], "ReadVariableOptions")
+    m.file.operator("READ_VARIABLE", [never], [still], "ReadVariableOptions")
+    joined, y = m.value((1, 6, 4, 2), given), m.value((1, 6, 4, 2), how)
+    m.file.operator("CONCATENATION", [window, again, still], [joined], "ConcatenationOptions", axis=1)
+    m.file.operator("ADD", [joined, joined], [y], "AddOptions")
+    return x, y
+
+
 def transpose(m: Maker):
     order = [1 + int(axis) for axis in m.rng.permutation(3)]
     given = m.quantization()
@@ -374,6 +402,8 @@ def relu_0_to_1(m: Maker):
 
 BOTH = (
     conv_2d,
+    split_v,
+    variable,
     depthwise_conv_2d,
     transpose_conv,
     fully_connected,

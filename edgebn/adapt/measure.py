@@ -83,6 +83,11 @@ def adaptable(
         Fewer than two images.
     """
     checked_program(model, "edgebn.adaptable")
+    if model.states:
+        raise ModelError(
+            f"{model.source}: the network has states that live from run to run, so its samples are no independent pictures of "
+            "where it runs, as adaptation takes them to be; run it without adapting"
+        )
     given, count, _ = arrays.accept(model, images)
     if count < LEAST_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")

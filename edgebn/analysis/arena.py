@@ -30,7 +30,7 @@ def arena(program: Program, alignment: int = 16) -> Plan:
     """
     owner = _owners(program)
     end = len(program.steps)  # outputs are read after the last step
-    first: dict[str, int] = {owner[name]: -1 for name in program.inputs}
+    first: dict[str, int] = {owner[name]: -1 for name in program.entering}
     last: dict[str, int] = dict(first)
     for index, step in enumerate(program.steps):
         for name in step.inputs:
@@ -38,7 +38,7 @@ def arena(program: Program, alignment: int = 16) -> Plan:
                 last[owner[name]] = index
         first.setdefault(owner[step.output], index)
         last[owner[step.output]] = index
-    for name in program.outputs:
+    for name in program.leaving:
         if name not in program.constants:
             last[owner[name]] = end
     found = plan([Request(name, buffer_bytes(program.buffers[name]), first[name], last[name]) for name in first], alignment)
@@ -48,7 +48,7 @@ def arena(program: Program, alignment: int = 16) -> Plan:
 
 def _owners(program: Program) -> dict[str, str]:
     """Return, for every buffer in the arena, the buffer whose bytes it uses: itself, or what its `Reshape` reads."""
-    owner = {name: name for name in program.inputs}
+    owner = {name: name for name in program.entering}
     for step in program.steps:
         shares = isinstance(step, Reshape) and step.inputs[0] in owner
         owner[step.output] = owner[step.inputs[0]] if shares else step.output

@@ -18,7 +18,7 @@ import numpy as np
 from edgebn import adaptation as adaptation_module
 from edgebn import program as program_module
 from edgebn.errors import ModelError
-from edgebn.program import OMITTED_WHEN_NONE, Program, Step
+from edgebn.program import OMITTED_WHEN_EMPTY, OMITTED_WHEN_NONE, Program, Step
 
 # Every dataclass of the contract, by name.
 CLASSES: dict[str, type] = {
@@ -53,7 +53,7 @@ def encode(value: Any, store: Store, path: str = "") -> Any:
         inside = {
             entry.name: encode(getattr(value, entry.name), store, f"{path}/{entry.name}")
             for entry in dataclasses.fields(value)
-            if getattr(value, entry.name) is not None or OMITTED_WHEN_NONE not in entry.metadata
+            if not _is_omitted(getattr(value, entry.name), entry.metadata)
         }
         if isinstance(value, Program):  # stated since the first version of the file, in which programs had a type of their own
             entries = list(inside.items())
@@ -69,6 +69,11 @@ def encode(value: Any, store: Store, path: str = "") -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{path}: a {type(value).__name__} does not belong into a program")
+
+
+def _is_omitted(value: Any, metadata: Mapping[str, Any]) -> bool:
+    """Whether a field says nothing that a reader would not assume: files without it are the same files as ever."""
+    return (value is None and OMITTED_WHEN_NONE in metadata) or (OMITTED_WHEN_EMPTY in metadata and not value)
 
 
 def decode(tree: Any, tensors: Mapping[str, np.ndarray]) -> Program:

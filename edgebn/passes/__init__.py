@@ -15,6 +15,7 @@ from edgebn.passes.fuse_pool import fuse_pools
 from edgebn.passes.layout import channels_first_values, to_channels_last
 from edgebn.passes.lower_float import lower_float
 from edgebn.passes.records import layer_records, merged_records
+from edgebn.passes.states import shown_in_pairs, with_states
 from edgebn.program import Program
 
 
@@ -63,14 +64,17 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
 
         graph = requantizations_apart(graph)
     # What sessions show is asked of the file's network: integer layers may have cut an output off from what says its layout.
-    laid_out = to_channels_last(graph, channels_first_values(original))
+    shown = shown_in_pairs(original, channels_first_values(original))
+    laid_out = to_channels_last(graph, shown)
     graph = canonical(laid_out, notes)
     if _holds_codes(graph):
         from edgebn.passes.lower_quantized import lower_quantized
 
-        return checked(fuse_pools(merged_records(lower_quantized(graph), original, laid_out, notes)))
-    program, placed = lower_float(graph)
-    return checked(fuse_pools(replace(program, records=layer_records(original, laid_out, placed, notes))))
+        program = merged_records(lower_quantized(graph), original, laid_out, notes)
+    else:
+        program, placed = lower_float(graph)
+        program = replace(program, records=layer_records(original, laid_out, placed, notes))
+    return checked(fuse_pools(with_states(program, original, shown)))
 
 
 def _holds_codes(graph: Graph) -> bool:

@@ -23,7 +23,7 @@ class AddObserver:
 
     def __init__(self, program: Program) -> None:
         readers = Counter(name for step in program.steps for name in step.inputs)
-        ends = {*program.inputs, *program.outputs, *program.constants}
+        ends = {*program.entering, *program.leaving, *program.constants}
         makers = {step.output for step in program.steps if isinstance(step, Convolution)}
         self._adds = [step for step in program.steps if isinstance(step, Add)]
         self._free = {name for name in makers if readers[name] == 1 and name not in ends}

@@ -66,7 +66,7 @@ def _streams(program: Program) -> dict[str, str]:
             name = parent[name]
         return name
 
-    pinned = {*program.inputs, *program.outputs, *program.constants}
+    pinned = {*program.entering, *program.leaving, *program.constants}
     for step in program.steps:
         if _passes_through(step, program):
             for name in step.inputs:

@@ -24,7 +24,7 @@ def fuse_pools(program: Program) -> Program:
         behind = readers.get(step.output, [])
         if not isinstance(step, Convolution) or step.pool is not None or step.weight.dtype == np.int16:
             continue
-        if len(behind) != 1 or step.output in program.outputs:
+        if len(behind) != 1 or step.output in program.leaving:
             continue
         pool = behind[0]
         if isinstance(pool, Pool) and pool.window.dilations == (1, 1) and pool.epilogue is None and _same_codes(program, pool):

@@ -135,7 +135,7 @@ def _head(softmax: Softmax, program: Program) -> _Head | None:
 def _origin(name: str, program: Program) -> str:
     """Return the buffer that `name` is a reshaped form of ('' where others read it, or it is an end of the network)."""
     readers = Counter(read for step in program.steps for read in step.inputs)
-    ends = {*program.inputs, *program.outputs, *program.constants}
+    ends = {*program.entering, *program.leaving, *program.constants}
     while readers[name] == 1 and name not in ends:
         maker = _maker(name, program)
         if not isinstance(maker, Reshape):

@@ -31,7 +31,7 @@ def _counts(pad: Pad, program: Program) -> bool:
     if pad.value == 0 or not np.isfinite(pad.value):
         return False
     readers = [step for step in program.steps if pad.output in step.inputs]
-    only_maxima = pad.output not in program.outputs and all(
+    only_maxima = pad.output not in program.leaving and all(
         isinstance(step, Pool) and step.window.function == "max" for step in readers
     )
     return not (only_maxima and pad.value < 0)  # below every value it is the lowest code, which no more wins a maximum than it does

@@ -12,6 +12,7 @@ from edgebn.layers import Activation, Constant, Dequantize, Layer, Quantization,
 from edgebn.passes import tflm_tables
 from edgebn.passes.integer import clip_codes
 from edgebn.passes.requantizations import same_codes
+from edgebn.passes.states import state_pairs
 from edgebn.program import Buffer, Hwc, LayerRecord, Program, Reshape, Step, hwc
 
 
@@ -52,10 +53,12 @@ class Lowering:
                 readers.setdefault(name, []).append(layer)
         known = {name: tensor.quantization for name, tensor in graph.tensors.items() if tensor.quantization is not None}
         state = cls(graph, known, readers)
+        kept = [name for pair in state_pairs(graph) for name in pair]
         for name in graph.inputs:
-            state._absorb_input(name)
+            state._absorb_input(name, keep=name in kept)
         for name in graph.outputs:
-            state._absorb_output(name)
+            if name not in kept:
+                state._absorb_output(name)
         return state
 
     @property
@@ -67,12 +70,19 @@ class Lowering:
         """Return how messages name a layer."""
         return f"{self.graph.source}: layer '{layer.name}' ({layer.kind})"
 
-    def _absorb_input(self, name: str) -> None:
-        """Make the buffer of a network input; a float32 one takes the meaning that all readers agree on: Quantize layers."""
+    def _absorb_input(self, name: str, *, keep: bool) -> None:
+        """Make the buffer of a network input; a float32 one takes the meaning that all readers agree on: Quantize layers.
+
+        Not a state (`keep`): what a run leaves is float32, too.
+        """
         if name not in self.quantizations:
             readers = self.readers.get(name, [])
             first = readers[0].output if readers else name
-            if name in self.graph.outputs or not all(isinstance(one, Quantize) and self.same(first, one.output) for one in readers):
+            if (
+                keep
+                or name in self.graph.outputs
+                or not all(isinstance(one, Quantize) and self.same(first, one.output) for one in readers)
+            ):
                 return  # it stays float32
             for layer in readers:
                 self.names[layer.output] = name

@@ -24,7 +24,7 @@ from edgebn.reference.pooling import pool
 from edgebn.reference.softmax import softmax
 from edgebn.reference.statistics import Sums, observe
 
-__all__ = ["STEPS", "Operands", "Sums", "dequantize", "quantize_real", "run", "run_step", "run_steps"]
+__all__ = ["STEPS", "Operands", "Sums", "dequantize", "initial_states", "quantize_real", "run", "run_step", "run_steps"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,17 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
 }
 
 
-def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[str, Sums] | None = None) -> dict[str, np.ndarray]:
+def initial_states(program: p.Program) -> dict[str, np.ndarray]:
+    """Return what every state begins with, by the buffer that reads it, (H, W, C)."""
+    return {state.reads: state.initial for state in program.states}
+
+
+def run_steps(
+    program: p.Program,
+    inputs: Mapping[str, np.ndarray],
+    sums: dict[str, Sums] | None = None,
+    states: dict[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
     """Run one sample and return the value of every buffer.
 
     Parameters
@@ -70,13 +80,16 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
         Every input buffer by name, in its dtype: float32, or int8 codes.
     sums : dict of str to Sums, optional
         Filled with what the adapted steps gather, by name.
+    states : dict of str to ndarray, shape (H, W, C), optional
+        What every state holds, as `initial_states` has it; the run replaces it by what it leaves. Left out, they hold what they
+        begin with.
 
     Returns
     -------
     dict of str to ndarray, shape (H, W, C)
         Every buffer, constants and inputs included, in the buffer's dtype.
     """
-    values = dict(program.constants)
+    values = dict(program.constants) | (initial_states(program) if states is None else states)
     observations = {layer.observation.step: layer.observation for layer in program.adaptation.layers} if program.adaptation else {}
     for name in program.inputs:
         values[name] = np.asarray(inputs[name], program.buffers[name].dtype).reshape(program.buffers[name].shape)
@@ -89,6 +102,8 @@ def run_steps(program: p.Program, inputs: Mapping[str, np.ndarray], sums: dict[s
                 f"{output.dtype} {output.shape}; the program is damaged, convert the model again"
             )
         values[step.output] = value
+    if states is not None:
+        states.update({state.reads: values[state.writes] for state in program.states})
     return values
 
 
@@ -108,14 +123,18 @@ def _gatherer(step: Any, observation: Observation, sums: dict[str, Sums]) -> Cal
     return gather
 
 
-def run(program: p.Program, x: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
-    """Run a batch as `Session.run` does.
+def run(
+    program: p.Program, x: np.ndarray | Mapping[str, np.ndarray], states: dict[str, np.ndarray] | None = None
+) -> np.ndarray | dict[str, np.ndarray]:
+    """Run a batch as `Session.run` does: states go from each sample to the next.
 
     Parameters
     ----------
     program : Program
     x : ndarray, shape (N, ...), or mapping of str to such
         Real numbers, or int8 codes where every input is int8. A mapping by input name where there are several inputs.
+    states : dict of str to ndarray, optional
+        As for `run_steps`; left out, the batch begins with the states' initial values.
 
     Returns
     -------
@@ -137,13 +156,14 @@ def run(program: p.Program, x: np.ndarray | Mapping[str, np.ndarray]) -> np.ndar
     results: dict[str, np.ndarray] = {
         name: np.empty((count, *program.shapes[name]), p.result_dtype(program, name, raw=raw)) for name in program.outputs
     }
+    held = initial_states(program) if states is None else states
     for i in range(count):
         sample = {}
         for name, array in arrays.items():
             buffer = program.buffers[name]
             as_codes = buffer.dtype == "int8" and array.dtype != np.int8
             sample[name] = quantize_real(array[i], buffer) if as_codes else array[i]
-        values = run_steps(program, sample)
+        values = run_steps(program, sample, states=held)
         for name in program.outputs:
             buffer = program.buffers[name]
             value = dequantize(values[name], buffer) if buffer.dtype == "int8" and not raw else values[name]

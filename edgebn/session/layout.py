@@ -152,12 +152,12 @@ def _forms(program: p.Program, slack: int) -> dict[str, Form]:
 
 def _shared_memory(program: p.Program, forms: Mapping[str, Form]) -> dict[str, str]:
     """Return, for each buffer in the arena, the buffer whose memory it uses: itself, or what a Reshape only renames."""
-    roots = {name: name for name in program.inputs if name not in program.constants}
+    roots = {name: name for name in program.entering if name not in program.constants}
     for step in program.steps:
         roots[step.output] = step.output
         source = step.inputs[0]
         renames = isinstance(step, p.Reshape) and source in roots and not any(forms[source].halo + forms[step.output].halo)
-        if renames and step.output not in program.inputs:
+        if renames and step.output not in program.entering:
             roots[step.output] = roots[source]
     return roots
 
@@ -175,12 +175,12 @@ def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str,
             last[root] = time
             size[root] = max(size.get(root, 0), forms[name].size)
 
-    for name in program.inputs:
+    for name in program.entering:
         used(name, 0)
     for time, step in enumerate(program.steps, start=1):
         for name in (*step.inputs, step.output):
             used(name, time)
-    for name in program.outputs:
+    for name in program.leaving:
         used(name, len(program.steps) + 1)
     return {root: Request(f"buffer {root}", size[root], first[root], last[root]) for root in first}
 

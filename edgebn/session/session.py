@@ -107,19 +107,51 @@ class Session:
     def inherit(self) -> None:
         """Make the session usable in a process that was just forked, where the threads that used it are not; `forking` calls it."""
         self._lock = threading.Lock()
+        is_running = self._packed.is_running
         self._packed.release()
         vars(self).pop("_helpers", None)
-        if self._folding:
+        if self._folding or (self._program.states and is_running):
             self._lock = Lost(self._program.source)
             vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy, or what another process unpickles, is a session of its own, made anew, with the statistics folded here."""
-        return functools.partial(Session, self._program, **vars(self._options)), (), self.folded
+        """A copy, or what another process unpickles, is a session of its own, made anew.
 
-    def __setstate__(self, folded: np.ndarray) -> None:
-        """Fold what `__reduce__` took along."""
-        self.refold(*folded)
+        It has the statistics folded here, and states that hold what these hold now.
+        """
+        taken = self.folded, self._saved_states()
+        return (
+            functools.partial(Session, self._program, **vars(self._options)),
+            (),
+            None if all(one is None for one in taken) else taken,
+        )
+
+    def __setstate__(self, taken: tuple[np.ndarray | None, np.ndarray | None]) -> None:
+        """Fold and hold what `__reduce__` took along."""
+        folded, states = taken
+        if folded is not None:
+            self.refold(*folded)
+        if states is not None:
+            with self._writing():
+                self._packed.states.snapshot[:] = states
+                self._execute(self._packed.states.restore, 1, 0, 0)
+
+    def _saved_states(self) -> np.ndarray | None:
+        """Return the bytes that the states hold, or None where there are none."""
+        if not len(self._packed.states):
+            return None
+        with self._lock:
+            self._execute(self._packed.states.save, 1, 0, 0)
+            return self._packed.states.snapshot.copy()
+
+    def reset_state(self) -> None:
+        """Give every state of the network its initial value: the next sample begins a new sequence.
+
+        A session of a network without states has nothing to reset.
+        """
+        if len(self._packed.states):
+            with self._writing():
+                self._execute(self._packed.states.reset, 1, 0, 0)
 
     @property
     def folded(self) -> np.ndarray | None:
@@ -151,7 +183,7 @@ class Session:
         return self._isa
 
     def run(self, x: Any, out: Any = None) -> Any:
-        """Run a batch.
+        """Run a batch, sample after sample in order: the states of a network go from each to the next, and to later calls.
 
         Parameters
         ----------
@@ -189,7 +221,7 @@ class Session:
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
 
     def run_buffers(self, x: Any) -> dict[str, np.ndarray]:
-        """Run a batch and return the value of every buffer as the kernels left it.
+        """Run a batch and return the value of every buffer as the kernels left it; states go on as in `run`.
 
         Parameters
         ----------
@@ -199,7 +231,7 @@ class Session:
         Returns
         -------
         dict of str to ndarray, shape (N, H, W, C)
-            Inputs and every step's output by buffer name, float32 or int8 codes; constants are left out.
+            Inputs, what states held before, and every step's output by buffer name, float32 or int8 codes; constants are left out.
         """
         given, batch, raw = arrays.accept(self._program, x)
         table = self._packed.raw_with_buffers if raw else self._packed.real_with_buffers

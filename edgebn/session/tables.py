@@ -18,6 +18,7 @@ from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.packer import Packer, Words, aligned
 from edgebn.session.refolding import Arguments, Refolder
+from edgebn.session.states import States
 from edgebn.session.steps import PACK, scratch_of
 from edgebn.session.sums import SumReader
 
@@ -137,6 +138,7 @@ class Packed:
         The tables hold addresses into both: they live as long as this object.
     key : int
         Address of the word that every call holds while it uses them (`kernels/usual.py`).
+    states : States
     """
 
     def __init__(self, program: p.Program, options: Options = DEFAULTS) -> None:
@@ -150,7 +152,10 @@ class Packed:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
             ends.append(len(self._packer.rows))
-        constant_exits = {name: self._packer.view(name) for name in program.outputs if name in program.constants}
+        constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
+        self._key = aligned(8).view(np.int64)  # in a cache line of its own
+        self.key = self._key.ctypes.data
+        self.states = States(program, self._packer, self.key)
         words, self.constants = self._packer.finish()
         base = self.constants.ctypes.data
         self._constant_exits = {
@@ -158,10 +163,13 @@ class Packed:
         }
         # Rows of the halos of the inputs, then of each step.
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
-        self._key = aligned(8).view(np.int64)  # in a cache line of its own
-        self.key = self._key.ctypes.data
         self._tables: list[Table] = []
         self._refolder: Refolder | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a call holds the key."""
+        return bool(self._key[0])
 
     def release(self) -> None:
         """Give the key back, and offer nothing to helpers; for a forked process, in which nobody uses this."""
@@ -228,7 +236,7 @@ class Packed:
                 self.arena[place : place + form.size] = self._packer.fill_byte(name)
 
     def _pack_entries(self) -> int:
-        for name in self._program.inputs:
+        for name in self._program.entering:
             self._pack_halo(name)
         return len(self._packer.rows)
 
@@ -278,6 +286,12 @@ class Packed:
             owners.append(name)
             strands.append(None)
 
+        def move_states(*, entering: bool) -> None:
+            copies = self.states.rows(self.constants, entering=entering)
+            rows.extend(copies)
+            owners.extend(["states"] * len(copies))
+            strands.extend([None] * len(copies))
+
         def operations_of(section: list[Words]) -> list[tuple[list[int], int | None]]:
             lines = [(words.observing if observing else words.plain, words.band) for words in section]
             return [(line, band) for line, band in lines if line is not None]
@@ -287,8 +301,9 @@ class Packed:
         strands += [None] * len(rows)
         for name in self._program.inputs:
             cross(name, enters=True, as_codes=raw)
+        move_states(entering=True)
         if every_buffer:
-            for name in self._program.inputs:
+            for name in self._program.entering:
                 cross(name, enters=False, as_codes=True)
                 exits.append(name)
         for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
@@ -314,6 +329,7 @@ class Packed:
                 else:
                     cross(name, enters=False, as_codes=raw)
                 exits.append(name)
+        move_states(entering=False)
         width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
         for line, row in zip(words, rows, strict=True):
@@ -337,7 +353,7 @@ class Packed:
         Those that are large, lie as the user's array does and that no step reads: they need not be whole in the arena.
         """
         program, made = self._program, {step.output: step for step in self._program.steps}
-        read = {name for step in program.steps for name in step.inputs}
+        read = {name for step in program.steps for name in step.inputs} | {state.writes for state in program.states}
         found = {}
         for name in program.outputs:
             form, writer = self.layout.forms[name], made.get(name)

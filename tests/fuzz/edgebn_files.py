@@ -8,6 +8,7 @@ import json
 import numpy as np
 
 import edgebn
+from edgebn import program as p
 from edgebn.formats import native, tensor_file
 from fuzz import damage
 from fuzz.keras_files import NETWORKS, RECORDED
@@ -24,7 +25,17 @@ def seeds() -> list[bytes]:
         shape = (8, *program.shapes[program.inputs[0]])
         if len(program.inputs) == 1:
             files.append(native.to_bytes(edgebn.quantize(program, rng.normal(0, 1, shape).astype(np.float32))))
-    return files
+    return [*files, native.to_bytes(_with_state())]
+
+
+def _with_state() -> p.Program:
+    """A window over the rows of the last runs."""
+    shapes = {"x": (1, 4, 2), "rows": (2, 4, 2), "window": (3, 4, 2), "after": (2, 4, 2)}
+    buffers = {name: p.Buffer(name, shape) for name, shape in shapes.items()}
+    steps = (p.Concat("concat", ("rows", "x"), "window", 0), p.Crop("crop", ("window",), "after", (1, 0, 0)))
+    states = (p.State("rows", "after", np.ones((2, 4, 2), np.float32)),)
+    outer = {name: shapes[name] for name in ("x", "window")}
+    return p.Program("s", "s.test", "test", False, buffers, {}, steps, ("x",), ("window",), outer, states=states)
 
 
 def _signed(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:

@@ -49,8 +49,24 @@ def _network(rng: np.random.Generator, dtype: type) -> bytes:
     return file.bytes([x], [y])
 
 
+def _with_states(rng: np.random.Generator, dtype: type) -> bytes:
+    """A window over the rows of the last calls."""
+    file = FileBuilder()
+    scale = {"scale": 0.05, "zero_point": 3} if dtype is np.int8 else {}
+    x, before, window, after, y = (file.value((1, rows, 4, 2), dtype, **scale) for rows in (1, 2, 3, 2, 3))
+    handle = file.variable("rows", file.constant(rng.integers(-9, 9, (1, 2, 4, 2)).astype(dtype), **scale))
+    file.operator("READ_VARIABLE", [handle], [before], "ReadVariableOptions")
+    file.operator("CONCATENATION", (before, x), [window], "ConcatenationOptions", axis=1)
+    numbers = (file.constant(np.array(row, np.int32)) for row in ((0, 1, 0, 0), (1, 2, 4, 2)))
+    file.operator("SLICE", (window, *numbers), [after], "SliceOptions")
+    file.operator("ASSIGN_VARIABLE", (handle, after), [], "AssignVariableOptions")
+    file.operator("RELU", [window], [y])
+    return file.bytes([x], [y])
+
+
 def seeds() -> list[bytes]:
-    return [_network(np.random.default_rng(seed), dtype) for seed in range(2) for dtype in (np.float32, np.int8)]
+    makers = (_network, _with_states)
+    return [make(np.random.default_rng(seed), dtype) for seed in range(2) for dtype in (np.float32, np.int8) for make in makers]
 
 
 def _mutate_operator(graph: schema.SubGraphT, rng: np.random.Generator) -> None:
@@ -58,7 +74,7 @@ def _mutate_operator(graph: schema.SubGraphT, rng: np.random.Generator) -> None:
     index = int(rng.choice([-2, -1, 0, len(graph.tensors) - 1, len(graph.tensors), 2**31 - 1, rng.integers(len(graph.tensors))]))
     kind = rng.integers(5)
     if kind == 0:
-        operator.inputs = list(operator.inputs)
+        operator.inputs = [*operator.inputs] or [index]
         operator.inputs[int(rng.integers(len(operator.inputs)))] = index
     elif kind == 1:
         operator.outputs = [index]
@@ -75,10 +91,11 @@ def _mutate_operator(graph: schema.SubGraphT, rng: np.random.Generator) -> None:
 
 
 def _mutate_tensor(model: schema.ModelT, rng: np.random.Generator) -> None:
-    tensor = model.subgraphs[0].tensors[int(rng.integers(len(model.subgraphs[0].tensors)))]
+    tensors = model.subgraphs[int(rng.integers(len(model.subgraphs)))].tensors
+    tensor = tensors[int(rng.integers(len(tensors)))]
     kind = rng.integers(6)
     if kind == 0:
-        tensor.shape = list(tensor.shape)
+        tensor.shape = [1] if tensor.shape is None or not len(tensor.shape) else list(tensor.shape)
         tensor.shape[int(rng.integers(len(tensor.shape)))] = int(rng.choice([-1, 0, 1, 7, 2**20, 2**31 - 1]))
     elif kind == 1:
         tensor.type = int(rng.integers(0, 20))
@@ -105,7 +122,7 @@ def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for _ in range(int(rng.integers(1, 3))):
         if rng.integers(2):
-            _mutate_operator(model.subgraphs[0], rng)
+            _mutate_operator(model.subgraphs[int(rng.integers(len(model.subgraphs)))], rng)
         else:
             _mutate_tensor(model, rng)
     builder = flatbuffers.Builder(1024)

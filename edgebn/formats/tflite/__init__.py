@@ -15,6 +15,7 @@ from edgebn.formats.tflite.dilated import join_dilated
 from edgebn.formats.tflite.flatbuffer import DAMAGE, FileOperator, FileTensor, damage_is_named, read_file
 from edgebn.formats.tflite.operators import HINTS, OPERATORS
 from edgebn.formats.tflite.shape_arithmetic import fold
+from edgebn.formats.tflite.variables import find_variables, state_outputs
 from edgebn.graph import Graph, GraphBuilder, Shape
 
 
@@ -60,6 +61,7 @@ def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) 
         raise ModelError(f"{path}: input_shape names {', '.join(given)}, which is no input of the network")
     with damage_is_named(str(path)):
         operators = join_dilated(file)
+        reading.variables = find_variables(file)
     for operator in operators:
         _add_operator(reading, operator, path)
     outputs = []
@@ -67,7 +69,7 @@ def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) 
         if index not in reading.names:
             raise ModelError(f"{path}: no operator makes the network's output {index}; the file is damaged")
         outputs.append(reading.names[index])
-    return reading.builder.finish(outputs)
+    return reading.builder.finish([*outputs, *state_outputs(reading)])
 
 
 def _add_input(reading: Reading, index: int, given: dict[str, Shape], path: Path) -> None:

@@ -23,7 +23,33 @@ FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
     3: ("relu6", 0.0, 6.0),
 }
 NO_CLIP = (-np.inf, np.inf)
+VariableName = tuple[str, str]  # container and name
 CODE_TYPES = ("INT8", "UINT8")
+
+
+@dataclass
+class Variables:
+    """The file's variables, by container and name.
+
+    Attributes
+    ----------
+    initial : dict of (str, str) to FileTensor
+        The constant that each begins with.
+    assigned : set of (str, str)
+        Those that a run changes.
+    handles : dict of int to (str, str)
+        Tensors that stand for a variable.
+    held : dict of (str, str) to str
+        The graph value that each holds at this place of the file.
+    states : list of (str, str)
+        Those that are read before a run changes them, in the order of the graph's states.
+    """
+
+    initial: dict[VariableName, FileTensor] = field(default_factory=dict)
+    assigned: set[VariableName] = field(default_factory=set)
+    handles: dict[int, VariableName] = field(default_factory=dict)
+    held: dict[VariableName, str] = field(default_factory=dict)
+    states: list[VariableName] = field(default_factory=list)
 
 
 @dataclass
@@ -44,6 +70,8 @@ class Reading:
         float32 constants that a DEQUANTIZE of a constant made.
     known : dict of int to ndarray
         int64 values that `shape_arithmetic.py` worked out.
+    variables : Variables
+        What lives from run to run (`variables.py`).
     """
 
     file: FileModel
@@ -54,6 +82,7 @@ class Reading:
     folded: dict[int, np.ndarray] = field(default_factory=dict)
     known: dict[int, np.ndarray] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    variables: Variables = field(default_factory=Variables)
 
     def unique(self, wanted: str) -> str:
         """Return `wanted`, or with a number behind it where a layer or value has that name already."""

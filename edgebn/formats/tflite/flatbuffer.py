@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,14 @@ class FileOperator:
 
 @dataclass(frozen=True)
 class FileModel:
-    """The first subgraph of a file."""
+    """A subgraph of a file: the first, and those that it calls once, by their number (CALL_ONCE of theirs is not followed)."""
 
     name: str
     tensors: tuple[FileTensor, ...]
     operators: tuple[FileOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    called_once: dict[int, FileModel] = field(default_factory=dict)
 
 
 @contextmanager
@@ -148,13 +149,19 @@ def _read_model(content: bytes, path: Path) -> FileModel:
     model = tflite.Model.GetRootAs(content, 0)
     if model.SubgraphsLength() < 1:
         raise ModelError(f"{path}: the file holds no network; convert the model again")
-    calls = _calls(model) if model.SubgraphsLength() > 1 and _count(model.SubgraphsLength(), MAX_OPERATORS, "subgraphs") else ""
+    several = _count(model.SubgraphsLength(), MAX_OPERATORS, "subgraphs") > 1  # others that none calls are leftovers
+    calls = _kinds(model) & {"IF", "WHILE", "CALL"} if several else set()
     if calls:
         raise UnsupportedLayerError(
-            f"{path}: its operator {calls} runs another part of the file (control flow, or variables that live from run to run); "
-            "export the network without"
+            f"{path}: its operator {min(calls)} runs another part of the file (control flow); export the network without"
         )
-    graph = model.Subgraphs(0)
+    return _read_subgraph(model, 0, path)
+
+
+def _read_subgraph(model: Any, number: int, path: Path) -> FileModel:
+    if not 0 <= number < model.SubgraphsLength():
+        raise ModelError(f"{path}: a part of the file that it calls does not exist; the file is damaged")
+    graph = model.Subgraphs(number)
     tensors = tuple(_tensor(model, graph.Tensors(i), i, path) for i in range(_count(graph.TensorsLength(), MAX_TENSORS, "tensors")))
     count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
     operators = tuple(_operator(model, graph.Operators(i), i, len(tensors)) for i in range(count))
@@ -164,15 +171,24 @@ def _read_model(content: bytes, path: Path) -> FileModel:
         operators=operators,
         inputs=_indices(graph.InputsAsNumpy(), len(tensors), "the network's inputs"),
         outputs=_indices(graph.OutputsAsNumpy(), len(tensors), "the network's outputs"),
+        called_once={called: _read_subgraph(model, called, path) for called in sorted(_called_once(operators)) if number == 0},
     )
 
 
-def _calls(model: Any) -> str:
-    """Return the kind of operator by which the main subgraph runs another one, '' where none does (others alone are leftovers)."""
+def _called_once(operators: tuple[FileOperator, ...]) -> set[int]:
+    """Return the numbers of the subgraphs that CALL_ONCE operators name."""
+    options = [operator.options("CallOnceOptions") for operator in operators if operator.kind == "CALL_ONCE"]
+    called = {int(option.InitSubgraphIndex()) for option in options}
+    if 0 in called:
+        raise ModelError("the network calls itself; the file is damaged")
+    return called
+
+
+def _kinds(model: Any) -> set[str]:
+    """Return the kinds of the main subgraph's operators."""
     graph = model.Subgraphs(0)
     count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
-    kinds = {_kind(model, graph.Operators(i).OpcodeIndex()) for i in range(count)}
-    return min(kinds & {"IF", "WHILE", "CALL", "CALL_ONCE"}, default="")
+    return {_kind(model, graph.Operators(i).OpcodeIndex()) for i in range(count)}
 
 
 def _count(number: int, limit: int, what: str) -> int:

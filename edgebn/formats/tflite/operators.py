@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling, selecting, shapes
+from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling, selecting, shapes, variables
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
@@ -57,6 +57,10 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "SOFTMAX": activations.softmax,
     "QUANTIZE": activations.quantize,
     "DEQUANTIZE": activations.dequantize,
+    "CALL_ONCE": variables.call_once,
+    "VAR_HANDLE": variables.var_handle,
+    "READ_VARIABLE": variables.read_variable,
+    "ASSIGN_VARIABLE": variables.assign_variable,
 }
 
 # What to do about operators that models meet often and edgebn does not run.
