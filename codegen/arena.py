@@ -115,8 +115,8 @@ def _lifetimes(program: Program, values: Values, actions: Sequence[Action]) -> d
         for buffer in action.inputs:
             if buffer not in program.constants:
                 last[values.owner[buffer]] = index
-    kept = {values.owner[buffer] for buffer in (*program.inputs, *program.outputs)}
-    for buffer in program.outputs:
+    kept = {values.owner[buffer] for buffer in (*program.inputs, *program.leaving)}
+    for buffer in program.leaving:
         owner = values.owner[buffer]
         if owner in first:
             last[owner] = len(actions)

@@ -11,7 +11,7 @@ import numpy as np
 
 import boards
 from boards import Board
-from codegen import adaptation, adapting, build_files, fit, header, kernels, listing, mains, parameters, readme
+from codegen import adaptation, adapting, build_files, fit, header, kernels, listing, mains, parameters, readme, states
 from codegen.adaptation import DEFAULT_POLICY
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
@@ -196,4 +196,5 @@ def list_network(model: Program, name: str | None = None, prefix: str = kernels.
         arena=plan_arena(model, values, actions),
         constants=constants,
         adaptation=plan,
+        initial=states.initial_arrays(model, name, values),
     )

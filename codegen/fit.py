@@ -22,9 +22,10 @@ def check(listing: Listing, board: Board) -> None:
         By how much it does not, and which layer decides it.
     """
     adaptive = listing.adaptation.ram_bytes if listing.adaptation else 0
-    ram = listing.arena.size + adaptive + board.stack
+    states = listing.values.state_bytes
+    ram = listing.arena.size + states + adaptive + board.stack
     if ram > board.ram.size:
-        learning = f"{adaptive:,} of adaptation, " if adaptive else ""
+        learning = f"{adaptive:,} of adaptation, " if adaptive else f"{states:,} of states, " if states else ""
         raise BoardError(
             f"{listing.program.source} does not fit {board.name}: it needs {ram - board.ram.size:,} bytes more than the board's "
             f"{board.ram.size:,} bytes of RAM ({listing.arena.size:,} of arena, {learning}{board.stack:,} of stack). "

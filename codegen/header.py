@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen import adapting
+from codegen import adapting, states
 from codegen.constants import comment
 from codegen.describe import shape_text
 from codegen.emitters.text import float_literal
@@ -19,7 +19,7 @@ def source(listing: Listing) -> str:
         f"{item_of(listing, buffer)} *{listing.name}_{parameter}(void);\n"
         for parameter, _, buffer in accessors(listing)
     ]
-    adaptive = adapting.declarations(listing, listing.adaptation) if listing.adaptation else ""
+    functions = adapting.declarations(listing, listing.adaptation) if listing.adaptation else states.declarations(listing)
     return f"""\
 /* {comment(listing.title)} in C, {listing.program.dtype}. Made by edgebn; see README.md. */
 #ifndef {upper}_H
@@ -40,8 +40,8 @@ extern "C" {{
 void {listing.name}_init(void);
 
 {chr(10).join(places)}
-{adaptive}/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
-   places above. Nothing is kept from one call to the next; not reentrant. */
+{functions}/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
+   places above. {_kept(listing)}; not reentrant. */
 void {listing.name}_run({parameters(listing)});
 
 #ifdef __cplusplus
@@ -50,6 +50,10 @@ void {listing.name}_run({parameters(listing)});
 
 #endif
 """
+
+
+def _kept(listing: Listing) -> str:
+    return "The states go on from one call to the next" if listing.program.states else "Nothing is kept from one call to the next"
 
 
 def _warning(parameter: str) -> str:

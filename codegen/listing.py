@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen import adapting
+from codegen import adapting, states
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
@@ -22,10 +22,11 @@ def source(listing: Listing) -> str:
     memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
     plan = listing.adaptation
     begin = [f"    edgebn_adapt_begin(&{name}_adapter);"] if plan else []
-    body = "\n".join([*memory, *_places(listing), "", *begin, *_steps(listing)])
+    body = "\n".join([*memory, *states.places(listing), *_places(listing), "", *begin, *_steps(listing)])
     switch, header = (adapting.SWITCH, f'\n#include "{KERNELS}/edgebn_adapt.h"') if plan else ("", "")
-    state = f"\n{adapting.memory(listing, plan)}" if plan else ""
-    start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else ""
+    state = f"\n{adapting.memory(listing, plan)}" if plan else states.memory(listing)
+    reset = states.reset(listing)
+    start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else reset and f"\n    {reset}"
     return f"""\
 /* {comment(listing.title)}: the network as C, one call a step, sizes literal. Made by edgebn; see README.md. */
 {switch}#include "{name}.h"
@@ -40,7 +41,7 @@ static union {{
     int8_t bytes[{upper}_ARENA_BYTES];
 }} {name}_arena;
 {state}
-void {name}_init(void) {{
+{states.functions(listing)}void {name}_init(void) {{
     memset(&{name}_arena, 0, sizeof {name}_arena);{start}
 }}
 
@@ -138,6 +139,7 @@ def _steps(listing: Listing) -> list[str]:
     for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):
         nbytes = size_of(listing.program.buffers[buffer])
         lines += [f"    memcpy({parameter}, {copied}, {nbytes});", ""]
+    lines += [*states.leaving(listing), ""] if listing.program.states else []
     return lines[:-1]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from codegen.adaptation import Plan
@@ -60,6 +61,8 @@ class Listing:
         The program's constant buffers.
     adaptation : Plan or None
         None where the network does not adapt.
+    initial : dict of str to CArray
+        What states begin with, by the buffer that reads them; those of one repeated byte need none.
     """
 
     program: Program
@@ -70,6 +73,7 @@ class Listing:
     arena: Arena
     constants: tuple[CArray, ...]
     adaptation: Plan | None = None
+    initial: Mapping[str, CArray] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -80,7 +84,7 @@ class Listing:
     def arrays(self) -> tuple[CArray, ...]:
         """All constant arrays, in the order of the network."""
         own = self.adaptation.arrays if self.adaptation else ()
-        return (*self.constants, *(array for action in self.actions for array in action.code.arrays), *own)
+        return (*self.constants, *self.initial.values(), *(array for action in self.actions for array in action.code.arrays), *own)
 
     @property
     def flash_bytes(self) -> int:

@@ -48,6 +48,8 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
 
 def _static(listing: Listing) -> str:
     """Return what memory is there from the beginning."""
+    if listing.program.states:
+        return f"the arena and {listing.values.state_bytes:,} bytes of states, which live from run to run"
     if listing.adaptation is None:
         return "the arena"
     nbytes = listing.adaptation.ram_bytes

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codegen import states
 from codegen.constants import declaration, definition
 from codegen.listing import item_of
 from codegen.places import buffer_of, memory_outside, output_names, place
@@ -22,6 +23,7 @@ from edgebn.errors import ModelError
 from edgebn.program import close_buffers, exact_buffers
 
 DRAWN = 2  # inputs where the caller gives none
+DRAWN_IN_SEQUENCE = 8  # of a network with states
 # Of the larger of 1 and the largest magnitude that is expected, behind codes that were made from float32 numbers: of these, one
 # between two codes may become either.
 COARSE_TOLERANCE = 0.05
@@ -102,11 +104,12 @@ def record(listing: Listing, samples: np.ndarray | None) -> Vectors:
         `samples` are not of the network's type or size, or the network has several inputs.
     """
     program = listing.program
-    inputs = [_drawn(listing, i) for i in range(DRAWN)] if samples is None else _given(listing, samples)
+    drawn = DRAWN_IN_SEQUENCE if program.states else DRAWN
+    inputs = [_drawn(listing, i) for i in range(drawn)] if samples is None else _given(listing, samples)
     kept: dict[str, list[np.ndarray]] = {name: [] for _, name in (*listing.values.inputs, *listing.values.outputs)}
-    checksums, exact = [], exact_buffers(program)
+    checksums, exact, held = [], exact_buffers(program), reference.initial_states(program)
     for given in inputs:
-        values = reference.run_steps(program, given)
+        values = reference.run_steps(program, given, states=held)
         for buffer, name in (*listing.values.inputs, *listing.values.outputs):
             kept[name].append(values[buffer].reshape(-1))
         if program.dtype != "float32":
@@ -165,6 +168,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
         includes="\n".join(f"#include <{library}>" for library in libraries),
         trace_include='#include "kernels/edgebn_trace.h"\n' if is_traced else "",
         vectors=vectors.count,
+        reset=states.reset(listing) and f"\n    {states.reset(listing)}",
         step_count=f"#define STEPS {len(listing.actions)}\n" if is_traced else "",
         places=memory_outside(listing, output_names(listing)),
         trace=fill("self_test_trace.c.in", condition=condition) if is_traced else "",

@@ -1,15 +1,18 @@
-"""Which memory every buffer of a program is: the caller's, a constant array, or a place in the arena. Knows no sizes of arenas.
+"""Which memory every buffer of a program is: the caller's, a constant array, a state, or a place in the arena.
 
-The result of a `Reshape` is the memory it reads, unless both are the caller's.
+Knows no sizes of arenas. The result of a `Reshape` is the memory it reads, unless both are the caller's or that is a state.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import accumulate
 
 from codegen.naming import identifiers, parameter_names, stems
 from edgebn.program import Buffer, Program, Reshape
 
+STATE_ALIGNMENT = 8  # bytes
 ELEMENT = {"int8": ("int8_t", 1), "float32": ("float", 4)}  # dtype to its C type and bytes
 
 
@@ -40,6 +43,10 @@ class Values:
         The parameters of the run function: buffer and C name, in the program's order.
     copies : tuple of (str, str)
         Outputs that no step can write where the caller wants them: source expression and output's name, copied at the end.
+    states : dict of str to int
+        Buffers that are read from the memory of states, and where they begin there, in bytes.
+    state_bytes : int
+        Of all states.
     """
 
     owner: dict[str, str]
@@ -48,6 +55,8 @@ class Values:
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
     copies: tuple[tuple[str, str], ...]
+    states: dict[str, int]
+    state_bytes: int
 
 
 def place_values(program: Program, name: str, prefix: str) -> Values:
@@ -70,7 +79,8 @@ def place_values(program: Program, name: str, prefix: str) -> Values:
     parameters = [parameter for _, parameter in (*inputs, *outputs)]
     names = identifiers(program.buffers, parameters, reserved=(name, prefix))
     constants = {buffer: f"{stem}_constant" for buffer, stem in stems(program.constants, name, parameters).items()}
-    fixed = {**constants, **dict(inputs)}  # not to be written
+    states = {state.reads: names[state.reads] for state in program.states}
+    fixed = {**constants, **dict(inputs), **states}  # not to be written
     wanted: dict[str, str] = {}  # buffers that are written straight into the caller's memory
     later = []
     for buffer, parameter in outputs:
@@ -78,22 +88,24 @@ def place_values(program: Program, name: str, prefix: str) -> Values:
             later.append((buffer, parameter))
         else:
             wanted[buffer] = parameter
-    owner, external = _share(program, {**fixed, **wanted})
+    owner, external = _share(program, {**fixed, **wanted}, apart=states)
     expressions = {buffer: external.get(owner[buffer], names[owner[buffer]]) for buffer in program.buffers}
     copies = tuple((expressions[buffer], parameter) for buffer, parameter in later)
-    return Values(owner, expressions, constants, inputs, outputs, copies)
+    sizes = [-(-size_of(program.buffers[buffer]) // STATE_ALIGNMENT) * STATE_ALIGNMENT for buffer in states]
+    begins = dict(zip(states, accumulate(sizes, initial=0), strict=False))
+    return Values(owner, expressions, constants, inputs, outputs, copies, begins, sum(sizes))
 
 
-def _share(program: Program, external: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return owners, and the expressions of those that are not in the arena."""
+def _share(program: Program, external: dict[str, str], apart: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return owners, and the expressions of those that are not in the arena; the memory of those `apart` is not shared."""
     owner = {buffer: buffer for buffer in program.buffers}
     expressions = dict(external)
     for step in program.steps:
         if not isinstance(step, Reshape):
             continue
         source, target = owner[step.inputs[0]], owner[step.output]
-        if target in expressions and source in expressions:
-            continue  # both are the caller's: the step copies
+        if source in apart or (target in expressions and source in expressions):
+            continue  # both are the caller's, or the source is to be written at the end: the step copies
         if target in expressions:
             expressions[source] = expressions[target]
         owner = {buffer: source if held == target else held for buffer, held in owner.items()}

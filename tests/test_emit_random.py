@@ -55,13 +55,15 @@ def with_lowest_codes(program, seed):
     return replace(program, steps=tuple(changed(step) for step in program.steps))
 
 
-def run_all(networks, folder, board_name, flags=()):
-    """Emit and build the networks, run them all and return what they said."""
+def run_all(networks, folder, board_name, flags=(), *, whole=False):
+    """Emit and build the networks, run them all and return what they said; with one sample each, or (`whole`) a sequence."""
     board = emitted.board_or_skip(board_name)
     own = toolchain.write_project(board, folder / "board")
     objects = []
     for number, (program, sample) in enumerate(networks):
-        project = codegen.emit(program, folder / str(number), board_name, name=f"network_{number}", samples=sample[None])
+        project = codegen.emit(
+            program, folder / str(number), board_name, name=f"network_{number}", samples=sample if whole else sample[None]
+        )
         objects.append(folder / f"{number}.o")
         include = [f"-I{path}" for path in (project.folder, project.folder / "kernels", folder / "board")]
         trace = ["-DEDGEBN_TRACE"] if program.dtype != "float32" else []
