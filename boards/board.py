@@ -149,6 +149,12 @@ class Board:
         return tuple(self._find(part) for part in parts)
 
     @property
+    def filled_in(self) -> tuple[str, ...]:
+        """Files of a project that its owner is told to change: clocks, their numbers, and storage where there is none."""
+        storage = ("storage_none.c",) if self.storage == "none" else ()
+        return (f"clocks_{self.clocks}.c", "board_config.h", *storage)
+
+    @property
     def flash_address(self) -> int:
         """Where the image of a program goes, as flashing tools count: most count from where the core sees it."""
         return self.flash.load if self.flash.load is not None else self.flash.origin

@@ -21,6 +21,7 @@ from codegen.naming import NameTakenError, check_name, check_prefix, check_proje
 from codegen.params_only import files as params_only_files
 from codegen.project import BOARD, KERNELS, EmittedProject, Listing
 from codegen.schedule import actions_of
+from codegen.stamp import stamped
 from codegen.stepcode import CArray
 from codegen.values import ELEMENT, place_values
 from edgebn.arguments import checked_program
@@ -87,7 +88,8 @@ def emit(
         A name that C or the project cannot take.
     ModelError
         A layout that a channel does not fit, a main program that there is not or that is not for this
-        model, samples that do not fit, a model that cannot adapt, or a file in `out` that is not edgebn's and would be overwritten.
+        model, samples that do not fit, a model that cannot adapt, or a file in `out` that is not edgebn's, or was edited, and would
+        be overwritten.
     BoardError
         No such board, or the network does not fit it: by how much, and which layer decides it.
     OSError
@@ -143,10 +145,13 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()} for files in (own, others)
     )
     check_project(name, prefix, own, others)
+    filled_in = [kernels.renamed(f"{BOARD}/{file}", prefix) for file in target.filled_in]
+    written = write_files(out, stamped({**own, **others}), filled_in, target.name)
     return EmittedProject(
         folder=out,
         name=name,
-        files=write_files(out, {**own, **others}),
+        files=written.names,
+        kept=written.kept,
         flash_bytes=network.flash_bytes,
         arena_bytes=network.arena.size,
         arena_lower_bound=network.arena.lower_bound,
@@ -159,8 +164,10 @@ def _emit_parameters(model: Program, out: Path, layout: str, name: str, prefix: 
     files, nbytes = params_only_files(model, name, layout, section)
     files = {file: kernels.renamed(text, prefix) for file, text in files.items()}
     check_project(name, prefix, files, {})
-    written = write_files(out, files)
-    return EmittedProject(out, name, written, flash_bytes=nbytes, arena_bytes=0, arena_lower_bound=0, board=None)
+    written = write_files(out, stamped(files))
+    return EmittedProject(
+        out, name, written.names, flash_bytes=nbytes, arena_bytes=0, arena_lower_bound=0, board=None, kept=written.kept
+    )
 
 
 def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX, policy: str | None = None) -> Listing:

@@ -21,7 +21,7 @@ def source(listing: Listing) -> str:
     ]
     functions = adapting.declarations(listing, listing.adaptation) if listing.adaptation else states.declarations(listing)
     return f"""\
-/* {comment(listing.title)} in C, {listing.program.dtype}. Made by edgebn; see README.md. */
+/* {comment(listing.title)} in C, {listing.program.dtype}. See README.md. */
 #ifndef {upper}_H
 #define {upper}_H
 

@@ -28,7 +28,7 @@ def source(listing: Listing) -> str:
     reset = states.reset(listing)
     start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else reset and f"\n    {reset}"
     return f"""\
-/* {comment(listing.title)}: the network as C, one call a step, sizes literal. Made by edgebn; see README.md. */
+/* {comment(listing.title)}: the network as C, one call a step, sizes literal. See README.md. */
 {switch}#include "{name}.h"
 
 #include "{name}_params.h"{header}

@@ -11,7 +11,7 @@ def header(listing: Listing, section: str | None = None) -> str:
     guard = f"{listing.name.upper()}_PARAMS_H"
     body = declarations(listing.arrays, section, floats=listing.program.dtype != "int8")
     return (
-        f"/* Constant arrays of {comment(listing.title)}: {listing.flash_bytes:,} bytes. Made by edgebn. */\n"
+        f"/* Constant arrays of {comment(listing.title)}: {listing.flash_bytes:,} bytes. */\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{body}\n#endif\n"
     )
 
@@ -19,5 +19,5 @@ def header(listing: Listing, section: str | None = None) -> str:
 def source(listing: Listing) -> str:
     """Return the text of `<name>_params.c`."""
     arrays = "\n".join(definition(array) for array in listing.arrays)
-    head = f"/* Weights and epilogues of {comment(listing.title)}. Made by edgebn. */"
+    head = f"/* Weights and epilogues of {comment(listing.title)}. */"
     return "\n".join([head, f'#include "{listing.name}_params.h"', "", arrays])

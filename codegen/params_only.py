@@ -68,14 +68,14 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
     nbytes = sum(array.nbytes for array in arrays)
     header = "\n".join(
         [
-            f"/* Folded parameters of {comment(program.name)}, layout {layout}: {nbytes:,} bytes. Made by edgebn.\n",
+            f"/* Folded parameters of {comment(program.name)}, layout {layout}: {nbytes:,} bytes.\n",
             f"   {_ARITHMETIC[kind]} */",
             f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n",
             *(f"{fact}\n" for fact in facts),
             f"{declarations(arrays, section, floats=program.dtype != 'int8')}\n#endif\n",
         ]
     )
-    source = "\n".join([f"/* Made by edgebn; `{name}_params.h` says how they are used. */", f'#include "{name}_params.h"\n'])
+    source = "\n".join([f"/* `{name}_params.h` says how they are used. */", f'#include "{name}_params.h"\n'])
     body = "\n".join(definition(array) for array in arrays)
     return {f"{name}_params.h": header, f"{name}_params.c": f"{source}\n{body}"}, nbytes
 

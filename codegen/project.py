@@ -33,6 +33,8 @@ class EmittedProject:
     arena_bytes, arena_lower_bound : int
         RAM for all values between layers, input and output included; 0 where only parameters were written.
     board : str or None
+    kept : tuple of str
+        Files that people had edited and that were left as they are: `board/clocks_*.c` and others that are theirs to fill in.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class EmittedProject:
     arena_bytes: int
     arena_lower_bound: int
     board: str | None
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def test_a_manifest_cannot_reach_outside(kws, tmp_path):
     outside.write_text("mine")
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / MANIFEST).write_text('["../precious", "/etc/passwd", 3]')
+    (folder / MANIFEST).write_text('{"files": {"../precious": "0", "/etc/passwd": "0", "x": 3}}')
     codegen.emit(kws, folder)
     assert outside.read_text() == "mine"
 

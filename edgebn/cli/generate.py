@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         policy=arguments.policy,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
+    for file in project.kept:
+        screen.say(f"{file}: left as you edited it")
     screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena")
     footprint = _footprint(project)
     if footprint is not None:
@@ -86,6 +88,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "code_bytes": None if footprint is None else footprint.code,
         "stack_bytes": None if footprint is None else footprint.stack,
         "files": list(project.files),
+        "kept": list(project.kept),
     }
 
 
