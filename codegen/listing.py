@@ -31,8 +31,8 @@ def source(listing: Listing) -> str:
 /* {comment(listing.title)}: the network as C, one call a step, sizes literal. See README.md. */
 {switch}#include "{name}.h"
 
-#include "{name}_params.h"{header}
-{includes}
+#include "{name}_params.h"
+{includes}{header}
 {_least_int(listing)}
 /* Every value between steps, and what kernels need for themselves; the same bytes serve many in turn. */
 static union {{

@@ -12,6 +12,7 @@ import numpy as np
 
 from codegen import states
 from codegen.constants import declaration, definition
+from codegen.lessons import LESSONS, learned
 from codegen.listing import item_of
 from codegen.places import buffer_of, memory_outside, output_names, place
 from codegen.project import Listing
@@ -75,6 +76,12 @@ _TRACE_END = """\
     wrong += traced;
 #endif
 """
+_LEARNING_END = """\
+    if (learning_differs()) {
+        say("learning differs\\n");
+        wrong++;
+    }
+"""
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,14 @@ class Vectors:
         By C name of the parameter, inputs and outputs.
     checksums : ndarray of uint32, shape (count, actions)
         FNV-1a of what every action makes, 0 where engines agree within a tolerance; of networks that are int8, if only in part.
+    learned : int or None
+        FNV-1a of the state after the lessons of `lessons.py`; None where there are none.
     """
 
     count: int
     values: dict[str, np.ndarray]
     checksums: np.ndarray
+    learned: int | None = None
 
 
 def record(listing: Listing, samples: np.ndarray | None) -> Vectors:
@@ -115,7 +125,11 @@ def record(listing: Listing, samples: np.ndarray | None) -> Vectors:
         if program.dtype != "float32":
             made = [action.output for action in listing.actions]
             checksums.append([checksum(values[name]) if name in exact else 0 for name in made])
-    return Vectors(len(inputs), {name: np.stack(arrays) for name, arrays in kept.items()}, np.array(checksums, np.uint32))
+    recorded = {name: np.stack(arrays) for name, arrays in kept.items()}
+    state = learned(listing, recorded)
+    return Vectors(
+        len(inputs), recorded, np.array(checksums, np.uint32), None if state is None else checksum(np.frombuffer(state, np.uint8))
+    )
 
 
 def checksum(values: np.ndarray) -> int:
@@ -160,6 +174,21 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
     is_single = len(set(kinds.values())) == 1
     named = {kind: "differ" if is_single else f"differ_{kind}" for kind in COMPARISONS if kind in kinds.values()}
     libraries = sorted({"stddef.h", *(COMPARISONS[kind].library for kind in named)})
+    arguments = ", ".join(
+        [_vector(listing, parameter) for _, parameter in listing.values.inputs]
+        + [place(listing, parameter) for _, parameter in listing.values.outputs]
+    )
+    learning = {"learning": "", "learning_end": ""}
+    if vectors.learned is not None:
+        filled = fill(
+            "self_test_learning.c.in",
+            name=name,
+            upper=upper,
+            lessons=LESSONS,
+            checksum=f"0x{vectors.learned:08X}",
+            arguments=arguments,
+        )
+        learning = {"learning": filled, "learning_end": _LEARNING_END}
     condition = "hash != *next_checksum++" if listing.program.dtype == "int8" else _CHECKED
     text = fill(
         "self_test.c.in",
@@ -178,10 +207,8 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
         ),
         trace_begin=_TRACE_BEGIN.format(name=name) if is_traced else "",
         trace_end=_TRACE_END if is_traced else "",
-        arguments=", ".join(
-            [_vector(listing, parameter) for _, parameter in listing.values.inputs]
-            + [place(listing, parameter) for _, parameter in listing.values.outputs]
-        ),
+        arguments=arguments,
+        **learning,
         comparisons="\n".join(
             f"        wrong += {named[kinds[parameter]]}({place(listing, parameter)}, {_vector(listing, parameter)}, "
             f"{upper}_{parameter.upper()}_SIZE);"

@@ -5,10 +5,15 @@ import json
 import numpy as np
 import pytest
 
+import boards
 import edgebn
+from boards import emulator
 from edgebn.adapt import Adapter
+from edgebn.cli.device import learning, target
+from edgebn.cli.device.samples import drawn
 from edgebn.cli.main import main
 from edgebn.errors import LinkError
+from edgebn.link import connect
 from tests import emitted
 from tests.conftest import TEST_ALL
 from tests.demo_model import demo_images
@@ -48,6 +53,48 @@ def test_a_device_learns_what_python_learns(files, board, capsys, tmp_path):
     assert [line["seen"] for line in report["drift"]] == [5, 10, 12]
     there = answer(capsys, "state", model, "--load", tmp_path / "learned.state", "--board", board)
     assert [layer["drift"] for layer in there["layers"]] == [layer.drift for layer in adapter.report().layers]
+
+
+@pytest.mark.parametrize("board", ["host", "mps2-an386"] if TEST_ALL else ["host"])
+def test_verify_learns_too(files, board, capsys):
+    emitted.board_or_skip(board)
+    report = answer(capsys, "verify", files / "demo.edgebn", "--samples", 2, "--board", board)
+    assert (report["mismatches"], report["learns_as_python"]) == (0, True)
+    assert main(["device", "verify", str(files / "demo.edgebn"), "--samples", "2", "--board", board]) == 0
+    assert "10 samples learned from: the same state as Python's" in capsys.readouterr().out
+
+
+def test_verify_finds_another_learning(files, capsys, monkeypatch):
+    emitted.board_or_skip("host")
+    emit = target.codegen.emit
+
+    def emit_with_another_rate(program, *arguments, **options):
+        project = emit(program, *arguments, **options)
+        path = project.folder / "kernels/edgebn_adapt.c"
+        path.write_text(path.read_text().replace("#define FAST_RATE 0.1f", "#define FAST_RATE 0.11f"))
+        return project
+
+    monkeypatch.setattr(target.codegen, "emit", emit_with_another_rate)
+    report = answer(capsys, "verify", files / "demo.edgebn", "--samples", 2, "--board", "host", status=1)
+    assert (report["mismatches"], report["learns_as_python"]) == (0, False)
+    assert main(["device", "verify", str(files / "demo.edgebn"), "--samples", "2", "--board", "host"]) == 1
+    assert "the device learns something else than Python" in capsys.readouterr().err
+
+
+def test_verify_leaves_what_the_device_had_learned(files, tmp_path):
+    emitted.board_or_skip("host")
+    program = edgebn.load(files / "demo.edgebn")
+    policy = "compensated"
+    adapter = Adapter(edgebn.Session(program), policy)
+    adapter.run(np.load(files / "dark.npy"))
+    board = boards.load("host")
+    elf = target.build(program, board, tmp_path, policy)
+    with emulator.start(board, elf) as running, connect(running.url) as device:
+        device.set_state(adapter.to_bytes())
+        with learning.factory_state(program, device) as found:
+            assert found == policy
+            assert learning.learns(program, device, policy, drawn(program, 2), 2)
+        assert device.state() == adapter.to_bytes()
 
 
 def test_a_damaged_state_and_a_model_without_tables_are_refused(files, capsys, tmp_path):

@@ -237,6 +237,72 @@ def test_what_cannot_adapt_in_c_is_refused(demo, tmp_path):
         list_network(replace(program, adaptation=adaptation), policy=POLICIES[0])
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_self_test_of_an_adapting_network_learns(policy, demo, tmp_path):
+    program, _ = demo
+    board = emitted.board_or_skip("mps2-an386")
+    project = codegen.emit(program, tmp_path, "mps2-an386", adapt=True, policy=policy)
+    assert emitted.outcome(board, emitted.build(project, board, trace=True)).status == 0
+    rule = tmp_path / "kernels/edgebn_adapt.c"
+    rule.write_text(rule.read_text().replace("#define PRIOR_COUNT 16.0f", "#define PRIOR_COUNT 17.0f"))
+    said = emitted.outcome(board, emitted.build(project, board, trace=True))
+    assert said.status == 1
+    assert said.differ == 1
+    assert "learning differs" in said.text
+
+
+# ---- settings of compilers ----
+
+FUSING = (
+    ("gcc", "host", ("-std=gnu17", "-mfma")),
+    ("gcc", "host", ("-std=gnu17", "-mfma", "-O0")),
+    ("gcc", "host", ("-std=gnu17", "-mfma", "-Ofast")),
+    ("gcc", "host", ("-std=gnu17", "-mfma", "-O2", "-funsafe-math-optimizations")),
+    (
+        "gcc",
+        "host",
+        ("-std=gnu17", "-mfma", "-O2", "-ffp-contract=fast", "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"),
+    ),
+    ("gcc", "host", ("-std=gnu17", "-mfma", "-Os", "-flto")),
+    ("clang", "host", ("-std=gnu17", "-mfma", "-O2", "-ffp-contract=on")),
+    ("arm-none-eabi-gcc", "mps2-an386", ("-std=gnu17",)),
+    ("arm-none-eabi-gcc", "mps2-an386", ("-std=gnu17", "-O0")),
+    ("arm-none-eabi-gcc", "mps2-an386", ("-std=gnu17", "-Og", "-ffp-contract=fast")),
+)
+
+
+@pytest.mark.parametrize(("program", "board", "flags"), FUSING if TEST_ALL else FUSING[:2] + FUSING[4:5] + FUSING[7:9])
+def test_learning_is_the_same_whatever_the_compiler_is_told(program, board, flags, demo, tmp_path):
+    if board == "host" and "fma" not in cpu_flags():
+        pytest.skip("needs a processor with fused multiply-add")
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    network, stream = demo
+    _, wanted = adapting_c.in_python(network, stream[:20], POLICIES[0])
+    adapting_c.same(adapting_c.on_board(network, stream[:20], tmp_path, board, POLICIES[0], compiler=program, flags=flags), wanted)
+
+
+REFUSED = (
+    ("gcc", ("-O2", "-ffast-math"), "-ffast-math"),
+    ("gcc", ("-O1", "-ffinite-math-only"), "-ffinite-math-only"),
+    ("gcc", ("-O2", "-mfpmath=387"), "FLT_EVAL_METHOD 0"),
+    ("clang", ("-Ofast",), "-ffast-math"),
+    ("arm-none-eabi-gcc", ("-O2", "-mcpu=cortex-m4", "-mthumb", "-mbig-endian"), "little-endian"),
+)
+
+
+@pytest.mark.parametrize(("program", "flags", "why"), REFUSED)
+def test_what_no_pragma_mends_is_refused_when_it_is_compiled(program, flags, why, tmp_path):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    source = str(c_programs.C_LIBRARY / "edgebn_adapt.c")
+    done = subprocess.run(
+        [program, "-std=gnu17", *flags, "-c", source, "-o", str(tmp_path / "adapt.o")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert why in done.stderr
+
+
 def test_a_project_that_adapts_passes_its_self_test_under_other_names(demo, tmp_path):
     program, stream = demo
     project = codegen.emit(program, tmp_path, name="eyes", prefix="acme", adapt=True, samples=stream[:2])

@@ -6,6 +6,11 @@
 #include "edgebn_adapt_f32.h"
 #include "edgebn_crc.h"
 
+/* States are shared with Python and other devices as they lie in memory. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "adaptation is for little-endian cores"
+#endif
+
 #define LEAST_VARIANCE 0.01f
 #define MOST_SCALE 2.0f
 #define LEAST_DIVISOR 0.2f

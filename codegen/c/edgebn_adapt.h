@@ -2,7 +2,8 @@
 
    The rule is edgebn/adapt/policies/compensated.py under rule.py and guards.py, the refold edgebn/reference/refold.py: every line
    one float32 operation in the order written there, 64-bit integers behind it, so that the bytes are Python's on every core.
-   Compile edgebn_adapt.c without contraction (-ffp-contract=off): a fused multiply-add would round once where the rule rounds twice.
+   edgebn_adapt.c forbids GCC and Clang to fuse products and sums, which would round once where the rule rounds twice; tell other
+   compilers (-ffp-contract=off).
    The generator has checked that no number can leave its range: no layer is ever refused here, and nothing becomes infinite.
 
    No heap, no recursion, no libc but memcpy and memset. Little-endian cores. */

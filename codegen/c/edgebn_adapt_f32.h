@@ -1,13 +1,26 @@
 /* float32 functions of edgebn/reference/float32.py: the same bits on every core, one rounded operation a step. Needs no libm.
 
-   A compiler that fuses products and sums would round otherwise: -ffp-contract=off, and the pragma where it is known. */
+   A compiler that fuses products and sums would round otherwise: the pragmas forbid it, and so does -ffp-contract=off where neither is
+   known. What no pragma mends is refused. */
 #ifndef EDGEBN_ADAPT_F32_H
 #define EDGEBN_ADAPT_F32_H
+
+#include <float.h>
 
 #include "edgebn_root_f32.h"
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off", "no-unsafe-math-optimizations", "no-associative-math", "no-reciprocal-math")
+#endif
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ + 0 != 0)
+#error "adaptation gives other numbers under -ffast-math and -ffinite-math-only: compile it without"
+#endif
+/* 16: only half precision is widened. */
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "adaptation needs float32 that is rounded after every operation (FLT_EVAL_METHOD 0): on x86 compile with -msse2 -mfpmath=sse"
 #endif
 
 EDGEBN_INLINE float edgebn_greater_f32(float a, float b) { return a > b ? a : b; }

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "edgebn_compiler.h"
+
 /* Kernels are inlined into their call, where every dimension is a literal: the compiler makes each one for its layer.
    Parts that gain nothing from that are shared by all calls. */
 #if defined(__GNUC__)

@@ -12,12 +12,13 @@ from edgebn.link.frame import ANSWER, Frame, Kind
 
 OTHER_INPUT = 3
 OTHER_RUN = 4
+NOT_BUILT_IN = 5
 REASONS = {
     1: "it does not know the request; is its program older than this edgebn?",
     2: "the request's numbers are out of range",
     3: "its input is another",
     4: "it has run again",
-    5: "adaptation is not built into its program; emit it with adaptation",
+    NOT_BUILT_IN: "adaptation is not built into its program; emit it with adaptation",
     6: "the state is damaged or of another model",
     7: "the board has no storage, or its storage failed",
 }
@@ -65,6 +66,10 @@ class Patience:
 
 class RestartedError(LinkError):
     """The device has lost the input or the run: it restarted, or somebody else talks to it."""
+
+
+class NotBuiltInError(LinkError):
+    """The device's program has no adaptation."""
 
 
 class Exchange:
@@ -153,4 +158,6 @@ def _name(kind: Kind) -> str:
 
 def _refusal(code: int, kind: Kind) -> LinkError:
     reason = f"the device refuses a request ({_name(kind)}): {REASONS.get(code, f'error {code}')}"
+    if code == NOT_BUILT_IN:
+        return NotBuiltInError(reason)
     return RestartedError(reason) if code in {OTHER_INPUT, OTHER_RUN} else LinkError(reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from codegen.describe import describe
 from edgebn import reference
+from edgebn.cli.device.learning import LESSONS, factory_state, learns, policy_of
 from edgebn.cli.device.samples import drawn, from_bytes, sample, to_bytes, value_of
 from edgebn.cli.device.target import Target, add_target_options, open_target
 from edgebn.cli.failure import FailedCheckError
@@ -26,7 +27,8 @@ HELP = "compare every layer on the device with the reference"
 DESCRIPTION = (
     "Run samples on a device and compare every layer's output with the NumPy reference: byte for byte in int8, within 1e-5 of the "
     "value's range in float32; where a network has both, each layer with what the reference makes of that layer's inputs on the "
-    "device. Exit code 1 where something differs; the first layer that does is named."
+    "device. Where the device adapts, the samples are learned from too, and the state compared; it has its own again afterwards. "
+    "Exit code 1 where something differs; the first layer that does is named."
 )
 
 FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the largest magnitude that is expected
@@ -81,6 +83,8 @@ class Verdict:
         Median of one inference.
     layers : tuple of Layer
         Of the last sample: steps and their ticks.
+    learns : bool or None
+        Whether the device learns what Python does; None where it does not adapt.
     """
 
     samples: int
@@ -89,6 +93,7 @@ class Verdict:
     first: Difference | None
     ticks: int
     layers: tuple[Layer, ...]
+    learns: bool | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -105,13 +110,20 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     program = load_model(arguments.model, arguments)
     inputs = load_inputs(arguments.input, program, arguments) if arguments.input else drawn(program, arguments.samples or SAMPLES)
     total = min(sample_count(inputs), arguments.samples or sample_count(inputs))
-    with open_target(arguments, program, screen) as target:
-        with screen.progress(f"verifying on {target.information.board}") as progress:
+    with open_target(arguments, program, screen, policy=policy_of(program, arguments.board)) as target:
+        with (
+            factory_state(program, target.device) as policy,
+            screen.progress(f"verifying on {target.information.board}") as progress,
+        ):
             verdict = verify(program, target, inputs, total, progress)
+            if policy is not None:
+                verdict = replace(verdict, learns=learns(program, target.device, policy, inputs, total))
         report = _report(target, verdict)
         _show(program, target, verdict, screen)
     if verdict.mismatches:
         raise FailedCheckError(f"{arguments.model}: {verdict.mismatches} layers differ from the reference", report)
+    if verdict.learns is False:
+        raise FailedCheckError(f"{arguments.model}: the device learns something else than Python", report)
     return report
 
 
@@ -201,6 +213,7 @@ def _report(target: Target, verdict: Verdict) -> dict[str, Any]:
         "instructions": target.instructions(verdict.ticks),
         "milliseconds": target.milliseconds(verdict.ticks),
         "layers_compared": verdict.compared,
+        "learns_as_python": verdict.learns,
         "first_difference": asdict(verdict.first) if verdict.first else None,
         "layers": [
             {"step": layer.step, "bytes": layer.size, "instructions": target.instructions(layer.ticks), "ticks": layer.ticks}
@@ -219,6 +232,9 @@ def _show(program: Program, target: Target, verdict: Verdict, screen: Screen) ->
         memory += f", program {target.size.flash:,} bytes of flash and {target.size.ram:,} of RAM"
     screen.say(f"{known.model} on {known.board}: {cost} an inference, {memory}")
     steps = f"{verdict.compared} of {len(program.steps)} steps" if verdict.compared < len(program.steps) else "every step"
+    if verdict.learns is not None:
+        learned = "the same state" if verdict.learns else "ANOTHER STATE"
+        screen.say(f"{LESSONS} samples learned from: {learned} as Python's")
     if verdict.first is None:
         screen.say(f"{verdict.samples} samples, {steps}, all outputs: as the reference has them")
         return
