@@ -64,7 +64,7 @@ def project(tmp_path_factory):
 
 def clang(core):
     """Return clang's arguments for a core; the host without one."""
-    target = ["--target=arm-none-eabi", *core, "-mthumb", "-isystem", str(NEWLIB)] if core else []
+    target = ["--target=arm-none-eabi", *core, "-mthumb", "-O1", "-isystem", str(NEWLIB)] if core else []
     return ["-std=c99", f"-I{LIBRARY}", *target]
 
 
