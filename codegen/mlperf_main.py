@@ -66,6 +66,7 @@ def source(listing: Listing) -> str:
         model=facts.model,
         memory=memory(listing, given) + memory_outside(listing, [made]),
         sent=_sent(listing, facts.sent_as, given) if apart else "",
+        trace=fill("trace_nothing.c.in"),
         db="(uint8_t *)sent" if apart and is_int8 else "sent" if apart else f"(uint8_t *){own(given)}",
         db_bytes="sizeof sent" if apart else f"sizeof {own(given)}",
         db_mask="0x80" if facts.sent_as == PIXELS and is_int8 else "0",

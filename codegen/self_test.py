@@ -195,12 +195,11 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
         name=name,
         about=" ".join(COMPARISONS[kind].about for kind in named) if is_single else _SEVERAL,
         includes="\n".join(f"#include <{library}>" for library in libraries),
-        trace_include='#include "kernels/edgebn_trace.h"\n' if is_traced else "",
         vectors=vectors.count,
         reset=states.reset(listing) and f"\n    {states.reset(listing)}",
         step_count=f"#define STEPS {len(listing.actions)}\n" if is_traced else "",
         places=memory_outside(listing, output_names(listing)),
-        trace=fill("self_test_trace.c.in", condition=condition) if is_traced else "",
+        trace=fill("self_test_trace.c.in", condition=condition) if is_traced else fill("trace_nothing.c.in"),
         differ="".join(
             fill(COMPARISONS[kind].template, differ=function, tolerance=COMPARISONS[kind].tolerance)
             for kind, function in named.items()

@@ -39,6 +39,7 @@ WAYS = {
 }
 STRICT = "-std=c99 -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
 SECONDS = 300
+QUOTED = """DEFINES="'-DQUOTED=\\"two words\\"'\""""
 
 
 def need(*programs):
@@ -161,6 +162,30 @@ def test_what_clang_makes_for_a_core_gives_the_references_bytes(board, tmp_path)
     sources = [tmp_path / file for file in ("net.o", "net_params.c", "net_vectors.c", "self_test.c")]
     said = emitted.outcome(target, toolchain.build(target, sources, project.folder / "build"))
     assert (said.status, said.differ, said.vectors) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("main", KINDS)
+def test_every_program_links_when_it_is_traced(main, dtype, tmp_path):
+    need("gcc", "make")
+    codegen.emit(network("ds_cnn", dtype), tmp_path, main=main)
+    run("make -s DEFINES=-DEDGEBN_TRACE", tmp_path)
+
+
+def test_make_makes_again_what_other_settings_change(tmp_path):
+    need("make", "nm")
+    codegen.emit(network("ds_cnn", "int8"), tmp_path)
+    program = tmp_path / "build/self_test.elf"
+    made = {}
+    for settings in ("", "DEFINES=-DEDGEBN_TRACE", "OPTIMIZATION=-Os", "CC='cc -std=gnu99'", QUOTED, ""):
+        run(f"make {settings}", tmp_path)
+        made.setdefault(settings, program.read_bytes())
+        assert made[settings] == program.read_bytes()
+        assert ("edgebn_trace" in run("nm build/self_test.elf", tmp_path).stdout) == ("TRACE" in settings)
+        before = program.stat().st_mtime_ns
+        run(f"make {settings}", tmp_path)
+        assert program.stat().st_mtime_ns == before, "nothing has changed"
+    assert made["OPTIMIZATION=-Os"] != made[""]
 
 
 def test_a_failing_self_test_is_seen(tmp_path):
