@@ -61,16 +61,20 @@ def _is_network(source: str, name: str) -> bool:
 
 def _cross(compiler: str) -> str:
     return (
-        "# The compiler must be known before the project is.\n"
-        "set(CMAKE_SYSTEM_NAME Generic)\n"
-        f"set(CMAKE_C_COMPILER {compiler})\n"
-        "set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n"
+        "  if(NOT CMAKE_TOOLCHAIN_FILE) # the compiler must be known before the project is\n"
+        "    set(CMAKE_SYSTEM_NAME Generic)\n"
+        "    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n"
+        "    if(NOT CMAKE_C_COMPILER)\n"
+        f"      set(CMAKE_C_COMPILER {compiler})\n"
+        "    endif()\n"
+        "  endif()\n"
     )
 
 
 def _image(program: str, objcopy: str) -> str:
     return (
-        f"add_custom_command(TARGET {program} POST_BUILD\n  COMMAND {objcopy} -O binary $<TARGET_FILE:{program}> {program}.bin)\n"
+        f"  add_custom_command(TARGET {program} POST_BUILD\n"
+        f"    COMMAND {objcopy} -O binary $<TARGET_FILE:{program}> {program}.bin)\n"
     )
 
 

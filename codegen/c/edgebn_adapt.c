@@ -11,6 +11,13 @@
 #error "adaptation is for little-endian cores"
 #endif
 
+/* Two models of one program bring this file along twice: the linker takes either. */
+#if defined(__GNUC__) && defined(__ELF__)
+#define EDGEBN_ONCE __attribute__((weak))
+#else
+#define EDGEBN_ONCE
+#endif
+
 #define LEAST_VARIANCE 0.01f
 #define MOST_SCALE 2.0f
 #define LEAST_DIVISOR 0.2f
@@ -290,14 +297,14 @@ static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
 
 /* ---- for callers ---- */
 
-void edgebn_adapt_init(struct edgebn_adapt *adapt) {
+EDGEBN_ONCE void edgebn_adapt_init(struct edgebn_adapt *adapt) {
     adapt->observing = 1;
     adapt->frozen = 0;
     adapt->returns = 0;
     edgebn_adapt_reset(adapt);
 }
 
-void edgebn_adapt_begin(struct edgebn_adapt *adapt) {
+EDGEBN_ONCE void edgebn_adapt_begin(struct edgebn_adapt *adapt) {
     adapt->observed = 0;
     if (edgebn_adapt_observes(adapt)) {
         memset(adapt->first, 0, (size_t)adapt->model->channels * sizeof *adapt->first);
@@ -305,7 +312,7 @@ void edgebn_adapt_begin(struct edgebn_adapt *adapt) {
     }
 }
 
-void edgebn_adapt_believe(struct edgebn_adapt *adapt, const int8_t *logits) {
+EDGEBN_ONCE void edgebn_adapt_believe(struct edgebn_adapt *adapt, const int8_t *logits) {
     const struct edgebn_adapt_model *model = adapt->model;
     int32_t k, second = -1;
     adapt->label = 0;
@@ -322,7 +329,7 @@ void edgebn_adapt_believe(struct edgebn_adapt *adapt, const int8_t *logits) {
     adapt->observed = edgebn_adapt_observes(adapt) != 0;
 }
 
-enum edgebn_adapt_outcome edgebn_adapt_learn(struct edgebn_adapt *adapt) {
+EDGEBN_ONCE enum edgebn_adapt_outcome edgebn_adapt_learn(struct edgebn_adapt *adapt) {
     if (adapt->frozen || !adapt->observed) {
         return EDGEBN_ADAPT_NOTHING;
     }
@@ -336,7 +343,7 @@ enum edgebn_adapt_outcome edgebn_adapt_learn(struct edgebn_adapt *adapt) {
     return EDGEBN_ADAPT_LEARNED;
 }
 
-void edgebn_adapt_reset(struct edgebn_adapt *adapt) {
+EDGEBN_ONCE void edgebn_adapt_reset(struct edgebn_adapt *adapt) {
     memset(adapt->numbers, 0, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
     adapt->observed = 0;
     restart_watch(adapt);
@@ -353,7 +360,7 @@ static uint32_t get_u32(const uint8_t *bytes) {
     return value;
 }
 
-uint32_t edgebn_adapt_state_bytes(const struct edgebn_adapt_model *model) {
+EDGEBN_ONCE uint32_t edgebn_adapt_state_bytes(const struct edgebn_adapt_model *model) {
     return EDGEBN_ADAPT_HEADER + 4u * (uint32_t)numbers_of(model) + EDGEBN_ADAPT_CHECKSUM;
 }
 
@@ -368,7 +375,7 @@ static void put_header(const struct edgebn_adapt_model *model, uint8_t *bytes) {
     memcpy(bytes + 16, model->hash, EDGEBN_ADAPT_MODEL);
 }
 
-void edgebn_adapt_get(const struct edgebn_adapt *adapt, uint32_t sequence, uint8_t *bytes) {
+EDGEBN_ONCE void edgebn_adapt_get(const struct edgebn_adapt *adapt, uint32_t sequence, uint8_t *bytes) {
     const uint32_t end = edgebn_adapt_state_bytes(adapt->model) - EDGEBN_ADAPT_CHECKSUM;
     put_header(adapt->model, bytes);
     put_u32(bytes + 8, sequence);
@@ -376,7 +383,7 @@ void edgebn_adapt_get(const struct edgebn_adapt *adapt, uint32_t sequence, uint8
     put_u32(bytes + end, edgebn_crc32(0, bytes, end));
 }
 
-int edgebn_adapt_is_good(const struct edgebn_adapt_model *model, const uint8_t *bytes, uint32_t count) {
+EDGEBN_ONCE int edgebn_adapt_is_good(const struct edgebn_adapt_model *model, const uint8_t *bytes, uint32_t count) {
     const uint32_t end = edgebn_adapt_state_bytes(model) - EDGEBN_ADAPT_CHECKSUM;
     uint8_t header[EDGEBN_ADAPT_HEADER];
     uint32_t at;
@@ -396,7 +403,7 @@ int edgebn_adapt_is_good(const struct edgebn_adapt_model *model, const uint8_t *
     return 1;
 }
 
-int edgebn_adapt_set(struct edgebn_adapt *adapt, const uint8_t *bytes, uint32_t count) {
+EDGEBN_ONCE int edgebn_adapt_set(struct edgebn_adapt *adapt, const uint8_t *bytes, uint32_t count) {
     if (!edgebn_adapt_is_good(adapt->model, bytes, count)) {
         return 0;
     }
@@ -441,19 +448,19 @@ static int newest(const struct edgebn_adapt_model *model, const struct edgebn_ad
     return found;
 }
 
-int edgebn_adapt_load(struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
+EDGEBN_ONCE int edgebn_adapt_load(struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
     uint32_t sequence;
     const int slot = fits(adapt->model, flash) ? newest(adapt->model, flash, buffer, &sequence) : -1;
     return slot >= 0 && read_slot(adapt->model, flash, (uint32_t)slot, buffer) &&
            edgebn_adapt_set(adapt, buffer, edgebn_adapt_state_bytes(adapt->model));
 }
 
-uint32_t edgebn_adapt_saved(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
+EDGEBN_ONCE uint32_t edgebn_adapt_saved(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
     uint32_t sequence;
     return fits(adapt->model, flash) && newest(adapt->model, flash, buffer, &sequence) >= 0 ? sequence : 0;
 }
 
-int edgebn_adapt_save(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
+EDGEBN_ONCE int edgebn_adapt_save(const struct edgebn_adapt *adapt, const struct edgebn_adapt_flash *flash, uint8_t *buffer) {
     const uint32_t bytes = edgebn_adapt_state_bytes(adapt->model);
     uint32_t sequence, at, page;
     int slot;
