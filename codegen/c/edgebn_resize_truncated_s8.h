@@ -1,7 +1,7 @@
 /* Bilinear resampling of codes as real numbers, whose fraction is dropped: what onnxruntime makes of int8 and uint8 tensors.
 
    `offset` is what the file's codes are larger by than ours. Every operation is rounded to float32, in this order; a compiler that
-   fuses products and sums would round otherwise: -ffp-contract=off, and the pragma where it is known. */
+   fuses products and sums would round otherwise: the pragmas forbid it. */
 #ifndef EDGEBN_RESIZE_TRUNCATED_S8_H
 #define EDGEBN_RESIZE_TRUNCATED_S8_H
 
@@ -9,6 +9,8 @@
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
 #endif
 
 EDGEBN_INLINE void edgebn_resize_bilinear_truncated_s8(const int8_t *in, int8_t *out, int width, int channels, int out_height,
