@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.kernels.records import HELP
-from edgebn.session import Session, bands
+from edgebn.session import Session, bands, pace, shares
 from tests.adaptations import with_adaptation
 from tests.programs import inputs_for, programs, single
 from tests.test_contract import GEOMETRIES, convolution_program
@@ -23,14 +23,16 @@ THREADS = (2, 3, 4)
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Split everything that has two rows."""
+    """Split everything that has two units, and share every call."""
     monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
     monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
+    monkeypatch.setattr(shares, "LEAST_SHARE", 1e-3)
+    monkeypatch.setattr(pace.Pace, "shares", True)
 
 
 def tasks_of(session):
     table = session._packed.real
-    return 0 if table.tasks is None else len(table.tasks)
+    return 0 if table.tasks is None else len(table.tasks[1])
 
 
 def assert_same_bytes(program, threads=THREADS, samples=3):
@@ -137,7 +139,7 @@ def test_a_helper_that_comes_late_leaves_at_once():
     program = large()
     session = Session(program, threads=2)
     session.run(inputs_for(program, 1))
-    assert session._execute(session._packed.real.call, HELP, 0, 0) == 0
+    assert session._execute(session._packed.real.call, HELP, 1, 0) == 0
 
 
 @pytest.mark.usefixtures("eager")
@@ -204,15 +206,16 @@ def test_bands_cover_the_rows_in_whole_units():
     for threads in THREADS:
         for unit in (1, 2):
             found = bands.bands(step, program, threads, unit)
-            assert len(found) == threads * bands.BANDS_A_THREAD
+            assert len(found) == shares.most_shares(threads)
             assert [first for first, _ in found] == [0, *np.cumsum([count for _, count in found])[:-1]]
             assert sum(count for _, count in found) == 31
             assert all(first % unit == 0 and count >= unit for first, count in found)
     assert bands.bands(step, program, 4, 0) == [(0, 31)]
 
 
-def test_tasks_wait_for_the_steps_before_theirs():
-    strands = [None, None, (0, 0), (0, 0), (0, 1), (1, 0), (1, 1), None, (2, 0), (2, 1)]
-    wanted = [(0, 2, 0), (2, 4, 1), (4, 5, 1), (5, 6, 3), (6, 7, 3), (7, 8, 5), (8, 9, 6), (9, 10, 6)]
-    assert bands.tasks(strands).tolist() == [list(task) for task in wanted]
+def test_phases_follow_on_each_other():
+    shares = [None, None, (0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), None, (2, 0, 0), (2, 0, 1)]
+    phases, tasks = bands.tasks(shares)
+    assert tasks.tolist() == [[0, 2], [2, 4], [4, 5], [5, 6], [6, 7], [7, 8], [8, 9], [9, 10], [10, 11], [11, 12]]
+    assert phases.tolist() == [[0, 1], [1, 2], [3, 2], [5, 2], [7, 1], [8, 2]]
     assert bands.tasks([None, None]) is None

@@ -16,8 +16,9 @@ from edgebn.kernels.jit import kernel
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 
-SPINS = 2000  # looks at a word, a few microseconds, before the processor is offered to others at every look
-OFFERS = 100  # such offers before a thread that may have to wait long goes to sleep between looks
+# Looks at a word, some 20 to 60 us, before a thread sleeps between looks. It does not offer its processor to others instead: it
+# would get it back when they have had their turn, milliseconds later, where who slept is let in at once.
+SPINS = 1000
 NAP = 50  # microseconds
 
 
@@ -59,14 +60,33 @@ def exchange(typing_context: Any, base: Any, index: Any, expected: Any, value: A
 
 
 @intrinsic
-def increment(typing_context: Any, base: Any, index: Any) -> Any:  # noqa: ARG001
-    """Add 1 to a word."""
+def add(typing_context: Any, base: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
+    """Add to a word, and return what it was before."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
-        builder.atomic_rmw("add", _word(builder, *arguments), ir.Constant(I64, 1), "acq_rel")
-        return context.get_dummy_value()
+        return builder.atomic_rmw("add", _word(builder, *arguments[:2]), arguments[2], "acq_rel")
 
-    return types.void(types.int64, types.int64), generate
+    return types.int64(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
+    """Return the number of the lowest bit that is set; of one there is."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def highest_bit(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
+    """Return the number of the highest bit that is set; of one there is."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        return builder.sub(ir.Constant(I64, 63), builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1)))
+
+    return types.int64(types.int64), generate
 
 
 @intrinsic
@@ -88,19 +108,6 @@ def _pause(typing_context: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def _yield(typing_context: Any) -> Any:  # noqa: ARG001
-    """Offer the processor to other threads; POSIX' sched_yield, and nothing where there is none."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
-        if sys.platform != "win32":
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, []), "sched_yield")
-            builder.call(function, [])
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-@intrinsic
 def _nap(typing_context: Any) -> Any:  # noqa: ARG001
     """Sleep for some microseconds; POSIX' usleep, and nothing where there is none."""
 
@@ -115,18 +122,9 @@ def _nap(typing_context: Any) -> Any:  # noqa: ARG001
 
 @kernel
 def rest(looks: int) -> int:
-    """Wait a moment before the next look, and return how many there were."""
+    """Wait a moment before the next look, asleep where the wait is long, and return how many looks there were."""
     if looks < SPINS:
         _pause()
     else:
-        _yield()
+        _nap()
     return looks + 1
-
-
-@kernel
-def rest_long(looks: int) -> int:
-    """The same where the wait may be long: at last asleep."""
-    if looks < SPINS + OFFERS:
-        return rest(looks)
-    _nap()
-    return looks

@@ -83,11 +83,11 @@ def call(
     patches: np.ndarray,
     checks: np.ndarray,
     *,
-    shared: tuple[np.ndarray, np.ndarray] | None = None,
+    shared: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     key: int = 0,
     guard: int = 0,
 ) -> np.ndarray:
-    """Return what an executor wants to know, int64 (12,); it and all the arrays must outlive every use.
+    """Return what an executor wants to know, int64 (13,); it and all the arrays must outlive every use.
 
     Parameters
     ----------
@@ -97,8 +97,9 @@ def call(
         Before each sample, table[patch[0], patch[1]] = base + sample * patch[3], with base the word at address patch[2].
     checks : ndarray of int64, shape (n, 2)
         Of float32 arrays that may hold no NaN: where the word with their address stands, and their numbers a sample.
-    shared : (ndarray of int64, shape (TEAM_WORDS,), ndarray of int64, shape (tasks, TASK_WORDS)), optional
-        For tables that several threads walk together (`team.py`): the words that they share, and the tasks in order.
+    shared : (ndarray of int64, shape (TEAM_WORDS,); (phases, 2); (tasks, 2)), optional
+        For tables that several threads walk together (`team.py`): the words that they share, each phase's first task and tasks, and
+        each task's first row and the end of its rows.
     key : int
         Address of the word that calls which must not overlap hold; 0 where nothing can.
     guard : int
@@ -106,7 +107,10 @@ def call(
     """
     rows, width = table.shape
     words = (table.ctypes.data, rows, width, patches.ctypes.data, len(patches), checks.ctypes.data, len(checks))
-    team = (0, 0, 0) if shared is None else (shared[0].ctypes.data, shared[1].ctypes.data, len(shared[1]))
+    team = (0, 0, 0, 0)
+    if shared is not None:
+        words_of_team, phases, tasks = shared
+        team = (words_of_team.ctypes.data, phases.ctypes.data, len(phases), tasks.ctypes.data)
     return np.array((*words, *team, key, guard), np.int64)
 
 

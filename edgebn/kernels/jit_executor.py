@@ -27,12 +27,15 @@ def run(call, batch, x, out):
     table, rows, width = load_i64(call, 0), load_i64(call, 1), load_i64(call, 2)
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
-    team, tasks, task_count = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9)
-    key = load_i64(call, 10)
-    turn = failed = sample = 0
-    if batch != HELP:
+    team, phases, phase_count, tasks = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9), load_i64(call, 10)
+    key = load_i64(call, 11)
+    failed = sample = 0
+    who = x if batch == HELP else 0
+    if batch == HELP:
+        come(team)
+    else:
         if x != 0:
-            if not admit(load_i64(call, 11), key, x, out, patches, checks, check_count):
+            if not admit(load_i64(call, 12), key, x, out, patches, checks, check_count):
                 return ELSEWHERE
         elif key != 0:
             take(key)
@@ -42,36 +45,32 @@ def run(call, batch, x, out):
         if failed != 0:
             sample = batch
     while sample != batch:
+        task = -1
         if batch != HELP:
             for i in range(patch_count):
                 place = load_i64(patches, 4 * i) * width + load_i64(patches, 4 * i + 1)
                 base = load_i64(load_i64(patches, 4 * i + 2), 0)
                 store_i64(table, place, base + sample * load_i64(patches, 4 * i + 3))
-            sample += 1
             if team != 0:
-                turn = open_turn(team, task_count, sample == batch)
-        else:
-            turn = join_turn(team)
-            if turn < 0:
-                return 0
+                task = begin(team, phases, phase_count)
         first, end = 0, rows
-        while True:
+        if team != 0 and task < 0:
+            task = next_task(team, phases, phase_count, who, task)
+        while team == 0 or task >= 0:
             if team != 0:
-                task = draw(team, turn, task_count)
-                if task < 0:
-                    break
-                first, end = load_i64(tasks, 3 * task), load_i64(tasks, 3 * task + 1)
-                wait_for(team, load_i64(tasks, 3 * task + 2))
+                mine = tasks + 16 * (task & MASK)
+                first, end = load_i64(mine, 0), load_i64(mine, 1)
             for i in range(first, end):
                 row = table + 8 * width * i
                 code = load_i64(row, 0)
 {ladder}
             if team == 0:
                 break
-            finish(team)
-        if team != 0 and batch != HELP:
-            wait_for(team, task_count)
-    if batch != HELP and key != 0:
+            task = next_task(team, phases, phase_count, who, task)
+        sample = batch if batch == HELP else sample + 1
+    if batch == HELP:
+        leave(team)
+    elif key != 0:
         give(key)
     return failed
 '''
@@ -114,7 +113,7 @@ def source(dtype: str) -> str:
 def names(dtype: str) -> dict[str, Any]:
     """Return what the executor's source calls."""
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
-    together = {name: getattr(team, name) for name in ("open_turn", "join_turn", "draw", "wait_for", "finish")}
+    together = {name: getattr(team, name) for name in ("MASK", "begin", "next_task", "come", "leave")}
     keyed = {name: getattr(usual, name) for name in ("admit", "take", "give")}
     found: dict[str, Any] = {kernel.__name__: kernel for kernel in _held(dtype)}
     return found | primitive | together | keyed | {"has_nan": boundary.has_nan, "HELP": HELP, "ELSEWHERE": ELSEWHERE}

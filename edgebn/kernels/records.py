@@ -25,11 +25,12 @@ FOLDED, REFUSED, HOME = 0, 1, 2
 # What came of learning from a sample (`compensated.py`): an update, or none as the sample's numbers or the update's are not finite.
 LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2
 
-# Threads that share a table: words of their block, each in a cache line of its own, and the words of a task.
-TEAM_WORDS = 24
-TEAM_TICKETS, TEAM_DONE, TEAM_LEAVING = 0, 8, 16
-TASK_WORDS = 3  # first row, end of its rows, tasks that must be done before it
-HELP = -1  # in place of a batch: join those who walk the table
+# Threads that share a table (`team.py`): words of their block, each in a cache line of its own: the phase that goes on and its
+# tasks not taken, its tasks not done, helpers that look on, and all threads.
+TEAM_WORDS = 32
+TEAM_STATE, TEAM_LEFT, TEAM_PRESENT, TEAM_THREADS = 0, 8, 16, 24
+MASK_BITS = 48  # of the word of state, for tasks; above them the phase
+HELP = -1  # in place of a batch: join those who walk the table; x is then the helper's number, from 1 on
 
 # What an executor returns when it leaves a call to the caller: the arrays are not of the usual form, or another call is going on.
 ELSEWHERE = -1

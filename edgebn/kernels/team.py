@@ -1,67 +1,112 @@
-"""How several threads walk one operation table together: tickets for its tasks, and waiting for the tasks before them.
+"""How several threads walk one operation table together: phase after phase, whose tasks may run at once in any order.
 
-A task is a range of rows; tasks of one phase may run at once, and a phase begins when those before it are done. The leader, the
-thread that was asked for the inference, opens a turn for each sample; helpers join when they come. Whoever is free draws the next
-ticket, so that the leader alone finishes everything when no helper comes, and nobody waits but for a task that another has drawn.
-Tickets carry their turn's number: a helper that comes late draws none.
+A task is a range of rows. The word of state says which phase goes on and which of its tasks nobody has taken; whoever is free takes
+one. Who finishes a phase's last task opens the next, and keeps a phase of one task for itself: between them nothing is handed over.
+The leader, the thread that was asked for the inference, opens the first phase for each sample; helpers join when they come. So the
+leader alone finishes everything when no helper comes, and nobody waits but for a task that another has in hand.
+
+Every thread has its own part of a phase's tasks, those of the same rows as in the phase before, which its caches hold. Who is
+through takes the last of another's part: packers make those the smallest.
 """
 
 from __future__ import annotations
 
-from edgebn.kernels.atomics import exchange, increment, look, publish, rest
+from edgebn.kernels.atomics import (
+    add,
+    exchange,
+    highest_bit,
+    look,
+    lowest_bit,
+    publish,
+    rest,
+)
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_i64
-from edgebn.kernels.records import TEAM_DONE, TEAM_LEAVING, TEAM_TICKETS
+from edgebn.kernels.records import MASK_BITS, TEAM_LEFT, TEAM_PRESENT, TEAM_STATE, TEAM_THREADS
 
-TURN_BITS = 32  # the high half of the word of tickets; the low half counts those that are left
-LEFT = (1 << TURN_BITS) - 1
-
-
-@kernel
-def open_turn(team: int, tasks: int, is_last: bool) -> int:
-    """Offer a sample's tasks, and return the turn's number. The leader's, when all tasks of the turn before are done."""
-    turn = ((load_i64(team, TEAM_TICKETS) >> TURN_BITS) + 1) & (LEFT >> 1)
-    publish(team, TEAM_DONE, 0)
-    publish(team, TEAM_TICKETS, (turn << TURN_BITS) | tasks)
-    if is_last:  # helpers that find no ticket of this turn need wait for no other
-        publish(team, TEAM_LEAVING, 1)
-    return turn
+MASK = (1 << MASK_BITS) - 1
+# Looks of a helper, some 50 us, for another call of the same table before it goes back to sleep: waking it takes as long.
+LINGER = 1500
 
 
 @kernel
-def join_turn(team: int) -> int:
-    """Return the number of a turn that has tickets left, or -1 when there will be none. A helper's."""
-    looks = 0
+def _open(team: int, phases: int, count: int, phase: int) -> int:
+    """Begin a phase, all tasks before which are done; return its only task, or -1 when there are several to take, or none."""
+    if phase == count:
+        publish(team, TEAM_STATE, phase << MASK_BITS)
+        return -1
+    first, tasks = load_i64(phases, 2 * phase), load_i64(phases, 2 * phase + 1)
+    if tasks == 1:
+        return phase << MASK_BITS | first
+    publish(team, TEAM_LEFT, tasks)
+    publish(team, TEAM_STATE, phase << MASK_BITS | ((1 << tasks) - 1))
+    return -1
+
+
+@kernel
+def _choose(mask: int, tasks: int, who: int, threads: int) -> int:
+    """Return the task that a thread takes of those in `mask`: the next of its own part, or the last of all."""
+    first, end = who * tasks // threads, (who + 1) * tasks // threads
+    own = mask & ((1 << end) - (1 << first))
+    return lowest_bit(own) if own != 0 else highest_bit(mask)
+
+
+@kernel
+def begin(team: int, phases: int, count: int) -> int:
+    """Open a sample's first phase. The leader's, when all tasks of the sample before are done; returns what `_open` does."""
+    publish(team, TEAM_STATE, 0)  # helpers shall know that it goes on, also while the leader keeps a phase for itself
+    return _open(team, phases, count, 0)
+
+
+@kernel
+def next_task(team: int, phases: int, count: int, who: int, held: int) -> int:
+    """Finish the task in hand and take another.
+
+    Parameters
+    ----------
+    team, phases, count : int
+        The words of the team; first task and tasks of each phase, and how many phases.
+    who : int
+        0 for the leader, or the helper's number.
+    held : int
+        What this function or `begin` returned last; -1 where nothing is in hand.
+
+    Returns
+    -------
+    int
+        The task, with its phase above `MASK_BITS`; -1 when there is none: for the leader when the sample is done.
+    """
+    if held >= 0:
+        phase = held >> MASK_BITS
+        if load_i64(phases, 2 * phase + 1) == 1 or add(team, TEAM_LEFT, -1) == 1:
+            opened = _open(team, phases, count, phase + 1)
+            if opened >= 0:
+                return opened
+    looks = waited = 0
     while True:
-        word = look(team, TEAM_TICKETS)
-        if word & LEFT != 0:
-            return word >> TURN_BITS
-        if look(team, TEAM_LEAVING) != 0 and look(team, TEAM_TICKETS) == word:
+        word = look(team, TEAM_STATE)
+        phase = word >> MASK_BITS
+        if word & MASK != 0:
+            first, tasks = load_i64(phases, 2 * phase), load_i64(phases, 2 * phase + 1)
+            task = _choose(word & MASK, tasks, who, load_i64(team, TEAM_THREADS))
+            if exchange(team, TEAM_STATE, word, word - (1 << task)):
+                return phase << MASK_BITS | (first + task)
+            continue
+        if phase == count and (who == 0 or waited == LINGER):
             return -1
+        if phase == count:  # between samples, and between calls
+            looks = 0
+            waited += 1
         looks = rest(looks)
 
 
 @kernel
-def draw(team: int, turn: int, tasks: int) -> int:
-    """Return the task whose turn it is, or -1 when all `tasks` of the turn are drawn."""
-    while True:
-        word = look(team, TEAM_TICKETS)
-        left = word & LEFT
-        if word >> TURN_BITS != turn or left == 0:
-            return -1
-        if exchange(team, TEAM_TICKETS, word, word - 1):
-            return tasks - left
+def come(team: int) -> None:
+    """Say that one more helper looks at the table."""
+    add(team, TEAM_PRESENT, 1)
 
 
 @kernel
-def wait_for(team: int, count: int) -> None:
-    """Return when `count` tasks of the turn are done."""
-    looks = 0
-    while look(team, TEAM_DONE) < count:
-        looks = rest(looks)
-
-
-@kernel
-def finish(team: int) -> None:
-    """Count a task as done."""
-    increment(team, TEAM_DONE)
+def leave(team: int) -> None:
+    """Say that a helper looks at the table no more."""
+    add(team, TEAM_PRESENT, -1)

@@ -9,7 +9,7 @@ words, and the form (`records.FORM_*`) that either array must have.
 
 from __future__ import annotations
 
-from edgebn.kernels.atomics import exchange, publish, rest_long
+from edgebn.kernels.atomics import exchange, publish, rest
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_i32, load_i64, store_i64
 from edgebn.kernels.records import (
@@ -65,7 +65,7 @@ def take(key: int) -> None:
     """Take a key, when whoever holds it has given it back."""
     looks = 0
     while not exchange(key, 0, 0, 1):
-        looks = rest_long(looks)
+        looks = rest(looks)
 
 
 @kernel

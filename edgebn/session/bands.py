@@ -1,4 +1,8 @@
-"""How the rows of large convolutions are split among threads, and which rows of a table may then run at once."""
+"""Which networks are shared among threads, how rows of convolutions with scratch are split, and which rows of a table run at once.
+
+Convolutions with a pool or Winograd's planes go by bands of rows, each with scratch of its own; all else is split operation by
+operation (`shares.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgebn import program as p
+from edgebn.session import shares
 
 # A band with fewer multiply-accumulates, some microseconds, costs more to hand over than it saves (measured on x86-64).
-FEWEST_MACS = {"float32": 400_000, "int8": 1_600_000}
-# A network with fewer, a millisecond or less, may lose more than it gains where data goes slowly from core to core (measured).
-FEWEST_PROGRAM_MACS = {"float32": 50_000_000, "int8": 200_000_000}
-# More bands than threads, so that a thread that comes late or is held up leaves its share to others.
-BANDS_A_THREAD = 2
+FEWEST_MACS = {"float32": 200_000, "int8": 800_000}
+# A network with fewer, a tenth of a millisecond or two, may lose more than it gains where data goes slowly from core to core.
+FEWEST_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000}
+MACS_AN_OUTPUT = 8  # that take as long as whatever else is done for one number of a step's output, roughly
 
 Band = tuple[int, int]  # first row, rows
 
@@ -44,47 +48,50 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
     """
     rows = program.buffers[step.output].shape[0]
     fewest = FEWEST_MACS[p.step_dtype(step, program)]
-    most = min(rows // unit if unit else 1, macs(step, program) // fewest, threads * BANDS_A_THREAD)
-    if threads == 1 or most < 2 or _is_small(program):
+    most = min(rows // unit if unit else 1, macs(step, program) // fewest, shares.most_shares(threads))
+    if threads == 1 or most < 2 or is_small(program):
         return [(0, rows)]
-    starts = [unit * (rows // unit * i // most) for i in range(most)]
+    if most > threads:
+        most -= most % threads
+    starts = [0, *(unit * round(rows // unit * end) for end in shares.fractions(most, threads)[:-1])]
+    starts = sorted(set(starts))
     return [(start, end - start) for start, end in zip(starts, [*starts[1:], rows], strict=True)]
 
 
-def _is_small(program: p.Program) -> bool:
-    """Whether a whole network, with steps of either type, has too few multiply-accumulates."""
+def is_small(program: p.Program) -> bool:
+    """Whether a whole network, with steps of either type, has too little work for threads to share."""
     work = dict.fromkeys(FEWEST_PROGRAM_MACS, 0)
     for step in program.steps:
-        work[p.step_dtype(step, program)] += macs(step, program)
+        work[p.step_dtype(step, program)] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
     fewest = FEWEST_PROGRAM_MACS
     return work["float32"] * fewest["int8"] + work["int8"] * fewest["float32"] < fewest["float32"] * fewest["int8"]
 
 
-def tasks(strands: Sequence[tuple[int, int] | None]) -> np.ndarray | None:
-    """Return the tasks of a table whose row i belongs to `strands[i]`, or None where no rows may run at once.
+def tasks(shares: Sequence[tuple[int, int, int] | None]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the phases and tasks of a table whose row i belongs to `shares[i]`, or None where no rows may run at once.
 
     Parameters
     ----------
-    strands : sequence of (step, band), or None for a row that nothing runs beside
+    shares : sequence of (step, phase, share), or None for a row that nothing runs beside
 
     Returns
     -------
-    ndarray of int64, shape (tasks, TASK_WORDS), or None
-        First row, end of its rows, tasks that must be done before: tasks of one step's bands wait for the same.
+    phases : ndarray of int64, shape (phases, 2)
+        First task, and how many.
+    tasks : ndarray of int64, shape (tasks, 2)
+        First row, and the end of its rows.
     """
-    if not any(strands):
+    if not any(shares):
         return None
+    phases: list[list[int]] = []
     found: list[list[int]] = []
-    phase = -1  # the step whose bands are being listed
-    begun = 0  # how many tasks stood before them
-    previous: object = ()
-    for row, strand in enumerate(strands):
-        if strand == previous:
+    for row, share in enumerate(shares):
+        if row and share == shares[row - 1]:
             found[-1][1] = row + 1
             continue
-        step = -1 if strand is None else strand[0]
-        if step == -1 or step != phase:
-            begun = len(found)
-        phase, previous = step, strand
-        found.append([row, row + 1, begun])
-    return np.array(found, np.int64)
+        before = shares[row - 1] if row else None
+        if share is None or before is None or share[:2] != before[:2]:
+            phases.append([len(found), 0])
+        phases[-1][1] += 1
+        found.append([row, row + 1])
+    return np.array(phases, np.int64), np.array(found, np.int64)

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor
-from edgebn.session import bands, dense, depthwise, phases, wide, winograd
+from edgebn.session import bands, dense, depthwise, phases, shares, wide, winograd
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
@@ -43,15 +43,23 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
         wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
+    if "places" in wanted:
+        wanted["places"] *= shares.most_shares(options.threads)
     if count > 1:
         wanted = {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
     return shared | wanted
 
 
 def _bands(step: p.Convolution, program: p.Program, options: Options) -> list[bands.Band]:
-    """Return the rows that each thread may take; the bytes of no output depend on where bands begin."""
+    """Return the rows that each thread may take; the bytes of no output depend on where bands begin.
+
+    One band where no scratch is written: what is split there is said in `shares`.
+    """
     unit = 1
-    if options.winograd and winograd.suits(step, program):  # its rounding depends on where tiles begin
+    by_planes = options.winograd and winograd.suits(step, program)
+    if step.pool is None and not (by_planes and winograd.are_weights_near(step)):
+        unit = 0
+    elif by_planes:  # its rounding depends on where tiles begin
         unit = winograd.STEP
         if step.pool is not None:
             unit = int(step.pool.strides[0] >= window_span(step.pool))

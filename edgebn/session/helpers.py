@@ -1,13 +1,14 @@
-"""Threads of a session that help with large layers: they sleep between batches and know nothing but whose table to join."""
+"""Threads of a session that help with large networks: they sleep between batches and know nothing but whose table to join."""
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from edgebn.kernels.records import HELP
+from edgebn.kernels.records import HELP, TEAM_PRESENT
 
 
 class Helpers:
@@ -27,21 +28,32 @@ class Helpers:
     def __init__(self, execute: Callable[[int, int, int, int], int], count: int) -> None:
         self._execute = execute
         self._calls: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
-        for calls in self._calls:
-            threading.Thread(target=_help, args=(execute, calls), name="edgebn helper", daemon=True).start()
+        for number, calls in enumerate(self._calls, start=1):
+            threading.Thread(target=_help, args=(execute, calls, number), name="edgebn helper", daemon=True).start()
 
-    def run(self, table: Any, batch: int) -> int:
-        """Do what the executor does with the call of `table`, and let the others help."""
+    def run(self, table: Any, arrays: tuple[Any, ...], batch: int) -> int:
+        """Do what the executor does with the call of `table` between the user's arrays, and let the others help where that pays."""
         if batch == 0:
             return 0
-        with table.open_to_helpers():
+        pace = table.pace
+        shares = table.alone is None or pace.shares
+        chosen = table if shares else table.alone
+        held = chosen.bind(arrays)
+        if shares:
             self.wake(table)
-            return self._execute(table.call, batch, 0, 0)
+        begun = time.perf_counter()
+        failed = self._execute(chosen.call, batch, 0, 0)
+        if table.alone is not None:
+            pace.note((time.perf_counter() - begun) / batch)
+        del held
+        return failed
 
     def wake(self, table: Any) -> None:
-        """Ask everybody to join those who walk `table`."""
-        for calls in self._calls:
-            calls.put(table)
+        """Ask everybody to join those who walk `table`: those who do not look at it still, and have not been asked."""
+        if table.team[TEAM_PRESENT] < len(self._calls):
+            for calls in self._calls:
+                if calls.empty():
+                    calls.put(table)
 
     def dismiss(self) -> None:
         """Let the threads end."""
@@ -49,10 +61,10 @@ class Helpers:
             calls.put(None)
 
 
-def _help(execute: Callable[[int, int, int, int], int], calls: queue.SimpleQueue[Any]) -> None:
+def _help(execute: Callable[[int, int, int, int], int], calls: queue.SimpleQueue[Any], number: int) -> None:
     while True:
         table = calls.get()  # what is held here keeps the memory that the executor looks at alive
         if table is None:
             return
-        execute(table.call, HELP, 0, 0)
+        execute(table.call, HELP, number, 0)
         del table

@@ -43,6 +43,10 @@ class Kept:
 Address = int | Constant | Kept
 
 
+# Tables that threads share, that one thread walks, and that observe.
+SHARED, WHOLE, OBSERVING = "shared", "whole", "observing"
+TABLES = frozenset({SHARED, WHOLE, OBSERVING})
+
 # What kernels are told that could keep accumulators and shall not (`kernels/observe.py`).
 NOTHING_KEPT: dict[str, Address] = {"raw": 0, "raw_row": 0, "raw_pixel": 0, "marks": 0}
 
@@ -67,22 +71,26 @@ class View:
 
 @dataclass(frozen=True)
 class Row:
-    """One operation before its constants have addresses; `band` says which of a step's bands it belongs to, if it has any."""
+    """One operation before its constants have addresses; `band` says which of a step's bands it belongs to, if it has any.
+
+    `share` is the phase of the step and the share of it that the row belongs to, where threads may run several shares at once;
+    `tables` are those in which the row stands.
+    """
 
     operation: str
     arguments: Mapping[str, Address | float]
     band: int | None
     observing: Mapping[str, Address | float] | None = None  # all arguments in tables that observe; None: the same
-    only_observing: bool = False
+    tables: frozenset[str] = TABLES
+    share: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Words:
-    """One operation as words of a table that only runs (None: it is not there), and of one that observes."""
+    """One operation as words of each of `TABLES` in which it stands."""
 
-    plain: list[int] | None
-    observing: list[int]
-    band: int | None
+    lines: Mapping[str, list[int]]
+    share: tuple[int, int] | None
 
 
 @dataclasses.dataclass
@@ -128,7 +136,7 @@ class Packer:
 
     def emit_observing(self, operation: str, **arguments: Address | float) -> None:
         """Append a row that stands in observing tables only."""
-        self.rows.append(Row(operation, arguments, self._band, only_observing=True))
+        self.rows.append(Row(operation, arguments, self._band, tables=frozenset({OBSERVING})))
 
     def keep(self, size: int) -> Kept:
         """Return where kept accumulators begin, `size` bytes of them."""
@@ -187,9 +195,10 @@ class Packer:
 
         words = []
         for row in self.rows:
-            plain = None if row.only_observing else line(row, row.arguments)
-            observing = line(row, row.arguments if row.observing is None else row.observing)
-            words.append(Words(plain, observing, row.band))
+            plain = line(row, row.arguments)
+            observing = plain if row.observing is None else line(row, row.observing)
+            lines = {SHARED: plain, WHOLE: plain, OBSERVING: observing}
+            words.append(Words({table: lines[table] for table in row.tables}, row.share))
         return words, blob
 
     def _with_halo(self, name: str) -> np.ndarray:

@@ -388,10 +388,12 @@ class Session:
             self._run(table, arrays, batch)
 
     def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
-        held = table.bind(arrays)
-        # Helpers are called where threads can share the table's tasks.
-        failed = self._execute(table.call, batch, 0, 0) if table.tasks is None else self._helpers.run(table, batch)
-        del held
+        if table.tasks is None:
+            held = table.bind(arrays)
+            failed = self._execute(table.call, batch, 0, 0)
+            del held
+        else:  # threads can share it
+            failed = self._helpers.run(table, arrays, batch)
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")

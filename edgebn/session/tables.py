@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
-from edgebn.kernels.records import TEAM_LEAVING, TEAM_WORDS
+from edgebn.kernels.records import MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, bands
+from edgebn.session import array_words, bands, shares
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
-from edgebn.session.packer import Packer, Words, aligned
+from edgebn.session.pace import Pace
+from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Packer, Row, Words, aligned
 from edgebn.session.refolding import Arguments, Refolder
 from edgebn.session.states import States
 from edgebn.session.steps import PACK, scratch_of
@@ -44,8 +44,12 @@ class Table:
         Buffer names, in the order of the patches.
     owners : tuple of str
         For each operation the name of the step it belongs to, or of the buffer that it fills or moves.
-    tasks : ndarray of int64, shape (tasks, TASK_WORDS), or None
-        What several threads may share (`bands.tasks`).
+    tasks : (ndarray of int64, ndarray of int64), or None
+        Phases and tasks that several threads may share (`bands.tasks`).
+    alone : Table, or None
+        The same for one thread, nothing split, for when sharing does not pay (`pace.py`).
+    threads : int
+        How many may share.
     key : int
         Address of the word that a call holds.
     places : tuple of ndarray of int64, shape (n, 3)
@@ -58,7 +62,9 @@ class Table:
     entries: tuple[str, ...]
     exits: tuple[str, ...]
     owners: tuple[str, ...]
-    tasks: np.ndarray | None
+    tasks: tuple[np.ndarray, np.ndarray] | None
+    alone: Table | None
+    threads: int
     key: int
     places: tuple[np.ndarray, ...] = ()
 
@@ -97,30 +103,32 @@ class Table:
 
     @functools.cached_property
     def _call(self) -> np.ndarray:
-        shared = None if self.tasks is None else (self.team, self.tasks)
+        shared = None if self.tasks is None else (self.team, *self.tasks)
         return executor.call(self.words, self.patches, self.checks, shared=shared, key=self.key)
+
+    @functools.cached_property
+    def pace(self) -> Pace:
+        """How long calls take, shared and alone."""
+        return Pace()
 
     @functools.cached_property
     def team(self) -> np.ndarray:
         """The words that threads share: int64 (TEAM_WORDS,)."""
         words = aligned(TEAM_WORDS * 8).view(np.int64)
-        words[TEAM_LEAVING] = 1
+        self._form_team(words)
         return words
 
     def send_helpers_away(self) -> None:
         """Take back what a call of another process offered to helpers."""
         if "team" in vars(self):
-            self.team[:] = 0
-            self.team[TEAM_LEAVING] = 1
+            self._form_team(self.team)
 
-    @contextlib.contextmanager
-    def open_to_helpers(self) -> Iterator[None]:
-        """Let helpers wait for the tasks of a call that is about to begin."""
-        self.team[TEAM_LEAVING] = 0
-        try:
-            yield
-        finally:
-            self.team[TEAM_LEAVING] = 1
+    def _form_team(self, words: np.ndarray) -> None:
+        """Write the state after a sample, nobody there."""
+        assert self.tasks is not None
+        words[:] = 0
+        words[TEAM_STATE] = len(self.tasks[0]) << MASK_BITS
+        words[TEAM_THREADS] = self.threads
 
 
 class Packed:
@@ -148,10 +156,15 @@ class Packed:
         self._packer = Packer(program, self.layout, self.arena.ctypes.data, options)
         self._fill_lasting_halos()
         ends = [self._pack_entries()]
+        # Blocks of channels have epilogues of their own, which a refold would not find.
+        by_block = program.adaptation is None
+        threads = self._threads = 1 if bands.is_small(program) else options.threads
         for step in program.steps:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
-            ends.append(len(self._packer.rows))
+            rows = self._packer.rows
+            rows[ends[-1] :] = shares.shared(rows[ends[-1] :], threads, by_block=by_block)
+            ends.append(len(rows))
         constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
         self._key = aligned(8).view(np.int64)  # in a cache line of its own
         self.key = self._key.ctypes.data
@@ -258,9 +271,10 @@ class Packed:
             byte=self._packer.fill_byte(name),
         )
 
-    def _table(self, *, raw: bool, leaving: str = "") -> Table:
+    def _table(self, *, raw: bool, leaving: str = "", kind: str = SHARED) -> Table:
         """Return a table; `leaving` says what leaves besides the outputs: "every buffer" (instead of them), or "logits"."""
         every_buffer, observing = leaving == "every buffer", leaving == "logits"
+        kind = OBSERVING if observing else kind
         logits = self._program.adaptation.logits if observing and self._program.adaptation is not None else ""
         known = executor.operations()
         direct = {} if leaving else self._written_to_users()
@@ -271,34 +285,46 @@ class Packed:
         places: dict[str, np.ndarray] = {}
         exits: list[str] = []
         owners: list[str] = []
-        strands: list[tuple[int, int] | None] = []
+        parts: list[tuple[int, int, int] | None] = []
+
+        def add(operation_name: str, owner: str, part: tuple[int, int, int] | None = None, **arguments: Any) -> None:
+            rows.append(executor.row(known[operation_name], **arguments))
+            owners.append(owner)
+            parts.append(part)
 
         def cross(name: str, *, enters: bool, as_codes: bool) -> None:
-            """Emit the row that moves a buffer from or to the user, whose address is not known yet."""
+            """Emit what moves a buffer from or to the user, whose address is not known yet."""
             operation_name, arguments = self._crossing(name, entering=enters, as_codes=as_codes)
-            operation = known[operation_name]
             user = "src" if enters else "dst"
-            column = 1 + [argument for argument, _ in operation.arguments].index(user)
             element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4
             size = int(np.prod(self._program.buffers[name].shape)) * element
-            (entering if enters else leaving_patches).append((len(rows), column, 0, size))
-            rows.append(executor.row(operation, **arguments))
-            owners.append(name)
-            strands.append(None)
+            patches = entering if enters else leaving_patches
+            found = shares.shared([Row(operation_name, arguments, None)], self._threads)
+            found = [row for row in found if kind in row.tables]
+            column = 1 + [argument for argument, _ in known[operation_name].arguments].index(user)
+            if len(found) == 1:
+                patches.append((len(rows), column, 0, size))
+            else:  # a row before them puts the address into all of them
+                patches.append((len(rows), 1, 0, size))
+                where = np.array([(len(rows) + 1 + i, row.arguments[user], column) for i, row in enumerate(found)], np.int64)
+                places[f"{user} {name}"] = where
+                add("point_words", name, dst=0, places=where.ctypes.data, count=len(where))
+            which = -1 - len(rows)  # a step of its own
+            for row in found:
+                add(operation_name, name, None if row.share is None else (which, *row.share), **row.arguments)
 
         def move_states(*, entering: bool) -> None:
             copies = self.states.rows(self.constants, entering=entering)
             rows.extend(copies)
             owners.extend(["states"] * len(copies))
-            strands.extend([None] * len(copies))
+            parts.extend([None] * len(copies))
 
-        def operations_of(section: list[Words]) -> list[tuple[list[int], int | None]]:
-            lines = [(words.observing if observing else words.plain, words.band) for words in section]
-            return [(line, band) for line, band in lines if line is not None]
+        def operations_of(section: list[Words]) -> list[tuple[list[int], tuple[int, int] | None]]:
+            return [(words.lines[kind], words.share) for words in section if kind in words.lines]
 
         rows += [line for line, _ in operations_of(self._sections[0])]
         owners += ["halos of the inputs"] * len(rows)
-        strands += [None] * len(rows)
+        parts += [None] * len(rows)
         for name in self._program.inputs:
             cross(name, enters=True, as_codes=raw)
         move_states(entering=True)
@@ -311,14 +337,11 @@ class Packed:
             for name in (name for name, writer in direct.items() if writer == step.name):
                 # Before its writer's rows stands one that puts the user's address into them.
                 places[name] = self._places(name, [line for line, _ in lines], len(rows) + 1)
-                arguments = {"dst": 0, "places": places[name].ctypes.data, "count": len(places[name])}
                 directly[name] = len(rows), 1, 0, self.layout.forms[name].size_of_pixels
-                rows.append(executor.row(known["point_words"], **arguments))
-                owners.append(name)
-                strands.append(None)
+                add("point_words", name, dst=0, places=places[name].ctypes.data, count=len(places[name]))
             rows += [line for line, _ in lines]
             owners += [step.name] * len(lines)
-            strands += [None if band is None else (index, band) for _, band in lines]
+            parts += [None if share is None else (index, *share) for _, share in lines]
             if every_buffer or step.output == logits:
                 cross(step.output, enters=False, as_codes=True)
                 exits.append(step.output)
@@ -341,9 +364,22 @@ class Packed:
         checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
-        entries, tasks = self._program.inputs, bands.tasks(strands)
+        tasks = bands.tasks(parts) if kind != WHOLE else None
+        alone = self._table(raw=raw, kind=WHOLE) if tasks is not None and not leaving else None
         self._tables.append(
-            Table(words, where, checks, entries, tuple(exits), tuple(owners), tasks, self.key, tuple(places.values()))
+            Table(
+                words=words,
+                patches=where,
+                checks=checks,
+                entries=self._program.inputs,
+                exits=tuple(exits),
+                owners=tuple(owners),
+                tasks=tasks,
+                alone=alone,
+                threads=self._threads,
+                key=self.key,
+                places=tuple(places.values()),
+            )
         )
         return self._tables[-1]
 

@@ -17,6 +17,8 @@ STEP = 2  # output rows and columns of a tile
 ELEMENT = 4
 # Planes of a chunk of tiles should stay in a core's second cache, beside the weights.
 CHUNK_BYTES = 1 << 16
+# Transformed weights that stay in a core's second cache.
+NEAR_BYTES = 1 << 20
 # What one vector of channels of one tile costs to transform, in multiplications of one vector (measured).
 INPUT_COST = 45
 OUTPUT_COST = 60
@@ -40,6 +42,11 @@ def suits(step: p.Convolution, program: p.Program) -> bool:
     tiles = -(-rows // STEP) * -(-columns // STEP)
     ours = tiles * (PLANES * run * outputs + INPUT_COST * inputs + OUTPUT_COST * outputs)
     return ours < WORTH * rows * columns * step.weight[0].size * outputs
+
+
+def are_weights_near(step: p.Convolution) -> bool:
+    """Whether the transformed weights are few enough for every core to read all of them, so that threads share rows, not planes."""
+    return PLANES * ELEMENT * step.weight[..., 0, 0, :].size <= NEAR_BYTES
 
 
 def _vectors(channels: int) -> int:

@@ -1,0 +1,453 @@
+"""How each operation of the table splits into shares that threads may run at once, and what it costs: the one place that says so.
+
+A share of an operation is the same operation on some of its units: rows, pixels or blocks of channels. Splits change no byte: every
+number is computed from the same numbers in the same order. An operation that is not named here stays whole, on one thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from edgebn.kernels import isa, tile_shapes
+from edgebn.kernels.depthwise_shapes import FLOAT_TILES
+from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, MASK_BITS
+from edgebn.quick_dataclass import dataclass
+from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Row
+
+Arguments = Mapping[str, Any]
+
+# Nanoseconds of work below which a share costs more to hand over than it saves (measured: 0.3 to 0.5 us, and caches to fill).
+LEAST_SHARE = 1500.0
+# Shares of each thread's part of the work, largest first: who is through early takes the last of another's.
+PARTS = (0.5, 0.3, 0.2)
+MOST_SHARES = MASK_BITS - 1  # of a phase
+# A split in more uneven shares than this is taken only where no other is better: the last to end holds all others up.
+EVEN = 1.15
+LINE = 64  # adjacent elements that stay together: whole vectors and cache lines
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One way to split an operation.
+
+    Attributes
+    ----------
+    count : callable (arguments) -> int
+        The units there are.
+    take : callable (arguments, first, count) -> dict
+        The arguments that change for `count` units from `first` on.
+    """
+
+    count: Callable[[Arguments], int]
+    take: Callable[[Arguments, int, int], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How operations of one name are shared.
+
+    Attributes
+    ----------
+    axes : callable (arguments) -> sequence of Axis
+        Best first.
+    nanoseconds : callable (arguments) -> float
+        Roughly what all of it takes on one core of 3 GHz.
+    beside : bool
+        Whether several such operations of one step, one after the other, may run at once: they write different places, or the same
+        bytes, and none reads what another writes.
+    scratch : callable (arguments) -> dict of str to int
+        Addresses of scratch, of which every share needs its own (`most_shares`): the bytes of each.
+    """
+
+    axes: Callable[[Arguments], Sequence[Axis]]
+    nanoseconds: Callable[[Arguments], float]
+    beside: bool = True
+    scratch: Callable[[Arguments], dict[str, int]] = lambda _: {}
+
+
+Move = str | int | Callable[[Arguments], int]
+
+
+def along(count: str, **moves: Move) -> Axis:
+    """Return the axis whose units the argument `count` counts; `moves` says how far each address moves from one to the next.
+
+    A move is a number of bytes, the name of the argument that holds it, or a function of the arguments.
+    """
+    return in_units(count, lambda _: 1, **moves)
+
+
+def in_units(count: str, size: Callable[[Arguments], int], **moves: Move) -> Axis:
+    """Return the axis along `count` where every `size`-th place can begin a share: units are so many, the last may have more."""
+
+    def units(given: Arguments) -> int:
+        return max(1, given[count] // size(given))
+
+    def take(given: Arguments, first: int, taken: int) -> dict[str, Any]:
+        begin = first * size(given)
+        end = given[count] if first + taken == units(given) else (first + taken) * size(given)
+        changed: dict[str, Any] = {count: end - begin}
+        for name, move in moves.items():
+            step = given[move] if isinstance(move, str) else move(given) if callable(move) else move
+            changed[name] = given[name] + begin * step
+        return changed
+
+    return Axis(units, take)
+
+
+def _lanes() -> int:
+    return isa.SELECTED.lanes or 4
+
+
+# Register tiles.
+
+
+def _shape(given: Arguments, *, real: bool) -> tuple[int, int]:
+    return tile_shapes.shapes(isa.SELECTED, real=real)[given["variant"]]
+
+
+def _block_bytes(given: Arguments, nv: int) -> int:
+    """Return the bytes of the weights of one block of `nv` vectors of channels (`tile_weights`)."""
+    halves = 2 if isa.SELECTED.dot == "pmaddwd" else 1
+    taps = given.get("tap_rows", 1) * given.get("tap_columns", 1)
+    return taps * given["depth"] * nv * isa.SELECTED.vector_bytes * halves
+
+
+def _by_block(given: Arguments, nv: int, *, real: bool) -> Axis:
+    """Return the axis of the blocks of output channels of a tile or a dense layer; all but the last are whole."""
+    channels = nv * isa.SELECTED.lanes
+    record = 4 * len(FLOAT32_WORDS) if real else 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)
+    weights = _block_bytes(given, nv) // (1 if not real or isa.SELECTED.dot != "pmaddwd" else 2)
+    axis = along("blocks", weight=weights, epilogue=channels * record, dst=channels * (4 if real else 1))
+
+    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
+        changed = axis.take(given, first, count)
+        return changed if first + count == given["blocks"] else changed | {"last_channels": channels}
+
+    return Axis(axis.count, take)
+
+
+def _tile_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
+    def axes(given: Arguments) -> Sequence[Axis]:
+        mr, nv = _shape(given, real=real)
+        rows = along("rows", src="row_step", dst="dst_row", weight="weight_row_step")
+        columns = in_units("columns", lambda _: mr, src="column_step", dst="dst_pixel")
+        blocks = _by_block(given, nv, real=real)
+        if given["weight_row_step"]:
+            return rows, blocks
+        # Shares of pixels all read the weights, shares of channels all read the inputs: the larger is split.
+        inputs = given["rows"] * given["columns"] * given["depth"] * 4
+        if given["blocks"] * _block_bytes(given, nv) > inputs:
+            return blocks, rows, columns
+        return rows, columns, blocks
+
+    return axes
+
+
+def _tile_time(*, real: bool) -> Callable[[Arguments], float]:
+    def nanoseconds(given: Arguments) -> float:
+        mr, nv = _shape(given, real=real)
+        tiles = given["rows"] * -(-given["columns"] // mr) * given["blocks"]
+        steps = given["tap_rows"] * given["tap_columns"] * given["depth"]
+        products = tiles * steps * max(mr * nv, tile_shapes.LATENCY_BOUND)
+        reading = given["blocks"] * _block_bytes(given, nv) * 0.02
+        return max(0.2 * products, reading) + 2.0 * tiles * mr * nv
+
+    return nanoseconds
+
+
+def _dense_axes(given: Arguments) -> Sequence[Axis]:
+    return (_by_block(given, tile_shapes.dense_widths(isa.SELECTED)[given["variant"]], real=True),)
+
+
+def _dense_time(given: Arguments) -> float:
+    nv = tile_shapes.dense_widths(isa.SELECTED)[given["variant"]]
+    return 0.01 * given["blocks"] * given["depth"] * nv * isa.SELECTED.vector_bytes
+
+
+# Depthwise kernels.
+
+
+def _depthwise_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
+    rows = along("rows", src="row_step", dst="dst_row")
+
+    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
+        step = given["block_step"]
+        taps = given["tap_rows"] * given["tap_columns"]
+        if real:
+            weights, record = taps * isa.SELECTED.vector_bytes, isa.SELECTED.lanes * 4 * len(FLOAT32_WORDS)
+        else:
+            halves = 2 if isa.SELECTED.dot == "pmaddwd" else 1
+            weights = given["tap_rows"] * -(-given["tap_columns"] // 4) * 4 * isa.SELECTED.vector_bytes * halves
+            record = 4 * isa.SELECTED.lanes * (4 * len(INT8_WORDS) + 8 * len(INT8_LONGS))
+        is_last = first + count == given["blocks"]
+        return {
+            "blocks": count,
+            "src": given["src"] + first * step,
+            "dst": given["dst"] + first * step,
+            "weight": given["weight"] + first * weights,
+            "epilogue": given["epilogue"] + first * record,
+            "last_block": (given["last_block"] - first * step) if is_last else (count - 1) * step,
+        }
+
+    blocks = Axis(lambda given: given["blocks"], take)
+    return lambda _: (rows, blocks)
+
+
+def _depthwise_time(*, real: bool) -> Callable[[Arguments], float]:
+    def nanoseconds(given: Arguments) -> float:
+        vectors = given["rows"] * given["columns"] * given["blocks"]
+        taps = given["tap_rows"] * given["tap_columns"]
+        if real:
+            return vectors * (0.25 * taps * (1 if FLOAT_TILES[given["variant"]][1] else 2) + 1.0)
+        return vectors * (0.4 * taps + 4.0)
+
+    return nanoseconds
+
+
+# Everything else goes by rows.
+
+
+def _rows(*names: str, elements: Callable[[Arguments], int], each: float, moves: Mapping[str, Move] | None = None) -> Kind:
+    """Return the kind of an operation whose `names` move by the argument NAME_row, with `each` nanoseconds an element."""
+    axis = along("rows", **{name: f"{name}_row" for name in names}, **(moves or {}))
+    return Kind(lambda _: (axis,), lambda given: each * elements(given))
+
+
+def _by_count(given: Arguments) -> int:
+    return int(given["rows"] * given["count"])
+
+
+def _by_channel(given: Arguments) -> int:
+    return int(given["rows"] * given["columns"] * given["channels"])
+
+
+def _operands(each: float, element: int) -> Kind:
+    """Return the kind of a sum or product of two operands, whose rows are counted in elements."""
+    moves: dict[str, Move] = {"a": lambda given: given["a_row"] * element, "b": lambda given: given["b_row"] * element}
+    return _rows("dst", elements=_by_channel, each=each, moves=moves)
+
+
+def _adjacent(elements: Mapping[str, int], each: float) -> Kind:
+    """Return the kind of an operation on rows of adjacent elements, of which a single row can be split as well.
+
+    `elements` has, by address, the bytes of one.
+    """
+    rows = along("rows", **{name: f"{name}_row" for name in elements})
+    inside = in_units("count", lambda _: LINE, **elements)
+    return Kind(lambda given: (rows if given["rows"] > 1 else inside,), lambda given: each * _by_count(given))
+
+
+def _pool(each: float) -> Kind:
+    """Return the kind of a pool; it reads the place of a row from its number. Pools of one step may follow on each other."""
+
+    def taps(given: Arguments) -> int:
+        return _by_channel(given) * given["kernel_rows"] * given["kernel_columns"]
+
+    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
+        return {"first_row": given["first_row"] + first, "rows": count}
+
+    axis = Axis(lambda given: given["rows"], take)
+    return Kind(lambda _: (axis,), lambda given: each * taps(given), beside=False)
+
+
+def _plain_convolution(given: Arguments) -> int:
+    outputs = given["groups"] * given["group_outputs"] if "groups" in given else given["channels"]
+    return int(given["rows"] * given["columns"] * outputs * given["tap_rows"] * given["tap_columns"] * given.get("run", 1))
+
+
+def _moves(each: float) -> Kind:
+    axes = [along(f"count_{axis}", src=f"src_{axis}", dst=f"dst_{axis}") for axis in range(3)]
+
+    def best(given: Arguments) -> Sequence[Axis]:
+        return [axis for index, axis in enumerate(axes) if given[f"count_{index}"] > 1][:2]
+
+    return Kind(best, lambda given: each * math.prod(given[f"count_{axis}"] for axis in range(3)))
+
+
+def _squares(_: Arguments) -> Sequence[Axis]:
+    outer = along("count_0", src="src_0", dst="dst_0")
+    rows = in_units("rows", lambda _: 16, src="src_row", dst=4)
+    columns = in_units("columns", lambda _: 16, src=4, dst="dst_row")
+    return outer, columns, rows
+
+
+def _planes(image: str) -> Kind:
+    """Return the kind of one of Winograd's transforms, which read or write rows of `image` two by two, and planes tile by tile."""
+
+    def units(given: Arguments) -> int:
+        # A last tile of one row of its own moves up, and writes that of the tile above as well: it must come after it.
+        return max(1, int(given["tile_rows"]) - given["last_y"] % 2)
+
+    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
+        is_last = first + count == units(given)
+        return {
+            "tile_rows": given["tile_rows"] - first if is_last else count,
+            "last_y": given["last_y"] - 2 * first,
+            "planes": given["planes"] + first * given["tile_columns"] * given["tile_step"],
+            image: given[image] + 2 * first * given[f"{image}_row"],
+        }
+
+    axis = Axis(units, take)
+    return Kind(lambda _: (axis,), lambda given: 10.0 * given["tile_rows"] * given["tile_columns"] * given["blocks"])
+
+
+_LINES: dict[str, Move] = {"row_index": 8}
+_WEIGHTED: dict[str, Move] = {"row_index": 8, "row_weight": 8}
+
+KINDS: dict[str, Kind] = {
+    "tile_i8": Kind(_tile_axes(real=False), _tile_time(real=False)),
+    "tile_f32": Kind(_tile_axes(real=True), _tile_time(real=True)),
+    "depthwise_tile_i8": Kind(_depthwise_axes(real=False), _depthwise_time(real=False)),
+    "depthwise_tile_f32": Kind(_depthwise_axes(real=True), _depthwise_time(real=True)),
+    "dense_f32": Kind(_dense_axes, _dense_time, scratch=lambda given: {"places": 4 * given["depth"]}),
+    "winograd_input_f32": _planes("src"),
+    "winograd_output_f32": _planes("dst"),
+    "convolution_i8": Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution),
+    "convolution_f32": Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution),
+    "add_tile_i8": _adjacent({"a": 1, "b": 1, "dst": 1}, 0.05),
+    "add_f32": _operands(0.15, 4),
+    "add_i8": _operands(2.0, 1),
+    "add_double_i8": _operands(3.0, 1),
+    "multiply_f32": _operands(0.15, 4),
+    "multiply_i8": _operands(1.0, 1),
+    "maximum_i8": _pool(0.05),
+    "maximum_f32": _pool(0.2),
+    "maximum_tile_f32": _pool(0.05),
+    "average_tile_f32": _pool(0.05),
+    "affine_f32": _rows("src", "dst", elements=_by_channel, each=0.3),
+    "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),
+    "lookup_i8": _rows("src", "dst", elements=_by_channel, each=0.4),
+    "pointwise_f32": _adjacent({"src": 4, "dst": 4}, 0.25),
+    "softmax_f32": _rows("src", "dst", elements=_by_channel, each=1.0),
+    "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda given: given["slope_row"] * 4}),
+    "nearest": _rows("dst", elements=lambda given: given["rows"] * given["columns"] * given["pixel"], each=0.05, moves=_LINES),
+    "bilinear_f32": _rows("dst", elements=_by_channel, each=0.5, moves=_WEIGHTED),
+    "bilinear_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
+    "bilinear_truncated_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
+    "copy_rows": _adjacent({"src": 1, "dst": 1}, 0.03),
+    "flip_rows": _adjacent({"src": 1, "dst": 1}, 0.05),
+    "quantize_rows": _adjacent({"src": 4, "dst": 1}, 0.3),
+    "dequantize_rows": _adjacent({"src": 1, "dst": 4}, 0.2),
+    "fill_bytes": _rows("dst", elements=_by_count, each=0.03),
+    "fill_f32": _rows("dst", elements=_by_count, each=0.1),
+    "move_u8": _moves(0.2),
+    "move_f32": _moves(0.25),
+    "transpose_f32": Kind(_squares, lambda given: 0.3 * given["count_0"] * given["rows"] * given["columns"]),
+    "repeat_u8": _rows("src", "dst", elements=lambda given: _by_count(given) * given["times"], each=0.1),
+    "repeat_f32": _rows("src", "dst", elements=lambda given: _by_count(given) * given["times"], each=0.15),
+}
+
+
+def nanoseconds(row: Row) -> float:
+    """Return roughly what an operation takes on one core; 0 for what cannot be shared."""
+    kind = KINDS.get(row.operation)
+    return kind.nanoseconds(row.arguments) if kind is not None else 0.0
+
+
+def shared(rows: Sequence[Row], threads: int, *, by_block: bool = True) -> list[Row]:
+    """Return a step's rows with those that are worth it in shares (`Row.share`), in the order of the table.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Of one step. Those of bands stay as they are.
+    threads : int
+    by_block : bool
+        Whether blocks of channels may be split: not where epilogues are looked for by their address (`refolding.py`).
+    """
+    found: list[Row] = []
+    begin, phase = 0, 0
+    while begin < len(rows):
+        end = begin + 1
+        if rows[begin].band is not None:
+            while end < len(rows) and rows[end].band is not None:
+                end += 1
+            found += [replace(row, share=(phase, row.band or 0)) for row in rows[begin:end]]
+        else:
+            while end < len(rows) and _runs_beside(rows[begin], rows[end]):
+                end += 1
+            found += _split(rows[begin:end], threads, phase, by_block=by_block)
+        begin, phase = end, phase + 1
+    return found
+
+
+def _runs_beside(row: Row, other: Row) -> bool:
+    kind = KINDS.get(row.operation)
+    return kind is not None and kind.beside and other.operation == row.operation and other.band is None
+
+
+def _split(rows: Sequence[Row], threads: int, phase: int, *, by_block: bool) -> list[Row]:
+    """Cut rows that may run at once where the fractions of the work end."""
+    kind = KINDS.get(rows[0].operation)
+    work = [nanoseconds(row) for row in rows]
+    total = sum(work)
+    parts = min(len(PARTS), int(total / LEAST_SHARE / threads))
+    if kind is None or threads == 1 or total < 2 * LEAST_SHARE:
+        return list(rows)
+    wanted = min(threads * max(parts, 1), int(total / LEAST_SHARE), MOST_SHARES)
+    ends = fractions(wanted, threads)
+    found: list[Row] = []
+    done, share = 0.0, 0
+    for row, mine in zip(rows, work, strict=True):
+        axis = _best_axis(kind, row.arguments, threads, by_block=by_block)
+        units = axis.count(row.arguments) if axis is not None else 1
+        cuts = [(share, units)]
+        while ends[share] * total < done + mine * (1 - 0.5 / units) and share < len(ends) - 1:
+            unit = round((ends[share] * total - done) / mine * units)
+            cuts[-1] = (share, unit)
+            share += 1
+            cuts.append((share, units))
+        first = 0
+        for which, end in cuts:
+            if end > first:
+                changed = axis.take(row.arguments, first, end - first) if axis is not None and end - first < units else {}
+                changed |= {name: row.arguments[name] + which * size for name, size in kind.scratch(row.arguments).items()}
+                found.append(replace(row, arguments={**row.arguments, **changed}, share=(phase, which)))
+                first = end
+        done += mine
+    if len({row.share for row in found}) == 1:
+        return list(rows)
+    # What keeps accumulators has a mark a row or tile, and stays whole.
+    observed = any(row.observing is not None for row in rows)
+    shared_in, whole_in = ({SHARED}, {WHOLE, OBSERVING}) if observed else ({SHARED, OBSERVING}, {WHOLE})
+    return [replace(row, tables=row.tables & shared_in) for row in found] + [
+        replace(row, tables=row.tables & whole_in) for row in rows
+    ]
+
+
+def most_shares(threads: int) -> int:
+    """Return the most shares that a step is split into: how often scratch must be there."""
+    return min(threads * len(PARTS), MOST_SHARES) if threads > 1 else 1
+
+
+def fractions(shares: int, threads: int) -> list[float]:
+    """Return where each of `shares` shares ends, as a fraction of the work: every thread has as many, the largest first."""
+    parts = shares // threads
+    if parts == 0 or shares % threads:
+        return [(i + 1) / shares for i in range(shares)]
+    sizes = [part / sum(PARTS[:parts]) for part in PARTS[:parts]] if parts <= len(PARTS) else [1 / parts] * parts
+    ends, total = [], 0.0
+    for _ in range(threads):
+        for size in sizes:
+            total += size / threads
+            ends.append(total)
+    return ends
+
+
+def _best_axis(kind: Kind, given: Arguments, threads: int, *, by_block: bool) -> Axis | None:
+    """Return the first axis whose shares are even, else the one whose are most."""
+    axes = [axis for axis in kind.axes(given) if by_block or "epilogue" not in axis.take(given, 0, 1)]
+    if not axes:
+        return None
+
+    def unevenness(axis: Axis) -> float:
+        units = axis.count(given)
+        return -(-units // threads) * threads / units
+
+    for axis in axes:
+        if unevenness(axis) <= EVEN:
+            return axis
+    return min(axes, key=unevenness)
