@@ -57,7 +57,7 @@ def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
     """Return the time of each step of one inference on codes or real values, and the peak in 10**9 MACs a second."""
     packed = Packed(program)
     table = packed.raw if program.dtype == "int8" else packed.real
-    arrays = _bind(program, table)
+    arrays = bind(program, table)
     run = executor.executor(program.dtype)
     groups = [(name, [i for i, _ in rows]) for name, rows in groupby(enumerate(table.owners), key=lambda row: row[1])]
     ends = [(rows[0], rows[-1] + 1) for _, rows in groups] + [(0, 0)]
@@ -92,7 +92,7 @@ def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
     return result, most
 
 
-def _bind(program: Program, table: object) -> list[np.ndarray]:
+def bind(program: Program, table: object) -> list[np.ndarray]:
     """Write the addresses of new arrays into the table's crossings; return the arrays, which must outlive its use."""
     rng = np.random.default_rng(0)
     arrays = []

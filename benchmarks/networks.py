@@ -80,7 +80,7 @@ def _with_files(network: str, models: Path, names: tuple[str, str, str], calibra
         entry = codes.buffers[codes.inputs[0]]
         calibration = np.float32(entry.scale) * (calibration.astype(np.float32) - entry.zero_point)
     yield Case(network, FLOAT32, floats, paths[0].read_bytes(), calibration[:1])
-    yield Case(network, INT8_FILE, codes, paths[1].read_bytes(), _codes(codes, calibration[:1]))
+    yield Case(network, INT8_FILE, codes, paths[1].read_bytes(), codes(codes, calibration[:1]))
     yield _quantized(network, edgebn.load(models / names[2]), calibration)
 
 
@@ -91,9 +91,9 @@ def _both(network: str, floats: Program, calibration: np.ndarray) -> Iterator[Ca
 
 def _quantized(network: str, floats: Program, calibration: np.ndarray) -> Case:
     program = edgebn.quantize(floats, calibration)
-    return Case(network, INT8, program, tflite_of(program), _codes(program, calibration[:1]))
+    return Case(network, INT8, program, tflite_of(program), codes(program, calibration[:1]))
 
 
-def _codes(program: Program, x: np.ndarray) -> np.ndarray:
+def codes(program: Program, x: np.ndarray) -> np.ndarray:
     entry = program.buffers[program.inputs[0]]
     return np.clip(np.rint(x / np.float32(entry.scale)) + entry.zero_point, -128, 127).astype(np.int8)

@@ -2,19 +2,24 @@
 
 import gc
 import os
+import subprocess
+import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebn import program as p
 from edgebn.errors import ModelError
+from edgebn.kernels import executor
 from edgebn.kernels.records import HELP
-from edgebn.session import Session, bands, pace, shares
+from edgebn.kernels.registry import OPERATIONS
+from edgebn.session import Session, bands, pace, shares, winograd
 from tests.adaptations import with_adaptation
-from tests.programs import inputs_for, programs, single
+from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, single
 from tests.test_contract import GEOMETRIES, convolution_program
 from tests.test_winograd import convolution
 
@@ -63,6 +68,138 @@ def test_random_programs_give_the_same_bytes(dtype):
 
     check()
     assert any(counts), "nothing was shared"
+
+
+# Operations that these programs do not reach on every instruction set, or that nothing but large shapes splits.
+ELSEWHERE = {
+    "dense_f32",  # below
+    "winograd_input_f32",  # bands, and below
+    "winograd_output_f32",
+    "transpose_f32",  # squares of 16 x 16
+    "copy_rows",  # crossings: in the table, not the packer
+    "flip_rows",
+    "quantize_rows",
+    "dequantize_rows",
+    "fill_bytes",  # of int8 alone
+}
+
+
+def shared_operations(session):
+    """Return the names of the operations that stand in several shares of one phase."""
+    rows = [row for row in session._packed._packer.rows if row.share is not None and row.band is None]
+    return {row.operation for row in rows}
+
+
+def pool_program(window, dtype):
+    maker = Maker(None, dtype, np.random.default_rng(0))
+    x = maker.buffer((9, 12, 40))
+    like = maker.buffers[x]
+    shape = pooled_shape(window, like.shape)
+    maker.buffers["y"] = replace(like, name="y", shape=shape)
+    maker.steps.append(p.Pool("pool", (x,), "y", window))
+    return maker.program((x,), ("y",))
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
+    found = set()
+
+    def check_kind(kind):
+        @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+        @given(single(kind, dtype))
+        def check(program):
+            assert_same_bytes(program, (3,), 1)
+            found.update(shared_operations(Session(program, threads=3)))
+
+        check()
+
+    for kind in KINDS[dtype]:
+        check_kind(kind)
+    for seed, shape in enumerate(GEOMETRIES):  # above, their bytes
+        found |= shared_operations(Session(convolution_program(shape, dtype, seed), threads=3))
+    many_groups = convolution_program((80, 80, 40, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 7, 9), dtype, 0)
+    assert_same_bytes(many_groups, samples=1)
+    found |= shared_operations(Session(many_groups, threads=3))
+    for window in (p.Window("max", (2, 2), (2, 2)), p.Window("average", (3, 3), (1, 1))):
+        pooled = pool_program(window, dtype)
+        assert_same_bytes(pooled, samples=1)
+        found |= shared_operations(Session(pooled, threads=3))
+    known = {kernel.__name__ for group in ("shared", dtype) for kernel in OPERATIONS[group]}
+    assert {name for name in shares.KINDS if name in known} - ELSEWHERE - found == set()
+
+
+@pytest.mark.usefixtures("eager")
+def test_shared_operations_are_operations():
+    assert set(shares.KINDS) - set(executor.operations()) <= {
+        name for name in shares.KINDS if name.rpartition("_")[0] in {"tile", "depthwise_tile", "winograd_input", "winograd_output"}
+    } | {"dense_f32", "add_tile_i8", "maximum_tile_f32", "average_tile_f32", "transpose_f32"}
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_dense_layer_behind_a_relu_is_shared_by_blocks():
+    rng = np.random.default_rng(3)
+    buffers = {"x": p.Buffer("x", (1, 1, 96)), "h": p.Buffer("h", (1, 1, 96)), "y": p.Buffer("y", (1, 1, 200))}
+    weight = rng.standard_normal((200, 1, 1, 96)).astype(np.float32)
+    clip = p.Elementwise("relu", ("x",), "h", "clip", low=0.0)
+    plain = p.FloatEpilogue(np.zeros(200, np.float32), np.ones(200, np.float32), np.zeros(200, np.float32))
+    steps = clip, p.Convolution("fc", ("h",), "y", weight, plain)
+    shapes = {"x": (1, 1, 96), "y": (1, 1, 200)}
+    program = p.Program("dense", "dense", "test", False, buffers, {}, steps, ("x",), ("y",), shapes)
+    assert_same_bytes(program)
+    if "dense_f32" in executor.operations():
+        assert "dense_f32" in shared_operations(Session(program, threads=3))
+
+
+@pytest.mark.usefixtures("eager")
+def test_winograds_planes_are_shared_where_the_weights_are_far(monkeypatch):
+    monkeypatch.setattr(winograd, "NEAR_BYTES", 0)
+    weight = np.random.default_rng(0).standard_normal((32, 3, 3, 16)).astype(np.float32)
+    for height in range(4, 14):
+        program = convolution(weight, height, 9)
+        assert_same_bytes(program, samples=1)
+        if winograd.suits(program.steps[0], program):
+            assert "winograd_input_f32" in shared_operations(Session(program, threads=3)) or height < 6
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4, 8, 16, 64])
+def test_fractions_end_where_the_work_ends_and_shrink(threads):
+    for shared in range(1, shares.most_shares(threads) + 1):
+        ends = shares.fractions(shared, threads)
+        assert len(ends) == shared
+        assert ends == sorted(ends)
+        assert ends[-1] == pytest.approx(1)
+    assert shares.most_shares(threads) <= shares.MOST_SHARES
+
+
+def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
+    found = pace.Pace()
+    taken = []
+    for _ in range(4000):
+        taken.append(found.shares)
+        found.note(3.0 if found.shares else 1.0)
+    assert sum(taken[:100]) < 40
+    assert 0 < sum(taken[1000:]) < 0.01 * len(taken[1000:])
+    for _ in range(2000):  # the machine is quiet now
+        taken.append(found.shares)
+        found.note(0.6 if found.shares else 1.0)
+    assert sum(taken[-1000:]) > 980
+
+
+@pytest.mark.usefixtures("eager")
+def test_busy_processes_change_no_byte():
+    program = large()
+    x = inputs_for(program, 4)
+    expected = Session(program).run(x).tobytes()
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        for number in (2, 4):
+            session = Session(program, threads=number)
+            assert all(session.run(x).tobytes() == expected for _ in range(30))
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.usefixtures("eager")
