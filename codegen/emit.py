@@ -11,7 +11,20 @@ import numpy as np
 
 import boards
 from boards import Board
-from codegen import adaptation, adapting, build_files, fit, header, kernels, listing, mains, parameters, readme, states
+from codegen import (
+    adaptation,
+    adapting,
+    build_files,
+    fit,
+    header,
+    kernels,
+    listing,
+    mains,
+    parameters,
+    preparation,
+    readme,
+    states,
+)
 from codegen.adaptation import DEFAULT_POLICY
 from codegen.arena import plan_arena, pressure
 from codegen.files import write_files
@@ -131,10 +144,12 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         f"{name}_params.h": parameters.header(network, section),
         f"{name}_params.c": parameters.source(network),
         **program.own_files,
+        **preparation.files(network),
     }
     adapted = adapting.FILES if network.adaptation else ()
+    used = [*listing.headers(network), *preparation.headers(network)]
     others = {
-        **{f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(listing.headers(network)), *adapted]},
+        **{f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(used), *adapted]},
         **program.files,
         **{f"{BOARD}/{file}": text for file, text in target.project_files().items()},
     }

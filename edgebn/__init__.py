@@ -26,6 +26,7 @@ _PUBLIC = {
     "error_table": "edgebn.api",
     "from_torch": "edgebn.api",
     "load": "edgebn.api",
+    "prepare": "edgebn.preparation.prepare",
     "quantize": "edgebn.api",
     "save": "edgebn.api",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -204,7 +205,8 @@ def quantize(
 
         found = calibrated(apart, calibration, lambda program: Session(program).run_buffers, method, work, look)
         apart, ranges, means, moments = found.program, found.ranges, found.means, found.moments
-    return checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add, floats)))
+    program = checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add, floats)))
+    return replace(program, preparation=model.preparation)
 
 
 def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:

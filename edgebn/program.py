@@ -12,6 +12,7 @@ from dataclasses import field
 import numpy as np
 
 from edgebn.adaptation import Adaptation, Observation
+from edgebn.preparation.data import Preparation
 from edgebn.quick_dataclass import dataclass
 
 Hwc = tuple[int, int, int]
@@ -541,6 +542,8 @@ class Program:
         numbers as they are.
     states : tuple of State
         What lives from run to run; the samples of a batch are runs in their order.
+    preparation : Preparation or None
+        How pictures or sounds become the input, and outputs answers; see `edgebn.prepare`.
     """
 
     name: str
@@ -558,6 +561,7 @@ class Program:
     channel_factors: dict[str, np.ndarray] = field(default_factory=dict)
     input_scaling: dict[str, InputScaling] | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     states: tuple[State, ...] = field(default=(), metadata={OMITTED_WHEN_EMPTY: True})
+    preparation: Preparation | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
     @property
     def entering(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from edgebn.formats.adaptation_check import check_adaptation
 from edgebn.formats.program_codec import decode, encode
 from edgebn.formats.tensor_file import pack, unpack
 from edgebn.formats.whole_file import write_whole
+from edgebn.preparation.check import check_preparation
 from edgebn.program import Program
 from edgebn.program_check import check_program
 
@@ -30,7 +31,7 @@ _NO_DIGEST = "0" * 64
 _DIGEST_KEY = b'"sha256":"'
 
 # What people read, not what the network computes: no part of its hash.
-_NOT_HASHED = ("name", "source", "format", "channels_first", "records", "channel_factors", "input_scaling")
+_NOT_HASHED = ("name", "source", "format", "channels_first", "records", "channel_factors", "input_scaling", "preparation")
 
 
 def save(program: Program, path: Path) -> None:
@@ -115,6 +116,7 @@ def from_bytes(data: bytes, source: str) -> Program:
         program = decode(json.loads(metadata.get("program", "")), tensors)
         check_program(program)
         check_adaptation(program)
+        check_preparation(program)
     except (ValueError, RecursionError):
         raise ModelError(f"{source}: its description is not JSON; save the model again") from None
     except ModelError as error:

@@ -18,12 +18,13 @@ import numpy as np
 from edgebn import adaptation as adaptation_module
 from edgebn import program as program_module
 from edgebn.errors import ModelError
+from edgebn.preparation import data as preparation_module
 from edgebn.program import OMITTED_WHEN_EMPTY, OMITTED_WHEN_NONE, Program, Step
 
 # Every dataclass of the contract, by name.
 CLASSES: dict[str, type] = {
     name: member
-    for module in (program_module, adaptation_module)
+    for module in (program_module, adaptation_module, preparation_module)
     for name, member in vars(module).items()
     if isinstance(member, type) and dataclasses.is_dataclass(member) and member.__module__ == module.__name__
 }

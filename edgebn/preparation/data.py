@@ -1,0 +1,155 @@
+"""What a program keeps about its surroundings: how pictures and sounds become inputs, how outputs become answers. Plain data.
+
+Kept in the `.edgebn` file beside the network and no part of its hash: what the network computes does not depend on it.
+"""
+
+from __future__ import annotations
+
+from edgebn.quick_dataclass import dataclass
+
+
+@dataclass(frozen=True)
+class MicroFrontEnd:
+    """The audio front end of TensorFlow Lite Micro ("microfrontend"), integers from the samples to the features.
+
+    Window, real FFT of 16 bits, mel filters, square root, noise reduction, gain control per channel (PCAN), logarithm. Defaults are
+    those of micro_speech and microWakeWord, and of the package pymicro-features.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Of the samples, in Hz.
+    window_ms, step_ms : int
+        Length of a window and the step from one to the next, in milliseconds.
+    channels : int
+        Features of each window.
+    lower_hz, upper_hz : float
+        The band that the filters cover.
+    smoothing_bits : int
+        Fraction bits of the noise estimate.
+    even_smoothing, odd_smoothing : float
+        How fast it follows, in even and odd channels.
+    min_signal_remaining : float
+        The share of the signal that noise reduction leaves at least.
+    pcan : bool
+        Whether there is gain control, with the next three.
+    pcan_strength, pcan_offset : float
+    pcan_gain_bits : int
+    log : bool
+        Whether the logarithm is taken.
+    log_scale_shift : int
+        Features are logarithms times 2 ** log_scale_shift.
+    """
+
+    sample_rate: int = 16000
+    window_ms: int = 30
+    step_ms: int = 10
+    channels: int = 40
+    lower_hz: float = 125.0
+    upper_hz: float = 7500.0
+    smoothing_bits: int = 10
+    even_smoothing: float = 0.025
+    odd_smoothing: float = 0.06
+    min_signal_remaining: float = 0.05
+    pcan: bool = True
+    pcan_strength: float = 0.95
+    pcan_offset: float = 80.0
+    pcan_gain_bits: int = 21
+    log: bool = True
+    log_scale_shift: int = 6
+
+    @property
+    def window(self) -> int:
+        """Samples of a window."""
+        return self.window_ms * self.sample_rate // 1000
+
+    @property
+    def step(self) -> int:
+        """Samples from one window to the next."""
+        return self.step_ms * self.sample_rate // 1000
+
+    @property
+    def fft_size(self) -> int:
+        """The power of two that holds a window."""
+        return 1 << (self.window - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class Sound:
+    """How 16-bit sound becomes the input of a network.
+
+    Attributes
+    ----------
+    front_end : MicroFrontEnd
+    scale, offset : float
+        real = feature * scale + offset, in float32.
+    codes : {'network', 'micro_speech'}
+        How int8 codes follow: by the input's own scale and zero point, or by the integers of micro_speech's and ESPHome's code
+        whatever these are, (feature * 256 + 333) // 666 - 128.
+    stride : int
+        Windows that are new from one inference to the next; the others were there before.
+    """
+
+    front_end: MicroFrontEnd
+    scale: float = 0.0390625
+    offset: float = 0.0
+    codes: str = "network"
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a picture of 8 bits and any size becomes the input of a network.
+
+    Attributes
+    ----------
+    colours : {'rgb', 'bgr', 'grey'}
+        Order of the input's channels.
+    resize : {'bilinear', 'antialias', 'area', 'nearest'}
+        See `edgebn.preparation.resizing`.
+    fit : {'stretch', 'crop', 'letterbox'}
+        The whole picture out of proportion, its middle in proportion, or the whole in proportion with borders.
+    border : int
+        Stored value of the borders.
+    scale, offset : tuple of float, one or one a channel
+        real = pixel * scale + offset, in float32, channels in the order of `colours`.
+    """
+
+    colours: str = "rgb"
+    resize: str = "bilinear"
+    fit: str = "stretch"
+    border: int = 0
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the scores of a classifier are called.
+
+    Attributes
+    ----------
+    names : tuple of str
+        By class; empty where nobody said.
+    logits : bool
+        Whether scores become probabilities by a softmax; else they are some already.
+    """
+
+    names: tuple[str, ...] = ()
+    logits: bool = False
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What stands before and behind a network.
+
+    Attributes
+    ----------
+    before : Picture, Sound or None
+        For the program's only input.
+    after : Classes or None
+        For its only output.
+    """
+
+    before: Picture | Sound | None = None
+    after: Classes | None = None
