@@ -1,7 +1,9 @@
 """Networks that everybody knows, written down layer by layer, with random weights: what `make bench` times beside its own.
 
-From the papers' tables: MobileNet v1 (Howard et al. 2017), v2 (Sandler et al. 2018), v3 large (Howard et al. 2019), EfficientNet-B0 (Tan
-and Le 2019), ResNet-18 and -50 (He et al. 2015), MnasNet-A1 0.5 without squeezing (Tan et al. 2019), a U-Net (Ronneberger et al. 2015) of
+From the papers' tables: MobileNet v1 (Howard et al. 2017), v2 (Sandler et al. 2018), v3 large (Howard et al. 2019),
+EfficientNet-B0 (Tan
+and Le 2019), ResNet-18 and -50 (He et al. 2015), MnasNet-A1 0.5 without squeezing (Tan et al. 2019), a U-Net (Ronneberger et al.
+2015) of
 16 to 128 channels, and a detector of YOLOv8n's blocks (C2f, SPPF, a neck of three scales, one head). All norms are folded: a
 convolution has a bias. Weights keep the size of values through the stack, so that quantisation meets ordinary ranges.
 """
@@ -41,7 +43,9 @@ class Stack:
         self._count += 1
         return f"{what}_{self._count}"
 
-    def convolution(self, x: str, channels: int, kernel: int = 1, stride: int = 1, *, act: str = "relu", depthwise: bool = False) -> str:
+    def convolution(
+        self, x: str, channels: int, kernel: int = 1, stride: int = 1, *, act: str = "relu", depthwise: bool = False
+    ) -> str:
         """Add a convolution of SAME padding, with its bias and activation function; a depthwise one keeps the channels."""
         height, width, depth = self.shape(x)
         groups = depth if depthwise else 1
@@ -121,7 +125,9 @@ def mobilenet_v1() -> Program:
     return net.classes(x)
 
 
-def _inverted(net: Stack, x: str, channels: int, expansion: float, kernel: int, stride: int, act: str, squeeze: int = 0, gate: str = "sigmoid") -> str:
+def _inverted(
+    net: Stack, x: str, channels: int, expansion: float, kernel: int, stride: int, act: str, squeeze: int = 0, gate: str = "sigmoid"
+) -> str:
     """Add the block of MobileNet v2 and later: expand, depthwise, perhaps squeeze, project, and add where shapes agree."""
     depth = net.shape(x)[2]
     y = net.convolution(x, round(depth * expansion), act=act) if expansion != 1 else x
@@ -182,7 +188,15 @@ def mobilenet_v3() -> Program:
 def efficientnet_b0() -> Program:
     net = Stack("efficientnet_b0", 224)
     x = net.convolution(net.input, 32, 3, 2, act="silu")
-    rows = ((1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2), (6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1))
+    rows = (
+        (1, 3, 16, 1, 1),
+        (6, 3, 24, 2, 2),
+        (6, 5, 40, 2, 2),
+        (6, 3, 80, 3, 2),
+        (6, 5, 112, 3, 1),
+        (6, 5, 192, 4, 2),
+        (6, 3, 320, 1, 1),
+    )
     for expansion, kernel, channels, repeats, stride in rows:
         for i in range(repeats):
             inner = max(1, net.shape(x)[2] // 4)

@@ -2,7 +2,8 @@
 
     python -m benchmarks.quantized_accuracy [--data noise|photos] [--files mtcnn_onet.onnx ...] [--json FILE]
 
-Prints the ratio of signal to noise of every output in dB, on inputs that calibration has not seen, each engine against its own float32.
+Prints the ratio of signal to noise of every output in dB, on inputs that calibration has not seen, each engine against its own
+float32.
 Files are those of ../shared/zoo; onnxruntime reads ONNX alone.
 """
 
@@ -124,7 +125,9 @@ def onnxruntimes(path: Path, program: Program, calibration: dict[str, np.ndarray
         runs = []
         for file in (source, target):
             session = ort.InferenceSession(file)
-            runs.append([np.concatenate(column) for column in zip(*(session.run(None, one) for one in samples(unseen)), strict=True)])
+            runs.append(
+                [np.concatenate(column) for column in zip(*(session.run(None, one) for one in samples(unseen)), strict=True)]
+            )
         return [ratio(wanted, found) for wanted, found in zip(*runs, strict=True)]
 
 

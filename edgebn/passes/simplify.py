@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -106,8 +107,8 @@ def _evaluate(layer: Layer, arrays: list[np.ndarray], shape: tuple[int, ...]) ->
     if isinstance(layer, Activation) and layer.function == "clip":
         return np.clip(arrays[0], layer.low, layer.high)
     if isinstance(layer, Reduce):
-        function: Callable[..., np.ndarray] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}[layer.function]
-        return np.asarray(function(arrays[0], axis=layer.axes, keepdims=layer.keepdims))
+        functions: dict[str, Callable[..., Any]] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}
+        return np.asarray(functions[layer.function](arrays[0], axis=layer.axes, keepdims=layer.keepdims))
     return None
 
 
