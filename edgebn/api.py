@@ -143,8 +143,9 @@ def quantize(
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.
     keep : dict of str to str, optional
-        What stays float32, by name of layer, step or output: ``{"head": "float32"}``. A name stands for all that begin with it and
-        '/' or '.'; an output's name for the steps that make it, back through those that only move values.
+        What stays float32, by name of layer, step or output: ``{"head": "float32"}``; layers without an int8 form
+        (layer norms) do. A name stands for all that begin with it and '/' or '.'; an output's name for the steps that
+        make it, back through those that only move values.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from edgebn import layers, passes, program, reference
 from edgebn.functions import FUNCTIONS
 from edgebn.graph import GraphBuilder
+from edgebn.passes.keep import FLOAT_ONLY
 from tests import programs
 from tests.graph_oracle import evaluate
 
@@ -40,13 +41,22 @@ FLOAT_STEPS = {"Elementwise", "Normalization"}
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
 NOT_LOOKED_BEHIND = {"Concat", "Crop", "Lookup", "Multiply", "Normalization", "Pad", "Resize", "Transpose", "TransposedConvolution"}
 
+
+def table(name, module):
+    return getattr(importlib.import_module(module), name)
+
+
+def names(rows):
+    return {row if isinstance(row, str) else row.__name__ for row in rows}
+
+
 STEP_TABLES = {  # table and module: the steps that need no row there
     ("STEPS", "edgebn.reference"): set(),
     ("PACK", "edgebn.session.steps"): set(),
     ("EMITTERS", "codegen.emitters"): set(),
     ("_CHECKS", "edgebn.step_check"): set(),
     ("_RULES", "edgebn.passes.norm_ranges"): INT8_STEPS | CONVERSIONS,
-    ("_STEPS", "edgebn.passes.quantize"): INT8_STEPS | CONVERSIONS,
+    ("_STEPS", "edgebn.passes.quantize"): INT8_STEPS | CONVERSIONS | names(FLOAT_ONLY),
     ("BACKWARD", "edgebn.adapt.backward"): NOT_LOOKED_BEHIND | CONVERSIONS,
 }
 LAYER_TABLES = {
@@ -61,14 +71,6 @@ LAYER_TABLES = {
     ("LOWERINGS", "edgebn.passes.lower_quantized"): FLOAT_ONLY_LAYERS,
     ("LAYERS", "tests.graph_oracle"): {"Dequantize", "Quantize"},  # it evaluates real numbers
 }
-
-
-def table(name, module):
-    return getattr(importlib.import_module(module), name)
-
-
-def names(rows):
-    return {row if isinstance(row, str) else row.__name__ for row in rows}
 
 
 @pytest.mark.parametrize(("name", "module"), STEP_TABLES)

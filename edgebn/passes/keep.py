@@ -13,10 +13,11 @@ from edgebn.errors import QuantizationError
 from edgebn.passes.quantize_buffers import keeps_codes
 
 TYPES = ("float32",)
+FLOAT_ONLY = (p.Normalization,)  # steps without an int8 form
 
 
 def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the steps of `apart` that stay float32.
+    """Return the names of the steps of `apart` that stay float32: those without an int8 form, and those that are named.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> f
     """
     if not isinstance(keep, Mapping) or not all(isinstance(name, str) for name in keep):
         raise QuantizationError(f"{model.source}: keep={keep!r}: give a dict of names and types, as {{'head': 'float32'}}")
-    found: set[str] = set()
+    found: set[str] = {step.name for step in apart.steps if isinstance(step, FLOAT_ONLY)}
     for name, dtype in keep.items():
         if dtype not in TYPES:
             raise QuantizationError(f"{model.source}: keep={{'{name}': {dtype!r}}}: steps are kept in 'float32'")

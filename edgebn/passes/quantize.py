@@ -166,10 +166,6 @@ def _softmax(step: p.Softmax, plan: Plan) -> p.Step:
     return replace(step, multiplier=multiplier, left_shift=left_shift, diff_min=diff_min)
 
 
-def _normalization(step: p.Normalization, plan: Plan) -> p.Step:
-    raise QuantizationError(f"{plan.where(step)}: a norm by each sample's own statistics has no int8 form; run the float32 program")
-
-
 def _concat(step: p.Concat, plan: Plan) -> p.Step:
     output = plan.buffers[step.output]
     tables: list[np.ndarray | None] = []
@@ -205,7 +201,6 @@ _STEPS: dict[type[p.Step], Callable[[Any, Plan], p.Step]] = {
     p.Pool: _pool,
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
-    p.Normalization: _normalization,
     p.Concat: _concat,
     p.Pad: _pad,
     p.Crop: _unchanged,
