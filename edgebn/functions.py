@@ -5,6 +5,7 @@ The names are those of `layers.ACTIVATIONS`. Knows nothing of layers, steps or c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,7 +25,7 @@ class Parameters(Protocol):
 
     @property
     def alpha(self) -> float:
-        """Slope of leaky_relu and hard_sigmoid."""
+        """Slope of leaky_relu and hard_sigmoid, depth of elu."""
 
     @property
     def beta(self) -> float:
@@ -47,7 +48,37 @@ def prelu(x: np.ndarray, slope: np.ndarray | None) -> np.ndarray:
     return np.where(x < 0, slope.astype(np.float64) * x, x)
 
 
-# Name to formula; x is float64.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al., Self-Normalizing Neural Networks (2017)
+GELU_TANH, GELU_CUBE = float(np.sqrt(8 / np.pi)), 0.044715  # Hendrycks and Gimpel, Gaussian Error Linear Units (2016)
+
+
+def quiet(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Return function(x) without warnings about what lies outside its domain."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.asarray(function(x))
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + exp(x)) without overflow for any x."""
+    return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+
+
+def elu(x: np.ndarray, alpha: float) -> np.ndarray:
+    """Alpha * (exp(x) - 1) below zero, x elsewhere."""
+    return np.where(x < 0, alpha * np.expm1(np.minimum(x, 0.0)), x)
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """Return the error function."""
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """X times the share of a normal distribution below x."""
+    return x * np.asarray(np.vectorize(math.erfc, otypes=[np.float64])(-x / np.sqrt(2.0))) / 2.0
+
+
+# Name to formula; x is float64. Outside a function's domain the value is infinite or NaN, as IEEE has it.
 FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "clip": lambda x, f: np.clip(x, f.low, f.high),
     "leaky_relu": lambda x, f: np.where(x < 0, f.alpha * x, x),
@@ -57,4 +88,21 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "hard_sigmoid": lambda x, f: np.clip(f.alpha * x + f.beta, 0.0, 1.0),
     "hard_swish": lambda x, _: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
     "silu": lambda x, _: x * sigmoid(x),
+    "abs": lambda x, _: np.abs(x),
+    "ceil": lambda x, _: np.ceil(x),
+    "elu": lambda x, f: elu(x, f.alpha),
+    "erf": lambda x, _: erf(x),
+    "exp": lambda x, _: quiet(np.exp, x),
+    "floor": lambda x, _: np.floor(x),
+    "gelu": lambda x, _: gelu(x),
+    "gelu_tanh": lambda x, _: x * sigmoid(GELU_TANH * (x + GELU_CUBE * x**3)),
+    "log": lambda x, _: quiet(np.log, x),
+    "mish": lambda x, _: x * np.tanh(softplus(x)),
+    "reciprocal": lambda x, _: quiet(np.reciprocal, x),
+    "round": lambda x, _: np.rint(x),
+    "rsqrt": lambda x, _: quiet(lambda v: 1.0 / np.sqrt(v), x),
+    "selu": lambda x, _: SELU_SCALE * elu(x, SELU_ALPHA),
+    "softplus": lambda x, _: softplus(x),
+    "sqrt": lambda x, _: quiet(np.sqrt, x),
+    "square": lambda x, _: np.square(x),
 }

@@ -32,6 +32,23 @@ ACTIVATIONS = (
     "hard_sigmoid",  # min(max(alpha * x + beta, 0), 1)
     "hard_swish",  # x * min(max(x / 6 + 1 / 2, 0), 1)
     "silu",  # x * sigmoid(x)
+    "abs",
+    "ceil",
+    "elu",  # x < 0: alpha * (exp(x) - 1)
+    "erf",
+    "exp",
+    "floor",
+    "gelu",  # x * (1 + erf(x / sqrt(2))) / 2
+    "gelu_tanh",  # x * sigmoid(sqrt(8 / pi) * (x + 0.044715 x^3))
+    "log",
+    "mish",  # x * tanh(log(1 + exp(x)))
+    "reciprocal",
+    "round",  # ties to even
+    "rsqrt",  # 1 / sqrt(x)
+    "selu",  # 1.0507... * elu(x) with alpha 1.6732...
+    "softplus",  # log(1 + exp(x))
+    "sqrt",
+    "square",
 )
 
 
@@ -289,7 +306,7 @@ class Activation(Layer):
     low, high : float
         Bounds of 'clip'; infinite where there is none.
     alpha, beta : float
-        Of 'leaky_relu' (alpha) and 'hard_sigmoid' (alpha, beta).
+        Of 'leaky_relu' and 'elu' (alpha) and 'hard_sigmoid' (alpha, beta).
     slope : ndarray or None
         Of 'prelu', broadcast against the input without its batch axis. In an int8 graph a second input may be a Constant
         with the slope's codes; `slope` then holds the same real numbers.

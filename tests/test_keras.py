@@ -242,12 +242,12 @@ def test_open_sizes_need_a_fitting_input_shape(tmp_path, given, message):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (entry("ELU", "elu_1"), r"layer 'elu_1' \(ELU\): edgebn does not run this layer: .*use ReLU"),
+        (entry("ThresholdedReLU", "t_1"), r"layer 't_1' \(ThresholdedReLU\): .*use ReLU"),
         (entry("LSTM", "memory", units=3), r"layer 'memory' \(LSTM\): .*recurrent layers .* convolutions over time"),
         (entry("Lambda", "magic"), r"layer 'magic' \(Lambda\): .*build it from Keras layers"),
         (entry("UnitNormalization", "ln"), r"layer 'ln' \(UnitNormalization\): .*BatchNormalization"),
         (entry("my>Secret", "s"), r"layer 's' \(Secret\): .*custom_layers=\{\"Secret\": \"BatchNormalization\"\}"),
-        (entry("Activation", "a", activation="gelu"), r"layer 'a' \(Activation\): edgebn does not run the activation 'gelu'"),
+        (entry("Activation", "a", activation="glu"), r"layer 'a' \(Activation\): edgebn does not run the activation 'glu'"),
         (entry("BatchNormalization", "bn", renorm=True), r"layer 'bn' \(BatchNormalization\): .*renorm=False"),
         (entry("BatchNormalization", "bn", axis=[1, 2]), r"layer 'bn' \(BatchNormalization\): .*one axis"),
         (entry("UpSampling2D", "up", interpolation="bicubic"), r"layer 'up' \(UpSampling2D\): .*bicubic"),

@@ -400,6 +400,39 @@ def relu_0_to_1(m: Maker):
     return _elementwise(m, "RELU_0_TO_1")
 
 
+def _function(kind: str, positive: bool = False, **settings):
+    """float32 only: a function of one number, of a sigmoid where others have none."""
+
+    def make(m: Maker):
+        x, inside, y = m.value(SHAPE), m.value(SHAPE), m.value(SHAPE)
+        m.file.operator("LOGISTIC" if positive else "TANH", [x], [inside])
+        m.file.operator(kind, [inside], [y], **settings)
+        return x, y
+
+    make.__name__ = kind.lower()
+    return make
+
+
+FUNCTIONS = (
+    *(_function(kind) for kind in ("ABS", "EXP", "SQUARE", "ELU")),
+    *(_function(kind, positive=True) for kind in ("LOG", "RSQRT", "SQRT")),
+    _function("GELU", options="GeluOptions", approximate=False),
+)
+
+
+def _stairs(kind: str):
+    """float32 only: of numbers that no rounding makes another."""
+
+    def make(m: Maker):
+        return _elementwise(m, kind)
+
+    make.__name__ = kind.lower()
+    return make
+
+
+STAIRS = tuple(map(_stairs, ("CEIL", "FLOOR", "ROUND")))
+
+
 BOTH = (
     conv_2d,
     split_v,
@@ -448,7 +481,7 @@ BOTH = (
 )
 INT8_ONLY = (requantize,)
 LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
-FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1, *tflite_moving.FLOAT_ONLY)
+FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1, *FUNCTIONS, *STAIRS, *tflite_moving.FLOAT_ONLY)
 
 
 def build(

@@ -5,6 +5,7 @@
 
 #include "edgebn_broadcast.h"
 #include "edgebn_epilogue_f32.h"
+#include "edgebn_unary_f32.h"
 
 /* What the functions may read: bounds of a clip, slope of leaky_relu and hard_sigmoid, offset of hard_sigmoid. */
 typedef struct {
@@ -38,6 +39,32 @@ EDGEBN_INLINE float edgebn_apply_tanh_f32(float x, edgebn_function_f32 f) {
     (void)f;
     return edgebn_tanh_f32(x);
 }
+
+EDGEBN_INLINE float edgebn_apply_elu_f32(float x, edgebn_function_f32 f) { return x < 0.0f ? f.alpha * edgebn_expm1_f32(x) : x; }
+
+/* Those without parameters. */
+#define EDGEBN_APPLY_F32(name, result)                                         \
+    EDGEBN_INLINE float edgebn_apply_##name##_f32(float x, edgebn_function_f32 f) { \
+        (void)f;                                                               \
+        return result;                                                         \
+    }
+
+EDGEBN_APPLY_F32(abs, edgebn_abs_f32(x))
+EDGEBN_APPLY_F32(ceil, edgebn_ceil_f32(x))
+EDGEBN_APPLY_F32(erf, edgebn_erf_f32(x))
+EDGEBN_APPLY_F32(exp, edgebn_exp_or_infinity_f32(x))
+EDGEBN_APPLY_F32(floor, edgebn_floor_f32(x))
+EDGEBN_APPLY_F32(gelu, edgebn_gelu_f32(x))
+EDGEBN_APPLY_F32(gelu_tanh, x * edgebn_sigmoid_f32(1.59576912f * (x + 0.044715f * x * x * x)))
+EDGEBN_APPLY_F32(log, edgebn_log_f32(x))
+EDGEBN_APPLY_F32(mish, edgebn_mish_f32(x))
+EDGEBN_APPLY_F32(reciprocal, 1.0f / x)
+EDGEBN_APPLY_F32(round, edgebn_round_f32(x))
+EDGEBN_APPLY_F32(rsqrt, 1.0f / edgebn_root_or_zero_f32(x))
+EDGEBN_APPLY_F32(selu, 1.05070099f * (x < 0.0f ? 1.67326324f * edgebn_expm1_f32(x) : x))
+EDGEBN_APPLY_F32(softplus, edgebn_softplus_f32(x))
+EDGEBN_APPLY_F32(sqrt, edgebn_root_or_zero_f32(x))
+EDGEBN_APPLY_F32(square, x * x)
 
 typedef float (*edgebn_apply_f32)(float x, edgebn_function_f32 f);
 

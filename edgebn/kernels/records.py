@@ -17,7 +17,11 @@ UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 
 # float32 functions of one number (`pointwise.py`); the position is the variant's number.
-POINTWISE = ("clip", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "exp_of_difference")
+POINTWISE = (
+    *("clip", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "abs", "ceil", "elu", "erf", "exp", "floor"),
+    *("gelu", "gelu_tanh", "log", "mish", "reciprocal", "round", "rsqrt", "selu", "softplus", "sqrt", "square"),
+    "exp_of_difference",
+)
 
 # What a refold made of a step: new numbers, none because some would leave their range, or the factory's.
 FOLDED, REFUSED, HOME = 0, 1, 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
+from edgebn.functions import GELU_CUBE, GELU_TANH, SELU_ALPHA, SELU_SCALE
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.vectors import F32, I32, call, constant, fused_multiply_add, suffix
 
@@ -27,6 +28,21 @@ SIGMOID_IS_ONE = 32.0  # in float32, from about 17 on
 TANH_SMALL = 0.625
 TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
 SIXTH = float(np.float32(1 / 6))
+MOST_EXPONENT = 89.0  # exp of it is infinite
+WHOLE = 2.0**23  # from here on every float32 is whole
+LEAST_NORMAL = 2.0**-126
+# log(1 + f) = f - f**2 / 2 + f**3 l(f) for sqrt(1/2) <= 1 + f <= sqrt(2). This and the next two by weighted least squares on
+# Chebyshev nodes, iterated to the least greatest error (Lawson): 2.2e-8, 1.2e-9 and 1.3e-9.
+LOG = (7.3325293e-2, -1.16599292e-1, 1.16346625e-1, -1.23967005e-1, 1.42511556e-1, -1.6669151e-1, 2.00006881e-1, -2.49999812e-1,
+       3.33333313e-1)  # fmt: skip
+ROOT_HALF_BITS = 0x3F3504F3
+# erf(x) = x e(x**2) for |x| <= 1.
+ERF = (7.85386119e-5, -8.01019357e-4, 5.18832768e-3, -2.68538119e-2, 1.12835851e-1, -3.76126258e-1, 1.12837917)
+# erfc(x) = exp(-x**2) c(1 / (1 + x / 2)) for 0.5 <= x <= 10.
+ERFC = (-7.46312045e-2, 3.52180380e-1, -6.12726740e-1, 4.08279062e-1, -1.09428031e-1, 2.36014705e-1, 2.34648395e-1, 2.83674406e-1,
+        2.81977045e-1, 3.83705848e-6)  # fmt: skip
+ROOT_HALF = 0.70710678118654752
+SOFTPLUS_IS_X = 20.0  # in float32, as tanh of it is 1
 
 
 class VectorMath:
@@ -50,11 +66,15 @@ class VectorMath:
 
     def exp_of_negative(self, x: ir.Value) -> ir.Value:
         """Return exp(x) for x <= 0."""
+        n, r = self._reduced(x)
+        return self._times_power_of_two(self._polynomial((*EXP, 1.0, 1.0), r), n)
+
+    def _reduced(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return a whole n and r with x = n ln 2 + r, x held to where its exponential is above zero."""
         b, real = self._builder, self.real
         x = self.maximum(x, real(LEAST_EXPONENT))
         n = b.fsub(self.multiply_add(x, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
-        r = self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
-        return self._times_power_of_two(self._polynomial((*EXP, 1.0, 1.0), r), n)
+        return n, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
 
     def exp_of_difference(self, x: ir.Value, scale: ir.Value, less: ir.Value) -> ir.Value:
         """Return exp(scale * x - less), where `less` is at least scale * x."""
@@ -78,7 +98,7 @@ class VectorMath:
     def _sigmoid_parts(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Return a sigmoid as a number and a small one to be added to it."""
         b, one = self._builder, self.real(1.0)
-        e = self.exp_of_negative(b.fneg(self._absolute(x)))
+        e = self.exp_of_negative(b.fneg(self.absolute(x)))
         total = b.fadd(one, e)
         lost = b.fsub(e, b.fsub(total, one))  # what rounding left out of the sum, exactly
         positive = b.fcmp_ordered(">=", x, self.real(0.0))
@@ -92,11 +112,165 @@ class VectorMath:
         b, one = self._builder, self.real(1.0)
         square = b.fmul(x, x)
         small = self.multiply_add(b.fmul(self._polynomial(TANH, square), square), x, x)
-        size = self._absolute(x)
+        size = self.absolute(x)
         e = self.exp_of_negative(b.fmul(size, self.real(-2.0)))
         large = b.fdiv(b.fsub(one, e), b.fadd(one, e))
         large = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), large, b.fneg(large))
         return b.select(b.fcmp_ordered("<", size, self.real(TANH_SMALL)), small, large)
+
+    def exp(self, x: ir.Value) -> ir.Value:
+        """Return exp(x)."""
+        most = self.real(MOST_EXPONENT)
+        power = self.exp_of_negative(self._builder.select(self._builder.fcmp_ordered("<", x, most), x, most))
+        return self._or_nan(x, power)
+
+    def log(self, x: ir.Value) -> ir.Value:
+        """Return the natural logarithm: minus infinity of 0, NaN below."""
+        b, real = self._builder, self.real
+        is_small = b.fcmp_ordered("<", x, real(LEAST_NORMAL))
+        found = self._log_of_normal(b.select(is_small, b.fmul(x, real(WHOLE)), x))
+        found = b.select(is_small, b.fsub(found, real(MANTISSA_BITS * np.log(2.0))), found)
+        found = b.select(b.fcmp_ordered("<", x, real(np.inf)), found, x)
+        found = b.select(b.fcmp_ordered("==", x, real(0.0)), real(-np.inf), found)
+        return b.select(b.fcmp_ordered("<", x, real(0.0)), real(np.nan), found)
+
+    def _log_of_normal(self, x: ir.Value) -> ir.Value:
+        """Return the logarithm of positive normal numbers."""
+        b, kind = self._builder, ir.VectorType(I32, self._lanes)
+        bits = b.bitcast(x, kind)
+        shift = constant(I32, self._lanes, MANTISSA_BITS)
+        exponent = b.ashr(b.sub(bits, constant(I32, self._lanes, ROOT_HALF_BITS)), shift)
+        f = b.fsub(b.bitcast(b.sub(bits, b.shl(exponent, shift)), x.type), self.real(1.0))
+        n = b.sitofp(exponent, x.type)
+        square = b.fmul(f, f)
+        rest = self.multiply_add(b.fmul(square, f), self._polynomial(LOG, f), b.fmul(square, self.real(-0.5)))
+        low = self.multiply_add(n, self.real(LN2_LOW), rest)
+        return self.multiply_add(n, self.real(LN2_HIGH), b.fadd(f, low))
+
+    def softplus(self, x: ir.Value) -> ir.Value:
+        """Return log(1 + exp(x))."""
+        b = self._builder
+        e = self.exp_of_negative(b.fneg(self.absolute(x)))
+        total = b.fadd(self.real(1.0), e)
+        lost = b.fsub(e, b.fsub(total, self.real(1.0)))
+        logarithm = b.fadd(self._log_of_normal(total), b.fdiv(lost, total))
+        return self._or_nan(x, b.fadd(self.maximum(x, self.real(0.0)), logarithm))
+
+    def mish(self, x: ir.Value) -> ir.Value:
+        """Return x * tanh(softplus(x)) = x * (w**2 + 2 w) / (w**2 + 2 w + 2) with w = exp(x)."""
+        b, most = self._builder, self.real(SOFTPLUS_IS_X)
+        w = self.exp_of_negative(b.select(b.fcmp_ordered("<", x, most), x, most))
+        n = b.fmul(w, b.fadd(w, self.real(2.0)))
+        product = b.fmul(x, b.fdiv(n, b.fadd(n, self.real(2.0))))
+        return self._or_nan(x, b.select(b.fcmp_ordered(">", x, most), x, product))
+
+    def elu(self, x: ir.Value, alpha: ir.Value) -> ir.Value:
+        """Return alpha * (exp(x) - 1) below zero, x from there on."""
+        b = self._builder
+        return b.select(b.fcmp_ordered("<", x, self.real(0.0)), b.fmul(alpha, self._expm1_of_negative(x)), x)
+
+    def selu(self, x: ir.Value) -> ir.Value:
+        """Return SELU_SCALE * elu(x, SELU_ALPHA)."""
+        b = self._builder
+        below = b.fmul(self.real(SELU_SCALE * SELU_ALPHA), self._expm1_of_negative(x))
+        return b.select(b.fcmp_ordered("<", x, self.real(0.0)), below, b.fmul(self.real(SELU_SCALE), x))
+
+    def _expm1_of_negative(self, x: ir.Value) -> ir.Value:
+        """Return exp(x) - 1 for x <= 0."""
+        b = self._builder
+        n, r = self._reduced(x)
+        rest = self.multiply_add(b.fmul(r, r), self._polynomial(EXP, r), r)
+        power = self._times_power_of_two(self.real(1.0), n)
+        return self.multiply_add(power, rest, b.fsub(power, self.real(1.0)))
+
+    def erf(self, x: ir.Value) -> ir.Value:
+        """Return the error function."""
+        b, one = self._builder, self.real(1.0)
+        size = self.absolute(x)
+        near = b.fmul(x, self._polynomial(ERF, b.fmul(x, x)))
+        far = b.fsub(one, self._erfc(self.maximum(size, one), self.real(0.0)))
+        far = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), far, b.fneg(far))
+        return self._or_nan(x, b.select(b.fcmp_ordered("<", size, one), near, far))
+
+    def gelu(self, x: ir.Value) -> ir.Value:
+        """Return x * erfc(-x / sqrt(2)) / 2."""
+        b, real = self._builder, self.real
+        size = self.absolute(x)
+        z = b.fmul(size, real(ROOT_HALF))
+        # What rounding left out of z, which exp(-z**2) would magnify.
+        rest = self.multiply_add(size, real(ROOT_HALF - float(np.float32(ROOT_HALF))), self._residue(size, real(ROOT_HALF), z))
+        half = real(0.5)
+        signed = b.select(b.fcmp_ordered(">=", x, real(0.0)), z, b.fneg(z))
+        near = self.multiply_add(b.fmul(signed, half), self._polynomial(ERF, b.fmul(z, z)), half)
+        tail = b.fmul(half, self._erfc(self.maximum(z, half), rest))
+        far = b.select(b.fcmp_ordered(">=", x, real(0.0)), b.fsub(real(1.0), tail), tail)
+        product = b.fmul(x, b.select(b.fcmp_ordered("<", z, half), near, far))
+        product = b.select(b.fcmp_ordered(">", size, real(SIGMOID_IS_ONE)), self.maximum(x, real(0.0)), product)
+        return self._or_nan(x, product)
+
+    def gelu_tanh(self, x: ir.Value) -> ir.Value:
+        """Return x * sigmoid(GELU_TANH * (x + GELU_CUBE * x**3))."""
+        b = self._builder
+        cube = b.fmul(b.fmul(x, x), x)
+        u = b.fmul(self.real(GELU_TANH), self.multiply_add(self.real(GELU_CUBE), cube, x))
+        product = b.fmul(x, self.sigmoid(u))
+        size = self.absolute(x)
+        product = b.select(b.fcmp_ordered(">", size, self.real(SIGMOID_IS_ONE)), self.maximum(x, self.real(0.0)), product)
+        return self._or_nan(x, product)
+
+    def _erfc(self, z: ir.Value, rest: ir.Value) -> ir.Value:
+        """Return erfc(z + rest) for z >= 1/2 and a rest below its last place."""
+        b, real = self._builder, self.real
+        square = b.fmul(z, z)
+        lost = self._residue(z, z, square)
+        lost = self.multiply_add(b.fmul(z, real(2.0)), rest, lost)
+        power = self.exp_of_negative(b.fneg(square))
+        power = b.fsub(power, b.fmul(power, lost))
+        t = b.fdiv(real(1.0), self.multiply_add(z, real(0.5), real(1.0)))
+        found = b.fmul(power, self._polynomial(ERFC, t))
+        return b.select(b.fcmp_ordered("<", z, real(SIGMOID_IS_ONE)), found, real(0.0))
+
+    def _residue(self, a: ir.Value, b: ir.Value, product: ir.Value) -> ir.Value:
+        """Return what rounding left out of a product; 0 where the machine has no fused multiply-add."""
+        return self.multiply_add(a, b, self._builder.fneg(product)) if self._fused else self.real(0.0)
+
+    def sqrt(self, x: ir.Value) -> ir.Value:
+        """Return the square root, correctly rounded; NaN below zero."""
+        return call(self._builder, f"llvm.sqrt.{suffix(x.type)}", x.type, [x])
+
+    def rsqrt(self, x: ir.Value) -> ir.Value:
+        """Return 1 / sqrt(x)."""
+        return self.reciprocal(self.sqrt(x))
+
+    def reciprocal(self, x: ir.Value) -> ir.Value:
+        """Return 1 / x."""
+        return self._builder.fdiv(self.real(1.0), x)
+
+    def square(self, x: ir.Value) -> ir.Value:
+        """Return x * x."""
+        return self._builder.fmul(x, x)
+
+    def round_even(self, x: ir.Value) -> ir.Value:
+        """Return the nearest whole number, ties to even; without the instruction that some machines lack."""
+        b, whole = self._builder, self.real(WHOLE)
+        size = self.absolute(x)
+        rounded = b.fsub(b.fadd(size, whole), whole)
+        signed = call(b, f"llvm.copysign.{suffix(x.type)}", x.type, [rounded, x])
+        return b.select(b.fcmp_ordered("<", size, whole), signed, x)
+
+    def floor(self, x: ir.Value) -> ir.Value:
+        """Return the largest whole number that is not above x."""
+        b, nearest = self._builder, self.round_even(x)
+        return b.select(b.fcmp_ordered(">", nearest, x), b.fsub(nearest, self.real(1.0)), nearest)
+
+    def ceil(self, x: ir.Value) -> ir.Value:
+        """Return the least whole number that is not below x."""
+        b, nearest = self._builder, self.round_even(x)
+        return b.select(b.fcmp_ordered("<", nearest, x), b.fadd(nearest, self.real(1.0)), nearest)
+
+    def _or_nan(self, x: ir.Value, value: ir.Value) -> ir.Value:
+        """Return `value`, NaN where x is."""
+        return self._builder.select(self._builder.fcmp_unordered("uno", x, x), x, value)
 
     def hard_sigmoid(self, x: ir.Value, alpha: ir.Value, beta: ir.Value) -> ir.Value:
         """Return min(max(alpha * x + beta, 0), 1)."""
@@ -121,7 +295,8 @@ class VectorMath:
         """Return the larger; `b` where `a` is NaN."""
         return self._builder.select(self._builder.fcmp_ordered(">", a, b), a, b)
 
-    def _absolute(self, x: ir.Value) -> ir.Value:
+    def absolute(self, x: ir.Value) -> ir.Value:
+        """Return |x|."""
         return call(self._builder, f"llvm.fabs.{suffix(x.type)}", x.type, [x])
 
     def _polynomial(self, coefficients: tuple[float, ...], x: ir.Value) -> ir.Value:
@@ -132,7 +307,7 @@ class VectorMath:
         return total
 
     def _times_power_of_two(self, x: ir.Value, n: ir.Value) -> ir.Value:
-        """Return x * 2**n for x in 1/2..2 and a whole n in -150..0."""
+        """Return x * 2**n for x in 1/2..2 and a whole n in -150..129."""
         b, real = self._builder, self.real
         if self._scales:
             mask, rounding = ir.Constant(ir.IntType(self._lanes), -1), ir.Constant(I32, CURRENT_ROUNDING)

@@ -325,10 +325,12 @@ def softmax_parameters(beta: float, scale: float, where: str) -> tuple[int, int,
 def lookup_table(function: Callable[[np.ndarray], np.ndarray], given: Buffer, output: Buffer) -> np.ndarray:
     """Return the int8 table (rows, 256) of a function of the real value, in float64, rounded half to even.
 
-    `function` takes shape (1, 256) and returns (rows, 256), one row for all channels or one a channel.
+    Codes outside its domain give 0, as near as the output has it. `function` takes shape (1, 256) and returns (rows, 256), one row
+    for all channels or one a channel.
     """
     real = given.scale * (np.arange(-128, 128, dtype=np.float64) - given.zero_point)
-    return nearest_codes(function(real[None, :]), output)
+    values = function(real[None, :])
+    return nearest_codes(np.where(np.isnan(values), 0.0, values), output)
 
 
 def nearest_codes(real: np.ndarray, output: Buffer) -> np.ndarray:

@@ -44,6 +44,9 @@ class Moments:
         """Return the moments of function(x) for a normal x; `function` takes (points, channels)."""
         points = np.clip(self.mean + GRID[:, None] * np.sqrt(self.variance), self.low, self.high)
         values = function(points)
+        finite = values[np.isfinite(values)]
+        held = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)  # outside its domain a function is infinite or NaN
+        values = np.clip(np.where(np.isnan(values), held[0], values), *held)
         mean = WEIGHTS @ values
         return Moments(mean, WEIGHTS @ (values - mean) ** 2, values.min(axis=0), values.max(axis=0))
 

@@ -138,7 +138,8 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
         steps = {"slope_row": row, "slope_pixel": pixel, "slope_channel": channel}
         packer.emit("prelu_f32", slope=packer.constant(slope), **steps, **arguments)
         return
-    parameters = {"clip": (step.low, step.high), "leaky_relu": (step.alpha, 0.0), "hard_sigmoid": (step.alpha, step.beta)}
+    parameters = {"clip": (step.low, step.high), "hard_sigmoid": (step.alpha, step.beta)}
+    parameters |= dict.fromkeys(("leaky_relu", "elu"), (step.alpha, 0.0))
     first, second = parameters.get(step.function, (0.0, 0.0))
     variant = POINTWISE.index(step.function)
     packer.emit("pointwise_f32", variant=variant, first=first, second=second, **_by_row(step, packer))

@@ -49,6 +49,15 @@ ROWS: dict[str, Callable[[], Made]] = {
     "native_group_norm": own_norm(lambda x, w: aten.native_group_norm(x, w, None, 2, 4, 15, 2, 0.01)[0], (4,), shape=FOUR),
     "native_layer_norm": own_norm(lambda x, w, b: aten.native_layer_norm(x, [6], w, b, 0.01)[0], (6,), (6,)),
     "rms_norm": own_norm(lambda x, w: functional.rms_norm(x, (6,), w), (6,)),
+    **{
+        name: one(lambda _, x, name=name: getattr(torch, name)(x))
+        for name in ("abs", "ceil", "erf", "exp", "floor", "round", "square")
+    },
+    **{name: one(lambda _, x, name=name: getattr(torch, name)(x.abs() + 0.25)) for name in ("log", "reciprocal", "rsqrt", "sqrt")},
+    **{name: one(lambda _, x, name=name: getattr(functional, name)(x)) for name in ("gelu", "mish", "selu", "softplus")},
+    "elu": one(lambda _, x: functional.elu(x, 0.7)),
+    "gelu_tanh": one(lambda _, x: functional.gelu(x, approximate="tanh")),
+    "pow": one(lambda _, x: x**3 + x**2 + x**4 + (x.abs() + 1) ** 0.5 + (x.abs() + 1) ** -0.5 + (x.abs() + 1) ** -1),
     "_adaptive_avg_pool2d": one(lambda _, x: aten._adaptive_avg_pool2d(x, [2, 3])),
     "_batch_norm_no_update": norm(lambda x, *arrays: aten._batch_norm_no_update(x, *arrays, 0.1, 1e-3)[0]),
     "_native_batch_norm_legit": norm(lambda x, *arrays: aten._native_batch_norm_legit(x, *arrays, False, 0.1, 1e-3)[0]),

@@ -278,3 +278,12 @@ def own_statistics() -> Model:
         layers.GroupNormalization(1, axis=1),
     ]
     return Model(values, layers.Concatenate()([norm(values) for norm in norms]))
+
+
+@zoo
+def smooth_activations() -> Model:
+    """Activations that are functions of their own."""
+    values = keras.Input((4, 4, 3))
+    names = ["elu", "exponential", "gelu", "mish", "selu", "softplus"]
+    outputs = [layers.Activation(name)(values) for name in names]
+    return Model(values, layers.Concatenate()([*outputs, layers.ELU(0.7)(values)]))

@@ -28,6 +28,12 @@ _BY_NAME: dict[str, dict[str, Any]] = {
     "tanh": {"function": "tanh"},
     "silu": {"function": "silu"},
     "swish": {"function": "silu"},
+    "elu": {"function": "elu", "alpha": 1.0},
+    "exponential": {"function": "exp"},
+    "gelu": {"function": "gelu"},
+    "mish": {"function": "mish"},
+    "selu": {"function": "selu"},
+    "softplus": {"function": "softplus"},
     "hard_silu": {"function": "hard_swish"},
     "hard_swish": {"function": "hard_swish"},
 }
@@ -93,6 +99,11 @@ def _apply_layer(place: Place, serialised: dict[str, Any], stage: str) -> str:
 
 def _unknown(activation: Any) -> UnsupportedLayerError:
     return UnsupportedLayerError(f"edgebn does not run the activation '{str(activation)[:60]}'; train with relu, relu6 or silu")
+
+
+def elu(place: Place) -> str:
+    """ELU: alpha * (exp(x) - 1) below zero."""
+    return place.add(Activation, function="elu", alpha=place.settings.number("alpha", 1.0))
 
 
 def relu(place: Place, stage: str = "") -> str:

@@ -42,6 +42,7 @@ LAYERS: dict[str, LayerFunction] = {
     "Normalization": norms.normalization,
     "Activation": activations.activation_layer,
     "ReLU": activations.relu,
+    "ELU": activations.elu,
     "LeakyReLU": activations.leaky_relu,
     "PReLU": activations.prelu,
     "Softmax": activations.softmax,
@@ -91,7 +92,6 @@ _CODE = "edgebn cannot know what its code does; build it from Keras layers, or e
 _ATTENTION = "attention does not run on edgebn; use squeeze-and-excitation from pooling, Dense and Multiply"
 _OTHER_NORM = "its statistics are those of each sample, which edgebn does not run; use BatchNormalization"
 _VOLUME = "edgebn runs layers in one and two dimensions"
-_SMOOTH = "edgebn does not run this activation; use ReLU, LeakyReLU, PReLU or silu"
 _HINTS = {
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
@@ -109,7 +109,6 @@ _HINTS = {
     "Conv3D": _VOLUME,
     "MaxPooling3D": _VOLUME,
     "AveragePooling3D": _VOLUME,
-    "ELU": _SMOOTH,
     "ThresholdedReLU": "use ReLU(threshold=...) in its place",
     "Embedding": "edgebn takes real numbers in; look the vectors up before the network",
     "Masking": "edgebn runs whole sequences; cut them to length before the network",

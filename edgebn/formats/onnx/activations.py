@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
+from edgebn.functions import SELU_ALPHA, SELU_SCALE
 from edgebn.layers import Activation, Multiply
 
 
@@ -91,3 +93,56 @@ def swish(node: Node, context: Context) -> Dynamic:
     scaled = context.emit(node, Multiply, x, context.constant(node, Static(array), array, "alpha"), part="scaled")
     gate = context.emit(node, Activation, scaled, part="gate", function="sigmoid")
     return context.emit(node, Multiply, x, gate)
+
+
+def unary(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of an operator that is one function of one number."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        return _function(node, context, function)
+
+    return read
+
+
+def elu(node: Node, context: Context) -> Dynamic:
+    """Elu, alpha 1 unless said."""
+    return _function(node, context, "elu", alpha=node.number("alpha", 1.0))
+
+
+def selu(node: Node, context: Context) -> Dynamic:
+    """Selu: gamma * elu(x, alpha), with the numbers of its paper unless said."""
+    alpha, gamma = node.number("alpha", SELU_ALPHA), node.number("gamma", SELU_SCALE)
+    if np.allclose((alpha, gamma), (SELU_ALPHA, SELU_SCALE), rtol=1e-6):
+        return _function(node, context, "selu")
+    bent = context.emit(node, Activation, node.real(0), part="elu", function="elu", alpha=alpha)
+    array = np.full((), gamma, np.float32)
+    return context.emit(node, Multiply, bent, context.constant(node, Static(array), array, "gamma"))
+
+
+def gelu(node: Node, context: Context) -> Dynamic:
+    """Gelu, exact or by tanh."""
+    forms = {"none": "gelu", "tanh": "gelu_tanh"}
+    approximate = node.text("approximate", "none")
+    if approximate not in forms:
+        raise node.damaged(f"its approximate '{approximate}' is not one that ONNX defines")
+    return _function(node, context, forms[approximate])
+
+
+# Powers that are a function of their own, by exponent.
+POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
+
+
+def power(node: Node, context: Context) -> Dynamic:
+    """Pow by one constant number: whole powers up to 4, and roots."""
+    x, exponents = node.real(0), node.static(1, "exponent").reshape(-1)
+    if exponents.size != 1:
+        raise node.refuse(f"it has {exponents.size} exponents; edgebn raises by one number")
+    exponent = float(exponents[0])
+    if exponent == 1.0:
+        return context.identity(node, x)
+    if exponent in POWERS:
+        return _function(node, context, POWERS[exponent])
+    if exponent in (3.0, 4.0):
+        squared = context.emit(node, Activation, x, part="square", function="square")
+        return context.emit(node, Multiply, squared, x if exponent == 3.0 else squared)
+    raise node.refuse(f"its exponent is {exponent}; edgebn raises to 1, 2, 3, 4, 1/2, -1/2 and -1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
@@ -48,6 +50,26 @@ def tanh(reading: Reading, operator: FileOperator) -> None:
 def hard_swish(reading: Reading, operator: FileOperator) -> None:
     """HARD_SWISH."""
     _activation(reading, operator, "hard_swish")
+
+
+def unary(function: str) -> Callable[[Reading, FileOperator], None]:
+    """Return the reader of an operator that is one function of one number."""
+
+    def read(reading: Reading, operator: FileOperator) -> None:
+        _activation(reading, operator, function)
+
+    return read
+
+
+def elu(reading: Reading, operator: FileOperator) -> None:
+    """ELU, whose alpha is 1."""
+    (x,) = inputs_of(operator, 1, 1)
+    reading.emit(operator, Activation, (reading.value(x),), function="elu", alpha=1.0)
+
+
+def gelu(reading: Reading, operator: FileOperator) -> None:
+    """GELU, exact or by tanh."""
+    _activation(reading, operator, "gelu_tanh" if operator.options("GeluOptions").Approximate() else "gelu")
 
 
 def leaky_relu(reading: Reading, operator: FileOperator) -> None:

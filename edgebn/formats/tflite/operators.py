@@ -8,6 +8,8 @@ from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
+UNARY = ("abs", "ceil", "exp", "floor", "log", "round", "rsqrt", "sqrt", "square")
+
 OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "CONV_2D": convolutions.conv_2d,
     "DEPTHWISE_CONV_2D": convolutions.depthwise_conv_2d,
@@ -54,6 +56,9 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "LOGISTIC": activations.logistic,
     "TANH": activations.tanh,
     "HARD_SWISH": activations.hard_swish,
+    **{name.upper(): activations.unary(name) for name in UNARY},
+    "ELU": activations.elu,
+    "GELU": activations.gelu,
     "SOFTMAX": activations.softmax,
     "QUANTIZE": activations.quantize,
     "DEQUANTIZE": activations.dequantize,

@@ -10,9 +10,12 @@ from edgebn.formats.channels_first import open_bound
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Activation, Softmax
+from edgebn.layers import Activation, Multiply, Softmax
 
 Reader = Callable[[Node, Context], Dynamic]
+THRESHOLD = 15.0  # log(1 + exp(x)) is x in float32 from here on, to one unit in the last place
+# Powers that are a function of their own, by exponent.
+POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
 
 
 def function(name: str, low: float = -np.inf, high: float = np.inf, alpha: float = 0.0, beta: float = 0.0) -> Reader:
@@ -31,6 +34,38 @@ tanh = function("tanh")
 hardsigmoid = function("hard_sigmoid", alpha=1 / 6, beta=0.5)
 hardswish = function("hard_swish")
 silu = function("silu")
+selu = function("selu")
+
+
+def elu(node: Node, context: Context) -> Dynamic:
+    """Elu with a depth; its two scales are those of celu and selu, and 1 here."""
+    if node.number("scale", 1.0) != 1.0 or node.number("input_scale", 1.0) != 1.0:
+        raise node.refuse("its scale or input_scale is not 1; edgebn runs elu(x, alpha)")
+    return context.emit(node, Activation, node.dynamic("self"), function="elu", alpha=node.number("alpha", 1.0))
+
+
+def gelu(node: Node, context: Context) -> Dynamic:
+    """gelu, exact or by tanh."""
+    name = "gelu_tanh" if node.text("approximate", "none") == "tanh" else "gelu"
+    return context.emit(node, Activation, node.dynamic("self"), function=name)
+
+
+def softplus(node: Node, context: Context) -> Dynamic:
+    """softplus; beyond its threshold PyTorch returns x, which float32 cannot tell apart at 20."""
+    if node.number("beta", 1.0) != 1.0 or node.number("threshold", 20.0) < THRESHOLD:
+        raise node.refuse("its beta is not 1 or its threshold is low; edgebn runs log(1 + exp(x))")
+    return context.emit(node, Activation, node.dynamic("self"), function="softplus")
+
+
+def power(node: Node, context: Context) -> Dynamic:
+    """Power by one number: whole powers up to 4, and roots."""
+    x, exponent = node.dynamic("self"), node.number("exponent")
+    if exponent in POWERS:
+        return context.emit(node, Activation, x, function=POWERS[exponent])
+    if exponent in (3.0, 4.0):
+        squared = context.emit(node, Activation, x, part="square", function="square")
+        return context.emit(node, Multiply, squared, x if exponent == 3.0 else squared)
+    raise node.refuse(f"its exponent is {exponent}; edgebn raises to 2, 3, 4, 1/2, -1/2 and -1")
 
 
 def hardtanh(node: Node, context: Context) -> Dynamic:
