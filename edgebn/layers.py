@@ -416,6 +416,17 @@ class Multiply(Layer):
 
 
 @dataclass(frozen=True)
+class MatMul(Layer):
+    """Product of two values as matrices over their last two axes, (..., n, k) x (..., k, m); axes before broadcast as NumPy's."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        a, b = shapes
+        if len(a) < 2 or len(b) < 2 or a[-1] != b[-2]:
+            raise ModelError(f"its inputs of shapes {a} and {b} cannot be multiplied as matrices")
+        return (*broadcast(a[:-2], b[:-2]), a[-2], b[-1])
+
+
+@dataclass(frozen=True)
 class Concat(Layer):
     """Concatenation along `axis`."""
 

@@ -24,6 +24,8 @@ SOFTMAX_CODES = (1.0 / 256.0, -128)
 
 # Magnitude of an int16 weight: a uint8 code less a uint8 zero point.
 WIDEST_WEIGHT = 255
+# Products of codes less zero points that 32 bits hold the sum of: 255 * 255 each.
+MATMUL_DEPTH = 1 << 15
 
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
@@ -290,6 +292,16 @@ class Multiply(Step):
     """Product of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for int8."""
 
     post: tuple[float, float] = (-np.inf, np.inf)
+    arithmetic: IntMultiply | None = None
+
+
+@dataclass(frozen=True)
+class MatMul(Step):
+    """Products of two stacks of matrices: out[s, i, j] = sum over k of a[s, i, k] * b[s, k, j]; a stack of 1 repeats.
+
+    int8, `arithmetic` given: its u is the sum of the products of codes less their zero points, of at most `MATMUL_DEPTH` terms.
+    """
+
     arithmetic: IntMultiply | None = None
 
 

@@ -31,7 +31,9 @@ def check_step(step: p.Step, program: p.Program) -> None:
     """
     check = _CHECKS.get(type(step))
     inputs, output = [program.buffers[name] for name in step.inputs], program.buffers[step.output]
-    fits = (len(inputs) == 2) if isinstance(step, p.Add | p.Multiply) else (len(inputs) == 1 or isinstance(step, p.Concat))
+    fits = (
+        (len(inputs) == 2) if isinstance(step, p.Add | p.Multiply | p.MatMul) else (len(inputs) == 1 or isinstance(step, p.Concat))
+    )
     if check is None or not inputs or not fits:
         raise ModelError(f"step '{step.name}' is of no kind that runs, or has {len(inputs)} inputs")
     converts = isinstance(step, p.Quantize | p.Dequantize)
@@ -172,6 +174,15 @@ def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.
         _need(0 <= step.arithmetic.s <= 62, "shift")
 
 
+def _matmul(step: p.MatMul, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    a, b = (buffer.shape for buffer in inputs)
+    _need(a[2] == b[1] and (max(a[0], b[0]), a[1], b[2]) == target.shape and min(a[0], b[0]) in (1, target.shape[0]), "shape")
+    _need((step.arithmetic is not None) == (target.dtype == "int8"), "arithmetic")
+    if step.arithmetic is not None:
+        _clipped(step.arithmetic, target)
+        _need(a[2] <= p.MATMUL_DEPTH and 0 <= step.arithmetic.s <= 62, "depth or shift")
+
+
 def _pool(step: p.Pool, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need((*_pooled(inputs[0].shape[:2], step.window), inputs[0].shape[2]) == target.shape, "output's shape")
     if step.epilogue is not None:
@@ -284,6 +295,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Affine: _affine,
     p.Add: _sum_or_product,
     p.Multiply: _sum_or_product,
+    p.MatMul: _matmul,
     p.Pool: _pool,
     p.Lookup: _lookup,
     p.Elementwise: _elementwise,

@@ -208,6 +208,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Dense: dense,
     nn.Gather: gather,
     nn.Identity: lambda _, x: x,
+    nn.MatMul: lambda _, a, b: a @ b,
     nn.Normalization: normalization,
     nn.Multiply: lambda layer, a, b: np.clip(a * b, layer.low, layer.high),
     nn.Pad: lambda layer, x: np.pad(x, layer.pads, constant_values=layer.value),

@@ -21,7 +21,7 @@ DATA = {
     **dict.fromkeys(("Concat", "Sum", "Mean", "Max", "Min"), range(64)),
     **dict.fromkeys(("QLinearAdd", "QLinearMul"), (0, 3)),
 }
-SECOND_IS_CONSTANT = ("MatMul",)
+CONSTANT_MATRIX = ("MatMul",)  # whose second input is a weight where it has two axes
 
 
 @dataclass
@@ -40,10 +40,12 @@ def data_inputs(model):
     """Return the names of the graph's inputs that stay inputs."""
     constants = {tensor.name for tensor in model.graph.initializer}
     declared = [entry.name for entry in model.graph.input if entry.name not in constants]
+    ranks = {entry.name: len(entry.type.tensor_type.shape.dim) for entry in model.graph.input}
     read = {}
     for node in model.graph.node:
         places = DATA.get(node.op_type, (0,))
-        places = (0,) if node.op_type in SECOND_IS_CONSTANT else places
+        if node.op_type in CONSTANT_MATRIX and ranks.get(node.input[1], 0) <= 2:
+            places = (0,)
         for place, name in enumerate(node.input):
             read.setdefault(name, []).append(place in places)
     return [name for name in declared if all(read.get(name, [True]))]

@@ -257,6 +257,20 @@ class Maker:
         how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, neg, self.buffers[y].zero_point, -128, 120)
         return self.finish_step(p.Multiply(name, pair, y, arithmetic=how))
 
+    def step_matmul(self, x):
+        """By a constant stack of matrices, or one for all."""
+        stacks, rows, depth = self.shape(x)
+        columns = self.integer(1, 9)
+        pair = (x, self.constant((self.draw(st.sampled_from([1, stacks])), depth, columns)))
+        y = self.buffer((stacks, rows, columns))
+        name = f"matmul{len(self.steps)}"
+        if not self.int8:
+            return self.finish_step(p.MatMul(name, pair, y))
+        s = self.integer(36, 44)
+        m = int(self.rng.integers(2**25, 2**26 * 2 ** min(s - 36, 4)))
+        how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, self.draw(st.booleans()), self.buffers[y].zero_point, -128, 120)
+        return self.finish_step(p.MatMul(name, pair, y, how))
+
     def step_pool(self, x):
         shape = self.shape(x)
         name = f"pool{len(self.steps)}"
@@ -404,7 +418,7 @@ class Maker:
         )
 
 
-_BOTH = "convolution transposed affine add multiply pool softmax concat pad crop resize transpose reshape"
+_BOTH = "convolution transposed affine add multiply matmul pool softmax concat pad crop resize transpose reshape"
 KINDS = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
 CONVERSIONS = {"float32": "quantize", "int8": "dequantize"}
 

@@ -90,6 +90,7 @@ def every_step(dtype) -> p.Program:
         ((2, 2, 4), p.Resize("resize", ("x",), "n", "bilinear", index, index, shares, shares)),
         ((3, 2, 4), p.Transpose("transpose", ("f",), "o", (1, 0, 2))),
         ((1, 1, 64), p.Reshape("reshape", ("x",), "q")),
+        ((4, 4, 4), p.MatMul("product", ("x", "x"), "p", multiply)),
     )
     if not integer:
         made = (*made, ((4, 4, 4), p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)))

@@ -115,7 +115,7 @@ REFUSED = {
     r"dropout_default_mask.*": "second output",
     r"training_dropout.*": "training mode",
     r"identity_(sequence|opt)": "is not a float32",
-    r"matmul_(3d|4d|bcast|1d_3d)|qlinearmatmul_3D_.*": "stack of matrices|1 axes",
+    r"matmul_(bcast|1d_3d)|qlinearmatmul_3D_.*": "stack of matrices|1 axes|give both two axes|expand them first",
     r"maxpool_with_argmax.*|layer_normalization_.*": "second output",
     r"(edge|reflect|wrap)_pad": "is not a float32",
     r"reduce_(max|min|sum)_(bool_inputs|empty_set.*)": "is not a float32|open shape",

@@ -95,7 +95,9 @@ def network_of_everything():
     cropped = make.add(p.Crop, (padded,), (4, 4, 16), (1, 0, 0))
     rows, halves = np.array([[0, 1], [1, 2], [2, 3], [3, 3]], np.int32), np.full((4, 2), 0.5, np.float32)
     smooth = make.add(p.Resize, (cropped,), (4, 4, 16), "bilinear", rows, rows, halves, halves)
-    turned = make.add(p.Transpose, (smooth,), (4, 4, 16), (1, 0, 2))
+    keys = make.add(p.Transpose, (smooth,), (4, 16, 4), (0, 2, 1))
+    attended = make.add(p.MatMul, (make.add(p.MatMul, (smooth, keys), (4, 4, 4)), smooth), (4, 4, 16))
+    turned = make.add(p.Transpose, (attended,), (4, 4, 16), (1, 0, 2))
     weight = make.rng.normal(size=(8, 2, 2, 16)).astype(np.float32) / 8
     plain = p.FloatEpilogue(np.zeros(8, np.float32), np.ones(8, np.float32), np.zeros(8, np.float32))
     wide = make.add(p.TransposedConvolution, (turned,), (8, 8, 8), weight, plain, strides=(2, 2))

@@ -39,7 +39,9 @@ FLOAT_ONLY_LAYERS = {
 FLOAT_STEPS = {"Elementwise", "Normalization"}
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
-NOT_LOOKED_BEHIND = {"Concat", "Crop", "Lookup", "Multiply", "Normalization", "Pad", "Resize", "Transpose", "TransposedConvolution"}
+NOT_LOOKED_BEHIND = {
+    "Concat", "Crop", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Resize", "Transpose", "TransposedConvolution",
+}  # fmt: skip
 
 
 def table(name, module):
@@ -110,7 +112,7 @@ def test_every_function_is_drawn_and_checked():
 # Axes ------------------------------------------------------------------------------------------------------------------
 
 # Layers whose output has other axes than their input, or none: each has a rule of its own in the layout pass.
-OTHER_AXES = {"Constant", "Dense", "Reduce", "Reshape", "Transpose"}
+OTHER_AXES = {"Constant", "Dense", "MatMul", "Reduce", "Reshape", "Transpose"}
 
 
 def test_every_layer_keeps_its_axes_or_is_known_not_to():

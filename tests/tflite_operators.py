@@ -173,6 +173,20 @@ def _wide(m: Maker) -> tuple[float, int]:
     return float(np.float32(10 ** m.rng.uniform(-3, 0.5))), int(m.rng.integers(-128, 128))
 
 
+def batch_matmul(m: Maker):
+    """A value by itself, either or none of the two turned round."""
+    heads, n, k = (int(size) for size in m.rng.integers(1, 7, 3))
+    given, other = m.quantization(), m.quantization()
+    x, moved = m.value((1, heads, n, k), given), m.value((1, heads, n, k), given)
+    adj_x = bool(m.rng.integers(2))
+    size = k if adj_x else n
+    scale = float(np.float32(given[0] * given[0] * m.rng.uniform(20, 100)))
+    y = m.value((1, heads, size, size), (scale, other[1]))
+    m.file.operator("RELU", [x], [moved])
+    m.file.operator("BATCH_MATMUL", [x, moved], [y], "BatchMatMulOptions", adjX=adj_x, adjY=not adj_x)
+    return x, y
+
+
 def logistic(m: Maker):
     return _elementwise(m, "LOGISTIC", _wide(m), (1 / 256, -128))
 
@@ -447,6 +461,7 @@ BOTH = (
     sub_constant,
     mul,
     mul_constant,
+    batch_matmul,
     logistic,
     tanh,
     relu,

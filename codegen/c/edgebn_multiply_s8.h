@@ -14,8 +14,7 @@ typedef struct {
     int32_t zero_point, low, high;
 } edgebn_multiply;
 
-EDGEBN_INLINE int8_t edgebn_product_s8(int32_t a, int32_t b, edgebn_multiply how) {
-    const int32_t u = (a - how.zero0) * (b - how.zero1);
+EDGEBN_INLINE int8_t edgebn_rescaled_s8(int32_t u, edgebn_multiply how) {
     int64_t y = u * how.m + how.r;
     if (how.neg) {
         y += (int64_t)-(u < 0) * ((int64_t)1 << 31);
@@ -23,6 +22,10 @@ EDGEBN_INLINE int8_t edgebn_product_s8(int32_t a, int32_t b, edgebn_multiply how
     y >>= how.s;
     y = y > 1024 ? 1024 : y < -1024 ? -1024 : y;
     return (int8_t)edgebn_saturate_s8((int32_t)y + how.zero_point, how.low, how.high);
+}
+
+EDGEBN_INLINE int8_t edgebn_product_s8(int32_t a, int32_t b, edgebn_multiply how) {
+    return edgebn_rescaled_s8((a - how.zero0) * (b - how.zero1), how);
 }
 
 EDGEBN_INLINE void edgebn_multiply_s8(const int8_t *a, const int8_t *b, int8_t *out, edgebn_broadcast s, edgebn_multiply how) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from codegen.emitters.broadcasting import broadcast, may_share_first
 from codegen.emitters.text import call, float_literal, struct
 from codegen.stepcode import Names, StepCode
-from edgebn.program import Multiply, Program
+from edgebn.program import Buffer, IntMultiply, Multiply, Program
 
 
 def emit(step: Multiply, program: Program, names: Names) -> StepCode:
@@ -19,8 +19,13 @@ def emit(step: Multiply, program: Program, names: Names) -> StepCode:
         clip = (float_literal(step.post[0]), float_literal(step.post[1]))
         text = call("edgebn_binary_f32", *buffers, "edgebn_product_f32", *clip)
         return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
-    literal = struct(
+    text = call("edgebn_multiply_s8", *buffers, rescaling(a, b, how))
+    return StepCode(text, (), ("edgebn_multiply_s8.h",), in_place=in_place)
+
+
+def rescaling(a: Buffer, b: Buffer, how: IntMultiply) -> str:
+    """Return `edgebn_multiply`: how products of codes of two buffers become codes of the output."""
+    return struct(
         "edgebn_multiply", zero0=a.zero_point, zero1=b.zero_point, m=f"INT64_C({how.m})", r=f"INT64_C({how.r})", s=how.s,
         neg=how.neg, zero_point=how.zero_point, low=how.qmin, high=how.qmax,
     )  # fmt: skip
-    return StepCode(call("edgebn_multiply_s8", *buffers, literal), (), ("edgebn_multiply_s8.h",), in_place=in_place)

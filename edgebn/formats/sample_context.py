@@ -403,6 +403,21 @@ class SampleContext(ABC, Generic[Value]):
                 placed.append(part if leading else self.spread(node, part))
         return placed, axis - leading, place
 
+    def multiplied(self, node: Node, a: Value, b: Value) -> tuple[Value, Value, Place]:
+        """Return two values as they are multiplied as matrices, over their last two axes, and the place of the result."""
+        if min(len(a.shape), len(b.shape)) < 2:
+            raise node.refuse(
+                f"it multiplies values of shapes {a.shape} and {b.shape}; edgebn multiplies matrices: give both two axes"
+            )
+        if len(a.shape) == len(b.shape) > 2 and a.place.leading and b.place.leading:
+            return a, b, a.place
+        if not self.batch.single:
+            raise self.apart(
+                node, f"it multiplies values of shapes {a.shape} and {b.shape}, of which one's batch meets another axis"
+            )
+        a, b = self.spread(node, a), self.spread(node, b)
+        return a, b, Place(None, 0)
+
     def image(self, node: Node, x: Value) -> Value:
         """Return a value (N, C, H, W) or (N, C, L) whose batch is where spatial layers have it, or refuse it."""
         if not x.place.leading:

@@ -11,6 +11,7 @@ from edgebn import layers as graph_layers
 from edgebn import program as steps
 from edgebn.layers import BatchNorm, Layer
 from edgebn.passes.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
+from edgebn.passes.matrix_products import float_product
 from edgebn.passes.network import check_broadcast, refuse
 from edgebn.passes.norm_place import is_clip
 from edgebn.passes.resampling import axis_table, index_tables
@@ -227,6 +228,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Crop": _crop,
     "Dense": _weighted,
     "Gather": _gather,
+    "MatMul": float_product,
     "Multiply": _binary,
     "Normalization": _normalization,
     "Pad": _pad,

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn.errors import QuantizationError
-from edgebn.program import Buffer, IntAdd, IntEpilogue, IntMultiply, Norm
+from edgebn.program import MATMUL_DEPTH, Buffer, IntAdd, IntEpilogue, IntMultiply, Norm
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -269,10 +269,14 @@ def double_rounding_add(scales: tuple[float, float], scale: float, output: tuple
     return IntAdd("double", tuple(q for q, _ in parts), tuple(-shift for _, shift in parts), 0, 1, zero_point, qmin, qmax)
 
 
-def single_rounding_multiply(scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
-    """Return edgebn's own int8 product."""
+def single_rounding_multiply(
+    scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str, terms: int = 1
+) -> IntMultiply:
+    """Return edgebn's own int8 product, or sum of so many products."""
     real = np.array([scales[0] * scales[1] / scale])
-    reach = np.array([255 * 255], np.int64)
+    if terms > MATMUL_DEPTH:
+        raise QuantizationError(f"{where}: a sum of {terms} products of codes can overflow 32 bits")
+    reach = np.array([255 * 255 * terms], np.int64)
     m, r, s = single_rounding(real, np.zeros(1), -reach, reach, where)
     zero_point, qmin, qmax = output
     return IntMultiply(int(m[0]), int(r[0]), int(s[0]), False, zero_point, qmin, qmax)

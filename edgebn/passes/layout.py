@@ -383,6 +383,12 @@ def _gather(layout: _Layout, layer: Layer) -> None:
     layout.keep(replace(layer, inputs=(placed.name,), indices=indices), placed.order)
 
 
+def _matmul(layout: _Layout, layer: Layer) -> None:
+    """Matrices lie in the file's order, rows before columns."""
+    inputs = tuple(layout.in_order(name, tuple(range(layout.rank(name)))) for name in layer.inputs)
+    layout.keep(replace(layer, inputs=inputs), tuple(range(layout.rank(layer.output))))
+
+
 def _reduce(layout: _Layout, layer: Layer) -> None:
     assert isinstance(layer, Reduce)
     source = layer.inputs[0]
@@ -448,6 +454,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Dequantize": _unary,
     "Gather": _gather,
     "Identity": _unary,
+    "MatMul": _matmul,
     "Multiply": _binary,
     "Normalization": _normalization,
     "Pad": _pad,

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from edgebn.errors import QuantizationError, UnsupportedLayerError
 from edgebn.graph import Graph
 from edgebn.layers import Constant, Dequantize, Layer, Quantize
-from edgebn.passes import quantized_arithmetic, quantized_movement, quantized_norm, quantized_pools, quantized_weighted
+from edgebn.passes import (
+    matrix_products,
+    quantized_arithmetic,
+    quantized_movement,
+    quantized_norm,
+    quantized_pools,
+    quantized_weighted,
+)
 from edgebn.passes.float_part import FloatPart
 from edgebn.passes.quantized_state import Lowering
 from edgebn.program import Program
@@ -24,6 +31,7 @@ LOWERINGS: dict[str, Callable[[Lowering, Layer], None]] = {
     "TransposedConvolution": quantized_weighted.weighted,
     "Add": quantized_arithmetic.add,
     "Multiply": quantized_arithmetic.multiply,
+    "MatMul": matrix_products.code_product,
     "Activation": quantized_arithmetic.activation,
     "Quantize": quantized_arithmetic.requantize,
     "Softmax": quantized_arithmetic.softmax,

@@ -187,6 +187,14 @@ def _multiply(step: p.Multiply, given: list[Moments], channels: int) -> Moments:
     return product.through(lambda x: np.clip(x, *step.post))
 
 
+def _matmul(step: p.MatMul, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+    """A sum of products over the first's channels, each with a row of the second, whose rows are alike."""
+    a, b = given
+    squares = (a.variance + a.mean**2)[:, None] * (b.variance + b.mean**2)
+    products = a.mean[:, None] * b.mean
+    return Moments.normal(products.sum(axis=0), np.maximum(squares - products**2, 0.0).sum(axis=0))
+
+
 def _elementwise(step: p.Elementwise, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     slope = None if step.slope is None else step.slope.reshape(-1, step.slope.shape[-1]).mean(axis=0)
     function = p.Elementwise(step.name, step.inputs, step.output, step.function, step.low, step.high, step.alpha, step.beta, slope)
@@ -232,6 +240,7 @@ _RULES: Mapping[type[p.Step], Callable[[Any, list[Moments], int], Moments]] = {
     p.Affine: _affine,
     p.Add: _add,
     p.Multiply: _multiply,
+    p.MatMul: _matmul,
     p.Pool: lambda step, given, channels: _window(step.window.function, given[0]),  # noqa: ARG005  # rules are called alike
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,

@@ -143,6 +143,13 @@ def _multiply(step: p.Multiply, plan: Plan) -> p.Step:
     return replace(step, arithmetic=integer.single_rounding_multiply((first, second), *_output_codes(step, plan), plan.where(step)))
 
 
+def _matmul(step: p.MatMul, plan: Plan) -> p.Step:
+    a, b, output = (plan.buffers[name] for name in (*step.inputs, step.output))
+    codes = (output.zero_point, -128, 127)
+    how = integer.single_rounding_multiply((a.scale, b.scale), output.scale, codes, plan.where(step), terms=a.shape[2])
+    return replace(step, arithmetic=how)
+
+
 def _pool(step: p.Pool, plan: Plan) -> p.Step:
     if not is_global_average(step, plan.program):
         return step
@@ -198,6 +205,7 @@ _STEPS: dict[type[p.Step], Callable[[Any, Plan], p.Step]] = {
     p.Affine: _affine,
     p.Add: _add,
     p.Multiply: _multiply,
+    p.MatMul: _matmul,
     p.Pool: _pool,
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,

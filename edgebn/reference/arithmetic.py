@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebn.functions import FUNCTIONS
-from edgebn.program import Add, Affine, Elementwise, IntAdd, IntEpilogue, Lookup, Multiply
+from edgebn.program import Add, Affine, Elementwise, IntAdd, IntEpilogue, IntMultiply, Lookup, MatMul, Multiply
 from edgebn.reference.epilogue import float_epilogue, int_epilogue
 
 if TYPE_CHECKING:
@@ -57,8 +57,21 @@ def multiply(step: Multiply, operands: Operands) -> np.ndarray:
     if how is None:
         return np.clip(a * b, np.float32(step.post[0]), np.float32(step.post[1]))
     u = (a.astype(np.int64) - operands.inputs[0].zero_point) * (b.astype(np.int64) - operands.inputs[1].zero_point)
+    return _rescaled(u, how)
+
+
+def _rescaled(u: np.ndarray, how: IntMultiply) -> np.ndarray:
     y = (u * how.m + how.r - np.where(u < 0, 2**31 if how.neg else 0, 0)) >> how.s
     return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
+
+
+def matmul(step: MatMul, operands: Operands) -> np.ndarray:
+    """Products of stacks of matrices: sums in float64 rounded once, or of codes less their zero points in int64."""
+    a, b = operands.values
+    if step.arithmetic is None:
+        return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.float32)
+    u = np.matmul(a.astype(np.int64) - operands.inputs[0].zero_point, b.astype(np.int64) - operands.inputs[1].zero_point)
+    return _rescaled(u, step.arithmetic)
 
 
 def lookup(step: Lookup, operands: Operands) -> np.ndarray:

@@ -99,9 +99,26 @@ def pack_multiply(step: p.Multiply, packer: Packer) -> None:
     if how is None:
         packer.emit("multiply_f32", low=step.post[0], high=step.post[1], **arguments)
         return
-    arguments |= _zeros(step, packer)
-    arguments |= {"multiplier": how.m, "rounding": how.r, "shift": how.s, "neg": int(how.neg)}
-    packer.emit("multiply_i8", zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax, **arguments)
+    packer.emit("multiply_i8", **arguments, **_zeros(step, packer), **_rescaling(how))
+
+
+def pack_matmul(step: p.MatMul, packer: Packer) -> None:
+    """Emit a stack of matrix products."""
+    a, b, output = (packer.view(name) for name in (*step.inputs, step.output))
+    stacks, rows, columns = output.form.shape
+    arguments: dict[str, Address | float] = {"stacks": stacks, "rows": rows, "columns": columns, "depth": a.form.shape[2]}
+    for letter, view in (("a", a), ("b", b), ("dst", output)):
+        row = view.row if view.form.shape[0] > 1 else 0
+        arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": view.pixel}
+    if step.arithmetic is None:
+        packer.emit("matmul_f32", **arguments)
+    else:
+        packer.emit("matmul_i8", **arguments, **_zeros(step, packer), **_rescaling(step.arithmetic))
+
+
+def _rescaling(how: p.IntMultiply) -> dict[str, Address | float]:
+    scaled: dict[str, Address | float] = {"multiplier": how.m, "rounding": how.r, "shift": how.s, "neg": int(how.neg)}
+    return scaled | {"zero_point": how.zero_point, "qmin": how.qmin, "qmax": how.qmax}
 
 
 def pack_lookup(step: p.Lookup, packer: Packer) -> None:

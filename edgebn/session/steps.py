@@ -16,6 +16,7 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Affine: arithmetic.pack_affine,
     p.Add: arithmetic.pack_add,
     p.Multiply: arithmetic.pack_multiply,
+    p.MatMul: arithmetic.pack_matmul,
     p.Pool: pooling.pack,
     p.Lookup: arithmetic.pack_lookup,
     p.Elementwise: arithmetic.pack_elementwise,

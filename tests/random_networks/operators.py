@@ -45,6 +45,7 @@ TABLE = (
     Row(("ConvTranspose",), weighted.conv_transpose, 1.5),
     Row(("Gemm",), weighted.gemm, 3),
     Row(("MatMul",), weighted.matmul, 2),
+    Row(("MatMul", "Transpose", "Mul", "Softmax"), weighted.attention, 0.7, since=13),
     Row(("BatchNormalization",), weighted.batch_normalization, 2.5),
     # number by number
     Row(("Relu",), elementwise.plain("Relu"), 3),

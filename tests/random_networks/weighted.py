@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.random_networks.drawing import Drawing
+from tests.random_networks.drawing import MAX_LENGTH, Drawing
 
 
 def _divisors(number: int) -> list[int]:
@@ -127,3 +127,15 @@ def batch_normalization(net: Drawing, x: str) -> str:
     attributes = {"epsilon": net.pick((1e-3, 1e-5))} if net.chance(0.7) else {}
     names = [net.constant(np.asarray(array, np.float32), "n") for array in arrays]
     return net.node("BatchNormalization", x, *names, **attributes)
+
+
+def attention(net: Drawing, x: str) -> str:
+    """Products of two values: a value with itself turned round, weighed by a softmax, and times the value again."""
+    rank = len(net.shape(x))
+    net.need(3 <= rank <= 5)
+    *_, rows, columns = net.shape(x)
+    net.need(rows <= MAX_LENGTH)
+    turned = net.node("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+    weights = net.node("MatMul", x, turned)
+    scaled = net.node("Mul", weights, net.constant(np.float32(1 / np.sqrt(columns)), "scale"))
+    return net.node("MatMul", net.node("Softmax", scaled, axis=rank - 1), x)

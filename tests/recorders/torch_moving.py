@@ -10,9 +10,11 @@ from torch_zoo import Made
 
 MOVING: dict[str, Callable[[], Made]] = {
     "amin": one(lambda _, x: x.amin((1, 3), keepdim=True)),
+    "bmm": one(lambda _, x: x.bmm(x.mT), (2, 3, 5)),
     "expand_rows": one(lambda _, x: x.expand(-1, 3, 4, -1) * 2, (2, 1, 1, 6)),
     "expand_more_axes": one(lambda _, x: x[:, None].expand(-1, 4, -1, -1).flatten(1, 2), (2, 3, 5)),
     "flip": one(lambda _, x: x.flip(1, 3)),
+    "matmul_of_values": one(lambda _, x: x.transpose(1, 2) @ x.transpose(1, 2).mT),
     "pad_circular": one(lambda _, x: functional.pad(x, (1, 2, 0, 3), mode="circular")),
     "pad_reflect": one(lambda _, x: aten.pad(x, [1, 2, 3, 0], "reflect")),
     "pad_replicate": one(lambda _, x: aten.pad(x, [4, 2, 3, 0], "replicate")),

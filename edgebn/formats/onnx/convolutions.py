@@ -12,7 +12,7 @@ from edgebn.formats.onnx.arithmetic import combine
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
-from edgebn.layers import Add, Convolution, Dense, Quantization, TransposedConvolution
+from edgebn.layers import Add, Convolution, Dense, MatMul, Quantization, TransposedConvolution
 
 
 def conv(node: Node, context: Context) -> Dynamic:
@@ -184,11 +184,14 @@ def _add_matrix(node: Node, context: Context, product: Dynamic, beta: float) -> 
 
 
 def matmul(node: Node, context: Context) -> Dynamic:
-    """MatMul of a value by a constant matrix."""
+    """MatMul of a value by a constant matrix, or of two values."""
     if isinstance(node.value(0), Static):
         raise node.refuse("its first input is a constant; edgebn multiplies values by constant matrices from the right")
     x = node.real(0)
     matrices = node.value(1)
+    if isinstance(matrices, Dynamic):
+        a, b, place = context.multiplied(node, x, node.real(1))
+        return context.emit(node, MatMul, a, b, place=place)
     several = isinstance(matrices, Static) and matrices.array.ndim > 1
     weight, quantization = weights.weight(node, context, 1, outputs_axis=-1 if several else None)
     return multiply(node, context, x, weight, quantization)

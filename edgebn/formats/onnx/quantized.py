@@ -16,7 +16,20 @@ from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.shapes import same_codes
 from edgebn.formats.onnx.values import Codes, Dynamic, Static
-from edgebn.layers import Activation, Add, Concat, Constant, Dense, Dequantize, Multiply, Quantization, Quantize, Reduce, Softmax
+from edgebn.layers import (
+    Activation,
+    Add,
+    Concat,
+    Constant,
+    Dense,
+    Dequantize,
+    MatMul,
+    Multiply,
+    Quantization,
+    Quantize,
+    Reduce,
+    Softmax,
+)
 
 QuantizedType = tuple[Quantization, int]
 
@@ -180,8 +193,12 @@ def qlinear_conv(node: Node, context: Context) -> Dynamic:
 
 
 def qlinear_matmul(node: Node, context: Context) -> Dynamic:
-    """QLinearMatMul by a constant matrix."""
+    """QLinearMatMul by a constant matrix, or of two values."""
     x = codes_of(node, 0, 1)
+    if isinstance(node.value(3), Dynamic):
+        a, b, place = context.multiplied(node, x, codes_of(node, 3, 4))
+        output, shift = value_type(node, 6, unsigned=x.shift != 0)
+        return context.emit(node, MatMul, a, b, place=place, quantization=output, shift=shift)
     array, quantization, _ = weight_of(node, 3, 4, -1)
     output, shift = value_type(node, 6, unsigned=x.shift != 0)
     return convolutions.multiply(node, context, x, array, quantization, None, output, shift)

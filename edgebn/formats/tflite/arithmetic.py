@@ -7,7 +7,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import Add, Concat, Constant, Layer, Multiply, Quantization
+from edgebn.layers import Add, Concat, Constant, Layer, MatMul, Multiply, Quantization, Transpose
 
 
 def add(reading: Reading, operator: FileOperator) -> None:
@@ -31,6 +31,26 @@ def _emit(reading: Reading, operator: FileOperator, layer: type[Layer], values: 
         raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
     low, high = FUSED_CLIPS[fused][1:] if fused else NO_CLIP
     reading.emit(operator, layer, values, low=low, high=high)
+
+
+def batch_matmul(reading: Reading, operator: FileOperator) -> None:
+    """BATCH_MATMUL of two values over their last two axes, of which either may come turned round."""
+    a, b = inputs_of(operator, 2, 2)
+    options, ranks = operator.options("BatchMatMulOptions"), [len(reading.shape(index)) for index in (a, b)]
+    if min(ranks) < 2 or ranks[0] != ranks[1] or (ranks[0] > 2 and reading.has_batch(a) != reading.has_batch(b)):
+        raise UnsupportedLayerError(f"it multiplies values of shapes {reading.shape(a)} and {reading.shape(b)}; expand them first")
+    if ranks[0] == 2:
+        raise UnsupportedLayerError("it multiplies matrices without a batch axis; give its inputs one")
+    values = []
+    for index, other, turned in ((a, b, options.AdjX()), (b, a, options.AdjY())):
+        value = reading.value(index, like=other)
+        if turned:
+            rank = len(reading.sample(index))
+            order = (*range(rank - 2), rank - 1, rank - 2)
+            how = reading.quantization(index)
+            value = reading.step(Transpose, f"{reading.tensor(index).name}/turned", (value,), how, permutation=order)
+        values.append(value)
+    reading.emit(operator, MatMul, (values[0], values[1]))
 
 
 def sub(reading: Reading, operator: FileOperator) -> None:

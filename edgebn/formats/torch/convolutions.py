@@ -13,7 +13,7 @@ from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
 from edgebn.graph import MAX_TENSOR_ELEMENTS
-from edgebn.layers import Add, Convolution, Dense, TransposedConvolution
+from edgebn.layers import Add, Convolution, Dense, MatMul, TransposedConvolution
 
 
 def conv(node: Node, context: Context) -> Dynamic:
@@ -104,9 +104,12 @@ def linear(node: Node, context: Context) -> Dynamic:
 
 
 def matmul(node: Node, context: Context) -> Dynamic:
-    """Product (matmul, mm) of a value by a constant matrix (inputs, outputs)."""
+    """Product (matmul, mm, bmm) of a value by a constant matrix (inputs, outputs), or of two values."""
     first = "self" if node.has("self") else "input"
     second = "other" if node.has("other") else "mat2"
+    if isinstance(node.value(second), Dynamic) and isinstance(node.value(first), Dynamic):
+        a, b, place = context.multiplied(node, node.dynamic(first), node.dynamic(second))
+        return context.emit(node, MatMul, a, b, place=place)
     matrix = node.weight(second)
     if matrix.ndim != 2:
         raise node.refuse(f"its second factor has shape {matrix.shape}; edgebn multiplies by a constant matrix of two axes")

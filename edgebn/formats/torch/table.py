@@ -48,6 +48,7 @@ OPERATORS: dict[str, Reader] = {
     "avg_pool1d": pooling.avg_pool,
     "avg_pool2d": pooling.avg_pool,
     "batch_norm": normalization.batch_norm,
+    "bmm": convolutions.matmul,
     "cat": shapes.cat,
     "ceil": activations.function("ceil"),
     "channel_shuffle": shapes.channel_shuffle,
