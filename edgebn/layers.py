@@ -23,6 +23,9 @@ PARAMETER = {"parameter": True}
 # Strides, kernels and paddings beyond this are damage, not design.
 MAX_EXTENT = 1 << 16
 
+# Elements that a Gather takes of one axis at most: more would be damage too.
+MAX_PICKED = 1 << 22
+
 ACTIVATIONS = (
     "clip",  # min(max(x, low), high); relu is clip(0, inf), relu6 is clip(0, 6)
     "leaky_relu",  # x < 0: alpha * x

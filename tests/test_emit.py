@@ -8,8 +8,10 @@ import pytest
 import codegen
 import edgebn
 from codegen.files import MANIFEST
+from edgebn import layers, passes
 from edgebn.cli.main import main
 from edgebn.errors import BoardError, ModelError
+from edgebn.graph import GraphBuilder
 from tests import emitted
 
 
@@ -87,6 +89,17 @@ def test_names_that_c_cannot_take_are_refused(name, kws, tmp_path):
     with pytest.raises(ModelError, match="C identifier"):
         codegen.emit(kws, tmp_path / "out", name=name)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_axis_beyond_16_bits_is_refused(tmp_path):
+    """Sessions pick from it; the tables of indices that C has do not reach so far."""
+    builder = GraphBuilder("long", "long.test", "test")
+    builder.add_input("x", (70_000,))
+    program = passes.lower(builder.finish([builder.add(layers.Gather("turned", ("x",), "y", (np.arange(70_000)[::-1].copy(),)))]))
+    x = np.arange(70_000, dtype=np.float32)[np.newaxis]
+    np.testing.assert_array_equal(edgebn.Session(program).run(x), x[:, ::-1])
+    with pytest.raises(ModelError, match="layer 'turned' picks from an axis of 70000"):
+        codegen.emit(program, tmp_path / "c")
 
 
 def test_an_unknown_board_is_refused(kws, tmp_path):

@@ -136,8 +136,23 @@ def batch_moved(m: Maker):
     return x, y
 
 
+def batch_joined(m: Maker):
+    """A value joined with itself along the batch axis of 1, whose mean over that axis and another comes next."""
+    given, other = m.quantization(), m.quantization()
+    x, both = m.value(SHAPE, given), m.value((2, *SHAPE[1:]), given)
+    reduced, kind = m.value((6, 7), other), ("SUM", "MEAN")[m.rng.integers(2)]
+    sliced = m.value((1, 6, 7), other)
+    m.file.operator("CONCATENATION", [x, x], [both], "ConcatenationOptions", axis=0)
+    turned = m.value((1, *SHAPE[1:]), given)
+    m.file.operator("SLICE", [both, m.integers(1, 0, 0, 0), m.integers(1, -1, -1, -1)], [turned], "SliceOptions")
+    m.file.operator(kind, [turned, m.integers(0, 3)], [reduced], "ReducerOptions", keepDims=False)
+    m.file.operator("EXPAND_DIMS", [reduced, m.integers(0)], [sliced], "ExpandDimsOptions")
+    return x, sliced
+
+
 # TensorFlow Lite Micro has none of these.
 FLOAT_ONLY = (tile, reverse)
 MOVING = (
     strided_steps, split, split_v, unpack, gather, broadcast_to, mirror_pad, space_to_depth, depth_to_space, batch_moved,
+    batch_joined,
 )  # fmt: skip

@@ -7,7 +7,10 @@ import numpy as np
 from codegen.emitters.boxes import ELEMENT_BYTES
 from codegen.emitters.text import call
 from codegen.stepcode import CArray, Names, StepCode
+from edgebn.errors import UnsupportedLayerError
 from edgebn.program import Program, Resize
+
+INDICES = 1 << 16  # that 16 bits tell apart
 
 
 def emit(step: Resize, program: Program, names: Names) -> StepCode:
@@ -16,6 +19,10 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
     buffers = (names.buffer(source.name), names.buffer(target.name), source.shape[1])
     size = target.shape[:2]
     if step.function == "nearest":
+        if max(source.shape[:2]) > INDICES:
+            raise UnsupportedLayerError(
+                f"{program.source}: layer '{step.name}' picks from an axis of {max(source.shape[:2])}; C does up to {INDICES}"
+            )
         rows = _index_table(names.array("rows"), step.rows, source.shape[0], "row")
         columns = _index_table(names.array("columns"), step.columns, source.shape[1], "column")
         run = source.shape[2] * ELEMENT_BYTES[target.dtype]

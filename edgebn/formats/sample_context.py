@@ -265,8 +265,6 @@ class SampleContext(ABC, Generic[Value]):
                    if not np.array_equal(picked, np.arange(x.shape[axis]))}  # fmt: skip
         if any(len(picked) == 0 for picked in changed.values()):
             raise node.refuse("it makes an empty value")
-        if any(len(picked) > MAX_EXTENT or x.shape[axis] > MAX_EXTENT for axis, picked in changed.items()):
-            raise node.refuse(f"it picks from an axis longer than {MAX_EXTENT}, or that many elements")
         x, axes = self.along(node, x, changed, does)
         own: list[np.ndarray | None] = [None] * (len(x.shape) - x.place.leading)
         for axis, picked in zip(axes, changed.values(), strict=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgebn.graph import Graph
-from edgebn.layers import Convolution, Dense, Layer, TransposedConvolution
+from edgebn.layers import Convolution, Dense, Layer, MatMul, TransposedConvolution
 from edgebn.passes.float_lowering import Placed
 from edgebn.program import LayerRecord, Program
 
 
 def multiply_accumulates(graph: Graph, layer: Layer) -> int:
-    """Return the multiply-accumulates of one inference; 0 for layers without a matrix of weights.
+    """Return the multiply-accumulates of one inference; 0 for layers that multiply no matrices.
 
     Padding counts as if it were data. A transposed convolution multiplies every input element by its part of the kernel.
     """
@@ -20,6 +20,8 @@ def multiply_accumulates(graph: Graph, layer: Layer) -> int:
         return out * int(layer.weight[0].size)
     if isinstance(layer, Dense):
         return out * layer.weight.shape[1]
+    if isinstance(layer, MatMul):
+        return out * graph.tensors[layer.inputs[0]].shape[-1]
     if isinstance(layer, TransposedConvolution):
         outputs, kh, kw, _ = layer.weight.shape
         return _elements(graph, layer.inputs[0]) * kh * kw * outputs // layer.groups

@@ -96,10 +96,19 @@ def div(reading: Reading, operator: FileOperator) -> None:
 
 
 def concatenation(reading: Reading, operator: FileOperator) -> None:
-    """CONCATENATION along any axis but the batch's."""
+    """CONCATENATION along any axis; along the batch's of 1, that is from then on an axis of the sample."""
     options = operator.options("ConcatenationOptions")
     if not operator.inputs or min(operator.inputs) < 0:
         raise ModelError("it has no inputs; the file is damaged")
     first = next((index for index in operator.inputs if not reading.is_constant(index)), operator.inputs[0])
+    rank, axis = len(reading.shape(first)), options.Axis()
+    if axis % max(rank, 1) == 0 and -rank <= axis < rank:
+        label, shapes = reading.tensor(only_output(operator)).name, [reading.shape(index) for index in operator.inputs]
+        if reading.is_codes(first) and any(reading.is_constant(index) for index in operator.inputs):
+            raise UnsupportedLayerError("it joins codes with constants along the batch axis; export the model without that")
+        values = tuple(reading.whole(index, f"{label}/{place}") for place, index in enumerate(operator.inputs))
+        full = (sum(shape[0] for shape in shapes), *shapes[0][1:])
+        reading.emit(operator, Concat, values, options.FusedActivationFunction(), full=full, axis=0)
+        return
     values = tuple(reading.value(index, like=first) for index in operator.inputs)
     reading.emit(operator, Concat, values, options.FusedActivationFunction(), axis=reading.axis(first, options.Axis()))

@@ -225,6 +225,13 @@ class Reading:
         name = self.unique(short_name(tensor.name))
         return self.builder.add(Constant(name, (), name, array), self.quantization(index) if codes else None)
 
+    def whole(self, index: int, label: str) -> str:
+        """Return a value with every axis of the file in the graph, the batch's of 1 too; what goes on from it works along that."""
+        value = self.value(index)
+        if self.is_constant(index) or not self.has_batch(index):
+            return value
+        return self.step(Reshape, f"{label}/whole", (value,), self.quantization(index), shape=self.shape(index))
+
     def emit(
         self,
         operator: FileOperator,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
-from edgebn.formats.tflite.context import Reading, inputs_of
+from edgebn.formats.tflite.context import Reading, inputs_of, only_output, without_batch
 from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import MAX_EXTENT, Pool, Reduce, Resize
+from edgebn.layers import MAX_EXTENT, Pool, Reduce, Reshape, Resize
 
 
 def _pool(reading: Reading, operator: FileOperator, function: str) -> None:
@@ -42,8 +42,22 @@ def average_pool_2d(reading: Reading, operator: FileOperator) -> None:
 def _reduce(reading: Reading, operator: FileOperator, function: str) -> None:
     x, a = inputs_of(operator, 2, 2)
     options = operator.options("ReducerOptions")
-    axes = sorted({reading.axis(x, int(axis)) for axis in reading.integers(a).reshape(-1)})
-    reading.emit(operator, Reduce, (reading.value(x),), function=function, axes=tuple(axes), keepdims=bool(options.KeepDims()))
+    shape, keep = reading.shape(x), bool(options.KeepDims())
+    named = [int(axis) for axis in reading.integers(a).reshape(-1)]
+    if any(not -len(shape) <= axis < len(shape) for axis in named):
+        raise ModelError(f"its axes {named} are outside a value of {len(shape)} axes; the file is damaged")
+    axes = {axis % len(shape) for axis in named}
+    batch = int(reading.has_batch(x))  # of size 1, so that reducing it is nothing but its going
+    own = tuple(sorted(axis - batch for axis in axes if axis >= batch))
+    if not batch or keep or 0 not in axes:
+        reading.emit(operator, Reduce, (reading.value(x),), function=function, axes=own, keepdims=keep)
+        return
+    full = tuple(size for axis, size in enumerate(shape) if axis not in axes)
+    label = reading.tensor(only_output(operator)).name
+    settings = {"function": function, "axes": own, "keepdims": True}
+    how = reading.quantization(only_output(operator))
+    reduced = reading.step(Reduce, f"{label}/reduced", (reading.value(x),), how, **settings)
+    reading.emit(operator, Reshape, (reduced,), full=full, shape=without_batch(full))
 
 
 def mean(reading: Reading, operator: FileOperator) -> None:

@@ -14,7 +14,7 @@ from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, inputs_of, without_batch
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
-from edgebn.layers import MAX_EXTENT, Concat, Crop, Gather, Layer, Reshape
+from edgebn.layers import MAX_PICKED, Concat, Crop, Gather, Layer, Reshape
 
 
 def _pick(
@@ -29,14 +29,11 @@ def _pick(
     shape = reading.shape(x)
     if any(len(which) == 0 for which in picked.values()):
         raise UnsupportedLayerError("it makes an empty value")
-    if any(max(len(which), shape[axis]) > MAX_EXTENT for axis, which in picked.items()):
-        raise UnsupportedLayerError(f"it picks from an axis longer than {MAX_EXTENT}, or that many elements")
     indices = [np.asarray(picked.get(axis, range(size)), np.int64) for axis, size in enumerate(shape)]
     full = tuple(len(which) for which in indices)
     value, batched = reading.value(x), reading.has_batch(x)
     if batched and full[0] != 1:  # from here on the batch's axis is one like the others
-        value = reading.step(Reshape, f"{_label(reading, operator, output)}/whole", (value,), reading.quantization(x), shape=shape)
-        batched = False
+        value, batched = reading.whole(x, _label(reading, operator, output)), False
     if batched:
         indices = indices[1:]
     layer: type[Layer] = Gather
@@ -231,8 +228,8 @@ def broadcast_to(reading: Reading, operator: FileOperator) -> None:
 
 
 def _check_copies(shape: Shape, counts: Sequence[int]) -> None:
-    if any(count * size > MAX_EXTENT for count, size in zip(counts, shape, strict=True)):
-        raise UnsupportedLayerError(f"it makes an axis longer than {MAX_EXTENT}")
+    if any(count * size > MAX_PICKED for count, size in zip(counts, shape, strict=True)):
+        raise UnsupportedLayerError(f"it makes an axis longer than {MAX_PICKED}")
 
 
 def mirror_pad(reading: Reading, operator: FileOperator) -> None:

@@ -72,7 +72,7 @@ def transpose(reading: Reading, operator: FileOperator) -> None:
     if reading.has_batch(x):
         if permutation[0] != 0:
             shape, label = reading.shape(x), reading.tensor(only_output(operator)).name
-            whole = reading.step(Reshape, f"{label}/whole", (reading.value(x),), reading.quantization(x), shape=shape)
+            whole = reading.whole(x, label)
             turned = reading.step(Transpose, f"{label}/turned", (whole,), reading.quantization(x), permutation=tuple(permutation))
             _emit_reshape(reading, operator, turned, tuple(shape[axis] for axis in permutation))
             return

@@ -13,7 +13,7 @@ from edgebn.formats.torch import windows
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static
-from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, MAX_PICKED, Concat, Identity, Reshape, Transpose
 
 Shape = tuple[int, ...]
 
@@ -277,7 +277,7 @@ def repeat_interleave(node: Node, context: Context) -> Dynamic:
     if not node.has("dim"):
         raise node.refuse("it flattens its input first; name the axis")
     axis, count = _axis(node, node.integer("dim"), len(x.shape)), node.integer("repeats")
-    if not 1 <= count <= MAX_EXTENT // max(x.shape[axis], 1):
+    if not 1 <= count <= MAX_PICKED // max(x.shape[axis], 1):
         raise node.refuse(f"it makes {count} copies of an axis of {x.shape[axis]}")
     return context.select(node, x, {axis: np.repeat(np.arange(x.shape[axis]), count)})
 
