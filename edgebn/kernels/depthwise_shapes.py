@@ -12,11 +12,21 @@ FLOAT_TILES = (
     *((pixels, 0, 0) for pixels in (8, 4, 1)),
 )
 
-# Kinds of int8 functions: 3 x 3 with the row stride 1 or 2, and any kernel with any stride.
-ROLLED_1, ROLLED_2, ANY = 0, 1, 2
+# Kinds of int8 functions: 3 x 3 with the row stride 1 or 2, and any kernel with any stride. A dot product takes four columns: where
+# there are fewer, one is taken twice, for what int8 cannot hold of its weights. That is the last, or in `MIDDLE` kinds the second.
+ROLLED_1, ROLLED_2, ANY, MIDDLE_1, MIDDLE_2 = 0, 1, 2, 3, 4
+
+TAPS = 4  # columns of one dot product
 
 # The int8 variants: (kind, pieces). A vector of few channels is gathered from as many pixels, where those are not neighbours.
-INT8_VARIANTS = ((ROLLED_1, 1), (ROLLED_2, 1), (ANY, 1), *((kind, pieces) for kind in (ROLLED_2, ANY) for pieces in (2, 4)))
+INT8_VARIANTS = (
+    (ROLLED_1, 1),
+    (ROLLED_2, 1),
+    (ANY, 1),
+    *((kind, pieces) for kind in (ROLLED_2, ANY) for pieces in (2, 4)),
+    (MIDDLE_1, 1),
+    *((MIDDLE_2, pieces) for pieces in (1, 2, 4)),
+)
 
 
 def function_name(dtype: str, variant: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS, function_name
+from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS, MIDDLE_1, MIDDLE_2, ROLLED_1, TAPS, function_name
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
@@ -57,7 +57,6 @@ GEOMETRY = (
     "valid",
     *OBSERVED,
 )
-TAPS = 4  # of one dot product
 
 
 def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.Value) -> ir.Value:
@@ -75,7 +74,7 @@ class Int8Depthwise:
         self._dot = Dot(isa.dot, isa.lanes)
         self._words = vector(I32, isa.lanes)
         self.epilogue = Int8Epilogue(isa)
-        self.arguments = (*GEOMETRY, "piece_step", *self.epilogue.scalars)
+        self.arguments = (*GEOMETRY, "piece_step", "spare", *self.epilogue.scalars)
         # One kernel row's weights of a block, for one group of taps.
         self._row_bytes = 4 * self._dot.weight_vectors * isa.vector_bytes
 
@@ -125,7 +124,7 @@ class Int8Depthwise:
                         finish(self._any_kernel(builder, given, read, start, weights, groups, biases, sums[0]), row.index)
                 else:
                     taps = [self._weights(builder, weights, i) for i in range(3)]
-                    self._rolled(builder, given, read, source, taps, biases, sums, kind + 1, finish)
+                    self._rolled(builder, given, read, source, taps, biases, sums, kind, finish)
         builder.ret_void()
         return builder.function
 
@@ -138,15 +137,17 @@ class Int8Depthwise:
         taps: list[list[Quads]],
         biases: list[ir.Value],
         sums: list[list[ir.Value]],
-        stride: int,
+        kind: int,
         finish: Callable[[list[ir.Value], ir.Value], None],
     ) -> None:
         """Go down the input rows once; `sums` carry what rows read so far give to outputs not yet finished."""
+        stride = 1 if kind in {ROLLED_1, MIDDLE_1} else 2
 
         def row(index: ir.Value) -> list[Quads]:
             place = builder.add(source, builder.mul(index, given["tap_row_step"]))
             addresses = [builder.add(place, builder.mul(given["tap_column_step"], ir.Constant(I64, i))) for i in range(3)]
-            return self._interleave(builder, [read(address) for address in addresses])
+            found = [read(address) for address in addresses]
+            return self._interleave(builder, [*found, found[1]] if kind in {MIDDLE_1, MIDDLE_2} else found)
 
         def add(acc: list[ir.Value], quads: list[Quads], weights: list[Quads]) -> list[ir.Value]:
             return [self._dot(builder, a, q, w) for a, q, w in zip(acc, quads, weights, strict=True)]
@@ -193,9 +194,9 @@ class Int8Depthwise:
         with cgutils.for_range(builder, given["tap_rows"]) as row, cgutils.for_range(builder, groups) as group:
             place = builder.add(source, builder.mul(row.index, given["tap_row_step"]))
             loaded = []
-            for i in range(TAPS):  # beyond the kernel's width the last tap again: its weight is 0
+            for i in range(TAPS):  # beyond the kernel's width one tap again
                 tap = builder.add(builder.mul(group.index, ir.Constant(I64, TAPS)), ir.Constant(I64, i))
-                tap = builder.select(builder.icmp_signed("<", tap, last_tap), tap, last_tap)
+                tap = builder.select(builder.icmp_signed("<=", tap, last_tap), tap, given["spare"])
                 loaded.append(read(builder.add(place, builder.mul(tap, given["tap_column_step"]))))
             index = builder.add(builder.mul(row.index, groups), group.index)
             at = builder.add(weights, builder.mul(index, ir.Constant(I64, self._row_bytes)))
@@ -435,16 +436,20 @@ def depthwise_tile_i8(
     raw_pixel: int,
     marks: int,
     piece_step: int,
+    spare: int,
     zero: int,
     low: int,
     high: int,
     certain: int,
     mode: int,
 ) -> None:
-    """int8; `variant` indexes `INT8_VARIANTS`; `piece_step` is bytes between the pixels that are gathered."""
+    """int8; `variant` indexes `INT8_VARIANTS`.
+
+    `piece_step` is bytes between the pixels that are gathered, `spare` the kernel column that takes the places behind the last.
+    """
     geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
     target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid, raw, raw_row, raw_pixel, marks)
-    _run_i8(variant, geometry + target + (piece_step, zero, low, high, certain, mode))
+    _run_i8(variant, geometry + target + (piece_step, spare, zero, low, high, certain, mode))
 
 
 @kernel

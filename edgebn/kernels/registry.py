@@ -11,6 +11,7 @@ from edgebn.kernels import (
     boundary,
     compensated,
     convolution,
+    convolution_wide,
     dense,
     depthwise,
     depthwise_tile,
@@ -31,7 +32,6 @@ from edgebn.kernels import (
     tile,
     transpose,
     transposed_convolution,
-    wide,
     winograd,
 )
 
@@ -87,7 +87,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         movement.repeat_u8,
         convolution.convolution_i8,
         depthwise.depthwise_i8,
-        wide.wide_i8,
+        convolution_wide.convolution_wide_i8,
         transposed_convolution.transposed_convolution_i8,
         affine.affine_i8,
         add.add_i8,

@@ -180,21 +180,26 @@ class _PlainEmitter:
 
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
-    if wide.is_wide(step) and (is_depthwise(step) or not suits(step, "int8")):
-        walk = walk_through(step, packer.view(step.inputs[0]), columns)
-        return wide.WideEmitter(step, packer, walk, _emitter(wide.narrowed(step), packer, rows, columns))
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
     dtype = p.step_dtype(step, packer.program)
     if is_depthwise(step):
         if depthwise.suits(step, dtype):
-            return depthwise.emitter(step, packer, walk, rows)
+            return _patched(step, packer, walk, rows, depthwise.emitter(step, packer, walk, rows))
     elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
         return dense.DenseEmitter(step, packer, walk)
     elif packer.options.winograd and winograd.suits(step, packer.program):
         return winograd.WinogradEmitter(step, packer, walk, rows)
     elif suits(step, dtype):
         return TileEmitter(step, packer, walk, rows)
+    if wide.is_wide(step):
+        return wide.PlainEmitter(step, packer, walk)
     return _PlainEmitter(step, packer, walk, rows)
+
+
+def _patched(step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow: Emitter) -> Emitter:
+    """Return what emits a depthwise convolution: channels that its kernel cannot hold are computed again."""
+    left = np.flatnonzero(~depthwise.held(step).is_whole) if wide.is_wide(step) else ()
+    return wide.PatchedEmitter(step, packer, walk, rows, narrow, np.asarray(left)) if len(left) else narrow
 
 
 def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
@@ -222,19 +227,14 @@ def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
     for phase in phases.phases(step, source.form.shape, output.form.shape, packer.buffer(step.inputs[0]).zero_point):
         (row, column), (rows, columns) = phase.first, phase.shape
         walk = walk_through(phase.step, source, columns)
-        emitter: Emitter | None = None
-        by_tiles = not is_depthwise(phase.step)
-        patched = wide.is_wide(phase.step) and not by_tiles
-        if not _has_vector_phases(step, packer):
-            patched = True  # int16 weights without vector kernels: `WideEmitter` does all channels
-        elif by_tiles:
-            emitter = TileEmitter(phase.step, packer, walk, rows)
+        emitter: Emitter
+        if not _has_vector_phases(step, packer):  # int16 weights, for which there is no plain kernel
+            emitter = wide.PlainEmitter(phase.step, packer, walk)
+        elif is_depthwise(phase.step):
+            narrow = depthwise.DepthwiseEmitter(phase.step, packer, walk, rows, apart=strides[1] > 1)
+            emitter = _patched(phase.step, packer, walk, rows, narrow)
         else:
-            whole = wide.narrowed(phase.step) if patched else phase.step
-            emitter = depthwise.DepthwiseEmitter(whole, packer, walk, rows, apart=strides[1] > 1)
-        if patched:
-            emitter = wide.WideEmitter(phase.step, packer, walk, emitter)
-        assert emitter is not None
+            emitter = TileEmitter(phase.step, packer, walk, rows)
         first = output.address + (row * output.row + column * output.pixel)
         emitter.rows(0, rows, Target(first, strides[0] * output.row, strides[1] * output.pixel))
 

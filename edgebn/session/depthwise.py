@@ -5,7 +5,7 @@ The kernels have one output channel for each input channel. Where there are more
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,45 @@ def scratch(step: p.Convolution, program: p.Program) -> int:
 def _repeated(step: p.Convolution, shape: p.Hwc, element: int) -> Form:
     repeated = shape[0], shape[1], shape[2] * multiplier(step)
     return Form(repeated, element, padding_read(step, shape), isa.SELECTED.vector_bytes)
+
+
+@dataclass(frozen=True)
+class Held:
+    """How the int8 kernels hold a depthwise kernel.
+
+    Attributes
+    ----------
+    weight : ndarray of int8, shape (channels, rows, columns), perhaps with places behind the last column
+    spare : int
+        The column that is taken again in those places, which hold what int8 cannot of its weights.
+    is_whole : ndarray of bool, shape (channels,)
+        Whether that is all there is of a channel's weights.
+    """
+
+    weight: np.ndarray
+    spare: int
+    is_whole: np.ndarray
+
+
+def held(step: p.Convolution) -> Held:
+    """Return how the int8 kernels hold a step's weights, for as many channels as they can."""
+    weight = step.weight[..., 0]
+    channels, rows, columns = weight.shape
+    if weight.dtype == np.int8:
+        return Held(weight, columns - 1, np.ones(channels, bool))
+    low, high = max(-128, isa.SELECTED.least_weight), 127
+    inside = np.clip(weight, low, high)
+    rest = weight - inside
+    fits = (rest >= low).all(axis=(1, 2)) & (rest <= high).all(axis=(1, 2))
+    places = -columns % depthwise_shapes.TAPS
+    alone = [~rest[:, :, np.arange(columns) != column].any(axis=(1, 2)) & fits for column in range(columns)]
+    spare = max(range(columns), key=lambda column: (int(alone[column].sum()), column))
+    if places == 0:
+        return Held(inside.astype(np.int8), spare, ~rest.any(axis=(1, 2)))
+    padded = np.zeros((channels, rows, columns + places), np.int8)
+    padded[:, :, :columns] = inside
+    padded[:, :, columns] = np.where(alone[spare][:, None], rest[:, :, spare], 0)
+    return Held(padded, spare, alone[spare])
 
 
 def emitter(step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> DepthwiseEmitter:
@@ -97,6 +136,8 @@ class DepthwiseEmitter:
             self._together, self._pieces = (self._width // channels if adjacent and whole else 1), 1
         else:
             self._together, self._pieces = depthwise_shapes.pixels_together(channels, self._width, walk.columns, adjacent=adjacent)
+        self._held = None if self._real else held(step)
+        self._is_mirrored = False  # a rolled kernel takes its last column twice: turned round, that is the first
         self._order = tile_weights.block_channels(channels * self._together, self._width)
         self._constants = self._pack()
         self._watcher = Watcher(packer, step, rows, walk.columns)
@@ -126,11 +167,11 @@ class DepthwiseEmitter:
                 operation(self._dtype),
                 kept,
                 variant=self._variant(columns),
-                src=walk.origin + (first * walk.row_step + start * walk.column_step),
+                src=walk.origin + (first * walk.row_step + start * walk.column_step + self._mirror_offset()),
                 row_step=walk.row_step,
                 column_step=walk.column_step * together,
                 tap_row_step=walk.tap_row_step,
-                tap_column_step=walk.tap_column_step,
+                tap_column_step=-walk.tap_column_step if self._is_mirrored else walk.tap_column_step,
                 tap_rows=walk.tap_rows,
                 tap_columns=walk.tap_columns,
                 dst=target.address + start * target.pixel,
@@ -165,14 +206,23 @@ class DepthwiseEmitter:
         walk = self._walk
         if self._real:
             return depthwise_shapes.best_float_tile(columns, walk.tap_columns, self._stride())
-        kind = depthwise_shapes.ANY
+        known = depthwise_shapes.INT8_VARIANTS
+        kind = self._rolled()
+        return known.index((depthwise_shapes.ANY if kind is None else kind, self._pieces))
+
+    def _rolled(self) -> int | None:
+        """Return the kind of the 3 x 3 functions that takes the rows, None where there is none."""
+        walk, middle = self._walk, self._held is not None and self._held.spare == 1
+        kind = None
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
             if walk.row_step == walk.tap_row_step:
-                kind = depthwise_shapes.ROLLED_1
+                kind = depthwise_shapes.MIDDLE_1 if middle else depthwise_shapes.ROLLED_1
             elif walk.row_step == 2 * walk.tap_row_step:
-                kind = depthwise_shapes.ROLLED_2
-        known = depthwise_shapes.INT8_VARIANTS
-        return known.index((kind if (kind, self._pieces) in known else depthwise_shapes.ANY, self._pieces))
+                kind = depthwise_shapes.MIDDLE_2 if middle else depthwise_shapes.ROLLED_2
+        return kind if (kind, self._pieces) in depthwise_shapes.INT8_VARIANTS else None
+
+    def _mirror_offset(self) -> int:
+        return (self._walk.tap_columns - 1) * self._walk.tap_column_step if self._is_mirrored else 0
 
     def _stride(self) -> int:
         """Return the stride along a row in taps, 0 where it is not whole or a kernel 3 wide is not 3 x 3 moving as far down."""
@@ -192,10 +242,15 @@ class DepthwiseEmitter:
             weights = tile_weights.pack_depthwise_f32(weight.reshape(channels, -1), order)
         else:
             order = order[:, tile_weights.interleaved(isa.SELECTED)]
-            weights = tile_weights.pack_depthwise_i8(isa.SELECTED, weight, order)
+            assert self._held is not None
+            narrow = self._held.weight
+            self._is_mirrored = self._held.spare == 0 and self._rolled() is not None
+            if self._is_mirrored:
+                narrow = np.concatenate([narrow[:, :, columns - 1 :: -1], narrow[:, :, columns:]], axis=2)
+            weights = tile_weights.pack_depthwise_i8(isa.SELECTED, narrow, order)
         # Places without a channel repeat channel 0; what they compute is not stored.
         flat = np.maximum(order, 0).reshape(-1)
         form = FloatBlocks(flat, 1) if self._real else IntBlocks(flat, weight[flat], 4)
         epilogue, scalars = pack_copy(self._step, self._packer, form)
-        gathering = {} if self._real else {"piece_step": self._walk.column_step}
+        gathering = {} if self._held is None else {"piece_step": self._walk.column_step, "spare": self._held.spare}
         return {"weight": self._packer.constant(weights), "epilogue": epilogue, **scalars, **gathering}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from edgebn.session.packer import Address, Constant, Packer, View
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
 MOST_GROUPS = 16
+
+INT8_MIN, INT8_MAX = -128, 127
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,12 @@ def suits(step: p.Convolution, dtype: str) -> bool:
 
 def fits_dot(weight: np.ndarray) -> bool:
     """Whether the vector kernels' products can take the weights: all but some int8 weights of other quantisers."""
-    return weight.dtype != np.int8 or int(weight.min(initial=0)) >= isa.SELECTED.least_weight
+    return weight.dtype != np.int8 or is_above_least(weight)
+
+
+def is_above_least(weight: np.ndarray) -> bool:
+    """Whether no weight is below what the vector kernels' products can take."""
+    return int(weight.min(initial=0)) >= max(INT8_MIN, isa.SELECTED.least_weight)
 
 
 def tile_operation(dtype: str) -> str:
@@ -225,6 +233,24 @@ class TileEmitter:
             self._packed[key] = self._pack(group, together, run, columns=1 if single else 2)
         return self._packed[key]
 
+    def _channel_segments(self, weight: np.ndarray, columns: int) -> Iterator[tuple[int, int]]:
+        """Yield (vectors of a block, channels); of int16 weights, blocks that need extra steps of depth stand alone."""
+        first = 0
+        for nv, count in tile_shapes.channel_segments(isa.SELECTED, len(weight), columns, real=self._real):
+            width = nv * isa.SELECTED.lanes
+            begin, end = first, first + count
+            for start in range(first, end, width) if weight.dtype == np.int16 else ():
+                block = weight[start : min(start + width, end)]
+                if is_above_least(block) and int(block.max(initial=0)) <= INT8_MAX:
+                    continue
+                if start > begin:
+                    yield nv, start - begin
+                begin = start + len(block)
+                yield nv, len(block)
+            if end > begin:
+                yield nv, end - begin
+            first = end
+
     def _pack_weights(self, weight: np.ndarray, nv: int) -> tuple[Constant, dict[str, Address | float]]:
         """Pack weights (O, taps, run); return them and the arguments of extra steps, which int16 weights may need."""
         if self._real:
@@ -250,7 +276,7 @@ class TileEmitter:
         channels = np.tile(np.arange(chosen.start, chosen.stop), together)
         segments = []
         first = 0
-        for nv, count in tile_shapes.channel_segments(isa.SELECTED, together * outputs, columns, real=self._real):
+        for nv, count in self._channel_segments(wide, columns):
             width = nv * isa.SELECTED.lanes
             blocks = -(-count // width)
             part = wide[first : first + count]

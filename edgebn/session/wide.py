@@ -1,4 +1,4 @@
-"""Convolutions of int16 weights (uint8 files): int8 kernels for all channels, then the few that int8 does not hold once more."""
+"""Convolutions of int16 weights (uint8 files) where int8 kernels cannot hold all channels: those again, or all by plain loops."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import isa
 from edgebn.session.packer import Address, Packer, codes, plain_epilogue
-from edgebn.session.tiled import Target, Walk
+from edgebn.session.tiled import Target, TileEmitter, Walk
+
+QUAD = 4  # channels that a step of a tile reads
 
 
 class Emitter(Protocol):
@@ -28,30 +29,54 @@ def is_wide(step: p.Convolution | p.TransposedConvolution) -> bool:
     return step.weight.dtype == np.int16
 
 
-def narrowed(step: p.Convolution) -> p.Convolution:
-    """Return the step with int8 weights: right for all channels but those that `WideEmitter` computes."""
-    low = max(-128, isa.SELECTED.least_weight)
-    return replace(step, weight=np.clip(step.weight, low, 127).astype(np.int8))
+def _of_channels(how: p.FloatEpilogue | p.IntEpilogue, channels: np.ndarray) -> p.IntEpilogue:
+    """Return the epilogue of some output channels."""
+    assert isinstance(how, p.IntEpilogue)
+    return replace(how, **{name: getattr(how, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")})
 
 
-class WideEmitter:
-    """Emits rows by the emitter of the narrowed step, and what it cannot hold over them; all channels where there is no such."""
+class PatchedEmitter:
+    """Emits rows of a depthwise convolution, and over them some channels, each as a tile over the four inputs around its own.
 
-    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, narrow: Emitter | None) -> None:
-        self._packer, self._walk, self._narrow = packer, walk, narrow
-        how = step.epilogue
-        assert isinstance(how, p.IntEpilogue)
-        outputs = len(step.weight)
-        changed = (narrowed(step).weight != step.weight).reshape(outputs, -1).any(axis=1)
-        chosen = np.arange(outputs) if narrow is None else np.flatnonzero(changed)
-        sources = chosen // (outputs // step.groups) * step.weight.shape[3]
-        arrays = {name: getattr(how, name)[chosen] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        self._count = len(chosen)
+    Nothing observes such a step (`adapt.factory`).
+    """
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow: Emitter, channels: np.ndarray) -> None:
+        self._narrow = narrow
+        self._alone = [(int(channel), _alone(step, packer, walk, rows, int(channel))) for channel in channels]
+
+    def rows(self, first: int, count: int, target: Target) -> None:
+        """Emit `count` rows from row `first` on."""
+        self._narrow.rows(first, count, target)
+        for channel, emitter in self._alone:
+            emitter.rows(first, count, Target(target.address + channel, target.row, target.pixel))
+
+    def gather(self) -> None:
+        """Nothing to gather."""
+
+
+def _alone(step: p.Convolution, packer: Packer, walk: Walk, rows: int, channel: int) -> TileEmitter:
+    """Return what emits one output channel of a depthwise convolution."""
+    quad, lane = divmod(channel // (len(step.weight) // step.groups), QUAD)
+    weight = np.zeros((1, *step.weight.shape[1:3], QUAD), np.int16)
+    weight[..., lane] = step.weight[channel, :, :, 0]
+    one = replace(step, weight=weight, epilogue=_of_channels(step.epilogue, np.array([channel])), groups=1, weight_scale=None)
+    return TileEmitter(one, packer, replace(walk, origin=walk.origin + quad * QUAD, run=QUAD), rows)
+
+
+class PlainEmitter:
+    """Emits rows by plain loops; nothing observes such a step."""
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+        assert isinstance(step.epilogue, p.IntEpilogue)
+        outputs = np.arange(len(step.weight))
+        sources = outputs // (len(outputs) // step.groups) * step.weight.shape[3]
+        self._packer, self._walk = packer, walk
         self._arguments: dict[str, Address | float] = {
-            "weight": packer.constant(np.ascontiguousarray(step.weight[chosen])),
-            "epilogue": packer.constant(plain_epilogue(replace(how, **arrays))),
-            "channels": packer.constant(np.stack([sources, chosen], axis=1).astype(np.int64)),
-            "count": self._count,
+            "weight": packer.constant(np.ascontiguousarray(step.weight)),
+            "epilogue": packer.constant(plain_epilogue(step.epilogue)),
+            "sources": packer.constant(sources.astype(np.int64)),
+            "outputs": len(outputs),
             "column_step": walk.column_step,
             "tap_row_step": walk.tap_row_step,
             "tap_column_step": walk.tap_column_step,
@@ -60,23 +85,20 @@ class WideEmitter:
             "run": walk.run,
             "row_step": walk.row_step,
             "columns": walk.columns,
-            **codes(how),
+            **codes(step.epilogue),
         }
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` rows from row `first` on."""
-        if self._narrow is not None:
-            self._narrow.rows(first, count, target)
-        if self._count:
-            self._packer.emit(
-                "wide_i8",
-                src=self._walk.origin + first * self._walk.row_step,
-                dst=target.address,
-                dst_row=target.row,
-                dst_pixel=target.pixel,
-                rows=count,
-                **self._arguments,
-            )
+        self._packer.emit(
+            "convolution_wide_i8",
+            src=self._walk.origin + first * self._walk.row_step,
+            dst=target.address,
+            dst_row=target.row,
+            dst_pixel=target.pixel,
+            rows=count,
+            **self._arguments,
+        )
 
     def gather(self) -> None:
-        """Nothing observes such a step (`adapt.factory`)."""
+        """Nothing to gather."""

@@ -1,7 +1,6 @@
-"""Output channels whose weights need int16 (uint8 files): computed after all others, one by one, over what those wrote.
+"""Convolutions of any kind whose weights need int16 (uint8 files), where there are no vector kernels: plain loops.
 
-Such a file has one or two of them a layer, so their loops are plain. Steps are bytes, as in `convolution.py`; `channels` holds a
-pair of int64 for each: the byte of its first input channel within a pixel, and that of its output. `epilogue` has their records.
+Steps are bytes, as in `convolution.py`; `sources` holds the first input channel of each output, int64.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def _dot_wide(codes: int, weights: int, count: int) -> np.int32:
 
 
 @kernel
-def wide_i8(
+def convolution_wide_i8(
     src: int,
     row_step: int,
     column_step: int,
@@ -30,8 +29,8 @@ def wide_i8(
     tap_column_step: int,
     weight: int,
     epilogue: int,
-    channels: int,
-    count: int,
+    sources: int,
+    outputs: int,
     dst: int,
     dst_row: int,
     dst_pixel: int,
@@ -45,11 +44,11 @@ def wide_i8(
     qmin: int,
     qmax: int,
 ) -> None:
-    """int8; weight int16 (count, tap_rows, tap_columns, run)."""
+    """int8; weight int16 (outputs, tap_rows, tap_columns, run)."""
     for y in range(rows):
-        for k in range(count):
-            origin = src + y * row_step + load_i64(channels, 2 * k)
-            target = dst + y * dst_row + load_i64(channels, 2 * k + 1)
+        for k in range(outputs):
+            origin = src + y * row_step + load_i64(sources, k)
+            target = dst + y * dst_row
             for x in range(columns):
                 taps = weight + k * tap_rows * tap_columns * run * 2
                 acc = 0
@@ -58,4 +57,4 @@ def wide_i8(
                         tap = origin + x * column_step + i * tap_row_step + j * tap_column_step
                         acc += _dot_wide(tap, taps, run)
                         taps += run * 2
-                store_code(target + x * dst_pixel, 0, requantize(acc, epilogue, k, neg, zero_point, qmin, qmax))
+                store_code(target + x * dst_pixel, k, requantize(acc, epilogue, k, neg, zero_point, qmin, qmax))
