@@ -420,13 +420,19 @@ class Resize(Step):
     bilinear, int8 with `truncation_offset` o: code = int(v) - o, v the sum of (column weight * row weight) * (code + o) over
               the upper left, upper right, lower left and lower right neighbour, in this order, every operation rounded to float32
               (`UpsampleBilinear` of onnxruntime on int8 and uint8 tensors)
+    bilinear, int8 with `adds_half`: code = clip(int(v + 1/2), 0, 255) - 128, v the sum of (code + 128) * row weight * column
+              weight over the upper left, lower left, upper right and lower right neighbour, every operation rounded to float32 in
+              this order (TensorFlow Lite on uint8 tensors)
 
     Attributes
     ----------
     rows, columns : ndarray of int32, shape (output size, 2)
-    row_weights, column_weights : ndarray of float32 (float32 values, or with `truncation_offset`) or int32, shape (output size, 2)
+    row_weights, column_weights : ndarray, shape (output size, 2)
+        float32 for float32 values, and with `truncation_offset` or `adds_half`; else int32.
     truncation_offset : int or None
         0 or 128, of bilinear int8 codes only.
+    adds_half : bool or None
+        True or None, of bilinear int8 codes only.
     """
 
     function: str
@@ -435,6 +441,7 @@ class Resize(Step):
     row_weights: np.ndarray
     column_weights: np.ndarray
     truncation_offset: int | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
+    adds_half: bool | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from edgebn.errors import ModelError
 from edgebn.functions import FUNCTIONS
 
 MAX_EXTENT = 1 << 16
+MOST_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
 
 _INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
 _FUNCTIONS = tuple(FUNCTIONS)
@@ -259,12 +260,17 @@ def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _same_codes(inputs[0], target)
     truncated = step.truncation_offset is not None
     _need(not truncated or (step.truncation_offset in (0, 128) and target.dtype == "int8"), "offset")
-    kind = np.float32 if target.dtype == "float32" or truncated else np.int32
+    halves = step.adds_half is not None
+    _need(not halves or (step.adds_half is True and not truncated and target.dtype == "int8"), "rounding")
+    kind = np.float32 if target.dtype == "float32" or truncated or halves else np.int32
     for axis, indices, weights in ((0, step.rows, step.row_weights), (1, step.columns, step.column_weights)):
         _array(indices, np.int32, (target.shape[axis], 2), "index table")
         _need(bool(((indices >= 0) & (indices < inputs[0].shape[axis])).all()), "index table")
         _array(weights, kind, (target.shape[axis], 2), "weight table")
         most = 1024 if kind is np.int32 else 1.0005 if truncated else math.inf  # with more a sum would leave the codes
+        if halves:
+            _need(bool((np.abs(weights) <= MOST_HALF_WEIGHT).all()), "weight table")
+            continue
         _need(math.isinf(most) or bool((weights >= 0).all() and (weights.sum(axis=1) <= most).all()), "weight table")
 
 

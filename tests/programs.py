@@ -363,7 +363,8 @@ class Maker:
         height, width, channels = self.shape(x)
         size = tuple(self.draw(st.sampled_from([into, self.integer(1, 2 * into)])) for into in (height, width))
         function = self.draw(st.sampled_from(["nearest", "bilinear"]))
-        offset = self.draw(st.sampled_from([None, 0, 128])) if self.int8 and function == "bilinear" else None
+        offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.int8 and function == "bilinear" else None
+        half, offset = (True, None) if offset == "half" else (None, offset)
         indices, weights = [], []
         for out, into in zip(size, (height, width), strict=True):
             table = self.rng.integers(0, into, (out, 2))
@@ -371,13 +372,13 @@ class Maker:
                 table[:, 0] = np.arange(out)  # all rows or columns as they are, which C is told without a table
             indices.append(table.astype(np.int32))
             share = self.rng.uniform(0, 1, out)
-            if self.int8 and offset is None:
+            if self.int8 and offset is None and not half:
                 whole = np.rint(share * 1024).astype(np.int32)
                 weights.append(np.stack([1024 - whole, whole], 1))
             else:
                 weights.append(np.stack([1 - share, share], 1).astype(np.float32))
         y = self.buffer((*size, channels), like=x)
-        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights, offset))
+        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights, offset, half))
 
     def step_transpose(self, x):
         permutation = tuple(self.draw(st.permutations(range(3))))

@@ -14,7 +14,7 @@ INDICES = 1 << 16  # that 16 bits tell apart
 
 
 def emit(step: Resize, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _truncated_s8 or _f32."""
+    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _truncated_s8, _half_s8 or _f32."""
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     buffers = (names.buffer(source.name), names.buffer(target.name), source.shape[1])
     size = target.shape[:2]
@@ -31,9 +31,9 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
         text = call("edgebn_resize_nearest", *buffers, run, *size, *pointers)
         return StepCode(text, tuple(tables), ("edgebn_move.h",))
     offset = () if step.truncation_offset is None else (step.truncation_offset,)
-    real = target.dtype == "float32" or offset
+    real = target.dtype == "float32" or offset or step.adds_half
     ctype, dtype = ("float", np.float32) if real else ("int16_t", np.int16)
-    kernel = "edgebn_resize_bilinear_" + ("f32" if target.dtype == "float32" else "truncated_s8" if offset else "s8")
+    kernel = "edgebn_resize_bilinear_" + _suffix(step, target.dtype)
     arrays = (
         CArray(names.array("rows"), "int16_t", step.rows, f"({size[0]}, 2): the two input rows of each output row"),
         CArray(names.array("columns"), "int16_t", step.columns, f"({size[1]}, 2): the two input columns"),
@@ -50,3 +50,12 @@ def _index_table(name: str, indices: np.ndarray, size: int, what: str) -> CArray
     if np.array_equal(picked, np.arange(size)):
         return None
     return CArray(name, "uint16_t", picked, f"({len(picked)}): input {what} of each output {what}")
+
+
+def _suffix(step: Resize, dtype: str) -> str:
+    """Return what the kernel of a bilinear resampling is called by."""
+    if dtype == "float32":
+        return "f32"
+    if step.adds_half:
+        return "half_s8"
+    return "s8" if step.truncation_offset is None else "truncated_s8"

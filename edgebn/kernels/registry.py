@@ -101,6 +101,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         softmax.softmax_i8,
         resize.bilinear_i8,
         resize.bilinear_truncated_i8,
+        resize.bilinear_half_i8,
         observe.gather_i8,
         *refold.INT8_REFOLD,
         *compensated.INT8_RULE,

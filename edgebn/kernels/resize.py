@@ -7,6 +7,8 @@ import numpy as np
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_code, store_f32, store_u8
 
+HALF = np.float32(0.5)
+
 
 @kernel
 def nearest(
@@ -115,3 +117,32 @@ def bilinear_truncated_i8(
 def _real(base: int, index: int, offset: int) -> np.float32:
     """Return a code plus `offset` as float32."""
     return np.float32(load_code(base, index) + offset)
+
+
+@kernel
+def bilinear_half_i8(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    row_index: int,
+    column_index: int,
+    row_weight: int,
+    column_weight: int,
+) -> None:
+    """int8 by float32 weights, a half added before the fraction is dropped; the order of the operations is `program.Resize`'s."""
+    for y in range(rows):
+        above = src + load_i32(row_index, 2 * y) * src_row
+        below = src + load_i32(row_index, 2 * y + 1) * src_row
+        wa, wb = load_f32(row_weight, 2 * y), load_f32(row_weight, 2 * y + 1)
+        for x in range(columns):
+            left = load_i32(column_index, 2 * x) * channels
+            right = load_i32(column_index, 2 * x + 1) * channels
+            wl, wr = load_f32(column_weight, 2 * x), load_f32(column_weight, 2 * x + 1)
+            for c in range(channels):
+                total = _real(above, left + c, 128) * wa * wl + _real(below, left + c, 128) * wb * wl
+                total = total + _real(above, right + c, 128) * wa * wr + _real(below, right + c, 128) * wb * wr
+                store_code(dst + y * dst_row, x * channels + c, min(max(int(total + HALF), 0), 255) - 128)

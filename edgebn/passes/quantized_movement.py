@@ -108,14 +108,16 @@ def resize(state: Lowering, layer: Layer) -> None:
     columns, column_weights = _resize_axis(state, layer, 1, given.shape[1])
     offset = layer.truncation_offset if layer.function == "bilinear" else None
     tables = (rows, columns, row_weights, column_weights)
-    state.add(layer, Resize(state.step_name(layer), (given.name,), output.name, layer.function, *tables, offset))
+    half = True if layer.function == "bilinear" and state.is_unsigned(layer.output) else None
+    state.add(layer, Resize(state.step_name(layer), (given.name,), output.name, layer.function, *tables, offset, half))
 
 
 def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (out, 2) source indices and integer weights of one axis."""
     out = layer.size[axis]
     if state.double:
-        table = tflm_resize.nearest if layer.function == "nearest" else tflm_resize.bilinear
+        bilinear = tflm_resize.real_bilinear if state.is_unsigned(layer.output) else tflm_resize.bilinear
+        table = tflm_resize.nearest if layer.function == "nearest" else bilinear
         return table(size, out, layer.coordinates)
     index, real = axis_table(size, out, layer.ratio[axis], layer)
     if layer.truncation_offset is not None and layer.function == "bilinear":

@@ -7,6 +7,18 @@ import numpy as np
 ONE = 1 << 10  # integer weights are in 1/1024
 
 
+def real_bilinear(size: int, out: int, coordinates: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two neighbours, int32 (out, 2), and their float32 weights: TensorFlow Lite's for float32 and uint8."""
+    align = coordinates == "align_corners" and out > 1
+    scale = np.float32(size - 1) / np.float32(out - 1) if align else np.float32(size) / np.float32(out)
+    place = np.arange(out, dtype=np.float32)
+    place = (place + np.float32(0.5)) * scale - np.float32(0.5) if coordinates == "half_pixel" else place * scale
+    lower = np.maximum(np.floor(place), 0)
+    upper = np.minimum(np.ceil(place), size - 1)
+    second = place - lower.astype(np.float32)
+    return np.stack([lower, upper], axis=1).astype(np.int32), np.stack([np.float32(1) - second, second], axis=1).astype(np.float32)
+
+
 def nearest(size: int, out: int, coordinates: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the source index of every output index, twice, and weights (ONE, 0): int32 (out, 2). Coordinates are float32."""
     align = coordinates == "align_corners" and out > 1

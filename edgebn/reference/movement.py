@@ -45,8 +45,21 @@ def resize(step: Resize, operands: Operands) -> np.ndarray:
     if step.truncation_offset is not None:
         total = _bilinear(value.astype(np.float32) + np.float32(step.truncation_offset), step)
         return (np.trunc(total).astype(np.int64) - step.truncation_offset).astype(np.int8)
+    if step.adds_half:
+        return _bilinear_half(value.astype(np.float32) + np.float32(128), step)
     total = _bilinear(value.astype(np.int64), step)
     return ((total + 2**19 - (total < 0)) >> 20).astype(np.int8)  # half away from zero
+
+
+def _bilinear_half(value: np.ndarray, step: Resize) -> np.ndarray:
+    """Codes from the four neighbours of float32 numbers: columns outside, rows inside, and a half before the fraction goes."""
+    total = np.float32(0)
+    for j in range(2):
+        for i in range(2):
+            weighted = value[step.rows[:, i]][:, step.columns[:, j]] * step.row_weights[:, i][:, None, None]
+            total = total + weighted * step.column_weights[:, j][None, :, None]
+    whole = np.trunc(total + np.float32(0.5)).astype(np.int64)
+    return (np.clip(whole, 0, 255) - 128).astype(np.int8)
 
 
 def _bilinear(value: np.ndarray, step: Resize) -> np.ndarray:

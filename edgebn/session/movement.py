@@ -149,6 +149,8 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
     elif step.truncation_offset is not None:
         operation, weights = "bilinear_truncated_i8", np.float32
         arguments["offset"] = step.truncation_offset
+    elif step.adds_half:
+        operation, weights = "bilinear_half_i8", np.float32
     packer.emit(
         operation,
         channels=channels,
