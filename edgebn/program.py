@@ -46,6 +46,8 @@ class Buffer:
     scale, zero_point : float, int
         real = scale * (code - zero_point); used when dtype is 'int8'. `scale` is the exact double of the file's or
         calibration's number.
+    unsigned : bool or None
+        True where the file has uint8 codes, which are these plus 128: callers may then give and take them so (`signed_codes`).
     """
 
     name: str
@@ -53,6 +55,7 @@ class Buffer:
     dtype: str = "float32"
     scale: float = 1.0
     zero_point: int = 0
+    unsigned: bool | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 @dataclass(frozen=True)
@@ -611,6 +614,16 @@ class Program:
 def step_dtype(step: Step, program: Program) -> str:
     """Return what a step computes in: its output's type, which its inputs share unless it converts."""
     return program.buffers[step.output].dtype
+
+
+def signed_codes(buffer: Buffer, array: np.ndarray) -> np.ndarray:
+    """Return a caller's uint8 codes as int8 codes where the file has uint8 there; any other array as it is."""
+    return flipped(array) if buffer.unsigned and array.dtype == np.uint8 else array
+
+
+def flipped(codes: np.ndarray) -> np.ndarray:
+    """Return int8 codes as uint8 ones, 128 above them, or the other way round."""
+    return (codes.view(np.uint8) ^ np.uint8(0x80)).view(np.int8 if codes.dtype == np.uint8 else np.uint8)
 
 
 def takes_codes(program: Program) -> bool:

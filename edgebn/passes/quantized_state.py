@@ -132,7 +132,7 @@ class Lowering:
         return self._hold(name, shape, how)
 
     def _hold(self, name: str, shape: Hwc, how: Quantization) -> Buffer:
-        self.buffers[name] = Buffer(name, shape, "int8", float(how.scale[0]), int(how.zero_point[0]))
+        self.buffers[name] = Buffer(name, shape, "int8", float(how.scale[0]), int(how.zero_point[0]), how.unsigned or None)
         return self.buffers[name]
 
     def free(self, base: str) -> str:

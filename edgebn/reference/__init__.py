@@ -151,7 +151,7 @@ def run(
     missing = [name for name in program.inputs if name not in given]
     if missing:
         raise ModelError(f"{program.source}: no value was given for the input {missing[0]!r}; pass a dict with {program.inputs}")
-    arrays = {name: np.asarray(given[name]) for name in program.inputs}
+    arrays = {name: p.signed_codes(program.buffers[name], np.asarray(given[name])) for name in program.inputs}
     raw = p.takes_codes(program) and all(array.dtype == np.int8 for array in arrays.values())
     count = len(arrays[program.inputs[0]])
     results: dict[str, np.ndarray] = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.program import Program, result_dtype, takes_codes
+from edgebn.program import Program, result_dtype, signed_codes, takes_codes
 
 Arrays = dict[str, np.ndarray]
 
@@ -21,7 +21,8 @@ def accept(program: Program, x: Any) -> tuple[Arrays, int, bool]:
     ----------
     program : Program
     x : array, or mapping of input name to array
-        Numbers of any real type, shape (N, ...). int8 is raw codes (where every input is int8); all else is real values.
+        Numbers of any real type, shape (N, ...). int8 is raw codes (where every input is int8), and so is uint8 for inputs that are
+        uint8 in the file; all else is real values.
 
     Returns
     -------
@@ -70,6 +71,7 @@ def _dense(program: Program, name: str, value: Any) -> np.ndarray:
         hint = "; add the batch axis with x[None]" if array.shape == shape else ""
         expected = ", ".join(["N", *map(str, shape)])
         raise ModelError(f"{_what(program, name)} has shape {array.shape}; expected ({expected}){hint}")
+    array = signed_codes(program.buffers[name], array)
     if array.dtype == np.int8:
         if not takes_codes(program):
             first = next(one for one in program.inputs if program.buffers[one].dtype == "float32")
@@ -108,6 +110,45 @@ def results(program: Program, out: Any, batch: int, *, raw: bool) -> Arrays:
         if np.may_share_memory(given[one], given[other]):  # exact: both are C-contiguous
             raise ModelError(f"{program.source}: out for '{one}' and for '{other}' share memory; give each output its own")
     return dict(given)
+
+
+def is_unsigned(program: Program, x: Any) -> bool:
+    """Whether a caller gives uint8 codes, to every input: what is uint8 in the file then leaves so too."""
+    given = x if isinstance(x, Mapping) else {program.inputs[0]: x}
+    return all(name in given and getattr(given[name], "dtype", None) == np.uint8 for name in program.inputs) and all(
+        program.buffers[name].unsigned for name in program.inputs
+    )
+
+
+def as_signed(program: Program, out: Any) -> Any:
+    """Return a caller's arrays for results with those of uint8 outputs seen as int8.
+
+    Raises
+    ------
+    ModelError
+        One is int8, which would hold other codes.
+    """
+    if isinstance(out, Mapping):
+        return {name: _as_signed(program, name, array) for name, array in out.items()}
+    return _as_signed(program, program.outputs[0], out)
+
+
+def _as_signed(program: Program, name: str, array: Any) -> Any:
+    buffer = program.buffers.get(name)
+    if not isinstance(array, np.ndarray) or buffer is None or not buffer.unsigned:
+        return array
+    if array.dtype == np.int8:
+        raise ModelError(f"{program.source}: out for '{name}' is int8, where uint8 codes came in; give a uint8 array")
+    return array.view(np.int8) if array.dtype == np.uint8 else array
+
+
+def as_unsigned(program: Program, taken: Arrays) -> Arrays:
+    """Return results with the codes of uint8 outputs turned into those, in the same memory."""
+    for name, array in taken.items():
+        if program.buffers[name].unsigned:
+            taken[name] = array.view(np.uint8)
+            taken[name] ^= np.uint8(0x80)
+    return taken
 
 
 def apart(given: Arrays, taken: Arrays) -> Arrays:

@@ -189,7 +189,7 @@ class Session:
         ----------
         x : array, shape (N, ...), or dict of input name to such
             float32: real values, which are quantised where an input is int8. int8: raw codes, of a program whose inputs are all
-            int8. Other real types (float64, uint8 images, ...) are converted to float32 first; C-contiguous float32 and int8 arrays
+            int8. uint8: raw codes where the file has uint8 codes. Other real types (float64, uint8 images elsewhere, ...) are converted to float32 first; C-contiguous float32 and int8 arrays
             are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
             C-contiguous, of the result's type: results are written there. It may be x, or overlap it; two outputs may not overlap.
@@ -197,7 +197,8 @@ class Session:
         Returns
         -------
         ndarray, shape (N, ...), or dict of output name to such
-            Real values in float32; where codes came in, the codes of int8 outputs in int8. A dict where the network has several
+            Real values in float32; where codes came in, the codes of int8 outputs in int8 (in uint8 where uint8 came in and
+            the file has uint8 there). A dict where the network has several
             outputs. The arrays are the caller's.
 
         Raises
@@ -212,12 +213,19 @@ class Session:
                 result = usual(x, out)
                 if result is not None:
                     return result
+        unsigned = arrays.is_unsigned(self._program, x)
+        if unsigned:
+            wanted, out = out, arrays.as_signed(self._program, out)
         given, batch, raw = arrays.accept(self._program, x)
         taken = arrays.results(self._program, out, batch, raw=raw)
         if out is not None and batch > 1:
             given = arrays.apart(given, taken)
         table = self._packed.raw if raw else self._packed.real
         self._call(table, (*given.values(), *(taken[name] for name in table.exits)), batch)
+        if unsigned:
+            taken = arrays.as_unsigned(self._program, taken)
+            if wanted is not None:
+                return wanted
         return taken if len(taken) > 1 else taken[self._program.outputs[0]]
 
     def run_buffers(self, x: Any) -> dict[str, np.ndarray]:
