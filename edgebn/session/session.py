@@ -189,8 +189,8 @@ class Session:
         ----------
         x : array, shape (N, ...), or dict of input name to such
             float32: real values, which are quantised where an input is int8. int8: raw codes, of a program whose inputs are all
-            int8. uint8: raw codes where the file has uint8 codes. Other real types (float64, uint8 images elsewhere, ...) are converted to float32 first; C-contiguous float32 and int8 arrays
-            are read in place.
+            int8. uint8: raw codes too, where the file has uint8 codes. Other real types (float64, uint8 images elsewhere, ...) are
+            converted to float32 first; C-contiguous float32 and int8 arrays are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
             C-contiguous, of the result's type: results are written there. It may be x, or overlap it; two outputs may not overlap.
 
@@ -198,8 +198,7 @@ class Session:
         -------
         ndarray, shape (N, ...), or dict of output name to such
             Real values in float32; where codes came in, the codes of int8 outputs in int8 (in uint8 where uint8 came in and
-            the file has uint8 there). A dict where the network has several
-            outputs. The arrays are the caller's.
+            the file has uint8 there). A dict where the network has several outputs. The arrays are the caller's.
 
         Raises
         ------
