@@ -1,4 +1,4 @@
-"""float32 files against LiteRT: real networks, random files of each operator, float16 and dynamic-range weights, old uint8."""
+"""float32 files against LiteRT: real networks, random files of each operator, float16 and dynamic-range weights."""
 
 import numpy as np
 import pytest
@@ -111,20 +111,3 @@ def test_weights_are_stored_in_fewer_bits(weight_form, tmp_path) -> None:
     plain, _ = convolution_file("float32" if weight_form == "int8" else weight_form, np.random.default_rng(3))
     x = np.random.default_rng(4).normal(0, 1, (2, 6, 6, 2)).astype(np.float32)
     assert relative_error(reference.run(lower(graph), x), litert_runs(plain, x)) <= TOLERANCE
-
-
-def test_old_uint8_file(tmp_path) -> None:
-    """Codes are shifted to int8; LiteRT's uint8 kernels round otherwise, by at most one code."""
-    rng = np.random.default_rng(5)
-    files = FileBuilder()
-    x, y = files.value((1, 6, 6, 2), np.uint8, 0.05, 120), files.value((1, 6, 6, 4), np.uint8, 0.2, 100)
-    weight = files.constant(rng.integers(30, 220, (4, 3, 3, 2)).astype(np.uint8), 0.02, 125)
-    bias = files.constant(rng.integers(-500, 500, 4).astype(np.int32), np.float32(0.05) * np.float32(0.02))
-    files.operator("CONV_2D", [x, weight, bias], [y], "Conv2DOptions", padding=0, strideH=1, strideW=1)
-    path = tmp_path / "model.tflite"
-    path.write_bytes(files.bytes([x], [y]))
-    codes = rng.integers(0, 256, (2, 6, 6, 2)).astype(np.uint8)
-    expected = litert_runs(path.read_bytes(), codes, OpResolverType.BUILTIN_REF).astype(np.int16) - 128
-    result = reference.run(lower(read(path)), (codes.astype(np.int16) - 128).astype(np.int8))
-    assert np.ptp(expected) > 50
-    assert np.abs(result - expected).max() <= 1

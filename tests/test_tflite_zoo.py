@@ -1,6 +1,7 @@
 """Files of other makers (../shared/zoo): each that loads agrees with its own runtime, each other one is refused in one clear line.
 
-int8 byte for byte with TensorFlow Lite Micro, float32 within 1e-5 of the output's range with LiteRT.
+int8 byte for byte with TensorFlow Lite Micro, uint8 with LiteRT's reference kernels, float32 within 1e-5 of the output's range with
+LiteRT.
 """
 
 import numpy as np
@@ -14,14 +15,14 @@ from tflite_micro.python.tflite_micro import runtime
 
 import edgebn
 from edgebn.errors import EdgebnError
+from edgebn.program import Convolution
 from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
 LOADING = {
-    "mww_v2_okay_nabu", "mww_v2_vad",
-    "coral_mobilenet_v1_025_128_quant", "coral_split_concat",
-    "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect",
-    "tflm_pt_mobilenet_v2_q", "tflm_simple_add", "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
+    "coral_mobilenet_v1_025_128_quant", "coral_split_concat", "mww_v2_okay_nabu", "mww_v2_vad",
+    "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect", "tflm_pt_mobilenet_v2_q", "tflm_simple_add",
+    "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
 }  # fmt: skip
 TOLERANCE = 1e-5
 ARENA = 1 << 24
@@ -49,10 +50,11 @@ def test_files_of_other_makers(path) -> None:
     inputs = {name: _drawn(program, name, rng) for name in program.inputs}
     got = edgebn.Session(program).run(inputs)
     got = got if isinstance(got, dict) else {program.outputs[0]: got}
-    micro = program.dtype == "int8" and not _is_unsigned(path)
-    wanted = _micro(path, inputs, len(program.outputs)) if micro else _litert(path, inputs, program.dtype)
+    is_micro = program.dtype == "int8" and not _is_unsigned(program)
+    wanted = _micro(path, inputs, len(program.outputs)) if is_micro else _litert(path, inputs, program.dtype)
     assert len(wanted) == len(got)
-    for array, expected in zip(got.values(), wanted, strict=True):
+    for array, reported in zip(got.values(), wanted, strict=True):
+        expected = reported if reported.dtype != np.uint8 else (reported ^ 0x80).view(np.int8)
         assert array.shape == expected.shape
         if program.dtype == "int8":
             np.testing.assert_array_equal(array, expected)
@@ -60,9 +62,9 @@ def test_files_of_other_makers(path) -> None:
             assert np.abs(array - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
-def _is_unsigned(path) -> bool:
-    """Coral's files compute in uint8, of which TensorFlow Lite Micro runs little: LiteRT's reference kernels are the oracle."""
-    return path.stem.startswith("coral_")
+def _is_unsigned(program) -> bool:
+    """Whether a network works on uint8 codes, which TensorFlow Lite Micro does not run."""
+    return any(program.buffers[step.output].unsigned for step in program.steps if isinstance(step, Convolution))
 
 
 def _drawn(program, name, rng) -> np.ndarray:
@@ -89,12 +91,10 @@ def _litert(path, inputs, dtype) -> list[np.ndarray]:
     interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     for detail, array in zip(interpreter.get_input_details(), inputs.values(), strict=True):
-        interpreter.set_tensor(
-            detail["index"], array if detail["dtype"] != np.uint8 else (array.astype(np.int16) + 128).astype(np.uint8)
-        )
+        is_unsigned = detail["dtype"] == np.uint8
+        interpreter.set_tensor(detail["index"], array.view(np.uint8) ^ 0x80 if is_unsigned else array)
     interpreter.invoke()
-    arrays = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
-    return [array if array.dtype != np.uint8 else (array.astype(np.int16) - 128).astype(np.int8) for array in arrays]
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
 
 
 @pytest.mark.skipif(not FILES, reason="../shared/zoo is not beside this checkout")

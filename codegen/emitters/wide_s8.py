@@ -27,7 +27,7 @@ class _WideNames:
         return self._names.buffer(name)
 
     def array(self, suffix: str) -> str:
-        return self._names.array(f"wide_{suffix}")
+        return self._names.array({"weights": "wide", "channels": "which", "scale": "wscale", "limits": "wlimits"}[suffix])
 
 
 def narrowed(step: Convolution) -> Convolution:

@@ -12,8 +12,9 @@ from fuzz import damage
 
 def _network(rng: np.random.Generator, dtype: type) -> bytes:
     file = FileBuilder()
-    quantized = dtype is np.int8
-    scale = {"scale": 0.05, "zero_point": 3} if quantized else {}
+    quantized = dtype is not np.float32
+    lift = 128 if dtype is np.uint8 else 0
+    scale = {"scale": 0.05, "zero_point": 3 + lift} if quantized else {}
 
     def value(*shape: int) -> int:
         return file.value((1, *shape), dtype, **scale)
@@ -23,6 +24,9 @@ def _network(rng: np.random.Generator, dtype: type) -> bytes:
         if not quantized:
             draw = rng.normal(0, 0.3, shape).astype(np.float32)
             return file.constant(draw), file.constant(np.zeros(channels, np.float32))
+        if dtype is np.uint8:  # one scale, and a zero point that int8 cannot do without
+            codes = rng.integers(0, 256, shape).astype(np.uint8)
+            return file.constant(codes, 0.01, 90), file.constant(rng.integers(-900, 900, channels).astype(np.int32), 0.0005, 0)
         scales = rng.uniform(0.005, 0.02, channels)
         codes = rng.integers(-127, 128, shape).astype(np.int8)
         bias = rng.integers(-900, 900, channels).astype(np.int32)
@@ -30,7 +34,7 @@ def _network(rng: np.random.Generator, dtype: type) -> bytes:
 
     x, a, b, c, d, e, f, g, y = (
         value(8, 8, 3), value(8, 8, 4), value(8, 8, 4), value(8, 8, 4), value(4, 4, 4), value(6, 6, 4),
-        value(144), value(5), file.value((1, 5), dtype, **({"scale": 1 / 256, "zero_point": -128} if quantized else {})),
+        value(144), value(5), file.value((1, 5), dtype, **({"scale": 1 / 256, "zero_point": -128 + lift} if quantized else {})),
     )  # fmt: skip
     file.operator("CONV_2D", (x, *weight(4, 3, 3, 3)), [a], "Conv2DOptions", strideH=1, strideW=1, padding=0)
     file.operator(
@@ -65,8 +69,8 @@ def _with_states(rng: np.random.Generator, dtype: type) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    makers = (_network, _with_states)
-    return [make(np.random.default_rng(seed), dtype) for seed in range(2) for dtype in (np.float32, np.int8) for make in makers]
+    kinds = [(_network, dtype) for dtype in (np.float32, np.int8, np.uint8)] + [(_with_states, dtype) for dtype in (np.float32, np.int8)]
+    return [make(np.random.default_rng(seed), dtype) for seed in range(2) for make, dtype in kinds]
 
 
 def _mutate_operator(graph: schema.SubGraphT, rng: np.random.Generator) -> None:

@@ -1,7 +1,8 @@
-"""TensorFlow Lite files to Graph: float32, float16 weights, dynamic-range weights (dequantised), int8 and old uint8.
+"""TensorFlow Lite files to Graph: float32, float16 weights, dynamic-range weights (dequantised), int8 and uint8.
 
 A dynamic-range file stores int8 weights for a float network: they are dequantised, and the network runs in float32. An int8
-file keeps its codes; its integer arithmetic is TensorFlow Lite Micro's (`integer_rounding` 'double').
+file keeps its codes; its integer arithmetic is TensorFlow Lite Micro's (`integer_rounding` 'double'). uint8 codes become int8 ones,
+128 below them, and where LiteRT's arithmetic on them differs, `Quantization.unsigned` says so.
 """
 
 from __future__ import annotations

@@ -189,6 +189,8 @@ def _weight(reading: Reading, operator: FileOperator, index: int, axis: int) -> 
         along[axis] = count
     centred = stored.astype(np.int64) - how.zero_point.reshape(along)
     fits = centred.min(initial=0) >= -128 and centred.max(initial=0) <= 127
+    if not fits and (tensor.type != "UINT8" or not 0 <= how.zero_point.min() <= how.zero_point.max() <= 255):
+        raise UnsupportedLayerError("its weights have a zero point that int8 without one cannot hold; convert the model to int8")
     return centred.astype(np.int8 if fits else np.int16), Quantization(
         how.scale, np.zeros(count, np.int64), 0 if count > 1 else None
     )
