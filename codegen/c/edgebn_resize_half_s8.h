@@ -1,6 +1,6 @@
 /* Bilinear resampling of codes as real numbers, rounded by adding a half: TensorFlow Lite's on uint8, whose codes are ours plus 128.
 
-   Every operation is rounded to float32, in this order; see edgebn_resize_truncated_s8.h. */
+   Every operation is rounded to float32, in this order: the pragmas forbid a compiler to fuse products and sums. */
 #ifndef EDGEBN_RESIZE_HALF_S8_H
 #define EDGEBN_RESIZE_HALF_S8_H
 
@@ -8,6 +8,8 @@
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
 #endif
 
 EDGEBN_INLINE void edgebn_resize_bilinear_half_s8(const int8_t *in, int8_t *out, int width, int channels, int out_height,
