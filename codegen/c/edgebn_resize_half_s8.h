@@ -1,4 +1,4 @@
-/* Bilinear resampling of codes as real numbers, rounded by adding a half: TensorFlow Lite's on uint8, whose codes are ours plus 128.
+/* Bilinear resampling of codes as real numbers, rounded by adding a half: TensorFlow Lite's on uint8, whose codes are ours + 128.
 
    Every operation is rounded to float32, in this order: the pragmas forbid a compiler to fuse products and sums. */
 #ifndef EDGEBN_RESIZE_HALF_S8_H
