@@ -27,6 +27,7 @@ READERS = {
 EQUAL = {
     ("keras", "OPERATIONS", "Relu"): {"relu"},  # without arguments
     ("onnx", "STATIC", "Identity"): {"_broadcast"},  # of one array
+    ("tflite", "OPERATORS", "DENSIFY"): {"dequantize"},  # of a constant
     ("tflite", "FOLDS", "CAST"): {"_flat", "_pack"},
     ("tflite", "FOLDS", "SQUEEZE"): {"_pack", "_same"},
     ("torch", "OPERATORS", "clone"): {"clamp"},  # without bounds

@@ -56,6 +56,28 @@ class FileBuilder:
             self.tensors[index].quantization = _quantization(scale, zero_point, axis)
         return index
 
+    def sparse_constant(self, array) -> int:
+        """Add a float constant of which only what is not 0 is stored, the last axis compressed; returns its index."""
+        array = np.asarray(array, order="C")
+        rows = array.reshape(-1, array.shape[-1])
+        index = self.constant(array)
+        self.buffers[self.tensors[index].buffer].data = np.frombuffer(array[array != 0].tobytes(), np.uint8)
+        levels = []
+        for size in array.shape[:-1]:
+            level = schema.DimensionMetadataT()
+            level.format, level.denseSize = schema.DimensionType.DENSE, size
+            levels.append(level)
+        level = schema.DimensionMetadataT()
+        level.format = schema.DimensionType.SPARSE_CSR
+        level.arraySegmentsType, level.arraySegments = schema.SparseIndexVector.Uint16Vector, schema.Uint16VectorT()
+        level.arraySegments.values = np.cumsum([0, *(rows != 0).sum(axis=1)]).astype(np.uint16)
+        level.arrayIndicesType, level.arrayIndices = schema.SparseIndexVector.Uint8Vector, schema.Uint8VectorT()
+        level.arrayIndices.values = np.nonzero(rows)[1].astype(np.uint8)
+        sparsity = schema.SparsityParametersT()
+        sparsity.traversalOrder, sparsity.dimMetadata = list(range(array.ndim)), [*levels, level]
+        self.tensors[index].sparsity = sparsity
+        return index
+
     def operator(self, kind, inputs, outputs, options=None, **settings) -> None:
         """Add an operator; `options` is the schema's name of its options ('Conv2DOptions'), `settings` its fields."""
         code = getattr(schema.BuiltinOperator, kind)

@@ -404,6 +404,17 @@ def sub(m: Maker):
     return x, y
 
 
+def sparse_weight(m: Maker):
+    """float32 only: a convolution whose weight is stored sparse."""
+    x, y, weight = m.value((1, 5, 5, 6)), m.value((1, 5, 5, 8)), m.value((8, 1, 1, 6))
+    real = m.rng.normal(0, 1, (8, 1, 1, 6)).astype(np.float32)
+    real[m.rng.random(real.shape) < 0.6] = 0
+    m.file.operator("DENSIFY", [m.file.sparse_constant(real)], [weight], "DensifyOptions")
+    inputs = [x, weight, m.file.constant(np.zeros(8, np.float32))]
+    m.file.operator("CONV_2D", inputs, [y], "Conv2DOptions", padding=0, strideH=1, strideW=1)
+    return x, y
+
+
 def relu_n1_to_1(m: Maker):
     """float32 only: TensorFlow Lite Micro has no such operator of its own."""
     return _elementwise(m, "RELU_N1_TO_1")
@@ -496,7 +507,7 @@ BOTH = (
 )
 INT8_ONLY = (requantize,)
 LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
-FLOAT_ONLY = (div_constant, sub, relu_n1_to_1, relu_0_to_1, *FUNCTIONS, *STAIRS, *tflite_moving.FLOAT_ONLY)
+FLOAT_ONLY = (sparse_weight, div_constant, sub, relu_n1_to_1, relu_0_to_1, *FUNCTIONS, *STAIRS, *tflite_moving.FLOAT_ONLY)
 
 
 def build(

@@ -110,6 +110,17 @@ def quantize(reading: Reading, operator: FileOperator) -> None:
     reading.emit(operator, Identity if same else Quantize, (reading.value(x, like=x if before else None),))
 
 
+def densify(reading: Reading, operator: FileOperator) -> None:
+    """DENSIFY of a constant, which `sparse.py` made dense as the file was read."""
+    (x,) = inputs_of(operator, 1, 1)
+    output = only_output(operator)
+    if reading.is_codes(x) or not reading.is_constant(x):
+        raise UnsupportedLayerError("its input is no float constant; convert the model without sparsity")
+    if output in reading.names or output in reading.folded:
+        raise ModelError("its output is made twice; the file is damaged")
+    reading.folded[output] = reading.numbers(x)
+
+
 def dequantize(reading: Reading, operator: FileOperator) -> None:
     """DEQUANTIZE: codes to float32; of a constant (float16 or int8 weights) done here, once."""
     (x,) = inputs_of(operator, 1, 1)

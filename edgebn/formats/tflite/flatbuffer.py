@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.sparse import densified
 from edgebn.layers import Pair, Quantization, Sides
 
 # More than this is damage: the largest networks for small boards have some hundred operators.
@@ -249,15 +250,19 @@ def _tensor(model: Any, tensor: Any, index: int, path: Path) -> FileTensor:
     )
     if len(shape) > MAX_AXES or any(size < -1 for size in (*shape, *signature)) or len(signature) not in (0, len(shape)):
         raise ModelError(f"{path}: value '{name}' has the shape {shape} and the signature {signature}; the file is damaged")
-    if tensor.Sparsity() is not None:
-        raise UnsupportedLayerError(f"{path}: value '{name}' is stored sparse; convert the model without sparsity")
+    data = _data(model, tensor.Buffer())
+    if tensor.Sparsity() is not None and data is not None:
+        try:
+            data = densified(tensor.Sparsity(), shape, data, MAX_ELEMENTS)
+        except EdgebnError as error:
+            raise type(error)(f"{path}: value '{name}': {error}") from None
     return FileTensor(
         name=name,
         type=type_names.get(tensor.Type(), f"type {tensor.Type()}"),
         shape=shape,
         signature=signature,
         quantization=_quantization(tensor.Quantization(), name, path),
-        data=_data(model, tensor.Buffer()),
+        data=data,
     )
 
 

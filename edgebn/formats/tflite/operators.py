@@ -62,6 +62,7 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "GELU": activations.gelu,
     "SOFTMAX": activations.softmax,
     "QUANTIZE": activations.quantize,
+    "DENSIFY": activations.densify,
     "DEQUANTIZE": activations.dequantize,
     "CALL_ONCE": variables.call_once,
     "VAR_HANDLE": variables.var_handle,
@@ -79,5 +80,4 @@ HINTS: dict[str, str] = {
     "SPACE_TO_BATCH_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
     "BATCH_TO_SPACE_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
     "CAST": "give the model float32 or int8 inputs",
-    "DENSIFY": "convert the model without sparse weights",
 }
