@@ -45,7 +45,8 @@ EDGEBN_INLINE int32_t edgebn_wide_window_s8(const int8_t *in, edgebn_conv_shape 
     return sum;
 }
 
-EDGEBN_INLINE void edgebn_wide_s8(const int8_t *in, int8_t *out, edgebn_conv_shape s, int count, const int16_t *channels,
+/* One for all layers: they have few such channels, and a copy in each would fill the stack of the function that calls them all. */
+EDGEBN_SHARED void edgebn_wide_s8(const int8_t *in, int8_t *out, edgebn_conv_shape s, int count, const int16_t *channels,
                                   const int16_t *weights, edgebn_epilogue_s8 e) {
     const int per_group = s.channels / s.groups, out_per_group = s.out_channels / s.groups;
     int k, y, x;
