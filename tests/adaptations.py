@@ -15,7 +15,7 @@ def with_adaptation(program, seed):
     rng = np.random.default_rng(seed)
     layers = []
     for step in program.steps:
-        if not isinstance(step, ADAPTABLE):
+        if not isinstance(step, ADAPTABLE) or (not isinstance(step, p.Affine) and step.weight.dtype == np.int16):
             continue
         height, _, channels = p.epilogue_shape(step, program)
         every = int(rng.integers(1, height + 2))

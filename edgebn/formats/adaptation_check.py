@@ -59,7 +59,9 @@ def _array(array: np.ndarray, dtype: Any, shape: tuple[int, ...], what: str) -> 
 
 def _check_layer(layer: AdaptedLayer, step: p.Step, program: p.Program) -> None:
     what = f"step '{step.name}'"
-    _need(isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine), what)
+    if not isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine):
+        raise ModelError(f"its adaptation's {what} does not fit")
+    _need(isinstance(step, p.Affine) or step.weight.dtype != np.int16, what)  # no kernel keeps their accumulators
     rows, columns, channels = p.epilogue_shape(step, program)
     seen = layer.observation
     _need(seen.first_row >= 0 and seen.row_step >= 1, what)
