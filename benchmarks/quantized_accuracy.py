@@ -1,10 +1,9 @@
 """How near quantised networks stay to float32, beside onnxruntime's static quantisation (QDQ, channel by channel) of the same file.
 
-    python -m benchmarks.quantized_accuracy [--data noise|photos] [--files mtcnn_onet.onnx ...] [--json FILE]
+    python -m benchmarks.quantized_accuracy [--data noise|photos|text] [--files mtcnn_onet.onnx ...] [--json FILE]
 
 Prints the ratio of signal to noise of every output in dB, on inputs that calibration has not seen, each engine against its own
-float32.
-Files are those of ../shared/zoo; onnxruntime reads ONNX alone.
+float32. Files are those of ../shared/zoo; onnxruntime reads ONNX alone.
 """
 
 from __future__ import annotations
@@ -48,19 +47,37 @@ BELOW_ONE = ("fastestdet", "tm_")  # take numbers of 0 to 1, the others -1 to 1
 
 
 def inputs(program: Program, kind: str, name: str, count: int, seed: int) -> dict[str, np.ndarray]:
-    """Return numbers for every input: uniform noise, or small photographs made larger where the input is an image."""
+    """Return numbers for every input: uniform noise, or for images small photographs made larger or lines of text."""
     rng = np.random.default_rng(seed)
     low = 0.0 if name.startswith(BELOW_ONE) else -1.0
     found = {}
     for given in program.inputs:
         shape = program.shapes[given]
-        if kind == "photos" and len(shape) == 3 and shape[2] in (1, 3):
+        if kind == "text" and len(shape) == 3 and shape[2] == 3:
+            found[given] = text(count, seed, shape[:2]) * (1 - low) + low
+        elif kind == "photos" and len(shape) == 3 and shape[2] in (1, 3):
             images = np.load(SHARED / "data" / "cifar10_dev.npz")["x_train"][seed * 100 : seed * 100 + count] / 255.0
             rows, columns = (np.arange(size) * 32 // size for size in shape[:2])
             found[given] = (images[:, rows][:, :, columns, : shape[2]] * (1 - low) + low).astype(np.float32)
         else:
             found[given] = rng.uniform(low, 1, (count, *shape)).astype(np.float32)
     return found
+
+
+def text(count: int, seed: int, size: tuple[int, int]) -> np.ndarray:
+    """Return images (N, H, W, 3) of 0 to 1 with lines of letters."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    rng, font = np.random.default_rng(seed), ImageFont.load_default(size=18)
+    pages = []
+    for _ in range(count):
+        page = Image.new("RGB", size[::-1], tuple(int(level) for level in rng.integers(150, 256, 3)))
+        for top in range(5, size[0] - 20, 45):
+            line = "".join(rng.choice(list("abcdefghij KLMNOP0123"), 10))
+            ink = tuple(int(level) for level in rng.integers(0, 100, 3))
+            ImageDraw.Draw(page).text((int(rng.integers(0, 40)), top), line, fill=ink, font=font)
+        pages.append(np.asarray(page, np.float32) / 255)
+    return np.stack(pages)
 
 
 def ratio(wanted: np.ndarray, found: np.ndarray) -> float:
@@ -134,7 +151,7 @@ def onnxruntimes(path: Path, program: Program, calibration: dict[str, np.ndarray
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", choices=("noise", "photos"), default="photos")
+    parser.add_argument("--data", choices=("noise", "photos", "text"), default="photos")
     parser.add_argument("--files", nargs="+", default=list(FILES))
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

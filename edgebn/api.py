@@ -143,9 +143,12 @@ def quantize(
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.
     keep : dict of str to str, optional
-        What stays float32, by name of layer, step or output: ``{"head": "float32"}``; layers without an int8 form
-        (layer norms) do. A name stands for all that begin with it and '/' or '.'; an output's name for the steps that
-        make it, back through those that only move values.
+        What stays float32, by name of layer, step or output: ``{"head": "float32"}``. A name stands for all that begin with it and
+        '/' or '.'; an output's name for the steps that make it, back through those that only move values. Where it is left out,
+        calibration decides for the last steps: a join of things so unlike that one scale drowns one of them, and a sigmoid
+        or softmax whose numbers are below its codes, stay float32 (one part in 100 of the signal's power, 20 dB, is the limit).
+        An empty dict keeps nothing but
+        layers without an int8 form (norms by the sample's statistics), which stay float32 always.
 
     Returns
     -------
@@ -205,6 +208,8 @@ def quantize(
             _warn_of_odd_inputs(model, batch)
 
         found = calibrated(apart, calibration, lambda program: Session(program).run_buffers, method, work, look)
+        if keep is None:
+            floats |= found.coarse
         apart, ranges, means, moments = found.program, found.ranges, found.means, found.moments
     program = checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add, floats)))
     return replace(program, preparation=model.preparation)

@@ -18,7 +18,7 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 from edgebn.errors import InputRangeWarning, QuantizationError
 from edgebn.passes.calibration import METHODS
-from edgebn.program import Program
+from edgebn.program import Program, step_dtype
 
 HELP = "quantise a float model to int8"
 DESCRIPTION = (
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a layer or output that stays float32; may be given several times",
+        help="a layer or output that stays float32, again for more; default: last steps that int8 would drown",
     )
     add_input_options(parser)
 
@@ -84,7 +84,10 @@ def quantize(
     """
     with screen.progress("calibrating") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", InputRangeWarning)  # whoever read the inputs has looked at them
-        quantized = api.quantize(program, images, method=method, progress=progress, keep=dict.fromkeys(keep, "float32"))
+        quantized = api.quantize(program, images, method=method, progress=progress, keep=dict.fromkeys(keep, "float32") or None)
+    if quantized.dtype != "int8":
+        kept = [step.name for step in quantized.steps if step_dtype(step, quantized) == "float32"]
+        screen.say(f"float32 stay: {', '.join(kept)}")
     if images is None:
         screen.say("ranges from the batch norms alone; give --calibration for the error of each layer")
         return quantized, []

@@ -26,9 +26,11 @@ from edgebn.passes.calibration import (
     ranges_and_means,
     with_constants,
 )
+from edgebn.passes.coarse_outputs import coarse_outputs
 from edgebn.passes.equalize import equalize
 from edgebn.passes.head_ranges import HeadObserver
 from edgebn.passes.patch_moments import PatchMoments, PatchObserver
+from edgebn.passes.score_ranges import ScoreObserver
 from edgebn.program import Program
 
 FIRST_BYTES = 1 << 24  # of the data, kept for being run twice
@@ -45,12 +47,15 @@ class Calibrated:
     ranges : mapping of str to (low, high)
     means : mapping of str to ndarray (channels,)
     moments : mapping of str to PatchMoments
+    coarse : frozenset of str
+        Names of the last steps that int8 codes are too coarse for (`coarse_outputs`).
     """
 
     program: Program
     ranges: dict[str, Range]
     means: dict[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
+    coarse: frozenset[str]
 
 
 class Work:
@@ -110,21 +115,22 @@ def calibrated(
         work.expect(held + (held if ended else int(known or 0)) + later)
     program = equalize(program, channel_sizes(program, open_engine(program), first, work.add))
     run_buffers = with_constants(program, open_engine(program))
-    patches, sums, heads = PatchObserver(program), AddObserver(program), HeadObserver(program)
+    patches, ends = PatchObserver(program), (AddObserver(program), HeadObserver(program), ScoreObserver(program))
 
     def watched(batch: Batch) -> Mapping[str, np.ndarray]:
         values = run_buffers(batch)
         patches.see(values)
-        sums.see(values)
-        heads.see(values)
+        for end in ends:
+            end.see(values)
         return values
 
     observers = observe(program, watched, chain(_released(first), rest), work.add)
     work.expect(later)
     ranges, means = ranges_and_means(program, observers, method)
     if method == "mse":
-        ranges |= sums.ranges() | heads.ranges()
-    return Calibrated(program, ranges, means, patches.moments())
+        for end in ends:
+            ranges |= end.ranges()
+    return Calibrated(program, ranges, means, patches.moments(), coarse_outputs(program, ranges, observers))
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:

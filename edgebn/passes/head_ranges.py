@@ -87,6 +87,7 @@ def _best(
 ) -> Range:
     """Return the range of `values` with the least disturbance of `logits`."""
     exact = _softmax(beta * logits)
+    tolerance = TOLERANCE if logits.shape[1] > 2 else 0.0  # of two classes one is a score, which is compared with any threshold
     order = np.argsort(-logits, axis=1, kind="stable")
     places = np.arange(len(logits))
     margins = logits[places, order[:, 0]] - logits[places, order[:, 1]]
@@ -102,7 +103,7 @@ def _best(
         changed = through(np.clip(np.rint(values / step), start, start + LEVELS) * step)
         moved = changed[close, first] - changed[close, second] - margins[close]
         wrong = np.sqrt(((_softmax(beta * changed) - exact) ** 2).mean())
-        return max(float(wrong), TOLERANCE), float((moved**2).mean())
+        return max(float(wrong), tolerance), float((moved**2).mean())
 
     lowest, highest = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     lows = sorted({lowest * fraction for fraction in ends})

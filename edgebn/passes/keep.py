@@ -78,6 +78,11 @@ def tail(program: p.Program, name: str) -> set[str]:
     return found
 
 
+def outer_steps(program: p.Program) -> frozenset[str]:
+    """Return the steps that make the outputs: those that only move or join values, and those that compute these values."""
+    return frozenset(name for output in program.outputs for name in tail(program, output))
+
+
 def with_movement(program: p.Program, floats: Iterable[str]) -> frozenset[str]:
     """Return `floats` with the steps that only move what these make, where nothing in int8 reads it."""
     found = set(floats)
