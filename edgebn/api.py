@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgebn.arguments import checked_path, checked_program
 from edgebn.errors import InputRangeWarning, ModelError, QuantizationError, UsageError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgebn.passes.error_table import ErrorRow
+    from edgebn.passes.keep_auto import KeepRow
 
 NATIVE = ".edgebn"  # what `load` knows a file of ours by
 
@@ -117,7 +118,9 @@ def quantize(
     calibration: Any = None,
     method: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-    keep: Mapping[str, str] | None = None,
+    keep: Mapping[str, str] | Literal["auto"] | None = None,
+    budget: Mapping[str, float] | None = None,
+    table: Callable[[list[KeepRow]], None] | None = None,
 ) -> Program:
     """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 activations.
 
@@ -142,13 +145,18 @@ def quantize(
     progress : callable, optional
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.
-    keep : dict of str to str, optional
+    keep : dict of str to str, or 'auto', optional
         What stays float32, by name of layer, step or output: ``{"head": "float32"}``. A name stands for all that begin with it and
         '/' or '.'; an output's name for the steps that make it, back through those that only move values. Where it is left out,
         calibration decides for the last steps: a join of things so unlike that one scale drowns one of them, and a sigmoid
         or softmax whose numbers are below its codes, stay float32 (one part in 100 of the signal's power, 20 dB, is the limit).
-        An empty dict keeps nothing but
-        layers without an int8 form (norms by the sample's statistics), which stay float32 always.
+        An empty dict keeps only what has no int8 form (norms by the sample's statistics). 'auto' keeps what wins most on the first
+        samples, until `budget` is reached.
+    budget : dict of str to float, optional
+        Of ``keep="auto"``: 'db' (signal to noise of the worst output) and 'agreement' (percent of samples whose largest output is
+        that of float32) are to be reached, 'bytes' (more weights) not to be exceeded.
+    table : callable, optional
+        Called with what each step tried by ``keep="auto"`` wins and costs, a list of `KeepRow`, the best first.
 
     Returns
     -------
@@ -175,9 +183,10 @@ def quantize(
     from edgebn.passes.checked import checked
     from edgebn.passes.fuse_pool import fuse_pools
     from edgebn.passes.keep import kept_steps
+    from edgebn.passes.keep_auto import Judge, checked_budget, choose
     from edgebn.passes.norm_ranges import norm_ranges
     from edgebn.passes.pad_ranges import with_pads_apart
-    from edgebn.passes.quantize import already_int8, quantize_program
+    from edgebn.passes.quantize import already_int8, integer_form
 
     checked_program(model, "edgebn.quantize")
     if method is not None and method not in observing.METHODS:
@@ -195,7 +204,12 @@ def quantize(
             "it to an int8 TensorFlow Lite file"
         )
     apart = with_pads_apart(steps_apart(model))
-    floats = kept_steps(model, apart, keep or {})
+    wanted = checked_budget(budget, model.source) if keep == "auto" else None
+    if wanted is None and budget is not None:
+        raise QuantizationError(f"{model.source}: budget= is for keep='auto'; give both, or leave it out")
+    if wanted is not None and calibration is None:
+        raise QuantizationError(f"{model.source}: keep='auto' compares on calibration data; give some")
+    floats = kept_steps(model, apart, {} if keep is None or keep == "auto" else keep)
     work = Work(progress)
     if calibration is None:
         work.expect(len(apart.steps))
@@ -207,12 +221,19 @@ def quantize(
         def look(batch: Mapping[str, np.ndarray]) -> None:
             _warn_of_odd_inputs(model, batch)
 
-        found = calibrated(apart, calibration, lambda program: Session(program).run_buffers, method, work, look)
-        if keep is None:
+        def open_engine(program: Program) -> Any:
+            return Session(program).run_buffers
+
+        found = calibrated(apart, calibration, open_engine, method, work, look)
+        if keep is None or keep == "auto":
             floats |= found.coarse
         apart, ranges, means, moments = found.program, found.ranges, found.means, found.moments
-    program = checked(fuse_pools(quantize_program(apart, ranges, means, moments, work.add, floats)))
-    return replace(program, preparation=model.preparation)
+    form = integer_form(apart, ranges, means, moments, work.add, floats)
+    if wanted is not None:
+        floats, rows = choose(apart, form.joined, floats, Judge(apart, found.samples, open_engine), wanted)
+        if table is not None:
+            table(rows)
+    return replace(checked(fuse_pools(form.joined(floats))), preparation=model.preparation)
 
 
 def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:

@@ -118,5 +118,57 @@ def test_a_mixed_program_is_saved_tabled_and_made_by_the_command_line(tmp_path, 
     assert rows[last]["sqnr"] > 15
     quantized = edgebn.load(tmp_path / "int8.edgebn")
     assert quantized.buffers[quantized.outputs[0]].dtype == "float32"
+    options = ["--calibration", str(tmp_path / "x.npy"), "--keep", "auto", "--budget", "agreement=50", "--budget", "bytes=0"]
+    assert main([*given, *options]) == 0
+    assert edgebn.load(tmp_path / "int8.edgebn").dtype == "int8"
+    capsys.readouterr()
     assert main([*given, "--keep", "nothing"]) == 1
     assert "no layer or output 'nothing'" in capsys.readouterr().err
+
+
+def sore():
+    """A network whose middle layer int8 ruins: one output channel a thousand times the others, of which the rest alone is read."""
+    make = Maker((8, 8, 4))
+    first = make.convolution("x", 8, (1, 1), norm=False, post=(-np.inf, 1e6))
+    program = make.finish(make.convolution(first, 4, (1, 1), norm=False, post=(-np.inf, np.inf)))
+    before, after = program.steps
+    weight, reader = before.weight.copy(), after.weight.copy()
+    weight[0] *= 1000
+    reader[..., 0] *= 1e-5
+    steps = dataclasses.replace(before, weight=weight), dataclasses.replace(after, weight=reader)
+    return dataclasses.replace(program, steps=steps)
+
+
+@pytest.mark.parametrize("budget", [{"db": 35}, {"db": 35, "bytes": 10_000}])
+def test_auto_keeps_what_costs_most_until_the_budget_is_reached(budget):
+    program, rows = sore(), []
+    without = edgebn.quantize(program, data(), keep={})
+    quantized = edgebn.quantize(program, data(), keep="auto", budget=budget, table=rows.extend)
+    x = data(8, seed=3)
+    assert ratio(program, without, x) < 25
+    assert ratio(program, quantized, x) > 33
+    assert rows == sorted(rows, key=lambda row: -row.db)
+    assert [row.bytes for row in rows if row.step == "convolution0"] == [3 * (8 * 4 + 4 * 8)]
+    kept = {row.step for row in rows if row.kept}
+    assert kept
+    assert all(quantized.buffers[step.output].dtype == "float32" for step in quantized.steps if step.name in kept)
+
+
+def test_auto_keeps_nothing_where_nothing_is_needed_or_allowed():
+    assert edgebn.quantize(sore(), data(), keep="auto", budget={"db": 0}).dtype == "int8"
+    assert edgebn.quantize(sore(), data(), keep="auto", budget={"db": 90, "bytes": 10}).dtype == "int8"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": "auto"}, "needs a budget"),
+        ({"keep": "auto", "budget": {"points": 1}}, "needs a budget"),
+        ({"keep": "auto", "budget": {"db": "30"}}, "numbers"),
+        ({"budget": {"db": 30}}, "for keep='auto'"),
+        ({"keep": "all"}, "give a dict"),
+    ],
+)
+def test_odd_budgets_are_refused(options, message):
+    with pytest.raises(QuantizationError, match=message):
+        edgebn.quantize(sore(), data(), **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 from edgebn.errors import InputRangeWarning, QuantizationError
 from edgebn.passes.calibration import METHODS
+from edgebn.passes.keep_auto import KeepRow
 from edgebn.program import Program, step_dtype
 
 HELP = "quantise a float model to int8"
@@ -27,6 +28,7 @@ DESCRIPTION = (
 )
 
 COLUMNS = ("layer", "step", "output", "SQNR dB", "saturated %", "scale", "zero point")
+KEEP_COLUMNS = ("layer", "step", "worst output dB", "agreement %", "more bytes", "kept")
 ERROR_SAMPLES = 100  # of the calibration data, for the error table
 
 
@@ -43,9 +45,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a layer or output that stays float32, again for more; default: last steps that int8 would drown",
+        help="a layer or output that stays float32, again for more; or auto; default: last steps that int8 would drown",
+    )
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        type=_budget,
+        metavar="WHAT=NUMBER",
+        help="with --keep auto: db or agreement (percent) to reach, bytes of weights not to exceed",
     )
     add_input_options(parser)
+
+
+def _budget(text: str) -> tuple[str, float]:
+    what, _, number = text.partition("=")
+    return what, float(number)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
@@ -59,7 +74,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         images = load_inputs(arguments.calibration, program, arguments)
         integers_only = holds_integers(arguments.calibration, program, arguments)
     program = keeping(program, given(arguments, integers_only=integers_only))
-    quantized, rows = quantize(program, images, arguments.method, screen, arguments.keep)
+    quantized, rows = quantize(program, images, arguments.method, screen, arguments.keep, dict(arguments.budget))
     api.save(quantized, arguments.output)
     screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
     return {
@@ -73,7 +88,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
 
 def quantize(
-    program: Program, images: Inputs | None, method: str | None, screen: Screen, keep: Sequence[str] = ()
+    program: Program,
+    images: Inputs | None,
+    method: str | None,
+    screen: Screen,
+    keep: Sequence[str] = (),
+    budget: Mapping[str, float] | None = None,
 ) -> tuple[Program, list[dict[str, Any]]]:
     """Quantise `program` and show each layer's error on the first calibration samples.
 
@@ -84,7 +104,16 @@ def quantize(
     """
     with screen.progress("calibrating") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", InputRangeWarning)  # whoever read the inputs has looked at them
-        quantized = api.quantize(program, images, method=method, progress=progress, keep=dict.fromkeys(keep, "float32") or None)
+        wanted: Any = "auto" if list(keep) == ["auto"] else dict.fromkeys(keep, "float32") or None
+        tried: list[KeepRow] = []
+        quantized = api.quantize(
+            program, images, method=method, progress=progress, keep=wanted, budget=budget or None, table=tried.extend
+        )
+    if tried:
+        cells = [(row.step, row.kind, row.db, row.agreement, row.bytes, "yes" if row.kept else "") for row in tried]
+        screen.table(
+            "each value alone in float32 (its layer and its readers): what it wins and costs, best first", KEEP_COLUMNS, cells
+        )
     if quantized.dtype != "int8":
         kept = [step.name for step in quantized.steps if step_dtype(step, quantized) == "float32"]
         screen.say(f"float32 stay: {', '.join(kept)}")

@@ -6,7 +6,7 @@ statistics of fixed size are kept. It is handed the function that opens an engin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -35,6 +35,7 @@ from edgebn.program import Program
 
 FIRST_BYTES = 1 << 24  # of the data, kept for being run twice
 LOOKED_AT = 16  # batches
+JUDGED = 64  # samples on which programs are compared
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Calibrated:
     moments : mapping of str to PatchMoments
     coarse : frozenset of str
         Names of the last steps that int8 codes are too coarse for (`coarse_outputs`).
+    samples : sequence of dict
+        The first batches, of JUDGED samples or a few more where so many were held.
     """
 
     program: Program
@@ -56,6 +59,7 @@ class Calibrated:
     means: dict[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
     coarse: frozenset[str]
+    samples: Sequence[Batch]
 
 
 class Work:
@@ -113,6 +117,7 @@ def calibrated(
     held, known, later = sum(map(_count, first)), length(data, program), len(program.steps)
     if ended or known is not None:
         work.expect(held + (held if ended else int(known or 0)) + later)
+    samples = [batch for i, batch in enumerate(first) if sum(map(_count, first[:i])) < JUDGED]
     program = equalize(program, channel_sizes(program, open_engine(program), first, work.add))
     run_buffers = with_constants(program, open_engine(program))
     patches, ends = PatchObserver(program), (AddObserver(program), HeadObserver(program), ScoreObserver(program))
@@ -130,7 +135,7 @@ def calibrated(
     if method == "mse":
         for end in ends:
             ranges |= end.ranges()
-    return Calibrated(program, ranges, means, patches.moments(), coarse_outputs(program, ranges, observers))
+    return Calibrated(program, ranges, means, patches.moments(), coarse_outputs(program, ranges, observers), samples)
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:

@@ -42,15 +42,51 @@ class Plan:
         return f"{self.program.source}: layer '{step.name}'"
 
 
+@dataclass(frozen=True)
+class IntegerForm:
+    """Every step of a float32 program in int8, to be joined with float32 ones.
+
+    Attributes
+    ----------
+    program : Program
+        float32.
+    buffers, constants : mapping
+        As int8.
+    steps : dict of str to Step
+        int8, by name; those that stay float32 in any case may be missing.
+    """
+
+    program: p.Program
+    buffers: Mapping[str, p.Buffer]
+    constants: Mapping[str, np.ndarray]
+    steps: dict[str, p.Step]
+
+    def joined(self, floats: frozenset[str] = frozenset()) -> p.Program:
+        """Return the program whose steps of these names, and what only moves their values, are float32, with conversions around."""
+        floats = with_movement(self.program, floats)
+        steps = [step if step.name in floats else self.steps[step.name] for step in self.program.steps]
+        return with_conversions(self.program, self.buffers, self.constants, steps, floats)
+
+
 def quantize_program(
+    program: p.Program,
+    ranges: Mapping[str, Range],
+    means: Mapping[str, np.ndarray] | None = None,
+    moments: Mapping[str, PatchMoments] | None = None,
+) -> p.Program:
+    """Return the int8 program: `integer_form`, whole."""
+    return integer_form(program, ranges, means, moments).joined()
+
+
+def integer_form(
     program: p.Program,
     ranges: Mapping[str, Range],
     means: Mapping[str, np.ndarray] | None = None,
     moments: Mapping[str, PatchMoments] | None = None,
     progress: Callable[[], None] | None = None,
     floats: frozenset[str] = frozenset(),
-) -> p.Program:
-    """Return the int8 program, or the one of both types.
+) -> IntegerForm:
+    """Return the int8 form of a program's steps.
 
     Parameters
     ----------
@@ -65,7 +101,7 @@ def quantize_program(
     progress : callable, optional
         Called after every step.
     floats : frozenset of str
-        Names of steps that stay float32, with conversions around them (`keep.py`).
+        Names of steps that stay float32 in any case.
 
     Raises
     ------
@@ -77,12 +113,13 @@ def quantize_program(
     plan = Plan(program, buffer_scales(program, ranges, held_numbers(program)), means or {}, moments or {})
     floats = with_movement(program, floats)
     constants = {name: integer.nearest_codes(array, plan.buffers[name]) for name, array in program.constants.items()}
-    steps: list[p.Step] = []
+    steps: dict[str, p.Step] = {}
     for step in program.steps:
-        steps.append(step if step.name in floats else _STEPS[type(step)](step, plan))
+        if step.name not in floats:
+            steps[step.name] = _STEPS[type(step)](step, plan)
         if progress is not None:
             progress()
-    return with_conversions(program, plan.buffers, constants, steps, floats)
+    return IntegerForm(program, plan.buffers, constants, steps)
 
 
 def already_int8(program: p.Program) -> str:
