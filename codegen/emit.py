@@ -171,6 +171,7 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         arena_bytes=network.arena.size,
         arena_lower_bound=network.arena.lower_bound,
         board=target.name,
+        state_bytes=network.values.state_bytes,
     )
 
 

@@ -87,6 +87,8 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         state=fill("link_state.c.in", name=listing.name, upper=upper) if listing.adaptation else "",
         init="init" if listing.adaptation else f"{listing.name}_init",
         state_pointer="&state" if listing.adaptation else "NULL",
+        states_before=fill("link_states_before.c.in", upper=upper) if listing.program.states else "",
+        states=fill("link_states.c.in", name=listing.name, upper=upper) if listing.program.states else "",
     )
     files = {"link.c": source}
     files |= {f"{SERVICE}/{file}": text(file) for file in LINK_FILES}

@@ -32,6 +32,8 @@ class EmittedProject:
         Constant arrays; code is not in it.
     arena_bytes, arena_lower_bound : int
         RAM for all values between layers, input and output included; 0 where only parameters were written.
+    state_bytes : int
+        RAM for what lives from run to run.
     board : str or None
     kept : tuple of str
         Files that people had edited and that were left as they are: `board/clocks_*.c` and others that are theirs to fill in.
@@ -45,6 +47,7 @@ class EmittedProject:
     arena_lower_bound: int
     board: str | None
     kept: tuple[str, ...] = ()
+    state_bytes: int = 0
 
 
 @dataclass(frozen=True)

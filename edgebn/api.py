@@ -28,6 +28,7 @@ def load(
     *,
     input_shape: tuple[int, ...] | Mapping[str, tuple[int, ...]] | None = None,
     custom_layers: dict[str, str] | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Program:
     """Read a trained network and make it a program.
 
@@ -41,6 +42,9 @@ def load(
     custom_layers : dict, optional
         Keras only: maps the names of custom layer classes to the Keras classes they behave as, for example
         ``{"BNLayer": "BatchNormalization"}``.
+    states : mapping of str to str, optional
+        Inputs that are states, each with the output that the next run reads there: ``{"h_in": "h_out"}``. They begin with zeros,
+        and are inputs and outputs no more (`Session.reset_state`).
 
     Returns
     -------
@@ -58,12 +62,13 @@ def load(
     if path.suffix.lower() == NATIVE:
         from edgebn.formats import native
 
-        for option in options:
+        for option in [*options, *(["states"] if states else [])]:
             raise UsageError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
         return native.load(path)
     from edgebn import formats, passes
 
-    return passes.lower(formats.read(path, **options))
+    graph = formats.read(path, **options)
+    return passes.lower(passes.as_states(graph, _names(path, states)) if states else graph)
 
 
 def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[str, Any]:
@@ -83,6 +88,13 @@ def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[st
             )
         options["custom_layers"] = dict(custom_layers)
     return options
+
+
+def _names(path: Path, states: Any) -> Mapping[str, str]:
+    """Return what the user said of states, which are names."""
+    if not isinstance(states, Mapping) or not all(isinstance(name, str) for pair in states.items() for name in pair):
+        raise ModelError(f"{path}: states={states!r}: give a dict of names, as {{'h_in': 'h_out'}}")
+    return states
 
 
 def _shapes(given: Any) -> Any:

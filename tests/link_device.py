@@ -33,9 +33,9 @@ def build(name, folder, *flags, compiler="cc"):
     return target
 
 
-def expected(data):
-    """Return (output, three layers) of the made-up model, as tests/c/link_model.c has it."""
-    seed = 1
+def expected(data, step=0):
+    """Return (output, three layers) of the made-up model, as link_model.c has it; `step` of a sequence where it keeps one."""
+    seed = 1 + step
     for byte in data[:FIRST_INPUT]:
         seed = (seed * 31 + byte) % 256
     arena = bytearray(data[FIRST_INPUT:])
@@ -57,6 +57,7 @@ class Library:
         self._c.device_sent.restype = ctypes.POINTER(ctypes.c_uint8)
 
     def start(self, *, with_state=False):
+        """Start it; `with_state` is 2 for a model that keeps something from run to run."""
         self._c.device_start(int(with_state))
         return self.take(b"")
 

@@ -211,6 +211,34 @@ def test_a_device_that_resets_in_the_middle_is_asked_again(port):
     assert state["next"] is None
 
 
+def test_a_step_of_a_sequence_is_one_however_often_it_is_asked_for(port):
+    """Lost bytes make the host ask for runs again, and a second look at a run is not the next one."""
+    port.restart(with_state=2)
+    device = meet(port, repeat=0.2)
+    device.begin_sequence()
+    port.noise = Noise(1, flip=0.0005, drop=0.0005, double=0.0005, delay=0.0005)
+    for step in range(60):
+        data = sample(step)
+        run = device.run(data)
+        assert run.output == expected(data, step)[0]
+        if step % 3 == 0:
+            again = device.run_layers(data, run)
+            assert (again.output, [layer.data for layer in again.layers]) == expected(data, step)
+    assert port.noise.damaged > 100
+    device.begin_sequence()
+    assert device.run_layers(sample(1)).output == expected(sample(1))[0]
+
+
+def test_a_device_that_resets_in_a_sequence_is_an_error(port):
+    port.restart(with_state=2)
+    device = meet(port)
+    device.begin_sequence()
+    assert device.run(sample(0)).output == expected(sample(0))[0]
+    port.restart(with_state=2)
+    with pytest.raises(LinkError, match="in the middle of a sequence"):
+        device.run(sample(1))
+
+
 def test_a_device_that_resets_without_end_is_an_error(port):
     device = meet(port)
     port.on_write = lambda line: line.restart()

@@ -11,6 +11,7 @@ from edgebn import program as p
 from tests import emitted
 from tests.programs import stateful
 from tests.test_codegen_kernels import drawn
+from tests.test_device import answer
 from tests.test_emit_random import SANITIZERS, assert_all_right, run_all
 
 STEPS = 5
@@ -108,3 +109,25 @@ def test_one_network_follows_two_streams(tmp_path):
             numbers = [-1, -2, *(10 * stream + i + 1 for i in range(step + 1))]
             expected.append(numbers[step : step + 3])
     assert said.splitlines() == [" ".join(map(str, row)) for row in [*expected, [-1, -2, 77]]]
+
+
+@pytest.mark.parametrize("board", ["host", "mps2-an386"])
+def test_wake_words_over_the_link(board, shared_zoo, capsys, tmp_path):
+    emitted.board_or_skip(board)
+    path = shared_zoo / "mww_v2_vad.tflite"
+    report = answer(capsys, "verify", path, "--board", board, "--samples", 30)
+    assert (report["samples"], report["mismatches"], report["layers_compared"]) == (30, 0, 18)
+    program = edgebn.load(path)
+    codes = emitted.draw_codes(program, 20).reshape(20, *program.shapes[program.inputs[0]])
+    np.save(tmp_path / "in.npy", codes)
+    answer(capsys, "run", path, tmp_path / "in.npy", "-o", tmp_path / "out.npy", "--board", board)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), edgebn.Session(program).run(codes))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_random_sequences_are_verified_over_the_link(dtype, tmp_path, capsys):
+    emitted.board_or_skip("host")
+    for number, (program, _) in enumerate(networks(dtype, 2)):
+        edgebn.save(program, tmp_path / f"{number}.edgebn")
+        report = answer(capsys, "verify", tmp_path / f"{number}.edgebn", "--board", "host", "--samples", 4)
+        assert (report["samples"], report["mismatches"]) == (4, 0)

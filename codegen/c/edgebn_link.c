@@ -172,6 +172,18 @@ static uint64_t ticks_since(const struct edgebn_link *link, uint64_t since) {
     return passed > link->overhead ? passed - link->overhead : 0;
 }
 
+/* Makes a run that the host asks for again, to hear what it has missed, the same run and not the next one of a sequence. */
+static void hold_states(struct edgebn_link *link, uint32_t run) {
+    const struct edgebn_link_model *model = link->model;
+
+    if (model->states_bytes != 0) {
+        const int again = link->has_begun && link->run == run;
+
+        memcpy(again ? model->states : model->states_before, again ? model->states_before : model->states, model->states_bytes);
+    }
+    link->has_begun = 1;
+}
+
 static void answer_run(struct edgebn_link *link, const struct request *request) {
     const struct edgebn_link_model *model = link->model;
     const uint8_t *payload = request->payload;
@@ -193,6 +205,7 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
         send_error(link, request, EDGEBN_LINK_OTHER_INPUT);
         return;
     }
+    hold_states(link, edgebn_frame_get_u32(payload));
     link->run = edgebn_frame_get_u32(payload);
     link->detail = payload[8];
     link->first_layer = edgebn_frame_get_u32(payload + 9);

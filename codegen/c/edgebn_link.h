@@ -25,7 +25,8 @@
  *     DATA:          layer u32, offset u32, bytes of its output                           (from the first offset on)
  *     ERROR:         code u8, kind of the request u8
  *
- * A run is known by the number that the host gave it: what is read belongs to that run or is refused. Several inputs (outputs) are
+ * A run is known by the number that the host gave it: what is read belongs to that run or is refused, and of a network with states a
+ * RUN of the same number as the last begins from what the states held before that one, so that it may be repeated. Several inputs (outputs) are
  * one after the other. The state is that of adaptation; without it every STATE request, and a RUN that is to be learned from, is
  * answered NOT_BUILT_IN.
  * No memory of its own: everything is in struct edgebn_link. No recursion, no libc but memcpy and memset.
@@ -111,6 +112,9 @@ struct edgebn_link_model {
     uint64_t (*ticks)(void);
     void (*put)(uint8_t byte);
     const struct edgebn_link_state *state; /* NULL without adaptation */
+    void *states;                          /* what the network keeps from run to run */
+    void *states_before;                   /* as much memory, for what it kept before the last run */
+    uint32_t states_bytes;                 /* 0: it keeps nothing */
 };
 
 struct edgebn_link {
@@ -123,6 +127,7 @@ struct edgebn_link {
     /* run at hand, and the last one */
     uint32_t run;
     uint8_t has_run;
+    uint8_t has_begun; /* whether `run` is the number of a run that the states have seen */
     uint8_t detail;
     uint16_t sequence;
     uint32_t first_layer;

@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:
         screen.say(f"{file}: left as you edited it")
-    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena")
+    states = f" and {project.state_bytes:,} of states" if project.state_bytes else ""
+    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena{states}")
     footprint = _footprint(project)
     if footprint is not None:
         stack = "unbounded" if footprint.stack is None else f"{footprint.stack:,} bytes"
@@ -85,6 +86,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "flash_bytes": project.flash_bytes,
         "arena_bytes": project.arena_bytes,
         "arena_lower_bound": project.arena_lower_bound,
+        "state_bytes": project.state_bytes,
         "code_bytes": None if footprint is None else footprint.code,
         "stack_bytes": None if footprint is None else footprint.stack,
         "files": list(project.files),

@@ -83,12 +83,15 @@ class Run:
     layers : tuple of Layer
     learning : int
         Ticks that learning from it took.
+    number : int
+        By which the device knows it.
     """
 
     output: bytes
     ticks: int
     layers: tuple[Layer, ...] = ()
     learning: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class Device:
         self._exchange = Exchange(line, patience, self._check_restart)
         self._patience = patience
         self._information: Information | None = None
+        self._in_sequence = False
 
     def meet(self, *, booting: bool) -> Information:
         """Wait until the device is up, and ask what it is.
@@ -158,6 +162,18 @@ class Device:
         self._exchange.request(Kind.RESET)
         return self.info()
 
+    def begin_sequence(self) -> None:
+        """Put the model into its first state; from here on a restart is an error, as what the network kept would be lost.
+
+        Raises
+        ------
+        LinkError
+            No answer.
+        """
+        self._in_sequence = False
+        self.reset()
+        self._in_sequence = True
+
     def run(self, data: bytes) -> Run:
         """Run one input and return the output.
 
@@ -177,9 +193,12 @@ class Device:
         """Like `run`, with the ticks of every layer."""
         return self._infer(data, TICKS)
 
-    def run_layers(self, data: bytes) -> Run:
-        """Like `run`, with the ticks and the output of every layer."""
-        return self._infer(data, LAYERS)
+    def run_layers(self, data: bytes, again: Run | None = None) -> Run:
+        """Like `run`, with the ticks and the output of every layer.
+
+        `again` is the last run, of the same data, where this is to be no new step of a sequence.
+        """
+        return self._infer(data, LAYERS, None if again is None else again.number)
 
     def learn(self, data: bytes) -> Run:
         """Like `run`, and adaptation learns from it afterwards; the ticks are those of the inference alone.
@@ -263,11 +282,11 @@ class Device:
         number, started = _KEPT.unpack(answer)
         return Kept(number, bool(started))
 
-    def _infer(self, data: bytes, detail: int) -> Run:
+    def _infer(self, data: bytes, detail: int, number: int | None = None) -> Run:
         information = self._information or self.info()
         if len(data) != information.input_bytes:
             raise LinkError(f"the model on the device takes {information.input_bytes} bytes of input, not {len(data)}")
-        number = RANDOM.randrange(1 << 32)
+        number = RANDOM.randrange(1 << 32) if number is None else number
         gathered = GatheredLayers()
         written = False
         ran: _Ran | None = None
@@ -286,7 +305,7 @@ class Device:
                 continue
             if zlib.crc32(output) == ran.crc:
                 layers = gathered.layers(ran.layers, with_data=detail == LAYERS) if _tells_layers(detail) else ()
-                return Run(output, ran.ticks, layers, ran.layers if detail == LEARN else 0)
+                return Run(output, ran.ticks, layers, ran.layers if detail == LEARN else 0, number)
         tries = self._patience.rounds
         raise LinkError(f"{tries} tries at one inference have failed: the line loses too much, or the device restarts")
 
@@ -326,6 +345,8 @@ class Device:
         known, found = self._information, _information(boot)
         if known is not None and (found.model_hash, found.board) != (known.model_hash, known.board):
             raise LinkError(f"the device has restarted with another program: {found.model} on {found.board}")
+        if self._in_sequence:
+            raise LinkError("the device has restarted in the middle of a sequence, and what its network kept is lost; begin again")
 
 
 def _tells_layers(detail: int) -> bool:

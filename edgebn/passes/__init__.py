@@ -15,8 +15,10 @@ from edgebn.passes.fuse_pool import fuse_pools
 from edgebn.passes.layout import channels_first_values, to_channels_last
 from edgebn.passes.lower_float import lower_float
 from edgebn.passes.records import layer_records, merged_records
-from edgebn.passes.states import shown_in_pairs, with_states
+from edgebn.passes.states import as_states, shown_in_pairs, with_states
 from edgebn.program import Program
+
+__all__ = ["as_states", "lower"]
 
 
 def lower(graph: Graph) -> Program:
@@ -64,7 +66,7 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
 
         graph = requantizations_apart(graph)
     # What sessions show is asked of the file's network: integer layers may have cut an output off from what says its layout.
-    shown = shown_in_pairs(original, channels_first_values(original))
+    shown = shown_in_pairs(graph, channels_first_values(original))
     laid_out = to_channels_last(graph, shown)
     graph = canonical(laid_out, notes)
     if _holds_codes(graph):

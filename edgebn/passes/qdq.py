@@ -33,6 +33,7 @@ from edgebn.layers import (
 from edgebn.passes.lower_quantized import LOWERINGS
 from edgebn.passes.one_meaning import follows_codes, interpolates
 from edgebn.passes.requantizations import same_codes
+from edgebn.passes.states import state_pairs
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
 # The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off,
@@ -86,6 +87,8 @@ class _Collapse:
         self.real: dict[str, str] = {}
         self.quantizations: dict[str, Quantization | None] = {}  # of the new graph's values
         self.taken = set(graph.tensors)
+        # Float32 states stay so: codes that a run leaves under one scale and the next reads under another would be other numbers.
+        self.states = {name for pair in state_pairs(graph) for name in pair if name not in self.meaning}
 
     def run(self) -> Graph:
         for name in [*(layer.output for layer in reversed(self.graph.layers)), *self.graph.inputs]:
@@ -101,7 +104,7 @@ class _Collapse:
     def _find_meaning(self, name: str) -> None:
         """Give a float32 value the meaning that all of its readers take it for, if there is one."""
         readers = self.readers[name]
-        if name in self.meaning or name in self.graph.outputs or not readers:
+        if name in self.meaning or name in self.states or name in self.graph.outputs or not readers:
             return
         wanted = [
             self.meaning.get(layer.output) if isinstance(layer, Quantize) or follows_codes(layer) else None for layer in readers
@@ -303,8 +306,10 @@ class _Collapse:
         """Give the codes behind the outputs the outputs' names again."""
         renamed: dict[str, str] = {}
         copies: list[Layer] = []
-        made = [name for name in self.graph.outputs if self.real.get(name) != name]
-        taken = {name for name in self.graph.outputs if self.real.get(name) == name or self.codes[name] == name}
+        outputs = tuple(self._real(name) if name in self.states else name for name in self.graph.outputs)
+        others = [name for name in self.graph.outputs if name not in self.states]
+        made = [name for name in others if self.real.get(name) != name]
+        taken = {name for name in others if self.real.get(name) == name or self.codes[name] == name}
         for name in made:
             source = self.codes[name]
             if source == name:
@@ -322,7 +327,7 @@ class _Collapse:
             )
             for layer in [*self.layers, *copies]
         ]
-        return self.graph.outputs
+        return outputs
 
 
 def _is_exact(layer: Layer, meaning: Quantization) -> bool:

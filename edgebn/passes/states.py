@@ -2,15 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from edgebn.errors import UnsupportedLayerError
+from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.graph import Graph
 from edgebn.passes.layout import channels_last
 from edgebn.program import Program, State
+
+
+def as_states(graph: Graph, pairs: Mapping[str, str]) -> Graph:
+    """Return `graph` with inputs and outputs that are states, which begin with zeros, behind all others.
+
+    Parameters
+    ----------
+    graph : Graph
+    pairs : mapping of str to str
+        Input to the output that the next run reads there.
+
+    Raises
+    ------
+    ModelError
+        A name that is no such input or output, or stands twice; ends of different shapes; no other input or output left.
+    """
+    _check_pairs(graph, pairs)
+    states = [*graph.states]
+    for name in pairs:
+        tensor = graph.tensors[name]
+        how = tensor.quantization
+        states.append(np.zeros(tensor.shape, np.float32) if how is None else np.full(tensor.shape, how.zero_point[0], np.int8))
+
+    def behind(names: tuple[str, ...], last: Collection[str]) -> tuple[str, ...]:
+        return (*(name for name in names if name not in last), *last)
+
+    inputs, outputs = behind(graph.inputs, list(pairs)), behind(graph.outputs, list(pairs.values()))
+    return replace(graph, inputs=inputs, outputs=outputs, states=tuple(states))
+
+
+def _check_pairs(graph: Graph, pairs: Mapping[str, str]) -> None:
+    count = len(graph.states)
+    inputs, outputs = (names[: len(names) - count] for names in (graph.inputs, graph.outputs))
+    where = f"{graph.source}: states={dict(pairs)!r}"
+    for name, output in pairs.items():
+        if name not in inputs or output not in outputs:
+            raise ModelError(
+                f"{where}: give the name of an input and of the output that becomes it; the inputs are {', '.join(inputs)}, "
+                f"the outputs {', '.join(outputs)}"
+            )
+        before, after = graph.tensors[name].shape, graph.tensors[output].shape
+        if before != after:
+            raise ModelError(f"{where}: '{name}' has the shape {before}, and '{output}' {after}; a state keeps its shape")
+    if len(set(pairs.values())) < len(pairs):
+        raise ModelError(f"{where}: one output becomes several inputs; give each input an output of its own")
+    if len(pairs) >= min(len(inputs), len(outputs)):
+        raise ModelError(f"{where}: no other input, or no other output, is left; leave one out")
 
 
 def state_pairs(graph: Graph) -> list[tuple[str, str]]:

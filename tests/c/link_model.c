@@ -13,6 +13,9 @@ static uint8_t state[STATE];
 static uint8_t gathered[STATE];
 static struct edgebn_link *served;
 static uint64_t now;
+static uint8_t steps[1]; /* of a sequence: what the model keeps from run to run */
+static uint8_t steps_before[1];
+static int keeps;
 
 static const struct edgebn_link_span inputs[] = {{first_input, FIRST_INPUT}, {arena, SECOND_INPUT}};
 static const struct edgebn_link_span outputs[] = {{first_output, FIRST_OUTPUT}, {second_output, SECOND_OUTPUT}};
@@ -22,6 +25,7 @@ static void init(void) {
     memset(arena, 0, sizeof arena);
     memset(first_output, 0, sizeof first_output);
     memset(second_output, 0, sizeof second_output);
+    steps[0] = 0;
 }
 
 static uint64_t ticks(void) {
@@ -40,7 +44,7 @@ static void mix(uint8_t *bytes, uint32_t count, uint8_t seed) {
 }
 
 static void run(void) {
-    uint8_t seed = 1;
+    uint8_t seed = keeps ? (uint8_t)(1u + steps[0]++) : 1u;
     uint32_t step;
     uint32_t i;
 
@@ -108,9 +112,12 @@ struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_
                                                     unwatch, keep,  kept_number, &started};
     const struct edgebn_link_model model = {
         "toy",  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-        "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, with_state ? &kept : NULL,
+        "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, (with_state & 1) != 0 ? &kept : NULL,
+        steps,  steps_before,
+        (with_state & LINK_KEEPS) != 0 ? sizeof steps : 0,
     };
 
     served = link;
+    keeps = (with_state & LINK_KEEPS) != 0;
     return model;
 }

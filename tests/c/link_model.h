@@ -11,6 +11,8 @@
 #define SECOND_OUTPUT 3u
 #define STATE 300u
 
+#define LINK_KEEPS 2 /* a bit of `with_state`: it keeps how many runs there were, beside or instead of adaptation (bit 1) */
+
 /* The model with everything but `put`, which is the caller's. */
 struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_t byte), int with_state);
 

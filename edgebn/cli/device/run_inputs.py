@@ -20,7 +20,8 @@ from edgebn.program import Program
 
 HELP = "run a file of inputs on the device"
 DESCRIPTION = (
-    "Run every sample of a file on a device. int8 arrays are raw codes for an int8 model; everything else is real numbers."
+    "Run every sample of a file on a device; a network with states begins a sequence with the first. int8 arrays are raw codes for "
+    "an int8 model; everything else is real numbers."
 )
 
 
@@ -42,6 +43,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     rows: dict[str, list[np.ndarray]] = {name: [] for name in program.outputs}
     ticks = []
     with open_target(arguments, program, screen) as target, screen.progress(f"running on {target.information.board}") as progress:
+        if program.states:
+            target.device.begin_sequence()
         for index in range(total):
             done = target.device.run(to_bytes(program, sample(program, inputs, index)))
             ticks.append(done.ticks)

@@ -137,15 +137,19 @@ def verify(program: Program, target: Target, inputs: Inputs, total: int, progres
     """
     mismatches, first, ticks = 0, None, []
     layers: tuple[Layer, ...] = ()
+    states = reference.initial_states(program)
+    if states:
+        target.device.begin_sequence()
     for index in range(total):
         given = sample(program, inputs, index)
         data = to_bytes(program, given)
-        ticks.append(target.device.run(data).ticks)  # without the time that layers take to be sent
-        done = target.device.run_layers(data)
+        timed = target.device.run(data)  # without the time that layers take to be sent
+        ticks.append(timed.ticks)
+        done = target.device.run_layers(data, timed)
         layers = done.layers
         if not layers:
             raise LinkError("the firmware reports no layers: build it with EDGEBN_TRACE, as the project's own build files do")
-        expected = expected_values(program, given, layers)
+        expected = expected_values(program, given, layers, states)
         found = [difference(program, index, layer, expected) for layer in layers]
         for name, value in from_bytes(program, done.output).items():
             found.append(compared(value, expected[name], index, f"output {name}", -1, "what the caller gets"))
@@ -156,21 +160,24 @@ def verify(program: Program, target: Target, inputs: Inputs, total: int, progres
     return Verdict(total, len(layers), mismatches, first, int(np.median(ticks)), layers)
 
 
-def expected_values(program: Program, given: dict[str, np.ndarray], layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
-    """Return what the reference makes of a sample, by buffer.
+def expected_values(
+    program: Program, given: dict[str, np.ndarray], layers: tuple[Layer, ...], states: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return what the reference makes of a sample, by buffer; `states` are what the network keeps, before it and then after.
 
     In a network with both types, codes made from float32 numbers may differ by what is allowed of these: each step is then compared
     with what the reference makes of the inputs that the device had.
     """
     if program.dtype != "mixed":
-        return reference.run_steps(program, given)
+        return reference.run_steps(program, given, states=states)
     reported = {layer.step: layer for layer in layers}
-    expected, values = {**program.constants, **given}, {**program.constants, **given}
+    expected, values = {**program.constants, **given, **states}, {**program.constants, **given, **states}
     for index, step in enumerate(program.steps):
         expected[step.output] = values[step.output] = reference.run_step(program, step, values)
         layer = reported.get(index)
         if layer is not None and layer.data is not None and layer.size == expected[step.output].nbytes:
             values[step.output] = value_of(program, step.output, layer.data)
+    states.update({state.reads: values[state.writes] for state in program.states})
     return expected
 
 
