@@ -12,7 +12,7 @@ from edgebn import api, formats
 from edgebn.cli import usage
 from edgebn.cli.inputs import Inputs, part, sample_count
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import count, custom_layer, shape
+from edgebn.cli.values import count, custom_layer, shape, state
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -44,6 +44,14 @@ def add_model_argument(parser: argparse.ArgumentParser, *, optional: bool = Fals
         metavar="NAME=KERAS_CLASS",
         help="read a custom Keras layer as a known one, for example BNLayer=BatchNormalization",
     )
+    group.add_argument(
+        "--state",
+        type=state,
+        action="append",
+        default=[],
+        metavar="INPUT=OUTPUT",
+        help="an input that is a state, and the output that the next run reads there; begins with zeros",
+    )
 
 
 def add_session_options(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +73,11 @@ def load_model(path: Path, arguments: argparse.Namespace) -> Program:
     """
     if not path.exists():
         raise ModelError(f"{path}: there is no such file")
-    options = {"input_shape": arguments.input_shape, "custom_layers": dict(arguments.custom_layer)}
+    options = {
+        "input_shape": arguments.input_shape,
+        "custom_layers": dict(arguments.custom_layer),
+        "states": dict(arguments.state),
+    }
     program = api.load(path, **{name: value for name, value in options.items() if value and formats.takes(path, name)})
     arguments.known_as[program.source] = str(path)
     usage.check_program(arguments, program)

@@ -92,7 +92,13 @@ _NO_RAW_NUMBERS = "only a .bin file does not say the type of its numbers; leave 
 RULES = (
     Rule((), ("input_shape",), _no_reader_takes("input_shape"), "{model} is of a type that has all its shapes; leave it out"),
     Rule((), ("custom_layer",), _no_reader_takes("custom_layers"), "{model} is no Keras file; leave it out"),
-    Rule(("device info", "device reset"), ("input_shape", "custom_layer"), _lacks("model"), "give MODEL too, or leave it out"),
+    Rule((), ("state",), _no_reader_takes("states"), "{model} has the states that it was made with; leave it out"),
+    Rule(
+        ("device info", "device reset"),
+        ("input_shape", "custom_layer", "state"),
+        _lacks("model"),
+        "give MODEL too, or leave it out",
+    ),
     # Inputs.
     # --scale and --offset are kept in the file that is written.
     Rule(("quantize",), ("method", "key", "dtype", "limit"), _lacks("calibration"), "give --calibration too, or leave it out"),

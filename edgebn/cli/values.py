@@ -61,6 +61,14 @@ def custom_layer(text: str) -> tuple[str, str]:
     return name, known
 
 
+def state(text: str) -> tuple[str, str]:
+    """Parse INPUT=OUTPUT."""
+    name, separator, output = text.partition("=")
+    if not (name and separator and output):
+        raise ValueError(text)
+    return name, output
+
+
 def step_rows(text: str) -> tuple[str, int]:
     """Parse STEP=N."""
     name, separator, rows = text.rpartition("=")

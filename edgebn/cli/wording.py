@@ -21,6 +21,7 @@ OPTIONS = {
     "prefix": "--prefix",
     "rows": "--rows",
     "section": "--section",
+    "states": "--state",
 }
 # An argument with a value, or with none: name=True, name='text', name=(1, 2), name={"key": "value"}, name=
 _ARGUMENT = re.compile(

@@ -69,7 +69,7 @@ def read(path: str | Path, **options: Any) -> Graph:
 
 
 def takes(path: str | Path, option: str) -> bool:
-    """Whether the reader of a file takes an option; the native file's takes none.
+    """Whether the reader of a file takes an option, or what is made of its graph (`states`); a native file takes none.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def takes(path: str | Path, option: str) -> bool:
         As `read`, of a file that no reader can have.
     """
     path = Path(path)
-    return path.suffix != ".edgebn" and option in _FORMATS[_format_of(path)].options
+    return path.suffix != ".edgebn" and option in (*_FORMATS[_format_of(path)].options, "states")
 
 
 def _format_of(path: Path) -> str:
