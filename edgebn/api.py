@@ -210,10 +210,10 @@ def quantize(
     method = method or "mse"
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
-    if model.states:
+    if model.states and calibration is None:
         raise QuantizationError(
-            f"{model.source}: the network has states that live from run to run, which edgebn runs but does not quantise; convert "
-            "it to an int8 TensorFlow Lite file"
+            f"{model.source}: the network has states that live from run to run, of which batch norms say nothing; give "
+            "calibration=, sequences one after the other"
         )
     apart = with_pads_apart(steps_apart(model))
     wanted = checked_budget(budget, model.source) if keep == "auto" else None

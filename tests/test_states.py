@@ -150,9 +150,41 @@ def test_what_is_not_done_with_states_says_so(small):
     state = replace(small.states[0], initial=small.states[0].initial.astype(np.float32))
     steps = tuple(replace(step, tables=()) if isinstance(step, p.Concat) else step for step in small.steps)
     with pytest.raises(QuantizationError, match="states that live from run to run"):
-        edgebn.quantize(replace(small, buffers=buffers, states=(state,), steps=steps), np.zeros((2, 1, 4, 1), np.float32))
+        edgebn.quantize(replace(small, buffers=buffers, states=(state,), steps=steps))
     with pytest.raises(ModelError, match="states that live from run to run"):
         edgebn.adaptable(small, np.zeros((2, 1, 4, 1), np.int8))
+
+
+@given(programs.stateful("float32"), st.integers(0, 1000))
+def test_quantised_sequences_stay_near(program, seed):
+    """Each state is read under the scale that a run leaves it with; steps that are handed what float32 has give what it gives."""
+    x = sequence(program, 12, seed)
+    int8 = edgebn.quantize(program, x)
+    check_program(int8)
+    for state in int8.states:
+        ends = int8.buffers[state.reads], int8.buffers[state.writes]
+        assert (ends[0].scale, ends[0].zero_point) == (ends[1].scale, ends[1].zero_point)
+    wanted, got = Session(program).run_buffers(x), Session(int8).run_buffers(x)
+    for state in int8.states:
+        buffer = int8.buffers[state.reads]
+        real = reference.dequantize(got[state.reads], buffer)
+        if state.reads == "v1":  # the rows of the last inputs, which nothing computed
+            low, high = reference.dequantize(np.array([-128, 127], np.int8), buffer)
+            assert np.abs(real - np.clip(wanted[state.reads], low, high)).max() <= 1.01 * buffer.scale
+
+
+def test_states_that_change_places_have_no_codes_to_share():
+    shapes = {"x": (1, 1, 2), "a": (1, 1, 2), "b": (1, 1, 2), "to a": (1, 1, 2), "to b": (1, 1, 2), "y": (1, 1, 2)}
+    buffers = {name: p.Buffer(name, shape) for name, shape in shapes.items()}
+    steps = (p.Reshape("one", ("b",), "to a"), p.Reshape("two", ("a",), "to b"), p.Add("sum", ("a", "x"), "y"))
+    first = np.array([1, 50], np.float32).reshape(1, 1, 2)
+    states = (p.State("a", "to a", first), p.State("b", "to b", -3 * first))
+    outer = {name: shapes[name] for name in ("x", "y")}
+    program = p.Program("s", "s.test", "test", False, buffers, {}, steps, ("x",), ("y",), outer, states=states)
+    x = np.ones((4, 1, 1, 2), np.float32)
+    assert Session(program).run(x)[:, 0, 0].tolist() == [[2, 51], [-2, -149], [2, 51], [-2, -149]]
+    with pytest.raises(QuantizationError, match="in a circle"):
+        edgebn.quantize(program, x[:1])
 
 
 def micro_runs(content, x):

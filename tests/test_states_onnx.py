@@ -95,6 +95,19 @@ def test_sequences_are_onnxruntimes(quantized, tmp_path):
     np.testing.assert_array_equal(Session(edgebn.load(tmp_path / "streaming.edgebn")).run(given), Session(program).run(given))
 
 
+def test_a_quantised_sequence_follows_the_float_one(tmp_path):
+    network(tmp_path / "streaming.onnx", quantized=False)
+    program = edgebn.load(tmp_path / "streaming.onnx", states=STATES)
+    rng = np.random.default_rng(2)
+    int8 = edgebn.quantize(program, rng.normal(0, 1, (200, *program.shapes["x"])).astype(np.float32))
+    x = rng.normal(0, 1, (200, *program.shapes["x"])).astype(np.float32)
+    wanted, got = Session(program).run(x), Session(int8).run(x)
+    signal_to_noise = 10 * np.log10(np.mean(wanted**2) / np.mean((got - wanted) ** 2))
+    assert signal_to_noise > 20
+    fresh = np.concatenate([Session(program).run(one[None]) for one in x[:20]])
+    assert np.mean((fresh - wanted[:20]) ** 2) > 30 * np.mean((got - wanted) ** 2)  # the states matter
+
+
 def test_the_command_takes_states(tmp_path, capsys):
     path = tmp_path / "streaming.onnx"
     network(path, quantized=False)

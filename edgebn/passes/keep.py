@@ -128,6 +128,7 @@ def with_conversions(
     """
     real = {step.output for step in program.steps if step.name in floats}
     real |= {name for name in program.inputs if any(name in step.inputs and step.name in floats for step in program.steps)}
+    real |= {state.reads for state in program.states if state.writes in real}
     real |= {name for name in program.constants if all(step.name in floats for step in program.steps if name in step.inputs)}
     buffers = {name: program.buffers[name] if name in real else codes[name] for name in program.buffers}
     arrays = {name: program.constants[name] if name in real else array for name, array in constants.items()}

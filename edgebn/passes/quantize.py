@@ -65,7 +65,8 @@ class IntegerForm:
         """Return the program whose steps of these names, and what only moves their values, are float32, with conversions around."""
         floats = with_movement(self.program, floats)
         steps = [step if step.name in floats else self.steps[step.name] for step in self.program.steps]
-        return with_conversions(self.program, self.buffers, self.constants, steps, floats)
+        found = with_conversions(self.program, self.buffers, self.constants, steps, floats)
+        return replace(found, states=tuple(_state(state, found.buffers[state.reads]) for state in found.states))
 
 
 def quantize_program(
@@ -120,6 +121,10 @@ def integer_form(
         if progress is not None:
             progress()
     return IntegerForm(program, plan.buffers, constants, steps)
+
+
+def _state(state: p.State, buffer: p.Buffer) -> p.State:
+    return replace(state, initial=integer.nearest_codes(state.initial, buffer)) if buffer.dtype == "int8" else state
 
 
 def already_int8(program: p.Program) -> str:

@@ -44,9 +44,31 @@ def buffer_scales(
     """Return the int8 buffers of a float32 program.
 
     Zero is always a code, and so are the numbers that `held` says by buffer (`pad_ranges.py`). A step that keeps codes takes its
-    input's scale; sigmoid, tanh and softmax have fixed ones.
+    input's scale; sigmoid, tanh and softmax have fixed ones. A state is read under the scale that a run leaves it with.
     """
-    more = held or {}
+    more = {name: tuple(numbers) for name, numbers in (held or {}).items()}
+    for state in program.states:
+        begins = float(state.initial.min()), float(state.initial.max())
+        more[state.writes] = (*more.get(state.writes, ()), *begins)
+    reads: dict[str, Buffer] = {}
+    for _ in range(len(program.states) + 1):  # as often as states are handed on to others as they are
+        buffers = _buffer_scales(program, ranges, more, reads)
+        left = {
+            state.reads: replace(buffers[state.writes], name=state.reads, shape=program.buffers[state.reads].shape)
+            for state in program.states
+        }
+        if left == reads:
+            return buffers
+        reads = left
+    raise QuantizationError(
+        f"{program.source}: the state '{program.states[0].reads}' and others are handed on to each other in a circle, so that none "
+        "says what codes they share; compute something between them"
+    )
+
+
+def _buffer_scales(
+    program: Program, ranges: Mapping[str, Range], more: Mapping[str, Sequence[float]], reads: Mapping[str, Buffer]
+) -> dict[str, Buffer]:
     buffers = {}
     for name, array in program.constants.items():
         numbers = (float(array.min()), float(array.max()), *more.get(name, ()))
@@ -60,8 +82,8 @@ def buffer_scales(
             raise QuantizationError(f"{program.source}: the range of the value '{name}' is not finite; give other calibration data")
         return _scaled(program.buffers[name], (min(low, *more.get(name, ()), 0.0), max(high, *more.get(name, ()), 0.0)))
 
-    for name in program.inputs:
-        buffers[name] = by_range(name)
+    for name in program.entering:
+        buffers[name] = reads[name] if name in reads else by_range(name)
     for step in program.steps:
         buffer = program.buffers[step.output]
         if keeps_codes(step, program):
