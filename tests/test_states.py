@@ -1,6 +1,7 @@
 """States that live from run to run: sequences against TensorFlow Lite Micro and LiteRT, and each session's state its own."""
 
 import copy
+import os
 import pickle
 import threading
 
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 import edgebn
 from edgebn import program as p
 from edgebn import reference
-from edgebn.errors import ModelError, QuantizationError
+from edgebn.errors import EdgebnError, ModelError, QuantizationError
 from edgebn.formats.tflite import read
 from edgebn.passes import lower
 from edgebn.program_check import check_program
-from edgebn.session import Session
+from edgebn.session import Session, bands
 from tests import programs
 
 FLOAT_TOLERANCE = 1e-5
@@ -115,6 +116,67 @@ def test_threads_use_one_session_one_after_the_other(small):
         worker.join()
     left = session.run(batches[0][:1])[0, :2]
     assert any(np.array_equal(left, batch[-2:, 0]) for batch in batches)
+
+
+def large():
+    """A convolution that threads share, over the sum of an input and what the last run made."""
+    rng = np.random.default_rng(0)
+    shape = (32, 32, 32)
+    buffers = {name: p.Buffer(name, shape, "int8", 0.1, 0) for name in ("x", "last", "sum", "y")}
+    maker = programs.Maker(None, "int8", rng, dict(buffers))
+    weight = rng.integers(-127, 128, (32, 3, 3, 32)).astype(np.int8)
+    epilogue = maker.epilogue(32, weight[0].size, "y", tuple(choices[0] for choices in programs.EPILOGUE_CHOICES))
+    steps = (
+        p.Add("add", ("x", "last"), "sum", arithmetic=p.IntAdd("single", (1, 1), (), 0, 1, 0, -128, 127)),
+        p.Convolution("conv", ("sum",), "y", weight, epilogue, padding=(1, 1, 1, 1)),
+    )
+    outer = dict.fromkeys(("x", "y"), shape)
+    states = (p.State("last", "y", rng.integers(-128, 128, shape).astype(np.int8)),)
+    program = p.Program("large", "large.test", "test", False, buffers, {}, steps, ("x",), ("y",), outer, states=states)
+    check_program(program)
+    return program
+
+
+def test_threads_that_share_a_network_with_states_give_the_same_bytes(monkeypatch):
+    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 1, "int8": 1})
+    program = large()
+    x = sequence(program, 20)
+    shared = Session(program, threads=3)
+    assert shared._packed.raw.tasks is not None
+    wanted = Session(program).run(x)
+    np.testing.assert_array_equal(shared.run(x), wanted)
+    np.testing.assert_array_equal(reference.run(program, x[:2]), wanted[:2])
+    assert not np.array_equal(shared.run(x), wanted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_between_runs_has_a_state_of_its_own_and_one_forked_inside_is_told():
+    program = large()
+    x = sequence(program, 4)
+    session = Session(program)
+    session.run(x)
+    expected = copy.copy(session).run(x)
+
+    def child():
+        try:
+            return 0 if np.array_equal(session.run(x), expected) else 1
+        except EdgebnError as error:
+            return 2 if "states" in str(error) else 3
+
+    assert in_child(child) == 0
+    session._packed._key[0] = 1  # as inside a run
+    told = in_child(child)
+    session._packed._key[0] = 0
+    assert told == 2
+    np.testing.assert_array_equal(session.run(x), expected)
+
+
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(work())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_states_are_kept_in_files(small, tmp_path):

@@ -43,6 +43,8 @@ class Analysis:
         halo of padding round each value and some scratch, so its arena (`Session.plan`) is a little larger.
     steps : int
         How many steps the program runs.
+    state_bytes : int
+        What lives from run to run, beside the arena.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Analysis:
     arena_bytes: int
     arena_lower_bound: int
     steps: int
+    state_bytes: int
 
     def batch_norms(self) -> dict[str, str]:
         """Return what became of each batch norm, by layer name."""
@@ -111,4 +114,5 @@ def analyze(program: Program) -> Analysis:
         arena_bytes=found.size,
         arena_lower_bound=found.lower_bound,
         steps=len(program.steps),
+        state_bytes=sum(state.initial.nbytes for state in program.states),
     )

@@ -72,6 +72,7 @@ def totals(report: Analysis) -> list[str]:
         f"weights {report.weight_bytes:,} bytes, epilogues {report.epilogue_bytes:,} bytes",
         f"largest buffer {report.largest_buffer_bytes:,} bytes ({report.largest_buffer})",
         f"arena {report.arena_bytes:,} bytes, proved lower bound {report.arena_lower_bound:,} bytes (+{over:.1%})",
+        *([f"states {report.state_bytes:,} bytes, which live from run to run"] if report.state_bytes else []),
         "a Session adds a halo of padding round each value and a little scratch: `edgebn bench` shows its own arena",
         report.layout,
     ]

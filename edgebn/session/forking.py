@@ -41,8 +41,8 @@ class Lost:
         EdgebnError
         """
         raise EdgebnError(
-            f"{self._what}: this process was forked while another thread wrote new statistics into the session, and only half of "
-            "them are there; make a new Session and Adapter in this process"
+            f"{self._what}: this process was forked while another thread wrote new statistics or states into the session, and "
+            "only half of them are there; make a new Session and Adapter in this process"
         )
 
     def __exit__(self, *_: object) -> None:
