@@ -53,7 +53,7 @@ static union {{
 
 def _least_int(listing: Listing) -> str:
     """Return a check of what the compiler's int holds, for a network of which some memory has more bytes than C promises."""
-    largest = max([listing.arena.size, *(array.nbytes for array in listing.arrays)])
+    largest = max([listing.arena.size, listing.values.state_bytes, *(array.nbytes for array in listing.arrays)])
     if largest <= SMALLEST_INT_MAX:
         return ""
     why = f"the largest array of this network has {largest} bytes, and int is too small to count them"

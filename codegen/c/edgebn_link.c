@@ -178,8 +178,9 @@ static void hold_states(struct edgebn_link *link, uint32_t run) {
 
     if (model->states_bytes != 0) {
         const int again = link->has_begun && link->run == run;
+        void *target = again ? model->states : model->states_before;
 
-        memcpy(again ? model->states : model->states_before, again ? model->states_before : model->states, model->states_bytes);
+        memcpy(target, again ? model->states_before : model->states, (size_t)model->states_bytes);
     }
     link->has_begun = 1;
 }
