@@ -108,6 +108,19 @@ def test_a_quantised_sequence_follows_the_float_one(tmp_path):
     assert np.mean((fresh - wanted[:20]) ** 2) > 30 * np.mean((got - wanted) ** 2)  # the states matter
 
 
+def test_a_state_that_float32_steps_make_stays_float32(tmp_path):
+    network(tmp_path / "streaming.onnx", quantized=False)
+    program = edgebn.load(tmp_path / "streaming.onnx", states=STATES)
+    rng = np.random.default_rng(2)
+    x = rng.normal(0, 1, (100, *program.shapes["x"])).astype(np.float32)
+    name = next(step.name for step in program.steps if step.output == program.states[1].writes)
+    mixed = edgebn.quantize(program, x, keep={name: "float32"})
+    assert [mixed.buffers[state.reads].dtype for state in mixed.states] == ["int8", "float32"]
+    wanted, got = Session(program).run(x), Session(mixed).run(x)
+    assert 10 * np.log10(np.mean(wanted**2) / np.mean((got - wanted) ** 2)) > 20
+    np.testing.assert_allclose(reference.run(mixed, x), got, rtol=0, atol=1e-4)
+
+
 def test_the_command_takes_states(tmp_path, capsys):
     path = tmp_path / "streaming.onnx"
     network(path, quantized=False)
