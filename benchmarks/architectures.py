@@ -1,11 +1,9 @@
 """Networks that everybody knows, written down layer by layer, with random weights: what `make bench` times beside its own.
 
-From the papers' tables: MobileNet v1 (Howard et al. 2017), v2 (Sandler et al. 2018), v3 large (Howard et al. 2019),
-EfficientNet-B0 (Tan
-and Le 2019), ResNet-18 and -50 (He et al. 2015), MnasNet-A1 0.5 without squeezing (Tan et al. 2019), a U-Net (Ronneberger et al.
-2015) of
-16 to 128 channels, and a detector of YOLOv8n's blocks (C2f, SPPF, a neck of three scales, one head). All norms are folded: a
-convolution has a bias. Weights keep the size of values through the stack, so that quantisation meets ordinary ranges.
+From the papers' tables: MobileNet v1 (Howard et al. 2017), v2 (Sandler et al. 2018), v3 large (Howard et al. 2019), EfficientNet-B0
+(Tan and Le 2019), ResNet-18 and -50 (He et al. 2015), MnasNet-A1 0.5 without squeezing (Tan et al. 2019), a U-Net (Ronneberger et
+al. 2015) of 16 to 128 channels, and a detector of YOLOv8n's blocks (C2f, SPPF, a neck of three scales, one head). All norms are
+folded: a convolution has a bias. Weights keep the size of values through the stack, so that quantisation meets ordinary ranges.
 """
 
 from __future__ import annotations

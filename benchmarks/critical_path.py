@@ -2,11 +2,10 @@
 
     python -m benchmarks.critical_path [--rounds 20] [--json path.json] [--networks NAME ...] [models...]
 
-Each task of a session's shared table (`session/bands.py`) is timed alone on one core. Then the tasks are scheduled as threads
-take them (`kernels/team.py`): phase after phase, each free core the next task of its own part or the last of all, with what it
-costs to hand a phase over, measured between two threads of this machine. So four cores can be argued about on a machine with two.
-Left out is what cores share: the third-level cache and memory; and that data made by one core is read by another, which costs as
-much as it did in the measurement of two threads beside their prediction (`python -m benchmarks.threads`).
+Each task of a session's shared table (`session/bands.py`) is timed alone on one core. Then the tasks are scheduled as threads take
+them (`kernels/team.py`): phase after phase, each free core the next task of its own part or the last of all, with what it costs to
+hand a phase over, measured between two threads of this machine. So four cores can be argued about on a machine with two. Left out
+is what cores share, the third-level cache and memory, and that one core reads what another made.
 """
 
 from __future__ import annotations

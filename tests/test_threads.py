@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.mobilenet import mobilenet
 from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.kernels import executor
@@ -81,6 +82,7 @@ ELSEWHERE = {
     "quantize_rows",
     "dequantize_rows",
     "fill_bytes",  # of int8 alone
+    "fill_halo",  # below
 }
 
 
@@ -160,6 +162,16 @@ def test_winograds_planes_are_shared_where_the_weights_are_far(monkeypatch):
         assert_same_bytes(program, samples=1)
         if winograd.suits(program.steps[0], program):
             assert "winograd_input_f32" in shared_operations(Session(program, threads=3)) or height < 6
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_network_with_halos_and_crossings_gives_the_same_bytes():
+    program = mobilenet(size=40)
+    assert_same_bytes(program)
+    found = Session(program, threads=3)
+    assert "fill_halo" in shared_operations(found)
+    owners = found._packed.real.owners
+    assert owners.count(program.inputs[0]) > 2
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4, 8, 16, 64])

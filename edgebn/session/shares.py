@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from edgebn.kernels import isa, tile_shapes
-from edgebn.kernels.depthwise_shapes import FLOAT_TILES
+from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
 from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, MASK_BITS
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Row
@@ -26,6 +26,7 @@ PARTS = (0.5, 0.3, 0.2)
 MOST_SHARES = MASK_BITS - 1  # of a phase
 # A split in more uneven shares than this is taken only where no other is better: the last to end holds all others up.
 EVEN = 1.15
+MOST_PARTS = 16  # of an operation that is cut along two axes
 LINE = 64  # adjacent elements that stay together: whole vectors and cache lines
 
 
@@ -129,11 +130,26 @@ def _by_block(given: Arguments, nv: int, *, real: bool) -> Axis:
     return Axis(axis.count, take)
 
 
+def _by_tile(mr: int) -> Axis:
+    """Return the axis of the tiles of `mr` pixels of a row. A last tile moves left, as in the whole row.
+
+    Some pixels are then computed in two shares: to the same bytes.
+    """
+
+    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
+        end = min((first + count) * mr, given["columns"])
+        begin = min(first * mr, end - mr)
+        moved = {"src": given["src"] + begin * given["column_step"], "dst": given["dst"] + begin * given["dst_pixel"]}
+        return moved | {"columns": end - begin}
+
+    return Axis(lambda given: -(-given["columns"] // mr), take)
+
+
 def _tile_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
     def axes(given: Arguments) -> Sequence[Axis]:
         mr, nv = _shape(given, real=real)
         rows = along("rows", src="row_step", dst="dst_row", weight="weight_row_step")
-        columns = in_units("columns", lambda _: mr, src="column_step", dst="dst_pixel")
+        columns = _by_tile(mr)
         blocks = _by_block(given, nv, real=real)
         if given["weight_row_step"]:
             return rows, blocks
@@ -152,7 +168,7 @@ def _tile_time(*, real: bool) -> Callable[[Arguments], float]:
         tiles = given["rows"] * -(-given["columns"] // mr) * given["blocks"]
         steps = given["tap_rows"] * given["tap_columns"] * given["depth"]
         products = tiles * steps * max(mr * nv, tile_shapes.LATENCY_BOUND)
-        reading = given["blocks"] * _block_bytes(given, nv) * 0.02
+        reading = given["blocks"] * _block_bytes(given, nv) * 0.05
         return max(0.2 * products, reading) + 2.0 * tiles * mr * nv
 
     return nanoseconds
@@ -202,7 +218,8 @@ def _depthwise_time(*, real: bool) -> Callable[[Arguments], float]:
         taps = given["tap_rows"] * given["tap_columns"]
         if real:
             return vectors * (0.25 * taps * (1 if FLOAT_TILES[given["variant"]][1] else 2) + 1.0)
-        return vectors * (0.4 * taps + 4.0)
+        rolled = INT8_VARIANTS[given["variant"]][0] != ANY
+        return vectors * (1.0 * taps + 6.0 if rolled else 1.5 * taps + 4.0)
 
     return nanoseconds
 
@@ -294,6 +311,16 @@ def _planes(image: str) -> Kind:
     return Kind(lambda _: (axis,), lambda given: 10.0 * given["tile_rows"] * given["tile_columns"] * given["blocks"])
 
 
+def _halo(given: Arguments, first: int, count: int) -> dict[str, Any]:
+    """Return what changes for some rows of a halo's filling: what lies before the first, and behind each of them."""
+    changed = {"rows": count}
+    if first:
+        changed |= {"dst": given["dst"] + given["lead"] + first * given["row"], "lead": 0}
+    if first + count < given["rows"]:
+        changed["tail"] = given["gap"]
+    return changed
+
+
 _LINES: dict[str, Move] = {"row_index": 8}
 _WEIGHTED: dict[str, Move] = {"row_index": 8, "row_weight": 8}
 
@@ -307,7 +334,7 @@ KINDS: dict[str, Kind] = {
     "winograd_output_f32": _planes("dst"),
     "convolution_i8": Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution),
     "convolution_f32": Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution),
-    "add_tile_i8": _adjacent({"a": 1, "b": 1, "dst": 1}, 0.05),
+    "add_tile_i8": _adjacent({"a": 1, "b": 1, "dst": 1}, 0.12),
     "add_f32": _operands(0.15, 4),
     "add_i8": _operands(2.0, 1),
     "add_double_i8": _operands(3.0, 1),
@@ -331,6 +358,7 @@ KINDS: dict[str, Kind] = {
     "flip_rows": _adjacent({"src": 1, "dst": 1}, 0.05),
     "quantize_rows": _adjacent({"src": 4, "dst": 1}, 0.3),
     "dequantize_rows": _adjacent({"src": 1, "dst": 4}, 0.2),
+    "fill_halo": Kind(lambda _: (Axis(lambda given: given["rows"], _halo),), lambda given: 80.0 * given["rows"]),
     "fill_bytes": _rows("dst", elements=_by_count, each=0.03),
     "fill_f32": _rows("dst", elements=_by_count, each=0.1),
     "move_u8": _moves(0.2),
@@ -382,12 +410,17 @@ def _runs_beside(row: Row, other: Row) -> bool:
 def _split(rows: Sequence[Row], threads: int, phase: int, *, by_block: bool) -> list[Row]:
     """Cut rows that may run at once where the fractions of the work end."""
     kind = KINDS.get(rows[0].operation)
+    whole = rows
+    if kind is not None and threads > 1:
+        rows = [part for row in rows for part in _finer(row, kind, threads, by_block=by_block)]
     work = [nanoseconds(row) for row in rows]
     total = sum(work)
     parts = min(len(PARTS), int(total / LEAST_SHARE / threads))
     if kind is None or threads == 1 or total < 2 * LEAST_SHARE:
-        return list(rows)
+        return list(whole)
     wanted = min(threads * max(parts, 1), int(total / LEAST_SHARE), MOST_SHARES)
+    if wanted > threads:
+        wanted -= wanted % threads
     ends = fractions(wanted, threads)
     found: list[Row] = []
     done, share = 0.0, 0
@@ -409,13 +442,26 @@ def _split(rows: Sequence[Row], threads: int, phase: int, *, by_block: bool) -> 
                 first = end
         done += mine
     if len({row.share for row in found}) == 1:
-        return list(rows)
+        return list(whole)
     # What keeps accumulators has a mark a row or tile, and stays whole.
-    observed = any(row.observing is not None for row in rows)
+    observed = any(row.observing is not None for row in whole)
     shared_in, whole_in = ({SHARED}, {WHOLE, OBSERVING}) if observed else ({SHARED, OBSERVING}, {WHOLE})
     return [replace(row, tables=row.tables & shared_in) for row in found] + [
-        replace(row, tables=row.tables & whole_in) for row in rows
+        replace(row, tables=row.tables & whole_in) for row in whole
     ]
+
+
+def _finer(row: Row, kind: Kind, threads: int, *, by_block: bool) -> list[Row]:
+    """Return an operation in parts along another axis than the best where the best alone gives uneven shares."""
+    best = _best_axis(kind, row.arguments, threads, by_block=by_block)
+    if best is None or _unevenness(best, row.arguments, threads) <= EVEN:
+        return [row]
+    others = [axis for axis in _axes(kind, row.arguments, by_block=by_block) if axis.count(row.arguments) > 1]
+    others = [axis for axis in others if axis.take(row.arguments, 0, 1).keys() != best.take(row.arguments, 0, 1).keys()]
+    if not others or others[0].count(row.arguments) > MOST_PARTS:
+        return [row]
+    count = others[0].count(row.arguments)
+    return [replace(row, arguments={**row.arguments, **others[0].take(row.arguments, i, 1)}) for i in range(count)]
 
 
 def most_shares(threads: int) -> int:
@@ -437,17 +483,18 @@ def fractions(shares: int, threads: int) -> list[float]:
     return ends
 
 
+def _axes(kind: Kind, given: Arguments, *, by_block: bool) -> list[Axis]:
+    return [axis for axis in kind.axes(given) if by_block or "epilogue" not in axis.take(given, 0, 1)]
+
+
+def _unevenness(axis: Axis, given: Arguments, threads: int) -> float:
+    """Return the largest thread's part of the units over an even part."""
+    units = axis.count(given)
+    return -(-units // threads) * threads / units
+
+
 def _best_axis(kind: Kind, given: Arguments, threads: int, *, by_block: bool) -> Axis | None:
     """Return the first axis whose shares are even, else the one whose are most."""
-    axes = [axis for axis in kind.axes(given) if by_block or "epilogue" not in axis.take(given, 0, 1)]
-    if not axes:
-        return None
-
-    def unevenness(axis: Axis) -> float:
-        units = axis.count(given)
-        return -(-units // threads) * threads / units
-
-    for axis in axes:
-        if unevenness(axis) <= EVEN:
-            return axis
-    return min(axes, key=unevenness)
+    axes = _axes(kind, given, by_block=by_block)
+    even = (axis for axis in axes if _unevenness(axis, given, threads) <= EVEN)
+    return next(even, None) or min(axes, key=lambda axis: _unevenness(axis, given, threads), default=None)

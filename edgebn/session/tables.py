@@ -155,14 +155,17 @@ class Packed:
         self.arena = aligned(self.layout.plan.size)
         self._packer = Packer(program, self.layout, self.arena.ctypes.data, options)
         self._fill_lasting_halos()
-        ends = [self._pack_entries()]
         # Blocks of channels have epilogues of their own, which a refold would not find.
         by_block = program.adaptation is None
         threads = self._threads = 1 if bands.is_small(program) else options.threads
+        rows = self._packer.rows
+        for name in program.entering:
+            self._pack_halo(name)
+        rows[:] = shares.shared(rows, threads)
+        ends = [len(rows)]
         for step in program.steps:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
-            rows = self._packer.rows
             rows[ends[-1] :] = shares.shared(rows[ends[-1] :], threads, by_block=by_block)
             ends.append(len(rows))
         constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
@@ -248,11 +251,6 @@ class Packed:
             if any(form.halo) and name not in self.layout.exposed:
                 self.arena[place : place + form.size] = self._packer.fill_byte(name)
 
-    def _pack_entries(self) -> int:
-        for name in self._program.entering:
-            self._pack_halo(name)
-        return len(self._packer.rows)
-
     def _pack_halo(self, name: str) -> None:
         """Emit the filling of a buffer's halo before the buffer is written, where other values stood there before."""
         if name not in self.layout.exposed:
@@ -309,7 +307,7 @@ class Packed:
                 where = np.array([(len(rows) + 1 + i, row.arguments[user], column) for i, row in enumerate(found)], np.int64)
                 places[f"{user} {name}"] = where
                 add("point_words", name, dst=0, places=where.ctypes.data, count=len(where))
-            which = -1 - len(rows)  # a step of its own
+            which = -2 - len(rows)  # a step of its own
             for row in found:
                 add(operation_name, name, None if row.share is None else (which, *row.share), **row.arguments)
 
@@ -322,9 +320,10 @@ class Packed:
         def operations_of(section: list[Words]) -> list[tuple[list[int], tuple[int, int] | None]]:
             return [(words.lines[kind], words.share) for words in section if kind in words.lines]
 
-        rows += [line for line, _ in operations_of(self._sections[0])]
+        halos = operations_of(self._sections[0])
+        rows += [line for line, _ in halos]
         owners += ["halos of the inputs"] * len(rows)
-        parts += [None] * len(rows)
+        parts += [None if share is None else (-1, *share) for _, share in halos]
         for name in self._program.inputs:
             cross(name, enters=True, as_codes=raw)
         move_states(entering=True)
