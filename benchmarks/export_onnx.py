@@ -41,6 +41,10 @@ class _Writer:
             "affine": self._affine,
             "pool": self._pool,
             "add": self._sum,
+            "multiply": self._product,
+            "function": self._function,
+            "concat": self._concat,
+            "resize": self._resize,
             "softmax": self._softmax,
         }
         for layer in network.layers:
@@ -147,16 +151,48 @@ class _Writer:
 
     def _pool(self, layer: Layer) -> None:
         window = layer.window
-        if window.padding != (0, 0, 0, 0) or window.dilations != (1, 1):
-            raise NotExportedError("a padded pool")
+        if window.dilations != (1, 1) or (window.padding != (0, 0, 0, 0) and window.function != "max"):
+            raise NotExportedError("a padded average, or a dilated pool")
         kind = "MaxPool" if window.function == "max" else "AveragePool"
         source = self._real[layer.inputs[0]]
         h, w, c = self._network.values[layer.output].shape
         if kind == "AveragePool" and (h, w) == (1, 1):
             computed = self._node("GlobalAveragePool", [source], f"{layer.output}/pool")
         else:
-            settings = {"kernel_shape": window.kernel, "strides": window.strides}
+            settings = {"kernel_shape": window.kernel, "strides": window.strides, "pads": window.padding}
             computed = self._node(kind, [source], f"{layer.output}/pool", **settings)
+        self._done(layer.output, computed, layer, (1, c, h, w))
+
+    def _product(self, layer: Layer) -> None:
+        computed = self._node("Mul", [self._real[name] for name in layer.inputs], f"{layer.output}/product")
+        wide = max(layer.inputs, key=lambda name: np.prod(self._shapes[name]))
+        self._done(layer.output, computed, layer, self._shapes[wide])
+
+    def _function(self, layer: Layer) -> None:
+        x, name = self._real[layer.inputs[0]], f"{layer.output}/function"
+        if layer.function == "clip":
+            self._done(layer.output, x, layer, self._shapes[layer.inputs[0]])
+            return
+        if layer.function == "silu":
+            computed = self._node("Mul", [x, self._node("Sigmoid", [x], f"{name}/gate")], name)
+        elif layer.function in {"hard_sigmoid", "hard_swish"}:
+            computed = self._node("HardSigmoid", [x], f"{name}/gate", alpha=1 / 6, beta=0.5)
+            if layer.function == "hard_swish":
+                computed = self._node("Mul", [x, computed], name)
+        else:
+            computed = self._node({"sigmoid": "Sigmoid", "tanh": "Tanh"}[layer.function], [x], name)
+        self._done(layer.output, computed, layer, self._shapes[layer.inputs[0]])
+
+    def _concat(self, layer: Layer) -> None:
+        computed = self._node("Concat", [self._real[name] for name in layer.inputs], f"{layer.output}/joined", axis=1)
+        h, w, c = self._network.values[layer.output].shape
+        self._done(layer.output, computed, layer, (1, c, h, w))
+
+    def _resize(self, layer: Layer) -> None:
+        scales = self._constant(f"{layer.output}/scales", np.float32([1, 1, 2, 2]))
+        settings = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        computed = self._node("Resize", [self._real[layer.inputs[0]], "", scales], f"{layer.output}/resized", **settings)
+        h, w, c = self._network.values[layer.output].shape
         self._done(layer.output, computed, layer, (1, c, h, w))
 
     def _sum(self, layer: Layer) -> None:

@@ -31,6 +31,10 @@ class _Writer:
             "affine": self._affine,
             "pool": self._pool,
             "add": self._sum,
+            "multiply": self._product,
+            "function": self._function,
+            "concat": self._concat,
+            "resize": self._resize,
             "softmax": self._softmax,
         }
         for layer in network.layers:
@@ -130,12 +134,88 @@ class _Writer:
             axes = self._file.constant(np.array([1, 2], np.int32))
             self._file.operator("MEAN", [source, axes], [y], "ReducerOptions", keepDims=True)
             return
-        if window.padding != (0, 0, 0, 0) or window.dilations != (1, 1):
-            raise NotExportedError("a padded pool")
-        settings = {"filterHeight": window.kernel[0], "filterWidth": window.kernel[1], "padding": VALID}
+        padding = VALID
+        if window.padding != (0, 0, 0, 0):
+            rows, columns = (same_padding(x.shape[i], window.kernel[i], window.strides[i]) for i in (0, 1))
+            padding = SAME
+            if window.padding != (rows[0], columns[0], rows[1], columns[1]):
+                source, padding = self._lowest_around(layer, source, x), VALID
+        if window.dilations != (1, 1) or (padding == SAME and window.count_padding):
+            raise NotExportedError("a dilated pool")
+        settings = {"filterHeight": window.kernel[0], "filterWidth": window.kernel[1], "padding": padding}
         settings |= {"strideH": window.strides[0], "strideW": window.strides[1]}
         kind = "MAX_POOL_2D" if window.function == "max" else "AVERAGE_POOL_2D"
         self._file.operator(kind, [source], [y], "Pool2DOptions", **settings)
+
+    def _lowest_around(self, layer: Layer, source: int, x: Value) -> int:
+        """Pad the input of a maximum by what is never the largest: 0, where a ReLU made it."""
+        if layer.window.function != "max" or not self._is_positive(layer.inputs[0]):
+            raise NotExportedError("a padded pool")
+        top, left, bottom, right = layer.window.padding
+        padded = self._add(f"{layer.output}/padded", (1, x.shape[0] + top + bottom, x.shape[1] + left + right, x.shape[2]), x)
+        pads = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
+        self._file.operator("PAD", [source, self._file.constant(pads)], [padded], "PadOptions")
+        return padded
+
+    def _is_positive(self, name: str) -> bool:
+        return any(layer.output == name and layer.clip[0] == 0 for layer in self._network.layers)
+
+    def _product(self, layer: Layer) -> None:
+        wide = max(layer.inputs, key=lambda name: np.prod(self._network.values[name].shape))
+        y = self._like(layer.output, wide)
+        self._file.operator("MUL", [self._indices[name] for name in layer.inputs], [y], "MulOptions")
+
+    def _function(self, layer: Layer) -> None:
+        source = layer.inputs[0]
+        x, result = self._indices[source], self._network.values[layer.output]
+        if layer.function == "silu":
+            self._network.values[f"{layer.output}/gate"] = Value(result.shape, *((1 / 256, -128) if self._network.integer else ()))
+            gate = self._like(f"{layer.output}/gate", source)
+            self._file.operator("LOGISTIC", [x], [gate])
+            self._file.operator("MUL", [x, gate], [self._like(layer.output, source)], "MulOptions")
+            return
+        if layer.function == "hard_sigmoid":  # as converters write it: hard_swish has an operator, this has none
+            if self._network.integer:
+                self._hard_sigmoid_codes(layer, x)
+                return
+            clipped = self._file.value((1, *result.shape), np.float32)
+            three = self._file.constant(np.float32([3]))
+            self._file.operator("ADD", [x, three], [clipped], "AddOptions", fusedActivationFunction=FUSED[RELU6])
+            sixth = self._file.constant(np.float32([1 / 6]))
+            self._file.operator("MUL", [clipped, sixth], [self._like(layer.output, source)], "MulOptions")
+            return
+        kinds = {"sigmoid": "LOGISTIC", "tanh": "TANH", "hard_swish": "HARD_SWISH"}
+        if layer.function == "clip":
+            kinds = {"clip": {RELU: "RELU", RELU6: "RELU6"}.get(layer.clip)}
+        if kinds.get(layer.function) is None:
+            raise NotExportedError(f"the function '{layer.function}'")
+        self._file.operator(kinds[layer.function], [x], [self._like(layer.output, source)])
+
+    def _hard_sigmoid_codes(self, layer: Layer, x: int) -> None:
+        shape = (1, *self._network.values[layer.output].shape)
+        clipped = self._file.value(shape, np.int8, 6 / 255, -128)
+        three = self._file.constant(np.int8([127]), 3 / 127)
+        self._file.operator("ADD", [x, three], [clipped], "AddOptions", fusedActivationFunction=FUSED[RELU6])
+        sixth = self._file.constant(np.int8([127]), 1 / 6 / 127)
+        self._file.operator("MUL", [clipped, sixth], [self._like(layer.output, layer.inputs[0])], "MulOptions")
+
+    def _concat(self, layer: Layer) -> None:
+        values, result = self._network.values, self._network.values[layer.output]
+        sources = []
+        for name in layer.inputs:  # an int8 concatenation has one scale
+            source, value = self._indices[name], values[name]
+            if (value.scale, value.zero_point) != (result.scale, result.zero_point):
+                alike = self._file.value((1, *value.shape), self._dtype, result.scale, result.zero_point)
+                self._file.operator("QUANTIZE", [source], [alike], "QuantizeOptions")
+                source = alike
+            sources.append(source)
+        y = self._like(layer.output, layer.inputs[0])
+        self._file.operator("CONCATENATION", sources, [y], "ConcatenationOptions", axis=3)
+
+    def _resize(self, layer: Layer) -> None:
+        y = self._like(layer.output, layer.inputs[0])
+        size = self._file.constant(np.array(self._network.values[layer.output].shape[:2], np.int32))
+        self._file.operator("RESIZE_NEAREST_NEIGHBOR", [self._indices[layer.inputs[0]], size], [y], "ResizeNearestNeighborOptions")
 
     def _sum(self, layer: Layer) -> None:
         y = self._like(layer.output, layer.inputs[0])

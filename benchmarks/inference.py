@@ -40,9 +40,9 @@ class Times:
     minimum: float
 
 
-def ours(case: Case) -> Runner:
+def ours(case: Case, threads: int = 1) -> Runner:
     """Return edgebn as the peers are given."""
-    session = edgebn.Session(case.program)
+    session = edgebn.Session(case.program, threads=threads)
     out = np.empty((1, *case.program.shapes[case.program.outputs[0]]), case.x.dtype)
     return Runner(lambda: session.run(case.x, out), out.ravel)
 
@@ -77,20 +77,20 @@ def difference(case: Case, expected: np.ndarray, found: np.ndarray) -> float:
     return float(np.sqrt(np.mean((expected.astype(np.float64) - found) ** 2)) / max(size, 1e-9))
 
 
-def interleave(runners: dict[str, Runner], rounds: int) -> dict[str, Times]:
-    """Time every engine in turn, `CALLS` inferences at once."""
+def interleave(runners: dict[str, Runner], rounds: int, calls: int = CALLS) -> dict[str, Times]:
+    """Time every engine in turn, `calls` inferences at once."""
     samples: dict[str, list[int]] = {engine: [] for engine in runners}
     for turn in range(rounds + 1):
         for engine, runner in runners.items():
-            found = _times(runner.run)
+            found = _times(runner.run, calls)
             samples[engine] += found if turn else []  # the first turn warms up
     return {engine: Times(statistics.median(found) / 1e3, min(found) / 1e3) for engine, found in samples.items()}
 
 
-def _times(run: Callable[[], object]) -> list[int]:
-    """Return the nanoseconds of each of `CALLS` calls."""
+def _times(run: Callable[[], object], calls: int) -> list[int]:
+    """Return the nanoseconds of each of `calls` calls."""
     found = []
-    for _ in range(CALLS):
+    for _ in range(calls):
         begin = time.perf_counter_ns()
         run()
         found.append(time.perf_counter_ns() - begin)

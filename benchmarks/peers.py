@@ -1,4 +1,4 @@
-"""The engines that edgebn is compared with: LiteRT (XNNPACK), onnxruntime and ncnn, each on one thread, each optional.
+"""The engines that edgebn is compared with: LiteRT (XNNPACK), onnxruntime and ncnn, on some threads, each optional.
 
 `open_*` returns a `Runner`, or None where the engine is not installed or the network cannot be written for it.
 """
@@ -46,20 +46,20 @@ def tflite_of(program: Program) -> bytes | None:
         return None
 
 
-def open_litert(file: bytes | None, x: np.ndarray) -> Runner | None:
+def open_litert(file: bytes | None, x: np.ndarray, threads: int = 1) -> Runner | None:
     """`x` (1, ...) is int8 codes or float32, as the file's input is."""
     if file is None or find_spec("ai_edge_litert") is None:
         return None
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=file, num_threads=1)
+    interpreter = Interpreter(model_content=file, num_threads=threads)
     interpreter.allocate_tensors()
     entry, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     interpreter.set_tensor(entry["index"], x.reshape(entry["shape"]))
     return Runner(interpreter.invoke, lambda: interpreter.get_tensor(exit_["index"]).ravel())
 
 
-def open_onnxruntime(program: Program, x: np.ndarray) -> Runner | None:
+def open_onnxruntime(program: Program, x: np.ndarray, threads: int = 1) -> Runner | None:
     if find_spec("onnxruntime") is None or find_spec("onnx") is None:
         return None
     import onnxruntime
@@ -71,7 +71,7 @@ def open_onnxruntime(program: Program, x: np.ndarray) -> Runner | None:
     except NotExportedError:
         return None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     entry, exit_ = session.get_inputs()[0], session.get_outputs()[0]
     given = _channels_first(x) if len(entry.shape) == 4 else x.reshape(entry.shape)
@@ -92,7 +92,7 @@ def open_onnxruntime(program: Program, x: np.ndarray) -> Runner | None:
     return Runner(lambda: session.run_with_iobinding(binding), output)
 
 
-def open_ncnn(program: Program, x: np.ndarray) -> Runner | None:
+def open_ncnn(program: Program, x: np.ndarray, threads: int = 1) -> Runner | None:
     if find_spec("ncnn") is None:
         return None
     import ncnn
@@ -105,7 +105,7 @@ def open_ncnn(program: Program, x: np.ndarray) -> Runner | None:
     except NotExportedError:
         return None
     net = ncnn.Net()
-    net.opt.num_threads = 1
+    net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
     for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(net.opt, option, False)

@@ -1,4 +1,4 @@
-"""A program as the plain layers that every engine has: convolution, dense, multiply-add, pool, add, softmax; for the exporters.
+"""A program as the plain layers that every engine has: convolution, dense, sums, products, pools, functions...; for the exporters.
 
 Knows programs, no file format. Batch norm is folded where that is exact; elsewhere it becomes a multiply-add of its own, which is
 what a converter would write. A program with any other step cannot be exported: its peers show a dash.
@@ -15,6 +15,8 @@ from edgebn import program as p
 NO_CLIP = (-np.inf, np.inf)
 RELU = (0.0, np.inf)
 RELU6 = (0.0, 6.0)
+# Functions of one number that the exporters can write.
+FUNCTIONS = ("sigmoid", "silu", "tanh", "hard_swish", "hard_sigmoid")
 INT8_LOW, INT8_HIGH = -128, 127
 
 
@@ -33,7 +35,8 @@ class Value:
 
 @dataclass(frozen=True)
 class Layer:
-    """One plain layer. Which fields matter follows from `kind`: convolution, dense, affine, pool, add or softmax.
+    """One plain layer. Which fields matter follows from `kind`: convolution, dense, affine, pool, add, multiply, function, concat,
+    resize (nearest, to twice the size) or softmax.
 
     weight is (O, kh, kw, I / groups), float32 or int8 codes with one `weight_scale` a channel; bias is float32, or int32 in units
     of input scale times weight scale. affine: y = x * a + d a channel. `clip` is NO_CLIP, RELU or RELU6.
@@ -53,6 +56,7 @@ class Layer:
     a: np.ndarray | None = None
     d: np.ndarray | None = None
     beta: float = 1.0
+    function: str = ""  # of FUNCTIONS
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,14 @@ def plain(program: p.Program) -> PlainNetwork:
             layers += _convolution(step, values, integer=integer, dense=i > max(windows, default=-1))
         elif isinstance(step, p.Add) and values[step.inputs[0]].shape == values[step.inputs[1]].shape:
             layers.append(Layer("add", step.inputs, step.output, _add_clip(step)))
+        elif isinstance(step, p.Multiply):
+            layers.append(Layer("multiply", step.inputs, step.output))
+        elif isinstance(step, p.Elementwise | p.Lookup):
+            layers.append(_function(step, program))
+        elif isinstance(step, p.Concat) and step.axis == 2:
+            layers.append(Layer("concat", step.inputs, step.output))
+        elif isinstance(step, p.Resize) and _doubles(step, values):
+            layers.append(Layer("resize", step.inputs, step.output))
         elif isinstance(step, p.Pool):
             layers.append(Layer("pool", step.inputs, step.output, window=step.window))
         elif isinstance(step, p.Softmax):
@@ -89,9 +101,39 @@ def plain(program: p.Program) -> PlainNetwork:
         else:
             raise NotExportedError(f"{step.kind} '{step.name}'")
     for layer in layers:
-        if layer.clip not in {NO_CLIP, RELU, RELU6}:
+        if layer.clip not in {NO_CLIP, RELU, RELU6} and layer.function != "clip":
             raise NotExportedError(f"the clip {layer.clip} of '{layer.output}'")
     return PlainNetwork(integer, tuple(layers), values, program.inputs[0], program.outputs[0])
+
+
+def _function(step: p.Elementwise | p.Lookup, program: p.Program) -> Layer:
+    """Return a function of one number; that of a table is found by what it gives."""
+    if isinstance(step, p.Elementwise):
+        if step.function == "clip":
+            return Layer("function", step.inputs, step.output, clip=(step.low, step.high), function="clip")
+        if step.function in FUNCTIONS:
+            return Layer("function", step.inputs, step.output, function=step.function)
+        raise NotExportedError(f"the function '{step.function}'")
+    given, made = program.buffers[step.inputs[0]], program.buffers[step.output]
+    x = given.scale * (np.arange(-128, 128) - given.zero_point)
+    real = made.scale * (step.table[0].astype(np.float64) - made.zero_point)
+    sigmoid = 1 / (1 + np.exp(-x))
+    hard = np.clip(x / 6 + 0.5, 0, 1)
+    formulas = {"sigmoid": sigmoid, "silu": x * sigmoid, "tanh": np.tanh(x), "hard_swish": x * hard, "hard_sigmoid": hard}
+    inside = (step.table[0] > INT8_LOW) & (step.table[0] < INT8_HIGH)
+    apart = {name: np.abs(y - real)[inside].max(initial=0) for name, y in formulas.items()}
+    best = min(apart, key=apart.__getitem__)
+    if len(step.table) > 1 or apart[best] > made.scale:
+        raise NotExportedError(f"the table of '{step.name}'")
+    return Layer("function", step.inputs, step.output, function=best)
+
+
+def _doubles(step: p.Resize, values: dict[str, Value]) -> bool:
+    """Whether a nearest resize repeats every pixel twice along both axes."""
+    height, width, _ = values[step.inputs[0]].shape
+    given = [np.asarray(index)[:, 0] for index in (step.rows, step.columns)]
+    wanted = [np.arange(2 * size) // 2 for size in (height, width)]
+    return step.function == "nearest" and all(np.array_equal(a, b) for a, b in zip(given, wanted, strict=True))
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import edgebn
-from benchmarks import chart, inference, layers, startup
+from benchmarks import chart, inference, larger, layers, startup
+from benchmarks.architectures import NETWORKS
 from benchmarks.networks import INT8, INT8_FILE, Case, cases
 from benchmarks.peers import versions
 from edgebn.kernels import isa
@@ -42,8 +43,8 @@ def _cpuinfo() -> str:
     return path.read_text(encoding="ascii", errors="replace") if path.exists() else ""
 
 
-def run(wanted: Iterable[Case], rounds: int, starts: int, output: Path) -> dict[str, object]:
-    """Measure `wanted` and write the files; `starts` is how often each process is started, 0 for never."""
+def run(wanted: Iterable[Case], rounds: int, starts: int, output: Path, networks: Iterable[str] = ()) -> dict[str, object]:
+    """Measure `wanted` and the larger `networks`, and write the files; `starts` is how often each process is started."""
     wanted = list(wanted)
     about = machine()
     print(", ".join(f"{name} {value or '-'}" for name, value in about.items()))
@@ -51,6 +52,8 @@ def run(wanted: Iterable[Case], rounds: int, starts: int, output: Path) -> dict[
     begun = startup.measure(first, starts) if starts else {}
     print()
     times = inference.measure(wanted, rounds)
+    print()
+    races = list(larger.measure(list(networks), [1, 2], rounds)) if networks else []
     shares = {}
     for case in wanted:
         print()
@@ -60,6 +63,7 @@ def run(wanted: Iterable[Case], rounds: int, starts: int, output: Path) -> dict[
     results = {
         "machine": about,
         "inference_us": {name: {engine: vars(found) for engine, found in row.items()} for name, row in times.items()},
+        "larger": larger.as_json(races),
         "layers": shares,
         "startup": {"network": first.name, **{name: vars(start) for name, start in begun.items()}},
     }
@@ -80,7 +84,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=10, help="processes started of each engine")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    run(cases(), options.rounds, options.starts, options.output)
+    run(cases(), options.rounds, options.starts, options.output, NETWORKS)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import inference, run
-from benchmarks.networks import FLOAT32, INT8, generated
-from benchmarks.peers import Runner
+import edgebn
+from benchmarks import critical_path, files, inference, larger, run
+from benchmarks.architectures import Stack
+from benchmarks.export_onnx import onnx_bytes
+from benchmarks.networks import FLOAT32, INT8, Case, codes, generated
+from benchmarks.peers import Runner, tflite_of
+from benchmarks.plain import plain
 from tests.conftest import TEST_ALL
 
 TINY = 32  # pixels on a side
@@ -23,6 +27,56 @@ def cases():
 def test_peers_compute_what_is_timed(cases, form):
     runners = inference.open_all(cases[form])
     assert {"edgebn", "LiteRT", "onnxruntime"} <= runners.keys()  # ncnn where it is installed
+
+
+def every_kind():
+    """Return a small network with all that `architectures` is made of."""
+    net = Stack("every_kind", 16)
+    x = net.pool(net.convolution(net.input, 16, 3), 3, 2, 1)
+    for act in ("relu6", "silu", "hard_swish"):
+        x = net.depthwise(x, 3, 1, act=act)
+    x = net.squeeze(x, 8, act="silu", gate="sigmoid")
+    x = net.squeeze(x, 8, act="relu", gate="hard_sigmoid")
+    y = net.convolution(net.pool(net.convolution(x, 8, act="silu"), 5, 1, 2), 16, act="")
+    x = net.concat(net.upsample(net.add(x, y)), net.upsample(y))
+    return net.finish(net.convolution(x, 4, act="sigmoid"))
+
+
+def case_of(program, form):
+    x = np.random.default_rng(0).normal(0, 1, (8, *program.shapes[program.inputs[0]])).astype(np.float32)
+    if form == INT8:
+        program = edgebn.quantize(program, x)
+        return Case("every kind", form, program, tflite_of(program), codes(program, x[:1]))
+    return Case("every kind", form, program, tflite_of(program), x[:1])
+
+
+@pytest.mark.parametrize("form", [FLOAT32, INT8])
+def test_peers_compute_every_kind_of_layer(form):
+    found = case_of(every_kind(), form)
+    result = larger.race(found, 2, 1)
+    assert {"edgebn", "LiteRT", "onnxruntime"} <= result.times.keys()
+    assert max(result.apart.values()) <= inference.TOLERANCE[found.program.dtype]
+    assert "every kind" in larger.line(result, 0.2)
+
+
+def test_files_of_a_folder_are_timed_beside_their_runtimes(tmp_path, capsys):
+    found = case_of(every_kind(), FLOAT32)
+    (tmp_path / "a.tflite").write_bytes(found.tflite)
+    (tmp_path / "b.onnx").write_bytes(onnx_bytes(plain(found.program)))
+    (tmp_path / "c.onnx").write_bytes(b"no model")
+    races, refused = files.measure(sorted(tmp_path.iterdir()), [1], 1)
+    assert [(race.name, len(race.times)) for race in races] == [("a.tflite", 2), ("b.onnx", 2)]
+    assert list(refused) == ["c.onnx"]
+    assert "of 2; geometric mean" in capsys.readouterr().out
+
+
+def test_what_several_cores_would_take_is_scheduled():
+    phases = [[6.0], [5.0, 3.0, 5.0, 3.0], [4.0, 4.0]]
+    assert critical_path.scheduled(phases, 1, 1.0) == 30
+    assert critical_path.scheduled(phases, 2, 1.0) == 6 + 9 + 5
+    assert critical_path.scheduled(phases, 4, 0.0) == 6 + 5 + 4
+    found = list(critical_path.predictions(every_kind(), 1, 0.5))
+    assert [one.cores for one in found] == list(critical_path.CORES)
 
 
 @pytest.mark.parametrize("form", [FLOAT32, INT8])

@@ -1,0 +1,131 @@
+"""Times every model file of a folder beside the runtime that the file is made for, with one thread and with two, and says who wins.
+
+    python -m benchmarks.files FOLDER [--rounds 10] [--threads 1 2] [--json files.json]
+
+`.tflite` files run in LiteRT, `.onnx` files in onnxruntime; others have no peer here. Inputs are random numbers of the file's
+types. What a file's runtime or edgebn refuses is a line that says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgebn
+from benchmarks import inference
+from benchmarks.larger import TURN_SECONDS, Race, as_json, head, line
+from benchmarks.peers import Runner
+
+KINDS = {".tflite": "LiteRT", ".onnx": "onnxruntime", ".keras": "", ".h5": "", ".pt2": "", ".edgebn": ""}
+
+
+def ours(program: Any, threads: int) -> Runner:
+    """Return a session with random inputs: codes where the program takes them."""
+    rng = np.random.default_rng(0)
+    codes = all(program.buffers[name].dtype == "int8" for name in program.inputs)
+    x = {}
+    for name in program.inputs:
+        shape = (1, *program.shapes[name])
+        x[name] = rng.integers(-128, 128, shape).astype(np.int8) if codes else rng.random(shape, np.float32)
+    given: Any = x if len(x) > 1 else next(iter(x.values()))
+    session = edgebn.Session(program, threads=threads)
+    return Runner(lambda: session.run(given), lambda: np.zeros(0))
+
+
+def litert(path: Path, threads: int) -> Runner:
+    """Return LiteRT with a file and random inputs."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    for entry in interpreter.get_input_details():
+        interpreter.set_tensor(entry["index"], _random(tuple(entry["shape"]), np.dtype(entry["dtype"])))
+    return Runner(interpreter.invoke, lambda: np.zeros(0))
+
+
+def onnxruntime(path: Path, threads: int) -> Runner:
+    """Return onnxruntime with a file and random inputs; axes that the file leaves open are 1."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    types = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
+    binding = session.io_binding()
+    for entry in session.get_inputs():
+        shape = tuple(size if isinstance(size, int) and size > 0 else 1 for size in entry.shape)
+        array = _random(shape, np.dtype(types.get(entry.type, np.float32)))
+        binding.bind_ortvalue_input(entry.name, ort.OrtValue.ortvalue_from_numpy(array))
+    for exit_ in session.get_outputs():
+        binding.bind_output(exit_.name)
+    return Runner(lambda: session.run_with_iobinding(binding), lambda: np.zeros(0))
+
+
+def _random(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    if dtype.kind == "f":
+        return rng.random(shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    return rng.integers(max(limits.min, -128), min(limits.max, 255) + 1, shape).astype(dtype)
+
+
+PEERS = {"LiteRT": litert, "onnxruntime": onnxruntime}
+
+
+def race(path: Path, threads: int, rounds: int) -> Race:
+    """Time a file in edgebn and in its own runtime."""
+    runners = {"edgebn": ours(edgebn.load(path), threads)}
+    peer = KINDS[path.suffix]
+    if peer:
+        runners[peer] = PEERS[peer](path, threads)
+    begun = time.perf_counter()
+    for runner in runners.values():
+        runner.run()
+    calls = max(2, int(TURN_SECONDS * len(runners) / (time.perf_counter() - begun)))
+    return Race(path.name, threads, inference.interleave(runners, rounds, calls), dict.fromkeys(runners, 0.0))
+
+
+def measure(paths: list[Path], threads: list[int], rounds: int) -> tuple[list[Race], dict[str, str]]:
+    """Return the races, and why there is none of a file; print a line for each, and how many are won."""
+    races: list[Race] = []
+    refused: dict[str, str] = {}
+    print(head("microseconds: median (minimum)"))
+    for path in paths:
+        try:
+            for count in threads:
+                races.append(race(path, count, rounds))
+                print(line(races[-1], 0.0), flush=True)
+        except Exception as error:  # noqa: BLE001  # whatever any runtime says of a file is its line
+            refused[path.name] = " ".join(str(error).split())
+            print(f"{path.name[-38:]:38} {refused[path.name][:120]}", flush=True)
+    for count in threads:
+        ratios = np.array([found.best_peer for found in races if found.threads == count and found.best_peer])
+        if ratios.size:
+            mean = float(np.exp(np.log(ratios).mean()))
+            won = f"ours is faster on {(ratios >= 1).sum()} of {ratios.size}"
+            print(f"{count} thread(s): {won}; geometric mean of peer / ours {mean:.2f}")
+    return races, refused
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    paths = sorted(path for path in options.folder.rglob("*") if path.suffix in KINDS)
+    races, refused = measure(paths, options.threads, options.rounds)
+    if options.json:
+        text = json.dumps({"races": as_json(races), "refused": refused}, indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Times the networks of `architectures.py` beside the peers, with one thread and with two, and says who wins.
+
+    python -m benchmarks.larger [--rounds 10] [--networks NAME ...] [--threads 1 2] [--json larger.json]
+
+Interleaved in one process like `inference.py`. A peer whose result is not ours is marked with '!': in int8, where peers round
+otherwise than TensorFlow Lite Micro, networks of random weights amplify single steps, and the shape of the work is the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import inference
+from benchmarks.architectures import NETWORKS, case
+from benchmarks.inference import ENGINES, Times
+from benchmarks.networks import Case
+from benchmarks.peers import Runner, open_litert, open_ncnn, open_onnxruntime
+
+TURN_SECONDS = 0.1  # of an engine, before the next one's
+
+
+@dataclass(frozen=True)
+class Race:
+    """The engines' times of one network with some threads; `apart` has how far each result is from ours, over its size."""
+
+    name: str
+    threads: int
+    times: Mapping[str, Times]
+    apart: Mapping[str, float]
+
+    @property
+    def best_peer(self) -> float:
+        """The least time of a peer over ours; 0 where there is no peer."""
+        peers = [found.median for engine, found in self.times.items() if engine != "edgebn"]
+        return min(peers) / self.times["edgebn"].median if peers else 0.0
+
+
+def engines(found: Case, threads: int) -> dict[str, Runner]:
+    """Return every engine that there is with a network in it."""
+    made = {
+        "edgebn": inference.ours(found, threads),
+        "LiteRT": open_litert(found.tflite, found.x, threads),
+        "onnxruntime": open_onnxruntime(found.program, found.x, threads),
+        "ncnn": open_ncnn(found.program, found.x, threads),
+    }
+    return {engine: runner for engine, runner in made.items() if runner is not None}
+
+
+def race(found: Case, threads: int, rounds: int) -> Race:
+    """Time the engines on one network."""
+    runners = engines(found, threads)
+    begun = time.perf_counter()
+    for runner in runners.values():
+        runner.run()
+    slowest = (time.perf_counter() - begun) / len(runners)
+    ours = runners["edgebn"].output().copy()
+    apart = {engine: inference.difference(found, ours, runner.output()) for engine, runner in runners.items()}
+    times = inference.interleave(runners, rounds, max(2, int(TURN_SECONDS / slowest)))
+    return Race(found.name, threads, times, apart)
+
+
+def head(first: str) -> str:
+    """Return the first line of a table of races."""
+    return f"{first:38}{'threads':>8}" + "".join(f"{engine:>22}" for engine in ENGINES) + f"{'best peer / ours':>18}  winner"
+
+
+def line(found: Race, tolerance: float) -> str:
+    """Return a race as a line of the table: median (minimum) in microseconds; '!' marks results that are not ours."""
+
+    def cell(engine: str) -> str:
+        if engine not in found.times:
+            return "-"
+        mark = "" if found.apart[engine] <= tolerance else "!"
+        return f"{found.times[engine].median:.0f} ({found.times[engine].minimum:.0f}){mark}"
+
+    winner = min(found.times, key=lambda engine: found.times[engine].median)
+    cells = "".join(f"{cell(engine):>22}" for engine in ENGINES)
+    return f"{found.name[-38:]:38}{found.threads:>8}{cells}{found.best_peer:>18.2f}  {winner}"
+
+
+def as_json(races: list[Race]) -> list[dict[str, object]]:
+    """Return what was measured as plain values."""
+    return [
+        {
+            "network": found.name,
+            "threads": found.threads,
+            "us": {engine: vars(times) for engine, times in found.times.items()},
+            "apart": dict(found.apart),
+            "best_peer_over_ours": found.best_peer,
+        }
+        for found in races
+    ]
+
+
+def measure(networks: list[str], threads: list[int], rounds: int) -> Iterator[Race]:
+    """Time networks in both types, printing each as it comes."""
+    print(head("microseconds: median (minimum)"))
+    for name in networks:
+        for dtype in ("float32", "int8"):
+            found = case(name, dtype)
+            for count in threads:
+                result = race(found, count, rounds)
+                print(line(result, inference.TOLERANCE[found.program.dtype]), flush=True)
+                yield result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    races = list(measure(options.networks, options.threads, options.rounds))
+    if options.json:
+        options.json.write_text(json.dumps(as_json(races), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
