@@ -3,25 +3,30 @@
 NumPy plays the kernel: one rounding of real * scale + offset to float32, truncation, the nudge, the test for doubt.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edgebn.kernels import requantization
 from edgebn.kernels.isa import INSTRUCTION_SETS
-from edgebn.kernels.records import CONVERTED, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
+from edgebn.kernels.records import CLIPPED, CONVERTED, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
 
 ISA = next(isa for isa in INSTRUCTION_SETS if isa.name == "avx2")  # 8 lanes
 SEEDS = range(40)
 
 
-def contract(rng, inputs):
+USUAL = (200.0, 20.0, 1.0)  # times that the outputs of all accumulators would fill the range
+
+
+def contract(rng, inputs, gains=USUAL):
     """Return a random contract of eight channels, and weights (8, inputs)."""
     weight = rng.integers(-127, 128, (8, inputs)).astype(np.int8)
     neg = bool(rng.integers(2))
     zero_point = int(rng.choice([-128, -1, 0, 12, 127]))
     # Outputs fill the range for accumulators of a size between an eighth of what is possible and twice that.
     reach = 127.0 * (1 + np.abs(weight.astype(np.int64)).sum(axis=1)) * rng.uniform(0.125, 2, 8)
-    real = rng.choice([200.0, 20.0, 1.0], 8) / reach
+    real = rng.choice(gains, 8) / reach
     mantissa, exponent = np.frexp(real)
     m = np.rint(mantissa * 2.0**31).astype(np.int64).clip(max=2**31 - 1)
     s = 31 - exponent
@@ -57,31 +62,61 @@ def interesting(how, channel, low, high, rng):
     return np.concatenate([rng.integers(low, high + 1, DRAWN), near, [low, high, 0, -1, 1]])
 
 
+def compare(how, weight, rng):
+    """Compare what is not in doubt with the contract; return doubts and draws of accumulators that no `lo` clips, and the mode."""
+    packed = requantization.pack_epilogue_i8(ISA, how, weight, 1)
+    words = dict(zip(INT8_WORDS, packed.data[0, : 32 * len(INT8_WORDS)].view(np.int32).reshape(-1, 8), strict=True))
+    mode = packed.scalars["mode"]
+    doubts = total = 0
+    for channel in range(8):
+        reach = abs(int(how.acc_bias[channel])) + 128 * int(np.abs(weight[channel].astype(np.int64)).sum())
+        acc = interesting(how, channel, -reach, reach, rng)
+        u = np.clip(acc, how.lo[channel], how.hi[channel])
+        word = (acc + int(words["base"][channel])).astype(np.int32)
+        word = np.clip(word, words["lo"][channel], words["hi"][channel])
+        real = word.astype(np.float32) if mode & CONVERTED else word.view(np.float32)
+        scale, offset = (np.longdouble(words[name].view(np.float32)[channel]) for name in ("scale", "offset"))
+        # 64 bits hold the product: the sum is rounded as a fused multiply-add rounds.
+        t = (real.astype(np.longdouble) * scale + offset).astype(np.float32)
+        is_nudged = (word < words["base"][channel]) & bool(mode & NUDGED)
+        units = t.astype(np.int64) - np.where(is_nudged, int(words["nudge"][channel]), 0)
+        certain = (units & packed.scalars["certain"]) != 0
+        found = np.clip(units >> UNIT_BITS, 0, 255)
+        np.testing.assert_array_equal(found[certain], exact(how, u, channel)[certain])
+        # In doubt, kernels compute the contract of the clipped accumulator.
+        clipped = word.astype(np.int64) - int(words["base"][channel])
+        np.testing.assert_array_equal(exact(how, clipped, channel), exact(how, u, channel))
+        free = (acc == u)[:DRAWN]
+        doubts, total = doubts + int((free & ~certain[:DRAWN]).sum()), total + int(free.sum())
+    return doubts, total, mode
+
+
 @pytest.mark.parametrize("inputs", [1, 9, 64, 300, 20_000])
 def test_what_is_not_in_doubt_is_exact(inputs):
     doubts = total = based = 0
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        how, weight = contract(rng, inputs)
-        packed = requantization.pack_epilogue_i8(ISA, how, weight, 1)
-        words = dict(zip(INT8_WORDS, packed.data[0, : 32 * len(INT8_WORDS)].view(np.int32).reshape(-1, 8), strict=True))
-        mode = packed.scalars["mode"]
-        based += not mode & CONVERTED
-        for channel in range(8):
-            reach = abs(int(how.acc_bias[channel])) + 128 * int(np.abs(weight[channel].astype(np.int64)).sum())
-            acc = interesting(how, channel, -reach, reach, rng)
-            u = np.clip(acc, how.lo[channel], how.hi[channel])
-            word = (acc + int(words["base"][channel])).astype(np.int32)
-            word = np.clip(word, words["lo"][channel], words["hi"][channel])
-            real = word.astype(np.float32) if mode & CONVERTED else word.view(np.float32)
-            scale, offset = (np.longdouble(words[name].view(np.float32)[channel]) for name in ("scale", "offset"))
-            # 64 bits hold the product: the sum is rounded as a fused multiply-add rounds.
-            t = (real.astype(np.longdouble) * scale + offset).astype(np.float32)
-            units = t.astype(np.int64) - np.where((u < 0) & bool(mode & NUDGED), int(words["nudge"][channel]), 0)
-            certain = (units & packed.scalars["certain"]) != 0
-            found = np.clip(units >> UNIT_BITS, 0, 255)
-            np.testing.assert_array_equal(found[certain], exact(how, u, channel)[certain])
-            free = (acc == u)[:DRAWN]
-            doubts, total = doubts + int((free & ~certain[:DRAWN]).sum()), total + int(free.sum())
+        one = compare(*contract(rng, inputs), rng)
+        doubts, total, based = doubts + one[0], total + one[1], based + (not one[2] & CONVERTED)
     assert doubts < 0.01 * total, "nearly all accumulators must take the short way"
     assert (based > 0) == (inputs < 20_000)
+
+
+@pytest.mark.parametrize("inputs", [9, 64, 300, 20_000])
+def test_channels_of_large_gain_are_clipped_where_they_saturate(inputs):
+    doubts = total = 0
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        one = compare(*contract(rng, inputs, (3e7, 1e6, 1e5, 20.0)), rng)
+        assert one[2] & CLIPPED
+        doubts, total = doubts + one[0], total + one[1]
+    assert doubts < 0.02 * total, "nearly all accumulators must take the short way"
+
+
+def test_channels_that_start_far_outside_saturate_all_the_same():
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        how, weight = contract(rng, 64, (1e6, 1.0, 1e-6))
+        far = rng.choice([0, 1 << 58, -(1 << 58)], 8)
+        how = replace(how, r=how.r + far, m=np.where(rng.integers(2, size=8) == 1, how.m, np.sign(how.m)))
+        compare(how, weight, rng)

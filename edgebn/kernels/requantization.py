@@ -28,6 +28,10 @@ SEEN = 256 * UNIT  # outputs beyond 256 are clipped, whatever the error
 MOST = 2.0**31 - 2.0**12  # of t, so that its conversion to int32 is defined
 LARGEST_GUARD = 256  # in units; a channel that needs more goes through 64-bit integers always
 
+CLEAR = 2 * LARGEST_GUARD / UNIT + 2.0**-8  # of a code: a t further from a whole one is in no doubt
+MOST_CLIPPED = 1 << 30  # accumulators at which a channel may saturate: they must be int32
+CLEAR_STEPS = 16  # accumulators that are looked at for one
+
 MIDDLE = 3 << 22  # 1.5 * 2**23: below it and above it a float32 holds every integer within 2**22
 MIDDLE_BITS = 0x4B400000
 NEAR = np.arange(256)  # integers above the middle that are tried first
@@ -85,7 +89,7 @@ class _Form:
 
 
 def pack_epilogue_i8(
-    isa: InstructionSet, how: Requantization, weight: np.ndarray, nv: int, *, with_base: bool = True
+    isa: InstructionSet, how: Requantization, weight: np.ndarray, nv: int, *, with_base: bool = True, saturating: bool = True
 ) -> PackedEpilogue:
     """Return an integer epilogue in blocks, with the float form of it and its guard.
 
@@ -99,12 +103,16 @@ def pack_epilogue_i8(
         Vectors a block.
     with_base : bool
         Whether a base may be looked for, which takes time.
+    saturating : bool
+        Whether accumulators of channels of large gain may be clipped where the output is (`_saturated`).
     """
     flat = weight.reshape(len(weight), -1).astype(np.int64)
     bias = how.acc_bias.astype(np.int64)
     reach = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
     # What clipping makes of the ends of that range: the same bounds for every accumulator there is.
     lo, hi = (np.clip(end, how.lo.astype(np.int64), how.hi.astype(np.int64)) for end in (-reach, reach))
+    if saturating:
+        lo, hi = _saturated(how, lo, hi)
     clips = bool(((lo > -reach) | (hi < reach)).any())
     largest = np.maximum(np.abs(lo), np.abs(hi))
     form = _float_form(how, largest, with_base=with_base)
@@ -142,6 +150,42 @@ def pack_epilogue_i8(
         "mode": sum(bit for bit, is_set in modes.items() if is_set),
     }
     return PackedEpilogue(data, scalars, largest)
+
+
+def _saturated(how: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of accumulators; of channels whose t could leave int32, just past where the output no longer changes.
+
+    With n the nudge, 0 or 2**31, (u * m + r - n) >> s is qmax less the zero point or more where u * m + r - 2**31 is (qmax - zero
+    point) * 2**s or more, and qmin less it or less where u * m + r is below (qmin - zero point + 1) * 2**s. Beyond either u the
+    output is that bound, so that clipping there changes no byte; between them lie little more than 256 codes. In Python's integers.
+    """
+    lo, hi = lo.copy(), hi.copy()
+    largest = np.maximum(np.abs(lo), np.abs(hi))
+    power = np.ldexp(1.0, -how.s.astype(np.int64)) * UNIT
+    bound = largest * np.abs(how.m * power) + np.abs(how.r * power + (how.zero_point + 128) * float(UNIT)) + NUDGE * power
+    for channel in np.flatnonzero((bound >= MOST) & (how.m != 0)).tolist():
+        m, r, s = (int(array[channel]) for array in (how.m, how.r, how.s))
+        high = ((how.qmax - how.zero_point) << s) - r + (NUDGE if how.neg else 0)  # u * m is this or more: saturated above
+        low = ((how.qmin - how.zero_point + 1) << s) - 1 - r  # this or less: below
+        first, last = (low // m, -(-high // m)) if m > 0 else (high // m, -(-low // m))
+        first, last = _clear_of_doubt(how, channel, first, -1), _clear_of_doubt(how, channel, last, 1)
+        if max(abs(first), abs(last)) > MOST_CLIPPED:
+            continue
+        begin, end = int(lo[channel]), int(hi[channel])
+        # Where all accumulators there are saturate, any one that does stands for them.
+        lo[channel] = first if first > end else min(max(begin, first), last)
+        hi[channel] = last if last < begin else max(min(end, last), first)
+    return lo, hi
+
+
+def _clear_of_doubt(how: Requantization, channel: int, u: int, step: int) -> int:
+    """Return the accumulator from `u` on whose t is not near a whole code: it stands for all those beyond it."""
+    m, r, s = (int(array[channel]) for array in (how.m, how.r, how.s))
+    for at in range(u, u + CLEAR_STEPS * step, step):
+        fraction = at * m + r - (NUDGE if how.neg and at < 0 else 0) & (1 << s) - 1
+        if CLEAR <= fraction / (1 << s) <= 1 - CLEAR:
+            return at
+    return u
 
 
 def _float_form(how: Requantization, largest: np.ndarray, *, with_base: bool) -> _Form:

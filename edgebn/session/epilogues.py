@@ -132,11 +132,17 @@ class IntBlocks:
         return packed.data, packed.scalars
 
     def packed(self, how: p.FloatEpilogue | p.IntEpilogue, *, with_base: bool = True) -> requantization.PackedEpilogue:
-        """Return an epilogue in this form, perhaps without looking for a base (`kernels.requantization`)."""
+        """Return an epilogue in this form.
+
+        Without a base, for a refold, whose numbers may have other gains, nothing is clipped where these saturate either
+        (`kernels.requantization`).
+        """
         assert isinstance(how, p.IntEpilogue)
         arrays = {name: getattr(how, name)[self.channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
         contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
-        return requantization.pack_epilogue_i8(isa.SELECTED, contract, self.weight, self.nv, with_base=with_base)
+        return requantization.pack_epilogue_i8(
+            isa.SELECTED, contract, self.weight, self.nv, with_base=with_base, saturating=with_base
+        )
 
 
 def float_scalars(how: p.FloatEpilogue) -> dict[str, int]:

@@ -12,7 +12,7 @@ class Options:
     Attributes
     ----------
     threads : int
-        How many threads may share large layers.
+        How many threads may share an inference.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster.
     """

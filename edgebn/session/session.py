@@ -58,8 +58,8 @@ class Session:
     ----------
     program : Program
     threads : int
-        How many threads may share one inference: rows of large convolutions are split where that pays (`docs/speed.md`), and small
-        networks run on one. Results are the same bytes for every number.
+        How many threads may share one inference: every operation that costs anything is split (`docs/speed.md`), and small networks
+        run on one. Results are the same bytes for every number.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
         error); False computes the products of the definition.
