@@ -16,9 +16,9 @@ from edgebn.kernels.jit import kernel
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 
-# Looks at a word, some 20 to 60 us, before a thread sleeps between looks. It does not offer its processor to others instead: it
+# Looks at a word, some 100 to 300 us, before a thread sleeps between looks. It does not offer its processor to others instead: it
 # would get it back when they have had their turn, milliseconds later, where who slept is let in at once.
-SPINS = 1000
+SPINS = 6000
 NAP = 50  # microseconds
 
 
