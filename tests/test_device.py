@@ -129,6 +129,21 @@ def test_run_gives_what_a_session_gives(models, dtype, tmp_path, capsys):
     assert [row[0]["class"] for row in report["top"]] == list(expected.argmax(1))
 
 
+@pytest.mark.parametrize("board", ["mps2-an386", "netduinoplus2"] if TEST_ALL else ["mps2-an386"])
+@pytest.mark.parametrize("action", ["run", "bench", "verify"])
+def test_an_emulators_clock_is_never_shown_as_time(action, board, models, capsys):
+    emitted.board_or_skip(board)
+    given = {"run": [models / "images.npy"], "bench": ["--runs", "1"], "verify": ["--samples", "1"]}[action]
+    call = [action, models / "int8.edgebn", *given, "--board", board]
+    report = answer(capsys, *call)
+    assert report["milliseconds"] is None
+    assert main(["device", *map(str, call)]) == 0
+    said = capsys.readouterr().out
+    assert " ms" not in said
+    assert ("instructions" in said) == (report["instructions"] is not None)
+    assert ("no measure of time" in said) == (report["instructions"] is None)
+
+
 def test_bench_counts_instructions_and_layers(models, capsys):
     emitted.board_or_skip("mps2-an386")
     report = answer(capsys, "bench", models / "int8.edgebn", "--board", "mps2-an386", "--runs", 2)

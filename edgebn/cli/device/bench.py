@@ -57,8 +57,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         if layers:
             show_layers(program, target, layers, screen)
         known = target.information
-        cost = f"{target.milliseconds(median):.3f} ms (median of {arguments.runs})"
-        if report["instructions"] is not None:
-            cost = f"{report['instructions']:,} instructions, {cost} by the emulated clock"
+        cost = f"{target.cost(median)} (median of {arguments.runs})"
         screen.say(f"{known.model} on {known.board}: {cost} an inference")
     return report

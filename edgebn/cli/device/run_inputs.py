@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
             for name, value in from_bytes(program, done.output).items():
                 rows[name].append(value)
             progress(index + 1, total)
+        cost = target.cost(int(np.median(ticks)))
         milliseconds = target.milliseconds(int(np.median(ticks)))
         instructions = target.instructions(int(np.median(ticks)))
         facts = target.facts()
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "milliseconds": milliseconds,
     }
     report |= show_outputs(outputs, arguments.top, screen)
-    screen.say(f"{milliseconds:.3f} ms an inference by the device's clock")
+    screen.say(f"{cost} an inference")
     return report
 
 

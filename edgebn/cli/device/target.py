@@ -46,9 +46,20 @@ class Target:
         """Return how many instructions took `ticks`; None where nothing can tell."""
         return self.board.timer.instructions(ticks) if self.board is not None else None
 
-    def milliseconds(self, ticks: int) -> float:
-        """Return `ticks` as time, by the device's own clock."""
+    def milliseconds(self, ticks: int) -> float | None:
+        """Return `ticks` as time, by the device's own clock; None in an emulator, whose clock has nothing to do with a board's."""
+        if self.board is not None and self.board.kind == "emulated":
+            return None
         return 1000.0 * ticks / self.information.ticks_per_second
+
+    def cost(self, ticks: int) -> str:
+        """Return in words what `ticks` are: instructions, time, or nothing but ticks."""
+        counted, milliseconds = self.instructions(ticks), self.milliseconds(ticks)
+        if counted is not None:
+            return f"{counted:,} instructions"
+        if milliseconds is not None:
+            return f"{milliseconds:.3f} ms by the device's clock"
+        return f"{ticks:,} ticks of the emulator, which are no measure of time,"
 
     def facts(self) -> dict[str, object]:
         """Return what every action reports of the device."""

@@ -232,8 +232,7 @@ def _report(target: Target, verdict: Verdict) -> dict[str, Any]:
 def _show(program: Program, target: Target, verdict: Verdict, screen: Screen) -> None:
     known = target.information
     show_layers(program, target, verdict.layers, screen)
-    counted = target.instructions(verdict.ticks)
-    cost = f"{counted:,} instructions" if counted is not None else f"{target.milliseconds(verdict.ticks):.3f} ms"
+    cost = target.cost(verdict.ticks)
     memory = f"arena {known.arena_bytes:,} bytes"
     if target.size is not None:
         memory += f", program {target.size.flash:,} bytes of flash and {target.size.ram:,} of RAM"
