@@ -21,7 +21,7 @@ def check(listing: Listing, board: Board) -> None:
     BoardError
         By how much it does not, and which layer decides it.
     """
-    adaptive = listing.adaptation.ram_bytes if listing.adaptation else 0
+    adaptive = listing.adaptation_bytes
     states = listing.values.state_bytes
     ram = listing.arena.size + states + adaptive + board.stack
     if ram > board.ram.size:

@@ -35,6 +35,8 @@ class EmittedProject:
     state_bytes : int
         RAM for what lives from run to run.
     board : str or None
+    adaptation_bytes : int
+        RAM for adaptation: state, sums of an inference, epilogues that are rewritten; 0 where the network does not adapt.
     kept : tuple of str
         Files that people had edited and that were left as they are: `board/clocks_*.c` and others that are theirs to fill in.
     """
@@ -46,6 +48,7 @@ class EmittedProject:
     arena_bytes: int
     arena_lower_bound: int
     board: str | None
+    adaptation_bytes: int = 0
     kept: tuple[str, ...] = ()
     state_bytes: int = 0
 
@@ -91,6 +94,11 @@ class Listing:
         """All constant arrays, in the order of the network."""
         own = self.adaptation.arrays if self.adaptation else ()
         return (*self.constants, *self.initial.values(), *(array for action in self.actions for array in action.code.arrays), *own)
+
+    @property
+    def adaptation_bytes(self) -> int:
+        """Bytes of RAM for adaptation."""
+        return self.adaptation.ram_bytes if self.adaptation else 0
 
     @property
     def flash_bytes(self) -> int:

@@ -127,7 +127,6 @@ USELESS = {
     "quantize net.edgebn -o out.edgebn --calibration x.npy --key a": "--key",
     "quantize net.edgebn -o out.edgebn --calibration x.npy --dtype int8": "--dtype",
     "analyze net.edgebn -o out.edgebn": "--output",
-    "analyze net.edgebn --board rpi-pico": "--board",
     "analyze net.edgebn --data x.npy": "--data",
     "analyze net.edgebn --policy compensated": "--policy",
     "analyze net.edgebn --ram 1": "--ram",

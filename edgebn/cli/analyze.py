@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+import boards
+from codegen import fit
+from codegen.emit import list_network
 from edgebn.analysis import Analysis, analyze
 from edgebn.cli import analyze_adapt
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.scaling import text
 from edgebn.cli.screen import Screen
+from edgebn.errors import BoardError, ModelError
+from edgebn.program import Program
 
 HELP = "show each layer's parameters, MACs and bytes, and the memory of the whole"
 DESCRIPTION = (
@@ -23,21 +28,86 @@ COLUMNS = ("layer", "type", "output", "parameters", "MACs", "weights B", "activa
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
+    parser.add_argument("--board", metavar="NAME", help="whose flash, RAM and instructions count: see `edgebn boards`")
     analyze_adapt.add_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Analyse one model."""
     program = load_model(arguments.model, arguments)
-    report = analyze(program)
+    report, on_board = on_device(program, arguments.board)
     kept = {name: text(scaling) for name, scaling in (program.input_scaling or {}).items()}
-    found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept}
+    found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept, **on_board}
     if arguments.adapt:
         return found | {"adaptation": analyze_adapt.run(program, arguments, screen)}
     show(report, screen)
+    if on_board:
+        screen.say(_said(on_board))
     for name, options in kept.items():
         screen.say(f"stored numbers become the input {name} by {options}, where a command does not say otherwise")
     return found
+
+
+def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, Any]]:
+    """Analyse a program with the arena that its firmware has, and say what that takes of a board.
+
+    Parameters
+    ----------
+    program : Program
+    name : str or None
+        The board's.
+
+    Returns
+    -------
+    report : Analysis
+    on_board : dict
+        Bytes of flash (constants alone) and RAM that the network takes and leaves, and why it does not fit if it does not; empty
+        without a board.
+
+    Raises
+    ------
+    BoardError
+        No such board.
+    ModelError
+        It is no network for firmware, and a board is named.
+    """
+    board = boards.load(name) if name is not None else None
+    report = analyze(program)
+    if not program.steps:
+        return report, {}
+    try:
+        listing = list_network(program)
+    except ModelError:  # it is none for firmware; for a session it may do
+        if board is not None:
+            raise
+        return report, {}
+    report = replace(report, arena_bytes=listing.arena.size, arena_lower_bound=listing.arena.lower_bound)
+    if board is None:
+        return report, {}
+    why = None
+    try:
+        fit.check(listing, board)
+    except BoardError as error:
+        why = str(error)
+    return report, {
+        "board": board.name,
+        "fits": why is None,
+        "why_not": why,
+        "flash_bytes": listing.flash_bytes,
+        "flash_left": board.flash.size - listing.flash_bytes,
+        "ram_bytes": listing.arena.size + board.stack,
+        "ram_left": board.ram.size - listing.arena.size - board.stack,
+    }
+
+
+def _said(on_board: dict[str, Any]) -> str:
+    if not on_board["fits"]:
+        return str(on_board["why_not"])
+    return (
+        f"on {on_board['board']}: {on_board['flash_bytes']:,} bytes of flash for constants, {on_board['flash_left']:,} left for "
+        "code; "
+        f"{on_board['ram_bytes']:,} bytes of RAM, the stack among it, {on_board['ram_left']:,} left"
+    )
 
 
 def show(report: Analysis, screen: Screen) -> None:
@@ -71,9 +141,9 @@ def totals(report: Analysis) -> list[str]:
         f"{report.parameters:,} parameters, {report.macs:,} MACs, {report.steps} steps",
         f"weights {report.weight_bytes:,} bytes, epilogues {report.epilogue_bytes:,} bytes",
         f"largest buffer {report.largest_buffer_bytes:,} bytes ({report.largest_buffer})",
-        f"arena {report.arena_bytes:,} bytes, proved lower bound {report.arena_lower_bound:,} bytes (+{over:.1%})",
+        f"firmware's arena {report.arena_bytes:,} bytes, proved lower bound {report.arena_lower_bound:,} bytes (+{over:.1%})",
         *([f"states {report.state_bytes:,} bytes, which live from run to run"] if report.state_bytes else []),
-        "a Session adds a halo of padding round each value and a little scratch: `edgebn bench` shows its own arena",
+        "a Session has an arena of its own, with halos of padding: `edgebn bench` shows it",
         report.layout,
     ]
 

@@ -37,7 +37,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "which layers to adapt", "ranks the layers of an int8 model by what adapting each is worth on labelled, shifted data"
     )
     group.add_argument("--adapt", action="store_true", help="rank layers for --board, on --data")
-    group.add_argument("--board", metavar="NAME", help="whose memory and instructions count: see `edgebn boards`")
     group.add_argument("--data", dest="stream", type=Path, metavar="FILE", help="labelled inputs, shifted as they will be")
     group.add_argument("--policy", choices=tuple(CODES), default=DEFAULT_POLICY, help=f"default {DEFAULT_POLICY}")
     group.add_argument("--ram", type=count, metavar="BYTES", help="for adaptation; default what the board has left")

@@ -72,7 +72,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     for file in project.kept:
         screen.say(f"{file}: left as you edited it")
     states = f" and {project.state_bytes:,} of states" if project.state_bytes else ""
-    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena{states}")
+    learning = f" and {project.adaptation_bytes:,} of adaptation" if project.adaptation_bytes else ""
+    screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena{states}{learning}")
     footprint = _footprint(project)
     if footprint is not None:
         stack = "unbounded" if footprint.stack is None else f"{footprint.stack:,} bytes"
@@ -85,6 +86,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "board": project.board,
         "flash_bytes": project.flash_bytes,
         "arena_bytes": project.arena_bytes,
+        "adaptation_bytes": project.adaptation_bytes,
+        "ram_bytes": project.arena_bytes + project.adaptation_bytes,
         "arena_lower_bound": project.arena_lower_bound,
         "state_bytes": project.state_bytes,
         "code_bytes": None if footprint is None else footprint.code,

@@ -14,7 +14,7 @@ Arguments = argparse.Namespace
 
 _OF_INPUTS = ("key", "scale", "offset", "dtype", "limit")
 _OF_STREAMS = ("labels", "home", "home_key", "home_scale", "rows", "output", "domain", "order", "seed")
-_OF_ADAPTING = ("board", "stream", "policy", "ram", "flash", "instructions", *_OF_STREAMS, *_OF_INPUTS)
+_OF_ADAPTING = ("stream", "policy", "ram", "flash", "instructions", *_OF_STREAMS, *_OF_INPUTS)
 
 
 def parse(build_parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str]) -> Arguments:
