@@ -89,3 +89,16 @@ def test_clang_says_so_where_it_would_take_kilobytes(project, tmp_path):
         )
         assert done.returncode == status, done.stderr
         assert ("compile with -O1 or more" in done.stderr) == bool(status)
+
+
+@pytest.mark.parametrize("flags", [["-DEDGEBN_R9_IS_TAKEN", "-ffixed-r9"], ["-fpic", "-msingle-pic-base", "-mpic-register=r9"]])
+def test_r9_is_left_alone_where_it_is_taken(flags, project, tmp_path):
+    """By systems that keep the base of their data there, on Armv6-M, whose kernels name registers."""
+    board = emitted.board_or_skip("mps2-an385-m0")
+    compiled(board, project, tmp_path, "-O2", *flags)
+    shown = subprocess.run(["arm-none-eabi-objdump", "-d", str(tmp_path / "net.o")], capture_output=True, text=True, check=True)
+    written = [line for line in shown.stdout.splitlines() if line.split("\t")[2:3] in (["mov"], ["add"]) and "\tr9," in line]
+    assert not written
+    if "-ffixed-r9" in flags:
+        said = emitted.outcome(board, emitted.build(project, board, trace=True, flags=flags))
+        assert (said.status, said.differ) == (0, 0)

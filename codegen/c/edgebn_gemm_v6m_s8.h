@@ -20,6 +20,14 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
     }
 }
 
+/* r9 belongs to systems that keep the base of their data there. GCC does not tell of -ffixed-r9: whoever gives it defines
+   EDGEBN_R9_IS_TAKEN too. */
+#if defined(EDGEBN_R9_IS_TAKEN) || defined(__PIC__) || defined(__ARM_RWPI)
+#define EDGEBN_SUM_1 "lr"
+#else
+#define EDGEBN_SUM_1 "r9"
+#endif
+
 /* Adds the halves of register `sum` to the accumulators of pixel 0 and pixel 1. */
 #define EDGEBN_SPLIT(sum, acc0, acc1)    \
     "sxth r5, " sum "\n\t"               \
@@ -42,7 +50,7 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
     second("r1")                         \
     "muls r3, r5, r3\n\t"                \
     "adds r2, r2, r3\n\t"                \
-    EDGEBN_SPLIT("r4", "r8", "r9")       \
+    EDGEBN_SPLIT("r4", "r8", EDGEBN_SUM_1) \
     EDGEBN_SPLIT("r2", "r10", "r11")
 
 #define EDGEBN_WEIGHT_0(from) "sxtb r5, " from "\n\t"
@@ -62,7 +70,7 @@ EDGEBN_INLINE void edgebn_two_at_once_s8(const int8_t *columns, const int8_t *we
                      "mov r12, r4\n\t"
                      "ldmia r5!, {r0, r1, r2, r3}\n\t"
                      "mov r8, r0\n\t"
-                     "mov r9, r1\n\t"
+                     "mov " EDGEBN_SUM_1 ", r1\n\t"
                      "mov r10, r2\n\t"
                      "mov r11, r3\n\t"
                      "1:\n\t"
@@ -76,13 +84,13 @@ EDGEBN_INLINE void edgebn_two_at_once_s8(const int8_t *columns, const int8_t *we
                      "bne 1b\n\t"
                      "pop {r3, r5}\n\t"
                      "mov r0, r8\n\t"
-                     "mov r1, r9\n\t"
+                     "mov r1, " EDGEBN_SUM_1 "\n\t"
                      "mov r2, r10\n\t"
                      "mov r4, r11\n\t"
                      "stmia r5!, {r0, r1, r2, r4}\n\t"
                      : "+l"(x), "+l"(w), "+l"(end), "+l"(sums)
                      :
-                     : "r0", "r1", "r2", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+                     : "r0", "r1", "r2", "r8", EDGEBN_SUM_1, "r10", "r11", "r12", "cc", "memory");
 }
 
 /* Adds the products of `length` words with a pair's weights to four accumulators, one by one. */
