@@ -4,11 +4,13 @@ import os
 import pty
 import socket
 import subprocess
+import sys
 import termios
 import threading
 import tty
 import zlib
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -370,6 +372,47 @@ def test_a_line_that_takes_no_bytes_is_an_error(monkeypatch):
 def test_an_echo_is_no_device():
     with pytest.raises(LinkError, match=r"has not answered a request \(info\)"), connect("loop://", patience=IMPATIENT):
         pass
+
+
+def says(program, tmp_path):
+    """Return what connecting to a device complains of that runs a program in Python: `read()` and `say(bytes)` are there."""
+    head = "import os\nread = lambda: os.read(0, 4096)\nsay = lambda data: os.write(1, data)\n"
+    (tmp_path / "device.py").write_text(f"#!{sys.executable}\n{head}{program}")
+    (tmp_path / "device.py").chmod(0o755)
+    with (
+        served_by(tmp_path / "device.py") as number,
+        pytest.raises(LinkError) as caught,
+        connect(f"socket://127.0.0.1:{number}", patience=replace(IMPATIENT, request=3.0)),
+    ):
+        pass
+    assert f"socket://127.0.0.1:{number}: the device has not answered a request (info)" in str(caught.value)
+    return str(caught.value)
+
+
+def test_echo_silence_another_program_and_another_version_are_told_apart(tmp_path):
+    assert "nothing came at all: is it switched on" in says("while read(): pass", tmp_path)
+    assert "what is sent comes back as it is" in says("while data := read(): say(data)", tmp_path)
+    told = says("say(b'Hello from Zephyr\\r\\n')\nwhile read(): pass", tmp_path)
+    assert "19 bytes came that are no frame of this link (they begin with b'Hello from Zephyr" in told
+    body = bytes([9, Kind.INFO | 0x80, 0, 0])
+    frame = b"\0" + cobs.encode(body + zlib.crc32(body).to_bytes(4, "little")) + b"\0"
+    assert "it speaks version 9 of the link, and this edgebn version 1" in says(f"while read(): say({frame!r})", tmp_path)
+
+
+def test_a_port_that_another_program_has_open_is_refused(program):
+    near, far = pty.openpty()
+    tty.setraw(far)
+    try:
+        with (
+            running(program, near),
+            connect(os.ttyname(far)),
+            pytest.raises(LinkError, match="cannot be opened: another program has it open"),
+            connect(os.ttyname(far)),
+        ):
+            pass
+    finally:
+        os.close(near)
+        os.close(far)
 
 
 def test_a_line_that_closes_is_an_error(program):

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 
 from edgebn.errors import LinkError
-from edgebn.link.exchange import RANDOM, Exchange, FrameLine, Patience, RestartedError
+from edgebn.link.exchange import RANDOM, Exchange, FrameLine, Patience, RestartedError, SilentError
 from edgebn.link.frame import MAX_PAYLOAD, Kind
 from edgebn.link.layers import GatheredLayers, Layer
 
@@ -134,11 +134,10 @@ class Device:
         booted = self._exchange.await_boot() if booting else True
         try:
             return self.info()
-        except LinkError as error:
+        except SilentError as error:
             if booted:
                 raise
-            wait = f"{self._patience.boot:g} seconds"
-            raise LinkError(f"the device has not come up within {wait}; is the right program on it, with this link?") from error
+            raise SilentError(f"the device has not come up within {self._patience.boot:g} seconds") from error
 
     def info(self) -> Information:
         """Ask what the device is.

@@ -72,6 +72,10 @@ class NotBuiltInError(LinkError):
     """The device's program has no adaptation."""
 
 
+class SilentError(LinkError):
+    """Nothing that can be read has answered."""
+
+
 class Exchange:
     """Requests and answers over a line.
 
@@ -149,7 +153,7 @@ class Exchange:
                     again = clock() + silence
             if kind == Kind.RUN:
                 silence = min(2 * silence, LONGEST_SILENCE * self._patience.repeat)
-        raise LinkError(f"the device has not answered a request ({_name(kind)}) within {timeout:g} seconds")
+        raise SilentError(f"the device has not answered a request ({_name(kind)}) within {timeout:g} seconds")
 
 
 def _name(kind: Kind) -> str:

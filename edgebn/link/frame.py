@@ -62,6 +62,21 @@ class Frame:
 
 def decode(block: bytes) -> Frame | None:
     """Return the frame that stood between two zero bytes; None where it is damaged, of another version or no frame at all."""
+    body = _undamaged(block)
+    if body is None or body[0] != VERSION:
+        return None
+    _, kind, sequence = _HEADER.unpack_from(body)
+    return Frame(kind, sequence, body[_HEADER.size :])
+
+
+def version_of(block: bytes) -> int | None:
+    """Return the version of the link that an undamaged frame is of; None where it is none."""
+    body = _undamaged(block)
+    return None if body is None else body[0]
+
+
+def _undamaged(block: bytes) -> bytes | None:
+    """Return what a frame's checksum is of; None where it is another's."""
     from cobs import cobs
 
     try:
@@ -71,7 +86,4 @@ def decode(block: bytes) -> Frame | None:
     if not _SHORTEST <= len(body) <= _SHORTEST + MAX_PAYLOAD:
         return None
     body, crc = body[: -_CRC.size], body[-_CRC.size :]
-    if zlib.crc32(body) != _CRC.unpack(crc)[0]:
-        return None
-    version, kind, sequence = _HEADER.unpack_from(body)
-    return Frame(kind, sequence, body[_HEADER.size :]) if version == VERSION else None
+    return body if zlib.crc32(body) == _CRC.unpack(crc)[0] else None

@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from edgebn.errors import LinkError
 from edgebn.link.device import Device
-from edgebn.link.exchange import Patience
-from edgebn.link.frame import MAX_PAYLOAD, Frame, decode
+from edgebn.link.exchange import Patience, SilentError
+from edgebn.link.frame import ANSWER, MAX_PAYLOAD, VERSION, Frame, decode, version_of
 
 LONGEST_BLOCK = MAX_PAYLOAD + 16  # a frame in COBS; more without a zero byte is noise
 POLL_SECONDS = 0.05  # how long one read of the port waits
 _ADDRESSED = ("socket", "rfc2217")  # kinds of ports that are named by an address in the network
+_SHOWN = 24  # bytes of what another program says
 WRITE_SECONDS = 10.0  # until a port that takes no bytes has failed
 
 
@@ -52,6 +53,29 @@ class Line:
         self.clock = clock
         self._block = bytearray()
         self._frames: deque[Frame] = deque()
+        self._heard = 0
+        self._first = b""
+        self._version: int | None = None  # of frames that are not ours
+        self._is_echo = False
+
+    def explain(self) -> str:
+        """Return what came instead of an answer, and what to do about it."""
+        if self._version is not None:
+            return (
+                f"it speaks version {self._version} of the link, and this edgebn version {VERSION}: write its firmware again with "
+                "`edgebn generate --main link`, and flash it"
+            )
+        if self._is_echo:
+            return "what is sent comes back as it is: the line is a loop or has an echo, and no device is at its end"
+        if self._heard:
+            return (
+                f"{self._heard} bytes came that are no frame of this link (they begin with {self._first!r}): another program is "
+                "on the device, or the speed is another (--baud)"
+            )
+        return (
+            "nothing came at all: is it switched on, is this its port, and is firmware on it that `edgebn generate --main link` "
+            "wrote?"
+        )
 
     def send(self, frame: Frame) -> None:
         """Send one frame.
@@ -84,12 +108,18 @@ class Line:
         return self._frames.popleft()
 
     def _take(self, data: bytes) -> None:
+        self._heard += len(data)
+        self._first += data[: _SHOWN - len(self._first)]
         first, *others = data.split(b"\0")
         self._block += first
         for block in others:
-            frame = decode(bytes(self._block)) if len(self._block) <= LONGEST_BLOCK else None
+            found = bytes(self._block) if len(self._block) <= LONGEST_BLOCK else b""
+            frame = decode(found)
             if frame is not None:
                 self._frames.append(frame)
+                self._is_echo |= frame.kind < ANSWER
+            elif found:
+                self._version = self._version or version_of(found)
             self._block[:] = block
         if len(self._block) > 2 * LONGEST_BLOCK:
             del self._block[: -LONGEST_BLOCK - 1]  # noise without end takes no memory
@@ -152,7 +182,10 @@ def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, b
     try:
         line = Line(SocketPort(port) if _is_socket(url) else port)
         device = Device(line, patience or Patience())
-        device.meet(booting=booting)
+        try:
+            device.meet(booting=booting)
+        except SilentError as error:
+            raise LinkError(f"{url}: {error}; {line.explain()}") from error
         yield device
     finally:
         port.close()
@@ -172,7 +205,8 @@ def open_port(url: str, *, baud: int, timeout: float) -> Any:
         raise LinkError("the serial link needs pyserial and cobs: pip install edgebn[link]") from error
     _check_address(url)
     try:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=timeout, write_timeout=WRITE_SECONDS, do_not_open=True)
+        alone = {} if "://" in url else {"exclusive": True}  # two programs on one line would take each other's answers
+        port = serial.serial_for_url(url, baudrate=baud, timeout=timeout, write_timeout=WRITE_SECONDS, do_not_open=True, **alone)
         if _is_socket(url):  # pyserial throws away what came while it was connecting: an emulated device's first words
             port.reset_input_buffer = lambda: None
         port.open()
@@ -205,6 +239,8 @@ def _check_address(url: str) -> None:
 
 def _reason(error: Exception) -> str:
     """Return what the system says, without pyserial's wrapping."""
+    if "exclusively lock" in str(error):
+        return "another program has it open"
     numbers = re.findall(r"\[Errno (\d+)\]", str(error))
     return os.strerror(int(numbers[-1])).lower() if numbers else str(error)
 
