@@ -42,6 +42,8 @@ from edgebn.errors import ModelError, UsageError
 from edgebn.formats.native import program_hash
 from edgebn.program import Program
 
+LEAST_DIVIDER, MOST_DIVIDER = 16, 65535  # of a UART's clock, on every board here
+
 
 def emit(
     model: Program,
@@ -57,6 +59,7 @@ def emit(
     samples: np.ndarray | None = None,
     adapt: bool = False,
     policy: str = DEFAULT_POLICY,
+    baud: int | None = None,
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -80,9 +83,9 @@ def emit(
         What the kernels' files, functions and macros begin with.
     section : str, optional
         Linker section for the constant arrays, for example '.external_flash'; left out, the compiler's own choice.
-    main : {'self-test', 'link', 'mlperf'}
+    main : {'self-test', 'link', 'mlperf', 'mlperf-energy'}
         The program that the project builds: one that runs recorded inputs and compares, one that serves a host over the board's
-        serial line (`edgebn device`), or one that answers MLPerf Tiny's host runner.
+        serial line (`edgebn device`), or one that answers MLPerf Tiny's host runner, in its performance or its energy mode.
     samples : ndarray, shape (N, ...), optional
         Inputs of the self-test, for a model with one input: int8 codes or float32, each of the input's size. Left out, a few drawn
         with a fixed seed.
@@ -90,6 +93,8 @@ def emit(
         Whether the network adapts to what it sees: an int8 model from `edgebn.adaptable` (see docs/firmware.md).
     policy : {'compensated-tracking', 'compensated'}
         The rule that it adapts by; the second takes half the state.
+    baud : int, optional
+        Speed of the serial line; left out, the board's own, and 9600 in energy mode.
 
     Returns
     -------
@@ -111,6 +116,8 @@ def emit(
     checked_program(model, "codegen.emit")
     if section is not None and not re.fullmatch(r"[\w.$,-]+", section, re.ASCII):
         raise UsageError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
+    if baud is not None and baud < 1:
+        raise UsageError(f"baud={baud}: a serial line has a speed of 1 or more")
     target = boards.load(board or build_files.HOST)
     if not params_only and layout != OWN_LAYOUT:
         raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
@@ -121,7 +128,11 @@ def emit(
         network = list_network(model, name, prefix, policy if adapt else None)
         fit.check(network, target)
         program = mains.main_of(network, main, samples)
-        return replace(_write(Path(out), network, target, program, prefix, section), board=board)
+        speed = baud or program.baud or target.uart.baud
+        if target.kind != build_files.HOST and not LEAST_DIVIDER <= target.uart.clock_hz // speed <= MOST_DIVIDER:
+            raise UsageError(f"the serial line of {target.name} cannot have {speed} baud: its clock has {target.uart.clock_hz} Hz")
+        tuned = replace(target, uart=replace(target.uart, baud=speed))
+        return replace(_write(Path(out), network, tuned, program, prefix, section), board=board)
 
     if name is not None:
         return made(name)
@@ -160,7 +171,7 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()} for files in (own, others)
     )
     check_project(name, prefix, own, others)
-    filled_in = [kernels.renamed(f"{BOARD}/{file}", prefix) for file in target.filled_in]
+    filled_in = [kernels.renamed(f"{BOARD}/{file}", prefix) for file in target.filled_in] + list(program.filled_in)
     written = write_files(out, stamped({**own, **others}), filled_in, target.name)
     return EmittedProject(
         folder=out,

@@ -10,12 +10,14 @@ import numpy as np
 from codegen import mlperf_main, self_test
 from codegen.kernels import text
 from codegen.places import input_names, memory_outside, output_names, place
-from codegen.project import KERNELS, SERVICE, Listing
+from codegen.project import BOARD, KERNELS, SERVICE, Listing
 from codegen.templating import fill
 from edgebn.errors import ModelError
 
 TRACE = "-DEDGEBN_TRACE"
 LINK_FILES = ("edgebn_crc.h", "edgebn_frame.c", "edgebn_frame.h", "edgebn_link.c", "edgebn_link.h")
+PIN_FILE = "timing_pin.c"
+ENERGY_BAUD = 9600  # of the benchmark's energy mode
 MLPERF_FILES = ("edgebn_mlperf.c", "edgebn_mlperf.h")
 
 
@@ -37,6 +39,10 @@ class Main:
         Comment lines at the head of the Makefile: what else can be made.
     own_files : dict of str to str
         More files, which are called after the model.
+    baud : int or None
+        Of the serial line; None for the board's own.
+    filled_in : tuple of str
+        Files that the project's owner is told to change.
     """
 
     name: str
@@ -45,6 +51,8 @@ class Main:
     readme: str
     makefile_help: str = ""
     own_files: Mapping[str, str] = field(default_factory=dict)
+    baud: int | None = None
+    filled_in: tuple[str, ...] = ()
 
 
 def main_of(listing: Listing, kind: str, samples: np.ndarray | None) -> Main:
@@ -96,8 +104,40 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
 
 
 def _mlperf(listing: Listing, _samples: np.ndarray | None) -> Main:
-    files = {"mlperf.c": mlperf_main.source(listing), **{f"{SERVICE}/{file}": text(file) for file in MLPERF_FILES}}
-    return Main("mlperf", files, (), fill("mlperf.md.in", name=listing.name, model=mlperf_main.benchmark(listing).model))
+    return _benchmarked(listing, energy=False)
 
 
-KINDS: dict[str, Callable[[Listing, np.ndarray | None], Main]] = {"self-test": _self_test, "link": _link, "mlperf": _mlperf}
+def _mlperf_energy(listing: Listing, _samples: np.ndarray | None) -> Main:
+    return _benchmarked(listing, energy=True)
+
+
+def _benchmarked(listing: Listing, *, energy: bool) -> Main:
+    files = {"mlperf.c": mlperf_main.source(listing, energy=energy)}
+    files |= {f"{SERVICE}/{file}": text(file) for file in MLPERF_FILES}
+    if energy:
+        files |= {f"{BOARD}/{file}": fill(f"{file}.in") for file in (PIN_FILE, "timing_pin.h")}
+    readme = fill(
+        "mlperf.md.in",
+        name=listing.name,
+        model=mlperf_main.benchmark(listing).model,
+        baud=f"{ENERGY_BAUD} baud" if energy else "115200 baud",
+        energy=f"\n\nIt is in energy mode: put the two functions for your board's timing pin into `{BOARD}/{PIN_FILE}`."
+        if energy
+        else "",
+    )
+    return Main(
+        "mlperf",
+        files,
+        (),
+        readme,
+        baud=ENERGY_BAUD if energy else None,
+        filled_in=(f"{BOARD}/{PIN_FILE}",) if energy else (),
+    )
+
+
+KINDS: dict[str, Callable[[Listing, np.ndarray | None], Main]] = {
+    "self-test": _self_test,
+    "link": _link,
+    "mlperf": _mlperf,
+    "mlperf-energy": _mlperf_energy,
+}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from codegen.emitters.text import float_literal
 from codegen.places import input_names, memory, memory_outside, output_names, own, place
-from codegen.project import Listing
+from codegen.project import BOARD, Listing
 from codegen.templating import fill
 from edgebn.errors import ModelError
 from edgebn.program import Buffer, Hwc, takes_codes
@@ -53,8 +53,8 @@ def benchmark(listing: Listing) -> Benchmark:
     return known if is_int8 or known.sent_as != CODES else Benchmark(known.model, REALS)
 
 
-def source(listing: Listing) -> str:
-    """Return the text of `mlperf.c`."""
+def source(listing: Listing, *, energy: bool) -> str:
+    """Return the text of `mlperf.c`; in energy mode it has a timing pin."""
     program, name = listing.program, listing.name
     facts = benchmark(listing)
     (given,), (made,) = input_names(listing), output_names(listing)
@@ -67,6 +67,8 @@ def source(listing: Listing) -> str:
         memory=memory(listing, given) + memory_outside(listing, [made]),
         sent=_sent(listing, facts.sent_as, given) if apart else "",
         trace=fill("trace_nothing.c.in"),
+        pin_include=f'#include "{BOARD}/timing_pin.h"\n' if energy else "",
+        pin="        .pin_low = timing_pin_low,\n        .pin_high = timing_pin_high,\n" if energy else "",
         db="(uint8_t *)sent" if apart and is_int8 else "sent" if apart else f"(uint8_t *){own(given)}",
         db_bytes="sizeof sent" if apart else f"sizeof {own(given)}",
         db_mask="0x80" if facts.sent_as == PIXELS and is_int8 else "0",

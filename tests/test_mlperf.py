@@ -11,6 +11,7 @@ import edgebn
 from boards import emulator, toolchain
 from codegen import kernels
 from edgebn import reference
+from edgebn.cli.main import main
 from edgebn.errors import ModelError
 from tests import emitted
 from tests.mlperf_runner import Runner
@@ -160,6 +161,14 @@ def test_loading_a_part_and_too_much(device):
     assert device.send("db 0102") == []
     assert device.send("db aAfF09") == ["m-load-done"]  # digits beyond the last byte are disregarded
     assert device.send("db print") == ["m-buffer-01-02-aa"]
+    assert device.send("db print 2") == ["m-buffer-01-02"]
+    assert device.send("db print 2 1") == ["m-buffer-02-aa"]
+    assert device.send("db print 1 2") == ["m-buffer-aa"]
+    for asked in ("4", "3 1", "1 3", "4294967295 1", "1 4294967295"):
+        assert device.send(f"db print {asked}") == ["e-[Command 'db print' exceeds the bytes that were loaded: 3]"]
+    assert device.send("db print 0") == ["e-[Command 'db print' must be >0 bytes]"]
+    assert device.send("db print x") == ["e-[Command 'db print' must be >0 bytes]"]
+    assert device.send("db print 1 x") == ["e-[Command 'db print' offset must be >=0]"]
     assert device.send("infer 1") == ["e-[Input db must have bytes: 490]"]
     device.send("db load 490")  # forgets what was there
     assert device.send("db print") == []
@@ -168,7 +177,7 @@ def test_loading_a_part_and_too_much(device):
 def test_help_names_every_command(device):
     text = "\n".join(device.send("help"))
     assert text.startswith("ULPMark for tinyML Firmware V0.0.1")
-    for word in ("help", "name", "profile", "timestamp", "db load N", "db HH", "db print", "infer N [W]", "results"):
+    for word in ("help", "name", "profile", "timestamp", "db load N", "db HH", "db print [N [O]]", "infer N [W]", "results"):
         assert word in text
 
 
@@ -207,10 +216,50 @@ int main(void) {
     assert [int(us) for us in re.findall(r"m-lap-us-(\d+)", said)] == [ticks // 25 for ticks in moments]
 
 
+def test_energy_mode_says_timestamps_by_the_pin(shared_models, tmp_path):
+    """9600 baud, no time in words, and the pin low twice around the inferences; what is filled in for the pin stays."""
+    board = emitted.board_or_skip("host")
+    program = edgebn.load(shared_models / "kws_int8.tflite")
+    options = {"board": "host", "main": "mlperf-energy"}
+    folder = tmp_path / "project"
+    codegen.emit(program, folder, **options)
+    (folder / "board/timing_pin.c").write_text(
+        '#include "timing_pin.h"\n#include "board.h"\n'
+        "static void say(const char *text) {\n    while (*text != 0) {\n        board_put((uint8_t)*text++);\n    }\n}\n"
+        'void timing_pin_low(void) { say("LOW\\r\\n"); }\nvoid timing_pin_high(void) { say("HIGH\\r\\n"); }\n'
+    )
+    project = codegen.emit(program, folder, **options)
+    assert project.kept == ("board/timing_pin.c",)
+    assert "#define BOARD_BAUD 9600u" in (folder / "board/board_config.h").read_text()
+    sources = [*emitted.network_sources(project), folder / "board/timing_pin.c"]
+    elf = toolchain.build(board, sources, tmp_path / "build", include=[folder / "board"])
+    with emulator.start(board, elf) as running, Runner(running.url) as host:
+        assert host.banner == ["HIGH", "m-timestamp-mode-energy", "LOW", "HIGH", "m-init-done"]
+        host.load(bytes(490))
+        lines = host.send("infer 2 1")
+        start, end = lines.index("m-infer-start-2"), lines.index("m-infer-done")
+        assert lines[start + 1 : end] == ["LOW", "HIGH", "LOW", "HIGH"]
+        assert "m-lap-us" not in "".join(lines)
+        assert host.send("timestamp") == ["LOW", "HIGH"]
+
+
+def test_the_speed_of_the_line_can_be_chosen(shared_models, tmp_path, capsys):
+    call = ["generate", str(shared_models / "kws_int8.tflite"), "-o", str(tmp_path), "--main", "mlperf", "--baud", "921600"]
+    assert main([*call, "--board", "nucleo-f446re"]) == 0
+    assert "#define BOARD_BAUD 921600u" in (tmp_path / "board/board_config.h").read_text()
+    assert main(call) == 2
+    assert "--baud" in capsys.readouterr().err
+    for speed in ("4000000", "200"):
+        assert main([*call[:-1], speed, "--board", "nucleo-f446re"]) == 2
+        assert f"cannot have {speed} baud" in capsys.readouterr().err
+
+
 def test_a_network_with_several_inputs_is_refused(tmp_path):
     several = next(program for program, _ in drawn(programs("int8"), 60) if len(program.inputs) > 1 or len(program.outputs) > 1)
     with pytest.raises(ModelError, match="networks with one input and one output"):
         codegen.emit(several, tmp_path / "out", main="mlperf")
-    with pytest.raises(ModelError, match="there is no main program 'benchmark'; choose one of self-test, link, mlperf"):
+    with pytest.raises(
+        ModelError, match="there is no main program 'benchmark'; choose one of self-test, link, mlperf, mlperf-energy"
+    ):
         codegen.emit(several, tmp_path / "out", main="benchmark")
     assert not (tmp_path / "out").exists()

@@ -61,10 +61,26 @@ static void say_real(const struct edgebn_mlperf *mlperf, float value) {
     mlperf->model->put((uint8_t)('0' + thousandths % 10u));
 }
 
+/* Holds the timing pin low for a microsecond at least. */
+static void mark_timestamp(const struct edgebn_mlperf_model *model) {
+    const uint64_t least = model->ticks_per_second / 1000000u + 1u;
+    uint64_t start;
+
+    model->pin_low();
+    start = model->ticks();
+    while (model->ticks() - start < least) {
+    }
+    model->pin_high();
+}
+
 static void say_timestamp(const struct edgebn_mlperf *mlperf) {
     const uint64_t ticks = mlperf->model->ticks();
     const uint64_t hertz = mlperf->model->ticks_per_second;
 
+    if (mlperf->model->pin_low != NULL) {
+        mark_timestamp(mlperf->model);
+        return;
+    }
     say_line(mlperf, "m-lap-us-", ticks / hertz * 1000000u + ticks % hertz * 1000000u / hertz, "");
 }
 
@@ -167,17 +183,33 @@ static void load_bytes(struct edgebn_mlperf *mlperf, const char *digits) {
     }
 }
 
-static void print_bytes(const struct edgebn_mlperf *mlperf) {
+static void print_bytes(const struct edgebn_mlperf *mlperf, char *rest) {
     static const char digits[] = "0123456789abcdef";
+    const char *word = next_word(&rest);
+    uint32_t count = mlperf->loaded;
+    uint32_t first = 0;
     uint32_t i;
 
-    for (i = 0; i < mlperf->loaded; i++) {
-        const uint32_t byte = (uint32_t)mlperf->model->db[i] ^ mlperf->model->db_mask;
+    if (word != NULL && (!read_number(word, &count) || count == 0)) {
+        say(mlperf, "e-[Command 'db print' must be >0 bytes]\r\n");
+        return;
+    }
+    word = next_word(&rest);
+    if (word != NULL && !read_number(word, &first)) {
+        say(mlperf, "e-[Command 'db print' offset must be >=0]\r\n");
+        return;
+    }
+    if (first > mlperf->loaded || count > mlperf->loaded - first) {
+        say_line(mlperf, "e-[Command 'db print' exceeds the bytes that were loaded: ", mlperf->loaded, "]");
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        const uint32_t byte = (uint32_t)mlperf->model->db[first + i] ^ mlperf->model->db_mask;
 
         say(mlperf, i % BYTES_A_LINE == 0 ? "m-buffer-" : "-");
         mlperf->model->put((uint8_t)digits[byte >> 4]);
         mlperf->model->put((uint8_t)digits[byte & 15u]);
-        if (i % BYTES_A_LINE == BYTES_A_LINE - 1u || i + 1u == mlperf->loaded) {
+        if (i % BYTES_A_LINE == BYTES_A_LINE - 1u || i + 1u == count) {
             say(mlperf, "\r\n");
         }
     }
@@ -191,7 +223,7 @@ static void answer_db(struct edgebn_mlperf *mlperf, char *rest) {
     } else if (is_word(word, "load")) {
         load(mlperf, next_word(&rest));
     } else if (is_word(word, "print")) {
-        print_bytes(mlperf);
+        print_bytes(mlperf, rest);
     } else {
         load_bytes(mlperf, word);
     }
@@ -274,7 +306,7 @@ static void say_help(const struct edgebn_mlperf *mlperf) {
                 "timestamp    : Print the time in microseconds\r\n"
                 "db load N    : Expect N bytes of input\r\n"
                 "db HH[HH]*   : Load bytes as hexadecimal digits\r\n"
-                "db print     : Print the bytes that were loaded\r\n"
+                "db print [N [O]] : Print N bytes that were loaded, from byte O on\r\n"
                 "infer N [W]  : Run N inferences after W to warm up\r\n"
                 "results      : Print the results of the last inference\r\n");
 }
@@ -328,7 +360,10 @@ void edgebn_mlperf_receive(struct edgebn_mlperf *mlperf, uint8_t byte) {
 void edgebn_mlperf_init(struct edgebn_mlperf *mlperf, const struct edgebn_mlperf_model *model) {
     memset(mlperf, 0, sizeof *mlperf);
     mlperf->model = model;
-    say(mlperf, "m-timestamp-mode-performance\r\n");
+    if (model->pin_high != NULL) {
+        model->pin_high();
+    }
+    say(mlperf, model->pin_low != NULL ? "m-timestamp-mode-energy\r\n" : "m-timestamp-mode-performance\r\n");
     say_timestamp(mlperf);
     say(mlperf, "m-init-done\r\n");
     say(mlperf, "m-ready\r\n");

@@ -8,9 +8,11 @@
  *     help                 what there is
  *     db load N            m-[Expecting N bytes]; then
  *     db HEX               bytes of the input, two digits each; m-load-done with the last one
- *     db print             m-buffer-HH-HH-... of what was loaded, eight bytes a line
+ *     db print [N [O]]     m-buffer-HH-HH-... of N bytes (all) from byte O (0) on of what was loaded, eight bytes a line
  *     infer [N [W]]        W inferences to warm up (10), then N (1) between two timestamps, then the results
  *     results              m-results-[0.123,0.456,...]
+ *
+ * In energy mode, where the model has a timing pin, timestamps are said by the pin and not in words.
  *
  * What cannot be done is answered e-[REASON]. No memory of its own but struct edgebn_mlperf, no libc but memset.
  */
@@ -35,6 +37,8 @@ struct edgebn_mlperf_model {
     uint64_t (*ticks)(void); /* never goes back; asked at least once an inference */
     uint32_t ticks_per_second;
     void (*put)(uint8_t byte);
+    void (*pin_low)(void); /* energy mode: the timing pin; both NULL where there is none */
+    void (*pin_high)(void);
 };
 
 struct edgebn_mlperf {

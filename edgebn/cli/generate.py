@@ -16,6 +16,7 @@ from codegen.layouts import LAYOUTS, OWN_LAYOUT
 from codegen.mains import KINDS
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
+from edgebn.cli.values import count
 
 HELP = "write a model as C99 for a microcontroller"
 DESCRIPTION = (
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="self-test",
         help="the program to build: compare recorded vectors, serve `edgebn device`, or answer MLPerf Tiny's runner",
     )
+    parser.add_argument("--baud", type=count, metavar="N", help="of the serial line; default the board's, 9600 for mlperf-energy")
     parser.add_argument("--params-only", action="store_true", help="only <name>_params.h and .c, for kernels of your own")
     parser.add_argument(
         "--layout",
@@ -67,6 +69,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         main=arguments.main,
         adapt=arguments.adapt,
         policy=arguments.policy,
+        baud=arguments.baud,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:

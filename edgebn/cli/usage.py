@@ -117,7 +117,18 @@ RULES = (
     # Firmware.
     Rule(("generate",), ("policy",), _lacks("adapt"), "give --adapt too, or leave it out"),
     Rule(("generate",), ("layout",), _lacks("params_only"), "give --params-only too, or leave it out"),
-    Rule(("generate",), ("main", "board", "adapt"), _has("params_only"), "--params-only writes no program; leave one of them out"),
+    Rule(
+        ("generate",),
+        ("baud",),
+        lambda a: a.board in {None, "host"},
+        "a program for this computer has no serial line; leave it out",
+    ),
+    Rule(
+        ("generate",),
+        ("main", "board", "adapt", "baud"),
+        _has("params_only"),
+        "--params-only writes no program; leave one of them out",
+    ),
     # Devices.
     Rule(("device",), ("storage",), _has("port"), "a board at the end of --port has its own; leave it out"),
     Rule(("device",), ("baud",), _has("board"), "an emulated --board has no serial port with a speed; leave it out"),
