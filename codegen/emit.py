@@ -129,8 +129,7 @@ def emit(
         fit.check(network, target)
         program = mains.main_of(network, main, samples)
         speed = baud or program.baud or target.uart.baud
-        if target.kind != build_files.HOST and not LEAST_DIVIDER <= target.uart.clock_hz // speed <= MOST_DIVIDER:
-            raise UsageError(f"the serial line of {target.name} cannot have {speed} baud: its clock has {target.uart.clock_hz} Hz")
+        _check_speed(target, speed)
         tuned = replace(target, uart=replace(target.uart, baud=speed))
         return replace(_write(Path(out), network, tuned, program, prefix, section), board=board)
 
@@ -144,6 +143,22 @@ def emit(
             refusal = error
     assert refusal is not None
     raise refusal
+
+
+def _check_speed(board: Board, speed: int) -> None:
+    """Refuse a speed that the board's serial line cannot have; in emulators and on this computer it has none.
+
+    Raises
+    ------
+    UsageError
+        It cannot.
+    """
+    if board.kind != "real" or speed == board.uart.baud:
+        return
+    if not any("BOARD_BAUD" in path.read_text(encoding="utf-8") for path in board.sources):
+        raise UsageError(f"the serial line of {board.name} has {board.uart.baud} baud and no other speed: its boot ROM sets it")
+    if not LEAST_DIVIDER <= board.uart.clock_hz // speed <= MOST_DIVIDER:
+        raise UsageError(f"the serial line of {board.name} cannot have {speed} baud: its clock has {board.uart.clock_hz} Hz")
 
 
 def _write(out: Path, network: Listing, target: Board, program: Main, prefix: str, section: str | None) -> EmittedProject:

@@ -12,7 +12,7 @@ from boards import emulator, toolchain
 from codegen import kernels
 from edgebn import reference
 from edgebn.cli.main import main
-from edgebn.errors import ModelError
+from edgebn.errors import ModelError, UsageError
 from tests import emitted
 from tests.mlperf_runner import Runner
 from tests.programs import programs
@@ -252,6 +252,11 @@ def test_the_speed_of_the_line_can_be_chosen(shared_models, tmp_path, capsys):
     for speed in ("4000000", "200"):
         assert main([*call[:-1], speed, "--board", "nucleo-f446re"]) == 2
         assert f"cannot have {speed} baud" in capsys.readouterr().err
+
+
+def test_a_speed_that_nothing_sets_is_refused(shared_models, tmp_path):
+    with pytest.raises(UsageError, match="esp32-c3 has 115200 baud and no other speed"):
+        codegen.emit(edgebn.load(shared_models / "kws_int8.tflite"), tmp_path, "esp32-c3", main="mlperf-energy")
 
 
 def test_a_network_with_several_inputs_is_refused(tmp_path):
