@@ -197,6 +197,7 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         arena_bytes=network.arena.size,
         arena_lower_bound=network.arena.lower_bound,
         adaptation_bytes=network.adaptation_bytes,
+        state_bytes=network.values.state_bytes,
         board=target.name,
         state_bytes=network.values.state_bytes,
     )

@@ -37,6 +37,8 @@ class EmittedProject:
     board : str or None
     adaptation_bytes : int
         RAM for adaptation: state, sums of an inference, epilogues that are rewritten; 0 where the network does not adapt.
+    state_bytes : int
+        RAM for states that live from run to run.
     kept : tuple of str
         Files that people had edited and that were left as they are: `board/clocks_*.c` and others that are theirs to fill in.
     """
@@ -49,6 +51,7 @@ class EmittedProject:
     arena_lower_bound: int
     board: str | None
     adaptation_bytes: int = 0
+    state_bytes: int = 0
     kept: tuple[str, ...] = ()
     state_bytes: int = 0
 

@@ -95,8 +95,8 @@ def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, A
         "why_not": why,
         "flash_bytes": listing.flash_bytes,
         "flash_left": board.flash.size - listing.flash_bytes,
-        "ram_bytes": listing.arena.size + board.stack,
-        "ram_left": board.ram.size - listing.arena.size - board.stack,
+        "ram_bytes": listing.arena.size + listing.values.state_bytes + board.stack,
+        "ram_left": board.ram.size - listing.arena.size - listing.values.state_bytes - board.stack,
     }
 
 
