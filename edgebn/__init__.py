@@ -16,6 +16,7 @@ _PUBLIC = {
     "EdgebnError": "edgebn.errors",
     "LinkError": "edgebn.errors",
     "ModelError": "edgebn.errors",
+    "Pipeline": "edgebn.pipeline",
     "Program": "edgebn.program",
     "QuantizationError": "edgebn.errors",
     "Session": "edgebn.session",

@@ -299,13 +299,12 @@ EDGEBN_SHARED int32_t edgebn_micro_feed(
     int32_t *ready) {
     const int32_t missing = t->length - state->used;
     const int32_t taken = count < missing ? count : missing;
-    int32_t shift;
 
     memcpy(state->waiting + state->used, samples, (size_t)taken * sizeof *samples);
     state->used += taken;
     *ready = state->used == t->length;
     if (*ready) {
-        shift = edgebn_micro_window(t, state->waiting, state->work);
+        const int32_t shift = edgebn_micro_window(t, state->waiting, state->work);
         state->used -= t->step;
         memmove(state->waiting, state->waiting + t->step, (size_t)state->used * sizeof *state->waiting);
         edgebn_micro_permute(t, state->work);

@@ -32,15 +32,32 @@ def read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     ------
     ModelError
         Pillow is missing, the file is damaged, moves, or has pixels that 0 to 255 cannot stand for, or its size is not the
-        network's: edgebn does not resize.
+        network's; `edgebn prepare` says how to resize.
+    """
+    if len(shape) != 3 or shape[2] not in _MODES:
+        raise ModelError(f"{path} is an image, but the network takes inputs of shape {shape}; give a .npy file")
+    height, width, channels = shape
+    pixels = read_pixels(path, channels)
+    if pixels.shape[:2] != (height, width):
+        raise ModelError(
+            f"{path} is {pixels.shape[0]} x {pixels.shape[1]} pixels (height x width), the network takes {height} x {width}; "
+            "resize it first, for example with Pillow's Image.resize, or let the model do it: see edgebn prepare --help"
+        )
+    return pixels.reshape(1, height, width, channels)
+
+
+def read_pixels(path: Path, channels: int) -> np.ndarray:
+    """Return the pixels of a picture of any size as (height, width, channels); see `read_image`.
+
+    Raises
+    ------
+    ModelError
+        As `read_image`.
     """
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError:
         raise ModelError(f"{path}: reading images needs Pillow; install it with: pip install 'edgebn[images]'") from None
-    if len(shape) != 3 or shape[2] not in _MODES:
-        raise ModelError(f"{path} is an image, but the network takes inputs of shape {shape}; give a .npy file")
-    height, width, channels = shape
     damage = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, Image.DecompressionBombError, Warning)
     try:
         with warnings.catch_warnings():
@@ -49,17 +66,12 @@ def read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 if getattr(opened, "n_frames", 1) > 1:
                     raise ModelError(f"{path} holds several pictures; give one, or an .npy file of all")
                 image = ImageOps.exif_transpose(opened)
-                if image.size != (width, height):
-                    raise ModelError(
-                        f"{path} is {image.height} x {image.width} pixels (height x width), the network takes "
-                        f"{height} x {width}; resize it first, for example with Pillow's Image.resize"
-                    )
                 pixels = _pixels(image, channels, path)
     except FileNotFoundError:
         raise
     except damage as error:
         raise ModelError(f"{path} is damaged or no image: {error}") from None
-    return pixels.reshape(1, height, width, channels)
+    return pixels.reshape(image.height, image.width, channels)
 
 
 def _pixels(image: PillowImage, channels: int, path: Path) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebn.cli.arrays import Archive, read_bin, read_npy
 from edgebn.cli.images import SUFFIXES, read_image
+from edgebn.cli.prepared import is_prepared, prepared
 from edgebn.cli.scaling import add_scaling_options, scaled, scaling_of, warn_of_odd
 from edgebn.cli.values import count
 from edgebn.errors import ModelError
@@ -50,6 +51,8 @@ def load_inputs(path: Path, program: Program, arguments: argparse.Namespace) -> 
     OSError
         It cannot be read.
     """
+    if is_prepared(path, program):
+        return prepared(path, program, arguments)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give a file")
     if len(program.inputs) == 1:
@@ -179,7 +182,7 @@ def _prepared(values: np.ndarray, name: str, program: Program, arguments: argpar
 def holds_integers(path: Path, program: Program, arguments: argparse.Namespace) -> bool:
     """Whether a file that `load_inputs` has read stores integers, such as pixels."""
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
+    if suffix in SUFFIXES or is_prepared(path, program):
         return True
     if suffix == ".bin":
         return bool(arguments.dtype != "float32")

@@ -13,6 +13,7 @@ VERBS = (
     "demo",
     "convert",
     "quantize",
+    "prepare",
     "run",
     "evaluate",
     "bench",

@@ -15,6 +15,8 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
 from edgebn.errors import ModelError
 from edgebn.formats.whole_file import write_whole
+from edgebn.preparation.answers import class_answers
+from edgebn.program import Program
 
 HELP = "run a model on a file of inputs"
 DESCRIPTION = "Run a model on every sample of a file. int8 arrays are raw codes for an int8 model; everything else is real numbers."
@@ -41,13 +43,26 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     if arguments.output:
         write(arguments.output, outputs)
         screen.say(f"wrote {arguments.output}")
+    named = answers(program, outputs, arguments.top)
     report: dict[str, Any] = {
         "model": str(arguments.model),
         "input": str(arguments.input),
         "outputs": {name: {"shape": values.shape, "dtype": str(values.dtype)} for name, values in outputs.items()},
         "output_file": str(arguments.output) if arguments.output else None,
     }
+    if named is not None:
+        show_classes(named, screen)
+        return report | {"top": named}
     return report | show_outputs(outputs, arguments.top, screen)
+
+
+def answers(program: Program, outputs: dict[str, np.ndarray], top: int) -> list[list[dict[str, Any]]] | None:
+    """Return the best classes by name with their probabilities, of a network whose classes have names."""
+    after = program.preparation.after if program.preparation else None
+    if after is None:
+        return None
+    found = class_answers(outputs[program.outputs[0]], program, top)
+    return [[{"class": answer.index, "name": answer.name, "score": answer.score} for answer in best] for best in found]
 
 
 def show_outputs(outputs: dict[str, np.ndarray], top: int, screen: Screen) -> dict[str, Any]:
@@ -73,7 +88,8 @@ def show_classes(best: list[list[dict[str, Any]]], screen: Screen) -> None:
     """Draw the first samples' classes."""
     columns = ("sample", *(f"{rank}." for rank in range(1, len(best[0]) + 1)))
     rows = [
-        (sample, *(f"{entry['class']}: {entry['score']:.4g}" for entry in row)) for sample, row in enumerate(best[:SHOWN_SAMPLES])
+        (sample, *(f"{entry.get('name') or entry['class']}: {entry['score']:.4g}" for entry in row))
+        for sample, row in enumerate(best[:SHOWN_SAMPLES])
     ]
     screen.table("class: score", columns, rows)
     if len(best) > SHOWN_SAMPLES:

@@ -1,0 +1,94 @@
+"""`edgebn.Pipeline`: from a picture or a piece of sound to the answer in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgebn.arguments import checked_program
+from edgebn.errors import ModelError
+from edgebn.preparation.answers import ClassAnswer, class_answers
+from edgebn.preparation.data import Picture, Sound
+from edgebn.preparation.micro_stream import MicroStream
+from edgebn.preparation.pictures import pictured
+from edgebn.preparation.sound_codes import int8_codes, real_values, thresholds
+from edgebn.program import Program
+from edgebn.session import Session
+
+Answer = list[ClassAnswer] | Any
+
+
+class Pipeline:
+    """A network with what stands before and behind it.
+
+    Parameters
+    ----------
+    model : Program
+        From `edgebn.prepare`, or a file that says how its inputs are made.
+    threads : int
+        Of its session.
+
+    Raises
+    ------
+    ModelError
+        The model does not say how pictures or sounds become its input.
+    """
+
+    def __init__(self, model: Program, threads: int = 1) -> None:
+        checked_program(model, "edgebn.Pipeline")
+        before = model.preparation.before if model.preparation else None
+        if before is None:
+            raise ModelError(f"{model.source} does not say how pictures or sounds become its input; see edgebn.prepare")
+        self.model, self.session = model, Session(model, threads)
+        self._before = before
+        self._buffer = model.buffers[model.inputs[0]]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the sound that was heard."""
+        if isinstance(self._before, Sound):
+            self._stream = MicroStream(self._before.front_end)
+            self._heard = np.zeros((0, self._before.front_end.channels), np.float32 if self._buffer.dtype == "float32" else np.int8)
+
+    def __call__(self, seen: Any) -> Answer:
+        """Return the answer to a picture, or those to what a piece of sound completes.
+
+        Parameters
+        ----------
+        seen : ndarray or Pillow image
+            A picture, uint8 (height, width, 3), (height, width, 1) or (height, width), of any size; or the next samples of a
+            sound, int16 (n,).
+
+        Returns
+        -------
+        list of ClassAnswer, or ndarray
+            Of a picture: its classes, most probable first; without labels, what `Session.run` returns for one sample. Of a sound a
+            list of such, one for each inference, which may be none.
+        """
+        if isinstance(self._before, Picture):
+            return self._answers(pictured(np.asarray(seen), self._before, self._buffer)[None])[0]
+        inputs = self._next_inputs(np.asarray(seen))
+        return self._answers(inputs) if len(inputs) else []
+
+    def _answers(self, inputs: np.ndarray) -> list[Any]:
+        result = self.session.run(inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]]))
+        if self.model.preparation is not None and self.model.preparation.after is not None:
+            return class_answers(result, self.model)
+        if isinstance(result, dict):
+            return [{name: values[index] for name, values in result.items()} for index in range(len(inputs))]
+        return list(result)
+
+    def _next_inputs(self, samples: np.ndarray) -> np.ndarray:
+        sound, buffer = self._before, self._buffer
+        assert isinstance(sound, Sound)
+        features = self._stream.feed(samples)
+        values = real_values(features, sound)
+        if buffer.dtype == "int8":
+            values = int8_codes(features, thresholds(sound, buffer.scale, buffer.zero_point))
+        self._heard = np.concatenate([self._heard, values])
+        windows = int(np.prod(buffer.shape)) // sound.front_end.channels
+        starts = range(0, len(self._heard) - windows + 1, sound.stride)
+        inputs = np.array([self._heard[start : start + windows].reshape(-1) for start in starts], values.dtype)
+        self._heard = self._heard[len(starts) * sound.stride :]
+        return inputs

@@ -1,0 +1,104 @@
+"""A picture of 8 bits and any size to a network's input: its codes or its real numbers, with no picture in between."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+
+from edgebn.errors import ModelError
+from edgebn.preparation.data import Picture
+from edgebn.preparation.resizing import boxes, linear_taps, resized, taps
+from edgebn.program import Buffer
+
+_GREY = (19595, 38470, 7471)  # ITU-R BT.601 in 16 bits, as Pillow has it
+
+
+def lookup(picture: Picture, buffer: Buffer) -> np.ndarray:
+    """Return the input's number of each pixel value, (channels, 256), in the input's type.
+
+    real = pixel * scale + offset; code = clip(rint(real / the input's scale) + zero point), every operation in float32.
+    """
+    channels = buffer.shape[2]
+    scale, offset = (np.broadcast_to(np.array(values, np.float32), channels) for values in (picture.scale, picture.offset))
+    real = np.arange(256, dtype=np.float32) * scale[:, None] + offset[:, None]
+    if buffer.dtype == "float32":
+        return real
+    return np.clip(np.rint(real / np.float32(buffer.scale)) + buffer.zero_point, -128, 127).astype(np.int8)
+
+
+def pictured(pixels: np.ndarray, picture: Picture, buffer: Buffer) -> np.ndarray:
+    """Return a picture as a network takes it.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3), (height, width, 1) or (height, width)
+        RGB or grey.
+    picture : Picture
+    buffer : Buffer
+        The network's input.
+
+    Returns
+    -------
+    ndarray, shape of `buffer`
+        float32 real numbers, or int8 codes.
+
+    Raises
+    ------
+    ModelError
+        Pixels of another type or shape.
+    """
+    pixels = coloured(pixels, picture)
+    rows, columns, channels = buffer.shape
+    order = np.arange(channels)[::-1] if picture.colours == "bgr" else np.arange(channels)
+    found = boxes(picture, pixels.shape[:2], (rows, columns))
+    top, left, height, width = found.source
+    pixels = pixels[top : top + height, left : left + width]
+    table = lookup(picture, buffer)
+    out = np.broadcast_to(table[:, picture.border], buffer.shape).copy()
+    top, left, height, width = found.target
+    inner = np.empty((height, width, channels), table.dtype)
+    if find_spec("numba") is None:
+        out[top : top + height, left : left + width] = specified(pixels[..., order], picture.resize, table, (height, width))
+        return out
+    from edgebn.preparation import picture_kernel
+
+    pixels = np.ascontiguousarray(pixels)
+    if picture.resize == "bilinear":
+        down, across = linear_taps(pixels.shape[0], height, is_row=True), linear_taps(pixels.shape[1], width, is_row=False)
+        sides = (down.first, down.weights, across.first, across.weights)
+        picture_kernel.linear(pixels, *sides, order, table, _shift(table), inner)
+    else:
+        down, across = taps(picture.resize, pixels.shape[0], height), taps(picture.resize, pixels.shape[1], width)
+        several = (down.first, down.counts, down.weights, across.first, across.counts, across.weights)
+        picture_kernel.weighed(pixels, *several, order, table, _shift(table), inner)
+    if (height, width) == (rows, columns):
+        return inner
+    out[top : top + height, left : left + width] = inner
+    return out
+
+
+def _shift(table: np.ndarray) -> int:
+    """Return what codes are more than their pixels, 256 where that is not the same for all."""
+    if table.dtype != np.int8:
+        return 256
+    shifts = table.astype(np.int64) - np.arange(256)
+    return int(shifts[0, 0]) if (shifts == shifts[0, 0]).all() else 256
+
+
+def specified(pixels: np.ndarray, method: str, table: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
+    """Return what the kernels give, in NumPy: channels in the input's order."""
+    return table[np.arange(pixels.shape[2]), resized(pixels, wanted, method)]
+
+
+def coloured(pixels: np.ndarray, picture: Picture) -> np.ndarray:
+    """Return uint8 (height, width, channels), grey or RGB as the input is."""
+    pixels = np.asarray(pixels)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in {1, 3} or 0 in pixels.shape:
+        raise ModelError(f"a picture is uint8 of shape (height, width, 3 or 1), not {pixels.dtype} of shape {pixels.shape}")
+    if picture.colours == "grey" and pixels.shape[2] == 3:
+        total = pixels.astype(np.int32) @ np.array(_GREY, np.int32)
+        return ((total + (1 << 15)) >> 16).astype(np.uint8)[..., None]
+    return np.repeat(pixels, 3, axis=2) if picture.colours != "grey" and pixels.shape[2] == 1 else pixels
