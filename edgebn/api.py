@@ -66,9 +66,12 @@ def load(
             raise UsageError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
         return native.load(path)
     from edgebn import formats, passes
+    from edgebn.formats import metadata
+    from edgebn.preparation.from_file import as_the_file_says
 
     graph = formats.read(path, **options)
-    return passes.lower(passes.as_states(graph, _names(path, states)) if states else graph)
+    program = passes.lower(passes.as_states(graph, _names(path, states)) if states else graph)
+    return as_the_file_says(program, metadata.said(path))
 
 
 def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[str, Any]:

@@ -1,0 +1,29 @@
+"""What a file says of a network's surroundings becomes its preparation, as far as it fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebn.errors import ModelError
+from edgebn.preparation.check import check_preparation
+from edgebn.preparation.data import Preparation
+from edgebn.preparation.prepare import gives_logits
+from edgebn.program import Program
+
+
+def as_the_file_says(program: Program, said: Preparation | None) -> Program:
+    """Return a program that keeps it; what does not fit the network is left out."""
+    if said is None:
+        return program
+    after = said.after
+    if after is not None and len(program.outputs) == 1:
+        after = replace(after, logits=gives_logits(program))
+    kept = Preparation()
+    for part in (Preparation(before=said.before), Preparation(after=after)):
+        candidate = Preparation(part.before or kept.before, part.after or kept.after)
+        try:
+            check_preparation(replace(program, preparation=candidate))
+        except ModelError:
+            continue
+        kept = candidate
+    return program if kept == Preparation() else replace(program, preparation=kept)
