@@ -1,19 +1,25 @@
-"""What a project has beside the network: files that turn sounds into its input, where the program says how."""
+"""What a project has beside the network: files that turn sounds or pictures into its input, where the program says how."""
 
 from __future__ import annotations
 
-from codegen import sound
+from codegen import picture, sound
 from codegen.project import Listing
-from edgebn.preparation.data import Sound
+from edgebn.preparation.data import Picture, Sound
 
 
 def files(listing: Listing) -> dict[str, str]:
     """Return their texts by name."""
     before = listing.program.preparation.before if listing.program.preparation else None
-    return sound.files(listing, before) if isinstance(before, Sound) else {}
+    if isinstance(before, Sound):
+        return sound.files(listing, before)
+    if isinstance(before, Picture) and before.frame is not None:
+        return picture.files(listing, before, before.frame)
+    return {}
 
 
 def headers(listing: Listing) -> list[str]:
     """Return what they include of the kernel library."""
     before = listing.program.preparation.before if listing.program.preparation else None
-    return [sound.HEADER] if isinstance(before, Sound) else []
+    if isinstance(before, Sound):
+        return [sound.HEADER]
+    return [picture.HEADER] if isinstance(before, Picture) and before.frame is not None else []

@@ -12,8 +12,8 @@ from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file, number
 from edgebn.errors import ModelError, UsageError
-from edgebn.preparation.check import CODES, COLOURS, FITS, RESIZES
-from edgebn.preparation.data import MicroFrontEnd, Picture, Sound
+from edgebn.preparation.check import BYTES, CODES, COLOURS, FITS, RESIZES
+from edgebn.preparation.data import Frame, MicroFrontEnd, Picture, Sound
 from edgebn.preparation.prepare import prepare
 from edgebn.program import Program
 
@@ -27,6 +27,15 @@ DESCRIPTION = (
 def numbers(text: str) -> tuple[float, ...]:
     """Parse 123.7,116.3,103.5 or 1/255."""
     return tuple(number(part) for part in text.split(","))
+
+
+def frame(text: str) -> Frame:
+    """Parse 320x240:rgb565."""
+    size, _, layout = text.partition(":")
+    width, separator, height = size.partition("x")
+    if not separator or layout not in BYTES:
+        raise ValueError(text)
+    return Frame(count(height), count(width), layout)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--offset", type=numbers, metavar="O", help="see --scale; default 0")
     group.add_argument("--mean", type=numbers, metavar="M", help="real = (pixel - M) / D, pixels from 0 to 255")
     group.add_argument("--deviation", type=numbers, metavar="D", help="see --mean; default 1")
+    group.add_argument(
+        "--frame", type=frame, metavar="WxH:LAYOUT", help=f"the camera of firmware, 320x240:rgb565 say; layouts: {', '.join(BYTES)}"
+    )
     group = parser.add_argument_group("sounds")
     group.add_argument("--sound", choices=("micro",), help="the input is sound behind TensorFlow Lite Micro's audio front end")
     group.add_argument("--codes", choices=CODES, help="how features become int8 codes; default network")
@@ -92,7 +104,9 @@ def read_labels(text: str) -> list[str]:
 
 def picture_of(arguments: argparse.Namespace, program: Program) -> Picture | None:
     """Return what the options say of pictures."""
-    given = {name for name in ("resize", "fit", "border", "scale", "offset", "mean", "deviation") if name in arguments.given}
+    given = {
+        name for name in ("resize", "fit", "border", "scale", "offset", "mean", "deviation", "frame") if name in arguments.given
+    }
     if arguments.image is None:
         if given:
             raise UsageError(f"--{min(given)} does nothing here: give --image too, or leave it out")
@@ -100,7 +114,7 @@ def picture_of(arguments: argparse.Namespace, program: Program) -> Picture | Non
     if given & {"scale", "offset"} and given & {"mean", "deviation"}:
         raise UsageError("give --scale and --offset, or --mean and --deviation")
     scale, offset = scaling_of(arguments, program, given)
-    picture = Picture(arguments.image, scale=scale, offset=offset)
+    picture = Picture(arguments.image, scale=scale, offset=offset, frame=arguments.frame)
     border = 114 if arguments.border is None else arguments.border
     return replace(picture, resize=arguments.resize or picture.resize, fit=arguments.fit or picture.fit, border=border)
 

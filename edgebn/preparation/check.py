@@ -15,6 +15,8 @@ COLOURS = {"rgb": 3, "bgr": 3, "grey": 1}
 RESIZES = ("bilinear", "antialias", "area", "nearest")
 FITS = ("stretch", "crop", "letterbox")
 CODES = ("network", "micro_speech")
+BYTES = {"grey": 1, "rgb888": 3, "bgr888": 3, "rgb565": 2, "rgb565_swapped": 2, "yuyv": 2}  # of a pixel in a frame buffer
+MOST_SIDE = 8192
 LARGEST = 1e9  # of a scale or an offset
 
 
@@ -58,6 +60,12 @@ def _check_picture(picture: Picture, shape: tuple[int, ...]) -> None:
             raise ModelError(f"a picture's {what} is one number or {channels}, not {values}")
     if 0 in picture.scale:
         raise ModelError("a picture's scale is not 0")
+    if picture.frame is not None:
+        frame = picture.frame
+        if frame.layout not in BYTES:
+            raise ModelError(f"a frame's layout is one of {', '.join(BYTES)}, not '{frame.layout[:20]}'")
+        if not (1 <= frame.height <= MOST_SIDE and 1 <= frame.width <= MOST_SIDE) or (frame.layout == "yuyv" and frame.width % 2):
+            raise ModelError(f"a frame's sides are 1 to {MOST_SIDE}, of yuyv an even width, not {frame.height} x {frame.width}")
 
 
 def _check_sound(sound: Sound, program: Program) -> None:

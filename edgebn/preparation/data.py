@@ -98,6 +98,22 @@ class Sound:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """A camera's frame buffer, for firmware: rows without gaps.
+
+    Attributes
+    ----------
+    height, width : int
+    layout : {'grey', 'rgb888', 'bgr888', 'rgb565', 'rgb565_swapped', 'yuyv'}
+        See `edgebn.preparation.frames`.
+    """
+
+    height: int
+    width: int
+    layout: str = "rgb888"
+
+
+@dataclass(frozen=True)
 class Picture:
     """How a picture of 8 bits and any size becomes the input of a network.
 
@@ -113,6 +129,8 @@ class Picture:
         Stored value of the borders.
     scale, offset : tuple of float, one or one a channel
         real = pixel * scale + offset, in float32, channels in the order of `colours`.
+    frame : Frame or None
+        What firmware takes pictures from; None where it takes none.
     """
 
     colours: str = "rgb"
@@ -121,6 +139,7 @@ class Picture:
     border: int = 0
     scale: tuple[float, ...] = (1.0,)
     offset: tuple[float, ...] = (0.0,)
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True)

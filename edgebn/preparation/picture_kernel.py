@@ -1,7 +1,7 @@
 """Pictures to inputs in one pass, compiled by Numba: each pixel is resized and looked up.
 
-All of it is in this file, for the cache. The arithmetic is that of `resizing.py`, to the byte. `table` is (channels, 256), and gives an
-input's number for a pixel's.
+All of it is in this file, for the cache. The arithmetic is that of `resizing.py`, to the byte. `table` is (channels, 256), and
+gives an input's number for a pixel's.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ def main():
             f"{name}/nearest": np.array(image.resize((columns, rows), Image.NEAREST)),
             f"{name}/grey": np.array(image.convert("L")),
         }
+    frame = rng.integers(0, 256, (12, 20, 2)).astype(np.uint8)
+    arrays |= {"yuyv/x": frame, "yuyv/rgb": cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_YUYV)}
     for length, wanted in TIES:
         ramp = Image.fromarray(np.arange(length, dtype=np.float32)[None])
         arrays[f"ties/{length}/{wanted}"] = np.array(ramp.resize((wanted, 1), Image.NEAREST))[0].astype(np.int32)

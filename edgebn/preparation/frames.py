@@ -1,0 +1,36 @@
+"""Frame buffers of cameras as pixels: the specification of what firmware does with them.
+
+rgb565:  5, 6 and 5 bits in a little-endian word (`_swapped`: big-endian), the highest bits repeated below: 31 is 255.
+yuyv:    Y U Y V, ITU-R BT.601 of 16 to 235 in 20 bits, as OpenCV's COLOR_YUV2RGB_YUYV
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebn.preparation.check import BYTES
+from edgebn.preparation.data import Frame
+
+_LUMA, _BLUE_U, _GREEN_U, _GREEN_V, _RED_V, _BITS = 1220542, 2116026, -409993, -852492, 1673527, 20
+
+
+def unpacked(data: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return uint8 (height, width, 3), RGB, or (height, width, 1) of a grey frame, from the buffer's bytes."""
+    values = np.asarray(data, np.uint8).reshape(frame.height, frame.width, BYTES[frame.layout])
+    if frame.layout in {"grey", "rgb888"}:
+        return values
+    if frame.layout == "bgr888":
+        return values[..., ::-1]
+    if frame.layout == "yuyv":
+        return _from_yuyv(values.astype(np.int64))
+    high, low = (0, 1) if frame.layout == "rgb565_swapped" else (1, 0)
+    words = values[..., high].astype(np.int64) << 8 | values[..., low]
+    red, green, blue = words >> 11, words >> 5 & 63, words & 31
+    return np.stack([red << 3 | red >> 2, green << 2 | green >> 4, blue << 3 | blue >> 2], axis=-1).astype(np.uint8)
+
+
+def _from_yuyv(values: np.ndarray) -> np.ndarray:
+    luma = np.maximum(values[..., 0] - 16, 0) * _LUMA
+    u, v = (np.repeat(values[:, side::2, 1] - 128, 2, axis=1) for side in (0, 1))
+    sums = np.stack([luma + _RED_V * v, luma + _GREEN_U * u + _GREEN_V * v, luma + _BLUE_U * u], axis=-1)
+    return np.clip((sums + (1 << (_BITS - 1))) >> _BITS, 0, 255).astype(np.uint8)
