@@ -9,14 +9,15 @@ import numpy as np
 from edgebn.arguments import checked_program
 from edgebn.errors import ModelError
 from edgebn.preparation.answers import ClassAnswer, class_answers
-from edgebn.preparation.data import Picture, Sound
+from edgebn.preparation.data import Boxes, Classes, Picture, Sound
+from edgebn.preparation.detections import BoxAnswer, box_answers
 from edgebn.preparation.micro_stream import MicroStream
 from edgebn.preparation.pictures import pictured
 from edgebn.preparation.sound_codes import int8_codes, real_values, thresholds
 from edgebn.program import Program
 from edgebn.session import Session
 
-Answer = list[ClassAnswer] | Any
+Answer = list[ClassAnswer] | list[BoxAnswer] | Any
 
 
 class Pipeline:
@@ -62,18 +63,23 @@ class Pipeline:
 
         Returns
         -------
-        list of ClassAnswer, or ndarray
-            Of a picture: its classes, most probable first; without labels, what `Session.run` returns for one sample. Of a sound a
-            list of such, one for each inference, which may be none.
+        list of ClassAnswer, list of BoxAnswer, or ndarray
+            Of a picture: its classes, most probable first, or what was found in it; without either, what `Session.run` returns for
+            one sample. Of a sound a list of such, one for each inference, which may be none.
         """
         if isinstance(self._before, Picture):
-            return self._answers(pictured(np.asarray(seen), self._before, self._buffer)[None])[0]
+            pixels = np.asarray(seen)
+            inputs = pictured(pixels, self._before, self._buffer)[None]
+            if self.model.preparation is not None and isinstance(self.model.preparation.after, Boxes):
+                output = self.session.run(inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]]))[0]
+                return box_answers(output, self.model, pixels.shape[:2])
+            return self._answers(inputs)[0]
         inputs = self._next_inputs(np.asarray(seen))
         return self._answers(inputs) if len(inputs) else []
 
     def _answers(self, inputs: np.ndarray) -> list[Any]:
         result = self.session.run(inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]]))
-        if self.model.preparation is not None and self.model.preparation.after is not None:
+        if self.model.preparation is not None and isinstance(self.model.preparation.after, Classes):
             return class_answers(result, self.model)
         if isinstance(result, dict):
             return [{name: values[index] for name, values in result.items()} for index in range(len(inputs))]

@@ -136,7 +136,7 @@ def onnx_classifier(props, classes=3):
     return model
 
 
-PROPS = {"task": "classify", "names": "{0: 'cat', 1: 'dog', 2: 'hen'}", "imgsz": "[8, 8]"}
+PROPS = {"author": "Ultralytics", "task": "classify", "names": "{0: 'cat', 1: 'dog', 2: 'hen'}", "imgsz": "[8, 8]"}
 
 
 def test_a_classifier_of_ultralytics_needs_nothing_said(tmp_path):
@@ -148,11 +148,9 @@ def test_a_classifier_of_ultralytics_needs_nothing_said(tmp_path):
     assert sum(entry.score for entry in answer) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "props", [{}, {"task": "detect", "names": "{0: 'cat'}"}, {"task": "classify"}, {"task": "classify", "names": "cat, dog"}]
-)
+@pytest.mark.parametrize("props", [{}, {"task": "segment"}, {"names": "cat, dog"}, {"names": "{1: 'cat'}"}, {"author": "others"}])
 def test_other_files_of_onnx_say_nothing(props, tmp_path):
-    onnx.save(onnx_classifier(props), tmp_path / "net.onnx")
+    onnx.save(onnx_classifier(PROPS | props if props else {}), tmp_path / "net.onnx")
     assert edgebn.load(tmp_path / "net.onnx").preparation is None
 
 

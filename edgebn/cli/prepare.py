@@ -12,8 +12,8 @@ from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file, number
 from edgebn.errors import ModelError, UsageError
-from edgebn.preparation.check import BYTES, CODES, COLOURS, FITS, RESIZES
-from edgebn.preparation.data import Frame, MicroFrontEnd, Picture, Sound
+from edgebn.preparation.check import BYTES, CODES, COLOURS, FITS, HEADS, RESIZES
+from edgebn.preparation.data import Boxes, Frame, MicroFrontEnd, Picture, Sound
 from edgebn.preparation.prepare import prepare
 from edgebn.program import Program
 
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("-o", "--output", type=new_file, required=True, metavar="OUT.edgebn", help="the file to write")
     parser.add_argument("--labels", metavar="FILE|A,B,...", help="names of the classes: a text file with one a line, or a list")
+    parser.add_argument("--boxes", choices=HEADS, help="it is a detector with such a head, of the --labels")
     group = parser.add_argument_group("pictures")
     group.add_argument("--image", choices=tuple(COLOURS), help="the input is a picture with its channels in this order")
     group.add_argument("--resize", choices=RESIZES, help="how pictures change their size; default bilinear")
@@ -68,7 +69,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     image, sound = picture_of(arguments, program), sound_of(arguments)
     if image is None and sound is None and labels is None:
         raise UsageError("say what to keep: --image, --sound or --labels")
-    made = prepare(program, image=image, sound=sound, labels=labels)
+    if arguments.boxes is not None and labels is None:
+        raise UsageError("--boxes does nothing here: give --labels too, or leave it out")
+    if arguments.boxes is not None and labels is not None:
+        made = prepare(program, image=image, sound=sound, boxes=Boxes(tuple(labels), arguments.boxes))
+    else:
+        made = prepare(program, image=image, sound=sound, labels=labels)
     api.save(made, arguments.output)
     assert made.preparation is not None
     kept = asdict(made.preparation)

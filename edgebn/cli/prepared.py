@@ -17,6 +17,7 @@ from edgebn.preparation.sounds import heard
 from edgebn.program import Program
 
 WAVE = ".wav"
+ORIENTATION, TURNED = 0x0112, 5  # of EXIF: from 5 on, height and width are exchanged
 
 
 def is_prepared(path: Path, program: Program) -> bool:
@@ -67,6 +68,15 @@ def files_of(path: Path) -> list[Path]:
     if not found:
         raise ModelError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
     return found
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return height and width of a picture, upright as `read_8_bits` gives it; its pixels stay packed."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        is_turned = image.getexif().get(ORIENTATION, 1) >= TURNED
+        return image.size if is_turned else (image.height, image.width)
 
 
 def read_8_bits(path: Path, picture: Picture) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import numpy as np
 
 from edgebn.cli.inputs import add_input_options, load_inputs
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
+from edgebn.cli.prepared import files_of, is_prepared, picture_size
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
 from edgebn.errors import ModelError
 from edgebn.formats.whole_file import write_whole
 from edgebn.preparation.answers import class_answers
+from edgebn.preparation.data import Boxes, Classes
+from edgebn.preparation.detections import BoxAnswer, box_answers
 from edgebn.program import Program
 
 HELP = "run a model on a file of inputs"
@@ -50,6 +54,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "outputs": {name: {"shape": values.shape, "dtype": str(values.dtype)} for name, values in outputs.items()},
         "output_file": str(arguments.output) if arguments.output else None,
     }
+    boxes = found_boxes(program, outputs, arguments)
+    if boxes is not None:
+        show_boxes(boxes, screen)
+        return report | {"boxes": [[asdict(box) for box in found] for found in boxes]}
     if named is not None:
         show_classes(named, screen)
         return report | {"top": named}
@@ -59,10 +67,29 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 def answers(program: Program, outputs: dict[str, np.ndarray], top: int) -> list[list[dict[str, Any]]] | None:
     """Return the best classes by name with their probabilities, of a network whose classes have names."""
     after = program.preparation.after if program.preparation else None
-    if after is None:
+    if not isinstance(after, Classes):
         return None
     found = class_answers(outputs[program.outputs[0]], program, top)
     return [[{"class": answer.index, "name": answer.name, "score": answer.score} for answer in best] for best in found]
+
+
+def found_boxes(program: Program, outputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> list[list[BoxAnswer]] | None:
+    """Return what a detector found in each picture, in pixels of the picture; None of other networks and files."""
+    if not (program.preparation and isinstance(program.preparation.after, Boxes) and is_prepared(arguments.input, program)):
+        return None
+    files = files_of(arguments.input)[: arguments.limit]
+    values = outputs[program.outputs[0]]
+    return [box_answers(output, program, picture_size(file)) for output, file in zip(values, files, strict=True)]
+
+
+def show_boxes(found: list[list[BoxAnswer]], screen: Screen) -> None:
+    """Draw the first samples' boxes."""
+    rows = [
+        (sample, box.name, f"{box.score:.3f}", *(f"{side:.1f}" for side in (box.left, box.top, box.right, box.bottom)))
+        for sample, boxes in enumerate(found[:SHOWN_SAMPLES])
+        for box in boxes
+    ]
+    screen.table("boxes in pixels", ("sample", "class", "score", "left", "top", "right", "bottom"), rows)
 
 
 def show_outputs(outputs: dict[str, np.ndarray], top: int, screen: Screen) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def class_answers(outputs: np.ndarray, program: Program, top: int = 5) -> list[l
         How many classes of each sample.
     """
     assert program.preparation is not None
-    assert program.preparation.after is not None
+    assert isinstance(program.preparation.after, Classes)
     shares = probabilities(outputs, program, program.preparation.after)
     names = program.preparation.after.names
     order = np.argsort(-shares, axis=1, kind="stable")[:, :top]

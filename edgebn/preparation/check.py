@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edgebn.errors import ModelError
-from edgebn.preparation.data import Classes, Picture, Sound
+from edgebn.preparation.data import Boxes, Classes, Picture, Sound
 
 if TYPE_CHECKING:
     from edgebn.program import Program
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COLOURS = {"rgb": 3, "bgr": 3, "grey": 1}
 RESIZES = ("bilinear", "antialias", "area", "nearest")
 FITS = ("stretch", "crop", "letterbox")
+HEADS = ("yolov8", "fomo")
 CODES = ("network", "micro_speech")
 BYTES = {"grey": 1, "rgb888": 3, "bgr888": 3, "rgb565": 2, "rgb565_swapped": 2, "yuyv": 2}  # of a pixel in a frame buffer
 MOST_SIDE = 8192
@@ -38,7 +39,9 @@ def check_preparation(program: Program) -> None:
             _check_picture(before, program.shapes[program.inputs[0]])
         else:
             _check_sound(before, program)
-    if after is not None:
+    if isinstance(after, Boxes):
+        _check_boxes(after, program)
+    elif after is not None:
         _check_classes(after, program)
 
 
@@ -92,3 +95,16 @@ def _check_classes(classes: Classes, program: Program) -> None:
     scores = math.prod(program.shapes[program.outputs[0]])
     if classes.names and len(classes.names) != max(scores, 2):
         raise ModelError(f"there are {len(classes.names)} names of classes, and the network tells {max(scores, 2)} apart")
+
+
+def _check_boxes(after: Boxes, program: Program) -> None:
+    if len(program.outputs) != 1 or program.preparation is None or not isinstance(program.preparation.before, Picture):
+        raise ModelError("boxes are for a network with one output that takes pictures: say how they are prepared too")
+    if after.head not in HEADS:
+        raise ModelError(f"a detector's head is one of {', '.join(HEADS)}, not '{after.head[:20]}'")
+    shape, count = program.shapes[program.outputs[0]], len(after.names)
+    fitting = {"fomo": len(shape) == 3 and shape[2] == 1 + count, "yolov8": len(shape) == 2 and 4 + count in shape}
+    if not count or not fitting[after.head]:
+        raise ModelError(f"the network's output of shape {shape} is no {after.head} head with {count} classes")
+    if not (0 <= after.score < 1 and 0 <= after.overlap <= 1 and after.most >= 1):
+        raise ModelError("a detector's score and overlap are shares from 0 to 1, and it tells of one object at least")

@@ -159,6 +159,35 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class Boxes:
+    """How a detector's output becomes boxes.
+
+    Attributes
+    ----------
+    names : tuple of str
+        By class.
+    head : {'yolov8', 'fomo'}
+        (candidates, 4 + classes) or the other way round, or a map (height, width, 1 + classes): see
+        `edgebn.preparation.detections`.
+    shares : bool
+        Whether yolov8's boxes are in shares of the input, not in its pixels.
+    score : float
+        What an object's score must be above.
+    overlap : float
+        By how much of their union two boxes of a class may overlap.
+    most : int
+        Objects that are told of one picture.
+    """
+
+    names: tuple[str, ...]
+    head: str = "yolov8"
+    shares: bool = False
+    score: float = 0.25
+    overlap: float = 0.7
+    most: int = 300
+
+
+@dataclass(frozen=True)
 class Preparation:
     """What stands before and behind a network.
 
@@ -166,9 +195,9 @@ class Preparation:
     ----------
     before : Picture, Sound or None
         For the program's only input.
-    after : Classes or None
+    after : Classes, Boxes or None
         For its only output.
     """
 
     before: Picture | Sound | None = None
-    after: Classes | None = None
+    after: Classes | Boxes | None = None

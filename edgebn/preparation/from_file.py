@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edgebn.errors import ModelError
 from edgebn.preparation.check import check_preparation
-from edgebn.preparation.data import Preparation
+from edgebn.preparation.data import Classes, Preparation
 from edgebn.preparation.prepare import gives_logits
 from edgebn.program import Program
 
@@ -16,7 +16,7 @@ def as_the_file_says(program: Program, said: Preparation | None) -> Program:
     if said is None:
         return program
     after = said.after
-    if after is not None and len(program.outputs) == 1:
+    if isinstance(after, Classes) and len(program.outputs) == 1:
         after = replace(after, logits=gives_logits(program))
     kept = Preparation()
     for part in (Preparation(before=said.before), Preparation(after=after)):

@@ -9,12 +9,17 @@ from dataclasses import replace
 from edgebn.arguments import checked_program
 from edgebn.errors import ModelError
 from edgebn.preparation.check import check_preparation
-from edgebn.preparation.data import Classes, Picture, Preparation, Sound
+from edgebn.preparation.data import Boxes, Classes, Picture, Preparation, Sound
 from edgebn.program import Dequantize, Elementwise, Program, Reshape, Softmax
 
 
 def prepare(
-    model: Program, *, image: Picture | None = None, sound: Sound | None = None, labels: Sequence[str] | None = None
+    model: Program,
+    *,
+    image: Picture | None = None,
+    sound: Sound | None = None,
+    labels: Sequence[str] | None = None,
+    boxes: Boxes | None = None,
 ) -> Program:
     """Say how pictures or sounds become a network's input and what its classes are called; kept when the program is saved.
 
@@ -27,6 +32,8 @@ def prepare(
     labels : sequence of str, optional
         One name a class; of a network with a single score, the names for low and high ones. Scores that no softmax or sigmoid made
         are taken for logits.
+    boxes : edgebn.preparation.data.Boxes, optional
+        Of a detector, in place of labels.
 
     Returns
     -------
@@ -43,7 +50,11 @@ def prepare(
         raise ModelError("a network takes pictures or sounds; give image= or sound=")
     kept = model.preparation or Preparation()
     before = image or sound or kept.before
-    after = kept.after
+    after: Classes | Boxes | None = kept.after
+    if labels is not None and boxes is not None:
+        raise ModelError("a network classifies or finds boxes; give labels= or boxes=, which has names of its own")
+    if boxes is not None:
+        after = boxes
     if labels is not None:
         after = Classes(tuple(str(label) for label in labels), logits=gives_logits(model))
     prepared = replace(model, preparation=Preparation(before, after))
