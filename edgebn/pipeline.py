@@ -47,7 +47,8 @@ class Pipeline:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the sound that was heard."""
+        """Forget what was heard, and what the network keeps from run to run."""
+        self.session.reset_state()
         if isinstance(self._before, Sound):
             self._stream = MicroStream(self._before.front_end)
             self._heard = np.zeros((0, self._before.front_end.channels), np.float32 if self._buffer.dtype == "float32" else np.int8)

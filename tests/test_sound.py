@@ -215,3 +215,22 @@ def test_what_does_not_fit_is_refused(front_end, options):
 def test_other_sounds_are_refused(samples):
     with pytest.raises(ModelError, match="int16 of shape"):
         micro_stream.MicroStream().feed(samples)
+
+
+def test_a_wake_word_network_hears_a_stream(shared_zoo, sounds, tmp_path):
+    from edgebn.cli.main import main
+
+    known = ["prepare", str(shared_zoo / "mww_v2_okay_nabu.tflite"), "--sound", "micro", "--codes", "micro_speech"]
+    assert main([*known, "--labels", "nothing,okay nabu", "-o", str(tmp_path / "ear.edgebn")]) == 0
+    model = edgebn.load(tmp_path / "ear.edgebn")
+    assert model.preparation.before.stride == 3
+    samples, features = sounds["bursts"]
+    codes = np.minimum((features.astype(int) * 256 + 333) // 666 - 128, 127).astype(np.int8)
+    session = edgebn.Session(model)
+    single = [session.run(codes[start : start + 3][None]).item() for start in range(0, len(codes) - 2, 3)]
+    pipeline = edgebn.Pipeline(model)
+    for _ in range(2):
+        answers = [answer for part in np.array_split(samples, 7) for answer in pipeline(part)]
+        shares = [next(entry.score for entry in answer if entry.name == "okay nabu") for answer in answers]
+        assert shares == [(code + 128) / 256 for code in single]
+        pipeline.reset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sounds")
     group.add_argument("--sound", choices=("micro",), help="the input is sound behind TensorFlow Lite Micro's audio front end")
     group.add_argument("--codes", choices=CODES, help="how features become int8 codes; default network")
-    group.add_argument("--stride", type=count, metavar="N", help="windows of 10 ms from one inference to the next; default 1")
+    group.add_argument(
+        "--stride",
+        type=count,
+        metavar="N",
+        help="windows of 10 ms from one inference to the next; default 1, or all of a network with states",
+    )
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Prepare one model."""
     program = load_model(arguments.model, arguments)
     labels = read_labels(arguments.labels) if arguments.labels is not None else None
-    image, sound = picture_of(arguments, program), sound_of(arguments)
+    image, sound = picture_of(arguments, program), sound_of(arguments, program)
     if image is None and sound is None and labels is None:
         raise UsageError("say what to keep: --image, --sound or --labels")
     if arguments.boxes is not None and labels is None:
@@ -153,11 +159,14 @@ def scaling_of(arguments: argparse.Namespace, program: Program, given: set[str])
     raise UsageError(f"{arguments.model} does not say how pixels are scaled; give --scale 1/255, say, or --mean and --deviation")
 
 
-def sound_of(arguments: argparse.Namespace) -> Sound | None:
+def sound_of(arguments: argparse.Namespace, program: Program) -> Sound | None:
     """Return what the options say of sounds."""
     given = {name for name in ("codes", "stride") if name in arguments.given}
     if arguments.sound is None:
         if given:
             raise UsageError(f"--{min(given)} does nothing here: give --sound too, or leave it out")
         return None
-    return Sound(MicroFrontEnd(), codes=arguments.codes or "network", stride=arguments.stride or 1)
+    front_end = MicroFrontEnd()
+    # A network that remembers wants each window once; others see most of them again.
+    windows = math.prod(program.shapes[program.inputs[0]]) // front_end.channels if program.states else 1
+    return Sound(front_end, codes=arguments.codes or "network", stride=arguments.stride or max(windows, 1))
