@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgebn
 from edgebn.formats.metadata import said
 from edgebn.preparation.data import Classes, Picture, Preparation
+from edgebn.preparation.resizing import resized
 
 
 def test_a_real_file_says_its_labels_and_its_normalisation(shared_zoo):
@@ -19,6 +20,28 @@ def test_a_real_file_says_its_labels_and_its_normalisation(shared_zoo):
     assert found.before == Picture("rgb", scale=(1 / 127.5,), offset=(-1.0,))
     assert len(found.after.names) == 1001
     assert found.after.names[:2] == ("background", "tench, Tinca tinca")
+
+
+def test_a_real_file_answers_as_litert_does(shared_zoo):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    path = shared_zoo / "coral_mobilenet_v1_025_128_quant.tflite"
+    model = edgebn.load(path)
+    pipeline = edgebn.Pipeline(model)
+    resolver = litert.OpResolverType.BUILTIN_REF
+    interpreter = litert.Interpreter(str(path), experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        pixels = np.kron(rng.integers(0, 256, (9, 12, 3)), np.ones((30, 30, 1))).astype(np.uint8)
+        interpreter.set_tensor(given, resized(pixels, (128, 128), "bilinear")[None])
+        interpreter.invoke()
+        scores = interpreter.get_tensor(made)[0].astype(int)
+        best = np.argsort(-scores, kind="stable")[:5]
+        found = pipeline(pixels)
+        assert [entry.index for entry in found] == best.tolist()
+        assert [round(entry.score * 256) for entry in found] == scores[best].tolist()
+        assert found[0].name == model.preparation.after.names[best[0]]
 
 
 def vector(builder, items):

@@ -15,7 +15,7 @@ from edgebn.cli.values import count, new_file, number
 from edgebn.errors import ModelError, UsageError
 from edgebn.preparation.check import BYTES, CODES, COLOURS, FITS, HEADS, RESIZES
 from edgebn.preparation.data import Boxes, Frame, MicroFrontEnd, Picture, Sound
-from edgebn.preparation.prepare import prepare
+from edgebn.preparation.prepare import plain_pixels, prepare
 from edgebn.program import Program
 
 HELP = "say how pictures or sounds become a model's input"
@@ -155,7 +155,7 @@ def scaling_of(arguments: argparse.Namespace, program: Program, given: set[str])
         return (kept.scale,), (kept.offset,)
     buffer = program.buffers[program.inputs[0]]
     if buffer.dtype == "int8":
-        return (buffer.scale,), ((-128 - buffer.zero_point) * buffer.scale,)
+        return plain_pixels(buffer)
     raise UsageError(f"{arguments.model} does not say how pixels are scaled; give --scale 1/255, say, or --mean and --deviation")
 
 

@@ -10,7 +10,7 @@ from edgebn.arguments import checked_program
 from edgebn.errors import ModelError
 from edgebn.preparation.check import check_preparation
 from edgebn.preparation.data import Boxes, Classes, Picture, Preparation, Sound
-from edgebn.program import Dequantize, Elementwise, Program, Reshape, Softmax
+from edgebn.program import Buffer, Dequantize, Elementwise, Program, Reshape, Softmax
 
 
 def prepare(
@@ -79,3 +79,8 @@ def gives_logits(program: Program) -> bool:
     # int8: what makes probabilities has their range, in the codes that TensorFlow Lite and onnxruntime give them.
     is_share = buffer.dtype == "int8" and math.isclose(buffer.scale, 1 / 256, rel_tol=1e-3) and buffer.zero_point == -128
     return not is_share
+
+
+def plain_pixels(buffer: Buffer) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return scale and offset by which an int8 input's codes are the pixels less 128: those of a uint8 file are the pixels."""
+    return (buffer.scale,), ((-128 - buffer.zero_point) * buffer.scale,)
