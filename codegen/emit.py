@@ -199,7 +199,6 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         adaptation_bytes=network.adaptation_bytes,
         state_bytes=network.values.state_bytes,
         board=target.name,
-        state_bytes=network.values.state_bytes,
     )
 
 

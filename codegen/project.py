@@ -53,7 +53,6 @@ class EmittedProject:
     adaptation_bytes: int = 0
     state_bytes: int = 0
     kept: tuple[str, ...] = ()
-    state_bytes: int = 0
 
 
 @dataclass(frozen=True)

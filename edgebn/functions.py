@@ -1,6 +1,6 @@
-"""The elementwise activation functions by name, in float64: one formula each, for the specification and for int8 tables.
+"""The elementwise functions by name: one formula each, for the specification and for int8 tables.
 
-The names are those of `layers.ACTIVATIONS`. Knows nothing of layers, steps or codes.
+The names are those of `layers.ACTIVATIONS` and `layers.BINARY_FUNCTIONS`. Knows nothing of layers, steps or codes.
 """
 
 from __future__ import annotations
@@ -105,4 +105,26 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "softplus": lambda x, _: softplus(x),
     "sqrt": lambda x, _: quiet(np.sqrt, x),
     "square": lambda x, _: np.square(x),
+}
+
+
+def squared_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(a - b)**2."""
+    difference = a - b
+    return np.asarray(difference * difference)
+
+
+def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a / b as IEEE has it: infinite or NaN where b is zero."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.asarray(np.true_divide(a, b))
+
+
+# Name to formula of two broadcasting arrays of one type; each operation is rounded in that type. The order is the kernel's.
+BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "subtract": np.subtract,
+    "divide": divide,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "squared_difference": squared_difference,
 }

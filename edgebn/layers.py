@@ -54,6 +54,14 @@ ACTIVATIONS = (
     "square",
 )
 
+BINARY_FUNCTIONS = (
+    "subtract",  # a - b
+    "divide",  # a / b; float32 only
+    "maximum",
+    "minimum",
+    "squared_difference",  # (a - b)^2
+)
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -427,6 +435,29 @@ class MatMul(Layer):
         if len(a) < 2 or len(b) < 2 or a[-1] != b[-2]:
             raise ModelError(f"its inputs of shapes {a} and {b} cannot be multiplied as matrices")
         return (*broadcast(a[:-2], b[:-2]), a[-2], b[-1])
+
+
+@dataclass(frozen=True)
+class Binary(Layer):
+    """A function of two values (broadcast as NumPy does), then a clip to [low, high].
+
+    Attributes
+    ----------
+    function : str
+        One of `BINARY_FUNCTIONS`; sums and products are `Add` and `Multiply`.
+    """
+
+    function: str = "subtract"
+    low: float = -np.inf
+    high: float = np.inf
+
+    def check(self) -> None:
+        super().check()
+        if self.function not in BINARY_FUNCTIONS:
+            raise UnsupportedLayerError(f"its function '{self.function}' is not one of {', '.join(BINARY_FUNCTIONS)}")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return broadcast(*shapes)
 
 
 @dataclass(frozen=True)

@@ -309,6 +309,36 @@ class MatMul(Step):
 
 
 @dataclass(frozen=True)
+class IntBinary:
+    """Arithmetic of an int8 `Binary`; a and b are codes less their zero points, x is the rescaling of `IntAdd`.
+
+    y = x(f(x(a << shift, m[0], e[0]), x(b << shift, m[1], e[1])), m[2], e[2]), code = clip(zero_point + y, qmin, qmax)
+
+    shift is 7 for 'squared_difference', whose squares then fit 32 bits, and 20 for the others, as in TensorFlow Lite Micro. Where
+    both inputs and the output have one scale, 'maximum' and 'minimum' so are those of the codes.
+    """
+
+    shift: int
+    m: tuple[int, int, int]
+    e: tuple[int, int, int]
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+@dataclass(frozen=True)
+class Binary(Step):
+    """A function of two buffers (broadcast over (H, W, C)), then a clip; names as in `layers.BINARY_FUNCTIONS`.
+
+    `arithmetic` is set for int8, which has all of them but 'divide'.
+    """
+
+    function: str
+    post: tuple[float, float] = (-np.inf, np.inf)
+    arithmetic: IntBinary | None = None
+
+
+@dataclass(frozen=True)
 class Pool(Step):
     """Pooling of its own. A global pool is a window as large as the input.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
-from edgebn.functions import FUNCTIONS
+from edgebn.functions import BINARY, FUNCTIONS
 
 MAX_EXTENT = 1 << 16
 MOST_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
@@ -32,9 +32,8 @@ def check_step(step: p.Step, program: p.Program) -> None:
     """
     check = _CHECKS.get(type(step))
     inputs, output = [program.buffers[name] for name in step.inputs], program.buffers[step.output]
-    fits = (
-        (len(inputs) == 2) if isinstance(step, p.Add | p.Multiply | p.MatMul) else (len(inputs) == 1 or isinstance(step, p.Concat))
-    )
+    pairs = isinstance(step, p.Add | p.Multiply | p.Binary | p.MatMul)
+    fits = len(inputs) == 2 if pairs else (len(inputs) == 1 or isinstance(step, p.Concat))
     if check is None or not inputs or not fits:
         raise ModelError(f"step '{step.name}' is of no kind that runs, or has {len(inputs)} inputs")
     converts = isinstance(step, p.Quantize | p.Dequantize)
@@ -108,7 +107,7 @@ def _bounds(bounds: tuple[float, float]) -> None:
     _need(bounds[0] <= bounds[1], "clip")
 
 
-def _clipped(arithmetic: p.IntEpilogue | p.IntAdd | p.IntMultiply, target: p.Buffer) -> None:
+def _clipped(arithmetic: p.IntEpilogue | p.IntAdd | p.IntMultiply | p.IntBinary, target: p.Buffer) -> None:
     """Check how integer arithmetic ends in codes of the output."""
     _need(arithmetic.zero_point == target.zero_point, "zero point")
     _need(-128 <= arithmetic.qmin <= arithmetic.qmax <= 127, "code")
@@ -159,13 +158,28 @@ def _affine(step: p.Affine, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _epilogue(step.epilogue, target.shape[2], target)
 
 
-def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.Buffer) -> None:
+def _operands(step: p.Add | p.Multiply | p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    """Check what steps of two operands share."""
     for sizes in zip(inputs[0].shape, inputs[1].shape, target.shape, strict=True):
         _need(all(size in (1, max(sizes[:2])) for size in sizes[:2]) and sizes[2] == max(sizes[:2]), "shape")
     _bounds(step.post)
     _need((step.arithmetic is not None) == (target.dtype == "int8"), "arithmetic")
     if step.arithmetic is not None:
         _clipped(step.arithmetic, target)
+
+
+def _binary(step: p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(step.function in BINARY, "function")
+    _operands(step, inputs, target)
+    how = step.arithmetic
+    if how is not None:
+        _need(step.function != "divide" and how.shift == (7 if step.function == "squared_difference" else 20), "arithmetic")
+        _need(len(how.m) == 3 and all(0 <= factor < 2**31 for factor in how.m), "arithmetic")
+        _need(len(how.e) == 3 and all(0 <= shift <= 31 for shift in how.e), "shift")
+
+
+def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _operands(step, inputs, target)
     if isinstance(step.arithmetic, p.IntAdd):
         double = step.arithmetic.rounding == "double"
         _need(step.arithmetic.rounding in ("single", "double"), "rounding")
@@ -302,6 +316,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Add: _sum_or_product,
     p.Multiply: _sum_or_product,
     p.MatMul: _matmul,
+    p.Binary: _binary,
     p.Pool: _pool,
     p.Lookup: _lookup,
     p.Elementwise: _elementwise,

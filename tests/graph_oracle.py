@@ -197,10 +197,19 @@ def gather(layer: nn.Gather, x: np.ndarray) -> np.ndarray:
     return x
 
 
+BINARY = {
+    "subtract": lambda a, b: a - b,
+    "divide": lambda a, b: a / b,
+    "maximum": lambda a, b: np.where(a > b, a, b),
+    "minimum": lambda a, b: np.where(a < b, a, b),
+    "squared_difference": lambda a, b: (a - b) ** 2,
+}
+
 LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Activation: activation,
     nn.Add: lambda layer, a, b: np.clip(a + b, layer.low, layer.high),
     nn.BatchNorm: batch_norm,
+    nn.Binary: lambda layer, a, b: np.clip(BINARY[layer.function](a, b), layer.low, layer.high),
     nn.Concat: lambda layer, *parts: np.concatenate(parts, axis=layer.axis),
     nn.Constant: lambda layer: layer.value.astype(np.float64),
     nn.Convolution: convolution,

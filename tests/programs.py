@@ -271,6 +271,21 @@ class Maker:
         how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, self.draw(st.booleans()), self.buffers[y].zero_point, -128, 120)
         return self.finish_step(p.MatMul(name, pair, y, how))
 
+    def step_binary(self, x):
+        """A function of two values; in int8 with scales in any proportion."""
+        pair = (x, self.other_operand(x))
+        pair = pair if self.draw(st.booleans()) else pair[::-1]
+        y = self.buffer(self.shape(x))
+        name = f"binary{len(self.steps)}"
+        function = self.draw(st.sampled_from([name for name in functions.BINARY if name != "divide" or not self.int8]))
+        if not self.int8:
+            return self.finish_step(p.Binary(name, pair, y, function, self.clip()))
+        shift, largest = (7, 15) if function == "squared_difference" else (20, 20)
+        m = tuple(int(v) for v in self.rng.integers(2**30, 2**31, 3))
+        e = (self.integer(0, 3), self.integer(0, 3), self.integer(largest - 4, largest))
+        how = p.IntBinary(shift, m, e, self.buffers[y].zero_point, -128, 120)
+        return self.finish_step(p.Binary(name, pair, y, function, arithmetic=how))
+
     def step_pool(self, x):
         shape = self.shape(x)
         name = f"pool{len(self.steps)}"
@@ -419,7 +434,7 @@ class Maker:
         )
 
 
-_BOTH = "convolution transposed affine add multiply matmul pool softmax concat pad crop resize transpose reshape"
+_BOTH = "convolution transposed affine add multiply binary matmul pool softmax concat pad crop resize transpose reshape"
 KINDS = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
 CONVERSIONS = {"float32": "quantize", "int8": "dequantize"}
 

@@ -68,6 +68,7 @@ def every_step(dtype) -> p.Program:
     slope = rng.normal(size=(1, 1, 4)).astype(np.float32)
     add = p.IntAdd("double", (1, 2, 3), (1, 0, 2), 0, 1, -7, -128, 127) if integer else None
     multiply = p.IntMultiply(5, 2**40, 31, True, -7, -128, 127) if integer else None
+    binary = p.IntBinary(7, (1, 2, 3), (1, 0, 2), -7, -128, 127) if integer else None
     lookup, elementwise = (
         p.Lookup("lookup", ("x",), "g", table),
         p.Elementwise("prelu", ("x",), "g", "prelu", alpha=0.1, slope=slope),
@@ -91,6 +92,7 @@ def every_step(dtype) -> p.Program:
         ((3, 2, 4), p.Transpose("transpose", ("f",), "o", (1, 0, 2))),
         ((1, 1, 64), p.Reshape("reshape", ("x",), "q")),
         ((4, 4, 4), p.MatMul("product", ("x", "x"), "p", multiply)),
+        ((4, 4, 4), p.Binary("binary", ("x", "k"), "z", "squared_difference", (0.0, 6.0), binary)),
     )
     if not integer:
         made = (*made, ((4, 4, 4), p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)))

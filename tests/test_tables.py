@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from edgebn import layers, passes, program, reference
-from edgebn.functions import FUNCTIONS
+from edgebn.functions import BINARY, FUNCTIONS
 from edgebn.graph import GraphBuilder
 from edgebn.passes.keep import FLOAT_ONLY
 from tests import programs
@@ -40,7 +40,8 @@ FLOAT_STEPS = {"Elementwise", "Normalization"}
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
 NOT_LOOKED_BEHIND = {
-    "Concat", "Crop", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Resize", "Transpose", "TransposedConvolution",
+    "Binary", "Concat", "Crop", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Resize", "Transpose",
+    "TransposedConvolution",
 }  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def test_every_function_is_drawn_and_checked():
     from edgebn import step_check
 
     assert set(programs.FUNCTIONS) == set(FUNCTIONS) == set(step_check._FUNCTIONS) == set(layers.ACTIVATIONS)
+    assert tuple(BINARY) == layers.BINARY_FUNCTIONS
 
 
 # Axes ------------------------------------------------------------------------------------------------------------------
@@ -128,6 +130,7 @@ KEPT = {  # each layer that keeps its axes, on one image, channels first
     "Activation": lambda x: layers.Activation("it", (x,), "y", "prelu", slope=np.arange(3, dtype=np.float32).reshape(3, 1, 1)),
     "Add": lambda x: layers.Add("it", (x, "c"), "y"),
     "BatchNorm": lambda x: layers.BatchNorm("it", (x,), "y", ONES, ONES, ONES, ONES, axis=0),
+    "Binary": lambda x: layers.Binary("it", (x, "c"), "y", "maximum"),
     "Concat": lambda x: layers.Concat("it", (x, x), "y", axis=0),
     "Crop": lambda x: layers.Crop("it", (x,), "y", starts=(0, 1, 2), sizes=(2, 3, 2)),
     "Gather": lambda x: layers.Gather("it", (x,), "y", (np.array([2, 0, 0]), None, np.array([3, 1]))),

@@ -79,6 +79,16 @@ EDGEBN_INLINE float edgebn_sum_f32(float a, float b) { return a + b; }
 
 EDGEBN_INLINE float edgebn_product_f32(float a, float b) { return a * b; }
 
+EDGEBN_INLINE float edgebn_subtract_f32(float a, float b) { return a - b; }
+
+EDGEBN_INLINE float edgebn_divide_f32(float a, float b) { return a / b; }
+
+EDGEBN_INLINE float edgebn_maximum_f32(float a, float b) { return a > b ? a : b; }
+
+EDGEBN_INLINE float edgebn_minimum_f32(float a, float b) { return a < b ? a : b; }
+
+EDGEBN_INLINE float edgebn_squared_difference_f32(float a, float b) { return (a - b) * (a - b); }
+
 /* x where it is positive, slope * x below zero. */
 EDGEBN_INLINE float edgebn_prelu_f32(float x, float slope) { return x < 0.0f ? slope * x : x; }
 

@@ -11,6 +11,7 @@ from typing import Any
 from codegen.emitters import (
     add,
     affine,
+    binary,
     concat,
     conversion,
     convolution,
@@ -39,6 +40,7 @@ EMITTERS: dict[type[p.Step], Callable[[Any, p.Program, Names], StepCode]] = {
     p.Add: add.emit,
     p.Multiply: multiply.emit,
     p.MatMul: matmul.emit,
+    p.Binary: binary.emit,
     p.Pool: pool.emit,
     p.Lookup: lookup.emit,
     p.Elementwise: elementwise.emit,

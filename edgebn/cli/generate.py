@@ -93,7 +93,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "state_bytes": project.state_bytes,
         "ram_bytes": project.arena_bytes + project.adaptation_bytes + project.state_bytes,
         "arena_lower_bound": project.arena_lower_bound,
-        "state_bytes": project.state_bytes,
         "code_bytes": None if footprint is None else footprint.code,
         "stack_bytes": None if footprint is None else footprint.stack,
         "files": list(project.files),

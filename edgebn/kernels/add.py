@@ -38,7 +38,7 @@ def add_f32(
 
 
 @kernel
-def _rescale(v: int, m: int, e: int) -> int:
+def rescale(v: int, m: int, e: int) -> int:
     """TensorFlow Lite Micro's doubling high multiply and rounding shift in one (DESIGN section 2)."""
     if e == 0:
         return (v * m + (1 << 30)) >> 31
@@ -118,7 +118,7 @@ def add_double_i8(
             pb = b + y * b_row + x * b_pixel
             out = dst + y * dst_row + x * channels
             for c in range(channels):
-                va = _rescale((load_code(pa, c * a_channel) - a_zero) << 20, a_multiplier, a_shift)
-                vb = _rescale((load_code(pb, c * b_channel) - b_zero) << 20, b_multiplier, b_shift)
-                total = _rescale(va + vb, total_multiplier, total_shift)
+                va = rescale((load_code(pa, c * a_channel) - a_zero) << 20, a_multiplier, a_shift)
+                vb = rescale((load_code(pb, c * b_channel) - b_zero) << 20, b_multiplier, b_shift)
+                total = rescale(va + vb, total_multiplier, total_shift)
                 store_code(out, c, min(max(zero_point + total, qmin), qmax))

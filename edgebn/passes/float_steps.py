@@ -92,7 +92,7 @@ def _slope(slope: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _binary(lowering: FloatLowering, layer: Layer) -> None:
-    assert isinstance(layer, graph_layers.Add | graph_layers.Multiply)
+    assert isinstance(layer, graph_layers.Add | graph_layers.Multiply | graph_layers.Binary)
     shapes = [lowering.network.shapes[name] for name in (*layer.inputs, layer.output)]
     check_broadcast(lowering.graph.source, layer, [lowering.shape(name) for name in layer.inputs], shapes)
     common = lowering.common(layer)
@@ -103,6 +103,9 @@ def _binary(lowering: FloatLowering, layer: Layer) -> None:
         common["output"] = clip.output
         lowering.absorbed.add(clip.output)
         lowering.placed[clip.name] = Placed(common["name"], f"folded into {common['name']}: its clip")
+    if isinstance(layer, graph_layers.Binary):
+        lowering.add(steps.Binary(**common, function=layer.function, post=post), layer)
+        return
     step_class = steps.Add if layer.kind == "Add" else steps.Multiply
     lowering.add(step_class(**common, post=post), layer)
 
@@ -222,6 +225,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Add": _binary,
     "Affine": _affine,
     "BatchNorm": _affine,
+    "Binary": _binary,
     "Concat": _concat,
     "Constant": _constant,
     "Convolution": _weighted,

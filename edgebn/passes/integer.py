@@ -13,13 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn.errors import QuantizationError
-from edgebn.program import MATMUL_DEPTH, Buffer, IntAdd, IntEpilogue, IntMultiply, Norm
+from edgebn.program import MATMUL_DEPTH, Buffer, IntAdd, IntBinary, IntEpilogue, IntMultiply, Norm
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 MAX_SHIFT = 62
 CODE_SPAN = 512  # further than this from the zero point every code is saturated (zero point and code are both int8)
 ADD_LEFT_SHIFT = 20  # TensorFlow Lite's integer Add works in units of 2**-20
+SQUARED_LEFT_SHIFT = 7  # of a squared difference
 SOFTMAX_INPUT_BITS = 5  # TensorFlow Lite's integer Softmax: integer bits of the scaled differences
 
 
@@ -287,6 +288,31 @@ def double_rounding_multiply(scales: tuple[float, float], scale: float, output: 
     m, r, s, neg = double_rounding(scales[0] * scales[1] / scale, where)
     zero_point, qmin, qmax = output
     return IntMultiply(m, r, s, neg and qmin < zero_point, zero_point, qmin, qmax)
+
+
+def binary_arithmetic(
+    function: str, scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str
+) -> IntBinary:
+    """Return TensorFlow Lite Micro's int8 difference or squared difference; a maximum or minimum is formed alike.
+
+    Inputs in 2**-shift of twice the larger scale: at most 255 << 20 in size, and their squared difference less than 2**30.
+    """
+    if function == "divide":
+        raise QuantizationError(
+            f"{where}: a division by a computed value has no int8 form; keep the model, or this layer, in float32"
+        )
+    squared = function == "squared_difference"
+    shift = SQUARED_LEFT_SHIFT if squared else ADD_LEFT_SHIFT
+    twice_max = 2.0 * max(scales)
+    unit = twice_max / 2**shift
+    real = (scales[0] / twice_max, scales[1] / twice_max, (unit * unit if squared else unit) / scale)
+    parts = (
+        [quantize_multiplier(value) for value in real] if all(math.isfinite(value) and 0.0 < value < 1.0 for value in real) else []
+    )
+    if not parts or any(exponent < -31 for _, exponent in parts):
+        raise QuantizationError(f"{where}: its scales {scales} and {scale} are out of proportion; the file is damaged")
+    (m0, e0), (m1, e1), (m2, e2) = parts
+    return IntBinary(shift, (m0, m1, m2), (-e0, -e1, -e2), *output)
 
 
 def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:

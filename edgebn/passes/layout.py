@@ -39,8 +39,8 @@ MAX_AXES = 3  # of what steps work on: (H, W, C)
 SPATIAL = ("Convolution", "TransposedConvolution", "Pool", "Resize")
 # Layers whose output has the axes of their inputs, in the same order.
 SAME_AXES = (
-    "Activation", "Add", "BatchNorm", "Concat", "Crop", "Dequantize", "Gather", "Identity", "Multiply", "Normalization", "Pad",
-    "Quantize", "Softmax",
+    "Activation", "Add", "BatchNorm", "Binary", "Concat", "Crop", "Dequantize", "Gather", "Identity", "Multiply", "Normalization",
+    "Pad", "Quantize", "Softmax",
 )  # fmt: skip
 
 
@@ -446,6 +446,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Activation": _activation,
     "Add": _binary,
     "BatchNorm": _axis_last,
+    "Binary": _binary,
     "Concat": _concat,
     "Constant": _constant,
     "Convolution": _spatial,

@@ -32,6 +32,7 @@ LOWERINGS: dict[str, Callable[[Lowering, Layer], None]] = {
     "Add": quantized_arithmetic.add,
     "Multiply": quantized_arithmetic.multiply,
     "MatMul": matrix_products.code_product,
+    "Binary": quantized_arithmetic.binary,
     "Activation": quantized_arithmetic.activation,
     "Quantize": quantized_arithmetic.requantize,
     "Softmax": quantized_arithmetic.softmax,

@@ -1,4 +1,4 @@
-"""Add, Multiply and Reduce of values whose axes (H, W, C) cannot express: axes that the layer treats alike are merged around it.
+"""Sums, other functions of two values and Reduce, of values whose axes (H, W, C) cannot express: axes treated alike are merged.
 
 They run on channels-last networks, integer ones too. `three_axes.py` has the layers that work along one axis.
 """
@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 
 from edgebn.graph import Shape
-from edgebn.layers import Add, Concat, Constant, Layer, Multiply, Reduce, Reshape
+from edgebn.layers import Add, Binary, Concat, Constant, Layer, Multiply, Reduce, Reshape
 from edgebn.passes.network import Network
 from edgebn.passes.simplify import Rule, is_quantized
 from edgebn.program import hwc
@@ -41,9 +41,9 @@ def _put_merged(network: Network, layer: Layer, merged: Layer) -> bool:
 
 
 def merge_broadcast_axes(network: Network, layer: Layer) -> bool:
-    """Add and Multiply: axes along which the same inputs have size 1; where those alternate too often, one input is spread out."""
+    """Of two values: axes along which the same inputs have size 1; where those alternate too often, one input is spread out."""
     shape = network.shapes[layer.output]
-    if not isinstance(layer, Add | Multiply) or len(shape) <= MOST_AXES or len(layer.inputs) != 2:
+    if not isinstance(layer, Add | Multiply | Binary) or len(shape) <= MOST_AXES or len(layer.inputs) != 2:
         return False
     held = [hwc(network.shapes[name]) for name in layer.inputs]
     if all(size in (1, most) for given in held for size, most in zip(given, hwc(shape), strict=True)):

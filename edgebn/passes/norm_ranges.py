@@ -14,7 +14,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import QuantizationError
-from edgebn.functions import FUNCTIONS
+from edgebn.functions import BINARY, FUNCTIONS
 from edgebn.passes.calibration import Range
 
 REACH = 5.0  # deviations from the mean at which a range ends
@@ -22,6 +22,7 @@ INPUT_REACH = 6.0  # the same for an input of the network: its moments are estim
 AVERAGED_VARIANCE = 0.25  # of a value after averaging over space: neighbours are far from independent
 GRID = np.linspace(-REACH, REACH, 201)  # where functions of a normal variable are evaluated, in deviations
 WEIGHTS = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
+PAIRED = 5  # of so many points of `GRID` one is taken where those of two values are paired
 CORRELATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)  # between neighbours, tried for the input
 
 
@@ -195,6 +196,16 @@ def _matmul(step: p.MatMul, given: list[Moments], channels: int) -> Moments:  # 
     return Moments.normal(products.sum(axis=0), np.maximum(squares - products**2, 0.0).sum(axis=0))
 
 
+def _binary(step: p.Binary, given: list[Moments], channels: int) -> Moments:
+    """Of two independent normal values, at every pair of some of their points."""
+    some = slice(None, None, PAIRED)
+    a, b = (np.clip(x.mean + GRID[some, None] * np.sqrt(x.variance), x.low, x.high) + np.zeros(channels) for x in given)
+    values = np.clip(BINARY[step.function](a[:, None], b[None]), *step.post).reshape(-1, channels)
+    weights = np.outer(WEIGHTS[some], WEIGHTS[some]).reshape(-1) / WEIGHTS[some].sum() ** 2
+    mean = weights @ values
+    return Moments(mean, weights @ (values - mean) ** 2, values.min(axis=0), values.max(axis=0))
+
+
 def _elementwise(step: p.Elementwise, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     slope = None if step.slope is None else step.slope.reshape(-1, step.slope.shape[-1]).mean(axis=0)
     function = p.Elementwise(step.name, step.inputs, step.output, step.function, step.low, step.high, step.alpha, step.beta, slope)
@@ -241,6 +252,7 @@ _RULES: Mapping[type[p.Step], Callable[[Any, list[Moments], int], Moments]] = {
     p.Add: _add,
     p.Multiply: _multiply,
     p.MatMul: _matmul,
+    p.Binary: _binary,
     p.Pool: lambda step, given, channels: _window(step.window.function, given[0]),  # noqa: ARG005  # rules are called alike
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,

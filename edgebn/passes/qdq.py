@@ -17,6 +17,7 @@ from edgebn.layers import (
     Activation,
     Add,
     BatchNorm,
+    Binary,
     Constant,
     Convolution,
     Dense,
@@ -190,6 +191,8 @@ class _Collapse:
     def _output_meaning(self, layer: Layer) -> Quantization | None:
         """Return what a layer's output means as codes: what its readers take it for, or what the codes that it moves mean."""
         if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
+            return None
+        if isinstance(layer, Binary) and layer.function == "divide":  # which int8 has not
             return None
         if layer.output in self.meaning:
             meaning = self.meaning[layer.output]

@@ -170,7 +170,7 @@ def _affine(step: p.Affine, plan: Plan) -> p.Step:
     return replace(step, epilogue=integer.refold(epilogue, np.full(channels, given.scale), output.scale, bounds, plan.where(step)))
 
 
-def _output_codes(step: p.Add | p.Multiply, plan: Plan) -> tuple[float, tuple[int, int, int]]:
+def _output_codes(step: p.Add | p.Multiply | p.Binary, plan: Plan) -> tuple[float, tuple[int, int, int]]:
     output = plan.buffers[step.output]
     return output.scale, (output.zero_point, *integer.clip_codes(output, step.post))
 
@@ -190,6 +190,12 @@ def _matmul(step: p.MatMul, plan: Plan) -> p.Step:
     codes = (output.zero_point, -128, 127)
     how = integer.single_rounding_multiply((a.scale, b.scale), output.scale, codes, plan.where(step), terms=a.shape[2])
     return replace(step, arithmetic=how)
+
+
+def _binary(step: p.Binary, plan: Plan) -> p.Step:
+    first, second = (plan.buffers[name].scale for name in step.inputs)
+    output = _output_codes(step, plan)
+    return replace(step, arithmetic=integer.binary_arithmetic(step.function, (first, second), *output, plan.where(step)))
 
 
 def _pool(step: p.Pool, plan: Plan) -> p.Step:
@@ -248,6 +254,7 @@ _STEPS: dict[type[p.Step], Callable[[Any, Plan], p.Step]] = {
     p.Add: _add,
     p.Multiply: _multiply,
     p.MatMul: _matmul,
+    p.Binary: _binary,
     p.Pool: _pool,
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,

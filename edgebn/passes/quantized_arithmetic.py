@@ -8,9 +8,11 @@ from edgebn.errors import UnsupportedLayerError
 from edgebn.functions import FUNCTIONS, prelu
 from edgebn.layers import Activation, Constant, Layer, Quantization, Softmax
 from edgebn.layers import Add as AddLayer
+from edgebn.layers import Binary as BinaryLayer
 from edgebn.layers import Multiply as MultiplyLayer
 from edgebn.passes import tflm_tables
 from edgebn.passes.integer import (
+    binary_arithmetic,
     double_rounding_add,
     double_rounding_multiply,
     lookup_table,
@@ -21,7 +23,7 @@ from edgebn.passes.integer import (
 from edgebn.passes.network import check_broadcast
 from edgebn.passes.quantized_state import Lowering
 from edgebn.passes.requantizations import same_codes
-from edgebn.program import SOFTMAX_CODES, Add, Buffer, Lookup, Multiply, hwc
+from edgebn.program import SOFTMAX_CODES, Add, Binary, Buffer, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
 
 SOFTMAX_OUTPUT = Quantization.per_tensor(*SOFTMAX_CODES)
@@ -50,6 +52,22 @@ def multiply(state: Lowering, layer: Layer) -> None:
         scales = (float(np.float32(a.scale) * np.float32(b.scale)), 1.0)
     arithmetic = how(scales, output.scale, (output.zero_point, qmin, qmax), state.where(layer))
     state.add(layer, Multiply(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
+
+
+def binary(state: Lowering, layer: Layer) -> None:
+    """A function of two values, with its clip: TensorFlow Lite Micro's arithmetic in every file."""
+    assert isinstance(layer, BinaryLayer)
+    a, b = _operands(state, layer)
+    value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
+    codes = [state.quantizations[name] for name in (*layer.inputs, layer.output)]
+    if state.double and layer.function in ("maximum", "minimum") and not all(same_codes(codes[0], other) for other in codes[1:]):
+        raise UnsupportedLayerError(
+            "its inputs and output differ in scale or zero point, which TensorFlow Lite's kernels overlook; convert the model again"
+        )
+    output = state.make(value)
+    ends = (output.zero_point, qmin, qmax)
+    arithmetic = binary_arithmetic(layer.function, (a.scale, b.scale), output.scale, ends, state.where(layer))
+    state.add(layer, Binary(state.step_name(layer), (a.name, b.name), output.name, layer.function, arithmetic=arithmetic))
 
 
 def _operands(state: Lowering, layer: Layer) -> list[Buffer]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.functions import BINARY
 from edgebn.layers import (
     Activation,
     Add,
+    Binary,
     Concat,
     Constant,
     Convolution,
@@ -102,6 +104,8 @@ def _evaluate(layer: Layer, arrays: list[np.ndarray], shape: tuple[int, ...]) ->
         return np.clip(arrays[0] + arrays[1], layer.low, layer.high)
     if isinstance(layer, Multiply):
         return np.clip(arrays[0] * arrays[1], layer.low, layer.high)
+    if isinstance(layer, Binary):
+        return np.clip(BINARY[layer.function](*arrays), layer.low, layer.high)
     if isinstance(layer, Concat):
         return np.concatenate(arrays, axis=layer.axis)
     if isinstance(layer, Activation) and layer.function == "clip":

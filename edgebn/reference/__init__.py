@@ -15,7 +15,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adaptation import Observation
 from edgebn.errors import ModelError
-from edgebn.reference.arithmetic import add, affine, elementwise, lookup, matmul, multiply
+from edgebn.reference.arithmetic import add, affine, binary, elementwise, lookup, matmul, multiply
 from edgebn.reference.codes import dequantize, dequantize_step, quantize_real, quantize_step
 from edgebn.reference.convolution import convolution, transposed_convolution
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
@@ -45,6 +45,7 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Add: add,
     p.Multiply: multiply,
     p.MatMul: matmul,
+    p.Binary: binary,
     p.Pool: pool,
     p.Lookup: lookup,
     p.Elementwise: elementwise,

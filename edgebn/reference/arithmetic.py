@@ -1,4 +1,4 @@
-"""Elementwise steps: affine, add, multiply, activation functions and lookup tables. Knows nothing of space."""
+"""Elementwise steps: affine, add, multiply, functions of two values and of one, lookup tables. Knows nothing of space."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebn.functions import FUNCTIONS
-from edgebn.program import Add, Affine, Elementwise, IntAdd, IntEpilogue, IntMultiply, Lookup, MatMul, Multiply
+from edgebn.functions import BINARY, FUNCTIONS
+from edgebn.program import Add, Affine, Binary, Elementwise, IntAdd, IntEpilogue, IntMultiply, Lookup, MatMul, Multiply
 from edgebn.reference.epilogue import float_epilogue, int_epilogue
 
 if TYPE_CHECKING:
@@ -40,14 +40,28 @@ def _single_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
 
 def _double_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
     """TensorFlow Lite Micro: both inputs in units of 2**-20 of twice the larger scale, each rounded, then their sum rounded."""
+    total = _scaled(centred[0] << 20, how.m[0], how.e[0]) + _scaled(centred[1] << 20, how.m[1], how.e[1])
+    return _scaled(total, how.m[2], how.e[2])
 
-    def scaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
-        if e == 0:
-            return (v * m + 2**30) >> 31
-        return (v * m + 2**30 + 2 ** (30 + e) - np.where(v < 0, 2**31, 0)) >> (31 + e)
 
-    total = scaled(centred[0] << 20, how.m[0], how.e[0]) + scaled(centred[1] << 20, how.m[1], how.e[1])
-    return scaled(total, how.m[2], how.e[2])
+def _scaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
+    """Return x(v, m, e) of `program.IntAdd`."""
+    if e == 0:
+        return (v * m + 2**30) >> 31
+    return (v * m + 2**30 + 2 ** (30 + e) - np.where(v < 0, 2**31, 0)) >> (31 + e)
+
+
+def binary(step: Binary, operands: Operands) -> np.ndarray:
+    """Function of two values with broadcasting, then the clip."""
+    function, how = BINARY[step.function], step.arithmetic
+    if how is None:
+        return np.clip(function(*operands.values), np.float32(step.post[0]), np.float32(step.post[1]))
+    a, b = (
+        _scaled((codes.astype(np.int64) - buffer.zero_point) << how.shift, m, e)
+        for codes, buffer, m, e in zip(operands.values, operands.inputs, how.m, how.e, strict=False)
+    )
+    y = _scaled(function(a, b), how.m[2], how.e[2])
+    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
 
 
 def multiply(step: Multiply, operands: Operands) -> np.ndarray:

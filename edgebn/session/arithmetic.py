@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebn import program as p
+from edgebn.functions import BINARY
 from edgebn.kernels import add_form, executor
 from edgebn.kernels.records import POINTWISE
 from edgebn.session.epilogues import Plain, pack_copy
@@ -119,6 +120,19 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
 def _rescaling(how: p.IntMultiply) -> dict[str, Address | float]:
     scaled: dict[str, Address | float] = {"multiplier": how.m, "rounding": how.r, "shift": how.s, "neg": int(how.neg)}
     return scaled | {"zero_point": how.zero_point, "qmin": how.qmin, "qmax": how.qmax}
+
+
+def pack_binary(step: p.Binary, packer: Packer) -> None:
+    """Emit a function of two values."""
+    arguments = _operands(step, packer) | {"function": list(BINARY).index(step.function)}
+    how = step.arithmetic
+    if how is None:
+        packer.emit("binary_f32", low=step.post[0], high=step.post[1], **arguments)
+        return
+    arguments |= _zeros(step, packer) | {"left_shift": how.shift}
+    arguments |= dict(zip(("a_multiplier", "b_multiplier", "multiplier"), how.m, strict=True))
+    arguments |= dict(zip(("a_shift", "b_shift", "shift"), how.e, strict=True))
+    packer.emit("binary_i8", zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax, **arguments)
 
 
 def pack_lookup(step: p.Lookup, packer: Packer) -> None:

@@ -17,6 +17,7 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Add: arithmetic.pack_add,
     p.Multiply: arithmetic.pack_multiply,
     p.MatMul: arithmetic.pack_matmul,
+    p.Binary: arithmetic.pack_binary,
     p.Pool: pooling.pack,
     p.Lookup: arithmetic.pack_lookup,
     p.Elementwise: arithmetic.pack_elementwise,

@@ -69,7 +69,9 @@ def _with_states(rng: np.random.Generator, dtype: type) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    kinds = [(_network, dtype) for dtype in (np.float32, np.int8, np.uint8)] + [(_with_states, dtype) for dtype in (np.float32, np.int8)]
+    kinds = [(_network, dtype) for dtype in (np.float32, np.int8, np.uint8)] + [
+        (_with_states, dtype) for dtype in (np.float32, np.int8)
+    ]
     return [make(np.random.default_rng(seed), dtype) for seed in range(2) for make, dtype in kinds]
 
 

@@ -1,0 +1,27 @@
+"""Function of two values: int8 and float32."""
+
+from __future__ import annotations
+
+from codegen.emitters.broadcasting import broadcast, may_share_first
+from codegen.emitters.text import call, float_literal, struct
+from codegen.stepcode import Names, StepCode
+from edgebn.program import Binary, Program
+
+
+def emit(step: Binary, program: Program, names: Names) -> StepCode:
+    """Return the call of edgebn_binary_s8 or edgebn_binary_f32."""
+    a, b = (program.buffers[name] for name in step.inputs)
+    shape = broadcast(a.shape, b.shape, program.buffers[step.output].shape)
+    buffers = (names.buffer(a.name), names.buffer(b.name), names.buffer(step.output), shape)
+    in_place = may_share_first(step, program)
+    how = step.arithmetic
+    if how is None:
+        clip = (float_literal(step.post[0]), float_literal(step.post[1]))
+        text = call("edgebn_binary_f32", *buffers, f"edgebn_{step.function}_f32", *clip)
+        return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
+    literal = struct(
+        "edgebn_binary", zero0=a.zero_point, zero1=b.zero_point, unit=1 << how.shift, m0=how.m[0], m1=how.m[1], m2=how.m[2],
+        e0=how.e[0], e1=how.e[1], e2=how.e[2], zero_point=how.zero_point, low=how.qmin, high=how.qmax,
+    )  # fmt: skip
+    text = call("edgebn_binary_s8", *buffers, f"edgebn_{step.function}_s32", literal)
+    return StepCode(text, (), ("edgebn_binary_s8.h",), in_place=in_place)
