@@ -18,7 +18,7 @@ import numpy as np
 from edgebn import passes, reference
 from edgebn.formats import keras
 from tests.conftest import RECORDED
-from tests.keras_maker import computed, entry, functional, sequential, tensors, write_h5
+from tests.keras_maker import computed, entry, functional, keras3_operation, sequential, tensors, write_h5
 from tests.reader_cases import Case, error_between
 
 CUSTOM = {"BNLayer": "BatchNormalization"}
@@ -34,6 +34,9 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] 
     "math.subtract": ({"y": [0.5, -2.0]}, lambda x: x - np.float32([0.5, -2])),
     "math.truediv": ({"y": [3.0, -2.0]}, lambda x: x / np.float32([3, -2])),
     "math.divide": ({"y": 0.3}, lambda x: x / 0.3),
+    "math.maximum": ({"y": [0.3, -0.2]}, lambda x: np.maximum(x, np.float32([0.3, -0.2]))),
+    "math.minimum": ({"y": [0.3, -0.2]}, lambda x: np.minimum(x, np.float32([0.3, -0.2]))),
+    "math.squared_difference": ({"y": [0.3, -0.2]}, lambda x: (x - np.float32([0.3, -0.2])) ** 2),
     "math.negative": ({}, lambda x: -x),
     "math.reduce_mean": ({"axis": [1, 2], "keepdims": True}, lambda x: x.mean((1, 2), keepdims=True)),
     "math.reduce_max": ({"axis": 2, "keepdims": False}, lambda x: x.max(2)),
@@ -82,7 +85,7 @@ def cases() -> list[Case]:
     recorded += [
         Case(f"keras2 {path.name}", lambda path=path: _keras2_error(path)) for path in sorted(RECORDED.glob("keras2/*.h5"))
     ]
-    return [*recorded, *map(_function, FUNCTIONS), _slice(), _center_crop(), *renamed]
+    return [*recorded, *map(_function, FUNCTIONS), _slice(), _center_crop(), *_comparing(), *renamed]
 
 
 def _files(folder: str) -> list[Path]:
@@ -133,6 +136,20 @@ def _slice() -> Case:
     spec = {"slice_spec": [{"start": None, "stop": None, "step": None}, {"start": 1, "stop": 3, "step": None}]}
     layer = entry("SlicingOpLambda", "op", ["x", 0, 0, spec], function="__operators__.getitem")
     return _computed("slice", functional(IMAGE, layer, outputs=["op"]), X, X[:, 1:3])
+
+
+def _comparing() -> list[Case]:
+    """Maximum and Minimum as layers of three values, and as operations that Keras 3 records in code."""
+    x, made = X * np.float32(SCALE), []
+    values = (x, np.tanh(x), x.clip(0, 6))
+    ahead = (entry("Activation", "t", tensors("x"), activation="tanh"), entry("Activation", "r", tensors("x"), activation="relu6"))
+    for name, function in (("Maximum", np.maximum), ("Minimum", np.minimum)):
+        layer = entry(name, "op", tensors("x", "t", "r"), trainable=True)
+        made.append(_computed(f"{name} layer", functional(IMAGE, *ahead, layer, outputs=["op"]), x, function.reduce(values)))
+        operation = keras3_operation(name, "op", "x", "t")
+        model = functional(IMAGE, ahead[0], operation, outputs=["op"])
+        made.append(_computed(f"{name} operation", model, x, function(*values[:2]), version="3.3.0"))
+    return made
 
 
 def _center_crop() -> Case:

@@ -17,7 +17,7 @@ from edgebn.passes.layout import channels_first_values
 
 # Which inputs of an operator are values of the network; all others are weights or settings. Operators not named here: the first.
 DATA = {
-    **dict.fromkeys(("Add", "Mul", "Sub", "MatMul"), (0, 1)),
+    **dict.fromkeys(("Add", "Div", "Mul", "Sub", "MatMul"), (0, 1)),
     **dict.fromkeys(("Concat", "Sum", "Mean", "Max", "Min"), range(64)),
     **dict.fromkeys(("QLinearAdd", "QLinearMul"), (0, 3)),
 }
@@ -126,7 +126,7 @@ def decode(reading, name, array, dtype):
         quantization = reading.quantizations[name]
         codes = np.rint(array / quantization.scale[0]) + quantization.zero_point[0] + (128 if dtype == np.uint8 else 0)
         return codes.astype(dtype)
-    return np.array(array)
+    return np.array(array, np.float16 if dtype == np.float16 else None)  # which edgebn runs in float32
 
 
 def reference_engine(program):

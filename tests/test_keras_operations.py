@@ -33,6 +33,8 @@ BINARY = {
     "math.subtract": np.subtract,
     "math.truediv": np.divide,
     "math.divide": np.divide,
+    "math.maximum": np.maximum,
+    "math.minimum": np.minimum,
 }
 SHAPES = [(2,), (1, 1, 1, 2), (1, 4, 5, 2), (5, 1), (1, 4, 1, 1), (1, 1, 2), ()]
 
@@ -144,6 +146,24 @@ def test_a_dropout_that_does_not_say_whether_it_is_trainable_is_a_layer(tmp_path
     np.testing.assert_array_equal(computed(write_h5(tmp_path / "m.h5", single(layer)), X), X)
 
 
+# Of two values, against NumPy ------------------------------------------------------------------------------------------------
+
+OF_TWO_VALUES = {
+    "Subtract": lambda x, t: x - t,
+    "Divide": lambda x, t: t / x,
+    "Maximum": np.maximum,
+    "Minimum": np.minimum,
+}
+
+
+@pytest.mark.parametrize("operation", OF_TWO_VALUES)
+def test_operations_of_two_values(tmp_path, operation):
+    pair = ("t", "x") if operation == "Divide" else ("x", "t")
+    model = functional(IMAGE, keras3_operation("Tanh", "t", "x"), keras3_operation(operation, "op", *pair), outputs=["op"])
+    got = computed(write_h5(tmp_path / "m.h5", model), X)
+    np.testing.assert_allclose(got, OF_TWO_VALUES[operation](X, np.tanh(X)), rtol=1e-5, atol=1e-6)
+
+
 # Refused, truly ----------------------------------------------------------------------------------------------------------
 
 MIXES = "differs along the batch axis; edgebn runs sample by sample"
@@ -161,7 +181,7 @@ MIXES = "differs along the batch axis; edgebn runs sample by sample"
         (entry("Rescaling", "op", tensors("x"), scale=constant((3, 1, 1, 1)).tolist()), MIXES),
         (keras3_operation("Concatenate", "op", ["x", constant((1, 4, 5, 2))], axis=3), "joins values of the network"),
         (entry("Concatenate", "op", keras3_node(["x", constant((1, 4, 5, 2))]), trainable=True), "joins values of the network"),
-        (keras3_operation("Divide", "op", constant((2,)), "x"), "divides by constants only"),
+        (keras3_operation("Divide", "op", "x", np.zeros((2,), np.float32)), "divides by zero"),
         (keras3_operation("ExpandDims", "op", "x", axis=0), "keeps the batch axis first"),
         (keras3_operation("GetItem", "op", "x", [2]), "slices along the batch axis"),
         (keras3_operation("GetItem", "op", "x", None), "slices along the batch axis"),

@@ -63,8 +63,10 @@ OPERATORS = (
     "Log",
     "MatMul",
     "MaxPool",
+    "Max",
     "Mean",
     "Mish",
+    "Min",
     "Mul",
     "Neg",
     "PRelu",
@@ -104,7 +106,7 @@ OPERATORS = (
 
 # What is outside, by the name of the case: the words that our refusal must contain.
 REFUSED = {
-    r"(add|sub|mul|div)_(u?int)(8|16|32|64).*": "integers|is not a float32|real numbers",
+    r"(add|sub|mul|div|max|min)_(u?int)(8|16|32|64).*": "integers|is not a float32|real numbers",
     r"(averagepool|maxpool|convtranspose)_3d.*": "3 spatial dimensions",
     r"(AvgPool|MaxPool|Conv)3d.*": "3 spatial dimensions",
     r"batchnorm_.*_training_mode": "training mode",
@@ -130,7 +132,7 @@ REFUSED = {
     r"operator_pow": "exponents",
     r"Embedding.*": "is a constant or made by no node",
     r"operator_addmm": "C is computed by the network",
-    r"operator_(max|min)": "computed by the network",
+    r"(max|min)_float64": "is not a float32",
     r"operator_add(_.*broadcast|constant)|operator_non_float_params": "is not a float32",
 }
 

@@ -10,6 +10,7 @@ import edgebn
 from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import QuantizationError
+from edgebn.functions import BINARY
 from edgebn.passes import calibrated, quantize_weights
 from edgebn.passes.apart import steps_apart
 from edgebn.passes.calibration import observe, ranges_and_means
@@ -86,6 +87,7 @@ def network_of_everything():
     bent = make.add(p.Elementwise, (wave,), (4, 4, 8), "prelu", slope=slope)
     gate = make.add(p.Elementwise, (total,), (4, 4, 8), "sigmoid")
     product = make.add(p.Multiply, (bent, gate), (4, 4, 8))
+    product = make.add(p.Binary, (product, wave), (4, 4, 8), "maximum", (-0.9, np.inf))
     both = make.add(p.Concat, (product, total), (4, 4, 16), 2)
     norm = p.Norm("bn", *(np.full(16, value, np.float32) for value in (-1.5, 0.2, 0.1, 2.0)), 1e-3)
     a = norm.gamma / np.sqrt(norm.variance + np.float32(1e-3))
@@ -106,6 +108,29 @@ def network_of_everything():
     flat = make.add(p.Reshape, (mean,), (1, 1, 12))
     logits = make.convolution(flat, 10, (1, 1), norm=False, post=(-np.inf, np.inf))
     return make.finish(make.add(p.Softmax, (logits,), (1, 1, 10)))
+
+
+@pytest.mark.parametrize("function", [name for name in BINARY if name != "divide"])
+def test_functions_of_two_values_are_as_near_as_their_codes(function):
+    """Scales and zero points differ; each result is within a code of the function of the real numbers that its codes stand for."""
+    make = Maker((6, 5, 4))
+    other = make.add(p.Elementwise, ("x",), (6, 5, 4), "sigmoid")
+    program = make.finish(make.add(p.Binary, (other, "x"), (6, 5, 4), function))
+    x = np.random.default_rng(2).normal(0.5, 1, (40, 6, 5, 4)).astype(np.float32)
+    int8 = quantize_program(program, *ranges_and_means(program, observe(program, runner(program), x), "minmax"))
+    codes = reference.quantize_real(x[0], int8.buffers["x"])
+    values = reference.run_steps(int8, {"x": codes})
+    output = int8.buffers[program.outputs[0]]
+    a, b = ((values[name].astype(np.float64) - int8.buffers[name].zero_point) * int8.buffers[name].scale for name in (other, "x"))
+    wanted = np.clip(BINARY[function](a, b) / output.scale + output.zero_point, -128, 127)
+    assert np.abs(values[output.name] - wanted).max() < 0.52
+
+
+def test_a_division_of_two_values_has_no_int8_form():
+    make = Maker((2, 2, 4))
+    program = make.finish(make.add(p.Binary, ("x", "x"), (2, 2, 4), "divide"))
+    with pytest.raises(QuantizationError, match=r"layer '\w+': a division by a computed value has no int8 form"):
+        quantize_program(program, dict.fromkeys(program.buffers, (0.5, 2.0)))
 
 
 def test_every_step_class_survives_quantisation():

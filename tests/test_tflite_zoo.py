@@ -20,9 +20,10 @@ from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
 LOADING = {
-    "coral_mobilenet_v1_025_128_quant", "coral_split_concat", "mww_v2_okay_nabu", "mww_v2_vad",
-    "mp_face_back", "omv_fomo_face", "tflm_micro_speech", "tflm_person_detect", "tflm_pt_mobilenet_v2_q", "tflm_simple_add",
-    "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
+    "mww_v2_okay_nabu", "mww_v2_vad",
+    "coral_mobilenet_v1_025_128_quant", "coral_split_concat",
+    "mp_face_back", "omv_face_landmarks", "omv_fomo_face", "omv_yolov8n_192", "tflm_micro_speech", "tflm_person_detect",
+    "tflm_pt_mobilenet_v2_q", "tflm_simple_add", "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
 }  # fmt: skip
 TOLERANCE = 1e-5
 ARENA = 1 << 24
@@ -51,7 +52,7 @@ def test_files_of_other_makers(path) -> None:
     got = edgebn.Session(program).run(inputs)
     got = got if isinstance(got, dict) else {program.outputs[0]: got}
     is_micro = program.dtype == "int8" and not _is_unsigned(program)
-    wanted = _micro(path, inputs, len(program.outputs)) if is_micro else _litert(path, inputs, program.dtype)
+    wanted = _micro(path, inputs, program) if is_micro else _litert(path, inputs, program.dtype)
     assert len(wanted) == len(got)
     for array, reported in zip(got.values(), wanted, strict=True):
         expected = reported if reported.dtype != np.uint8 else (reported ^ 0x80).view(np.int8)
@@ -74,15 +75,28 @@ def _drawn(program, name, rng) -> np.ndarray:
     return rng.uniform(-1, 1, shape).astype(np.float32)
 
 
-def _micro(path, inputs, outputs) -> list[np.ndarray]:
-    """TensorFlow Lite Micro wants the file's own order of inputs, which is the program's, and codes as the file has them."""
+def _micro(path, inputs, program) -> list[np.ndarray]:
+    """TensorFlow Lite Micro wants the file's own order of inputs, which is the program's, of the type that the file has."""
     interpreter = runtime.Interpreter.from_file(str(path), arena_size=ARENA)
-    for place, array in enumerate(inputs.values()):
-        dtype = interpreter.get_input_details(place)["dtype"]
-        interpreter.set_input(array if dtype == np.int8 else (array.astype(np.int16) + 128).astype(np.uint8), place)
+    for place, (name, codes) in enumerate(inputs.items()):
+        interpreter.set_input(_as_file(codes, program.buffers[name], interpreter.get_input_details(place)["dtype"]), place)
     interpreter.invoke()
-    arrays = [interpreter.get_output(place) for place in range(outputs)]
-    return [array if array.dtype == np.int8 else (array.astype(np.int16) - 128).astype(np.int8) for array in arrays]
+    arrays = [interpreter.get_output(place) for place in range(len(program.outputs))]
+    return [_codes(array, program.buffers[name]) for array, name in zip(arrays, program.outputs, strict=True)]
+
+
+def _as_file(codes, buffer, dtype) -> np.ndarray:
+    """Return an input's codes in the file's type, real numbers where a QUANTIZE makes codes of them."""
+    if dtype == np.float32:
+        return (codes.astype(np.float32) - buffer.zero_point) * np.float32(buffer.scale)
+    return codes if dtype == np.int8 else (codes.astype(np.int16) + 128).astype(np.uint8)
+
+
+def _codes(array, buffer) -> np.ndarray:
+    """Return an output as the codes that it has, or that a DEQUANTIZE made it of."""
+    if array.dtype == np.float32:
+        return (np.rint(array / np.float32(buffer.scale)) + buffer.zero_point).astype(np.int8)
+    return array if array.dtype == np.int8 else (array.astype(np.int16) - 128).astype(np.int8)
 
 
 def _litert(path, inputs, dtype) -> list[np.ndarray]:

@@ -136,6 +136,53 @@ def mul(m: Maker):
     return _two_values(m, "MUL")
 
 
+def _binary(m: Maker, kind: str, options: str, **settings):
+    """Two values or a value and a constant, on either side; MAXIMUM and MINIMUM keep the scale, as converters write them."""
+    given = m.quantization()
+    keeps = kind in ("MAXIMUM", "MINIMUM")
+    other = given if keeps else m.quantization()
+    x = m.value(SHAPE, given)
+    if m.rng.random() < 0.5:
+        shapes = (SHAPE, (5,), (1, 1, 1, 5), (1,), (1, 1, 7, 5), (6, 1, 5))
+        second = m.constant(shapes[int(m.rng.integers(len(shapes)))], other)
+    else:
+        second = m.value(SHAPE, other)
+        if m.integer:
+            m.file.operator("RELU" if keeps else "QUANTIZE", [x], [second], None if keeps else "QuantizeOptions")
+        else:
+            m.file.operator("TANH", [x], [second])
+    scale = float(np.float32(given[0] * other[0] * m.rng.uniform(20, 300))) if kind == "SQUARED_DIFFERENCE" else m.scale()
+    y = m.value(SHAPE, given if keeps else (scale, m.zero_point()))
+    inputs = [x, second] if m.rng.random() < 0.5 else [second, x]
+    m.file.operator(kind, inputs, [y], options, **settings)
+    return x, y
+
+
+def sub_values(m: Maker):
+    return _binary(m, "SUB", "SubOptions", fusedActivationFunction=m.fused())
+
+
+def maximum(m: Maker):
+    return _binary(m, "MAXIMUM", "MaximumMinimumOptions")
+
+
+def minimum(m: Maker):
+    return _binary(m, "MINIMUM", "MaximumMinimumOptions")
+
+
+def squared_difference(m: Maker):
+    return _binary(m, "SQUARED_DIFFERENCE", "SquaredDifferenceOptions")
+
+
+def div_values(m: Maker):
+    """float32 only: divided by a value that is never zero."""
+    x, gate, y = (m.value(SHAPE) for _ in range(3))
+    m.file.operator("LOGISTIC", [x], [gate])
+    inputs = [m.constant((5,)), gate] if m.rng.random() < 0.3 else [x, gate]
+    m.file.operator("DIV", inputs, [y], "DivOptions", fusedActivationFunction=m.fused())
+    return x, y
+
+
 def _with_constant(m: Maker, kind: str):
     given, other = m.quantization(), m.quantization()
     scale = float(np.float32(given[0] * other[0] * m.rng.uniform(20, 100))) if kind == "MUL" else m.scale()
@@ -470,6 +517,10 @@ BOTH = (
     add,
     add_constant,
     sub_constant,
+    sub_values,
+    maximum,
+    minimum,
+    squared_difference,
     mul,
     mul_constant,
     batch_matmul,
@@ -507,7 +558,17 @@ BOTH = (
 )
 INT8_ONLY = (requantize,)
 LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
-FLOAT_ONLY = (sparse_weight, div_constant, sub, relu_n1_to_1, relu_0_to_1, *FUNCTIONS, *STAIRS, *tflite_moving.FLOAT_ONLY)
+FLOAT_ONLY = (
+    sparse_weight,
+    div_constant,
+    div_values,
+    sub,
+    relu_n1_to_1,
+    relu_0_to_1,
+    *FUNCTIONS,
+    *STAIRS,
+    *tflite_moving.FLOAT_ONLY,
+)
 
 
 def build(

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,11 @@ def cases() -> list[Case]:
         for name in ("contiguous", "lift_fresh_copy")
     ]
     recorded = [Case(path.stem, lambda path=path: _error(path, path)) for path in found]
-    return [*recorded, *renamed, Case("t", lambda: _changed("torch_zoo/linear", "t", "self", _moved_batch))]
+    compared = [
+        Case(f"{name} of a constant", lambda name=name, function=function: _compared(name, function))
+        for name, function in (("maximum", np.maximum), ("minimum", np.minimum))
+    ]
+    return [*recorded, *renamed, *compared, Case("t", lambda: _changed("torch_zoo/linear", "t", "self", _moved_batch))]
 
 
 @cache
@@ -59,11 +64,20 @@ def _error(path: Path, recorded: Path) -> float:
 
 def _changed(recorded: str, target: str, argument: str, wanted: Callable[[Path], float]) -> float:
     """Give a recorded program to `wanted`, in which the first call is of the operator `target` on its first argument alone."""
+
+    def change(nodes: list[dict[str, Any]]) -> None:
+        nodes[0]["target"] = f"torch.ops.aten.{target}.default"
+        nodes[0]["inputs"] = [{**nodes[0]["inputs"][0], "name": argument}]
+
+    return _rewritten(recorded, change, wanted)
+
+
+def _rewritten(recorded: str, change: Callable[[list[dict[str, Any]]], None], wanted: Callable[[Path], float]) -> float:
+    """Give a recorded program to `wanted` whose calls went through `change`."""
     with zipfile.ZipFile(RECORDED / f"{recorded}.pt2") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     program = json.loads(members[MODEL])
-    first = program["graph_module"]["graph"]["nodes"][0]
-    first["target"], first["inputs"] = f"torch.ops.aten.{target}.default", [{**first["inputs"][0], "name": argument}]
+    change(program["graph_module"]["graph"]["nodes"])
     members[MODEL] = json.dumps(program).encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changed.pt2"
@@ -71,6 +85,21 @@ def _changed(recorded: str, target: str, argument: str, wanted: Callable[[Path],
             for name, content in members.items():
                 archive.writestr(name, content)
         return wanted(path)
+
+
+def _compared(target: str, function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
+    """Compare with NumPy a recorded product of x and constants, which it tells, once `target` takes the product's place."""
+    name = "mul_of_constants"
+    arrays = _arrays(RECORDED / "torch_rows")
+    x, product = arrays[f"{name}/x"], arrays[f"{name}/y0"]
+
+    def change(nodes: list[dict[str, Any]]) -> None:
+        nodes[-1]["target"] = f"torch.ops.aten.{target}.default"
+
+    def error(path: Path) -> float:
+        return error_between(reference.run(passes.lower(reader.read(path)), x), function(x, product / x))
+
+    return _rewritten(f"torch_rows/{name}", change, error)
 
 
 def _moved_batch(path: Path) -> float:

@@ -52,6 +52,8 @@ TABLE = (
     Row(("Clip",), elementwise.clip, 1.5),
     Row(("Max",), elementwise.limit("Max"), 0.5),
     Row(("Min",), elementwise.limit("Min"), 0.5),
+    Row(("Max",), elementwise.several("Max"), 0.7),
+    Row(("Min",), elementwise.several("Min"), 0.7),
     Row(("LeakyRelu",), elementwise.leaky_relu),
     Row(("PRelu",), elementwise.prelu),
     Row(("Sigmoid",), elementwise.plain("Sigmoid")),

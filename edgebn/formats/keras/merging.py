@@ -10,18 +10,18 @@ from edgebn.errors import ModelError
 from edgebn.formats.keras.operands import Operand, merged, named, operand
 from edgebn.formats.keras.place import LayerFunction, Place, Value
 from edgebn.formats.keras.settings import as_integer, resolved_axis
-from edgebn.layers import Add, Concat, Identity, Layer, Multiply
+from edgebn.layers import Add, Binary, Concat, Identity, Layer, Multiply
 
 
-def chain(place: Place, kind: type[Layer], values: list[str], output: str = "") -> str:
-    """Add up or multiply any number of values, two at a time; one alone stays as it is."""
+def chain(place: Place, kind: type[Layer], values: list[str], output: str = "", **fields: Any) -> str:
+    """Add up, multiply or compare any number of values, two at a time; one alone stays as it is."""
     if len(values) == 1:
         return place.add(Identity, values, "", output)
     total = values[0]
     for index, value in enumerate(values[1:], start=1):
         last = index == len(values) - 1
         stage = "" if last else f"part{index}"
-        total = place.add(kind, [total, value], stage, output if last else stage)
+        total = place.add(kind, [total, value], stage, output if last else stage, **fields)
     return total
 
 
@@ -41,9 +41,9 @@ def _merged_values(place: Place) -> list[str]:
     return [named(place, item, f"constant{index}") for index, item in enumerate(_operands(place), start=1)]
 
 
-def elementwise(kind: type[Layer]) -> LayerFunction:
-    """Return the function of the layers Add and Multiply."""
-    return lambda place: chain(place, kind, _merged_values(place))
+def elementwise(kind: type[Layer], **fields: Any) -> LayerFunction:
+    """Return the function of the layers Add, Multiply, Maximum and Minimum."""
+    return lambda place: chain(place, kind, _merged_values(place), **fields)
 
 
 def average(place: Place) -> str:
@@ -72,10 +72,12 @@ def scaled_sum(place: Place) -> str:
 
 
 def difference(place: Place, left: Operand, right: Operand) -> str:
-    """Add left - right: left plus the negative constant, or plus -1 times the value."""
+    """Add left - right; a constant on either side makes it a sum."""
     first = named(place, left, "left")
     if isinstance(right, np.ndarray):
         return place.add(Add, [first, place.constant(-right, "right")])
+    if not isinstance(left, np.ndarray):
+        return place.add(Binary, [first, right], function="subtract")
     negative = place.add(Multiply, [right, place.constant(-1.0, "minus_one")], "negate", "negative")
     return place.add(Add, [first, negative])
 

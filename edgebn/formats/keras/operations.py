@@ -20,7 +20,7 @@ from edgebn.formats.keras.operands import Operand, broadcast, named, operand
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
 from edgebn.formats.keras.slicing import get_item
-from edgebn.layers import Activation, Add, Layer, Multiply, Reduce, Reshape, Softmax
+from edgebn.layers import Activation, Add, Binary, Layer, Multiply, Reduce, Reshape, Softmax
 
 
 def _argument(place: Place, position: int, *names: str) -> Any:
@@ -42,10 +42,10 @@ def _operands(place: Place) -> tuple[Operand, Operand]:
     return both[0], both[1]
 
 
-def _two(kind: type[Layer]) -> LayerFunction:
+def _two(kind: type[Layer], **fields: Any) -> LayerFunction:
     def add(place: Place) -> str:
         left, right = _operands(place)
-        return chain(place, kind, [named(place, left, "left"), named(place, right, "right")])
+        return chain(place, kind, [named(place, left, "left"), named(place, right, "right")], **fields)
 
     return add
 
@@ -56,8 +56,10 @@ def _difference(place: Place) -> str:
 
 def _quotient(place: Place) -> str:
     left, right = _operands(place)
-    if not isinstance(right, np.ndarray) or (np.abs(right) < 1e-30).any():
-        raise place.unsupported("edgebn divides by constants only, and not by zero; multiply by the reciprocal instead")
+    if not isinstance(right, np.ndarray):
+        return place.add(Binary, [named(place, left, "left"), right], function="divide")
+    if (np.abs(right) < 1e-30).any():
+        raise place.unsupported("it divides by zero, or as good as zero")
     return place.add(Multiply, [named(place, left, "left"), place.constant(1 / right, "right")])
 
 
@@ -153,6 +155,8 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Add": _two(Add),
     "Multiply": _two(Multiply),
     "Subtract": _difference,
+    "Maximum": _two(Binary, function="maximum"),
+    "Minimum": _two(Binary, function="minimum"),
     "Divide": _quotient,
     "TrueDivide": _quotient,
     "Negative": _negative,
@@ -186,6 +190,9 @@ TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
     "nn.bias_add": _two(Add),
     "math.multiply": _two(Multiply),
     "math.subtract": _difference,
+    "math.maximum": _two(Binary, function="maximum"),
+    "math.minimum": _two(Binary, function="minimum"),
+    "math.squared_difference": _two(Binary, function="squared_difference"),
     "math.truediv": _quotient,
     "math.divide": _quotient,
     "math.negative": _negative,

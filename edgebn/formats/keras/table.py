@@ -7,7 +7,7 @@ from edgebn.formats.keras import activations, convolutions, merging, moving, nor
 from edgebn.formats.keras.definitions import LayerDefinition
 from edgebn.formats.keras.own_classes import OWN_CLASSES
 from edgebn.formats.keras.place import LayerFunction
-from edgebn.layers import Add, Multiply
+from edgebn.layers import Add, Binary, Multiply
 
 # Layers that change values in training only.
 RANDOM = (
@@ -48,6 +48,8 @@ LAYERS: dict[str, LayerFunction] = {
     "Softmax": activations.softmax,
     "Add": merging.elementwise(Add),
     "Multiply": merging.elementwise(Multiply),
+    "Maximum": merging.elementwise(Binary, function="maximum"),
+    "Minimum": merging.elementwise(Binary, function="minimum"),
     "Subtract": merging.subtract,
     "Average": merging.average,
     "Concatenate": merging.concatenate,

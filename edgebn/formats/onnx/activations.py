@@ -38,16 +38,6 @@ def clip(node: Node, context: Context) -> Dynamic:
     return context.emit(node, Activation, x, function="clip", low=open_bound(low), high=open_bound(high))
 
 
-def limit(node: Node, context: Context) -> Dynamic:
-    """Max or Min of a value and one constant number."""
-    if len(node.inputs) != 2:
-        raise node.refuse("edgebn runs it on one value and one constant number")
-    order = (1, 0) if isinstance(node.inputs[0], Static) else (0, 1)
-    x, bound = node.real(order[0]), node.static_scalar(order[1], "bound")
-    bounds: dict[str, Any] = {"low" if node.op == "Max" else "high": bound}
-    return context.emit(node, Activation, x, function="clip", **bounds)
-
-
 def leaky_relu(node: Node, context: Context) -> Dynamic:
     """LeakyRelu, alpha 0.01 unless said."""
     return _function(node, context, "leaky_relu", alpha=node.number("alpha", 0.01))

@@ -1,6 +1,8 @@
-"""Add, Sub, Mul, Div, Sum, Mean and Neg, on values and constants."""
+"""Add, Sub, Mul, Div, Max, Min, Sum, Mean and Neg, on values and constants."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
-from edgebn.layers import Add, Layer, Multiply
+from edgebn.layers import Activation, Add, Binary, Layer, Multiply
 
 Operand = Dynamic | np.ndarray
 
@@ -26,8 +28,9 @@ def combine(
     operands: dict[str, Operand],
     part: str = "",
     stored: dict[str, Static] | None = None,
+    **fields: Any,
 ) -> Dynamic:
-    """Append a sum or product of two values or arrays; an array becomes a constant layer under its name in `operands`.
+    """Append a sum, product or `Binary` of two values or arrays; an array becomes a constant layer under its name in `operands`.
 
     `stored` gives the constants of the file behind arrays that are as the file has them, whose codes are kept.
     """
@@ -38,7 +41,7 @@ def combine(
         context.constant(node, (stored or {}).get(name, Static(item)), item, name) if isinstance(item, np.ndarray) else item
         for name, item in zip(operands, met, strict=True)
     ]
-    return context.emit(node, kind, *inputs, part=part, place=place)
+    return context.emit(node, kind, *inputs, part=part, place=place, **fields)
 
 
 def _stored(node: Node, names: tuple[str, ...]) -> dict[str, Static]:
@@ -46,11 +49,11 @@ def _stored(node: Node, names: tuple[str, ...]) -> dict[str, Static]:
     return {name: value for name, value in zip(names, node.inputs, strict=False) if isinstance(value, Static)}
 
 
-def _binary(node: Node, context: Context, kind: type[Layer]) -> Dynamic:
+def _binary(node: Node, context: Context, kind: type[Layer], **fields: Any) -> Dynamic:
     if len(node.inputs) != 2:
         raise node.damaged(f"it has {len(node.inputs)} inputs; it should have 2")
     operands = {"a": _operand(node, 0), "b": _operand(node, 1)}
-    return combine(node, context, kind, operands, stored=_stored(node, ("a", "b")))
+    return combine(node, context, kind, operands, stored=_stored(node, ("a", "b")), **fields)
 
 
 def add(node: Node, context: Context) -> Dynamic:
@@ -71,7 +74,9 @@ def _times(node: Node, context: Context, x: Dynamic, factor: float, part: str = 
 
 
 def sub(node: Node, context: Context) -> Dynamic:
-    """Sub: a constant is added with its sign changed, a value is multiplied by -1 first."""
+    """Sub: of two values a step of its own; a constant is added with its sign changed, or the value multiplied by -1 before it."""
+    if len(node.inputs) != 2 or not any(isinstance(value, Static) for value in node.inputs):
+        return _binary(node, context, Binary, function="subtract")
     first, second = _operand(node, 0), _operand(node, 1)
     negative = (
         np.negative(second, out=second.copy())
@@ -82,9 +87,9 @@ def sub(node: Node, context: Context) -> Dynamic:
 
 
 def div(node: Node, context: Context) -> Dynamic:
-    """Div by a constant: a multiplication by its inverse."""
-    if not isinstance(node.value(1), Static):
-        raise node.refuse("it divides by a value of the network; edgebn divides by constants")
+    """Div: by a constant a multiplication by its inverse."""
+    if len(node.inputs) != 2 or not isinstance(node.value(1), Static):
+        return _binary(node, context, Binary, function="divide")
     array = weights.real_array(node, node.static(1, "divisor"), "divisor")
     if (array == 0).any():
         raise node.damaged("it divides by zero")
@@ -99,6 +104,11 @@ def negative(node: Node, context: Context) -> Dynamic:
 
 def total(node: Node, context: Context, last: str = "") -> Dynamic:
     """Sum of any number of values."""
+    return _chain(node, context, Add, "sum", last)
+
+
+def _chain(node: Node, context: Context, kind: type[Layer], between: str, last: str = "", **fields: Any) -> Dynamic:
+    """Append a function of any number of values, two at a time, constants behind values."""
     if len(node.inputs) == 1:
         return context.identity(node, node.real(0))
     names = tuple(f"part{index}" for index in range(len(node.inputs)))
@@ -107,9 +117,36 @@ def total(node: Node, context: Context, last: str = "") -> Dynamic:
     first, *others = sorted(names, key=lambda name: name in stored)
     result = node.dynamic(names.index(first))
     for number, name in enumerate(others, 1):
-        part = last if number == len(others) else f"sum{number}"
-        result = combine(node, context, Add, {first: result, name: operands[name]}, part, stored)
+        part = last if number == len(others) else f"{between}{number}"
+        result = combine(node, context, kind, {first: result, name: operands[name]}, part, stored, **fields)
     return result
+
+
+def _bound(node: Node) -> float | None:
+    """Return the one constant number that a value is held against, if it is that."""
+    constants = [value for value in node.inputs if isinstance(value, Static)]
+    if len(node.inputs) != 2 or len(constants) != 1 or constants[0].array.size != 1:
+        return None
+    return node.static_scalar(node.inputs.index(constants[0]), "bound")
+
+
+def _limit(node: Node, context: Context, function: str, side: str) -> Dynamic:
+    bound = _bound(node)
+    if bound is None:
+        return _chain(node, context, Binary, function, function=function)
+    x = node.real(0 if isinstance(node.inputs[1], Static) else 1)
+    bounds: dict[str, Any] = {side: bound}
+    return context.emit(node, Activation, x, function="clip", **bounds)
+
+
+def maximum(node: Node, context: Context) -> Dynamic:
+    """Max of any number of values; of one and a constant number it is a clip."""
+    return _limit(node, context, "maximum", "low")
+
+
+def minimum(node: Node, context: Context) -> Dynamic:
+    """Min, likewise."""
+    return _limit(node, context, "minimum", "high")
 
 
 def mean(node: Node, context: Context) -> Dynamic:

@@ -1,13 +1,15 @@
-"""ADD, SUB, MUL, DIV and CONCATENATION. A subtraction becomes an addition of the negative, a division by a constant a product."""
+"""Functions of two values, and CONCATENATION. A float32 constant makes a subtraction a sum, a division a product."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import Add, Concat, Constant, Layer, MatMul, Multiply, Quantization, Transpose
+from edgebn.layers import Add, Binary, Concat, Constant, Layer, MatMul, Multiply, Quantization, Transpose
 
 
 def add(reading: Reading, operator: FileOperator) -> None:
@@ -20,17 +22,19 @@ def mul(reading: Reading, operator: FileOperator) -> None:
     _two(reading, operator, Multiply, operator.options("MulOptions").FusedActivationFunction())
 
 
-def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int) -> None:
+def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int, **settings: Any) -> None:
     a, b = inputs_of(operator, 2, 2)
     values = reading.value(a, like=b), reading.value(b, like=a)
-    _emit(reading, operator, layer, values, fused)
+    _emit(reading, operator, layer, values, fused, **settings)
 
 
-def _emit(reading: Reading, operator: FileOperator, layer: type[Layer], values: tuple[str, str], fused: int) -> None:
+def _emit(
+    reading: Reading, operator: FileOperator, layer: type[Layer], values: tuple[str, str], fused: int, **settings: Any
+) -> None:
     if fused and fused not in FUSED_CLIPS:
         raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
     low, high = FUSED_CLIPS[fused][1:] if fused else NO_CLIP
-    reading.emit(operator, layer, values, low=low, high=high)
+    reading.emit(operator, layer, values, low=low, high=high, **settings)
 
 
 def batch_matmul(reading: Reading, operator: FileOperator) -> None:
@@ -54,13 +58,11 @@ def batch_matmul(reading: Reading, operator: FileOperator) -> None:
 
 
 def sub(reading: Reading, operator: FileOperator) -> None:
-    """SUB: x - y as x + (-y); of int8 values only with a constant y, whose codes are negated exactly."""
+    """SUB. A float32 constant on either side makes it a sum."""
     a, b = inputs_of(operator, 2, 2)
     fused = operator.options("SubOptions").FusedActivationFunction()
-    if reading.is_codes(only_output(operator)):
-        if reading.is_constant(a) or not reading.is_constant(b):
-            raise UnsupportedLayerError("edgebn subtracts only constants in int8; write the model with an addition instead")
-        _emit(reading, operator, Add, (reading.value(a), _negated_codes(reading, b, a)), fused)
+    if reading.is_codes(only_output(operator)) or not (reading.is_constant(a) or reading.is_constant(b)):
+        _two(reading, operator, Binary, fused, function="subtract")
         return
     left, right = reading.value(a, like=b), reading.value(b, like=a)
     minus = reading.step(Constant, f"{right}/minus_one", (), None, value=np.array([-1.0], np.float32))
@@ -68,24 +70,15 @@ def sub(reading: Reading, operator: FileOperator) -> None:
     _emit(reading, operator, Add, (left, negative), fused)
 
 
-def _negated_codes(reading: Reading, index: int, like: int) -> str:
-    """Return a constant of the negative numbers: scale * (zp - code) = scale * (~code - ~zp), and ~ stays within int8."""
-    name = reading.value(index, like=like)
-    how = reading.quantization(index)
-    layer = reading.builder.layers.pop()
-    del reading.builder.tensors[name]
-    assert isinstance(layer, Constant)
-    assert how is not None
-    negative = Quantization.per_tensor(float(how.scale[0]), ~int(how.zero_point[0]))
-    return reading.builder.add(Constant(name, (), name, ~layer.value), negative)
-
-
 def div(reading: Reading, operator: FileOperator) -> None:
-    """DIV of a float32 value by a constant."""
+    """DIV of float32 values; by a constant it is a product."""
     a, b = inputs_of(operator, 2, 2)
     fused = operator.options("DivOptions").FusedActivationFunction()
-    if reading.is_codes(only_output(operator)) or not reading.is_constant(b):
-        raise UnsupportedLayerError("edgebn divides only float32 values by constants; write a multiplication instead")
+    if reading.is_codes(only_output(operator)):
+        raise UnsupportedLayerError("edgebn divides in float32 only; convert the model with this layer in float32")
+    if not reading.is_constant(b):
+        _two(reading, operator, Binary, fused, function="divide")
+        return
     divisor = reading.numbers(b)
     if (divisor == 0).any():
         raise ModelError("it divides by zero")
@@ -93,6 +86,21 @@ def div(reading: Reading, operator: FileOperator) -> None:
     inverse = (1.0 / array.astype(np.float64)).astype(np.float32)
     value = reading.step(Constant, f"{reading.tensor(b).name}/inverse", (), None, value=inverse)
     _emit(reading, operator, Multiply, (reading.value(a), value), fused)
+
+
+def maximum(reading: Reading, operator: FileOperator) -> None:
+    """MAXIMUM of two values, or of a value and a constant."""
+    _two(reading, operator, Binary, 0, function="maximum")
+
+
+def minimum(reading: Reading, operator: FileOperator) -> None:
+    """MINIMUM, likewise."""
+    _two(reading, operator, Binary, 0, function="minimum")
+
+
+def squared_difference(reading: Reading, operator: FileOperator) -> None:
+    """SQUARED_DIFFERENCE, likewise."""
+    _two(reading, operator, Binary, 0, function="squared_difference")
 
 
 def concatenation(reading: Reading, operator: FileOperator) -> None:

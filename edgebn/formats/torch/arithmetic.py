@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Symbol
-from edgebn.layers import Add, Layer, Multiply
+from edgebn.layers import Add, Binary, Layer, Multiply
 
 Operand = Dynamic | np.ndarray
 
@@ -33,16 +35,26 @@ def mul(node: Node, context: Context) -> Dynamic:
 
 
 def div(node: Node, context: Context) -> Dynamic:
-    """The quotient self / other, a constant: a multiplication by its inverse."""
+    """The quotient self / other: by a constant a multiplication by its inverse."""
     if node.has("rounding_mode"):
         raise node.refuse("it rounds its quotient; edgebn divides without rounding")
     divisor = _operand(node, "other")
     if isinstance(divisor, Dynamic):
-        raise node.refuse("it divides by a value of the network; edgebn divides by constants")
+        return combine(node, context, Binary, _operand(node, "self"), divisor, function="divide")
     if (divisor == 0).any():
         raise node.refuse("it divides by zero")
     inverse = np.asarray(1.0 / divisor.astype(np.float64), np.float32)
     return combine(node, context, Multiply, node.dynamic("self"), inverse)
+
+
+def maximum(node: Node, context: Context) -> Dynamic:
+    """The larger of self and other."""
+    return combine(node, context, Binary, _operand(node, "self"), _operand(node, "other"), function="maximum")
+
+
+def minimum(node: Node, context: Context) -> Dynamic:
+    """The smaller of self and other."""
+    return combine(node, context, Binary, _operand(node, "self"), _operand(node, "other"), function="minimum")
 
 
 def neg(node: Node, context: Context) -> Dynamic:
@@ -75,15 +87,17 @@ def _finite(node: Node, array: np.ndarray) -> np.ndarray:
 
 
 def _sum(node: Node, context: Context, first: Operand, second: Operand, factor: float) -> Dynamic:
+    if isinstance(first, Dynamic) and isinstance(second, Dynamic) and factor == -1.0:
+        return combine(node, context, Binary, first, second, function="subtract")
     if isinstance(second, Dynamic):
         return combine(node, context, Add, first, scaled(node, context, second, factor, "other"))
     return combine(node, context, Add, first, _finite(node, np.asarray(second * np.float32(factor))))
 
 
-def combine(node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand) -> Dynamic:
-    """Append a sum or product of two values or arrays."""
+def combine(node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand, **fields: Any) -> Dynamic:
+    """Append a sum, product or `Binary` of two values or arrays."""
     met, place = context.broadcast(node, (first, second))
     inputs = [
         context.constant(node, item, part) if isinstance(item, np.ndarray) else item for part, item in zip("ab", met, strict=True)
     ]
-    return context.emit(node, kind, *inputs, place=place)
+    return context.emit(node, kind, *inputs, place=place, **fields)
