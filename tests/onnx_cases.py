@@ -23,6 +23,7 @@ MICROSOFT = "com.microsoft"
 X_SCALE, Y_SCALE = 0.05, 0.04
 SHAPE = (2, 4, 5, 6)
 RNG = np.random.default_rng(11)
+COLUMN = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]
 
 
 def cases() -> list[Case]:
@@ -114,8 +115,8 @@ def _models() -> list[Model]:
                g=RNG.normal(1, 1, SHAPE[2:]).astype(np.float32), b=RNG.normal(0, 1, SHAPE[3:]).astype(np.float32)),
         _float("Max", [node("Max", ["x", "c"], ["y"])], c=np.float32(0.4)),
         _float("Max of a constant", [node("Max", ["c", "x"], ["y"])], c=np.float32(0.4)),
-        _float("Max of a vector", [node("Max", ["x", "c"], ["y"])], c=RNG.normal(0, 1, (5, 1)).astype(np.float32)),
-        _float("Min of a vector", [node("Min", ["c", "x"], ["y"])], c=RNG.normal(0, 1, (5, 1)).astype(np.float32)),
+        _float("Max of a vector", [node("Max", ["x", "c"], ["y"])], c=COLUMN),
+        _float("Min of a vector", [node("Min", ["c", "x"], ["y"])], c=COLUMN),
         _float("Sub of values", [node("Tanh", ["x"], ["t"]), node("Sub", ["t", "x"], ["y"])]),
         _float("Div of values", [node("Sigmoid", ["x"], ["t"]), node("Div", ["x", "t"], ["y"])]),
         _float("Min", [node("Min", ["c", "x"], ["y"])], c=np.float32(0.4)),
