@@ -15,7 +15,6 @@ from tflite_micro.python.tflite_micro import runtime
 
 import edgebn
 from edgebn.errors import EdgebnError
-from edgebn.program import Convolution
 from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
@@ -65,7 +64,7 @@ def test_files_of_other_makers(path) -> None:
 
 def _is_unsigned(program) -> bool:
     """Whether a network works on uint8 codes, which TensorFlow Lite Micro does not run."""
-    return any(program.buffers[step.output].unsigned for step in program.steps if isinstance(step, Convolution))
+    return any(program.buffers[name].unsigned for step in program.steps for name in step.inputs)
 
 
 def _drawn(program, name, rng) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import Add, Binary, Concat, Constant, Layer, MatMul, Multiply, Quantization, Transpose
+from edgebn.layers import Add, Binary, Concat, Constant, Layer, MatMul, Multiply, Transpose
 
 
 def add(reading: Reading, operator: FileOperator) -> None:
