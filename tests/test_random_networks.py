@@ -28,8 +28,9 @@ from tests.random_networks.shrinking import listing, shrink  # noqa: E402
 TRIES = 1000  # draws in which a row shows all that it makes, networks in which an operator is looked for
 OPSETS = (9, 10, 12, 13, 14, 17, 18, 21, 24)
 NETWORKS = 5000 if TEST_ALL else 200
-MOST_REFUSED = {"float": 0.025, "quantized": 0.035}  # of what onnxruntime runs; to be lowered as operators are added
-UNDRAWN = {"QLinearReduceMean"}  # no quantiser writes it, and onnxruntime has no kernel for it
+MOST_REFUSED = {"float": 0.005, "quantized": 0.01}  # of what onnxruntime runs; to be lowered as operators are added
+# No quantiser writes the first, and onnxruntime has no kernel for it; at the steps of the others roundings become whole numbers.
+UNDRAWN = {"QLinearReduceMean", "Ceil", "Floor", "Round"}
 
 
 def drawn_by(row) -> set[str]:

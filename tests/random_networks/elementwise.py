@@ -165,3 +165,35 @@ def gated(net: Drawing, x: str) -> str:
     """A gate as exporters spell Swish and squeeze-and-excitation: x times a function of x."""
     gate = net.node(net.pick(("Sigmoid", "HardSigmoid", "Tanh")), x)
     return net.node("Mul", *((x, gate) if net.chance(0.5) else (gate, x)))
+
+
+def bounded(op: str) -> Callable[[Drawing, str], str]:
+    """Return the drawer of a function that grows without bounds, of numbers that do not."""
+    return lambda net, x: net.node(op, net.node("Tanh", x))
+
+
+def of_positive(op: str) -> Callable[[Drawing, str], str]:
+    """Return the drawer of a function of positive numbers, kept away from zero."""
+    return lambda net, x: net.node(op, net.node("Add", net.node("Sigmoid", x), net.constant(np.float32(0.25), "away")))
+
+
+def power(net: Drawing, x: str) -> str:
+    """Pow by one number: whole powers of anything, roots of what is positive."""
+    exponent = net.pick((1.0, 2.0, 3.0, 4.0, 0.5, -0.5, -1.0))
+    base = net.node("Tanh", x) if exponent >= 1 else net.node("Add", net.node("Sigmoid", x), net.constant(np.float32(0.25), "away"))
+    return net.node("Pow", base, net.constant(np.float32(exponent), "exponent"))
+
+
+def elu(net: Drawing, x: str) -> str:
+    """Elu."""
+    return net.node("Elu", x, **({"alpha": 0.7} if net.chance(0.5) else {}))
+
+
+def selu(net: Drawing, x: str) -> str:
+    """Selu."""
+    return net.node("Selu", x, **({"alpha": 1.2, "gamma": 0.9} if net.chance(0.3) else {}))
+
+
+def gelu(net: Drawing, x: str) -> str:
+    """Gelu, exact or by tanh."""
+    return net.node("Gelu", x, **({"approximate": "tanh"} if net.chance(0.4) else {}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.random_networks import blocks, elementwise, moving, pooling, weighted
+from tests.random_networks import blocks, elementwise, moving, norms, pooling, weighted
 from tests.random_networks.drawing import Drawing
 
 Drawer = Callable[[Drawing, str], str]
@@ -68,6 +68,18 @@ TABLE = (
     Row(("Mul",), elementwise.binary("Mul"), 2),
     Row(("Div",), elementwise.binary("Div")),
     Row(("Neg",), elementwise.plain("Neg"), 0.5),
+    *(Row((op,), elementwise.plain(op), 0.4) for op in ("Abs", "Erf", "Softplus")),
+    Row(("Exp",), elementwise.bounded("Exp"), 0.4),
+    *(Row((op,), elementwise.of_positive(op), 0.4) for op in ("Log", "Reciprocal", "Sqrt")),
+    Row(("Pow",), elementwise.power, 0.6),
+    Row(("Elu",), elementwise.elu, 0.4),
+    Row(("Selu",), elementwise.selu, 0.4),
+    Row(("Mish",), elementwise.plain("Mish"), 0.4, since=18),
+    Row(("Gelu",), elementwise.gelu, 0.8, since=20),
+    Row(("LayerNormalization",), norms.trailing("LayerNormalization"), 0.8, since=17),
+    Row(("RMSNormalization",), norms.trailing("RMSNormalization"), 0.5, since=23),
+    Row(("InstanceNormalization",), norms.by_channels("InstanceNormalization"), 0.6),
+    Row(("GroupNormalization",), norms.by_channels("GroupNormalization"), 0.6, since=21),
     Row(("Sum",), elementwise.several("Sum"), 0.7),
     Row(("Mean",), elementwise.several("Mean"), 0.7),
     Row(("Identity",), elementwise.plain("Identity"), 0.3),
