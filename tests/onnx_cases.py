@@ -182,9 +182,11 @@ def _folds() -> list[Model]:
         "Unsqueeze": ([node("Unsqueeze", ["a", "b"], ["k"])], {"a": b[:5], "b": np.array([1], np.int64)}),
         "Where": ([node("Where", ["i", "a", "b"], ["k"])], {"i": ints > 1, "a": a, "b": b}),
     }
-    for operator in ("Add", "Div", "Max", "Min", "Mul", "Sub"):
-        made[operator] = ([node(operator, ["a", "b"], ["k"])], {"a": a, "b": b})
-    for operator in ("Abs", "Ceil", "Floor", "Identity", "Neg", "Sqrt"):
-        made[operator] = ([node(operator, ["a"], ["k"])], {"a": np.abs(a) if operator == "Sqrt" else a})
+    made["CumSum"] = ([node("CumSum", ["a", "b"], ["k"], exclusive=1, reverse=1)], {"a": a, "b": np.array(0, np.int64)})
+    made["Not"] = ([node("Not", ["b"], ["i"]), cast], {"b": ints > 1})
+    for operator in ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"):
+        made[operator] = ([node(operator, ["a", "b"], ["k"])], {"a": np.abs(a) if operator == "Pow" else a, "b": b})
+    for operator in ("Abs", "Ceil", "Cos", "Exp", "Floor", "Identity", "Log", "Neg", "Reciprocal", "Sin", "Sqrt"):
+        made[operator] = ([node(operator, ["a"], ["k"])], {"a": np.abs(a) if operator in ("Log", "Sqrt") else a})
     product = node("Mul", ["x", "k"], ["y"])
     return [_float(f"{name} of constants", [*nodes, product], **held) for name, (nodes, held) in made.items()]

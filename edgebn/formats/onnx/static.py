@@ -150,6 +150,17 @@ def _product(node: Node, arrays: Arrays) -> np.ndarray:
     return np.prod(arrays[0], axis=_axes(node, arrays), keepdims=bool(node.integer("keepdims", 1)), dtype=arrays[0].dtype)
 
 
+def _cumulative_sum(node: Node, arrays: Arrays) -> np.ndarray:
+    data, axis = arrays[0], int(arrays[1].reshape(()))
+    if not -data.ndim <= axis < data.ndim:
+        raise node.damaged(f"its axis {axis} is outside a constant of {data.ndim} axes")
+    turned = np.flip(data, axis) if node.integer("reverse", 0) else data
+    total = np.cumsum(turned, axis=axis, dtype=data.dtype)
+    if node.integer("exclusive", 0):
+        total = total - turned
+    return np.flip(total, axis) if node.integer("reverse", 0) else total
+
+
 def _elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Node, Arrays], np.ndarray]:
     return lambda _, arrays: np.asarray(function(arrays[0]))
 
@@ -162,20 +173,28 @@ STATIC: dict[str, Callable[[Node, Arrays], np.ndarray]] = {
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
+    "Cos": _elementwise(np.cos),
+    "CumSum": _cumulative_sum,
     "Div": _broadcast(_divide),
+    "Exp": _elementwise(np.exp),
     "Equal": _broadcast(np.equal),
     "Expand": _expand,
     "Flatten": _flatten,
     "Floor": _elementwise(np.floor),
     "Gather": _gather,
     "Identity": _elementwise(lambda array: array),
+    "Log": _elementwise(np.log),
     "Max": _broadcast(np.maximum),
     "Min": _broadcast(np.minimum),
     "Mul": _broadcast(np.multiply),
     "Neg": _elementwise(np.negative),
+    "Not": _elementwise(np.logical_not),
+    "Pow": _broadcast(np.power),
     "Range": _range,
+    "Reciprocal": _elementwise(np.reciprocal),
     "ReduceProd": _product,
     "Reshape": _reshape,
+    "Sin": _elementwise(np.sin),
     "Slice": _slice,
     "Sqrt": _elementwise(np.sqrt),
     "Squeeze": _squeeze,
