@@ -162,6 +162,8 @@ USELESS = {
     "generate net.edgebn -o out --params-only --main link": "--main",
     "generate net.edgebn -o out --params-only --board rpi-pico": "--board",
     "generate net.edgebn -o out --params-only --adapt": "--adapt",
+    "generate net.edgebn -o out --params-only --board rpi-pico --baud 9600": "--board",
+    "generate net.edgebn -o out --baud 9600": "--baud",
     "device info --port nowhere --storage .": "--storage",
     "device verify net.edgebn --board host --storage .": "--storage",
     "device run net.edgebn x.npy --board host --storage .": "--storage",

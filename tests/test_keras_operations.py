@@ -3,6 +3,8 @@
 Of Keras 2 above all, which wrote none of the recorded zoo.
 """
 
+import math
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,12 @@ BY_NAME = {
     "swish": lambda x: x / (1 + np.exp(-x)),
     "hard_silu": lambda x: x * (x / 6 + 0.5).clip(0, 1),
     "hard_swish": lambda x: x * (x / 6 + 0.5).clip(0, 1),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "exponential": np.exp,
+    "gelu": lambda x: x * np.vectorize(lambda v: math.erfc(-v / math.sqrt(2)) / 2)(x),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    "softplus": lambda x: np.log1p(np.exp(x)),
     "hard_sigmoid": lambda x: (x / 6 + 0.5).clip(0, 1),
     "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
     "linear": lambda x: x,

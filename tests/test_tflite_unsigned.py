@@ -20,7 +20,10 @@ from tests.test_litert import litert_runs
 from tests.tflite_models import FileBuilder
 
 SEEDS = range(40 if TEST_ALL else 4)
-OPERATORS = tflite_operators.BOTH + tflite_operators.INT8_ONLY + tflite_operators.LITERT_ONLY
+NOT_UNSIGNED = (tflite_operators.squared_difference, tflite_operators.batch_matmul)  # LiteRT has no such kernels
+OPERATORS = [
+    make for make in tflite_operators.BOTH + tflite_operators.INT8_ONLY + tflite_operators.LITERT_ONLY if make not in NOT_UNSIGNED
+]
 MOBILENET = SHARED / "zoo" / "coral_mobilenet_v1_025_128_quant.tflite"
 
 

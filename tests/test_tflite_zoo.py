@@ -64,7 +64,8 @@ def test_files_of_other_makers(path) -> None:
 
 def _is_unsigned(program) -> bool:
     """Whether a network works on uint8 codes, which TensorFlow Lite Micro does not run."""
-    return any(program.buffers[name].unsigned for step in program.steps for name in step.inputs)
+    buffers = program.buffers
+    return any(buffers[step.output].unsigned and buffers[name].unsigned for step in program.steps for name in step.inputs)
 
 
 def _drawn(program, name, rng) -> np.ndarray:

@@ -64,9 +64,9 @@ EDGEBN_INLINE void edgebn_resize_nearest(const void *in, void *out, int width, i
     int y, x;
     for (y = 0; y < out_height; y++) {
         for (x = 0; x < out_width; x++, target += run) {
-            const int row = rows ? rows[y] : y;
-            const int column = columns ? columns[x] : x;
-            memcpy(target, source + (row * width + column) * run, (size_t)run);
+            const uint32_t row = rows ? (uint32_t)rows[y] : (uint32_t)y;
+            const uint32_t column = columns ? (uint32_t)columns[x] : (uint32_t)x;
+            memcpy(target, source + (row * (uint32_t)width + column) * (uint32_t)run, (size_t)run);
         }
     }
 }
