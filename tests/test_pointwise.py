@@ -13,7 +13,8 @@ from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.records import POINTWISE
 
 STEP = 97 if os.environ.get("EDGEBN_TEST_ALL") else 100_003  # of the bits of float32, a prime
-UNITS = 2 if {"fma", "neon"} & set(SELECTED.features) else 2.5
+FUSED = bool({"fma", "neon"} & set(SELECTED.features))
+UNITS = 2 if FUSED else 2.5
 
 
 def sigmoid(x):
@@ -21,7 +22,7 @@ def sigmoid(x):
 
 
 # Of these other bounds hold: a square root and a quotient, and what magnifies the rounding of its argument.
-OTHER_UNITS = {"gelu_tanh": 256, "mish": 4, "selu": 3, "gelu": 4, "softplus": 3, "erf": 3}
+OTHER_UNITS = {"gelu_tanh": 256, "mish": 4, "selu": 3, "gelu": 4 if FUSED else 256, "softplus": 3, "erf": 3}
 DOMAIN = {"log": 0.0, "rsqrt": 1e-37, "sqrt": 0.0, "reciprocal": 1e-37}  # the least argument
 PARAMETERS = SimpleNamespace(low=-1.0, high=1.0, alpha=1.0, beta=0.5, slope=None)
 EXACT = {

@@ -17,7 +17,7 @@ from edgebn.kernels.vectors import F32, I32, call, constant, fused_multiply_add,
 # exact in float32; exp(r) = 1 + r (1 + r q(r)), with q of least relative error (Remez) over that range.
 LOG2_E = 1.44269504088896341
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
-EXP = (1.97903420e-4, 1.39446597e-3, 8.33349707e-3, 4.16662949e-2, 1.66666659e-1, 5.00000007e-1)
+EXP = (1.38145985e-3, 8.36871688e-3, 4.16683880e-2, 1.66665206e-1, 4.99999934e-1)
 # Added to a number below 2**22 in size, it leaves the nearest integer in the low bits.
 ROUNDER = 1.5 * 2**23
 CURRENT_ROUNDING = 4  # as an operand of x86 instructions: the rounding that is set
@@ -90,9 +90,7 @@ class VectorMath:
         """Return x * sigmoid(x)."""
         b = self._builder
         quotient, correction = self._sigmoid_parts(x)
-        product = b.fmul(x, quotient)
-        lost = self.multiply_add(x, quotient, b.fneg(product))
-        result = b.fadd(product, self.multiply_add(x, correction, lost))
+        result = self.multiply_add(x, quotient, b.fmul(x, correction))
         return b.select(b.fcmp_ordered(">", x, self.real(SIGMOID_IS_ONE)), x, result)  # of infinity no product has a remainder
 
     def _sigmoid_parts(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
