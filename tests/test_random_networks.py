@@ -139,11 +139,3 @@ def test_random_networks(kind):
     assert not tally.faults, f"see random_networks/run.py --kind {kind} --shrink: {tally.faults}\n{table}"
     assert tally.refused_share <= MOST_REFUSED[kind], table
     assert tally.verdicts["passed"] >= 0.8 * NETWORKS, table
-
-
-@pytest.mark.parametrize("seed", [954, 1981, 2682, 22642])
-def test_quantised_networks_that_once_came_out_wrong(seed):
-    """Codes of a bias, a softmax that layers behind it magnified, an output cut off from the convolution that says its layout."""
-    network = draw(seed, "quantized")
-    outcome = checking.check_quantized(network, draw_settings(seed))
-    assert outcome.verdict == "passed", outcome
