@@ -132,7 +132,16 @@ def shaken(model: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto:
 
 
 def check_quantized(network: Network, settings: Settings) -> Outcome:
-    """Hold a network that onnxruntime quantised against onnxruntime: same shapes, and numbers within two steps of its own.
+    """Quantise a network by onnxruntime, and hold it against that (`check_codes`)."""
+    try:
+        model = quantized(network.model, network.calibration, settings)
+    except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
+        return Outcome("untold", str(error))
+    return check_codes(model, network.samples, network.seed)
+
+
+def check_codes(model: onnx.ModelProto, samples: dict[str, np.ndarray], seed: int) -> Outcome:
+    """Hold a quantised network against onnxruntime: same shapes, and numbers within two steps of its own.
 
     A step is the scale of an output's codes, or what becomes of one step in the codes before (`steps.py`). onnxruntime's own
     numbers are those with its optimiser, without it, and without it under scales that differ by a millionth. Where its runs differ,
@@ -141,14 +150,13 @@ def check_quantized(network: Network, settings: Settings) -> Outcome:
     agree nothing is added.
     """
     try:
-        model = quantized(network.model, network.calibration, settings)
-        optimised, plain = (run_onnxruntime(model, network.samples, optimised=flag) for flag in (True, False))
-        rng = np.random.default_rng(network.seed)
-        steps = output_steps(model, network.samples)
-        others = [run_onnxruntime(shaken(model, rng), network.samples, optimised=False) for _ in range(SHAKES)]
+        optimised, plain = (run_onnxruntime(model, samples, optimised=flag) for flag in (True, False))
+        rng = np.random.default_rng(seed)
+        steps = output_steps(model, samples)
+        others = [run_onnxruntime(shaken(model, rng), samples, optimised=False) for _ in range(SHAKES)]
     except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
         return Outcome("untold", str(error))
-    given = attempt(model, network.samples)
+    given = attempt(model, samples)
     if isinstance(given, Outcome):
         return given
     for name, expected in plain.items():

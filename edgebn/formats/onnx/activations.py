@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.formats.channels_first import open_bound
+from edgebn.formats.common_layers import power as raised
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -118,10 +119,6 @@ def gelu(node: Node, context: Context) -> Dynamic:
     return _function(node, context, forms[approximate])
 
 
-# Powers that are a function of their own, by exponent.
-POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
-
-
 def power(node: Node, context: Context) -> Dynamic:
     """Pow by one constant number: whole powers up to 4, and roots."""
     x, exponents = node.real(0), node.static(1, "exponent").reshape(-1)
@@ -130,9 +127,5 @@ def power(node: Node, context: Context) -> Dynamic:
     exponent = float(exponents[0])
     if exponent == 1.0:
         return context.identity(node, x)
-    if exponent in POWERS:
-        return _function(node, context, POWERS[exponent])
-    if exponent in (3.0, 4.0):
-        squared = context.emit(node, Activation, x, part="square", function="square")
-        return context.emit(node, Multiply, squared, x if exponent == 3.0 else squared)
-    raise node.refuse(f"its exponent is {exponent}; edgebn raises to 1, 2, 3, 4, 1/2, -1/2 and -1")
+    made: Dynamic = raised(node, context, x, exponent)
+    return made

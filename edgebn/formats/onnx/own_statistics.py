@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from edgebn.formats.common_layers import by_channels
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -50,38 +49,19 @@ def instance_normalization(node: Node, context: Context) -> Dynamic:
 
 def group_normalization(node: Node, context: Context) -> Dynamic:
     """GroupNormalization: blocks of channels; before opset 21 scale and bias are one a block."""
-    groups = node.integer("num_groups", 0)
-    channels = node.real(0).shape[1]
-    if groups < 1 or channels % groups:
-        raise node.damaged(f"its {groups} groups do not divide {channels} channels")
-    return _by_channels(node, context, groups)
+    return _by_channels(node, context, node.integer("num_groups", 0))
 
 
 def _by_channels(node: Node, context: Context, groups: int) -> Dynamic:
     x = node.real(0)
     channels = x.shape[1]
-    if len(x.shape) < 3:
-        raise node.damaged(f"it normalises each channel of a value of shape {x.shape}, which has no further axes")
-    x, (axis,) = context.along(node, x, (1,))
-    shape = context.batch.sample(x.shape, x.place)
-    wide = tuple(channels if place == axis else 1 for place in range(len(shape)))
-    arrays = []
+    parameters: list[np.ndarray | None] = []
     for index, what in ((1, "scale"), (2, "bias")):
         array = weights.real_array(node, node.static(index, what), what).reshape(-1)
-        if array.size not in (groups, channels):
+        if array.size == groups > 0 and channels % groups == 0:
+            array = np.repeat(array, channels // groups)
+        if groups > 0 and channels % groups == 0 and array.size != channels:
             raise node.damaged(f"its {what} has {array.size} numbers for {channels} channels")
-        arrays.append(np.repeat(array, channels // array.size).reshape(wide))
-    if axis > 0 and math.prod(shape[:axis]) != 1:
-        raise node.refuse("it normalises every sample of a batch that lies elsewhere than in front")
-    return context.emit(
-        node,
-        Normalization,
-        x,
-        axes=tuple(range(len(shape))),
-        groups=groups,
-        axis=axis,
-        gamma=arrays[0],
-        beta=arrays[1],
-        epsilon=node.number("epsilon", 1e-5),
-        channels_first=bool(x.place.leading) and len(x.shape) in (3, 4),
-    )
+        parameters.append(array)
+    made: Dynamic = by_channels(node, context, x, groups, parameters, node.number("epsilon", 1e-5))
+    return made

@@ -7,15 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebn.formats.channels_first import open_bound
+from edgebn.formats.common_layers import power as raised
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Activation, Multiply, Softmax
+from edgebn.layers import Activation, Softmax
 
 Reader = Callable[[Node, Context], Dynamic]
 THRESHOLD = 15.0  # log(1 + exp(x)) is x in float32 from here on, to one unit in the last place
-# Powers that are a function of their own, by exponent.
-POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
 
 
 def function(name: str, low: float = -np.inf, high: float = np.inf, alpha: float = 0.0, beta: float = 0.0) -> Reader:
@@ -59,13 +58,8 @@ def softplus(node: Node, context: Context) -> Dynamic:
 
 def power(node: Node, context: Context) -> Dynamic:
     """Power by one number: whole powers up to 4, and roots."""
-    x, exponent = node.dynamic("self"), node.number("exponent")
-    if exponent in POWERS:
-        return context.emit(node, Activation, x, function=POWERS[exponent])
-    if exponent in (3.0, 4.0):
-        squared = context.emit(node, Activation, x, part="square", function="square")
-        return context.emit(node, Multiply, squared, x if exponent == 3.0 else squared)
-    raise node.refuse(f"its exponent is {exponent}; edgebn raises to 2, 3, 4, 1/2, -1/2 and -1")
+    made: Dynamic = raised(node, context, node.dynamic("self"), node.number("exponent"))
+    return made
 
 
 def hardtanh(node: Node, context: Context) -> Dynamic:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from edgebn.formats.common_layers import by_channels
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
@@ -53,25 +52,6 @@ def instance_norm(node: Node, context: Context) -> Dynamic:
 
 
 def _by_channels(node: Node, context: Context, groups: int) -> Dynamic:
-    x = node.dynamic("input")
-    channels = x.shape[1] if len(x.shape) > 2 else 0
-    if groups < 1 or not channels or channels % groups:
-        raise node.damaged(f"its {groups} groups do not fit an input of shape {x.shape}")
-    x, (axis,) = context.along(node, x, (1,))
-    shape = context.batch.sample(x.shape, x.place)
-    if axis > 0 and math.prod(shape[:axis]) != 1:
-        raise node.refuse("it normalises every sample of a batch that lies elsewhere than in front")
-    wide = tuple(channels if place == axis else 1 for place in range(len(shape)))
-    gamma, beta = (node.optional_weight(name) for name in ("weight", "bias"))
-    return context.emit(
-        node,
-        Normalization,
-        x,
-        axes=tuple(range(len(shape))),
-        groups=groups,
-        axis=axis,
-        gamma=None if gamma is None else gamma.reshape(wide),
-        beta=None if beta is None else beta.reshape(wide),
-        epsilon=node.number("eps", 1e-5),
-        channels_first=bool(x.place.leading) and len(x.shape) in (3, 4),
-    )
+    parameters = [node.optional_weight(name) for name in ("weight", "bias")]
+    made: Dynamic = by_channels(node, context, node.dynamic("input"), groups, parameters, node.number("eps", 1e-5))
+    return made
