@@ -90,13 +90,6 @@ BEHIND = "the epilogue of the layer before it"
 # layout is settled.
 TABLE: tuple[Row, ...] = (
     Row(
-        "a batch norm whose statistics are those of each sample (instance, group or layer norm)",
-        REFUSED,
-        "",
-        "its mean and variance are computed from the sample itself, so they are no constants; train with batch norm",
-        None,
-    ),
-    Row(
         "a batch norm without stored statistics (training mode, track_running_stats=False)",
         REFUSED,
         "",
