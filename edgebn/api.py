@@ -17,8 +17,8 @@ from edgebn.program import Program
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgebn.passes.error_table import ErrorRow
-    from edgebn.passes.keep_auto import KeepRow
+    from edgebn.passes.quantization.error_table import ErrorRow
+    from edgebn.passes.quantization.keep_auto import KeepRow
 
 NATIVE = ".edgebn"  # what `load` knows a file of ours by
 
@@ -192,16 +192,16 @@ def quantize(
     InputRangeWarning
         The first batch norm saw values of another scale in training.
     """
-    from edgebn.passes import calibration as observing
-    from edgebn.passes.apart import steps_apart
-    from edgebn.passes.calibrated import Work, calibrated
     from edgebn.passes.checked import checked
-    from edgebn.passes.fuse_pool import fuse_pools
-    from edgebn.passes.keep import kept_steps
-    from edgebn.passes.keep_auto import Judge, checked_budget, choose
-    from edgebn.passes.norm_ranges import norm_ranges
-    from edgebn.passes.pad_ranges import with_pads_apart
-    from edgebn.passes.quantize import already_int8, integer_form
+    from edgebn.passes.lowering.fuse_pool import fuse_pools
+    from edgebn.passes.quantization import calibration as observing
+    from edgebn.passes.quantization.apart import steps_apart
+    from edgebn.passes.quantization.calibrated import Work, calibrated
+    from edgebn.passes.quantization.keep import kept_steps
+    from edgebn.passes.quantization.keep_auto import Judge, checked_budget, choose
+    from edgebn.passes.quantization.norm_ranges import norm_ranges
+    from edgebn.passes.quantization.pad_ranges import with_pads_apart
+    from edgebn.passes.quantization.quantize import already_int8, integer_form
 
     checked_program(model, "edgebn.quantize")
     if method is not None and method not in observing.METHODS:
@@ -254,7 +254,7 @@ def quantize(
 def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:
     """Warn where calibration does not look as the network expects its inputs."""
     from edgebn import reference
-    from edgebn.passes.input_range import doubt
+    from edgebn.passes.quantization.input_range import doubt
 
     for name, values in batch.items():
         found = doubt(model, name, values.reshape(len(values), *model.shapes[name]), reference.run)
@@ -282,7 +282,7 @@ def error_table(float_model: Program, int8_model: Program, data: Any) -> list[Er
     QuantizationError
         Empty or malformed data, or programs of the wrong types.
     """
-    from edgebn.passes.error_table import error_rows
+    from edgebn.passes.quantization.error_table import error_rows
     from edgebn.session import Session
 
     checked_program(float_model, "edgebn.error_table")

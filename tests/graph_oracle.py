@@ -11,7 +11,7 @@ import numpy as np
 
 from edgebn import layers as nn
 from edgebn.graph import Graph
-from edgebn.passes.layout import channels_first_values
+from edgebn.passes.graph.layout import channels_first_values
 
 
 def evaluate(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from onnx.backend.base import Backend, BackendRep, DeviceType
 
 from edgebn.formats.onnx import from_proto
 from edgebn.passes import lower
-from edgebn.passes.layout import channels_first_values
+from edgebn.passes.graph.layout import channels_first_values
 
 # Which inputs of an operator are values of the network; all others are weights or settings. Operators not named here: the first.
 DATA = {

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgebn import program as p
-from edgebn.passes.add_ranges import AddObserver, sum_range
+from edgebn.passes.quantization.add_ranges import AddObserver, sum_range
 
 RELU = (0.0, np.inf)
 

@@ -6,8 +6,8 @@ import pytest
 import edgebn
 from edgebn import program as p
 from edgebn.errors import QuantizationError
-from edgebn.passes import calibration
-from edgebn.passes.calibration import Observer, channel_sizes, length, observe
+from edgebn.passes.quantization import calibration
+from edgebn.passes.quantization.calibration import Observer, channel_sizes, length, observe
 from tests.demo_model import DATA
 
 

@@ -8,7 +8,7 @@ import pytest
 import edgebn
 from edgebn import program as p
 from edgebn import reference
-from edgebn.passes.score_ranges import score_range
+from edgebn.passes.quantization.score_ranges import score_range
 from tests.test_keep import data, unlike
 from tests.test_quantize import Maker
 

@@ -14,7 +14,7 @@ from edgebn import layers as nn
 from edgebn.errors import UnsupportedLayerError
 from edgebn.graph import Graph
 from edgebn.passes import lower
-from edgebn.passes.fold_table import FOLDED, KEPT, REFUSED, TABLE
+from edgebn.passes.batch_norm.fold_table import FOLDED, KEPT, REFUSED, TABLE
 from tests.networks import Net, assert_same
 
 

@@ -13,7 +13,7 @@ from edgebn import layers as nn
 from edgebn import program as p
 from edgebn import reference
 from edgebn.passes import lower
-from edgebn.passes.fuse_pool import fuse_pools
+from edgebn.passes.lowering.fuse_pool import fuse_pools
 from tests.networks import Net, assert_same
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgebn import program as p
-from edgebn.passes.head_ranges import TOLERANCE, HeadObserver, feature_range, softmax_range
+from edgebn.passes.quantization.head_ranges import TOLERANCE, HeadObserver, feature_range, softmax_range
 
 CLASSES, CHANNELS = 5, 16
 

@@ -8,7 +8,7 @@ import pytest
 import edgebn
 from edgebn import reference
 from edgebn.errors import InputRangeWarning
-from edgebn.passes.input_range import doubt
+from edgebn.passes.quantization.input_range import doubt
 from tests.demo_model import DATA
 
 KINDS = ("float32", "int8")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgebn.errors import QuantizationError
-from edgebn.passes import integer
+from edgebn.passes.integer import multipliers
 from edgebn.program import Buffer, IntEpilogue, Norm
 from edgebn.reference.epilogue import int_epilogue
 
@@ -50,8 +50,8 @@ def test_double_rounding_is_gemmlowps():
     compared = 0
     for _ in range(200):
         real = float(np.exp(rng.uniform(np.log(1e-10), np.log(8.0))))
-        q, shift = integer.quantize_multiplier(real)
-        m, r, s, neg = integer.double_rounding(real, "layer 'a'")
+        q, shift = multipliers.quantize_multiplier(real)
+        m, r, s, neg = multipliers.double_rounding(real, "layer 'a'")
         span = 2 ** int(rng.integers(4, 31)) >> max(shift, 0)
         random = rng.integers(-span, span + 1, CASES // 200)
         # near ties: u such that u * real is close to a half-integer
@@ -65,15 +65,15 @@ def test_double_rounding_is_gemmlowps():
 
 @pytest.mark.parametrize("real", [0.0, 2.0**-40, 1.0 - 2.0**-54, 0.5, 0.25, 1.0, 3.7, 2.0**-31])
 def test_double_rounding_at_the_edges(real):
-    q, shift = integer.quantize_multiplier(real)
-    m, r, s, neg = integer.double_rounding(real, "layer 'a'")
+    q, shift = multipliers.quantize_multiplier(real)
+    m, r, s, neg = multipliers.double_rounding(real, "layer 'a'")
     u = np.arange(-3000, 3000, dtype=np.int64)
     np.testing.assert_array_equal(double_rounded(u, m, r, s, neg), gemmlowp_requantise(u, q, shift))
 
 
 def test_quantize_multiplier_is_normalised_and_near():
     for real in np.exp(np.random.default_rng(2).uniform(-20, 20, 2000)):
-        q, shift = integer.quantize_multiplier(float(real))
+        q, shift = multipliers.quantize_multiplier(float(real))
         assert 2**30 <= q < 2**31
         assert abs(q * 2.0 ** (shift - 31) / real - 1) <= 2.0**-31
 
@@ -84,11 +84,11 @@ def test_channels_above_and_below_one_half_share_a_step():
     acc = np.random.default_rng(3).integers(-5000, 5000, (4000, 5))
     bias = np.array([10, -20, 30, -40, 50])
     bounds = (np.full(5, -6000), np.full(5, 6000))
-    e = integer.double_rounding_epilogue(real, bias, (-5, -100, 100), bounds, "layer 'a'")
+    e = multipliers.double_rounding_epilogue(real, bias, (-5, -100, 100), bounds, "layer 'a'")
     assert e.neg
     got = int_epilogue(acc, e)
     for c, value in enumerate(real):
-        y = gemmlowp_requantise(acc[:, c] + bias[c], *integer.quantize_multiplier(value))
+        y = gemmlowp_requantise(acc[:, c] + bias[c], *multipliers.quantize_multiplier(value))
         np.testing.assert_array_equal(got[:, c], np.clip(y - 5, -100, 100))
 
 
@@ -96,9 +96,9 @@ def test_neg_is_dropped_where_the_clip_hides_it():
     real = np.array([0.01])
     bounds = (np.array([-(10**6)]), np.array([10**6]))
     u = np.arange(-20000, 20000)[:, None]
-    e = integer.double_rounding_epilogue(real, np.array([0]), (-128, -128, 127), bounds, "layer 'a'")
+    e = multipliers.double_rounding_epilogue(real, np.array([0]), (-128, -128, 127), bounds, "layer 'a'")
     assert not e.neg
-    y = gemmlowp_requantise(u, *integer.quantize_multiplier(0.01))
+    y = gemmlowp_requantise(u, *multipliers.quantize_multiplier(0.01))
     np.testing.assert_array_equal(int_epilogue(u, e), np.clip(y - 128, -128, 127))
 
 
@@ -117,7 +117,7 @@ def test_single_rounding_is_the_nearest_code():
         )
         u = u.astype(np.int64)
         bounds = (np.full(channels, -(2**24)), np.full(channels, 2**24))
-        m, r, s = integer.single_rounding(a, offset, *bounds, "layer 'a'")
+        m, r, s = multipliers.single_rounding(a, offset, *bounds, "layer 'a'")
         y = (u * m + r) >> s.astype(np.int64)
         exact = u * a + offset
         np.testing.assert_array_less(np.abs(y - exact), 0.5 + 1e-6)
@@ -127,7 +127,7 @@ def test_single_rounding_is_the_nearest_code():
 
 def test_single_rounding_normalises_to_31_bits():
     a = np.array([1.0, -0.7, 3e-5, 1e-9, 1e6])
-    m, _, s = integer.single_rounding(a, np.zeros(5), np.full(5, -1000), np.full(5, 1000), "layer 'a'")
+    m, _, s = multipliers.single_rounding(a, np.zeros(5), np.full(5, -1000), np.full(5, 1000), "layer 'a'")
     assert (np.abs(m.astype(np.int64)) >= 2**30).all()
     for value, multiplier, shift in zip(a, m, s, strict=True):
         assert abs(Fraction(int(multiplier), 2 ** int(shift)) - Fraction(value)) <= abs(Fraction(value)) / 2**30
@@ -147,7 +147,7 @@ def test_single_rounding_normalises_to_31_bits():
 )
 def test_extremes_stay_exact(a, offset, want):
     """A gamma of zero, a tiny one, and offsets beyond any integer: the classic folding bugs."""
-    m, r, s = integer.single_rounding(np.array([a]), np.array([offset]), *WIDE, "layer 'a'")
+    m, r, s = multipliers.single_rounding(np.array([a]), np.array([offset]), *WIDE, "layer 'a'")
     y = (1000 * int(m[0]) + int(r[0])) >> int(s[0])
     assert abs(int(r[0])) + 2**31 * abs(int(m[0])) < 2**63
     assert min(max(y, -128), 127) == want
@@ -155,9 +155,9 @@ def test_extremes_stay_exact(a, offset, want):
 
 def test_too_large_a_multiplier_is_refused_by_name():
     with pytest.raises(QuantizationError, match=r"layer 'boom'.*variance"):
-        integer.single_rounding(np.array([2.0**31]), np.zeros(1), *WIDE, "layer 'boom'")
+        multipliers.single_rounding(np.array([2.0**31]), np.zeros(1), *WIDE, "layer 'boom'")
     with pytest.raises(QuantizationError, match="infinite or NaN"):
-        integer.single_rounding(np.array([np.nan]), np.zeros(1), *WIDE, "layer 'boom'")
+        multipliers.single_rounding(np.array([np.nan]), np.zeros(1), *WIDE, "layer 'boom'")
 
 
 def norm(gamma, beta, mean, variance):
@@ -167,10 +167,10 @@ def norm(gamma, beta, mean, variance):
 
 def folded(bias, norms, pre=(-np.inf, np.inf), acc_scale=0.01, scale=0.05, reach=100_000):
     channels = len(bias)
-    start = integer.identity_epilogue(np.zeros(channels, np.int32), Buffer("y", (1, 1, channels), "int8", scale, -3))
+    start = multipliers.identity_epilogue(np.zeros(channels, np.int32), Buffer("y", (1, 1, channels), "int8", scale, -3))
     start = replace(start, bias=np.asarray(bias, np.float64), pre=pre, norms=norms)
     bounds = (np.full(channels, -reach), np.full(channels, reach))
-    return integer.refold(start, np.full(channels, acc_scale), scale, bounds, "layer 'a'")
+    return multipliers.refold(start, np.full(channels, acc_scale), scale, bounds, "layer 'a'")
 
 
 @pytest.mark.parametrize("pre", [(-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0), (-1.0, 1.0)])
@@ -179,7 +179,7 @@ def test_refold_is_clip_norm_round(pre):
     bias = [0.3, -0.2, 0.05, 1.0]
     e = folded(bias, (norm(gamma, beta, mean, variance),), pre)
     acc = np.random.default_rng(5).integers(-2000, 2000, (5000, 4))
-    a, d = integer.compose(e.norms, 4)
+    a, d = multipliers.compose(e.norms, 4)
     real = np.clip(acc * 0.01 + np.array(bias), *pre) * a + d
     codes = np.clip(real / 0.05 - 3, -128, 127)
     # half a code of rounding, and half an accumulator step of the clip's own rounding
@@ -197,12 +197,12 @@ def test_refold_of_a_clip_that_always_holds_is_its_exact_constant():
 def test_accumulators_that_could_overflow_are_refused():
     weight = np.full((2, 1, 1, 140_000), 127, np.int8)
     with pytest.raises(QuantizationError, match=r"layer 'big'.*overflow a 32-bit sum"):
-        integer.accumulator_bounds(weight, np.zeros(2, np.int64), "layer 'big'")
+        multipliers.accumulator_bounds(weight, np.zeros(2, np.int64), "layer 'big'")
 
 
 def test_accumulator_bounds_are_reached():
     weight = np.array([[3, -5, 0], [-1, -1, -1]], np.int8).reshape(2, 1, 1, 3)
-    low, high = integer.accumulator_bounds(weight, np.array([10, -10]), "layer 'a'")
+    low, high = multipliers.accumulator_bounds(weight, np.array([10, -10]), "layer 'a'")
     np.testing.assert_array_equal(low, [10 - 3 * 128 - 5 * 127, -10 - 3 * 127])
     np.testing.assert_array_equal(high, [10 + 3 * 127 + 5 * 128, -10 + 3 * 128])
 
@@ -211,23 +211,23 @@ def test_proof_of_64_bits_refuses_a_forged_epilogue():
     e = folded([0.0], ())
     forged = replace(e, r=np.array([2**63 - 1]))
     with pytest.raises(QuantizationError, match="overflow"):
-        integer.prove_epilogue(forged, (np.array([-10]), np.array([10])), "layer 'a'")
+        multipliers.prove_epilogue(forged, (np.array([-10]), np.array([10])), "layer 'a'")
     with pytest.raises(QuantizationError, match="overflow"):
-        integer.prove_epilogue(replace(e, s=np.array([63], np.uint8)), (np.array([-10]), np.array([10])), "layer 'a'")
+        multipliers.prove_epilogue(replace(e, s=np.array([63], np.uint8)), (np.array([-10]), np.array([10])), "layer 'a'")
 
 
 def test_statistics_bound():
-    integer.prove_statistics(65535, "layer 'a'")
+    multipliers.prove_statistics(65535, "layer 'a'")
     with pytest.raises(QuantizationError, match="65535"):
-        integer.prove_statistics(65536, "layer 'a'")
+        multipliers.prove_statistics(65536, "layer 'a'")
 
 
 def test_single_add_and_multiply_are_the_nearest_codes():
     a, b = (array.ravel() for array in np.meshgrid(np.arange(-255, 256), np.arange(-255, 256)))
-    how = integer.single_rounding_add((0.02, 0.013), 0.03, (4, -128, 127), "layer 'a'")
+    how = multipliers.single_rounding_add((0.02, 0.013), 0.03, (4, -128, 127), "layer 'a'")
     y = (a * how.m[0] + b * how.m[1] + how.r) >> how.s
     assert (np.abs(y - (a * 0.02 + b * 0.013) / 0.03) <= 0.5 + 1e-6).all()
-    product = integer.single_rounding_multiply((0.02, 0.013), 0.0007, (4, -128, 127), "layer 'a'")
+    product = multipliers.single_rounding_multiply((0.02, 0.013), 0.0007, (4, -128, 127), "layer 'a'")
     y = (a * b * product.m + product.r) >> product.s
     assert not product.neg
     assert (np.abs(y - a * b * 0.02 * 0.013 / 0.0007) <= 0.5 + 1e-6).all()
@@ -236,7 +236,7 @@ def test_single_add_and_multiply_are_the_nearest_codes():
 def test_double_add_and_multiply_are_tensorflow_lites():
     a, b = (array.ravel().astype(np.int64) for array in np.meshgrid(np.arange(-255, 256), np.arange(-255, 256)))
     s1, s2, s3 = 0.0213, 0.0171, 0.0297
-    how = integer.double_rounding_add((s1, s2), s3, (0, -128, 127), "layer 'a'")
+    how = multipliers.double_rounding_add((s1, s2), s3, (0, -128, 127), "layer 'a'")
 
     def scaled(v, m, e):
         if e == 0:
@@ -245,20 +245,20 @@ def test_double_add_and_multiply_are_tensorflow_lites():
 
     got = scaled(scaled(a << 20, how.m[0], how.e[0]) + scaled(b << 20, how.m[1], how.e[1]), how.m[2], how.e[2])
     twice = 2 * max(s1, s2)
-    terms = [gemmlowp_requantise(v << 20, *integer.quantize_multiplier(s / twice)) for v, s in ((a, s1), (b, s2))]
-    want = gemmlowp_requantise(terms[0] + terms[1], *integer.quantize_multiplier(twice / (2**20 * s3)))
+    terms = [gemmlowp_requantise(v << 20, *multipliers.quantize_multiplier(s / twice)) for v, s in ((a, s1), (b, s2))]
+    want = gemmlowp_requantise(terms[0] + terms[1], *multipliers.quantize_multiplier(twice / (2**20 * s3)))
     np.testing.assert_array_equal(got, want)
 
-    product = integer.double_rounding_multiply((s1, s2), s3, (0, -128, 127), "layer 'a'")
+    product = multipliers.double_rounding_multiply((s1, s2), s3, (0, -128, 127), "layer 'a'")
     got = double_rounded(a * b, product.m, product.r, product.s, product.neg)
-    np.testing.assert_array_equal(got, gemmlowp_requantise(a * b, *integer.quantize_multiplier(s1 * s2 / s3)))
+    np.testing.assert_array_equal(got, gemmlowp_requantise(a * b, *multipliers.quantize_multiplier(s1 * s2 / s3)))
 
 
 def test_average_with_its_own_output_scale():
     """Of every sum that each number of codes can have."""
     given, output = Buffer("x", (4, 4, 2), "int8", 0.1, -20), Buffer("y", (1, 1, 2), "int8", 0.03, 7)
     counts = np.array([1, 2, 3, 9, 16])
-    e = integer.average_epilogue(given, output, tuple(counts), "layer 'a'")
+    e = multipliers.average_epilogue(given, output, tuple(counts), "layer 'a'")
     totals = np.clip(np.arange(-128 * 16, 127 * 16 + 1)[:, None], -128 * counts, 127 * counts)
     real = (totals / counts + 20) * 0.1
     assert (np.abs(int_epilogue(totals, e) - np.clip(real / 0.03 + 7, -128, 127)) <= 0.5 + 1e-6).all()
@@ -267,12 +267,12 @@ def test_average_with_its_own_output_scale():
 def test_an_average_of_too_many_codes_is_refused():
     buffer = Buffer("x", (1, 1, 1), "int8", 0.1, -20)
     with pytest.raises(QuantizationError, match=r"layer 'a': a sum of 8388608 codes can overflow 32 bits"):
-        integer.average_epilogue(buffer, buffer, (1, 1 << 23), "layer 'a'")
+        multipliers.average_epilogue(buffer, buffer, (1, 1 << 23), "layer 'a'")
 
 
 def test_lookup_table_rounds_the_real_function():
     given, output = Buffer("x", (1, 1, 1), "int8", 0.05, 3), Buffer("y", (1, 1, 1), "int8", 1 / 128, 0)
-    table = integer.lookup_table(np.tanh, given, output)
+    table = multipliers.lookup_table(np.tanh, given, output)
     assert table.shape == (1, 256)
     assert table[0, 3 + 128] == 0
     assert table[0, 128 + 13] == round(np.tanh(10 * 0.05) * 128)
@@ -281,6 +281,6 @@ def test_lookup_table_rounds_the_real_function():
 
 def test_clip_codes_hold_the_activation():
     buffer = Buffer("y", (1, 1, 1), "int8", 6 / 255, -128)
-    assert integer.clip_codes(buffer, (0.0, 6.0)) == (-128, 127)
-    assert integer.clip_codes(buffer, (-np.inf, 3.0)) == (-128, 0)
+    assert multipliers.clip_codes(buffer, (0.0, 6.0)) == (-128, 127)
+    assert multipliers.clip_codes(buffer, (-np.inf, 3.0)) == (-128, 0)
     assert isinstance(folded([0.0], ()), IntEpilogue)

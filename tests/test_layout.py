@@ -12,8 +12,8 @@ from edgebn import reference
 from edgebn.errors import UnsupportedLayerError
 from edgebn.graph import GraphBuilder
 from edgebn.passes import lower
-from edgebn.passes.layout import channels_first_values, to_channels_last
-from edgebn.passes.transposing import axis_groups, reshape_groups
+from edgebn.passes.graph.layout import channels_first_values, to_channels_last
+from edgebn.passes.graph.transposing import axis_groups, reshape_groups
 from tests.networks import Net, assert_same
 
 SEEDS = st.integers(0, 2**32 - 1)

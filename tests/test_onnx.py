@@ -15,7 +15,7 @@ from edgebn import reference  # noqa: E402
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError  # noqa: E402
 from edgebn.formats.onnx import from_proto, read  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
-from edgebn.passes.qdq import collapse  # noqa: E402
+from edgebn.passes.graph.qdq import collapse  # noqa: E402
 
 FLOAT = TensorProto.FLOAT
 rng = np.random.default_rng(7)

@@ -18,7 +18,7 @@ from edgebn import reference  # noqa: E402
 from edgebn.errors import EdgebnError, UnsupportedLayerError  # noqa: E402
 from edgebn.formats.onnx import from_proto, read  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
-from edgebn.passes.layout import channels_first_values  # noqa: E402
+from edgebn.passes.graph.layout import channels_first_values  # noqa: E402
 from edgebn.session import Session  # noqa: E402
 
 SAMPLES = 6

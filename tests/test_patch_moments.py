@@ -5,8 +5,8 @@ import pytest
 
 from edgebn import program as p
 from edgebn import reference
-from edgebn.passes import patch_moments
-from edgebn.passes.patch_moments import PatchObserver, patches
+from edgebn.passes.quantization import patch_moments
+from edgebn.passes.quantization.patch_moments import PatchObserver, patches
 
 GEOMETRIES = {
     "plain": {"padding": (1, 1, 1, 1)},

@@ -15,7 +15,8 @@ from edgebn import layers as nn
 from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.graph import GraphBuilder
-from edgebn.passes import fuse_pool, lower
+from edgebn.passes import lower
+from edgebn.passes.lowering import fuse_pool
 from edgebn.program_check import check_program
 from tests.programs import programs
 

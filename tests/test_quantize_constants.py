@@ -21,7 +21,7 @@ from onnxruntime import quantization as ortq  # noqa: E402
 import edgebn  # noqa: E402
 from edgebn import program as p  # noqa: E402
 from edgebn import reference  # noqa: E402
-from edgebn.passes import calibration  # noqa: E402
+from edgebn.passes.quantization import calibration  # noqa: E402
 from tests import emitted  # noqa: E402
 from tests.conftest import TEST_ALL  # noqa: E402
 from tests.programs import inputs_for, programs, single  # noqa: E402

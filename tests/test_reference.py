@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import ModelError
-from edgebn.passes.integer import softmax_parameters
+from edgebn.passes.integer.multipliers import softmax_parameters
 
 
 def onnxruntime_result(op, arrays, attributes, opset=13):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgebn.passes.patch_moments import PatchMoments
-from edgebn.passes.quantize_weights import quantize_weights
-from edgebn.passes.round_weights import lost_mean, round_weights
+from edgebn.passes.quantization.patch_moments import PatchMoments
+from edgebn.passes.quantization.quantize_weights import quantize_weights
+from edgebn.passes.quantization.round_weights import lost_mean, round_weights
 
 
 def correlated(rows, inputs, seed):

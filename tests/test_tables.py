@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from edgebn import layers, passes, program, reference
 from edgebn.functions import BINARY, FUNCTIONS
 from edgebn.graph import GraphBuilder
-from edgebn.passes.keep import FLOAT_ONLY
+from edgebn.passes.quantization.keep import FLOAT_ONLY
 from tests import programs
 from tests.graph_oracle import evaluate
 
@@ -58,20 +58,20 @@ STEP_TABLES = {  # table and module: the steps that need no row there
     ("PACK", "edgebn.session.steps"): set(),
     ("EMITTERS", "codegen.emitters"): set(),
     ("_CHECKS", "edgebn.step_check"): set(),
-    ("_RULES", "edgebn.passes.norm_ranges"): INT8_STEPS | CONVERSIONS,
-    ("_STEPS", "edgebn.passes.quantize"): INT8_STEPS | CONVERSIONS | names(FLOAT_ONLY),
+    ("_RULES", "edgebn.passes.quantization.norm_ranges"): INT8_STEPS | CONVERSIONS,
+    ("_STEPS", "edgebn.passes.quantization.quantize"): INT8_STEPS | CONVERSIONS | names(FLOAT_ONLY),
     ("BACKWARD", "edgebn.adapt.backward"): NOT_LOOKED_BEHIND | CONVERSIONS,
 }
 LAYER_TABLES = {
-    ("HANDLERS", "edgebn.passes.layout"): set(),
-    ("HANDLERS", "edgebn.passes.float_steps"): {
+    ("HANDLERS", "edgebn.passes.graph.layout"): set(),
+    ("HANDLERS", "edgebn.passes.lowering.float_steps"): {
         "Constant",
         "Dequantize",
         "Identity",
         "Quantize",
         "Reduce",
     },  # canonical form has none
-    ("LOWERINGS", "edgebn.passes.lower_quantized"): FLOAT_ONLY_LAYERS,
+    ("LOWERINGS", "edgebn.passes.lowering.lower_quantized"): FLOAT_ONLY_LAYERS,
     ("LAYERS", "tests.graph_oracle"): {"Dequantize", "Quantize"},  # it evaluates real numbers
 }
 
@@ -118,7 +118,7 @@ OTHER_AXES = {"Constant", "Dense", "MatMul", "Reduce", "Reshape", "Transpose"}
 
 
 def test_every_layer_keeps_its_axes_or_is_known_not_to():
-    from edgebn.passes.layout import SAME_AXES, SPATIAL
+    from edgebn.passes.graph.layout import SAME_AXES, SPATIAL
 
     assert set(SAME_AXES) | set(SPATIAL) | OTHER_AXES == set(LAYERS)
     assert len(SAME_AXES) + len(SPATIAL) + len(OTHER_AXES) == len(LAYERS)
@@ -169,6 +169,6 @@ def test_axes_are_kept(kind, convolved):
 
 
 def test_every_layer_that_keeps_its_axes_is_tried():
-    from edgebn.passes.layout import SAME_AXES
+    from edgebn.passes.graph.layout import SAME_AXES
 
     assert set(KEPT) == set(SAME_AXES) - {"Dequantize", "Quantize"}

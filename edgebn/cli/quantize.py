@@ -17,8 +17,8 @@ from edgebn.cli.scaling import given, keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 from edgebn.errors import InputRangeWarning, QuantizationError
-from edgebn.passes.calibration import METHODS
-from edgebn.passes.keep_auto import KeepRow
+from edgebn.passes.quantization.calibration import METHODS
+from edgebn.passes.quantization.keep_auto import KeepRow
 from edgebn.program import Program, step_dtype
 
 HELP = "quantise a float model to int8"

@@ -11,7 +11,7 @@ import numpy as np
 from edgebn import reference
 from edgebn.cli.values import factor, shift
 from edgebn.errors import InputRangeWarning, ModelError
-from edgebn.passes.input_range import doubt
+from edgebn.passes.quantization.input_range import doubt
 from edgebn.program import InputScaling, Program, takes_codes
 
 AS_STORED = InputScaling(1.0)

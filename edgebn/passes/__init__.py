@@ -1,4 +1,6 @@
-"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools, a last check. One file a pass.
+"""Graph to program: channels-last layout, canonical form, fold table, steps, fused pools, a last check.
+
+Stages in the order in which they run: `graph` (with `batch_norm`), `lowering`; then `quantization`; `integer` serves both.
 
 No engine is known here.
 """
@@ -9,13 +11,13 @@ from dataclasses import replace
 
 from edgebn.errors import QuantizationError, UnsupportedLayerError
 from edgebn.graph import Graph
-from edgebn.passes.canonical import canonical
 from edgebn.passes.checked import checked
-from edgebn.passes.fuse_pool import fuse_pools
-from edgebn.passes.layout import channels_first_values, to_channels_last
-from edgebn.passes.lower_float import lower_float
-from edgebn.passes.records import layer_records, merged_records
-from edgebn.passes.states import as_states, shown_in_pairs, with_states
+from edgebn.passes.graph.canonical import canonical
+from edgebn.passes.graph.layout import channels_first_values, to_channels_last
+from edgebn.passes.graph.states import as_states, shown_in_pairs, with_states
+from edgebn.passes.lowering.fuse_pool import fuse_pools
+from edgebn.passes.lowering.lower_float import lower_float
+from edgebn.passes.lowering.records import layer_records, merged_records
 from edgebn.program import Program
 
 __all__ = ["as_states", "lower"]
@@ -57,12 +59,12 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
     notes: dict[str, str] = {}
     graph = original
     if floats is not None:
-        from edgebn.passes.one_meaning import one_meaning_each
-        from edgebn.passes.qdq import collapse
+        from edgebn.passes.graph.one_meaning import one_meaning_each
+        from edgebn.passes.graph.qdq import collapse
 
         graph = collapse(one_meaning_each(graph), floats)
     if _holds_codes(graph):
-        from edgebn.passes.requantizations import requantizations_apart
+        from edgebn.passes.graph.requantizations import requantizations_apart
 
         graph = requantizations_apart(graph)
     # What sessions show is asked of the file's network: integer layers may have cut an output off from what says its layout.
@@ -70,7 +72,7 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
     laid_out = to_channels_last(graph, shown)
     graph = canonical(laid_out, notes)
     if _holds_codes(graph):
-        from edgebn.passes.lower_quantized import lower_quantized
+        from edgebn.passes.lowering.lower_quantized import lower_quantized
 
         program = merged_records(lower_quantized(graph), original, laid_out, notes)
     else:

@@ -17,7 +17,7 @@ from record_keras_zoo import randomise
 import edgebn
 from edgebn.formats import keras as reader
 from edgebn.formats.keras.table import LAYERS
-from edgebn.passes.layout import channels_first_values
+from edgebn.passes.graph.layout import channels_first_values
 from tests.live.keras_networks import TABLE, draw
 
 NETWORKS = 1000 if os.environ.get("EDGEBN_TEST_ALL") == "1" else 100

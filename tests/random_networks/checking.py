@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from edgebn.errors import EdgebnError
 from edgebn.formats.onnx import from_proto
 from edgebn.passes import lower
-from edgebn.passes.layout import channels_first_values
+from edgebn.passes.graph.layout import channels_first_values
 from edgebn.session import Session
 from tests.random_networks.networks import Network
 from tests.random_networks.quantizing import Settings, quantized

@@ -1,0 +1,1 @@
+"""The network rewritten: quantisation read, channels last, canonical form. Graphs in, graphs out."""

@@ -1,0 +1,1 @@
+"""Real numbers as integers, and TensorFlow Lite Micro's own arithmetic. Knows numbers only."""

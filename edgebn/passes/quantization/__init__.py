@@ -1,0 +1,1 @@
+"""A float32 program to int8: what calibration sees, ranges, weights, and what stays float32."""

@@ -1,0 +1,192 @@
+"""Which steps to leave in float32, judged by what each one wins at the outputs and what it costs. Is handed what runs programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgebn.errors import QuantizationError
+from edgebn.passes.quantization.calibration import Batch, RunBuffers
+from edgebn.passes.quantization.quantize_buffers import keeps_codes
+from edgebn.program import Buffer, Concat, Program, Step
+
+MOST_TRIED = 32  # steps, those behind which most noise is new
+BUDGETS = ("db", "agreement", "bytes")
+SILENCE = 200.0  # dB, where nothing differs
+
+
+@dataclass(frozen=True)
+class KeepRow:
+    """What it wins and costs to keep one value in float32: the step that makes it and those that read it; all others are int8.
+
+    A step alone would win little: its value would become codes before the next one.
+
+    Attributes
+    ----------
+    step, kind : str
+        That makes the value.
+    steps : tuple of str
+        That are kept: it and its readers.
+    db : float
+        Signal to noise of the worst output.
+    agreement : float
+        Of the samples, in percent: how many have their first output's largest number where float32 has it.
+    bytes : int
+        More weights: float32 has 4 bytes where int8 has 1.
+    kept : bool
+        Whether the budget chose it.
+    """
+
+    step: str
+    kind: str
+    steps: tuple[str, ...]
+    db: float
+    agreement: float
+    bytes: int
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How near a program is to float32."""
+
+    db: float
+    agreement: float
+
+
+def checked_budget(budget: Any, source: str) -> dict[str, float]:
+    """Return the budget of `keep="auto"`, or refuse it.
+
+    Raises
+    ------
+    QuantizationError
+    """
+    if not isinstance(budget, Mapping) or not budget or any(key not in BUDGETS for key in budget):
+        raise QuantizationError(
+            f"{source}: keep='auto' needs a budget: 'db' or 'agreement' (percent) to reach, 'bytes' not to exceed, "
+            f"as budget={{'db': 30}}; it was given {budget!r}"
+        )
+    if not all(isinstance(value, int | float) and value >= 0 for value in budget.values()):
+        raise QuantizationError(f"{source}: budget={budget!r}: give numbers of 0 or more")
+    return dict(budget)
+
+
+class Judge:
+    """Runs programs on the same samples as the float32 one."""
+
+    def __init__(self, program: Program, batches: Sequence[Batch], open_engine: Callable[[Program], RunBuffers]) -> None:
+        self._batches, self._open, self._outputs = batches, open_engine, program.outputs
+        self.wanted = self.run(program)
+
+    def run(self, program: Program) -> dict[str, np.ndarray]:
+        """Return every value as real numbers."""
+        run_buffers = self._open(program)
+        parts = [run_buffers(batch) for batch in self._batches]
+        return {name: np.concatenate([_real(part[name], program.buffers[name]) for part in parts]) for name in parts[0]}
+
+    def judge(self, program: Program) -> Judged:
+        """Return how near a program's outputs are."""
+        found = self.run(program)
+        first = self._outputs[0]
+        same = [values[first].reshape(len(values[first]), -1).argmax(axis=1) for values in (self.wanted, found)]
+        ratios = [decibels(self.wanted[name], found[name]) for name in self._outputs]
+        return Judged(min(ratios), 100.0 * float((same[0] == same[1]).mean()))
+
+
+def decibels(wanted: np.ndarray, found: np.ndarray) -> float:
+    """Return the ratio of signal to noise."""
+    power, noise = (float((values.astype(np.float64) ** 2).sum()) for values in (wanted, found - wanted))
+    return SILENCE if noise == 0.0 else -SILENCE if power == 0.0 else float(10.0 * np.log10(power / noise))
+
+
+def _real(values: np.ndarray, buffer: Buffer) -> np.ndarray:
+    return values if buffer.dtype == "float32" else buffer.scale * (values.astype(np.float64) - buffer.zero_point)
+
+
+def choose(
+    program: Program,
+    joined: Callable[[frozenset[str]], Program],
+    floats: frozenset[str],
+    judge: Judge,
+    budget: Mapping[str, float],
+) -> tuple[frozenset[str], list[KeepRow]]:
+    """Return the steps to keep, and what each one tried wins and costs, the best first.
+
+    Parameters
+    ----------
+    program : Program
+        float32.
+    joined : callable
+        Returns the program whose steps of these names are float32 and all others int8.
+    floats : frozenset of str
+        Kept anyway.
+    judge : Judge
+        Of `program`.
+    budget : mapping
+        As `checked_budget` returns it. Values are kept, the one that wins most first, until 'db' and 'agreement' are reached.
+    """
+    start = judge.judge(joined(floats))
+    rows = []
+    for step in _candidates(program, joined(floats), floats, judge):
+        group = _with_readers(program, step)
+        found = judge.judge(joined(floats.union(group)))
+        rows.append(KeepRow(step.name, step.kind, group, found.db, found.agreement, _more_bytes(program, group)))
+    rows.sort(key=lambda row: (-row.db, row.bytes))
+    kept, now = floats, start
+    chosen: set[str] = set()
+    for row in rows:
+        if _reached(now, budget):
+            break
+        more = kept.union(row.steps)
+        if _more_bytes(program, more - floats) > budget.get("bytes", np.inf):
+            continue
+        found = judge.judge(joined(more))
+        if found.db > now.db or found.agreement > now.agreement:
+            kept, now = more, found
+            chosen.add(row.step)
+    return kept, [replace(row, kept=row.step in chosen) for row in rows]
+
+
+def _with_readers(program: Program, step: Step) -> tuple[str, ...]:
+    """Return the names of a step and of those that read its value, where that is only moved in between, too."""
+    found = [step.name]
+    left = [step.output]
+    while left:
+        name = left.pop()
+        for reader in program.steps:
+            if name in reader.inputs and reader.name not in found:
+                found.append(reader.name)
+                if keeps_codes(reader, program) or isinstance(reader, Concat):
+                    left.append(reader.output)
+    return tuple(found)
+
+
+def _more_bytes(program: Program, names: Iterable[str]) -> int:
+    """Return how many bytes more weights take in float32 than in int8."""
+    wanted = set(names)
+    return sum(3 * step.weight.size for step in program.steps if step.name in wanted and hasattr(step, "weight"))
+
+
+def _reached(now: Judged, budget: Mapping[str, float]) -> bool:
+    goals = [key for key in ("db", "agreement") if key in budget]
+    return bool(goals) and all(getattr(now, key) >= budget[key] for key in goals)
+
+
+def _candidates(program: Program, quantized: Program, floats: frozenset[str], judge: Judge) -> list[Step]:
+    """Return the steps that compute, those behind which most noise is new first: whose output is much worse than its inputs."""
+    found = judge.run(quantized)
+    ratios = {name: decibels(judge.wanted[name], found[name]) for name in judge.wanted if name in found}
+
+    def loss(step: Step) -> float:
+        before = min((ratios.get(name, SILENCE) for name in step.inputs), default=SILENCE)
+        return min(before, 60.0) - ratios.get(step.output, SILENCE)
+
+    tried = [
+        step
+        for step in program.steps
+        if step.name not in floats and not keeps_codes(step, program) and not isinstance(step, Concat)
+    ]
+    return sorted(tried, key=loss, reverse=True)[:MOST_TRIED]
