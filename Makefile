@@ -41,17 +41,17 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
 	@touch $@
 
-# What the tests of firmware and of other processors' objects compile, lint and run with: program:package, further packages behind a
-# +. Where they cannot be installed (another system than Debian's), the tests that need them are skipped.
+# What the tests of firmware, of other processors' objects and of fleets compile, lint and run with: program:package, further
+# packages behind a +. Where they cannot be installed (another system than Debian's), the tests that need them are skipped.
 FIRMWARE_TOOLS := cc:gcc clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
   arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
   riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
   qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc \
-  ld.lld:lld llvm-mca-19:llvm-19
+  ld.lld:lld llvm-mca-19:llvm-19 mosquitto:mosquitto
 
 firmware-tools:
 	@for tool in $(FIRMWARE_TOOLS); do \
-	  command -v $${tool%%:*} >/dev/null || missing="$$missing $$(echo $${tool##*:} | tr + ' ')"; \
+	  PATH=$$PATH:/usr/sbin command -v $${tool%%:*} >/dev/null || missing="$$missing $$(echo $${tool##*:} | tr + ' ')"; \
 	done; [ -z "$$missing" ] || { \
 	  echo "== installing$$missing with the system's package manager"; \
 	  $(AS_ROOT) apt-get update -qq; \

@@ -14,6 +14,7 @@ _PUBLIC = {
     "BatchNorm": "edgebn.batchnorm",
     "BoardError": "edgebn.errors",
     "EdgebnError": "edgebn.errors",
+    "FleetError": "edgebn.errors",
     "LinkError": "edgebn.errors",
     "ModelError": "edgebn.errors",
     "Pipeline": "edgebn.pipeline",

@@ -58,3 +58,7 @@ class BoardError(EdgebnError):
 
 class LinkError(EdgebnError):
     """A device that does not answer, or answers wrongly."""
+
+
+class FleetError(EdgebnError):
+    """A broker that cannot be reached or refuses, or a message of a fleet that cannot be used."""

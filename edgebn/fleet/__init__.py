@@ -1,0 +1,4 @@
+"""States of many devices over MQTT: agent, gateway, merging, watching. docs/fleet.md says how they work together.
+
+Knows adaptation and the serial link; no images and no sessions but through an adapter.
+"""
