@@ -23,6 +23,7 @@ MICROSOFT = "com.microsoft"
 X_SCALE, Y_SCALE = 0.05, 0.04
 SHAPE = (2, 4, 5, 6)
 RNG = np.random.default_rng(11)
+OWN = np.random.default_rng(12)  # of cases that came later
 COLUMN = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]
 
 
@@ -97,6 +98,26 @@ def _quantized(operator: str, inputs: list[str], domain: str = MICROSOFT, ahead:
     return operator, _model(nodes, held), 1.01 * out_scale
 
 
+def _dynamic(operator: str, ahead: tuple = (), zero_point: int = 0, weight: np.ndarray | None = None, **attributes) -> Model:
+    """Return an operator behind DynamicQuantizeLinear of values that 8 bits hold exactly, between -4 and 4 - 1/32."""
+    node = helper.make_node
+    nodes = [
+        node("Mul", ["x", "steps"], ["m"]),
+        node("Round", ["m"], ["r"]),
+        node("Mul", ["r", "step"], ["k"]),
+        node("Clip", ["k", "low", "high"], ["l"]),
+        *ahead,
+        node("DynamicQuantizeLinear", ["f" if ahead else "l"], ["q", "qs", "qz"]),
+        node("Mul", ["qs", "ws"], ["s"]),
+        node(operator, ["q", "w", "qz", "wz"], ["i"], **attributes),
+        node("Cast", ["i"], ["c"], to=TensorProto.FLOAT),
+        node("Mul", ["c", "s"], ["y"]),
+    ]
+    held = {"steps": np.float32(32), "step": np.float32(1 / 32), "low": np.float32(-4), "high": np.float32(127 / 32)}
+    held |= {"w": weight, "ws": np.float32(0.01), "wz": np.array(zero_point, weight.dtype)}
+    return operator, _model(nodes, held), 0.0
+
+
 UNARY = ["q", "xs", "xz", "ys", "yz"]
 
 
@@ -140,6 +161,13 @@ def _models() -> list[Model]:
                    constants=_weights(image, 5)),
         _quantized("QGemm", ["f", "xs", "xz", *row, "b", "ys", "yz"], ahead=flat, out_scale=0.3, transB=1,
                    constants={**_weights(5, image), "b": RNG.integers(-900, 900, 5).astype(np.int32)}),
+        _dynamic("ConvInteger", zero_point=117, weight=OWN.integers(0, 256, (3, 4, 3, 3)).astype(np.uint8), pads=[1, 1, 0, 2]),
+        _dynamic("MatMulInteger", ahead=(node("Flatten", ["l"], ["f"]),), weight=OWN.integers(-90, 90, (image, 5)).astype(np.int8)),
+        _float("Pow of a constant", [node("Tanh", ["x"], ["t"]), node("Pow", ["c", "t"], ["y"])], c=np.float32(1.7)),
+        _float("Pow by others", [node("Abs", ["x"], ["a"]), node("Pow", ["a", "b"], ["p"]), node("Pow", ["a", "c"], ["q"]),
+                                 node("Pow", ["a", "d"], ["r"]), node("Sum", ["p", "q", "r"], ["y"])],
+               b=np.float32(0.75), c=np.float32(3), d=np.float32(5)),
+        _float("ReduceLogSumExp", [node("ReduceLogSumExp", ["x"], ["y"], axes=[2, 3])]),
     ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ OPERATORS = (
     "AveragePool",
     "BatchNormalization",
     "Ceil",
+    "Celu",
     "Clip",
     "Concat",
     "Conv",
@@ -61,35 +62,45 @@ OPERATORS = (
     "LayerNormalization",
     "LeakyRelu",
     "Log",
+    "LogSoftmax",
+    "LpNormalization",
+    "LRN",
     "MatMul",
-    "MaxPool",
     "Max",
+    "MaxPool",
     "Mean",
-    "Mish",
     "Min",
+    "Mish",
     "Mul",
     "Neg",
-    "PRelu",
     "Pad",
     "Pow",
+    "PRelu",
     "QLinearConv",
     "QLinearMatMul",
     "QuantizeLinear",
-    "RMSNormalization",
     "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
     "ReduceMax",
     "ReduceMean",
     "ReduceMin",
+    "ReduceProd",
     "ReduceSum",
+    "ReduceSumSquare",
     "Relu",
     "Reshape",
     "Resize",
+    "RMSNormalization",
     "Round",
     "Selu",
     "Sigmoid",
     "Slice",
     "Softmax",
     "Softplus",
+    "Softsign",
     "SpaceToDepth",
     "Split",
     "Sqrt",
@@ -110,6 +121,7 @@ REFUSED = {
     r"(averagepool|maxpool|convtranspose)_3d.*": "3 spatial dimensions",
     r"(AvgPool|MaxPool|Conv)3d.*": "3 spatial dimensions",
     r"batchnorm_.*_training_mode": "training mode",
+    r"celu_bfloat16": "is not a float32",
     r"clip_default_int8_(min|max|inbounds)": "integers",
     r"(de)?quantizelinear_(axis|blocked.*)": "one scale a tensor|is not one positive number|another type than int8",
     r"dequantizelinear_(e\dm.*|u?int(2|4|16)|float4e2m1)": "is not a float32",
@@ -120,14 +132,14 @@ REFUSED = {
     r"matmul_(bcast|1d_3d)|qlinearmatmul_3D_.*": "stack of matrices|1 axes|give both two axes|expand them first",
     r"maxpool_with_argmax.*|layer_normalization_.*": "second output",
     r"(edge|reflect|wrap)_pad": "is not a float32",
-    r"reduce_(max|min|sum)_(bool_inputs|empty_set.*)": "is not a float32|open shape",
+    r"reduce_(max|min)_bool_inputs|reduce_log_sum_exp_.*(example|random)": "is not a float32",
+    r"reduce_.*_empty_set.*": "open shape|is not a float32",
     r"reshape_allowzero_reordered": "not the same number of elements",
     r"pow(_example|_bcast_array|_types.*)?": "exponent|is not a float32|computed by the network",
     r"resize_.*cubic.*": "cubic|aliasing",
     r"resize_.*antialias": "aliasing",
     r"resize_tf_crop_and_resize.*": "tf_crop_and_resize",
     r"slice_start_out_of_bounds|split_zero_size_splits.*": "empty|open shape",
-    r"LogSoftmax|log_softmax_.*": "edgebn does not run this operator",
     r"Softsign": "opset 6",
     r"operator_pow": "exponents",
     r"Embedding.*": "is a constant or made by no node",
@@ -141,9 +153,7 @@ AS_ONNXRUNTIME = {
     "test_resize_downsample_scales_linear_align_corners": "ONNX's reference steps by the length before it is rounded down",
 }
 
-LIGHT_REFUSED = {  # operators that small boards have no use for, and constants beyond edgebn's limits
-    "light_bvlc_alexnet": r"\(LRN\)",
-    "light_inception_v1": r"\(LRN\)",
+LIGHT_REFUSED = {  # constants beyond edgebn's limits
     "light_vgg19": "larger than 67108864 elements",
     "light_zfnet512": "larger than 67108864 elements",
 }
@@ -152,8 +162,8 @@ COUNTS = {"passed": Counter(), "refused": Counter()}
 
 def node_cases(operator):
     """Return the cases of one operator; its module computes them when it is imported, which takes seconds for all."""
-    apart = ("BatchNormalization", "InstanceNormalization")
-    module = operator.replace("N", "_n").lower() if operator in apart else operator.lower()
+    apart = ("BatchNormalization", "InstanceNormalization", "ReduceLogSum", "ReduceLogSumExp")
+    module = re.sub("(?<=[a-z])(?=[A-Z])", "_", operator).lower() if operator in apart else operator.lower()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package computes its expectations with overflows of its own
         importlib.import_module(f"onnx.backend.test.case.node.{module}")

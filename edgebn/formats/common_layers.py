@@ -1,4 +1,4 @@
-"""Layers that ONNX and PyTorch have alike: norms of blocks of channels, and powers by a number.
+"""Layers that ONNX and PyTorch have alike: norms of blocks of channels, powers by a number, reductions that are several layers.
 
 `node` and `context` are those of either reader; of a node only `refuse` and `damaged` are asked.
 """
@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from edgebn.layers import Activation, Multiply, Normalization
+from edgebn.layers import Activation, Add, Binary, Concat, Convolution, Layer, Multiply, Normalization, Reduce
 
 # Powers that are a function of their own, by exponent.
 POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
+MOST_WHOLE_POWER = 64
+MOST_NEIGHBOURS = 1 << 11  # channels of a local response norm
 
 
 def by_channels(node: Any, context: Any, x: Any, groups: int, parameters: list[np.ndarray | None], epsilon: float) -> Any:
@@ -44,11 +47,162 @@ def by_channels(node: Any, context: Any, x: Any, groups: int, parameters: list[n
     )
 
 
-def power(node: Any, context: Any, x: Any, exponent: float) -> Any:
-    """Append what raises a value by one number: whole powers up to 4, and roots."""
+def power(node: Any, context: Any, x: Any, exponent: float, part: str = "") -> Any:
+    """Append what raises a value by one number: a function of its own, products of squares, or exp(exponent * log(x))."""
     if exponent in POWERS:
-        return context.emit(node, Activation, x, function=POWERS[exponent])
-    if exponent in (3.0, 4.0):
-        squared = context.emit(node, Activation, x, part="square", function="square")
-        return context.emit(node, Multiply, squared, x if exponent == 3.0 else squared)
-    raise node.refuse(f"its exponent is {exponent}; edgebn raises to 1, 2, 3, 4, 1/2, -1/2 and -1")
+        return context.emit(node, Activation, x, part=part, function=POWERS[exponent])
+    if not math.isfinite(exponent):
+        raise node.refuse(f"its exponent is {exponent}; edgebn raises by a finite number")
+    if exponent != int(exponent):
+        logarithm = context.emit(node, Activation, x, part=f"{part}logarithm", function="log")
+        return context.emit(node, Activation, times(node, context, logarithm, exponent, f"{part}times"), part=part, function="exp")
+    whole = abs(int(exponent))
+    if not 2 <= whole <= MOST_WHOLE_POWER:
+        raise node.refuse(f"its exponent is {exponent}; edgebn raises to whole powers up to {MOST_WHOLE_POWER}, but 0 and 1")
+    if exponent < 0:
+        raised = power(node, context, x, float(whole), f"{part}raised")
+        return context.emit(node, Activation, raised, part=part, function="reciprocal")
+    result, square, bit = (x if whole & 1 else None), x, 2
+    while bit <= whole:
+        last = bit * 2 > whole
+        square = context.emit(
+            node, Activation, square, part=part if last and result is None else f"{part}power{bit}", function="square"
+        )
+        if whole & bit:
+            named = part if last else f"{part}product{bit}"
+            result = square if result is None else context.emit(node, Multiply, square, result, part=named)
+        bit *= 2
+    return result
+
+
+def times(node: Any, context: Any, x: Any, factor: float, part: str) -> Any:
+    """Append x times one number."""
+    constant = context.number(node, factor, f"{part}factor")
+    return context.emit(node, Multiply, x, constant, part=part)
+
+
+def exponential(node: Any, context: Any, x: Any, base: float) -> Any:
+    """Append a positive number raised by a value."""
+    if not (math.isfinite(base) and base > 0):
+        raise node.refuse(f"its base is {base}; edgebn raises positive numbers")
+    return context.emit(node, Activation, times(node, context, x, math.log(base), "logarithm"), function="exp")
+
+
+def reduce(node: Any, context: Any, x: Any, function: str, axes: Iterable[int], *, keepdims: bool, part: str = "") -> Any:
+    """Append a reduction over axes of the file's shape by a function of `Reduce` or one of `REDUCTIONS`."""
+    axes = tuple(axes)
+    if function in REDUCTIONS:
+        return REDUCTIONS[function](node, context, x, axes, keepdims, part)
+    fields = context.reduction(node, x, axes, keepdims=keepdims)
+    if not fields["axes"]:  # the batch of one alone
+        left = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape) if keepdims or axis not in axes)
+        return context.reshape(node, x, left, part=part)
+    return context.moved(node, Reduce, x, part=part, function=function, **fields)
+
+
+def _applied(before: str, after: str | None) -> Callable[..., Any]:
+    """Return a reduction that is a sum of one function of the elements, and another of that sum."""
+
+    def append(node: Any, context: Any, x: Any, axes: tuple[int, ...], keepdims: bool, part: str) -> Any:
+        each = context.emit(node, Activation, x, part=f"{part}{before}", function=before) if before else x
+        total = reduce(node, context, each, "sum", axes, keepdims=keepdims, part=f"{part}sum" if after else part)
+        return context.emit(node, Activation, total, part=part, function=after) if after else total
+
+    return append
+
+
+def _log_sum_exp(node: Any, context: Any, x: Any, axes: tuple[int, ...], keepdims: bool, part: str) -> Any:
+    """log(sum(exp(x - max))) + max, so that no exponential overflows."""
+    largest = reduce(node, context, x, "max", axes, keepdims=True, part=f"{part}largest")
+    below = _binary(node, context, Binary, x, largest, f"{part}below", function="subtract")
+    logarithm = reduce(node, context, below, "log_sum_of_exp", axes, keepdims=keepdims, part=f"{part}logarithm")
+    again = largest if keepdims else reduce(node, context, x, "max", axes, keepdims=False, part=f"{part}shift")
+    return _binary(node, context, Add, logarithm, again, part)
+
+
+def _log_sum_of_exp(node: Any, context: Any, x: Any, axes: tuple[int, ...], keepdims: bool, part: str) -> Any:
+    """log(sum(exp(x))) of values that are known not to overflow."""
+    return _applied("exp", "log")(node, context, x, axes, keepdims, part)
+
+
+def _binary(node: Any, context: Any, kind: type[Layer], a: Any, b: Any, part: str, **fields: Any) -> Any:
+    (first, second), place = context.broadcast(node, (a, b))
+    return context.emit(node, kind, first, second, part=part, place=place, **fields)
+
+
+def _product(node: Any, context: Any, x: Any, axes: tuple[int, ...], keepdims: bool, part: str) -> Any:
+    """Products of halves, axis by axis: log2(n) multiplications of ever shorter values, the odd element carried along."""
+    for axis in sorted(context.resolved(node, axis, len(x.shape)) for axis in axes):
+        while (size := x.shape[axis]) > 1:
+            half = size // 2
+            rest = _part_of(node, context, x, axis, 2 * half, size, f"{part}rest{axis}_{size}") if size % 2 else None
+            halves = [_part_of(node, context, x, axis, begin, begin + half, f"{part}{name}{axis}_{size}")
+                      for begin, name in ((0, "low"), (half, "high"))]  # fmt: skip
+            x = context.emit(node, Multiply, *halves, part=f"{part}product{axis}_{size}")
+            if rest is not None:
+                joined, along, place = context.joined(node, (x, rest), axis)
+                x = context.moved(node, Concat, *joined, axis=along, place=place, part=f"{part}joined{axis}_{size}")
+    return reduce(node, context, x, "max", axes, keepdims=keepdims, part=part)  # of one element each
+
+
+def _part_of(node: Any, context: Any, x: Any, axis: int, begin: int, end: int, part: str) -> Any:
+    starts, sizes = [0] * len(x.shape), list(x.shape)
+    starts[axis], sizes[axis] = begin, end - begin
+    return context.crop(node, x, starts, sizes, part=part)
+
+
+def log_softmax(node: Any, context: Any, x: Any, axis: int) -> Any:
+    """Append x - log(sum(exp(x))) along an axis of the file's shape, as (x - max) - log(sum(exp(x - max)))."""
+    largest = reduce(node, context, x, "max", (axis,), keepdims=True, part="largest")
+    below = _binary(node, context, Binary, x, largest, "below", function="subtract")
+    logarithm = reduce(node, context, below, "log_sum_of_exp", (axis,), keepdims=True, part="logarithm")
+    return _binary(node, context, Binary, below, logarithm, "", function="subtract")
+
+
+def unit_norm(node: Any, context: Any, x: Any, order: str, axes: Iterable[int], least: float) -> Any:
+    """Append a value divided by its norm ('l1' or 'l2') over axes of the file's shape, or by `least` where that is larger."""
+    norm = reduce(node, context, x, order, axes, keepdims=True, part="norm")
+    bounded = context.emit(node, Activation, norm, part="bounded", function="clip", low=least)
+    return _binary(node, context, Binary, x, bounded, "", function="divide")
+
+
+def neighbours_weight(channels: int, before: int, after: int, factor: float) -> np.ndarray:
+    """Return the weight (C, 1, 1, C) of a convolution that sums each channel and its neighbours, times a factor."""
+    distance = np.arange(channels)[None, :] - np.arange(channels)[:, None]
+    return (((distance >= -before) & (distance <= after)) * factor).astype(np.float32)[:, None, None, :]
+
+
+def local_response(node: Any, context: Any, x: Any, before: int, after: int, bias: float, alpha: float, beta: float) -> Any:
+    """Append x / (bias + alpha * sum of squares over neighbouring channels)^beta, of a value (N, C, ...).
+
+    The sum is a convolution of 1 x 1 with a band of equal weights.
+    """
+    if not (math.isfinite(alpha) and math.isfinite(beta) and math.isfinite(bias) and bias > 0 and alpha >= 0):
+        raise node.refuse(f"its bias {bias} is not positive or its alpha {alpha} or beta {beta} damaged")
+    channels = x.shape[1]
+    if not 0 <= before + after <= MOST_NEIGHBOURS or channels > MOST_NEIGHBOURS:
+        raise node.refuse(f"it sums {before + after + 1} of {channels} channels; edgebn sums up to {MOST_NEIGHBOURS}")
+    x = context.image(node, x)
+    squares = context.emit(node, Activation, x, part="squares", function="square")
+    level = context.emit(
+        node,
+        Convolution,
+        squares,
+        part="level",
+        weight=neighbours_weight(channels, before, after, alpha),
+        bias=np.full(channels, bias, np.float32),
+        channels_first=True,
+    )
+    return context.emit(node, Multiply, x, power(node, context, level, -beta, "divisor"))
+
+
+# Reductions that are several layers, by name: function of (node, context, value, axes, keepdims, part).
+REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "l1": _applied("abs", None),
+    "l2": _applied("square", "sqrt"),
+    "log_sum": _applied("", "log"),
+    "log_sum_exp": _log_sum_exp,
+    "log_sum_of_exp": _log_sum_of_exp,
+    "product": _product,
+    "sum_square": _applied("square", None),
+}

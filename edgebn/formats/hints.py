@@ -8,15 +8,11 @@ POSTPROCESSING = "leave the decoding of results out of the export, and do it on 
 # By the name in small letters, without underscores, 'normalization' cut to 'norm'.
 HINTS = {
     "argmax": POSTPROCESSING,
-    "celu": "use relu, leaky_relu or silu",
     "conv3d": "edgebn runs convolutions over one or two axes",
     "einsum": "edgebn multiplies by constant matrices: use MatMul or a linear layer",
     "gridsample": "edgebn resamples on a regular grid: use nearest or linear resizing",
     "gru": FEED_FORWARD,
-    "if": "edgebn runs networks without branches: export the branch that is taken",
-    "logsoftmax": "leave it out, or use softmax: the largest output stays the largest",
     "loop": FEED_FORWARD,
-    "lrn": "use a batch norm",
     "lppool": "use average or max pooling",
     "lstm": FEED_FORWARD,
     "maxunpool": "use a resizing or a transposed convolution",

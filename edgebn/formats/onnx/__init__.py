@@ -1,12 +1,13 @@
-"""ONNX files to Graph, with the package `onnx` for parsing and for nothing else. Knows no pass and no device.
+"""ONNX files to Graph, with the package `onnx` for parsing and for arithmetic on constants. Knows no pass and no device.
 
-A node becomes layers by the table in `table.py`; nodes whose inputs are all constants are computed here (`static.py`), so that
-the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has them; the batch is left out.
+A node becomes layers by the table in `table.py`; nodes whose inputs are all constants are computed here (`static.py`, and
+`evaluated.py` for what is rare), so that the shape arithmetic of exporters leaves no trace. Images are channels-first, as ONNX has
+them; the batch is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from edgebn.formats.channels_first import settle_layout
 from edgebn.formats.hints import hint
 from edgebn.formats.onnx import model as files
 from edgebn.formats.onnx.context import Context
-from edgebn.formats.onnx.node import Node, read_attributes
+from edgebn.formats.onnx.evaluated import evaluate
+from edgebn.formats.onnx.node import Node, read_attributes, read_graphs
 from edgebn.formats.onnx.quantized import READS, value_type
 from edgebn.formats.onnx.static import STATIC, fold
 from edgebn.formats.onnx.table import ALSO_ON_CONSTANTS, OPERATORS
 from edgebn.formats.onnx.values import Dynamic, Static, Value
 from edgebn.graph import Graph, GraphBuilder, Shape
-from edgebn.layers import Quantization
+from edgebn.layers import Identity, Quantization
 
 MAX_FOLDED_BYTES = 1 << 28  # what arithmetic on constants may make in all
 
@@ -40,6 +42,23 @@ DAMAGE = (
     MemoryError,
     RecursionError,
 )
+
+
+@dataclass(frozen=True)
+class File:
+    """What is asked of the file while its nodes are read.
+
+    Attributes
+    ----------
+    source : str
+    folder : Path or None
+        Where data outside the file may lie.
+    opset : int
+    """
+
+    source: str
+    folder: Path | None
+    opset: int
 
 
 def read(path: Path, *, input_shape: Shape | dict[str, Shape] | None = None) -> Graph:
@@ -81,21 +100,22 @@ def from_proto(
 
 
 def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dict[str, Shape] | None) -> Graph:
-    files.check_names(model, source)
+    files.check_names(model.graph, source)
+    model = files.inlined(model, source)
     version = files.opset(model, source)
     declared = files.inputs(model, source)
     try:
-        arrays = files.constants(model, folder)
+        arrays = files.constants(model.graph, folder)
     except ModelError as error:
         raise type(error)(f"{source}: {error}") from None
     constants = {name: Static(array) for name, array in arrays.items()}
-    nodes = _views(model, source, folder, version)
+    nodes = _views(model.graph, File(source, folder, version))
     outputs = [entry.name for entry in model.graph.output]
     batch = files.batch(declared)
 
     def graph(batch: Batch) -> Graph:
         builder = GraphBuilder(model.graph.name or "network", source, "onnx")
-        return _graph(builder, batch, declared, nodes, constants, outputs, input_shape)
+        return _graph(builder, batch, declared, nodes, constants, outputs, input_shape, File(source, folder, version))
 
     try:
         return graph(batch)
@@ -119,6 +139,7 @@ def _graph(
     constants: dict[str, Static],
     outputs: list[str],
     input_shape: Shape | dict[str, Shape] | None,
+    file: File,
 ) -> Graph:
     values: dict[str, Value] = dict(constants)
     context = Context(builder, batch, _integer(nodes, declared))
@@ -128,13 +149,15 @@ def _graph(
         quantization, shift = _input_type(entry, nodes, values)
         builder.add_input(entry.name, batch.sample(shape, place), quantization)
         values[entry.name] = Dynamic(entry.name, shape, place, quantization, shift)
-    _walk(nodes, context, values)
+    _walk(nodes, context, values, file)
     for name in outputs:
         value = values.get(name)
         if not isinstance(value, Dynamic):
             raise ModelError(
                 f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
             )
+        if value.unit is not None:
+            raise ModelError(f"{builder.source}: the output '{name}' is counted in a scale that the network computes")
         context.check_output(name, value)
     settle_layout(builder)
     return builder.finish(outputs)
@@ -145,26 +168,29 @@ def _integer(nodes: list[tuple[Node, tuple[str, ...]]], declared: list[files.Inp
     return any(entry.type != "float32" for entry in declared) or any(node.op == "QuantizeLinear" for node, _ in nodes)
 
 
-def _views(model: Any, source: str, folder: Path | None, version: int) -> list[tuple[Node, tuple[str, ...]]]:
-    """Return the needed nodes, not yet with their inputs, and the names of those inputs."""
-    needed = files.needed_nodes(model, source)
-    read_names = {name for _, proto in needed for name in proto.input} | {entry.name for entry in model.graph.output}
+def _views(graph: Any, file: File, prefix: str = "") -> list[tuple[Node, tuple[str, ...]]]:
+    """Return a graph's needed nodes, not yet with their inputs, and the names of those inputs; layers are named `prefix`..."""
+    source = file.source
+    needed = files.needed_nodes(graph, source)
+    read_names = {name for _, proto in needed for name in files.inputs_of(proto)} | {entry.name for entry in graph.output}
     taken: set[str] = set()
     views = []
     for place, proto in needed:
-        name = proto.name or f"{proto.op_type.lower()}_{place}"
+        name = prefix + (proto.name or f"{proto.op_type.lower()}_{place}")
         if name in taken:
             name = f"{name}#{place}"
         taken.add(name)
         files.check_domain(proto, name, source)
         where = f"{source}: layer '{name}' ({proto.op_type})"
         try:
-            attributes = read_attributes(proto, folder, where)
+            attributes = read_attributes(proto, file.folder, where)
         except ModelError as error:
             raise ModelError(str(error) if str(error).startswith(source) else f"{where}: {error}") from None
         used = tuple(bool(output) and output in read_names for output in proto.output)
         outputs = tuple(proto.output)
-        views.append((Node(source, name, proto.op_type, version, attributes, (), outputs, used), tuple(proto.input)))
+        domain = "" if proto.domain == "ai.onnx" else proto.domain
+        view = Node(source, name, proto.op_type, file.opset, attributes, (), outputs, used, domain, read_graphs(proto))
+        views.append((view, tuple(files.inputs_of(proto))))
     return views
 
 
@@ -184,7 +210,7 @@ def _input_type(
     return Quantization.per_tensor(1.0, -shift), shift
 
 
-def _walk(nodes: list[tuple[Node, tuple[str, ...]]], context: Context, values: dict[str, Value]) -> None:
+def _walk(nodes: list[tuple[Node, tuple[str, ...]]], context: Context, values: dict[str, Value], file: File) -> None:
     """Turn every node into layers or constants, in the file's order."""
     folded_bytes = 0
     for bare, names in nodes:
@@ -192,7 +218,7 @@ def _walk(nodes: list[tuple[Node, tuple[str, ...]]], context: Context, values: d
         if missing:
             raise bare.damaged(f"it reads '{missing[0]}', which no node before it makes (a cycle, or nodes out of order)")
         node = replace(bare, inputs=tuple(values[name] if name else None for name in names))
-        result = _read_node(node, context)
+        result = _branch(node, context, values, file) if node.op == "If" else _read_node(node, context)
         results = result if isinstance(result, tuple) else (result,)
         for name, value in zip(node.outputs, results, strict=False):
             if name in values:
@@ -208,8 +234,8 @@ def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:
     constant = all(value is None or isinstance(value, Static) for value in node.inputs)
     if constant and node.op in STATIC:
         return fold(node)
-    if constant and node.op not in ALSO_ON_CONSTANTS and node.op in OPERATORS:
-        return fold(node)
+    if constant and node.op not in ALSO_ON_CONSTANTS and not node.domain and not node.graphs:
+        return evaluate(node)
     reader = OPERATORS.get(node.op)
     if reader is None:
         raise node.refuse(f"edgebn does not run this operator; {hint(node.op)}")
@@ -218,3 +244,24 @@ def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:
             return reader(node, context)
     except DAMAGE as error:
         raise node.damaged(f"its inputs and attributes do not fit together ({type(error).__name__}: {error})") from error
+
+
+def _branch(node: Node, context: Context, values: dict[str, Value], file: File) -> tuple[Value, ...]:
+    """Return what the branch of an If makes that is taken: its condition is known, as are the sizes that exporters ask for."""
+    condition = node.static(0, "condition")
+    if condition.size != 1:
+        raise node.damaged(f"its condition has shape {condition.shape}; it should be one truth value")
+    graph = node.graphs.get("then_branch" if bool(condition.reshape(())) else "else_branch")
+    if graph is None or len(graph.output) != len(node.outputs):
+        raise node.damaged("it lacks the branch that is taken, or that has another number of outputs")
+    inner = {**values, **{name: Static(array) for name, array in files.constants(graph, file.folder).items()}}
+    _walk(_views(graph, file, f"{node.name}/"), context, inner, file)
+    results = []
+    for place, entry in enumerate(graph.output):
+        value = inner.get(entry.name)
+        if value is None:
+            raise node.damaged(f"its branch does not make its output '{entry.name}'")
+        if isinstance(value, Dynamic) and node.outputs[place]:
+            value = context.moved(node, Identity, value, output=place)
+        results.append(value)
+    return tuple(results)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from edgebn.formats.channels_first import open_bound
+from edgebn.formats.common_layers import exponential, times
 from edgebn.formats.common_layers import power as raised
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.functions import SELU_ALPHA, SELU_SCALE
-from edgebn.layers import Activation, Multiply
+from edgebn.layers import Activation, Add, Binary, Multiply
 
 
 def _function(node: Node, context: Context, function: str, **fields: Any) -> Dynamic:
@@ -119,8 +120,34 @@ def gelu(node: Node, context: Context) -> Dynamic:
     return _function(node, context, forms[approximate])
 
 
+def celu(node: Node, context: Context) -> Dynamic:
+    """Celu: alpha * elu(x / alpha), alpha 1 unless said."""
+    x, alpha = node.real(0), node.number("alpha", 1.0)
+    if alpha == 1.0:
+        return _function(node, context, "elu", alpha=1.0)
+    if alpha == 0:
+        raise node.damaged("its alpha is 0")
+    bent = context.emit(node, Activation, times(node, context, x, 1 / alpha, "scaled"), part="elu", function="elu", alpha=1.0)
+    made: Dynamic = times(node, context, bent, alpha, "")
+    return made
+
+
+def softsign(node: Node, context: Context) -> Dynamic:
+    """Softsign: x / (1 + |x|)."""
+    x = node.real(0)
+    size = context.emit(node, Activation, x, part="size", function="abs")
+    above = context.emit(node, Add, size, context.number(node, 1.0, "one"), part="above")
+    return context.emit(node, Binary, x, above, function="divide")
+
+
 def power(node: Node, context: Context) -> Dynamic:
-    """Pow by one constant number: whole powers up to 4, and roots."""
+    """Pow by one constant number, or of one constant number."""
+    base = node.value(0)
+    if isinstance(base, Static) and isinstance(node.value(1), Dynamic):
+        if base.array.size != 1:
+            raise node.refuse(f"it raises {base.array.size} constant numbers; edgebn raises one")
+        grown: Dynamic = exponential(node, context, node.real(1), float(base.array.reshape(())))
+        return grown
     x, exponents = node.real(0), node.static(1, "exponent").reshape(-1)
     if exponents.size != 1:
         raise node.refuse(f"it has {exponents.size} exponents; edgebn raises by one number")

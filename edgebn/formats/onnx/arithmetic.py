@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,27 @@ def add(node: Node, context: Context) -> Dynamic:
 
 def mul(node: Node, context: Context) -> Dynamic:
     """Mul."""
+    if any(node.unit(index) is not None for index in range(len(node.inputs))):
+        return _counted(node, context)
     return _binary(node, context, Multiply)
+
+
+def _counted(node: Node, context: Context) -> Dynamic:
+    """Mul of scales that the file computes as it runs, and of what is counted in them."""
+    first, second = (node.value(0), node.value(1)) if len(node.inputs) == 2 else (None, None)
+    if isinstance(first, Static) or (isinstance(second, Dynamic) and node.unit(1) is not None and node.unit(0) is None):
+        first, second = second, first
+    if not isinstance(first, Dynamic) or first.unit is None or second is None:
+        raise node.damaged("it should have two inputs")
+    unit, other = first.unit, second.unit if isinstance(second, Dynamic) else None
+    if isinstance(second, Static) and unit.power == 1:
+        factor = unit.factor * weights.real_array(node, second.array, "factor")
+        return replace(first, shape=factor.shape, unit=replace(unit, factor=factor))
+    if other is not None and other.scale == unit.scale and {other.power, unit.power} == {-1, 1}:
+        value, scale = (first, other) if unit.power == -1 else (second, unit)
+        assert isinstance(value, Dynamic)
+        return combine(node, context, Multiply, {"a": replace(value, unit=None), "scale": np.asarray(scale.factor, np.float32)})
+    raise node.refuse("it multiplies by a scale that the network computes; edgebn undoes a dynamic quantisation where it began")
 
 
 def _times(node: Node, context: Context, x: Dynamic, factor: float, part: str = "") -> Dynamic:

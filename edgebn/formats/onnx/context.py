@@ -78,3 +78,8 @@ class Context(SampleContext[Dynamic]):
             )
             return self.emit(node, Dequantize, stored, part=part)
         return self.emit(node, Constant, part=part, value=np.ascontiguousarray(array, np.float32).reshape(array.shape))
+
+    def number(self, node: Node, value: float, part: str) -> Dynamic:
+        """Append a constant layer holding one number."""
+        array = np.full((), value, np.float32)
+        return self.constant(node, Static(array), array, part)

@@ -17,6 +17,8 @@ from edgebn.graph import MAX_TENSOR_ELEMENTS, Shape
 OLDEST_OPSET = 6
 MAX_FILE_BYTES = 1 << 29  # networks for small boards are far below this
 MAX_NODES = 100_000
+MAX_DEPTH = 8  # of graphs within graphs
+MAX_FUNCTIONS_DEEP = 64  # functions that call functions
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,48 @@ def parse(path: Path) -> Any:
         raise ModelError(f"{path}: this is no ONNX model or a damaged one ({error}); export it again") from None
 
 
-def check_names(model: Any, source: str) -> None:
+def check_names(graph: Any, source: str, depth: int = 0) -> None:
     """Refuse names that are no text: protobuf hands over damaged ones as bytes."""
-    graph = model.graph
+    if depth > MAX_DEPTH:
+        raise ModelError(f"{source}: graphs lie within graphs more than {MAX_DEPTH} deep; the file is damaged")
     names = [graph.name, *(entry.name for part in (graph.input, graph.output, graph.initializer) for entry in part)]
     for node in graph.node:
         names += [node.name, node.op_type, node.domain, *node.input, *node.output, *(entry.name for entry in node.attribute)]
     if not all(isinstance(name, str) for name in names):
         raise ModelError(f"{source}: a name in the file is no text; the file is damaged")
+    for inner in (entry.g for node in graph.node for entry in node.attribute if entry.HasField("g")):
+        check_names(inner, source, depth + 1)
+
+
+def inlined(model: Any, source: str) -> Any:
+    """Return a model without functions of its own: their nodes stand where the functions were called.
+
+    Raises
+    ------
+    ModelError
+        When functions call themselves, or their nodes are too many.
+    """
+    if not model.functions:
+        return model
+    from onnx import inliner
+
+    bodies = {(entry.domain, entry.name): entry.node for entry in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(key: tuple[str, str], calls: tuple[tuple[str, str], ...] = ()) -> int:
+        if key in calls or len(calls) > MAX_FUNCTIONS_DEEP:
+            raise ModelError(f"{source}: its function '{key[1]}' calls itself; the file is damaged")
+        if key not in sizes:
+            called = ((node.domain, node.op_type) for node in bodies[key])
+            sizes[key] = sum(size(name, (*calls, key)) if name in bodies else 1 for name in called)
+        return sizes[key]
+
+    if sum(size((node.domain, node.op_type)) for node in model.graph.node if (node.domain, node.op_type) in bodies) > MAX_NODES:
+        raise ModelError(f"{source}: its functions make more than {MAX_NODES} nodes; edgebn runs networks for small boards")
+    try:
+        return inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ModelError(f"{source}: its functions cannot be put in place of their calls ({error}); the file is damaged") from None
 
 
 def opset(model: Any, source: str) -> int:
@@ -136,16 +172,32 @@ def full_shape(given: Input, input_shape: Shape | dict[str, Shape] | None, sourc
     return (batch.size, *shape) if has_batch else shape
 
 
-def constants(model: Any, folder: Path | None) -> dict[str, np.ndarray]:
-    """Return the arrays that the file stores."""
-    if model.graph.sparse_initializer:
+def constants(graph: Any, folder: Path | None) -> dict[str, np.ndarray]:
+    """Return the arrays that a graph of the file stores."""
+    if graph.sparse_initializer:
         raise UnsupportedLayerError("the file stores sparse constants; save it with dense ones")
-    return {tensor.name: to_array(tensor, folder) for tensor in model.graph.initializer}
+    return {tensor.name: to_array(tensor, folder) for tensor in graph.initializer}
 
 
-def needed_nodes(model: Any, source: str) -> list[tuple[int, Any]]:
+def captured(graph: Any, depth: int = 0) -> set[str]:
+    """Return the names that a graph inside a node reads of the graphs around it."""
+    if depth > MAX_DEPTH:
+        raise ModelError(f"graphs lie within graphs more than {MAX_DEPTH} deep; the file is damaged")
+    own = {entry.name for part in (graph.input, graph.initializer) for entry in part}
+    own |= {name for node in graph.node for name in node.output}
+    read = {name for node in graph.node for name in inputs_of(node, depth + 1)} | {entry.name for entry in graph.output}
+    return read - own - {""}
+
+
+def inputs_of(node: Any, depth: int = 0) -> list[str]:
+    """Return the names of the values that a node reads, those of graphs inside it too."""
+    inner = sorted({name for entry in node.attribute if entry.HasField("g") for name in captured(entry.g, depth)})
+    return [*node.input, *(name for name in inner if name not in node.input)]
+
+
+def needed_nodes(graph: Any, source: str) -> list[tuple[int, Any]]:
     """Return (place in the file, node) of the nodes that the outputs depend on, in the file's order."""
-    nodes = list(model.graph.node)
+    nodes = list(graph.node)
     if len(nodes) > MAX_NODES:
         raise ModelError(f"{source}: the file has {len(nodes)} nodes; edgebn runs networks for small boards")
     producer: dict[str, int] = {}
@@ -153,13 +205,13 @@ def needed_nodes(model: Any, source: str) -> list[tuple[int, Any]]:
         for name in node.output:
             if name and producer.setdefault(name, place) != place:
                 raise ModelError(f"{source}: two nodes make the value '{name}'; the file is damaged")
-    wanted = [entry.name for entry in model.graph.output]
+    wanted = [entry.name for entry in graph.output]
     needed: set[int] = set()
     while wanted:
         maker = producer.get(wanted.pop())
         if maker is not None and maker not in needed:
             needed.add(maker)
-            wanted.extend(nodes[maker].input)
+            wanted.extend(inputs_of(nodes[maker]))
     return [(place, nodes[place]) for place in sorted(needed)]
 
 

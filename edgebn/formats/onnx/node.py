@@ -5,7 +5,7 @@ Knows protobuf attributes; knows nothing of single operators.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.onnx.tensors import to_array
-from edgebn.formats.onnx.values import Dynamic, Static, Value
+from edgebn.formats.onnx.values import Dynamic, Static, Unit, Value
 
 # Domains that onnxruntime and ONNX itself use; anything else is another runtime's own operator.
 DOMAINS = ("", "ai.onnx", "com.microsoft")
@@ -38,6 +38,10 @@ class Node:
     outputs : tuple of str
     used : tuple of bool
         Whether anything reads that output.
+    domain : str
+        Whose operator it is; empty for ONNX's own.
+    graphs : dict of str to GraphProto
+        The attributes that are graphs: the branches of an If, the body of a Loop.
     """
 
     source: str
@@ -48,6 +52,8 @@ class Node:
     inputs: tuple[Value | None, ...]
     outputs: tuple[str, ...]
     used: tuple[bool, ...]
+    domain: str = ""
+    graphs: dict[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -78,7 +84,16 @@ class Node:
         value = self.value(index)
         if isinstance(value, Static):
             raise self.refuse(f"its input {index} is a constant and would be computed by no layer; simplify the model first")
+        if value.unit is not None:
+            raise self.refuse(
+                f"its input {index} is counted in a scale that the network computes, which edgebn runs in products only"
+            )
         return value
+
+    def unit(self, index: int = 0) -> Unit | None:
+        """Return what input `index` is counted in, None for most values."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        return value.unit if isinstance(value, Dynamic) else None
 
     def real(self, index: int = 0) -> Dynamic:
         """Return input `index`, which must be a float32 value of the network."""
@@ -154,7 +169,7 @@ class Node:
 
 
 def read_attributes(proto: Any, folder: Path | None, where: str) -> dict[str, Any]:
-    """Return a NodeProto's attributes as plain values; graphs inside nodes are left out (their operators are refused by name)."""
+    """Return a NodeProto's attributes as plain values; graphs are left out, see `read_graphs`."""
     from onnx import AttributeProto
 
     attributes: dict[str, Any] = {}
@@ -178,3 +193,10 @@ def read_attributes(proto: Any, folder: Path | None, where: str) -> dict[str, An
         else:
             attributes[entry.name] = None
     return attributes
+
+
+def read_graphs(proto: Any) -> dict[str, Any]:
+    """Return a NodeProto's attributes that are graphs."""
+    from onnx import AttributeProto
+
+    return {entry.name: entry.g for entry in proto.attribute if entry.type == AttributeProto.GRAPH}

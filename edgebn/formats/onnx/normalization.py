@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from edgebn.formats import common_layers
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -12,6 +15,7 @@ from edgebn.layers import BatchNorm, Reshape, Softmax
 
 # float32, float16 and bfloat16 in TensorProto.DataType.
 REAL = (1, 10, 16)
+TINY = float(np.finfo(np.float32).tiny)
 
 
 def batch_normalization(node: Node, context: Context) -> Dynamic:
@@ -57,6 +61,37 @@ def softmax(node: Node, context: Context) -> Dynamic:
     return context.emit(node, Reshape, shares, shape=sample)
 
 
+def log_softmax(node: Node, context: Context) -> Dynamic:
+    """LogSoftmax: along one axis since opset 13; before, over everything from `axis` on, read where that is one axis."""
+    x = node.real(0)
+    axis = context.resolved(node, node.integer("axis", -1 if node.opset >= 13 else 1), len(x.shape))
+    if node.opset < 13 and any(length != 1 for length in x.shape[axis + 1 :]):
+        raise node.refuse("it runs over several axes at once; convert the model to opset 13 or newer")
+    made: Dynamic = common_layers.log_softmax(node, context, x, axis)
+    return made
+
+
+def lp_normalization(node: Node, context: Context) -> Dynamic:
+    """LpNormalization: divided by the norm along one axis; where that is 0 everything stays 0."""
+    x, order = node.real(0), node.integer("p", 2)
+    if order not in (1, 2):
+        raise node.damaged(f"its p is {order}; ONNX defines 1 and 2")
+    made: Dynamic = common_layers.unit_norm(node, context, x, f"l{order}", (node.integer("axis", -1),), TINY)
+    return made
+
+
+def local_response_normalization(node: Node, context: Context) -> Dynamic:
+    """LRN: over `size` neighbouring channels."""
+    size = node.integer("size", 0)
+    if size < 1:
+        raise node.damaged(f"its size is {size}")
+    numbers = [node.number(name, default) for name, default in (("bias", 1.0), ("alpha", 0.0001), ("beta", 0.75))]
+    bias, alpha, beta = numbers
+    x = node.real(0)
+    made: Dynamic = common_layers.local_response(node, context, x, (size - 1) // 2, size // 2, bias, alpha / size, beta)
+    return made
+
+
 def identity(node: Node, context: Context) -> Dynamic:
     """Identity."""
     return context.identity(node, node.dynamic(0))
@@ -72,6 +107,9 @@ def dropout(node: Node, context: Context) -> Dynamic:
 
 def cast(node: Node, context: Context) -> Dynamic:
     """Cast between float32 and half precision does nothing, for all real numbers are float32; other types are refused."""
+    value = node.value(0)
+    if isinstance(value, Dynamic) and node.unit() is not None and node.integer("to", 1) in REAL:
+        return value  # sums of products of codes: what they are counted in follows
     if node.integer("to", 1) not in REAL:
         raise node.refuse("it changes the type of a value of the network; edgebn runs float32 and quantised int8")
     return context.identity(node, node.real(0))

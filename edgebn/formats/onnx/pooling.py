@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from edgebn.formats.common_layers import reduce
 from edgebn.formats.onnx import windows
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
-from edgebn.layers import Pool, Quantization, Reduce
+from edgebn.layers import Activation, Pool, Quantization, Reduce
+
+# What reductions over no axis at all do to each element, where it is not nothing.
+EACH = {"l1": "abs", "l2": "abs", "log_sum": "log", "sum_square": "square"}
 
 
 def max_pool(node: Node, context: Context) -> Dynamic:
@@ -105,13 +110,21 @@ def reduce_sum(node: Node, context: Context) -> Dynamic:
     return _reduce(node, context, node.real(0), "sum", since=13)
 
 
+def reduction(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of a Reduce operator on float32 values: ReduceL2, ReduceProd and their like."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        return _reduce(node, context, node.real(0), function)
+
+    return read
+
+
 def _reduce(node: Node, context: Context, x: Dynamic, function: str, since: int = 18) -> Dynamic:
     given = node.integers("axes") if node.opset < since else node.static_ints(1, "axes")
     axes = reduced_axes(node, x, given)
+    if not axes and function in EACH:
+        return context.emit(node, Activation, x, function=EACH[function])
     if not axes:
         return context.identity(node, x)
-    keepdims = bool(node.integer("keepdims", 1))
-    fields = context.reduction(node, x, axes, keepdims=keepdims)
-    if not fields["axes"]:  # the batch of one alone
-        return context.reshape(node, x, x.shape if keepdims else x.shape[1:])
-    return context.moved(node, Reduce, x, function=function, **fields)
+    made: Dynamic = reduce(node, context, x, function, axes, keepdims=bool(node.integer("keepdims", 1)))
+    return made

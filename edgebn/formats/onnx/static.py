@@ -206,15 +206,13 @@ STATIC: dict[str, Callable[[Node, Arrays], np.ndarray]] = {
 
 
 def fold(node: Node) -> Static:
-    """Compute a node all of whose inputs are constants.
+    """Compute a node of `STATIC` all of whose inputs are constants.
 
     Raises
     ------
     ModelError
-        When the operator is not one of `STATIC`, or its inputs contradict each other.
+        When its inputs contradict each other.
     """
-    if node.op not in STATIC:
-        raise node.refuse("all its inputs are constants, and edgebn does not compute it while reading; simplify the model first")
     arrays = [value.array for value in node.inputs if isinstance(value, Static)]
     if any(array.dtype.hasobject for array in arrays):
         raise node.refuse("it works on strings")

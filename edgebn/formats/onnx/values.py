@@ -48,6 +48,25 @@ class Static:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """What a value is counted in where the file computes scales as it runs: it is what its tensor holds times this.
+
+    Attributes
+    ----------
+    scale : str
+        The scale's name in the file.
+    power : int
+        Of the scale: -1 for codes less their zero point and their products, 1 for the scale itself, 0 for its zero point.
+    factor : ndarray
+        What the scale was multiplied by since.
+    """
+
+    scale: str
+    power: int
+    factor: np.ndarray
+
+
+@dataclass(frozen=True)
 class Dynamic(Placed):
     """A value that exists when the network runs.
 
@@ -57,10 +76,13 @@ class Dynamic(Placed):
         None for float32; set when the value is int8 codes.
     shift : int
         128 when the file's codes are uint8 (ours are lower by that), else 0.
+    unit : Unit or None
+        Set where the file computes a scale as it runs: of scales and zero points there is no tensor then.
     """
 
     quantization: Quantization | None = None
     shift: int = 0
+    unit: Unit | None = None
 
 
 Value = Static | Dynamic
