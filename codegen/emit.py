@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -20,19 +20,23 @@ from codegen import (
     kernels,
     listing,
     mains,
+    packages,
     parameters,
     preparation,
     readme,
+    self_test,
     states,
 )
 from codegen.adaptation import DEFAULT_POLICY
 from codegen.arena import plan_arena, pressure
-from codegen.files import write_files
+from codegen.files import Written, write_files
 from codegen.layouts import OWN_LAYOUT
 from codegen.mains import Main
 from codegen.naming import NameTakenError, check_name, check_prefix, check_project, model_names, stems
+from codegen.packages.board_header import below
+from codegen.packages.library import BAUD, SOURCE
 from codegen.params_only import files as params_only_files
-from codegen.project import BOARD, KERNELS, EmittedProject, Listing
+from codegen.project import BOARD, KERNELS, SERVICE, EmittedProject, Listing
 from codegen.schedule import actions_of
 from codegen.stamp import stamped
 from codegen.stepcode import CArray
@@ -60,6 +64,7 @@ def emit(
     adapt: bool = False,
     policy: str = DEFAULT_POLICY,
     baud: int | None = None,
+    system: str | None = None,
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -95,6 +100,8 @@ def emit(
         The rule that it adapts by; the second takes half the state.
     baud : int, optional
         Speed of the serial line; left out, the board's own, and 9600 in energy mode.
+    system : {'arduino', 'platformio', 'zephyr', 'esp-idf', 'cmsis-pack', 'cmake', 'make'}, optional
+        Write a library in the layout of this build system instead, with examples; `board` then only says what it must fit.
 
     Returns
     -------
@@ -118,6 +125,10 @@ def emit(
         raise UsageError(f"section {section!r} is no name of a linker section; letters, digits and _ . $ , - make one")
     if baud is not None and baud < 1:
         raise UsageError(f"baud={baud}: a serial line has a speed of 1 or more")
+    if system is not None and (system not in packages.SYSTEMS or params_only or main != "self-test"):
+        if system in packages.SYSTEMS:
+            raise UsageError(f"system={system!r} makes a library with programs of its own; leave main and params_only out")
+        raise UsageError(f"there is no layout for the system {system!r}; choose one of {', '.join(packages.SYSTEMS)}")
     target = boards.load(board or build_files.HOST)
     if not params_only and layout != OWN_LAYOUT:
         raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
@@ -127,6 +138,8 @@ def emit(
             return _emit_parameters(model, Path(out), layout, name, prefix, section)
         network = list_network(model, name, prefix, policy if adapt else None)
         fit.check(network, target)
+        if system is not None:
+            return _write_library(Path(out), network, system, prefix, section, samples, baud)
         program = mains.main_of(network, main, samples)
         speed = baud or program.baud or target.uart.baud
         _check_speed(target, speed)
@@ -161,21 +174,59 @@ def _check_speed(board: Board, speed: int) -> None:
         raise UsageError(f"the serial line of {board.name} cannot have {speed} baud: its clock has {board.uart.clock_hz} Hz")
 
 
-def _write(out: Path, network: Listing, target: Board, program: Main, prefix: str, section: str | None) -> EmittedProject:
-    """Write a project of a network, its board and its main program."""
+def _network_files(network: Listing, section: str | None) -> dict[str, str]:
+    """Return the files that are called after the model."""
     name = network.name
-    own = {
+    return {
         f"{name}.h": header.source(network),
         f"{name}.c": listing.source(network),
         f"{name}_params.h": parameters.header(network, section),
         f"{name}_params.c": parameters.source(network),
-        **program.own_files,
         **preparation.files(network),
     }
+
+
+def _kernel_files(network: Listing) -> dict[str, str]:
+    """Return the kernels that the network uses."""
     adapted = adapting.FILES if network.adaptation else ()
     used = [*listing.headers(network), *preparation.headers(network)]
+    return {f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(used), *adapted]}
+
+
+def _write_library(
+    out: Path,
+    network: Listing,
+    system: str,
+    prefix: str,
+    section: str | None,
+    samples: np.ndarray | None,
+    baud: int | None,
+) -> EmittedProject:
+    """Write a library in the layout of a build system."""
+    own, shared = _network_files(network, section), _kernel_files(network)
+    tree = below(SOURCE, {**own, **shared})
+    sources = tuple(file for file in tree if file.endswith(".c"))
+    vectors = self_test.record(network, samples)
+    around = packages.SYSTEMS[system](packages.Library(network, sources, vectors, baud or BAUD))
+    fixed = dict.fromkeys(("board/board.h", "board/recorded.h", "core/arduino.h"), "")
+    fixed |= {f"{SERVICE}/{file}": kernels.text(file) for file in mains.LINK_FILES}
+
+    def named(files: dict[str, str]) -> dict[str, str]:
+        return {kernels.renamed(file, prefix): kernels.renamed(text, prefix) for file, text in files.items()}
+
+    check_project(network.name, prefix, named(own), named({**shared, **fixed}))
+    files = named({**tree, **around})
+    theirs = [file for file in files if PurePosixPath(file).name.startswith("board_")]
+    written = write_files(out, stamped(files), theirs, system)
+    return _outcome(out, network, written)
+
+
+def _write(out: Path, network: Listing, target: Board, program: Main, prefix: str, section: str | None) -> EmittedProject:
+    """Write a project of a network, its board and its main program."""
+    name = network.name
+    own = {**_network_files(network, section), **program.own_files}
     others = {
-        **{f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(used), *adapted]},
+        **_kernel_files(network),
         **program.files,
         **{f"{BOARD}/{file}": text for file, text in target.project_files().items()},
     }
@@ -188,9 +239,13 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
     check_project(name, prefix, own, others)
     filled_in = [kernels.renamed(f"{BOARD}/{file}", prefix) for file in target.filled_in] + list(program.filled_in)
     written = write_files(out, stamped({**own, **others}), filled_in, target.name)
+    return replace(_outcome(out, network, written), board=target.name)
+
+
+def _outcome(out: Path, network: Listing, written: Written) -> EmittedProject:
     return EmittedProject(
         folder=out,
-        name=name,
+        name=network.name,
         files=written.names,
         kept=written.kept,
         flash_bytes=network.flash_bytes,
@@ -198,7 +253,7 @@ def _write(out: Path, network: Listing, target: Board, program: Main, prefix: st
         arena_lower_bound=network.arena.lower_bound,
         adaptation_bytes=network.adaptation_bytes,
         state_bytes=network.values.state_bytes,
-        board=target.name,
+        board=None,
     )
 
 

@@ -79,13 +79,41 @@ def _self_test(listing: Listing, samples: np.ndarray | None) -> Main:
 
 
 def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
+    adapt = f'#include "{KERNELS}/edgebn_adapt.h"\n' if listing.adaptation else ""
+    includes = (
+        f'#include "{BOARD}/board.h"\n{adapt}#include "{SERVICE}/edgebn_link.h"\n#include "{KERNELS}/edgebn_trace.h"\n'
+        f'#include "{listing.name}.h"\n'
+    )
+    files = {"link.c": link_source(listing, includes, traced=", which it is in\n   the Makefile and the CMake file")}
+    files |= {f"{SERVICE}/{file}": text(file) for file in LINK_FILES}
+    return Main("link", files, (TRACE,), fill("link.md.in", name=listing.name))
+
+
+def link_source(listing: Listing, includes: str, entry: str = "int main(void)", begin: str = "", traced: str = "") -> str:
+    """Return the text of a program that serves a host.
+
+    Parameters
+    ----------
+    listing : Listing
+    includes : str
+        Lines that include board.h, edgebn_link.h, edgebn_trace.h, the network's header and, where it adapts, edgebn_adapt.h.
+    entry : str
+        The function that serves.
+    begin : str
+        What that does first.
+    traced : str
+        Where EDGEBN_TRACE is defined already, in words.
+    """
     inputs, outputs = input_names(listing), output_names(listing)
     upper = listing.name.upper()
-    source = fill(
+    return fill(
         "link.c.in",
         name=listing.name,
         upper=upper,
-        adapt_include=f'#include "{KERNELS}/edgebn_adapt.h"\n' if listing.adaptation else "",
+        includes=includes,
+        entry=entry,
+        begin=begin,
+        traced=traced,
         memory=memory_outside(listing, [*inputs, *outputs]),
         arguments=", ".join(place(listing, parameter) for parameter in [*inputs, *outputs]),
         inputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in inputs),
@@ -98,9 +126,6 @@ def _link(listing: Listing, _samples: np.ndarray | None) -> Main:
         states_before=fill("link_states_before.c.in", upper=upper) if listing.program.states else "",
         states=fill("link_states.c.in", name=listing.name, upper=upper) if listing.program.states else "",
     )
-    files = {"link.c": source}
-    files |= {f"{SERVICE}/{file}": text(file) for file in LINK_FILES}
-    return Main("link", files, (TRACE,), fill("link.md.in", name=listing.name))
 
 
 def _mlperf(listing: Listing, _samples: np.ndarray | None) -> Main:

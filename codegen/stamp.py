@@ -29,7 +29,7 @@ _HEADS = {
     ".md": _MARKUP,
 }
 _NAMED = {"Makefile": _HASH, "CMakeLists.txt": _HASH, "Kconfig": _HASH}
-_BARE = frozenset({".json"})  # no comments: such a file says both in fields of its own
+_BARE = frozenset({".json", ".pdsc"})  # no comments before anything else: such a file says both further down
 
 
 def stamped(files: Mapping[str, str]) -> dict[str, str]:

@@ -37,14 +37,14 @@ LONG = "efficientnet/stage_4/block_12/squeeze_and_excite_expansion_convolution"
 FOLDERS = ["kernels", "service", "readme", "edgebn", "edgebn_common", "edgebn_trace", "edgebn_own"]
 
 
-def convolution(name="dense", values=("x", "y"), source="net.file"):
+def convolution(name="dense", values=("x", "y"), source="net.file", size=4):
     """Return a small int8 network, its layer and its values called as given."""
     rng = np.random.default_rng(0)
     builder = GraphBuilder("net", source, "keras", False)
-    x = builder.add_input(values[0], (4, 4, 2))
+    x = builder.add_input(values[0], (size, size, 2))
     weight = rng.standard_normal((3, 3, 3, 2)).astype(np.float32)
     graph = builder.finish([builder.add(nn.Convolution(name, (x,), values[1], weight, padding=(1, 1, 1, 1)))])
-    return edgebn.quantize(lower(graph), rng.standard_normal((20, 4, 4, 2)).astype(np.float32))
+    return edgebn.quantize(lower(graph), rng.standard_normal((20, size, size, 2)).astype(np.float32))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from codegen.build_files import HOST
 from codegen.footprint import Footprint, measure
 from codegen.layouts import LAYOUTS, OWN_LAYOUT
 from codegen.mains import KINDS
+from codegen.packages import SYSTEMS
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
@@ -30,6 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--board", metavar="NAME", help="what the program and the build files are for; default: this computer")
+    parser.add_argument(
+        "--as",
+        dest="system",
+        choices=tuple(SYSTEMS),
+        help="write a library in this build system's own layout, with examples; --board then only says what it must fit",
+    )
     parser.add_argument(
         "--main",
         choices=tuple(KINDS),
@@ -70,6 +77,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         adapt=arguments.adapt,
         policy=arguments.policy,
         baud=arguments.baud,
+        system=arguments.system,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:
@@ -87,6 +95,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "name": project.name,
         "dtype": program.dtype,
         "board": project.board,
+        "system": arguments.system,
         "flash_bytes": project.flash_bytes,
         "arena_bytes": project.arena_bytes,
         "adaptation_bytes": project.adaptation_bytes,

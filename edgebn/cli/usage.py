@@ -120,15 +120,16 @@ RULES = (
     Rule(
         ("generate",),
         ("baud",),
-        lambda a: a.board in {None, "host"},
+        lambda a: a.board in {None, "host"} and a.system in {None, "cmsis-pack", "cmake", "make"},
         "a program for this computer has no serial line; leave it out",
     ),
     Rule(
         ("generate",),
-        ("main", "board", "adapt", "baud"),
+        ("main", "board", "adapt", "baud", "system"),
         _has("params_only"),
         "--params-only writes no program; leave one of them out",
     ),
+    Rule(("generate",), ("main",), _has("system"), "a library for {system} has both its programs as examples; leave it out"),
     # Devices.
     Rule(("device",), ("storage",), _has("port"), "a board at the end of --port has its own; leave it out"),
     Rule(("device",), ("baud",), _has("board"), "an emulated --board has no serial port with a speed; leave it out"),
@@ -177,4 +178,4 @@ def check_program(arguments: Arguments, program: Program) -> None:
 
 def option(name: str) -> str:
     """Return the option whose value argparse calls `name`."""
-    return {"stream": "--data", "winograd": "--no-winograd"}.get(name, f"--{name.replace('_', '-')}")
+    return {"stream": "--data", "system": "--as", "winograd": "--no-winograd"}.get(name, f"--{name.replace('_', '-')}")
