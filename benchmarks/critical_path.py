@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +27,14 @@ from benchmarks.architectures import NETWORKS, case
 from benchmarks.layers import bind
 from edgebn.kernels import executor
 from edgebn.kernels.records import HELP, MASK_BITS, TEAM_PRESENT, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
-from edgebn.program import Program
+from edgebn.program import Program, takes_codes
 from edgebn.session.options import Options
 from edgebn.session.tables import Packed
 
 CORES = (1, 2, 4, 8)
 SAMPLE_US = 30  # of a task again and again in one call
+TASK_BYTES = 4096  # that a task of `handing_over` writes again and again
+USUAL_HANDING_OVER = 0.6  # microseconds, on x86-64
 
 
 @dataclass(frozen=True)
@@ -44,63 +47,108 @@ class Prediction:
     tasks: int
 
 
-def handing_over(phases: int = 4000, rounds: int = 30) -> float:
-    """Return the microseconds of a phase of two tasks that do nothing, shared by two threads: the median of `rounds` measurements.
+def handing_over(phases: int = 1000, rounds: int = 60) -> float:
+    """Return the microseconds that a phase of two equal tasks, shared by two threads, takes beyond one of the tasks.
 
-    On a machine that is not quiet, where the second thread does not run meanwhile, there is nothing to measure.
+    The median of the rounds in which the second thread took part: on a machine that is not quiet it often does not run. Where it
+    never does there is nothing to measure, and the result is `USUAL_HANDING_OVER`.
     """
     width = executor.table_width()
     table = np.zeros((2 * phases, width), np.int64)
-    nothing = executor.row(executor.operations()["point_words"], dst=0, places=0, count=0)
-    table[:, : len(nothing)] = nothing
+    filled = np.zeros((2, TASK_BYTES + 128), np.uint8)
+    for i in range(2):
+        task = executor.row(
+            executor.operations()["fill_bytes"], dst=filled[i].ctypes.data, dst_row=0, rows=16, count=TASK_BYTES, byte=1
+        )
+        table[i::2, : len(task)] = task
     team = np.zeros(TEAM_WORDS + 8, np.int64)[-TEAM_WORDS:]
     team[TEAM_THREADS], team[TEAM_STATE] = 2, phases << MASK_BITS
     ends = np.array([[2 * i, 2] for i in range(phases)], np.int64)
     tasks = np.array([[i, i + 1] for i in range(2 * phases)], np.int64)
-    call = executor.call(table, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64), shared=(team, ends, tasks))
+    nothing = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
+    call = executor.call(table, *nothing, shared=(team, ends, tasks))
+    alone = executor.call(table, *nothing)
     run = executor.executor("float32")
+
+    def microseconds(call: np.ndarray) -> float:
+        begin = time.perf_counter()
+        run(call.ctypes.data, 1, 0, 0)
+        return (time.perf_counter() - begin) * 1e6 / phases
+
+    one = min(microseconds(alone) for _ in range(rounds)) / 2
     found = []
     for _ in range(rounds):
         helper = threading.Thread(target=run, args=(call.ctypes.data, HELP, 1, 0))
         helper.start()
         while team[TEAM_PRESENT] == 0 and helper.is_alive():
             time.sleep(1e-5)
-        begin = time.perf_counter()
-        run(call.ctypes.data, 1, 0, 0)
-        found.append((time.perf_counter() - begin) * 1e6 / phases)
+        found.append(microseconds(call))
         helper.join()
-    return statistics.median(found)
+    shared = [spent - one for spent in found if spent < 1.9 * one]
+    return max(statistics.median(shared), 0.0) if shared else USUAL_HANDING_OVER
 
 
-def task_times(program: Program, threads: int, rounds: int) -> list[list[float]]:
-    """Return the least microseconds of every task, phase by phase, of the table that `threads` threads share."""
-    packed = Packed(program, Options(threads=threads))
-    table = packed.raw if program.dtype == "int8" else packed.real
-    arrays = bind(program, table)
-    run = executor.executor(program.dtype)
-    if table.tasks is None:
-        rows = np.arange(len(table.words))
-        phases, tasks = np.stack([rows, np.ones_like(rows)], axis=1), np.stack([rows, rows + 1], axis=1)
-    else:
-        phases, tasks = table.tasks
-    nothing = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
-    calls = [executor.call(table.words[first:end], *nothing) for first, end in tasks]
-    whole = executor.call(table.words, *nothing)
-    repeats = [1] * len(calls)
-    samples: list[list[float]] = [[] for _ in calls]
-    for turn in range(rounds + 1):
-        run(whole.ctypes.data, 1, 0, 0)  # the arena holds what a task finds there in a network
-        for index, call in enumerate(calls):
-            begin = time.perf_counter_ns()
-            run(call.ctypes.data, repeats[index], 0, 0)
-            spent = (time.perf_counter_ns() - begin) / 1e3 / repeats[index]
-            if turn:
-                samples[index].append(spent)
-            else:
-                repeats[index] = max(1, int(SAMPLE_US / max(spent, 0.1)))
-    del arrays
-    least = [min(found) for found in samples]
-    return [least[first : first + count] for first, count in phases]
+class _Tasks:
+    """The tasks of the table that some threads share, and the least time that each took.
+
+    Parameters
+    ----------
+    program : Program
+    threads : int
+    """
+
+    def __init__(self, program: Program, threads: int) -> None:
+        self._packed = Packed(program, Options(threads=threads))
+        table = self._packed.raw if takes_codes(program) else self._packed.real
+        self._arrays = bind(program, table)
+        if table.tasks is None:
+            rows = np.arange(len(table.words))
+            self.phases, tasks = np.stack([rows, np.ones_like(rows)], axis=1), np.stack([rows, rows + 1], axis=1)
+        else:
+            self.phases, tasks = table.tasks
+        nothing = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
+        self._calls = [executor.call(table.words[first:end], *nothing) for first, end in tasks]
+        self._whole = executor.call(table.words, *nothing)
+        self._none = executor.call(table.words[:0], *nothing)
+        self._run = executor.executor(program.dtype)
+        self._repeats = [1] * len(tasks)
+        self._least = [0.0] * len(tasks)
+        self._nothing = math.inf  # microseconds of a call that does nothing
+        self._turns = 0
+
+    def measure(self) -> None:
+        """Time every task once more; the first time only finds how often each must be repeated."""
+        first = self._turns == 0
+        self._run(self._whole.ctypes.data, 1, 0, 0)  # the arena holds what a task finds there in a network
+        for _ in range(3):
+            self._time(self._none, 1)  # the first calls after it are late, whatever they do
+        self._nothing = min(self._nothing, self._time(self._none, 1))
+        for index, call in enumerate(self._calls):
+            repeats = self._repeats[index]
+            spent = self._time(call, repeats)
+            if first:
+                self._repeats[index] = max(1, int(SAMPLE_US / max(spent, 0.1)))
+            self._least[index] = spent if self._turns < 2 else min(spent, self._least[index])
+        self._turns += 1
+
+    def _time(self, call: np.ndarray, repeats: int) -> float:
+        begin = time.perf_counter_ns()
+        self._run(call.ctypes.data, repeats, 0, 0)
+        return (time.perf_counter_ns() - begin) / 1e3 / repeats
+
+    def by_phase(self) -> list[list[float]]:
+        """Return the times, phase by phase, without that of a call."""
+        least = [max(spent - self._nothing / repeats, 0.0) for spent, repeats in zip(self._least, self._repeats, strict=True)]
+        return [least[first : first + count] for first, count in self.phases]
+
+
+def task_times(program: Program, threads: Sequence[int], rounds: int) -> list[list[list[float]]]:
+    """Return for each number of threads the least microseconds of every task, phase by phase; rounds are interleaved."""
+    found = [_Tasks(program, count) for count in threads]
+    for _ in range(rounds + 1):
+        for tasks in found:
+            tasks.measure()
+    return [tasks.by_phase() for tasks in found]
 
 
 def scheduled(phases: list[list[float]], cores: int, handing: float) -> float:
@@ -124,8 +172,7 @@ def scheduled(phases: list[list[float]], cores: int, handing: float) -> float:
 
 def predictions(program: Program, rounds: int, handing: float) -> Iterator[Prediction]:
     """Return what the program would take on each of `CORES`."""
-    for cores in CORES:
-        phases = task_times(program, cores, rounds)
+    for cores, phases in zip(CORES, task_times(program, CORES, rounds), strict=True):
         yield Prediction(cores, scheduled(phases, cores, handing), len(phases), sum(map(len, phases)))
 
 

@@ -98,8 +98,8 @@ def bind(program: Program, table: object) -> list[np.ndarray]:
     arrays = []
     for (row, column, _, size), name in zip(table.patches, (*table.entries, *table.exits), strict=True):
         shape = program.shapes[name]
-        values = rng.integers(-128, 128, shape) if program.dtype == "int8" else rng.standard_normal(shape)
-        arrays.append(values.astype(program.dtype))
+        is_int8 = size == int(np.prod(shape))
+        arrays.append(rng.integers(-128, 128, shape).astype(np.int8) if is_int8 else rng.standard_normal(shape).astype(np.float32))
         assert arrays[-1].nbytes == size
         table.words[row, column] = arrays[-1].ctypes.data
     return arrays

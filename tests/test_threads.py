@@ -18,7 +18,7 @@ from edgebn.errors import ModelError
 from edgebn.kernels import executor
 from edgebn.kernels.records import HELP
 from edgebn.kernels.registry import OPERATIONS
-from edgebn.session import Session, bands, pace, shares, winograd
+from edgebn.session import Session, bands, pace, shares, splitting, winograd
 from tests.adaptations import with_adaptation
 from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, single
 from tests.test_contract import GEOMETRIES, convolution_program
@@ -33,6 +33,7 @@ def eager(monkeypatch):
     monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
     monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
     monkeypatch.setattr(shares, "LEAST_SHARE", 1e-3)
+    monkeypatch.setattr(splitting, "LEAST_GAIN", 0.0)
     monkeypatch.setattr(pace.Pace, "shares", True)
 
 

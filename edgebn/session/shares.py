@@ -2,20 +2,20 @@
 
 A share of an operation is the same operation on some of its units: rows, pixels or blocks of channels. Splits change no byte: every
 number is computed from the same numbers in the same order. An operation that is not named here stays whole, on one thread.
+`splitting.py` decides where to cut.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from edgebn.kernels import isa, tile_shapes
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
 from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, MASK_BITS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Row
+from edgebn.session.packer import Row
 
 Arguments = Mapping[str, Any]
 
@@ -24,9 +24,6 @@ LEAST_SHARE = 1500.0
 # Shares of each thread's part of the work, largest first: who is through early takes the last of another's.
 PARTS = (0.5, 0.3, 0.2)
 MOST_SHARES = MASK_BITS - 1  # of a phase
-# A split in more uneven shares than this is taken only where no other is better: the last to end holds all others up.
-EVEN = 1.15
-MOST_PARTS = 16  # of an operation that is cut along two axes
 LINE = 64  # adjacent elements that stay together: whole vectors and cache lines
 
 
@@ -375,95 +372,6 @@ def nanoseconds(row: Row) -> float:
     return kind.nanoseconds(row.arguments) if kind is not None else 0.0
 
 
-def shared(rows: Sequence[Row], threads: int, *, by_block: bool = True) -> list[Row]:
-    """Return a step's rows with those that are worth it in shares (`Row.share`), in the order of the table.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-        Of one step. Those of bands stay as they are.
-    threads : int
-    by_block : bool
-        Whether blocks of channels may be split: not where epilogues are looked for by their address (`refolding.py`).
-    """
-    found: list[Row] = []
-    begin, phase = 0, 0
-    while begin < len(rows):
-        end = begin + 1
-        if rows[begin].band is not None:
-            while end < len(rows) and rows[end].band is not None:
-                end += 1
-            found += [replace(row, share=(phase, row.band or 0)) for row in rows[begin:end]]
-        else:
-            while end < len(rows) and _runs_beside(rows[begin], rows[end]):
-                end += 1
-            found += _split(rows[begin:end], threads, phase, by_block=by_block)
-        begin, phase = end, phase + 1
-    return found
-
-
-def _runs_beside(row: Row, other: Row) -> bool:
-    kind = KINDS.get(row.operation)
-    return kind is not None and kind.beside and other.operation == row.operation and other.band is None
-
-
-def _split(rows: Sequence[Row], threads: int, phase: int, *, by_block: bool) -> list[Row]:
-    """Cut rows that may run at once where the fractions of the work end."""
-    kind = KINDS.get(rows[0].operation)
-    whole = rows
-    if kind is not None and threads > 1:
-        rows = [part for row in rows for part in _finer(row, kind, threads, by_block=by_block)]
-    work = [nanoseconds(row) for row in rows]
-    total = sum(work)
-    parts = min(len(PARTS), int(total / LEAST_SHARE / threads))
-    if kind is None or threads == 1 or total < 2 * LEAST_SHARE:
-        return list(whole)
-    wanted = min(threads * max(parts, 1), int(total / LEAST_SHARE), MOST_SHARES)
-    if wanted > threads:
-        wanted -= wanted % threads
-    ends = fractions(wanted, threads)
-    found: list[Row] = []
-    done, share = 0.0, 0
-    for row, mine in zip(rows, work, strict=True):
-        axis = _best_axis(kind, row.arguments, threads, by_block=by_block)
-        units = axis.count(row.arguments) if axis is not None else 1
-        cuts = [(share, units)]
-        while ends[share] * total < done + mine * (1 - 0.5 / units) and share < len(ends) - 1:
-            unit = round((ends[share] * total - done) / mine * units)
-            cuts[-1] = (share, unit)
-            share += 1
-            cuts.append((share, units))
-        first = 0
-        for which, end in cuts:
-            if end > first:
-                changed = axis.take(row.arguments, first, end - first) if axis is not None and end - first < units else {}
-                changed |= {name: row.arguments[name] + which * size for name, size in kind.scratch(row.arguments).items()}
-                found.append(replace(row, arguments={**row.arguments, **changed}, share=(phase, which)))
-                first = end
-        done += mine
-    if len({row.share for row in found}) == 1:
-        return list(whole)
-    # What keeps accumulators has a mark a row or tile, and stays whole.
-    observed = any(row.observing is not None for row in whole)
-    shared_in, whole_in = ({SHARED}, {WHOLE, OBSERVING}) if observed else ({SHARED, OBSERVING}, {WHOLE})
-    return [replace(row, tables=row.tables & shared_in) for row in found] + [
-        replace(row, tables=row.tables & whole_in) for row in whole
-    ]
-
-
-def _finer(row: Row, kind: Kind, threads: int, *, by_block: bool) -> list[Row]:
-    """Return an operation in parts along another axis than the best where the best alone gives uneven shares."""
-    best = _best_axis(kind, row.arguments, threads, by_block=by_block)
-    if best is None or _unevenness(best, row.arguments, threads) <= EVEN:
-        return [row]
-    others = [axis for axis in _axes(kind, row.arguments, by_block=by_block) if axis.count(row.arguments) > 1]
-    others = [axis for axis in others if axis.take(row.arguments, 0, 1).keys() != best.take(row.arguments, 0, 1).keys()]
-    if not others or others[0].count(row.arguments) > MOST_PARTS:
-        return [row]
-    count = others[0].count(row.arguments)
-    return [replace(row, arguments={**row.arguments, **others[0].take(row.arguments, i, 1)}) for i in range(count)]
-
-
 def most_shares(threads: int) -> int:
     """Return the most shares that a step is split into: how often scratch must be there."""
     return min(threads * len(PARTS), MOST_SHARES) if threads > 1 else 1
@@ -481,20 +389,3 @@ def fractions(shares: int, threads: int) -> list[float]:
             total += size / threads
             ends.append(total)
     return ends
-
-
-def _axes(kind: Kind, given: Arguments, *, by_block: bool) -> list[Axis]:
-    return [axis for axis in kind.axes(given) if by_block or "epilogue" not in axis.take(given, 0, 1)]
-
-
-def _unevenness(axis: Axis, given: Arguments, threads: int) -> float:
-    """Return the largest thread's part of the units over an even part."""
-    units = axis.count(given)
-    return -(-units // threads) * threads / units
-
-
-def _best_axis(kind: Kind, given: Arguments, threads: int, *, by_block: bool) -> Axis | None:
-    """Return the first axis whose shares are even, else the one whose are most."""
-    axes = _axes(kind, given, by_block=by_block)
-    even = (axis for axis in axes if _unevenness(axis, given, threads) <= EVEN)
-    return next(even, None) or min(axes, key=lambda axis: _unevenness(axis, given, threads), default=None)

@@ -12,7 +12,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, bands, shares
+from edgebn.session import array_words, bands, splitting
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.pace import Pace
@@ -161,12 +161,12 @@ class Packed:
         rows = self._packer.rows
         for name in program.entering:
             self._pack_halo(name)
-        rows[:] = shares.shared(rows, threads)
+        rows[:] = splitting.shared(rows, threads)
         ends = [len(rows)]
         for step in program.steps:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
-            rows[ends[-1] :] = shares.shared(rows[ends[-1] :], threads, by_block=by_block)
+            rows[ends[-1] :] = splitting.shared(rows[ends[-1] :], threads, by_block=by_block)
             ends.append(len(rows))
         constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
         self._key = aligned(8).view(np.int64)  # in a cache line of its own
@@ -297,7 +297,7 @@ class Packed:
             element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4
             size = int(np.prod(self._program.buffers[name].shape)) * element
             patches = entering if enters else leaving_patches
-            found = shares.shared([Row(operation_name, arguments, None)], self._threads)
+            found = splitting.shared([Row(operation_name, arguments, None)], self._threads)
             found = [row for row in found if kind in row.tables]
             column = 1 + [argument for argument, _ in known[operation_name].arguments].index(user)
             if len(found) == 1:
