@@ -93,13 +93,14 @@ def shared_operations(session):
     return {row.operation for row in rows}
 
 
-def pool_program(window, dtype):
+def pool_program(window, dtype, channels=40, *, rescaled=False):
     maker = Maker(None, dtype, np.random.default_rng(0))
-    x = maker.buffer((9, 12, 40))
+    x = maker.buffer((9, 12, channels))
     like = maker.buffers[x]
     shape = pooled_shape(window, like.shape)
     maker.buffers["y"] = replace(like, name="y", shape=shape)
-    maker.steps.append(p.Pool("pool", (x,), "y", window))
+    epilogue = maker.average_epilogue("y", window.kernel[0] * window.kernel[1], by_count=False) if rescaled else None
+    maker.steps.append(p.Pool("pool", (x,), "y", window, epilogue))
     return maker.program((x,), ("y",))
 
 
@@ -125,9 +126,13 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
     assert_same_bytes(many_groups, samples=1)
     found |= shared_operations(Session(many_groups, threads=3))
     for window in (p.Window("max", (2, 2), (2, 2)), p.Window("average", (3, 3), (1, 1))):
-        pooled = pool_program(window, dtype)
-        assert_same_bytes(pooled, samples=1)
-        found |= shared_operations(Session(pooled, threads=3))
+        for channels in (40, 3):
+            pooled = pool_program(window, dtype, channels)
+            assert_same_bytes(pooled, samples=1)
+            found |= shared_operations(Session(pooled, threads=3))
+    whole = pool_program(p.Window("average", (9, 12), (1, 1)), dtype, 200, rescaled=dtype == "int8")  # by channels
+    assert_same_bytes(whole, samples=1)
+    found |= shared_operations(Session(whole, threads=3))
     known = {kernel.__name__ for group in ("shared", dtype) for kernel in OPERATIONS[group]}
     assert {name for name in shares.KINDS if name in known} - ELSEWHERE - found == set()
 

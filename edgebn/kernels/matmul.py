@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgebn.kernels.epilogue import NUDGE
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, store_code, store_f32
+from edgebn.kernels.primitives import ZERO_I32, load_code, load_f32, load_i32, multiply_add_i32, store_code, store_f32, store_i32
+
+AT_ONCE = 4  # rows that go through the registers together: sums are loaded and stored once for all of them
 
 
 @kernel
@@ -25,16 +29,46 @@ def matmul_f32(
 ) -> None:
     """float32: rows of b are added to a row of the output, each times its factor, so that the innermost loop runs along both."""
     for s in range(stacks):
+        right = b + s * b_row
         for i in range(rows):
             left = a + s * a_row + i * a_pixel
             out = dst + s * dst_row + i * dst_pixel
+            first = load_f32(left, 0)
             for j in range(columns):
-                store_f32(out, j, load_f32(left, 0) * load_f32(b + s * b_row, j))
-            for k in range(1, depth):
-                factor = load_f32(left, k)
-                right = b + s * b_row + k * b_pixel
+                store_f32(out, j, first * load_f32(right, j))
+            fours = (depth - 1) // AT_ONCE * AT_ONCE + 1
+            for k in range(1, fours, AT_ONCE):
+                f, g, h, e = load_f32(left, k), load_f32(left, k + 1), load_f32(left, k + 2), load_f32(left, k + 3)
+                above = right + k * b_pixel
                 for j in range(columns):
-                    store_f32(out, j, load_f32(out, j) + factor * load_f32(right, j))
+                    total = load_f32(out, j) + f * load_f32(above, j)
+                    total += g * load_f32(above + b_pixel, j)
+                    total += h * load_f32(above + 2 * b_pixel, j)
+                    store_f32(out, j, total + e * load_f32(above + 3 * b_pixel, j))
+            for k in range(fours, depth):
+                factor = load_f32(left, k)
+                for j in range(columns):
+                    store_f32(out, j, load_f32(out, j) + factor * load_f32(right + k * b_pixel, j))
+
+
+@kernel
+def _add_row(sums: int, code: int, row: int, zero: int, columns: int) -> None:
+    """Add a row of codes less their zero point, times a number of 9 bits, to int32 sums."""
+    factor = np.int32(code)
+    for j in range(columns):
+        store_i32(sums, j, multiply_add_i32(load_i32(sums, j), factor, np.int32(load_code(row, j) - zero)))
+
+
+@kernel
+def _add_rows(sums: int, codes: int, code_zero: int, row: int, step: int, zero: int, columns: int) -> None:
+    """Add `AT_ONCE` rows, each times its code less the zero point of codes."""
+    f, g = np.int32(load_code(codes, 0) - code_zero), np.int32(load_code(codes, 1) - code_zero)
+    h, e = np.int32(load_code(codes, 2) - code_zero), np.int32(load_code(codes, 3) - code_zero)
+    for j in range(columns):
+        total = multiply_add_i32(load_i32(sums, j), f, np.int32(load_code(row, j) - zero))
+        total = multiply_add_i32(total, g, np.int32(load_code(row + step, j) - zero))
+        total = multiply_add_i32(total, h, np.int32(load_code(row + 2 * step, j) - zero))
+        store_i32(sums, j, multiply_add_i32(total, e, np.int32(load_code(row + 3 * step, j) - zero)))
 
 
 @kernel
@@ -52,6 +86,7 @@ def matmul_i8(
     rows: int,
     depth: int,
     columns: int,
+    scratch: int,
     a_zero: int,
     b_zero: int,
     multiplier: int,
@@ -62,15 +97,24 @@ def matmul_i8(
     qmin: int,
     qmax: int,
 ) -> None:
-    """int8: (u * multiplier + rounding - nudge) >> shift with u the sum of products of codes less their zero points."""
+    """int8: (u * multiplier + rounding - nudge) >> shift with u the sum of products of codes less their zero points.
+
+    `scratch` holds `columns` int32 sums, as many terms as `program.MATMUL_DEPTH` fit.
+    """
     for s in range(stacks):
+        right = b + s * b_row
         for i in range(rows):
             left = a + s * a_row + i * a_pixel
             out = dst + s * dst_row + i * dst_pixel
             for j in range(columns):
-                u = 0
-                for k in range(depth):
-                    u += (load_code(left, k) - a_zero) * (load_code(b + s * b_row + k * b_pixel, j) - b_zero)
+                store_i32(scratch, j, ZERO_I32)
+            fours = depth // AT_ONCE * AT_ONCE
+            for k in range(0, fours, AT_ONCE):
+                _add_rows(scratch, left + k, a_zero, right + k * b_pixel, b_pixel, b_zero, columns)
+            for k in range(fours, depth):
+                _add_row(scratch, load_code(left, k) - a_zero, right + k * b_pixel, b_zero, columns)
+            for j in range(columns):
+                u = load_i32(scratch, j)
                 product = u * multiplier + rounding
                 if neg != 0 and u < 0:
                     product -= NUDGE

@@ -98,6 +98,7 @@ def normalize_groups_f32(
     dst_row: int,
     rows: int,
     columns: int,
+    pixel: int,
     channels: int,
     groups: int,
     gamma: int,
@@ -106,7 +107,7 @@ def normalize_groups_f32(
     centred: int,
     scratch: int,
 ) -> None:
-    """The whole map by the statistics of groups of channels; `scratch` holds two float64 a channel."""
+    """The whole map by the statistics of groups of channels; `pixel` is bytes, `scratch` holds two float64 a channel."""
     means = scratch
     squares = scratch + channels * 8
     for c in range(channels):
@@ -115,13 +116,13 @@ def normalize_groups_f32(
     if centred != 0:
         for y in range(rows):
             for x in range(columns):
-                a = src + y * src_row + x * channels * 4
+                a = src + y * src_row + x * pixel
                 for c in range(channels):
                     store_f64(means, c, load_f64(means, c) + load_f32(a, c))
         _share(means, channels, groups, rows * columns)
     for y in range(rows):
         for x in range(columns):
-            a = src + y * src_row + x * channels * 4
+            a = src + y * src_row + x * pixel
             for c in range(channels):
                 difference = load_f32(a, c) - load_f64(means, c)
                 store_f64(squares, c, load_f64(squares, c) + difference * difference)
@@ -130,8 +131,8 @@ def normalize_groups_f32(
         store_f64(squares, c, 1.0 / math.sqrt(load_f64(squares, c) + epsilon))
     for y in range(rows):
         for x in range(columns):
-            a = src + y * src_row + x * channels * 4
-            b = dst + y * dst_row + x * channels * 4
+            a = src + y * src_row + x * pixel
+            b = dst + y * dst_row + x * pixel
             for c in range(channels):
                 normalised = (load_f32(a, c) - load_f64(means, c)) * load_f64(squares, c)
                 store_f32(b, c, np.float32(normalised * load_f32(gamma, c) + load_f32(beta, c)))

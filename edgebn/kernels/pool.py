@@ -1,6 +1,7 @@
 """Maximum and average pooling from a buffer or from a ring of rows (what a fused convolution writes). Needs no halo.
 
-Output row y, tap i stands for input row y * stride + i * dilation - top. Input row r is stored at row r % ring of `src`.
+Pixels of a row are `pixel` bytes apart, in the input and the output. Output row y, tap i stands for input row
+y * stride + i * dilation - top. Input row r is stored at row r % ring of `src`.
 Padding never wins a maximum. An average counts taps inside the input, or with `count_padding` all taps below `end_row` and
 `end_column`, of which those outside the input read `padding_value`.
 """
@@ -34,6 +35,7 @@ def maximum_f32(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -51,9 +53,9 @@ def maximum_f32(
     """float32."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
-            pixel = dst + y * dst_row + x * channels * 4
+            out = dst + y * dst_row + x * pixel
             for c in range(channels):
-                store_f32(pixel, c, LOWEST_F32)
+                store_f32(out, c, LOWEST_F32)
             for i in range(kernel_rows):
                 sy = y * stride_rows + i * dilation_rows - top
                 if sy < 0 or sy >= height:
@@ -62,9 +64,9 @@ def maximum_f32(
                     sx = x * stride_columns + j * dilation_columns - left
                     if sx < 0 or sx >= width:
                         continue
-                    tap = src + (sy % ring) * src_row + sx * channels * 4
+                    tap = src + (sy % ring) * src_row + sx * pixel
                     for c in range(channels):
-                        store_f32(pixel, c, max(load_f32(pixel, c), load_f32(tap, c)))
+                        store_f32(out, c, max(load_f32(out, c), load_f32(tap, c)))
 
 
 @kernel
@@ -75,6 +77,7 @@ def maximum_i8(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -92,9 +95,9 @@ def maximum_i8(
     """int8 codes; the input and the output share scale and zero point."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
-            pixel = dst + y * dst_row + x * channels
+            out = dst + y * dst_row + x * pixel
             for c in range(channels):
-                store_code(pixel, c, -128)
+                store_code(out, c, -128)
             for i in range(kernel_rows):
                 sy = y * stride_rows + i * dilation_rows - top
                 if sy < 0 or sy >= height:
@@ -103,9 +106,9 @@ def maximum_i8(
                     sx = x * stride_columns + j * dilation_columns - left
                     if sx < 0 or sx >= width:
                         continue
-                    tap = src + (sy % ring) * src_row + sx * channels
+                    tap = src + (sy % ring) * src_row + sx * pixel
                     for c in range(channels):
-                        store_code(pixel, c, max(load_code(pixel, c), load_code(tap, c)))
+                        store_code(out, c, max(load_code(out, c), load_code(tap, c)))
 
 
 @kernel
@@ -128,6 +131,7 @@ def average_f32(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -164,7 +168,7 @@ def average_f32(
                             outside += int(sy < end_row and sx < end_column)
                             continue
                         count += 1
-                        tap = line + sx * channels * 4
+                        tap = line + sx * pixel
                         for c in range(channels):
                             store_f32(scratch, c, load_f32(scratch, c) + load_f32(tap, c))
                     if count - closed >= BLOCK:
@@ -172,12 +176,12 @@ def average_f32(
                         closed = count
             if count_padding == 0:
                 outside = 0
-            pixel = dst + y * dst_row + x * channels * 4
+            out = dst + y * dst_row + x * pixel
             divisor = np.float32(max(count + outside, 1))
             if count != closed:
                 _close_block(scratch, channels)
             for c in range(channels):
-                store_f32(pixel, c, load_f32(scratch, channels + c) / divisor)
+                store_f32(out, c, load_f32(scratch, channels + c) / divisor)
 
 
 @kernel
@@ -217,6 +221,7 @@ def average_i8(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -247,6 +252,7 @@ def average_i8(
                 height,
                 width,
                 channels,
+                pixel,
                 y * stride_rows - top,
                 x * stride_columns - left,
                 kernel_rows,
@@ -259,11 +265,11 @@ def average_i8(
             )
             if count_padding == 0:
                 outside = 0
-            pixel = dst + y * dst_row + x * channels
+            out = dst + y * dst_row + x * pixel
             if ties_to_even != 0:
-                _store_even_averages(scratch, channels, outside * padding_value, max(count + outside, 1), pixel)
+                _store_even_averages(scratch, channels, outside * padding_value, max(count + outside, 1), out)
             else:
-                _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), pixel)
+                _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), out)
 
 
 @kernel
@@ -274,6 +280,7 @@ def average_rescaled_i8(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -309,6 +316,7 @@ def average_rescaled_i8(
                 height,
                 width,
                 channels,
+                pixel,
                 y * stride_rows - top,
                 x * stride_columns - left,
                 kernel_rows,
@@ -322,7 +330,7 @@ def average_rescaled_i8(
             if count_padding == 0:
                 outside = 0
             entry = max(count + outside, 1) - 1 if by_count != 0 else 0
-            pixel = dst + y * dst_row + x * channels
+            out = dst + y * dst_row + x * pixel
             for c in range(channels):
                 total = load_i32(scratch, c) + outside * padding_value
-                store_code(pixel, c, requantize(total, epilogue, entry, neg, zero_point, qmin, qmax))
+                store_code(out, c, requantize(total, epilogue, entry, neg, zero_point, qmin, qmax))

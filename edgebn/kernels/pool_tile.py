@@ -212,6 +212,7 @@ def maximum_tile_f32(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -227,7 +228,6 @@ def maximum_tile_f32(
     left: int,
 ) -> None:
     """Maximum."""
-    pixel = channels * 4
     tap = dilation_columns * pixel
     for y in range(first_row, first_row + rows):
         sy = y * stride_rows - top
@@ -255,6 +255,7 @@ def average_tile_f32(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     dst: int,
     dst_row: int,
     first_row: int,
@@ -273,7 +274,6 @@ def average_tile_f32(
     end_column: int,
 ) -> None:
     """Average."""
-    pixel = channels * 4
     tap = dilation_columns * pixel
     for y in range(first_row, first_row + rows):
         sy = y * stride_rows - top

@@ -73,6 +73,7 @@ def sum_window(
     height: int,
     width: int,
     channels: int,
+    pixel: int,
     first_row: int,
     first_column: int,
     kernel_rows: int,
@@ -99,6 +100,6 @@ def sum_window(
         count += last - first
         if y < end_row:
             outside += counted - max(min(last, counted) - first, 0)
-        tap = src + (y % ring) * src_row + (first_column + first * dilation_columns) * channels
-        _add_row(tap, dilation_columns * channels, last - first, channels, sums)
+        tap = src + (y % ring) * src_row + (first_column + first * dilation_columns) * pixel
+        _add_row(tap, dilation_columns * pixel, last - first, channels, sums)
     return count, outside

@@ -10,6 +10,7 @@ from edgebn import program as p
 from edgebn.functions import BINARY
 from edgebn.kernels import add_form, executor
 from edgebn.kernels.records import POINTWISE
+from edgebn.session import shares
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.options import Options
@@ -114,7 +115,9 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
     if step.arithmetic is None:
         packer.emit("matmul_f32", **arguments)
     else:
-        packer.emit("matmul_i8", **arguments, **_zeros(step, packer), **_rescaling(step.arithmetic))
+        packer.emit(
+            "matmul_i8", scratch=packer.scratch(step, "sums"), **arguments, **_zeros(step, packer), **_rescaling(step.arithmetic)
+        )
 
 
 def _rescaling(how: p.IntMultiply) -> dict[str, Address | float]:
@@ -176,9 +179,20 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     packer.emit("pointwise_f32", variant=variant, first=first, second=second, **_by_row(step, packer))
 
 
-def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
+def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a softmax: its int8 form keeps the exponentials."""
-    return {"powers": 4 * program.buffers[step.output].shape[2]} if p.step_dtype(step, program) == "int8" else {}
+    return _sums("powers", step, program, options)
+
+
+def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
+    """Return the scratch of a product: its int8 form keeps the sums of a row."""
+    return _sums("sums", step, program, options)
+
+
+def _sums(what: str, step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
+    """Return 32 bits a channel of the output, for every share, of a step on int8."""
+    size = 4 * program.buffers[step.output].shape[2] * shares.most_shares(options.threads)
+    return {what: size} if p.step_dtype(step, program) == "int8" else {}
 
 
 def pack_softmax(step: p.Softmax, packer: Packer) -> None:
@@ -208,7 +222,10 @@ def pack_normalization(step: p.Normalization, packer: Packer) -> None:
     arguments |= {"gamma": packer.constant(step.gamma), "beta": packer.constant(step.beta)}
     arguments |= {"epsilon": step.epsilon, "centred": int(step.centred)}
     if step.groups:
-        packer.emit("normalize_groups_f32", groups=step.groups, scratch=packer.scratch(step, "statistics"), **arguments)
+        pixel = packer.view(step.output).pixel
+        packer.emit(
+            "normalize_groups_f32", groups=step.groups, pixel=pixel, scratch=packer.scratch(step, "statistics"), **arguments
+        )
     else:
         packer.emit("normalize_pixels_f32", **arguments)
 

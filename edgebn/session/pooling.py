@@ -10,18 +10,20 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.quick_dataclass import dataclass
+from edgebn.session import shares
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes
 
 TILE = "tile_f32"  # the vector kernels'
 
 
-def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the form of the table
+def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a pool step."""
     buffer, shape = program.buffers[step.output], program.buffers[step.inputs[0]].shape
     if goes_by_axis(step.window, shape, buffer.shape):
         return {"columns": buffer.shape[0] * shape[1] * shape[2] * np.dtype(buffer.dtype).itemsize + isa.SELECTED.vector_bytes}
-    return pool_scratch(step.window, p.step_dtype(step, program), buffer.shape[2])
+    wanted = pool_scratch(step.window, p.step_dtype(step, program), buffer.shape[2])
+    return {what: size * shares.most_shares(options.threads) for what, size in wanted.items()}
 
 
 def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:
@@ -129,6 +131,7 @@ def emit_pool(
         "height": height,
         "width": width,
         "channels": channels,
+        "pixel": pixel,
         "dst": target.address,
         "dst_row": target.row,
         "first_row": rows[0],

@@ -254,8 +254,56 @@ def _adjacent(elements: Mapping[str, int], each: float) -> Kind:
     return Kind(lambda given: (rows if given["rows"] > 1 else inside,), lambda given: each * _by_count(given))
 
 
-def _pool(each: float) -> Kind:
-    """Return the kind of a pool; it reads the place of a row from its number. Pools of one step may follow on each other."""
+def _pixels(elements: Mapping[str, Move], each: float, scratch: Callable[[Arguments], dict[str, int]] = lambda _: {}) -> Kind:
+    """Return the kind of an operation on pixels, of which a row can be split as well.
+
+    `elements` has, by address, the bytes from one pixel to the next.
+    """
+    rows = along("rows", **{name: f"{name}_row" for name in elements})
+    columns = along("columns", **elements)
+    return Kind(lambda _: (rows, columns), lambda given: each * _by_channel(given), scratch=scratch)
+
+
+def _adjacent_pixels(each: float, element: int, scratch: Callable[[Arguments], dict[str, int]] = lambda _: {}) -> Kind:
+    """Return the kind of an operation on adjacent pixels from src to dst, of elements of so many bytes."""
+
+    def size(given: Arguments) -> int:
+        return int(given["channels"]) * element
+
+    return _pixels({"src": size, "dst": size}, each, scratch)
+
+
+def _matmul(element: int, each: float) -> Kind:
+    """Return the kind of a stack of products: whole matrices, else rows of the left one, else columns of the right one."""
+    stacks = along("stacks", a="a_row", b="b_row", dst="dst_row")
+    rows = along("rows", a="a_pixel", dst="dst_pixel")
+    columns = in_units("columns", lambda _: LINE // element, b=element, dst=element)
+    scratch = (lambda given: {"scratch": 4 * given["columns"]}) if element == 1 else lambda _: {}
+
+    def nanoseconds(given: Arguments) -> float:
+        return each * given["stacks"] * given["rows"] * given["columns"] * given["depth"]
+
+    return Kind(lambda _: (stacks, rows, columns), nanoseconds, scratch=scratch)
+
+
+def _norm_by_group() -> Kind:
+    """Return the kind of a norm of groups of channels over the whole map."""
+
+    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
+        size = given["channels"] // given["groups"]
+        moves = {"src": 4, "dst": 4, "gamma": 4, "beta": 4, "scratch": 16}
+        moved = {name: given[name] + first * size * bytes_each for name, bytes_each in moves.items()}
+        return moved | {"channels": count * size, "groups": count}
+
+    axis = Axis(lambda given: given["groups"], take)
+    return Kind(lambda _: (axis,), lambda given: 2.0 * _by_channel(given))
+
+
+def _pool(each: float, element: int, scratch: int = 0) -> Kind:
+    """Return the kind of a pool; it reads the place of a row from its number. Pools of one step may follow on each other.
+
+    `scratch` is bytes a channel.
+    """
 
     def taps(given: Arguments) -> int:
         return _by_channel(given) * given["kernel_rows"] * given["kernel_columns"]
@@ -263,12 +311,16 @@ def _pool(each: float) -> Kind:
     def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
         return {"first_row": given["first_row"] + first, "rows": count}
 
-    axis = Axis(lambda given: given["rows"], take)
-    return Kind(lambda _: (axis,), lambda given: each * taps(given), beside=False)
+    rows = Axis(lambda given: given["rows"], take)
+    channels = in_units("channels", lambda _: LINE // element, src=element, dst=element)
+    own = (lambda given: {"scratch": scratch * given["channels"]}) if scratch else lambda _: {}
+    return Kind(lambda _: (rows, channels), lambda given: each * taps(given), beside=False, scratch=own)
 
 
 def _plain_convolution(given: Arguments) -> int:
-    outputs = given["groups"] * given["group_outputs"] if "groups" in given else given["channels"]
+    outputs = (
+        given["groups"] * given["group_outputs"] if "groups" in given else given["outputs" if "outputs" in given else "channels"]
+    )
     return int(given["rows"] * given["columns"] * outputs * given["tap_rows"] * given["tap_columns"] * given.get("run", 1))
 
 
@@ -321,6 +373,9 @@ def _halo(given: Arguments, first: int, count: int) -> dict[str, Any]:
 _LINES: dict[str, Move] = {"row_index": 8}
 _WEIGHTED: dict[str, Move] = {"row_index": 8, "row_weight": 8}
 
+# What the plain kernels do, with one product after the other.
+_PLAIN = Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution)
+
 KINDS: dict[str, Kind] = {
     "tile_i8": Kind(_tile_axes(real=False), _tile_time(real=False)),
     "tile_f32": Kind(_tile_axes(real=True), _tile_time(real=True)),
@@ -329,27 +384,39 @@ KINDS: dict[str, Kind] = {
     "dense_f32": Kind(_dense_axes, _dense_time, scratch=lambda given: {"places": 4 * given["depth"]}),
     "winograd_input_f32": _planes("src"),
     "winograd_output_f32": _planes("dst"),
-    "convolution_i8": Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution),
-    "convolution_f32": Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution),
+    "convolution_i8": _PLAIN,
+    "convolution_f32": _PLAIN,
+    "convolution_wide_i8": _PLAIN,
     "add_tile_i8": _adjacent({"a": 1, "b": 1, "dst": 1}, 0.12),
     "add_f32": _operands(0.15, 4),
     "add_i8": _operands(2.0, 1),
     "add_double_i8": _operands(3.0, 1),
     "multiply_f32": _operands(0.15, 4),
     "multiply_i8": _operands(1.0, 1),
-    "maximum_i8": _pool(0.05),
-    "maximum_f32": _pool(0.2),
-    "maximum_tile_f32": _pool(0.05),
-    "average_tile_f32": _pool(0.05),
+    "binary_f32": _operands(0.3, 4),
+    "binary_i8": _operands(4.0, 1),
+    "average_f32": _pool(0.5, 4, 12),
+    "average_i8": _pool(0.3, 1, 4),
+    "average_rescaled_i8": _pool(0.3, 1, 4),
+    "maximum_i8": _pool(0.05, 1),
+    "maximum_f32": _pool(0.2, 4),
+    "maximum_tile_f32": _pool(0.05, 4),
+    "average_tile_f32": _pool(0.05, 4),
     "affine_f32": _rows("src", "dst", elements=_by_channel, each=0.3),
     "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),
-    "lookup_i8": _rows("src", "dst", elements=_by_channel, each=0.4),
+    "lookup_i8": _pixels({"src": "src_pixel", "dst": "dst_pixel"}, 0.4),
     "pointwise_f32": _adjacent({"src": 4, "dst": 4}, 0.25),
-    "softmax_f32": _rows("src", "dst", elements=_by_channel, each=1.0),
+    "softmax_f32": _adjacent_pixels(1.0, 4),
+    "softmax_i8": _adjacent_pixels(8.0, 1, lambda given: {"scratch": 4 * given["channels"]}),
+    "normalize_pixels_f32": _adjacent_pixels(1.0, 4),
+    "normalize_groups_f32": _norm_by_group(),
+    "matmul_f32": _matmul(4, 0.1),
+    "matmul_i8": _matmul(1, 0.12),
     "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda given: given["slope_row"] * 4}),
     "nearest": _rows("dst", elements=lambda given: given["rows"] * given["columns"] * given["pixel"], each=0.05, moves=_LINES),
     "bilinear_f32": _rows("dst", elements=_by_channel, each=0.5, moves=_WEIGHTED),
     "bilinear_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
+    "bilinear_half_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "bilinear_truncated_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "copy_rows": _adjacent({"src": 1, "dst": 1}, 0.03),
     "flip_rows": _adjacent({"src": 1, "dst": 1}, 0.05),

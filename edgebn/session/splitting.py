@@ -86,12 +86,11 @@ def _split(halos: Sequence[Row], rows: Sequence[Row], threads: int, phase: int, 
         for shares, part in zip(cut, parts, strict=True)
     ]
     shares = [share for part in cut for share in part]
+    scratch = {name: max(kind.scratch(row.arguments)[name] for row in rows) for name in kind.scratch(rows[0].arguments)}
     found = []
     for which, share in enumerate(shares):
         for row in share:
-            places = {
-                name: row.arguments[name] + which * size for name, size in KINDS[row.operation].scratch(row.arguments).items()
-            }
+            places = {name: row.arguments[name] + which * size for name, size in scratch.items() if row.operation != "fill_halo"}
             found.append(replace(row, arguments={**row.arguments, **places}, share=(phase, which)))
     # What keeps accumulators has a mark a row or tile, and stays whole.
     observed = any(row.observing is not None for row in whole)

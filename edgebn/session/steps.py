@@ -38,6 +38,7 @@ SCRATCH: dict[type[p.Step], Callable[[Any, p.Program, Options], Mapping[str, int
     p.Convolution: convolution.scratch,
     p.Pool: pooling.scratch,
     p.Softmax: arithmetic.softmax_scratch,
+    p.MatMul: arithmetic.matmul_scratch,
     p.Normalization: arithmetic.normalization_scratch,
 }
 
