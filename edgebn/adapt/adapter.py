@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn import program as p
 from edgebn.adapt import state_file
 from edgebn.adapt.engines import Engine, SessionEngine
 from edgebn.adapt.guards import Watchdog
@@ -141,6 +142,31 @@ class Adapter:
                 f"{self._program.source}: this process was forked while another thread learned with this Adapter, whose state is "
                 "half written here; make a new Session and Adapter in this process"
             )
+
+    @property
+    def program(self) -> p.Program:
+        """The program that adapts, with its factory statistics."""
+        return self._program
+
+    @property
+    def seen(self) -> int:
+        """Inferences run."""
+        return self._seen
+
+    @property
+    def accepted(self) -> int:
+        """Inferences learned from."""
+        return self._accepted
+
+    @property
+    def trips(self) -> int:
+        """How often the watchdog returned to the factory state."""
+        return len(self._trips)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether learning has stopped."""
+        return self._frozen
 
     @property
     def policy(self) -> str:

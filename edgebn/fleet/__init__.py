@@ -2,3 +2,9 @@
 
 Knows adaptation and the serial link; no images and no sessions but through an adapter.
 """
+
+from __future__ import annotations
+
+from edgebn.fleet.agent import Agent
+
+__all__ = ["Agent"]

@@ -100,7 +100,7 @@ class FleetModel:
         planes, scalars = state.values, state.scalars
         if (np.abs(planes[0::2]) > LARGEST_MEAN).any() or (np.abs(planes[1::2]) > LARGEST_SQUARE).any() or (scalars < 0).any():
             raise EnvelopeError("bounds", f"{where}: averages that no adapter comes to")
-        drift, ratio = bounded(self.policy.estimate(state), DRIFT_BOUND)
+        drift, ratio = self.estimate(state)
         found = self.targets(state)
         if np.count_nonzero(found.pinned) > MOST_PINNED * len(found.pinned) or (found.energy > MOST_ENERGY).any():
             raise EnvelopeError("bounds", f"{where}: a state that the watchdog would throw away")
@@ -129,6 +129,14 @@ class FleetModel:
     def targets(self, state: State) -> Targets:
         """Return what an adapter would fold from a state."""
         return targets(self.home, self.policy, state, DRIFT_BOUND)
+
+    def estimate(self, state: State) -> tuple[np.ndarray, np.ndarray]:
+        """Return where a state's statistics are, as drift and ratio within the adapter's bounds."""
+        return bounded(self.policy.estimate(state), DRIFT_BOUND)
+
+    def apart(self, one: State, other: State) -> float:
+        """Return the distance between two states."""
+        return self.distance(*self.estimate(one), *self.estimate(other))
 
     def distance(self, drift: np.ndarray, ratio: np.ndarray, other_drift: np.ndarray, other_ratio: np.ndarray) -> float:
         """Return how far two estimates are apart: the layers' mean of the energy between them, in units of one sample's noise."""

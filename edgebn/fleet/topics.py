@@ -58,6 +58,16 @@ def parse(topic: str) -> tuple[Address, str] | None:
     return Address(*parts[:3]), parts[3]
 
 
+def is_group(name: str) -> bool:
+    """Whether a name is a group's, or that of a part of one."""
+    return _GROUP.fullmatch(name) is not None
+
+
+def whole(group: str) -> str:
+    """Return the group that a part is of; of a group, itself."""
+    return group.partition(PART)[0]
+
+
 def checked_name(name: str, what: str) -> str:
     """Return the name of a group or a device.
 
