@@ -80,8 +80,8 @@ def checked_path(given: object, caller: str) -> Path:
     raise ModelError(f"{caller} takes the path of a file, not {what}{already}")
 
 
-def checked_count(given: Any, what: str) -> int:
-    """Return a whole number of at least 1, of whatever integer type, or refuse it.
+def checked_count(given: Any, what: str, *, or_else: str = "") -> int:
+    """Return a whole number of at least 1, of whatever integer type, or refuse it; `or_else` is a word that could stand there.
 
     Raises
     ------
@@ -92,7 +92,8 @@ def checked_count(given: Any, what: str) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        raise ModelError(f"{what}={given!r}: give a whole number of at least 1")
+        word = f", or {or_else!r}" if or_else else ""
+        raise ModelError(f"{what}={given!r}: give a whole number of at least 1{word}")
     return number
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from edgebn.errors import ModelError
 from edgebn.kernels import executor
 from edgebn.kernels.records import HELP
 from edgebn.kernels.registry import OPERATIONS
-from edgebn.session import Session, bands, pace, shares, splitting, winograd
+from edgebn.session import Session, bands, choosing, pace, shares, splitting, winograd
 from tests.adaptations import with_adaptation
 from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, single
 from tests.test_contract import GEOMETRIES, convolution_program
@@ -346,6 +347,26 @@ def test_small_networks_stay_on_one_thread():
     session.run(inputs_for(small, 1))
     assert tasks_of(session) == 0
     assert "_helpers" not in vars(session)
+
+
+def test_auto_measures_and_takes_what_is_clearly_faster(monkeypatch):
+    assert choosing.candidates(1) == [1]
+    assert choosing.candidates(6) == [1, 2, 4, 6]
+    assert choosing.best({1: 1.0, 2: 0.6, 4: 0.58}) == 2
+    assert choosing.best({1: 1.0, 2: 0.95, 4: 0.5}) == 4
+    assert choosing.best({1: 1.0, 2: 1.4}) == 1
+    monkeypatch.setattr(choosing, "usable_cores", lambda: 4)
+    program = large(64)
+    asked = []
+    monkeypatch.setattr(choosing, "best", lambda seconds: asked.append(sorted(seconds)) or 2)
+    session = Session(program, threads="auto")
+    assert asked == [[1, 2, 4]]
+    assert session.threads == 2
+    assert pickle.loads(pickle.dumps(session)).threads == 2
+    x = inputs_for(program, 1)
+    assert session.run(x).tobytes() == Session(program).run(x).tobytes()
+    assert Session(large(8), threads="auto").threads == 1  # too small: nothing is measured
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None])

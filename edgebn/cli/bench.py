@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     given = {"threads": arguments.threads, "winograd": arguments.winograd}
     times = time_program(program, arguments.runs, screen, **given)
     report = {"model": str(arguments.model), "dtype": program.dtype, **given, **times}
-    threads = "one thread" if arguments.threads == 1 else f"up to {arguments.threads} threads"
+    threads = "one thread" if report["threads"] == 1 else f"up to {report['threads']} threads"
     screen.say(f"{arguments.model} ({program.dtype}, {report['instruction_set']}, {threads})")
     screen.say(f"  ready after {report['construction_seconds']:.2f} s")
     screen.say(
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return report
 
 
-def time_program(program: Program, runs: int, screen: Screen, threads: int = 1, *, winograd: bool = True) -> dict[str, Any]:
+def time_program(program: Program, runs: int, screen: Screen, threads: int | str = 1, *, winograd: bool = True) -> dict[str, Any]:
     """Return median and minimum in milliseconds over `runs` inferences of one random sample, and the session's arena."""
     started = time.perf_counter()
     session = open_session(program, screen, threads, winograd=winograd)
@@ -67,6 +67,7 @@ def time_program(program: Program, runs: int, screen: Screen, threads: int = 1, 
         times.append((time.perf_counter_ns() - before) / 1e6)
     return {
         "instruction_set": session.instruction_set,
+        "threads": session.threads,
         "runs": len(times),
         "construction_seconds": constructed,
         "arena_bytes": session.plan.size,

@@ -12,7 +12,7 @@ from edgebn import api, formats
 from edgebn.cli import usage
 from edgebn.cli.inputs import Inputs, part, sample_count
 from edgebn.cli.screen import Screen
-from edgebn.cli.values import count, custom_layer, shape, state
+from edgebn.cli.values import custom_layer, shape, state, threads
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -57,7 +57,9 @@ def add_model_argument(parser: argparse.ArgumentParser, *, optional: bool = Fals
 def add_session_options(parser: argparse.ArgumentParser) -> None:
     """Add what a session may be told; see `docs/speed.md`."""
     group = parser.add_argument_group("running the model")
-    group.add_argument("--threads", type=count, default=1, metavar="N", help="threads that may share an inference; default 1")
+    group.add_argument(
+        "--threads", type=threads, default=1, metavar="N", help="threads that may share an inference, or auto; default 1"
+    )
     group.add_argument("--no-winograd", dest="winograd", action="store_false", help="compute every product of float32 convolutions")
 
 
@@ -84,7 +86,7 @@ def load_model(path: Path, arguments: argparse.Namespace) -> Program:
     return program
 
 
-def open_session(program: Program, screen: Screen, threads: int = 1, *, winograd: bool = True) -> Session:
+def open_session(program: Program, screen: Screen, threads: int | str = 1, *, winograd: bool = True) -> Session:
     """Make a session; the first one on a machine compiles the kernels, which takes a while."""
     from edgebn.session import Session
 

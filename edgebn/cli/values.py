@@ -48,6 +48,11 @@ def count(text: str) -> int:
     return value
 
 
+def threads(text: str) -> int | str:
+    """Parse a positive whole number, or "auto"."""
+    return text if text == "auto" else count(text)
+
+
 def shape(text: str) -> tuple[int, ...]:
     """Parse 96,96,3."""
     return tuple(count(size) for size in text.split(","))

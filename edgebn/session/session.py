@@ -17,7 +17,7 @@ from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, arrays
+from edgebn.session import array_words, arrays, choosing
 from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.helpers import Helpers
 from edgebn.session.learning import Learner, Rule
@@ -57,9 +57,10 @@ class Session:
     Parameters
     ----------
     program : Program
-    threads : int
+    threads : int or "auto"
         How many threads may share one inference: every operation that costs anything is split (`docs/speed.md`), and small networks
-        run on one. Results are the same bytes for every number.
+        run on one. Results are the same bytes for every number. "auto" measures once, in about half a second, which number is
+        fastest on this machine.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
         error); False computes the products of the definition.
@@ -67,8 +68,8 @@ class Session:
     Raises
     ------
     ModelError
-        No program, no positive number of threads, `winograd` neither True nor False, or `EDGEBN_ISA` names an instruction set
-        that this CPU lacks.
+        No program, threads neither a positive number nor "auto", `winograd` neither True nor False, or `EDGEBN_ISA` names an
+        instruction set that this CPU lacks.
     EdgebnError
         No kernels were shipped for this CPU and Numba is not installed.
 
@@ -78,10 +79,10 @@ class Session:
     >>> y = session.run(images)  # (N, H, W, C) float32 -> (N, classes) float32  # doctest: +SKIP
     """
 
-    def __init__(self, program: Program, threads: int = 1, *, winograd: bool = True) -> None:
+    def __init__(self, program: Program, threads: int | str = 1, *, winograd: bool = True) -> None:
         checked_program(program, "edgebn.Session")
-        threads = checked_count(threads, "threads")
         check_flag(winograd, "winograd")
+        threads = self._counted(program, threads, winograd=winograd)
         try:
             from edgebn.kernels import executor, isa
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
@@ -103,6 +104,13 @@ class Session:
         self._adapter: weakref.ref[Any] | None = None
         self._isa = isa.SELECTED.name
         inherited_by_forks(self, Session, Packed, Table)
+
+    @staticmethod
+    def _counted(program: Program, threads: int | str, *, winograd: bool) -> int:
+        """Return the number of threads that was given, or that is best."""
+        if threads != choosing.AUTO:
+            return checked_count(threads, "threads", or_else=choosing.AUTO)
+        return choosing.chosen(program, lambda count: Session(program, count, winograd=winograd))
 
     def inherit(self) -> None:
         """Make the session usable in a process that was just forked, where the threads that used it are not; `forking` calls it."""
@@ -176,6 +184,17 @@ class Session:
     def plan(self) -> Plan:
         """The arena: its size in bytes, its proved lower bound, and where everything stands."""
         return self._packed.layout.plan
+
+    @property
+    def threads(self) -> int:
+        """How many threads may share an inference: as given, or as `"auto"` found best."""
+        return self._threads
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether threads share inferences: not with one, and not where the network is too small."""
+        table = self._packed.raw if takes_codes(self._program) else self._packed.real
+        return table.tasks is not None
 
     @property
     def instruction_set(self) -> str:
