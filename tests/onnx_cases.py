@@ -167,6 +167,14 @@ def _models() -> list[Model]:
         _float("Pow by others", [node("Abs", ["x"], ["a"]), node("Pow", ["a", "b"], ["p"]), node("Pow", ["a", "c"], ["q"]),
                                  node("Pow", ["a", "d"], ["r"]), node("Sum", ["p", "q", "r"], ["y"])],
                b=np.float32(0.75), c=np.float32(3), d=np.float32(5)),
+        _float("Einsum", [node("Einsum", ["x", "c"], ["y"], equation="nchw,kc->nhkw")],
+               c=OWN.normal(0, 1, (5, 4)).astype(np.float32)),
+        _float("Einsum of values", [node("Tanh", ["x"], ["t"]), node("Einsum", ["x", "t"], ["y"], equation="nchw,ncvw->nhcv")]),
+        _float("Einsum by a stack", [node("Tanh", ["x"], ["t"]), node("Einsum", ["c", "t"], ["y"], equation="ckw,nchw->nkch")],
+               c=OWN.normal(0, 1, (4, 3, 6)).astype(np.float32)),
+        _float("MatMul from the left", [node("Tanh", ["x"], ["t"]), node("MatMul", ["c", "t"], ["y"])],
+               c=OWN.normal(0, 1, (3, 5)).astype(np.float32)),
+        _float("MatMul by a stack", [node("MatMul", ["x", "c"], ["y"])], c=OWN.normal(0, 1, (4, 6, 3)).astype(np.float32)),
         _float("ReduceLogSumExp", [node("ReduceLogSumExp", ["x"], ["y"], axes=[2, 3])]),
     ]  # fmt: skip
 

@@ -32,6 +32,8 @@ EQUAL = {
     ("tflite", "FOLDS", "SQUEEZE"): {"_pack", "_same"},
     ("torch", "OPERATORS", "clone"): {"clamp"},  # without bounds
     ("torch", "OPERATORS", "contiguous"): {"pad"},  # by nothing
+    ("torch", "FOLDS", "contiguous"): {"pad"},
+    ("torch", "FOLDS", "detach"): {"pad"},
     ("torch", "OPERATORS", "expand_as"): {"dropout"},
     ("torch", "OPERATORS", "t"): {"total"},  # of no named axis, which is refused in the same words
 }

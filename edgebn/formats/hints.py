@@ -9,7 +9,6 @@ POSTPROCESSING = "leave the decoding of results out of the export, and do it on 
 HINTS = {
     "argmax": POSTPROCESSING,
     "conv3d": "edgebn runs convolutions over one or two axes",
-    "einsum": "edgebn multiplies by constant matrices: use MatMul or a linear layer",
     "gridsample": "edgebn resamples on a regular grid: use nearest or linear resizing",
     "gru": FEED_FORWARD,
     "loop": FEED_FORWARD,
@@ -19,7 +18,6 @@ HINTS = {
     "nonmaxsuppression": POSTPROCESSING,
     "nonzero": POSTPROCESSING,
     "rnn": FEED_FORWARD,
-    "scaleddotproductattention": "edgebn runs convolutional networks",
     "scan": FEED_FORWARD,
     "topk": POSTPROCESSING,
     "upsamplebicubic2d": "use nearest or bilinear",

@@ -139,8 +139,8 @@ def test_a_network_of_one_sample_may_do_anything_with_its_batch(name):
     result = reference.run(program, channels_last(x.numpy()))
     with torch.no_grad():
         expected = np.stack([module(sample[None]).numpy() for sample in x])
-    image = name == "broadcast"  # the only output that has the batch in front
-    result = np.moveaxis(result, -1, 1) if image else result
+    images = ("broadcast", "taken", "split", "padded", "softmaxed")  # whose output is read as an image or a stack of them
+    result = np.moveaxis(result, -1, 1) if name in images else result
     assert np.abs(result.reshape(expected.shape) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
@@ -196,16 +196,8 @@ def changed_after_a_view(x):
     return view + 1
 
 
-def without_gradients(x):
-    with torch.no_grad():
-        y = x + 1
-    return y * 2
-
-
 # Functions that must be refused, and a part of the message.
 REFUSED = {
-    "gelu": (lambda m, x: functional.gelu(x), r"layer 'gelu' \(aten.gelu.default\): edgebn does not run this operator; use relu"),
-    "layer_norm": (lambda m, x: functional.layer_norm(x, (4,)), "statistics are those of each sample"),
     "batch_statistics": (lambda m, x: functional.batch_norm(x, None, None, training=True), r"module.eval\(\)"),
     "batch_mean": (lambda m, x: x - x.mean(0, keepdim=True), "along the batch axis"),
     "all_mean": (lambda m, x: x * x.mean(), "along the batch axis"),
@@ -216,14 +208,11 @@ REFUSED = {
     "batch_taken": (lambda m, x: x[0] + 1, "picks from the batch axis"),
     "batch_cut": (lambda m, x: x[1:] + 1, "cuts the batch axis"),
     "batch_of_constants": (lambda m, x: x * x.shape[1] + torch.ones(2, 3, 4, 4) + TABLE, "differs along the batch axis"),
-    "quotient": (lambda m, x: 1 / (x + 3), "aten.reciprocal"),
-    "by_value": (lambda m, x: x / (x + 3), "divides by a value"),
     "weight_made": (lambda m, x: functional.conv2d(x, x[:, :, :1, :1]), "computed by the network"),
-    "uneven": (lambda m, x: functional.adaptive_avg_pool2d(x, 3), "windows of unequal size"),
+    "uneven": (lambda m, x: functional.adaptive_avg_pool2d(x, 3), "pools .* to"),
     "conv3d": (lambda m, x: functional.conv3d(x[:, None], torch.ones(1, 1, 1, 1, 1)), "one or two axes"),
     "half": (lambda m, x: x.half().float(), "changes the type"),
     "stale_view": (lambda m, x: changed_after_a_view(x), "changes in place"),
-    "no_grad": (lambda m, x: without_gradients(x), "wrap_with_set_grad_enabled|does not run"),
     "constant_output": (lambda m, x: (x + 1, torch.ones(2, 3)), "constant"),
 }
 

@@ -55,6 +55,36 @@ ROWS: dict[str, Callable[[], Made]] = {
     },
     **{name: one(lambda _, x, name=name: getattr(torch, name)(x.abs() + 0.25)) for name in ("log", "reciprocal", "rsqrt", "sqrt")},
     **{name: one(lambda _, x, name=name: getattr(functional, name)(x)) for name in ("gelu", "mish", "selu", "softplus")},
+    "_log_softmax": one(lambda _, x: aten._log_softmax(x, 2, False)),
+    "addcdiv": one(lambda _, x: torch.addcdiv(x, x.sigmoid(), x.abs() + 1, value=0.7)),
+    "addcmul": one(
+        lambda m, x: torch.addcmul(m.bias, m.slope, x, value=0.7), bias=torch.randn(3, 1, 1), slope=torch.randn(3, 1, 1)
+    ),
+    "attention": one(
+        lambda m, x: functional.scaled_dot_product_attention(x, x + 1, x.sigmoid(), m.bias), bias=torch.randn(1, 3, 4, 4)
+    ),
+    "attention_causal": one(lambda _, x: functional.scaled_dot_product_attention(x, x, x.tanh(), is_causal=True, scale=0.7)),
+    "attention_of_a_mask": one(
+        lambda _, x: functional.scaled_dot_product_attention(x, x, x.tanh(), torch.arange(4)[:, None] >= torch.arange(4))
+    ),
+    "baddbmm": one(lambda _, x: torch.baddbmm(x[:, 0, :, :1], x[:, 0], x[:, 1].transpose(1, 2), beta=0.5, alpha=2.0)),
+    "celu": one(lambda _, x: functional.celu(x, 0.7)),
+    "divide": one(lambda _, x: aten.divide.Tensor(x, x.sigmoid() + 1)),
+    "einsum": one(lambda _, x: torch.einsum("nchw,ncvw->nhcv", x, x.tanh())),
+    "einsum_by_a_matrix": one(lambda m, x: torch.einsum("nchw,kc->nkhw", x, m.matrix), matrix=torch.randn(5, 3)),
+    "einsum_by_matrices": one(lambda m, x: torch.einsum("nchw,cwk->nchk", x, m.stack), stack=torch.randn(3, 6, 5)),
+    "linalg_vector_norm": one(lambda _, x: x / torch.linalg.vector_norm(x, 2, [1], keepdim=True).clamp_min(1e-6)),
+    "linalg_vector_norm_largest": one(lambda _, x: torch.linalg.vector_norm(x, float("inf"), [2, 3])),
+    "log_softmax": one(lambda _, x: (x * 9).log_softmax(1)),
+    "logsumexp": one(lambda _, x: (x * 9).logsumexp((2, 3))),
+    "matmul_from_the_left": one(lambda m, x: m.matrix @ x, matrix=torch.randn(5, 4)),
+    "matmul_by_a_stack": one(lambda m, x: x @ m.stack, stack=torch.randn(3, 6, 5)),
+    "norm": one(lambda _, x: aten.norm.ScalarOpt_dim(x, 1, [3], False)),
+    "pow_of_a_number": one(lambda _, x: 1.7**x),
+    "pow_to_others": one(lambda _, x: x**5 + x.abs() ** 0.75 + (x.abs() + 1) ** -3),
+    "prod": one(lambda _, x: (x + 0.5).prod(3)),
+    "std": one(lambda _, x: x.std((2, 3), keepdim=True) + x),
+    "var": one(lambda _, x: x.var(1, correction=0)),
     "elu": one(lambda _, x: functional.elu(x, 0.7)),
     "gelu_tanh": one(lambda _, x: functional.gelu(x, approximate="tanh")),
     "pow": one(lambda _, x: x**3 + x**2 + x**4 + (x.abs() + 1) ** 0.5 + (x.abs() + 1) ** -0.5 + (x.abs() + 1) ** -1),

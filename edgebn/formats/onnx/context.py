@@ -83,3 +83,7 @@ class Context(SampleContext[Dynamic]):
         """Append a constant layer holding one number."""
         array = np.full((), value, np.float32)
         return self.constant(node, Static(array), array, part)
+
+    def array(self, node: Node, array: np.ndarray, part: str) -> Dynamic:
+        """Append a constant layer holding `array` (the sample's share of a constant)."""
+        return self.constant(node, Static(array), array, part)

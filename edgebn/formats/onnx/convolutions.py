@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.formats import products
 from edgebn.formats.channels_first import convolution_kernel, transposed_kernel
 from edgebn.formats.onnx import weights, windows
 from edgebn.formats.onnx.arithmetic import combine
@@ -184,17 +185,32 @@ def _add_matrix(node: Node, context: Context, product: Dynamic, beta: float) -> 
 
 
 def matmul(node: Node, context: Context) -> Dynamic:
-    """MatMul of a value by a constant matrix, or of two values."""
-    if isinstance(node.value(0), Static):
-        raise node.refuse("its first input is a constant; edgebn multiplies values by constant matrices from the right")
+    """MatMul of a value by a constant matrix from either side, or of two values."""
+    constant = node.value(0)
+    if isinstance(constant, Static):
+        made: Dynamic = products.multiplied(node, context, weights.real_array(node, constant.array, "first input"), node.real(1))
+        return made
     x = node.real(0)
     matrices = node.value(1)
     if isinstance(matrices, Dynamic):
         a, b, place = context.multiplied(node, x, node.real(1))
         return context.emit(node, MatMul, a, b, place=place)
-    several = isinstance(matrices, Static) and matrices.array.ndim > 1
+    if matrices.array.ndim > 2 and max(matrices.array.shape[:-2]) > 1 and not context.integer:
+        stacked: Dynamic = products.multiplied(node, context, x, weights.real_array(node, matrices.array, "second input"))
+        return stacked
+    several = matrices.array.ndim > 1
     weight, quantization = weights.weight(node, context, 1, outputs_axis=-1 if several else None)
     return multiply(node, context, x, weight, quantization)
+
+
+def einsum(node: Node, context: Context) -> Dynamic:
+    """Einsum of two operands."""
+    if len(node.inputs) != 2:
+        raise node.refuse(f"it multiplies {len(node.inputs)} operands; edgebn runs sums of products of two")
+    a, b = (node.real(index) if isinstance(value, Dynamic) else weights.real_array(node, node.static(index, "operand"), "operand")
+            for index, value in enumerate(node.inputs))  # fmt: skip
+    made: Dynamic = products.einsum(node, context, node.text("equation", ""), a, b)
+    return made
 
 
 def multiply(

@@ -40,6 +40,7 @@ OPERATORS: dict[str, Reader] = {
     "Div": arithmetic.div,
     "Dropout": normalization.dropout,
     "DynamicQuantizeLinear": dynamic_quantized.dynamic_quantize_linear,
+    "Einsum": convolutions.einsum,
     "Elu": activations.elu,
     "Erf": activations.unary("erf"),
     "Exp": activations.unary("exp"),

@@ -226,8 +226,10 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
     ]  # fmt: skip
     with np.errstate(all="ignore"):
         try:
-            if all(isinstance(value, Static) for value in tensors) and base in FOLDS:
-                return (Static(FOLDS[base](node)),)
+            # Of a value only its size is asked by what makes constants like it.
+            if base in FOLDS and (base.endswith("_like") or all(isinstance(value, Static) for value in tensors)):
+                folded = FOLDS[base](node)
+                return tuple(map(Static, folded)) if isinstance(folded, tuple) else (Static(np.asarray(folded)),)
             reader = OPERATORS.get(base)
             if reader is None:
                 raise node.refuse(f"edgebn does not run this operator; {hint(base)}")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgebn.formats import common_layers
 from edgebn.formats.channels_first import open_bound
-from edgebn.formats.common_layers import power as raised
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
@@ -56,9 +56,31 @@ def softplus(node: Node, context: Context) -> Dynamic:
     return context.emit(node, Activation, node.dynamic("self"), function="softplus")
 
 
+def log_softmax(node: Node, context: Context) -> Dynamic:
+    """Log of the softmax along one axis."""
+    x, dim = node.dynamic("self"), node.integer("dim")
+    context.check_apart(node, x, (dim,))
+    made: Dynamic = common_layers.log_softmax(node, context, x, dim)
+    return made
+
+
+def celu(node: Node, context: Context) -> Dynamic:
+    """celu: alpha * elu(x / alpha)."""
+    x, alpha = node.dynamic("self"), node.number("alpha", 1.0)
+    if not alpha:
+        raise node.damaged("its alpha is 0")
+    scaled = common_layers.times(node, context, x, 1 / alpha, "scaled")
+    bent = context.emit(node, Activation, scaled, part="elu", function="elu", alpha=1.0)
+    made: Dynamic = common_layers.times(node, context, bent, alpha, "")
+    return made
+
+
 def power(node: Node, context: Context) -> Dynamic:
-    """Power by one number: whole powers up to 4, and roots."""
-    made: Dynamic = raised(node, context, node.dynamic("self"), node.number("exponent"))
+    """Power by one number, or of one number."""
+    if not isinstance(node.arguments.get("self"), Dynamic):
+        grown: Dynamic = common_layers.exponential(node, context, node.dynamic("exponent"), node.number("self"))
+        return grown
+    made: Dynamic = common_layers.power(node, context, node.dynamic("self"), node.number("exponent"))
     return made
 
 

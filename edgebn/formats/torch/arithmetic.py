@@ -57,6 +57,25 @@ def minimum(node: Node, context: Context) -> Dynamic:
     return combine(node, context, Binary, _operand(node, "self"), _operand(node, "other"), function="minimum")
 
 
+def addcmul(node: Node, context: Context) -> Dynamic:
+    """The sum self + value * tensor1 * tensor2."""
+    return _sum(node, context, _operand(node, "self"), _inner(node, context, Multiply), node.number("value", 1.0))
+
+
+def addcdiv(node: Node, context: Context) -> Dynamic:
+    """The sum self + value * tensor1 / tensor2."""
+    inner = _inner(node, context, Binary, function="divide")
+    return _sum(node, context, _operand(node, "self"), inner, node.number("value", 1.0))
+
+
+def _inner(node: Node, context: Context, kind: type[Layer], **fields: Any) -> Operand:
+    """Return the product or quotient of tensor1 and tensor2."""
+    first, second = _operand(node, "tensor1"), _operand(node, "tensor2")
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return _finite(node, np.asarray(first * second if kind is Multiply else first / second))
+    return combine(node, context, kind, first, second, part="inner", **fields)
+
+
 def neg(node: Node, context: Context) -> Dynamic:
     """-self."""
     return scaled(node, context, node.dynamic("self"), -1.0, "")
@@ -94,10 +113,13 @@ def _sum(node: Node, context: Context, first: Operand, second: Operand, factor: 
     return combine(node, context, Add, first, _finite(node, np.asarray(second * np.float32(factor))))
 
 
-def combine(node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand, **fields: Any) -> Dynamic:
+def combine(
+    node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand, part: str = "", **fields: Any
+) -> Dynamic:
     """Append a sum, product or `Binary` of two values or arrays."""
     met, place = context.broadcast(node, (first, second))
     inputs = [
-        context.constant(node, item, part) if isinstance(item, np.ndarray) else item for part, item in zip("ab", met, strict=True)
+        context.constant(node, item, f"{part}{side}") if isinstance(item, np.ndarray) else item
+        for side, item in zip("ab", met, strict=True)
     ]
-    return context.emit(node, kind, *inputs, place=place, **fields)
+    return context.emit(node, kind, *inputs, part=part, place=place, **fields)

@@ -1,114 +1,178 @@
-"""Operators on constants alone, computed while reading: weights that a module reshapes, scales or adds before using them."""
+"""Operators on constants alone, computed while reading: weights that a module scales or adds, positions, masks.
+
+What only moves elements is in `constant_moves.py`, what layers do in `constant_layers.py`. Real numbers are float32.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from edgebn.formats.torch import shapes
+from edgebn.formats.torch.constant_layers import LAYERS
+from edgebn.formats.torch.constant_moves import MOVES, Folded, check_size, converted
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Static
-from edgebn.graph import MAX_TENSOR_ELEMENTS
 
-Fold = Callable[[Node], np.ndarray]
-
-
-def _reshaped(shape_of: Callable[[Node, tuple[int, ...]], tuple[int, ...]]) -> Fold:
-    def fold(node: Node) -> np.ndarray:
-        array = node.static("self")
-        return array.reshape(shape_of(node, array.shape))
-
-    return fold
-
-
-def _permuted(node: Node) -> np.ndarray:
-    array = node.static("self")
-    return array.transpose(shapes.permutation(node, array.ndim))
-
-
-def _same(node: Node) -> np.ndarray:
-    return node.static("self")
+Fold = Callable[[Node], Folded]
+ROUNDINGS = {"floor": np.floor, "trunc": np.trunc}
 
 
 def _elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Fold:
     return lambda node: _float32(function(node.static("self")))
 
 
-def _float32(array: np.ndarray) -> np.ndarray:
+def _float32(array: Any) -> np.ndarray:
     return np.asarray(array, np.float32) if np.asarray(array).dtype.kind == "f" else np.asarray(array)
 
 
 def _number_or_array(node: Node, argument: str) -> np.ndarray:
-    if isinstance(node.arguments.get(argument), Static):
+    """Return a tensor, or a number as an array without axes."""
+    given = node.arguments.get(argument)
+    if isinstance(given, Static):
         return node.static(argument)
-    number = node.number(argument)
-    return np.array(number, np.float32 if isinstance(node.arguments[argument], float) else np.int64)
+    if isinstance(given, bool | int):
+        return np.array(given)
+    return np.array(node.number(argument), np.float32)
+
+
+def _met(node: Node, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return arrays that broadcast to a size which may be made."""
+    check_size(node, np.broadcast_shapes(*(array.shape for array in arrays)))
+    return arrays
 
 
 def _binary(function: Callable[[np.ndarray, np.ndarray], np.ndarray], second: str = "other") -> Fold:
     def fold(node: Node) -> np.ndarray:
         first, other = _number_or_array(node, "self"), _number_or_array(node, second)
         if node.has("alpha"):
-            other = other * np.float32(node.number("alpha"))
-        np.broadcast_shapes(first.shape, other.shape)
-        return _float32(function(first, other))
+            other = other * _number_or_array(node, "alpha")
+        return _float32(function(*_met(node, first, other)))
 
     return fold
+
+
+def _divided(node: Node) -> np.ndarray:
+    """div, which may round its quotients; of whole numbers they stay whole then."""
+    first, other = _met(node, _number_or_array(node, "self"), _number_or_array(node, "other"))
+    mode = node.text("rounding_mode", "") if node.has("rounding_mode") else ""
+    if not mode:
+        return _float32(np.true_divide(first, other))
+    if mode not in ROUNDINGS or not np.all(other):
+        raise node.refuse(f"it rounds quotients by '{mode}' or divides by zero")
+    quotients = ROUNDINGS[mode](np.true_divide(first, other))
+    whole = all(array.dtype.kind in "iub" for array in (first, other))
+    return quotients.astype(np.int64) if whole else _float32(quotients)
 
 
 def _reduced(function: Callable[..., np.ndarray]) -> Fold:
     def fold(node: Node) -> np.ndarray:
         array = node.static("self")
         axes = node.integers("dim") or None
-        return _float32(function(array, axis=axes, keepdims=node.flag("keepdim", default=False)))
+        return converted(node, _float32(function(array, axis=axes, keepdims=node.flag("keepdim", default=False))))
 
     return fold
 
 
-def _filled(node: Node) -> np.ndarray:
-    size = node.integers("size") or ()
-    if min(size, default=1) < 0 or math.prod(size) > MAX_TENSOR_ELEMENTS:
-        raise node.damaged(f"it makes a constant of shape {size}")
-    number = {"aten.ones": 1.0, "aten.zeros": 0.0}.get(node.op.rpartition(".")[0])
-    return np.full(size, node.number("fill_value") if number is None else number, np.float32)
+def _norm(node: Node) -> np.ndarray:
+    """linalg_vector_norm of order 1, 2 or infinity."""
+    array, order = node.static("self"), node.number("ord", 2.0)
+    functions: dict[float, Callable[..., np.ndarray]] = {
+        1.0: np.sum,
+        2.0: lambda x, **axes: np.sqrt(np.sum(np.square(x), **axes)),
+        np.inf: np.max,
+    }
+    if order not in functions:
+        raise node.refuse(f"its order is {order}; edgebn reads norms of order 1, 2 and infinity")
+    axes = node.integers("dim") or None
+    return _float32(functions[order](np.abs(array), axis=axes, keepdims=node.flag("keepdim", default=False)))
+
+
+def _variance(node: Node) -> np.ndarray:
+    """Var and std, of samples unless said."""
+    array, axes = node.static("self").astype(np.float64), node.integers("dim") or None
+    correction = node.number("correction", 1.0) if not node.has("unbiased") else float(node.flag("unbiased"))
+    count = array.size if axes is None else int(np.prod([array.shape[axis] for axis in axes]))
+    squares = np.square(array - array.mean(axis=axes, keepdims=True))
+    variance = squares.sum(axis=axes, keepdims=node.flag("keepdim", default=False)) / max(count - correction, 0)
+    return _float32(np.sqrt(variance) if node.op.split(".")[1] == "std" else variance)
+
+
+def _running(node: Node) -> np.ndarray:
+    """Cumsum."""
+    array = node.static("self")
+    whole = array.astype(np.int64) if array.dtype.kind in "iub" else array.astype(np.float64)
+    return converted(node, _float32(np.cumsum(whole, axis=node.integer("dim"))))
+
+
+def _where(node: Node) -> np.ndarray:
+    condition, first, other = _met(node, node.static("condition"), _number_or_array(node, "self"), _number_or_array(node, "other"))
+    return _float32(np.where(condition, first, other))
+
+
+def _masked(node: Node) -> np.ndarray:
+    """masked_fill."""
+    array, mask = _met(node, node.static("self"), node.static("mask"))
+    return np.where(mask, _number_or_array(node, "value"), array).astype(array.dtype)
+
+
+def _clamped(node: Node) -> np.ndarray:
+    array = node.static("self")
+    low, high = (_number_or_array(node, name) if node.has(name) else None for name in ("min", "max"))
+    array = array if low is None else np.maximum(array, low)
+    return _float32(array if high is None else np.minimum(array, high))
 
 
 FOLDS: dict[str, Fold] = {
-    "_to_copy": _same,
-    "_unsafe_view": _reshaped(shapes.view_shape),
+    **MOVES,
+    **LAYERS,
+    "__and__": _binary(np.bitwise_and),
+    "__or__": _binary(np.bitwise_or),
     "abs": _elementwise(np.abs),
     "add": _binary(np.add),
-    "alias": _same,
-    "clone": _same,
-    "contiguous": _same,
-    "detach": _same,
-    "div": _binary(np.true_divide),
+    "amax": _reduced(np.max),
+    "amin": _reduced(np.min),
+    "bitwise_and": _binary(np.bitwise_and),
+    "bitwise_not": _elementwise(np.invert),
+    "bitwise_or": _binary(np.bitwise_or),
+    "clamp": _clamped,
+    "clamp_min": _clamped,
+    "cos": _elementwise(np.cos),
+    "cumsum": _running,
+    "div": _divided,
+    "eq": _binary(np.equal),
     "exp": _elementwise(np.exp),
-    "full": _filled,
-    "flatten": _reshaped(shapes.flatten_shape),
-    "lift_fresh_copy": _same,
+    "floor": _elementwise(np.floor),
+    "floor_divide": _binary(np.floor_divide),
+    "ge": _binary(np.greater_equal),
+    "gt": _binary(np.greater),
+    "le": _binary(np.less_equal),
+    "linalg_vector_norm": _norm,
+    "log": _elementwise(np.log),
+    "logical_and": _binary(np.logical_and),
+    "logical_not": _elementwise(np.logical_not),
+    "lt": _binary(np.less),
+    "masked_fill": _masked,
+    "maximum": _binary(np.maximum),
     "mean": _reduced(np.mean),
+    "minimum": _binary(np.minimum),
     "mul": _binary(np.multiply),
-    "ones": _filled,
+    "ne": _binary(np.not_equal),
     "neg": _elementwise(np.negative),
-    "permute": _permuted,
     "pow": _binary(np.power, "exponent"),
+    "prod": _reduced(np.prod),
     "reciprocal": _elementwise(np.reciprocal),
-    "reshape": _reshaped(shapes.view_shape),
+    "remainder": _binary(np.remainder),
     "rsqrt": _elementwise(lambda array: 1 / np.sqrt(array)),
+    "rsub": _binary(lambda first, other: other - first),
     "sigmoid": _elementwise(lambda array: 1 / (1 + np.exp(-array))),
+    "sin": _elementwise(np.sin),
     "sqrt": _elementwise(np.sqrt),
-    "squeeze": _reshaped(shapes.squeeze_shape),
+    "std": _variance,
     "sub": _binary(np.subtract),
     "sum": _reduced(np.sum),
-    "t": _permuted,
     "tanh": _elementwise(np.tanh),
-    "to": _same,
-    "transpose": _permuted,
-    "unflatten": _reshaped(shapes.unflatten_shape),
-    "unsqueeze": _reshaped(shapes.unsqueeze_shape),
-    "view": _reshaped(shapes.view_shape),
-    "zeros": _filled,
+    "var": _variance,
+    "where": _where,
 }

@@ -44,6 +44,10 @@ class Context(SampleContext[Dynamic]):
         """Append a constant layer holding one number."""
         return self.constant(node, np.array(value, np.float32), part)
 
+    def array(self, node: Node, array: np.ndarray, part: str) -> Dynamic:
+        """Append a constant layer holding `array` (one sample's share)."""
+        return self.constant(node, array, part)
+
     def check_apart(self, node: Node, x: Dynamic, axes: Iterable[int]) -> None:
         """Refuse what would need a whole batch: axes that hold the batch, were it of one sample."""
         wanted = {self.resolved(node, axis, len(x.shape)) for axis in axes}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from edgebn.formats import products
 from edgebn.formats.channels_first import convolution_kernel, pair, transposed_kernel
 from edgebn.formats.torch import windows
 from edgebn.formats.torch.arithmetic import combine, scaled
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
-from edgebn.formats.torch.values import Dynamic
+from edgebn.formats.torch.values import Dynamic, Static
 from edgebn.graph import MAX_TENSOR_ELEMENTS
 from edgebn.layers import Add, Convolution, Dense, MatMul, TransposedConvolution
 
@@ -110,10 +112,48 @@ def matmul(node: Node, context: Context) -> Dynamic:
     if isinstance(node.value(second), Dynamic) and isinstance(node.value(first), Dynamic):
         a, b, place = context.multiplied(node, node.dynamic(first), node.dynamic(second))
         return context.emit(node, MatMul, a, b, place=place)
+    if isinstance(node.value(first), Static):
+        made: Dynamic = products.multiplied(node, context, node.weight(first), node.dynamic(second))
+        return made
     matrix = node.weight(second)
     if matrix.ndim != 2:
-        raise node.refuse(f"its second factor has shape {matrix.shape}; edgebn multiplies by a constant matrix of two axes")
+        stacked: Dynamic = products.multiplied(node, context, node.dynamic(first), matrix)
+        return stacked
     return _dense(node, context, node.dynamic(first), matrix.T, None)
+
+
+def baddbmm(node: Node, context: Context) -> Dynamic:
+    """baddbmm: beta * self + alpha * batch1 @ batch2."""
+    a, b = (node.dynamic(name) if isinstance(node.value(name), Dynamic) else node.weight(name) for name in ("batch1", "batch2"))
+    product = products.multiplied(node, context, a, b, "product")
+    product = scaled(node, context, product, node.number("alpha", 1.0), "product")
+    other = node.value("self")
+    beta = node.number("beta", 1.0)
+    if isinstance(other, Dynamic):
+        return combine(node, context, Add, product, scaled(node, context, other, beta, "self"))
+    return combine(node, context, Add, product, np.asarray(node.weight("self") * np.float32(beta)))
+
+
+def einsum(node: Node, context: Context) -> Dynamic:
+    """Einsum of two operands."""
+    values = node.values("tensors")
+    if len(values) != 2:
+        raise node.refuse(f"it multiplies {len(values)} operands; edgebn runs sums of products of two")
+    a, b = (value if isinstance(value, Dynamic) else np.asarray(value.array, np.float32) for value in values)
+    made: Dynamic = products.einsum(node, context, node.text("equation", ""), a, b)
+    return made
+
+
+def attention(node: Node, context: Context) -> Dynamic:
+    """scaled_dot_product_attention, as the product, softmax and product that it is."""
+    if node.number("dropout_p", 0.0) or (node.has("enable_gqa") and node.flag("enable_gqa")):
+        raise node.refuse("it drops scores or shares heads (enable_gqa); edgebn runs attention of equal heads at inference")
+    query, key, value = (node.dynamic(name) for name in ("query", "key", "value"))
+    scale = node.number("scale") if node.has("scale") else 1 / math.sqrt(query.shape[-1])
+    given = node.value("attn_mask") if node.has("attn_mask") else None
+    mask = given.array if isinstance(given, Static) else given
+    made: Dynamic = products.attention(node, context, query, key, value, mask, scale, causal=node.flag("is_causal", default=False))
+    return made
 
 
 def addmm(node: Node, context: Context) -> Dynamic:

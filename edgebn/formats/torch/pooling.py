@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from edgebn.formats.channels_first import ceil_extra, pair
+from edgebn.formats.common_layers import reduce
 from edgebn.formats.torch import windows
+from edgebn.formats.torch.arithmetic import combine
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Pool, Reduce
+from edgebn.layers import Activation, Binary, Multiply, Pool, Reduce
 
 
 def max_pool(node: Node, context: Context) -> Dynamic:
@@ -110,6 +114,49 @@ def total(node: Node, context: Context) -> Dynamic:
     return _reduce(node, context, "sum")
 
 
+def reduction(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of a reduction that is several layers: logsumexp, prod."""
+    return lambda node, context: _reduce(node, context, function)
+
+
+def vector_norm(node: Node, context: Context) -> Dynamic:
+    """linalg_vector_norm and norm, of order 1, 2 or infinity."""
+    order = node.number("ord" if node.has("ord") else "p", 2.0)
+    if order == math.inf:
+        sizes = context.emit(node, Activation, node.dynamic("self"), part="sizes", function="abs")
+        return _reduced(node, context, sizes, "max")
+    if order not in (1.0, 2.0):
+        raise node.refuse(f"its order is {order}; edgebn runs norms of order 1, 2 and infinity")
+    return _reduce(node, context, f"l{int(order)}")
+
+
+def variance(node: Node, context: Context) -> Dynamic:
+    """var: the mean of squared distances from the mean, times n / (n - correction)."""
+    return _variance(node, context, "")
+
+
+def deviation(node: Node, context: Context) -> Dynamic:
+    """std: its root."""
+    return context.emit(node, Activation, _variance(node, context, "variance"), function="sqrt")
+
+
+def _variance(node: Node, context: Context, part: str) -> Dynamic:
+    x, correction = node.dynamic("self"), node.number("correction", 1.0)
+    if node.has("unbiased"):
+        correction = float(node.flag("unbiased"))
+    axes = node.integers("dim") or tuple(range(len(x.shape)))
+    context.check_apart(node, x, axes)
+    count = math.prod(x.shape[context.resolved(node, axis, len(x.shape))] for axis in axes)
+    if count <= correction:
+        raise node.refuse(f"it is the variance of {count} numbers")
+    mean = reduce(node, context, x, "mean", axes, keepdims=True, part="mean")
+    distances = combine(node, context, Binary, x, mean, part="distances", function="squared_difference")
+    keepdims = node.flag("keepdim", default=False)
+    spread: Dynamic = reduce(node, context, distances, "mean", axes, keepdims=keepdims, part="spread")
+    factor = context.number(node, count / (count - correction), "correction")
+    return context.emit(node, Multiply, spread, factor, part=part)
+
+
 def max_values(node: Node, context: Context) -> Dynamic:
     """max.dim: maximum along one axis, without its indices."""
     node.only_first_output()
@@ -117,8 +164,11 @@ def max_values(node: Node, context: Context) -> Dynamic:
 
 
 def _reduce(node: Node, context: Context, function: str) -> Dynamic:
-    x = node.dynamic("self")
+    return _reduced(node, context, node.dynamic("self"), function)
+
+
+def _reduced(node: Node, context: Context, x: Dynamic, function: str) -> Dynamic:
     axes = node.integers("dim") or tuple(range(len(x.shape)))
     context.check_apart(node, x, axes)
-    fields = context.reduction(node, x, axes, keepdims=node.flag("keepdim", default=False))
-    return context.emit(node, Reduce, x, function=function, **fields)
+    made: Dynamic = reduce(node, context, x, function, axes, keepdims=node.flag("keepdim", default=False))
+    return made

@@ -14,6 +14,9 @@ from edgebn.formats.torch.values import Symbol
 
 SCHEMA_MAJOR = 8
 MAX_CALLS = 1 << 16
+MAX_DEPTH = 8  # of blocks within blocks
+# Operators that run a block of the program under a setting of PyTorch's own, and where they say whether it is on.
+WRAPPERS = {"higher_order.wrap_with_autocast": 2, "higher_order.wrap_with_set_grad_enabled": 0}
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def parse(document: dict[str, Any], source: str) -> Exported:
             raise ModelError(f"{source}: the program takes an input of kind '{kind}'; edgebn takes tensors")
     if len(graph["nodes"]) > MAX_CALLS:
         raise ModelError(f"{source}: the program has {len(graph['nodes'])} calls; edgebn reads at most {MAX_CALLS}")
-    calls = tuple(_call(node, symbols) for node in graph["nodes"])
+    calls = tuple(_calls(graph["nodes"], symbols, source))
+    if len(calls) > MAX_CALLS:
+        raise ModelError(f"{source}: the program has {len(calls)} calls; edgebn reads at most {MAX_CALLS}")
     return Exported(tuple(inputs), weights, calls, _outputs(signature["output_specs"], source))
 
 
@@ -131,6 +136,59 @@ def _outputs(specs: list[dict[str, Any]], source: str) -> tuple[str, ...]:
         elif kind != "user_input_mutation":  # a caller's array is never changed
             raise ModelError(f"{source}: the program has an output of kind '{kind}'; call module.eval() and {AGAIN}")
     return tuple(outputs)
+
+
+def _calls(nodes: list[dict[str, Any]], symbols: dict[str, Any], source: str, prefix: str = "", depth: int = 0) -> list[Call]:
+    """Return the calls of a graph; those within blocks that `WRAPPERS` run stand where the block is."""
+    calls: list[Call] = []
+    for node in nodes:
+        target = str(node["target"]).removeprefix("torch.ops.")
+        if target not in WRAPPERS:
+            calls.append(_renamed(_call(node, symbols), prefix))
+            continue
+        if depth >= MAX_DEPTH:
+            raise ModelError(f"{source}: blocks lie within blocks more than {MAX_DEPTH} deep; the file is damaged")
+        calls += _block(node, symbols, source, prefix, depth)
+    return calls
+
+
+def _block(node: dict[str, Any], symbols: dict[str, Any], source: str, prefix: str, depth: int) -> list[Call]:
+    """Return the calls of a block with its inputs and outputs named as they are around it."""
+    arguments = [_argument(entry["arg"], symbols) if "as_graph" not in entry["arg"] else entry["arg"]["as_graph"]
+                 for entry in node["inputs"]]  # fmt: skip
+    place = next(index for index, entry in enumerate(arguments) if isinstance(entry, dict))
+    block, given = arguments[place], arguments[place + 1 :]
+    if "autocast" in str(node["target"]) and arguments[WRAPPERS["higher_order.wrap_with_autocast"]]:
+        raise ModelError(f"{source}: a block of the program runs in half precision (autocast); export it in float32")
+    inner = f"{prefix}{block['name']}/"
+    graph = block["graph"]
+    names = [str(entry["as_tensor"]["name"]) for entry in graph["inputs"]]
+    if len(names) != len(given) or not all(isinstance(entry, Reference) for entry in given):
+        raise ModelError(f"{source}: the block '{block['name']}' takes other inputs than it is given; the file is damaged")
+    calls = [_alias(f"{prefix}{entry.name}", f"{inner}{name}") for name, entry in zip(names, given, strict=True)]
+    calls += _calls(graph["nodes"], {**symbols, **(graph.get("sym_int_values") or {})}, source, inner, depth + 1)
+    made = _call({**node, "inputs": []}, symbols).outputs
+    results = [str(entry["as_tensor"]["name"]) for entry in graph["outputs"]]
+    return calls + [_alias(f"{inner}{name}", f"{prefix}{output}") for name, output in zip(results, made, strict=True)]
+
+
+def _alias(old: str, new: str) -> Call:
+    """Return a call that gives a value another name."""
+    return Call("torch.ops.aten.alias.default", {"self": Reference(old)}, (new,), "")
+
+
+def _renamed(call: Call, prefix: str) -> Call:
+    """Return a call whose values are named as within a block."""
+    if not prefix:
+        return call
+
+    def renamed(argument: Any) -> Any:
+        if isinstance(argument, list):
+            return [renamed(entry) for entry in argument]
+        return Reference(f"{prefix}{argument.name}") if isinstance(argument, Reference) else argument
+
+    arguments = {name: renamed(argument) for name, argument in call.arguments.items()}
+    return Call(call.target, arguments, tuple(f"{prefix}{output}" for output in call.outputs), call.module)
 
 
 def _call(node: dict[str, Any], symbols: dict[str, Any]) -> Call:

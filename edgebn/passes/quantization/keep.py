@@ -34,7 +34,7 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> f
     """
     if not isinstance(keep, Mapping) or not all(isinstance(name, str) for name in keep):
         raise QuantizationError(f"{model.source}: keep={keep!r}: give a dict of names and types, as {{'head': 'float32'}}")
-    found: set[str] = {step.name for step in apart.steps if isinstance(step, FLOAT_ONLY)}
+    found: set[str] = {step.name for step in apart.steps if float_only(step)}
     for name, dtype in keep.items():
         if dtype not in TYPES:
             raise QuantizationError(f"{model.source}: keep={{'{name}': {dtype!r}}}: steps are kept in 'float32'")
@@ -45,6 +45,11 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> f
             raise QuantizationError(f"{model.source}: there is no layer or output '{name}' to keep{_suggestion(name, model)}")
         found |= {step.name for step in apart.steps if any(_is_part(step.name, one) for one in wanted)}
     return frozenset(found)
+
+
+def float_only(step: p.Step) -> bool:
+    """Whether a step has no int8 form."""
+    return isinstance(step, FLOAT_ONLY) or (isinstance(step, p.Binary) and step.function == "divide")
 
 
 def _named(name: str, model: p.Program) -> set[str]:
