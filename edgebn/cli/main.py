@@ -23,6 +23,7 @@ VERBS = (
     "boards",
     "device",
     "warmup",
+    "doctor",
 )  # each is a module of this package
 
 

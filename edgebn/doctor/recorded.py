@@ -1,0 +1,73 @@
+"""The recorded networks of the self-test: small programs, what goes in, and what the NumPy specification made of it.
+
+`tests/recorders/record_doctor.py` writes them. Values come from another machine: a NumPy that is wrong here hides nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edgebn.formats import native
+from edgebn.program import Program
+from edgebn.quick_dataclass import dataclass
+
+DATA = Path(__file__).parent / "data"
+NETWORKS = DATA / "networks.zip"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One network and what it must give.
+
+    Attributes
+    ----------
+    name : str
+    program : Program
+    inputs : ndarray, shape (N, ...)
+        float32, or int8 codes.
+    values : dict of str to ndarray, shape (N, H, W, C)
+        Every buffer that is not constant; of a network that learns only its outputs, (N, ...).
+    policy : str
+        The policy by which an adapter learns from the samples; '' where none does.
+    state : bytes
+        What the adapter knows then.
+    """
+
+    name: str
+    program: Program
+    inputs: np.ndarray
+    values: dict[str, np.ndarray]
+    policy: str = ""
+    state: bytes = b""
+
+
+def read(path: Path = NETWORKS) -> Iterator[Recorded]:
+    """Read them one by one, by name."""
+    with zipfile.ZipFile(path) as archive:
+        for name in sorted(file.removesuffix(".edgebn") for file in archive.namelist() if file.endswith(".edgebn")):
+            program = native.from_bytes(archive.read(f"{name}.edgebn"), name)
+            with np.load(io.BytesIO(archive.read(f"{name}.npz")), allow_pickle=False) as arrays:
+                values = {key.removeprefix("value:"): arrays[key] for key in arrays.files if key.startswith("value:")}
+                learns = "policy" in arrays.files
+                policy = str(arrays["policy"]) if learns else ""
+                yield Recorded(name, program, arrays["inputs"], values, policy, arrays["state"].tobytes() if learns else b"")
+
+
+def write(networks: list[Recorded], path: Path = NETWORKS) -> None:
+    """Write them; the same networks give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for network in networks:
+            data = io.BytesIO()
+            arrays = {f"value:{name}": value for name, value in network.values.items()}
+            if network.policy:
+                arrays |= {"policy": np.array(network.policy), "state": np.frombuffer(network.state, np.uint8)}
+            np.savez(data, allow_pickle=False, inputs=network.inputs, **arrays)
+            for suffix, content in ((".edgebn", native.to_bytes(network.program)), (".npz", data.getvalue())):
+                entry = zipfile.ZipInfo(network.name + suffix)  # of no particular time
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, content)

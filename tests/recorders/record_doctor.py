@@ -1,0 +1,196 @@
+"""Records the networks of `edgebn doctor`: random programs of every kind of step, and what the NumPy specification makes of them.
+
+    python -m tests.recorders.record_doctor
+
+Run it again when a kernel or a step was added: tests/test_doctor.py says which kernels no network needs. It also writes the network
+that `edgebn doctor` times, int8 for edgebn, LiteRT and onnxruntime.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+
+import edgebn
+from benchmarks.export_onnx import onnx_bytes
+from benchmarks.export_tflite import tflite_bytes
+from benchmarks.mobilenet import mobilenet
+from benchmarks.plain import plain
+from edgebn import passes, reference
+from edgebn import program as p
+from edgebn.adapt.engines import ReferenceEngine
+from edgebn.doctor.recorded import DATA, NETWORKS, Recorded, write
+from edgebn.doctor.self_test import sharing_everything
+from edgebn.kernels import executor, isa
+from tests import test_tiny
+from tests.programs import KINDS, Maker, inputs_for, programs, single, stateful
+from tests.test_contract import GEOMETRIES, convolution_program
+
+SAMPLES = 2
+DRAWN = 80  # of each kind
+SIZES = 100, 4_000  # numbers in a network's values and weights: not of one pixel, and not many bytes
+POLICIES = "compensated", "compensated-tracking", "moments"
+TELLING = (
+    "variant",
+    "function",
+    "neg",
+    "general",
+    "mode",
+    "by_count",
+    "ties_to_even",
+    "centred",
+)  # arguments that choose other code
+
+
+def drawn(strategy):
+    found = []
+
+    @settings(max_examples=DRAWN, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @given(strategy)
+    def collect(program):
+        found.append(program)
+
+    collect()
+    return found
+
+
+def recorded(name, program):
+    """Return a network with its values, or None where float32 numbers are so large or odd that they say nothing."""
+    program = replace(program, name=name, source=name)
+    x = inputs_for(program, SAMPLES)
+    states = reference.initial_states(program)
+    with np.errstate(all="ignore"):
+        found = [reference.run_steps(program, {program.inputs[0]: sample}, states=states) for sample in x]
+    arrays = {one: np.stack([values[one] for values in found]) for one in program.buffers if one not in program.constants}
+    if any(
+        not np.isfinite(value).all() or np.abs(value).max(initial=0) > 1e3 for value in arrays.values() if value.dtype.kind == "f"
+    ):
+        return None
+    return Recorded(name, program, x, arrays)
+
+
+def size(network):
+    weights = sum(step.weight.size for step in network.program.steps if hasattr(step, "weight"))
+    return sum(value.size for value in network.values.values()) + weights
+
+
+def candidates():
+    """Return networks of every kind, the smaller first."""
+    found = []
+    for dtype in KINDS:
+        strategies = {kind: single(kind, dtype) for kind in KINDS[dtype]} | {"network": programs(dtype), "states": stateful(dtype)}
+        for kind, strategy in strategies.items():
+            found += [(f"{dtype}-{kind}-{number}", program) for number, program in enumerate(drawn(strategy))]
+        for seed, geometry in enumerate(GEOMETRIES):
+            found.append((f"{dtype}-convolution-of-shape-{seed}", convolution_program(geometry, dtype, seed)))
+    found += [(f"mixed-network-{number}", program) for number, program in enumerate(drawn(programs("mixed")))]
+    networks = [one for name, program in found if (one := recorded(name, program)) is not None]
+    return sorted((one for one in networks if SIZES[0] <= size(one) <= SIZES[1] or is_rare(one)), key=size)
+
+
+def is_rare(network):
+    """Whether a network has a step that is in few that are small."""
+    return network.name.startswith(("int8-wide", "mixed")) and size(network) < 4 * SIZES[1]
+
+
+def features(networks):
+    """Return, for each network, what it needs on this process' instruction set: kernels, and arguments that choose code in them."""
+    found, row = [], executor.row
+    needs = set()
+
+    def noted(operation, **arguments):
+        telling = [f"{name}={arguments[name]}" for name in TELLING if name in arguments]
+        needs.add(" ".join([isa.SELECTED.name, operation.name, *telling]))
+        return row(operation, **arguments)
+
+    for one in networks:
+        needs.clear()
+        for threads in (1, 2):
+            with sharing_everything() if threads > 1 else nullcontext(), patch.object(executor, "row", noted):
+                session = edgebn.Session(one.program, threads)
+                session.run_buffers(one.inputs)
+                session.run(one.inputs)
+        found.append(sorted(needs))
+    return found
+
+
+def chosen():
+    """Return as few networks as need everything that the candidates need on any instruction set of this CPU."""
+    networks = candidates()
+    needs = [set() for _ in networks]
+    for one in isa.AVAILABLE:
+        output = subprocess.run(
+            [sys.executable, "-m", "tests.recorders.record_doctor", "--features"],
+            env=os.environ | {"EDGEBN_ISA": one.name}, check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        for need, rows in zip(needs, json.loads(output), strict=True):
+            need.update(rows)
+    missing = set().union(*needs)
+    taken = []
+    while missing:  # the one that adds most for its size
+        best = max(range(len(networks)), key=lambda i: len(needs[i] & missing) / (1000 + size(networks[i])))
+        taken.append(networks[best])
+        missing -= needs[best]
+    return sorted(taken, key=lambda network: network.name)
+
+
+def dense():
+    """Return a network with a dense layer that skips inputs which a ReLU made zero: it takes more weights than a drawn one has."""
+    maker = Maker(None, "float32", np.random.default_rng(0))
+    x = maker.buffer((1, 1, 8))
+    style = (-np.inf, np.inf), (0.0, np.inf), (-128, 127), False
+    for outputs in (128, 32):
+        depth = maker.shape(x)[2]
+        y = maker.buffer((1, 1, outputs))
+        epilogue = maker.epilogue(outputs, depth, y, style)
+        x = maker.finish_step(p.Convolution(f"dense{outputs}", (x,), y, maker.weight((outputs, 1, 1, depth)), epilogue))
+    return recorded("float32-dense", maker.program(("v0",), (x,)))
+
+
+def images(count, seed):
+    return np.random.default_rng(seed).normal(0, 1, (count, 8, 8, 3)).astype(np.float32)
+
+
+def learning():
+    real = passes.lower(test_tiny.network())
+    models = {"float32": real, "int8": edgebn.quantize(real, images(40, 1))}
+    x = np.concatenate([images(10, 3), images(30, 4) * 1.7 + 0.4, images(10, 5) * 0.4 - 0.8]).astype(np.float32)
+    for dtype, model in models.items():
+        adaptable = edgebn.adaptable(model, images(80, 2))
+        for policy in POLICIES:
+            adapter = edgebn.Adapter(ReferenceEngine(adaptable), policy)
+            outputs = np.concatenate([adapter.run(x[i : i + 1]) for i in range(len(x))])
+            name = f"{dtype}-learning-{policy}"
+            program = replace(adaptable, name=name, source=name)
+            yield Recorded(name, program, x, {adaptable.outputs[0]: outputs}, policy, adapter.to_bytes())
+
+
+def timed():
+    """Write the network that is timed: MobileNet v1 of a quarter of the channels, 96 x 96 x 3, two classes."""
+    real = mobilenet()
+    rng = np.random.default_rng(0)
+    program = edgebn.quantize(real, rng.normal(0, 1, (8, 96, 96, 3)).astype(np.float32))
+    edgebn.save(program, DATA / "mobilenet.edgebn")
+    (DATA / "mobilenet.tflite").write_bytes(tflite_bytes(plain(program)))
+    (DATA / "mobilenet.onnx").write_bytes(onnx_bytes(plain(program)))
+
+
+def main():
+    DATA.mkdir(exist_ok=True)
+    networks = [*chosen(), dense(), *learning()]
+    write(networks)
+    timed()
+    print(len(networks), "networks,", NETWORKS.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    if "--features" in sys.argv:
+        print(json.dumps(features(candidates())))
+    else:
+        main()
