@@ -15,7 +15,7 @@ from edgebn.errors import EdgebnError
 from edgebn.kernels import executor
 from edgebn.quick_dataclass import dataclass
 from edgebn.reference import dequantize
-from edgebn.session import Session, bands, pace, shares
+from edgebn.session import Session, bands, pace, shares, splitting
 
 # float32 engines sum in another order than the specification: of the larger of 1 and the buffer's largest magnitude.
 FLOAT_TOLERANCE = 1e-5
@@ -91,6 +91,7 @@ def sharing_everything() -> Iterator[None]:
         patch.object(bands, "FEWEST_MACS", dict.fromkeys(bands.FEWEST_MACS, 1)),
         patch.object(bands, "FEWEST_PROGRAM_MACS", dict.fromkeys(bands.FEWEST_PROGRAM_MACS, 0)),
         patch.object(shares, "LEAST_SHARE", 1e-3),
+        patch.object(splitting, "LEAST_GAIN", 0.0),
         patch.object(pace.Pace, "shares", True),
     ):
         yield

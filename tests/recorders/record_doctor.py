@@ -153,6 +153,17 @@ def dense():
     return recorded("float32-dense", maker.program(("v0",), (x,)))
 
 
+def direct():
+    """Return a network whose output is so large that its writer puts it into the user's array at once."""
+    maker = Maker(None, "float32", np.random.default_rng(0))
+    x = maker.buffer((8, 8, 2))
+    y = maker.buffer((8, 8, 64))
+    style = (-np.inf, np.inf), (0.0, 6.0), (-128, 127), False
+    step = p.Convolution("direct", (x,), y, maker.weight((64, 1, 1, 2)), maker.epilogue(64, 2, y, style))
+    maker.finish_step(step)
+    return recorded("float32-direct", maker.program((x,), (y,)))
+
+
 def images(count, seed):
     return np.random.default_rng(seed).normal(0, 1, (count, 8, 8, 3)).astype(np.float32)
 
@@ -183,7 +194,7 @@ def timed():
 
 def main():
     DATA.mkdir(exist_ok=True)
-    networks = [*chosen(), dense(), *learning()]
+    networks = [*chosen(), dense(), direct(), *learning()]
     write(networks)
     timed()
     print(len(networks), "networks,", NETWORKS.stat().st_size, "bytes")
