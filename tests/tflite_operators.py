@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests import tflite_moving
+from tests import tflite_composed, tflite_moving
 from tests.tflite_maker import SAME, Maker
 from tests.tflite_sequences import (
     conv_1d,
@@ -567,6 +567,7 @@ FLOAT_ONLY = (
     relu_0_to_1,
     *FUNCTIONS,
     *STAIRS,
+    *tflite_composed.COMPOSED,
     *tflite_moving.FLOAT_ONLY,
 )
 

@@ -256,9 +256,12 @@ def _tensor(model: Any, tensor: Any, index: int, path: Path) -> FileTensor:
             data = densified(tensor.Sparsity(), shape, data, MAX_ELEMENTS)
         except EdgebnError as error:
             raise type(error)(f"{path}: value '{name}': {error}") from None
+    kind = type_names.get(tensor.Type(), f"type {tensor.Type()}")
+    if kind == "INT4" and data is not None:
+        kind, data = "INT8", _unpacked(data, shape, f"{path}: value '{name}'")
     return FileTensor(
         name=name,
-        type=type_names.get(tensor.Type(), f"type {tensor.Type()}"),
+        type=kind,
         shape=shape,
         signature=signature,
         quantization=_quantization(tensor.Quantization(), name, path),
@@ -274,6 +277,17 @@ def _data(model: Any, buffer_index: int) -> np.ndarray | None:
         raise UnsupportedLayerError("its constants lie outside the flatbuffer (a model over 2 GB); no board could hold them")
     data = buffer.DataAsNumpy()
     return None if isinstance(data, int) or not len(data) else np.asarray(data)
+
+
+def _unpacked(data: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """Return the bytes of int8 numbers that were stored two a byte in 4 bits each, the first in the lower half."""
+    elements = 1
+    for size in shape:
+        elements *= size
+    if not 0 <= elements <= MAX_ELEMENTS or len(data) != (elements + 1) // 2:
+        raise ModelError(f"{where} of shape {shape} holds {len(data)} bytes of 4-bit numbers; the file is damaged")
+    halves = np.stack([data << 4, data & 0xF0], axis=-1).reshape(-1)[:elements].view(np.int8)
+    return (halves >> 4).view(np.uint8)
 
 
 def _quantization(parameters: Any, name: str, path: Path) -> Quantization | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.tflite import activations, arithmetic, convolutions, pooling, selecting, shapes, variables
+from edgebn.formats.tflite import activations, arithmetic, composed, convolutions, pooling, selecting, shapes, variables
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
@@ -61,6 +61,7 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "TANH": activations.tanh,
     "HARD_SWISH": activations.hard_swish,
     **{name.upper(): activations.unary(name) for name in UNARY},
+    **composed.ROWS,
     "ELU": activations.elu,
     "GELU": activations.gelu,
     "SOFTMAX": activations.softmax,
@@ -77,7 +78,6 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
 HINTS: dict[str, str] = {
     "CONV_3D": "edgebn runs 1-D and 2-D networks",
     "ARG_MAX": "end the model at the scores and take the argmax outside",
-    "LOG_SOFTMAX": "end the model at the scores, or at a softmax",
     "EMBEDDING_LOOKUP": "look values up outside the model",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "edgebn runs convolution networks; recurrent layers are not among its layers",
     "SPACE_TO_BATCH_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
