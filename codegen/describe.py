@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from edgebn.program import (
     Affine,
+    ArgExtreme,
+    Cast,
     Convolution,
     FloatEpilogue,
+    IntegerBinary,
     IntEpilogue,
     Lookup,
     Pool,
@@ -42,6 +45,12 @@ def _operation(step: Step, program: Program) -> str:
         return "batch norm of its own" if step.epilogue.norms else "scale and offset"
     if isinstance(step, Lookup):
         return "function by table"
+    if isinstance(step, IntegerBinary):
+        return step.function.replace("_", " ")
+    if isinstance(step, ArgExtreme):
+        return f"place of the {'largest' if step.function == 'max' else 'smallest'} value"
+    if isinstance(step, Cast):
+        return f"to {program.buffers[step.output].dtype}"
     return step.kind.lower()
 
 

@@ -29,6 +29,7 @@ DRAWN_IN_SEQUENCE = 8  # of a network with states
 # between two codes may become either.
 COARSE_TOLERANCE = 0.05
 COARSE_CODES = 13  # the same part of 256 codes
+CHOSEN_PART = 16  # of whole numbers that comparisons of float32 numbers chose, one in so many may be another
 _SEED = 1
 _PITCH = 8  # every recorded input and output begins at a multiple of this many bytes
 
@@ -62,6 +63,11 @@ COMPARISONS = {
     "f32": Comparison("self_test_differ_f32.c.in", "1e-5f", "within a tolerance of 1e-5.", "float.h"),
     "coarse_f32": Comparison(
         "self_test_differ_f32.c.in", f"{COARSE_TOLERANCE:g}f", f"within a tolerance of {COARSE_TOLERANCE:g}.", "float.h"
+    ),
+    "s32": Comparison("self_test_differ_s32.c.in", "different > 0", "number by number.", "stdint.h"),
+    # What float32 comparisons choose may differ where two numbers are nearly equal, which is rare.
+    "most_s32": Comparison(
+        "self_test_differ_s32.c.in", f"different * {CHOSEN_PART} > size", f"in all but one of {CHOSEN_PART} places.", "stdint.h"
     ),
 }
 _SEVERAL = "codes byte for byte\n   and float32 numbers within a tolerance."
@@ -230,8 +236,10 @@ def own_files(listing: Listing, vectors: Vectors) -> dict[str, str]:
 
 def _comparison(listing: Listing, buffer: str) -> str:
     """Return how an output is compared: a word of COMPARISONS."""
-    is_int8 = listing.program.buffers[buffer].dtype == "int8"
-    if is_int8:
+    dtype = listing.program.buffers[buffer].dtype
+    if dtype == "int32":
+        return "s32" if buffer in exact_buffers(listing.program) else "most_s32"
+    if dtype == "int8":
         return "s8" if buffer in exact_buffers(listing.program) else "near_s8"
     return "f32" if buffer in close_buffers(listing.program) else "coarse_f32"
 

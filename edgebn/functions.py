@@ -128,3 +128,33 @@ BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "minimum": np.minimum,
     "squared_difference": squared_difference,
 }
+
+
+def floored(function: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return function(a, b) of int32 numbers cut to 32 bits, 0 where b is 0."""
+    wide = np.broadcast_arrays(a.astype(np.int64), b.astype(np.int64))
+    nothing = wide[1] == 0
+    return np.asarray(np.where(nothing, 0, function(wide[0], np.where(nothing, 1, wide[1])))).astype(np.int32)
+
+
+# Name to formula of two broadcasting arrays, both float32 or both int32; 1 where it holds. The order is the kernel's.
+COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+}
+
+# Name to formula of two broadcasting arrays, whose values are int32: comparisons, and int32 arithmetic that wraps around.
+INTEGER_BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    **COMPARISONS,
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "floor_divide": lambda a, b: floored(np.floor_divide, a, b),
+    "floor_mod": lambda a, b: floored(np.mod, a, b),
+}

@@ -27,6 +27,9 @@ WIDEST_WEIGHT = 255
 # Products of codes less zero points that 32 bits hold the sum of: 255 * 255 each.
 MATMUL_DEPTH = 1 << 15
 
+# Bytes of one element of a buffer.
+ELEMENT_BYTES = {"float32": 4, "int8": 1, "int32": 4}
+
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
 OMITTED_WHEN_EMPTY = "omitted when empty"
@@ -41,8 +44,9 @@ class Buffer:
     name : str
     shape : (height, width, channels)
         Of one sample.
-    dtype : {'float32', 'int8'}
-        A step is typed by its buffers: all of one type, but for `Quantize` and `Dequantize`.
+    dtype : {'float32', 'int8', 'int32'}
+        A step is typed by its buffers: all of one type, but for those that convert, compare, choose or index. int32 holds indices,
+        whole numbers (a file's int64 too) and truth: 1 and 0.
     scale, zero_point : float, int
         real = scale * (code - zero_point); used when dtype is 'int8'. `scale` is the exact double of the file's or
         calibration's number.
@@ -503,6 +507,67 @@ class Dequantize(Step):
 
 
 @dataclass(frozen=True)
+class Cast(Step):
+    """float32 to int32 or back.
+
+    To int32 what stands behind the point is dropped, numbers beyond int32 become its nearest, and NaN 0. To float32 numbers are
+    rounded to nearest, ties to even.
+    """
+
+
+@dataclass(frozen=True)
+class IntegerBinary(Step):
+    """A function of two buffers (broadcast over (H, W, C)) whose values are int32; names as in `functions.INTEGER_BINARY`.
+
+    The inputs are int32 or, of a comparison (`functions.COMPARISONS`: 1 where it holds, else 0), both float32. What leaves int32
+    is cut to its low 32 bits. 'floor_divide' and 'floor_mod' round down, and are 0 where the second value is.
+    """
+
+    function: str
+
+
+@dataclass(frozen=True)
+class ArgExtreme(Step):
+    """int32: where along axis 0, 1 or 2 of (H, W, C), which is 1 long in the output, the largest or smallest value stands.
+
+    The first of several that are equal, or the last with `last`. A value replaces the best one before it where it compares as
+    better, which NaN never does.
+
+    Attributes
+    ----------
+    function : {'max', 'min'}
+    axis : int
+    last : bool
+    """
+
+    function: str
+    axis: int
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Select(Step):
+    """Inputs (condition, a, b), broadcast over (H, W, C): a where the int32 condition is not 0, else b, all of one type."""
+
+
+@dataclass(frozen=True)
+class GatherND(Step):
+    """Parts of a value by computed indices: inputs (values, indices), output (1, n, elements of a part).
+
+    The int32 indices are (1, n, columns): columns `first`, `first` + 1, ... of row i index axes `axis`, `axis` + 1, ... of
+    (H, W, C) for part i. Axes before these are 1 long; those behind them are the part. A negative index counts from its axis'
+    end; what is outside even so is taken for the nearest that is not.
+
+    Attributes
+    ----------
+    axis, first : int
+    """
+
+    axis: int
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class LayerRecord:
     """What became of one layer of the file, for `analyze`.
 
@@ -627,11 +692,11 @@ class Program:
 
     @property
     def dtype(self) -> str:
-        """The type of every buffer that is not constant: 'float32' or 'int8'; 'mixed' where there are both.
+        """The type of every buffer that is not constant: 'float32' or 'int8'; 'mixed' where there are several, or int32.
 
         For people, and for choosing what is compiled; what a step does follows from its own buffers (`step_dtype`).
         """
-        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants}
+        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants or buffer.dtype == "int32"}
         return found.pop() if len(found) == 1 else "mixed"
 
     def __repr__(self) -> str:
@@ -663,7 +728,8 @@ def takes_codes(program: Program) -> bool:
 
 def result_dtype(program: Program, name: str, *, raw: bool) -> str:
     """Return the type in which an output reaches the caller; `raw` says whether all inputs came as codes."""
-    return "int8" if raw and program.buffers[name].dtype == "int8" else "float32"
+    dtype = program.buffers[name].dtype
+    return dtype if raw or dtype == "int32" else "float32"
 
 
 def adapted_dtype(program: Program) -> str:
@@ -682,7 +748,7 @@ def exact_buffers(program: Program) -> frozenset[str]:
 
     def gives_exact(step: Step, exact: set[str]) -> bool:
         is_float = step_dtype(step, program) == "float32"
-        moves = isinstance(step, Dequantize | Concat | Pad | Crop | Transpose | Reshape)
+        moves = isinstance(step, Dequantize | Concat | Pad | Crop | Transpose | Reshape | Cast | Select | GatherND)
         moves = moves or (isinstance(step, Resize) and step.function == "nearest")
         moves = moves or (isinstance(step, Pool) and step.window.function == "max")
         return exact.issuperset(step.inputs) and (moves or not is_float)

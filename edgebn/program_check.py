@@ -56,6 +56,9 @@ def check_program(program: Program) -> None:
         shape = program.shapes.get(name)
         if name not in made or shape is None or hwc(shape) != program.buffers[name].shape:
             raise ModelError(f"the input or output '{name}' has no shape, or one that does not fit its buffer")
+    for name in program.entering:
+        if program.buffers[name].dtype == "int32":
+            raise ModelError(f"the input or state '{name}' is int32; a network takes float32 or codes, which a step casts")
     for name, scaling in (program.input_scaling or {}).items():
         fits = LEAST_SCALE <= abs(scaling.scale) <= MOST_SCALE and abs(scaling.offset) <= MOST_SCALE  # NaN does not
         if name not in program.inputs or not fits:
@@ -82,7 +85,7 @@ def _check_states(program: Program) -> None:
 
 
 def _check_buffer(name: str, buffer: Buffer) -> None:
-    if buffer.name != name or buffer.dtype not in ("float32", "int8"):
+    if buffer.name != name or buffer.dtype not in ("float32", "int8", "int32"):
         raise ModelError(f"buffer '{name}' has another name or type inside")
     if min(buffer.shape) < 1 or math.prod(buffer.shape) > MAX_BUFFER_ELEMENTS:
         raise ModelError(f"buffer '{name}' has the shape {buffer.shape}")

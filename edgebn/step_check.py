@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
-from edgebn.functions import BINARY, FUNCTIONS
+from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY
 
 MAX_EXTENT = 1 << 16
 MOST_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
@@ -32,13 +32,13 @@ def check_step(step: p.Step, program: p.Program) -> None:
     """
     check = _CHECKS.get(type(step))
     inputs, output = [program.buffers[name] for name in step.inputs], program.buffers[step.output]
-    pairs = isinstance(step, p.Add | p.Multiply | p.Binary | p.MatMul)
-    fits = len(inputs) == 2 if pairs else (len(inputs) == 1 or isinstance(step, p.Concat))
-    if check is None or not inputs or not fits:
+    operands = _OPERANDS.get(type(step), 1)
+    fits = len(inputs) == operands if operands else bool(inputs)
+    if check is None or not fits:
         raise ModelError(f"step '{step.name}' is of no kind that runs, or has {len(inputs)} inputs")
-    converts = isinstance(step, p.Quantize | p.Dequantize)
-    if not converts and any(buffer.dtype != output.dtype for buffer in inputs):
-        raise ModelError(f"step '{step.name}' mixes float32 and int8 buffers")
+    types = [buffer.dtype for buffer in (*inputs, output)]
+    if not isinstance(step, _OF_SEVERAL_TYPES) and (len(set(types)) > 1 or (types[0] == "int32" and not isinstance(step, _MOVING))):
+        raise ModelError(f"step '{step.name}' reads and makes {' and '.join(dict.fromkeys(types))}, which it does not join")
     try:
         check(step, inputs, output)
     except ModelError as error:
@@ -77,6 +77,13 @@ def _norms(norms: tuple[p.Norm, ...], channels: int) -> None:
         for name in ("gamma", "beta", "mean", "variance"):
             _array(getattr(norm, name), np.float32, (channels,), f"batch norm '{norm.layer}'")
         _need(math.isfinite(norm.epsilon) and bool((norm.variance.astype(np.float64) + norm.epsilon > 0).all()), "variance")
+
+
+_OPERANDS: dict[type[p.Step], int] = {  # 1 where not said; 0: any number
+    p.Concat: 0, p.Add: 2, p.Multiply: 2, p.Binary: 2, p.MatMul: 2, p.IntegerBinary: 2, p.GatherND: 2, p.Select: 3,
+}  # fmt: skip
+_OF_SEVERAL_TYPES = (p.Quantize, p.Dequantize, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
+_MOVING = (p.Concat, p.Pad, p.Crop, p.Resize, p.Transpose, p.Reshape)  # and nothing more, so that int32 may pass
 
 
 def _same_codes(given: p.Buffer, target: p.Buffer) -> None:
@@ -260,7 +267,8 @@ def _pad(step: p.Pad, inputs: list[p.Buffer], target: p.Buffer) -> None:
     shape = tuple(size + before + after for size, (before, after) in zip(inputs[0].shape, step.pads, strict=True))
     _need(shape == target.shape, "output's shape")
     _same_codes(inputs[0], target)
-    _need(math.isfinite(step.value) if target.dtype == "float32" else step.value in range(-128, 128), "value")
+    codes = {"int8": range(-128, 128), "int32": (0,)}.get(target.dtype)
+    _need(math.isfinite(step.value) if codes is None else step.value in codes, "value")
 
 
 def _crop(step: p.Crop, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -271,6 +279,7 @@ def _crop(step: p.Crop, inputs: list[p.Buffer], target: p.Buffer) -> None:
 
 def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("nearest", "bilinear") and inputs[0].shape[2] == target.shape[2], "function")
+    _need(step.function == "nearest" or target.dtype != "int32", "function")
     _same_codes(inputs[0], target)
     truncated = step.truncation_offset is not None
     _need(not truncated or (step.truncation_offset in (0, 128) and target.dtype == "int8"), "offset")
@@ -309,6 +318,49 @@ def _dequantize(_: p.Dequantize, inputs: list[p.Buffer], target: p.Buffer) -> No
     _need((inputs[0].dtype, target.dtype) == ("int8", "float32"), "type")
 
 
+def _cast(_: p.Cast, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape, "output's shape")
+    _need((inputs[0].dtype, target.dtype) in (("float32", "int32"), ("int32", "float32")), "type")
+
+
+def _meeting(inputs: list[p.Buffer], target: p.Buffer) -> None:
+    """Check that inputs broadcast to the output."""
+    for *sizes, size in zip(*(buffer.shape for buffer in inputs), target.shape, strict=True):
+        _need(size == max(sizes) and set(sizes) <= {1, size}, "shape")
+
+
+def _integer_binary(step: p.IntegerBinary, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    types = {buffer.dtype for buffer in inputs}
+    _need(step.function in INTEGER_BINARY, "function")
+    _need(target.dtype == "int32" and (types == {"int32"} or (types == {"float32"} and step.function in COMPARISONS)), "type")
+    _meeting(inputs, target)
+
+
+def _arg_extreme(step: p.ArgExtreme, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(step.function in ("max", "min") and 0 <= step.axis <= 2, "function or axis")
+    _need(target.dtype == "int32", "type")
+    shape = tuple(1 if axis == step.axis else size for axis, size in enumerate(inputs[0].shape))
+    _need(shape == target.shape, "output's shape")
+
+
+def _select(_: p.Select, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    condition, *values = inputs
+    _need(condition.dtype == "int32" and all(buffer.dtype == target.dtype for buffer in values), "type")
+    _meeting(inputs, target)
+    for buffer in values:
+        _same_codes(buffer, target)
+
+
+def _gather_nd(step: p.GatherND, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    values, indices = inputs
+    _need(indices.dtype == "int32" and values.dtype == target.dtype, "type")
+    _same_codes(values, target)
+    indexed = indices.shape[2] - step.first
+    _need(step.axis >= 0 and step.first >= 0 and 1 <= indexed <= 3 - step.axis, "axis or index")
+    _need(all(size == 1 for size in (*values.shape[: step.axis], indices.shape[0])), "shape")
+    _need(target.shape == (1, indices.shape[1], math.prod(values.shape[step.axis + indexed :])), "output's shape")
+
+
 _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Convolution: _convolution,
     p.TransposedConvolution: _transposed,
@@ -330,4 +382,9 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Reshape: _reshape,
     p.Quantize: _quantize,
     p.Dequantize: _dequantize,
+    p.Cast: _cast,
+    p.IntegerBinary: _integer_binary,
+    p.ArgExtreme: _arg_extreme,
+    p.Select: _select,
+    p.GatherND: _gather_nd,
 }

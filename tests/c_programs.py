@@ -17,7 +17,7 @@ from edgebn import reference
 
 C_LIBRARY = Path(emitters.__file__).resolve().parents[1] / "c"
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
-CTYPES = {"int8": "int8_t", "float32": "float"}
+CTYPES = {"int8": "int8_t", "float32": "float", "int32": "int32_t"}
 FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the buffer's largest magnitude
 
 PRELUDE = """#include <math.h>
@@ -32,6 +32,11 @@ COMPARISONS = {
     "int8_t": """
 static int differs_int8_t(const int8_t *found, const int8_t *expected, int count) {
     return memcmp(found, expected, (size_t)count) != 0;
+}
+""",
+    "int32_t": """
+static int differs_int32_t(const int32_t *found, const int32_t *expected, int count) {
+    return memcmp(found, expected, (size_t)count * sizeof *found) != 0;
 }
 """,
     "float": f"""

@@ -65,6 +65,9 @@ class Maker:
     def numbers(self, shape):
         if self.int8:
             return self.rng.integers(-128, 128, shape).astype(np.int8)
+        if self.dtype == "int32":
+            largest = self.draw(st.sampled_from([3, 100, 2**31 - 1]))
+            return self.rng.integers(-largest, largest + 1, shape).astype(np.int32)
         return self.rng.standard_normal(shape).astype(np.float32)
 
     def finish_step(self, step):
@@ -366,7 +369,7 @@ class Maker:
     def step_pad(self, x):
         pads = tuple((self.integer(0, 2), self.integer(0, 2)) for _ in range(3))
         shape = [size + before + after for size, (before, after) in zip(self.shape(x), pads, strict=True)]
-        value = float(self.integer(-128, 127)) if self.int8 else 0.75
+        value = {"int8": float(self.integer(-128, 127)), "int32": 0.0}.get(self.dtype, 0.75)
         return self.finish_step(p.Pad(f"pad{len(self.steps)}", (x,), self.buffer(shape, like=x), pads, value))
 
     def step_crop(self, x):
@@ -415,6 +418,66 @@ class Maker:
         self.dtype = "float32"
         return self.finish_step(p.Dequantize(f"dequantize{len(self.steps)}", (x,), self.buffer(self.shape(x))))
 
+    def step_cast(self, x):
+        self.dtype = "float32" if self.dtype == "int32" else "int32"
+        return self.finish_step(p.Cast(f"cast{len(self.steps)}", (x,), self.buffer(self.shape(x))))
+
+    def step_compare(self, x):
+        """Float32 numbers with others, of which some are the same."""
+        pair = (x, self.other_operand(x))
+        pair = pair if self.draw(st.booleans()) else pair[::-1]
+        self.dtype = "int32"
+        function = self.draw(st.sampled_from(list(functions.COMPARISONS)))
+        return self.finish_step(p.IntegerBinary(f"compare{len(self.steps)}", pair, self.buffer(self.shape(x)), function))
+
+    def step_integer_binary(self, x):
+        pair = (x, self.other_operand(x))
+        pair = pair if self.draw(st.booleans()) else pair[::-1]
+        function = self.draw(st.sampled_from(list(functions.INTEGER_BINARY)))
+        return self.finish_step(p.IntegerBinary(f"integer{len(self.steps)}", pair, self.buffer(self.shape(x)), function))
+
+    def step_arg_extreme(self, x):
+        axis = self.integer(0, 2)
+        shape = tuple(1 if i == axis else size for i, size in enumerate(self.shape(x)))
+        self.dtype = "int32"
+        how = self.draw(st.sampled_from(["max", "min"])), axis, self.draw(st.booleans())
+        return self.finish_step(p.ArgExtreme(f"arg{len(self.steps)}", (x,), self.buffer(shape), *how))
+
+    def step_select(self, x):
+        """Between a value and a constant, by a constant mask or, of int32, by the value itself."""
+        shape, dtype = self.shape(x), self.dtype
+        other = self.buffer(tuple(1 if self.draw(st.booleans()) else size for size in shape), like=x)
+        self.constants[other] = self.numbers(self.shape(other))
+        mask = x
+        if dtype != "int32" or self.draw(st.booleans()):
+            self.dtype = "int32"
+            mask = self.buffer(tuple(1 if self.draw(st.booleans()) else size for size in shape))
+            self.constants[mask] = self.rng.integers(0, 2, self.shape(mask)).astype(np.int32)
+        self.dtype = dtype
+        values = self.draw(st.permutations([x, other]))
+        return self.finish_step(p.Select(f"select{len(self.steps)}", (mask, *values), self.buffer(shape, like=x)))
+
+    def step_gather_nd(self, x):
+        """By indices that the network computes, some of them outside."""
+        height, width, channels = self.shape(x)
+        axis = self.integer(0, 2)
+        flat = [(height, width, channels), (1, height * width, channels), (1, 1, height * width * channels)][axis]
+        if flat != self.shape(x):
+            x = self.finish_step(p.Reshape(f"flat{len(self.steps)}", (x,), self.buffer(flat, like=x)))
+        indexed, first, count = self.integer(1, 3 - axis), self.integer(0, 1), self.integer(1, 9)
+        dtype, self.dtype = self.dtype, "int32"
+        parts = []
+        for sizes in ([1] * first + list(flat[axis : axis + indexed]), [1]):
+            name = self.buffer((1, count, len(sizes)))
+            reach = 2 * np.array(sizes)
+            self.constants[name] = self.rng.integers(-reach, reach, self.shape(name)).astype(np.int32)
+            parts.append(name)
+        indices = self.buffer(self.shape(parts[0]))
+        self.finish_step(p.IntegerBinary(f"indices{len(self.steps)}", tuple(parts), indices, "add"))
+        self.dtype = dtype
+        y = self.buffer((1, count, int(np.prod(flat[axis + indexed :]))), like=x)
+        return self.finish_step(p.GatherND(f"gather{len(self.steps)}", (x, indices), y, axis, first))
+
     def state(self, shape, like=None):
         """Add a state of a shape whose next value is yet to be said; returns its buffer."""
         name = self.buffer(shape, like)
@@ -435,8 +498,14 @@ class Maker:
 
 
 _BOTH = "convolution transposed affine add multiply binary matmul pool softmax concat pad crop resize transpose reshape"
-KINDS = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
-CONVERSIONS = {"float32": "quantize", "int8": "dequantize"}
+_INTEGERS = ("arg_extreme", "select", "gather_nd")  # what makes int32, or reads it
+PURE = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
+KINDS = {
+    "float32": (*PURE["float32"], *_INTEGERS, "compare"),
+    "int8": (*PURE["int8"], *_INTEGERS),
+    "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "transpose", "reshape"),
+}
+CONVERSIONS = {"float32": "quantize", "int8": "dequantize", "int32": "cast"}
 
 
 def pooled_shape(window, shape):
@@ -450,11 +519,13 @@ def pooled_shape(window, shape):
 
 @st.composite
 def single(draw, kind, dtype):
-    """Programs of one step; a copy of the input by a pad of nothing stands before it, so that it reads arena memory too."""
-    maker = Maker(draw, dtype, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
-    x = maker.buffer((draw(SIDES), draw(SIDES), draw(CHANNELS)))
+    """Programs of one step, and of those that make what it reads: int32 is cast from the input."""
+    maker = Maker(draw, "float32" if dtype == "int32" else dtype, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
+    given = x = maker.buffer((draw(SIDES), draw(SIDES), draw(CHANNELS)))
+    if dtype == "int32":
+        x = maker.step_cast(x)
     y = getattr(maker, f"step_{kind}")(x)
-    return maker.program((x,), (y,))
+    return maker.program((given,), (y,))
 
 
 @st.composite
@@ -471,7 +542,8 @@ def programs(draw, dtype, largest=6):
             break
         maker.dtype = maker.buffers[source].dtype
         # Convolutions come up most: they are what the networks are made of.
-        kind = draw(st.sampled_from([*KINDS[maker.dtype], "convolution", "convolution", "convolution", "convolution"]))
+        kinds = (KINDS if is_mixed else PURE)[maker.dtype]
+        kind = draw(st.sampled_from([*kinds, *(["convolution"] * 4 if "convolution" in kinds else [])]))
         if is_mixed and draw(st.integers(0, 2)) == 0:
             kind = CONVERSIONS[maker.dtype]
         values.append(getattr(maker, f"step_{kind}")(source))
@@ -500,15 +572,15 @@ def stateful(draw, dtype):
     after = maker.buffer((kept, width, channels), like=x)
     maker.finish_step(p.Crop("after", (window,), after, (height, 0, 0)))
     maker.leave(rows, after)
-    made = [getattr(maker, f"step_{draw(st.sampled_from([*KINDS[dtype], 'convolution']))}")(window)]
+    made = [getattr(maker, f"step_{draw(st.sampled_from([*PURE[dtype], 'convolution']))}")(window)]
     delayed = maker.state(maker.shape(made[0]), like=made[0])
     maker.leave(delayed, made[0])
-    made.append(getattr(maker, f"step_{draw(st.sampled_from([*KINDS[dtype], 'convolution']))}")(delayed))
+    made.append(getattr(maker, f"step_{draw(st.sampled_from([*PURE[dtype], 'convolution']))}")(delayed))
     if draw(st.booleans()):  # two runs late
         late, moved = maker.state(maker.shape(delayed), like=delayed), maker.buffer(maker.shape(delayed), like=delayed)
         maker.finish_step(p.Reshape("moved", (delayed,), moved))
         maker.leave(late, moved)
-        made.append(getattr(maker, f"step_{draw(st.sampled_from(KINDS[dtype]))}")(late))
+        made.append(getattr(maker, f"step_{draw(st.sampled_from(PURE[dtype]))}")(late))
     return maker.program((x,), tuple(made[1:]) if draw(st.booleans()) else (*made[1:], window))
 
 

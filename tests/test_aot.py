@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from edgebn.kernels import isa, python_function
-from tests.programs import KINDS, inputs_for, programs, single
+from tests.programs import KINDS, PURE, inputs_for, programs, single
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = 15  # whole random networks a data type, beside a few programs of every kind of step
@@ -59,7 +59,8 @@ def drawn(strategy, count):
 def cases(tmp_path_factory):
     found = []
     for dtype, kinds in KINDS.items():
-        found += [(f"{dtype} network", *example) for example in drawn(programs(dtype), NETWORKS)]
+        if dtype in PURE:
+            found += [(f"{dtype} network", *example) for example in drawn(programs(dtype), NETWORKS)]
         found += [(f"{dtype} {kind}", *example) for kind in kinds for example in drawn(single(kind, dtype), SINGLES)]
     path = tmp_path_factory.mktemp("cases") / "cases.pickle"
     path.write_bytes(pickle.dumps(found))

@@ -53,7 +53,7 @@ def assert_right(cases, folder, command, flags=SANITIZERS):
 @pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype in KINDS for kind in (*KINDS[dtype], CONVERSIONS[dtype])])
 def test_every_kind_of_step_equals_the_reference(dtype, kind, tmp_path):
     # Compilers take turns in the quick run, so that both see kernels of every sort.
-    kinds = [*KINDS["float32"], *KINDS["int8"], *CONVERSIONS.values()]
+    kinds = [*KINDS["float32"], *KINDS["int8"], *KINDS["int32"], *CONVERSIONS.values()]
     names = COMPILERS if TEST_ALL else (COMPILERS[(kinds.index(kind) + (dtype == "int8")) % 2],)
     cases = drawn(single(kind, dtype), EXAMPLES * MANY.get(kind, 1))
     for name in names:

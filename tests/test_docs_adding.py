@@ -14,7 +14,7 @@ TABLE = re.compile(r"`(\w+)`(?: and `(\w+)`)?\s+of\s+`((?:edgebn|codegen|tests)/
 # Tables that Multiply needs no row in: it has no weights, Keras runs it, adaptation does not look behind it; that of the onnx
 # package's tests and the kinds of steps name it in other words.
 WITHOUT = {"WEIGHTS", "_NAMES", "BACKWARD"}
-OTHER_WORDS = {"OPERATORS": "mul", "KINDS": "_BOTH"}
+OTHER_WORDS = {"OPERATORS": "mul", "KINDS": "PURE"}
 
 
 def tables():

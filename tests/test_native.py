@@ -98,7 +98,17 @@ def every_step(dtype) -> p.Program:
         made = (*made, ((4, 4, 4), p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)))
     if is_mixed:
         made = (*made, ((4, 4, 4), p.Dequantize("dequantize", ("x",), "r")), ((4, 4, 4), p.Quantize("quantize", ("r",), "s")))
+        made += (
+            ((4, 4, 1), p.ArgExtreme("arg", ("x",), "u", "min", 2, last=True)),
+            ((4, 4, 1), p.Cast("cast", ("u",), "v")),
+            ((4, 4, 1), p.IntegerBinary("less", ("v", "v"), "w", "less")),
+            ((4, 4, 4), p.Select("select", ("w", "x", "x"), "select")),
+            ((1, 4, 4), p.Crop("row", ("x",), "row", (0, 0, 0))),
+            ((1, 4, 1), p.Crop("indices", ("w",), "indices", (0, 0, 0))),
+            ((1, 4, 16), p.GatherND("gather", ("x", "indices"), "gather", 0)),
+        )
     shapes = {"x": (4, 4, 4), "k": (1, 1, 4), **{step.output: shape for shape, step in made}}
+    types = (dict.fromkeys("rv", "float32") | dict.fromkeys(("u", "w", "indices"), "int32")) if is_mixed else {}
     scales = dict.fromkeys(shapes, (0.1 + 0.2, -7) if integer else (1.0, 0))
     scales["i"] = p.SOFTMAX_CODES if integer else scales["i"]
     return p.Program(
@@ -106,7 +116,7 @@ def every_step(dtype) -> p.Program:
         "every.keras",
         "keras",
         False,
-        {name: p.Buffer(name, shape, "float32" if name == "r" else dtype, *scales[name]) for name, shape in shapes.items()},
+        {name: p.Buffer(name, shape, types.get(name, dtype), *scales[name]) for name, shape in shapes.items()},
         {"k": np.ones((1, 1, 4), dtype)},
         tuple(step for _, step in made),
         ("x",),
@@ -120,7 +130,8 @@ def every_step(dtype) -> p.Program:
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
     absent = {p.Lookup} if dtype == "float32" else {p.Elementwise, p.Normalization}
-    absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize}
+    integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.Select}
+    absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, *integers}
     assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent
     native.save(program, tmp_path / "a.edgebn")
     loaded = native.load(tmp_path / "a.edgebn")

@@ -18,6 +18,7 @@ from codegen.emitters import (
     convolution_s8,
     crop,
     elementwise,
+    integers,
     lookup,
     matmul,
     multiply,
@@ -54,6 +55,11 @@ EMITTERS: dict[type[p.Step], Callable[[Any, p.Program, Names], StepCode]] = {
     p.Reshape: reshape.emit,
     p.Quantize: conversion.emit_quantize,
     p.Dequantize: conversion.emit_dequantize,
+    p.Cast: integers.emit_cast,
+    p.IntegerBinary: integers.emit_binary,
+    p.ArgExtreme: integers.emit_arg_extreme,
+    p.Select: integers.emit_select,
+    p.GatherND: integers.emit_gather_nd,
 }
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from codegen.emitters.text import struct
-from edgebn.program import Buffer, Hwc
-
-ELEMENT_BYTES = {"int8": 1, "float32": 4}
+from edgebn.program import ELEMENT_BYTES, Buffer, Hwc
 
 
 def at(pointer: str, shape: Hwc, start: Hwc) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.emitters.boxes import ELEMENT_BYTES, at, box
+from codegen.emitters.boxes import at, box
 from codegen.emitters.text import call
 from codegen.stepcode import CArray, Names, StepCode
-from edgebn.program import Pad, Program
+from codegen.values import ELEMENT
+from edgebn.program import ELEMENT_BYTES, Pad, Program
 
 
 def emit(step: Pad, program: Program, names: Names) -> StepCode:
@@ -20,8 +21,7 @@ def emit(step: Pad, program: Program, names: Names) -> StepCode:
     )
     if source.shape == target.shape:
         return StepCode(copy, (), ("edgebn_move.h",))
-    ctype = "int8_t" if target.dtype == "int8" else "float"
-    value = CArray(names.array("value"), ctype, np.array([step.value], target.dtype), "(1): what padding holds")
+    value = CArray(names.array("value"), ELEMENT[target.dtype][0], np.array([step.value], target.dtype), "(1): what padding holds")
     height, width, channels = target.shape
     fill = call("edgebn_fill", out, value.name, ELEMENT_BYTES[target.dtype], height * width * channels)
     return StepCode(f"{fill}\n{copy}", (value,), ("edgebn_move.h",))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.emitters.boxes import ELEMENT_BYTES
 from codegen.emitters.text import call
 from codegen.stepcode import CArray, Names, StepCode
 from edgebn.errors import UnsupportedLayerError
-from edgebn.program import Program, Resize
+from edgebn.program import ELEMENT_BYTES, Program, Resize
 
 INDICES = 1 << 16  # that 16 bits tell apart
 

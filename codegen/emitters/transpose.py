@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from codegen.emitters.boxes import ELEMENT_BYTES
 from codegen.emitters.text import call
 from codegen.stepcode import Names, StepCode
-from edgebn.program import Program, Transpose
+from edgebn.program import ELEMENT_BYTES, Program, Transpose
 
 
 def emit(step: Transpose, program: Program, names: Names) -> StepCode:

@@ -18,6 +18,7 @@ from edgebn.errors import ModelError
 from edgebn.reference.arithmetic import add, affine, binary, elementwise, lookup, matmul, multiply
 from edgebn.reference.codes import dequantize, dequantize_step, quantize_real, quantize_step
 from edgebn.reference.convolution import convolution, transposed_convolution
+from edgebn.reference.integers import arg_extreme, cast, gather_nd, integer_binary, select
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
 from edgebn.reference.normalization import normalization
 from edgebn.reference.pooling import pool
@@ -31,13 +32,13 @@ __all__ = ["STEPS", "Operands", "Sums", "dequantize", "initial_states", "quantiz
 class Operands:
     """What a step's function is given besides the step: its inputs' values and the buffers they and the output live in."""
 
-    values: tuple[np.ndarray, ...]  # each (H, W, C), float32 or int8
+    values: tuple[np.ndarray, ...]  # each (H, W, C), float32, int8 or int32
     inputs: tuple[p.Buffer, ...]
     output: p.Buffer
     watch: Callable[[np.ndarray], None] | None = None  # given the accumulators (rows, columns, channels) that the epilogue receives
 
 
-# Step class to its specification: (step, operands) -> value of the output buffer, (H, W, C), float32 or int8.
+# Step class to its specification: (step, operands) -> value of the output buffer, (H, W, C), in its dtype.
 STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Convolution: convolution,
     p.TransposedConvolution: transposed_convolution,
@@ -59,6 +60,11 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Reshape: reshape,
     p.Quantize: quantize_step,
     p.Dequantize: dequantize_step,
+    p.Cast: cast,
+    p.IntegerBinary: integer_binary,
+    p.ArgExtreme: arg_extreme,
+    p.Select: select,
+    p.GatherND: gather_nd,
 }
 
 
@@ -141,7 +147,8 @@ def run(
     Returns
     -------
     ndarray, shape (N, ...), or dict of str to such
-        int8 codes of int8 outputs where every input was given as int8 codes, otherwise real numbers in float32.
+        int8 codes of int8 outputs where every input was given as int8 codes, otherwise real numbers in float32; int32 outputs as
+        they are.
 
     Raises
     ------

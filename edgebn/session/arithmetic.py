@@ -13,6 +13,7 @@ from edgebn.kernels.records import POINTWISE
 from edgebn.session import shares
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
+from edgebn.session.operands import by_pixel, by_row, operands, repeating
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments
 
@@ -20,7 +21,7 @@ from edgebn.session.packer import Address, Packer, View, epilogue_arguments
 def pack_affine(step: p.Affine, packer: Packer) -> None:
     """Emit a batch norm of its own."""
     suffix = "f32" if isinstance(step.epilogue, p.FloatEpilogue) else "i8"
-    arguments = {**_by_pixel(step, packer), **epilogue_arguments(step.epilogue)}
+    arguments = {**by_pixel(step, packer), **epilogue_arguments(step.epilogue)}
     rows, columns, channels = packer.view(step.output).form.shape
     watcher = Watcher(packer, step, rows, columns)
     kept_pixel = whole_vectors(channels)
@@ -31,7 +32,7 @@ def pack_affine(step: p.Affine, packer: Packer) -> None:
 
 def pack_add(step: p.Add, packer: Packer) -> None:
     """Emit a sum."""
-    arguments = _operands(step, packer)
+    arguments = operands(step, packer)
     how = step.arithmetic
     if how is None:
         packer.emit("add_f32", low=step.post[0], high=step.post[1], **arguments)
@@ -96,7 +97,7 @@ def _rescaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
 
 def pack_multiply(step: p.Multiply, packer: Packer) -> None:
     """Emit a product."""
-    arguments = _operands(step, packer)
+    arguments = operands(step, packer)
     how = step.arithmetic
     if how is None:
         packer.emit("multiply_f32", low=step.post[0], high=step.post[1], **arguments)
@@ -127,7 +128,7 @@ def _rescaling(how: p.IntMultiply) -> dict[str, Address | float]:
 
 def pack_binary(step: p.Binary, packer: Packer) -> None:
     """Emit a function of two values."""
-    arguments = _operands(step, packer) | {"function": list(BINARY).index(step.function)}
+    arguments = operands(step, packer) | {"function": list(BINARY).index(step.function)}
     how = step.arithmetic
     if how is None:
         packer.emit("binary_f32", low=step.post[0], high=step.post[1], **arguments)
@@ -165,10 +166,10 @@ def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -
 def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     """Emit a float32 activation function."""
     if step.function == "prelu":
-        arguments = _by_pixel(step, packer)
+        arguments = by_pixel(step, packer)
         slope = np.asarray(step.slope, np.float32)
         slope = slope.reshape((1,) * (3 - slope.ndim) + slope.shape)
-        row, pixel, channel = _repeating(slope.shape, (slope.shape[1] * slope.shape[2], slope.shape[2], 1))
+        row, pixel, channel = repeating(slope.shape, (slope.shape[1] * slope.shape[2], slope.shape[2], 1))
         steps = {"slope_row": row, "slope_pixel": pixel, "slope_channel": channel}
         packer.emit("prelu_f32", slope=packer.constant(slope), **steps, **arguments)
         return
@@ -176,7 +177,7 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     parameters |= dict.fromkeys(("leaky_relu", "elu"), (step.alpha, 0.0))
     first, second = parameters.get(step.function, (0.0, 0.0))
     variant = POINTWISE.index(step.function)
-    packer.emit("pointwise_f32", variant=variant, first=first, second=second, **_by_row(step, packer))
+    packer.emit("pointwise_f32", variant=variant, first=first, second=second, **by_row(step, packer))
 
 
 def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -197,7 +198,7 @@ def _sums(what: str, step: p.Step, program: p.Program, options: Options) -> Mapp
 
 def pack_softmax(step: p.Softmax, packer: Packer) -> None:
     """Emit a softmax."""
-    arguments = _by_pixel(step, packer)
+    arguments = by_pixel(step, packer)
     if packer.buffer(step.output).dtype == "float32":
         packer.emit("softmax_f32", beta=step.beta, **arguments)
         return
@@ -218,7 +219,7 @@ def normalization_scratch(step: p.Normalization, program: p.Program, options: Op
 
 def pack_normalization(step: p.Normalization, packer: Packer) -> None:
     """Emit a norm by the sample's own statistics."""
-    arguments = _by_pixel(step, packer)
+    arguments = by_pixel(step, packer)
     arguments |= {"gamma": packer.constant(step.gamma), "beta": packer.constant(step.beta)}
     arguments |= {"epsilon": step.epsilon, "centred": int(step.centred)}
     if step.groups:
@@ -233,51 +234,13 @@ def pack_normalization(step: p.Normalization, packer: Packer) -> None:
 def pack_quantize(step: p.Quantize, packer: Packer) -> None:
     """Emit float32 to codes."""
     buffer = packer.buffer(step.output)
-    packer.emit("quantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **_by_row(step, packer))
+    packer.emit("quantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
 
 
 def pack_dequantize(step: p.Dequantize, packer: Packer) -> None:
     """Emit codes to float32."""
     buffer = packer.buffer(step.inputs[0])
-    packer.emit("dequantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **_by_row(step, packer))
-
-
-def _by_pixel(step: p.Step, packer: Packer) -> dict[str, Address | float]:
-    source, output = packer.view(step.inputs[0]), packer.view(step.output)
-    rows, columns, channels = output.form.shape
-    ends: dict[str, Address | float] = {
-        "src": source.address,
-        "src_row": source.row,
-        "dst": output.address,
-        "dst_row": output.row,
-    }
-    return ends | {"rows": rows, "columns": columns, "channels": channels}
-
-
-def _by_row(step: p.Step, packer: Packer) -> dict[str, Address | float]:
-    arguments = _by_pixel(step, packer)
-    rows, columns, channels = packer.view(step.output).form.shape
-    del arguments["columns"], arguments["channels"]
-    return arguments | {"rows": rows, "count": columns * channels}
-
-
-def _repeating(shape: p.Hwc, steps: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return `steps` with 0 along every axis of size 1, which broadcasting repeats."""
-    row, pixel, channel = (0 if size == 1 else step for size, step in zip(shape, steps, strict=True))
-    return row, pixel, channel
-
-
-def _operands(step: p.Step, packer: Packer) -> dict[str, Address | float]:
-    output = packer.view(step.output)
-    rows, columns, channels = output.form.shape
-    arguments: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row}
-    arguments |= {"rows": rows, "columns": columns, "channels": channels}
-    for letter, name in zip("ab", step.inputs, strict=True):
-        view = packer.view(name)
-        element = view.form.element
-        row, pixel, channel = _repeating(view.form.shape, (view.row // element, view.pixel // element, 1))
-        arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": pixel, f"{letter}_channel": channel}
-    return arguments
+    packer.emit("dequantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
 
 
 def _zeros(step: p.Step, packer: Packer) -> dict[str, Address | float]:

@@ -62,7 +62,8 @@ def is_small(program: p.Program) -> bool:
     """Whether a whole network, with steps of either type, has too little work for threads to share."""
     work = dict.fromkeys(FEWEST_PROGRAM_MACS, 0)
     for step in program.steps:
-        work[p.step_dtype(step, program)] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
+        dtype = "int8" if p.step_dtype(step, program) == "int8" else "float32"
+        work[dtype] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
     fewest = FEWEST_PROGRAM_MACS
     return work["float32"] * fewest["int8"] + work["int8"] * fewest["float32"] < fewest["float32"] * fewest["int8"]
 

@@ -144,10 +144,7 @@ def _forms(program: p.Program, slack: int) -> dict[str, Form]:
         halo = needed_halo(step, program.buffers[name].shape, program.buffers[step.output].shape)
         top, left, bottom, right = (max(pair) for pair in zip(halos[name], halo, strict=True))
         halos[name] = top, left, bottom, right
-    return {
-        name: Form(buffer.shape, 4 if buffer.dtype == "float32" else 1, halos[name], slack)
-        for name, buffer in program.buffers.items()
-    }
+    return {name: Form(buffer.shape, p.ELEMENT_BYTES[buffer.dtype], halos[name], slack) for name, buffer in program.buffers.items()}
 
 
 def _shared_memory(program: p.Program, forms: Mapping[str, Form]) -> dict[str, str]:

@@ -87,7 +87,7 @@ def pack_pad(step: p.Pad, packer: Packer) -> None:
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     rows, columns, channels = output.form.shape
     area: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row, "rows": rows, "count": columns * channels}
-    if output.form.element == FLOAT32:
+    if output.form.element == FLOAT32:  # int32 is padded with 0 only, whose bits are the same
         packer.emit("fill_f32", value=step.value, **area)
     else:
         packer.emit("fill_bytes", byte=(int(step.value) & 0xFF) ^ isa.CODE_FLIP, **area)

@@ -209,7 +209,7 @@ class Packer:
         if value.dtype == np.int8:
             stored = np.pad(value, sides, constant_values=self.buffer(name).zero_point).view(np.uint8) ^ np.uint8(isa.CODE_FLIP)
         else:
-            stored = np.pad(value.astype(np.float32), sides)
+            stored = np.pad(value, sides)
         flat = np.frombuffer(np.ascontiguousarray(stored).tobytes(), np.uint8)
         return np.concatenate([flat, np.zeros(form.slack, np.uint8)])
 

@@ -404,7 +404,7 @@ class Session:
         table = self._packed.raw if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
             return None
-        made = INT8 if result_dtype(program, program.outputs[0], raw=dtype is INT8) == "int8" else FLOAT32
+        made = np.dtype(result_dtype(program, program.outputs[0], raw=dtype is INT8))
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
         return shortcut(table, program.dtype, self._packed.key, (dtype, made), shapes)
 

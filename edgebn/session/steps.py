@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgebn import program as p
-from edgebn.session import arithmetic, convolution, movement, pooling
+from edgebn.session import arithmetic, convolution, integers, movement, pooling
 from edgebn.session.options import Options
 from edgebn.session.packer import Packer
 
@@ -31,6 +31,11 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Reshape: movement.pack_reshape,
     p.Quantize: arithmetic.pack_quantize,
     p.Dequantize: arithmetic.pack_dequantize,
+    p.Cast: integers.pack_cast,
+    p.IntegerBinary: integers.pack_integer_binary,
+    p.ArgExtreme: integers.pack_arg_extreme,
+    p.Select: integers.pack_select,
+    p.GatherND: integers.pack_gather_nd,
 }
 
 # Names and bytes of scratch, of the kinds that want any.

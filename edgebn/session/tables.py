@@ -294,7 +294,7 @@ class Packed:
             """Emit what moves a buffer from or to the user, whose address is not known yet."""
             operation_name, arguments = self._crossing(name, entering=enters, as_codes=as_codes)
             user = "src" if enters else "dst"
-            element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4
+            element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4  # others are of 4 bytes
             size = int(np.prod(self._program.buffers[name].shape)) * element
             patches = entering if enters else leaving_patches
             found = splitting.shared([Row(operation_name, arguments, None)], self._threads)
@@ -419,7 +419,7 @@ class Packed:
             place = self.arena.ctypes.data + self.layout.places[name] + form.lead
         count = form.shape[1] * form.shape[2]
         arguments: dict[str, int | float] = {"rows": form.shape[0]}
-        if buffer.dtype == "float32":
+        if buffer.dtype != "int8":
             operation, ours, users, arguments["count"] = "copy_rows", form.pitch, count * 4, count * 4
         elif as_codes:
             operation, ours, users, arguments["count"] = "flip_rows", form.pitch, count, count

@@ -1,0 +1,60 @@
+"""Steps that make or read int32: casts, comparisons and whole-number arithmetic, where an extreme stands, choices, indexing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebn.functions import INTEGER_BINARY
+from edgebn.program import ArgExtreme, Cast, GatherND, IntegerBinary, Select
+
+if TYPE_CHECKING:
+    from edgebn.reference import Operands
+
+LEAST, MOST = -(2**31), 2**31 - 1
+
+
+def cast(step: Cast, operands: Operands) -> np.ndarray:  # noqa: ARG001  # every step's function is called alike
+    """Between float32 and int32."""
+    (value,) = operands.values
+    if operands.output.dtype == "float32":
+        return value.astype(np.float32)
+    whole = np.trunc(np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=MOST, neginf=LEAST))
+    return np.clip(whole, LEAST, MOST).astype(np.int32)
+
+
+def integer_binary(step: IntegerBinary, operands: Operands) -> np.ndarray:
+    """Function of two values with broadcasting, in int32."""
+    return np.asarray(INTEGER_BINARY[step.function](*operands.values)).astype(np.int32)
+
+
+def arg_extreme(step: ArgExtreme, operands: Operands) -> np.ndarray:
+    """Place of the largest or smallest value along an axis."""
+    (value,) = operands.values
+    along = np.moveaxis(value, step.axis, 0)
+    best, place = along[0], np.zeros(along.shape[1:], np.int32)
+    for i, row in enumerate(along):
+        better = row > best if step.function == "max" else row < best
+        better |= step.last and row == best
+        best, place = np.where(better, row, best), np.where(better, np.int32(i), place)
+    return np.expand_dims(place, step.axis)
+
+
+def select(step: Select, operands: Operands) -> np.ndarray:  # noqa: ARG001  # the same
+    """The second value where the first is not 0, else the third."""
+    condition, a, b = operands.values
+    return np.where(condition != 0, a, b)
+
+
+def gather_nd(step: GatherND, operands: Operands) -> np.ndarray:
+    """Parts of a value by computed indices."""
+    values, indices = operands.values
+    parts = []
+    for row in indices[0, :, step.first :].astype(np.int64):
+        part = values[(0,) * step.axis]
+        for index in row:
+            wanted = index + len(part) if index < 0 else index
+            part = part[int(np.clip(wanted, 0, len(part) - 1))]
+        parts.append(np.asarray(part).reshape(-1))
+    return np.stack(parts)[np.newaxis]
