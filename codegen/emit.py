@@ -24,6 +24,7 @@ from codegen import (
     parameters,
     preparation,
     readme,
+    reals,
     self_test,
     states,
 )
@@ -65,6 +66,7 @@ def emit(
     policy: str = DEFAULT_POLICY,
     baud: int | None = None,
     system: str | None = None,
+    instances: bool = False,
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -102,6 +104,8 @@ def emit(
         Speed of the serial line; left out, the board's own, and 9600 in energy mode.
     system : {'arduino', 'platformio', 'zephyr', 'esp-idf', 'cmsis-pack', 'cmake', 'make'}, optional
         Write a library in the layout of this build system instead, with examples; `board` then only says what it must fit.
+    instances : bool
+        Whether the network runs in memory of the caller's, several instances at once, besides its own.
 
     Returns
     -------
@@ -129,6 +133,8 @@ def emit(
         if system in packages.SYSTEMS:
             raise UsageError(f"system={system!r} makes a library with programs of its own; leave main and params_only out")
         raise UsageError(f"there is no layout for the system {system!r}; choose one of {', '.join(packages.SYSTEMS)}")
+    if instances and (adapt or params_only):
+        raise UsageError("instances=True is for networks that run and do not adapt: what one learned is one for all")
     target = boards.load(board or build_files.HOST)
     if not params_only and layout != OWN_LAYOUT:
         raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
@@ -136,7 +142,7 @@ def emit(
     def made(name: str) -> EmittedProject:
         if params_only:
             return _emit_parameters(model, Path(out), layout, name, prefix, section)
-        network = list_network(model, name, prefix, policy if adapt else None)
+        network = replace(list_network(model, name, prefix, policy if adapt else None), instances=instances)
         fit.check(network, target)
         if system is not None:
             return _write_library(Path(out), network, system, prefix, section, samples, baud)
@@ -182,6 +188,7 @@ def _network_files(network: Listing, section: str | None) -> dict[str, str]:
         f"{name}.c": listing.source(network),
         f"{name}_params.h": parameters.header(network, section),
         f"{name}_params.c": parameters.source(network),
+        **reals.files(network),
         **preparation.files(network),
     }
 
@@ -189,7 +196,7 @@ def _network_files(network: Listing, section: str | None) -> dict[str, str]:
 def _kernel_files(network: Listing) -> dict[str, str]:
     """Return the kernels that the network uses."""
     adapted = adapting.FILES if network.adaptation else ()
-    used = [*listing.headers(network), *preparation.headers(network)]
+    used = [*listing.headers(network), *preparation.headers(network), *([reals.HEADER] if reals.files(network) else [])]
     return {f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(used), *adapted]}
 
 

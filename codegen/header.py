@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from codegen import adapting, states
+from codegen import adapting, instances, states
 from codegen.constants import comment
 from codegen.describe import shape_text
 from codegen.emitters.text import float_literal
-from codegen.listing import accessors, item_of, parameters
+from codegen.listing import accessors, item_of, parameters, typed_places
 from codegen.project import Listing
 from codegen.values import count, size_of
 
@@ -41,10 +41,10 @@ void {listing.name}_init(void);
 
 {chr(10).join(places)}
 {functions}/* One inference. Every pointer must be a multiple of 4; input and output may be anywhere, but in the arena only at the
-   places above. {_kept(listing)}; not reentrant. */
+   places above. {_kept(listing)}; {"see " + listing.name + "_run_with" if listing.instances else "not reentrant"}. */
 void {listing.name}_run({parameters(listing)});
 
-#ifdef __cplusplus
+{instances.declarations(listing, typed_places(listing), parameters(listing))}#ifdef __cplusplus
 }}
 #endif
 

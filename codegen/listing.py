@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen import adapting, states
+from codegen import adapting, instances, states
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
@@ -12,19 +12,19 @@ from codegen.values import ELEMENT, size_of
 
 TRACE_HEADER = "edgebn_trace.h"
 SMALLEST_INT_MAX = 32767  # that C allows
+_NO_USE = "\n    (void)instance; /* the caller has all memory that this network needs */"
 
 
 def source(listing: Listing) -> str:
     """Return the text of `<name>.c`."""
-    name, upper = listing.name, listing.name.upper()
+    name = listing.name
     includes = "\n".join(f'#include "{KERNELS}/{header}"' for header in headers(listing))
-    item = "int32_t" if listing.program.dtype == "int8" else "float"
-    memory = ["", f"    int8_t *const memory = {name}_arena.bytes;"] if _uses_memory(listing) else []
+    memory = ["", f"    int8_t *const memory = {instances.arena(listing)};"] if _uses_memory(listing) else []
     plan = listing.adaptation
     begin = [f"    edgebn_adapt_begin(&{name}_adapter);"] if plan else []
     body = "\n".join([*memory, *states.places(listing), *_places(listing), "", *begin, *_steps(listing)])
     switch, header = (adapting.SWITCH, f'\n#include "{KERNELS}/edgebn_adapt.h"') if plan else ("", "")
-    state = f"\n{adapting.memory(listing, plan)}" if plan else states.memory(listing)
+    state = f"\n{adapting.memory(listing, plan)}" if plan else ""
     reset = states.reset(listing)
     start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else reset and f"\n    {reset}"
     return f"""\
@@ -34,21 +34,43 @@ def source(listing: Listing) -> str:
 #include "{name}_params.h"
 {includes}{header}
 {_least_int(listing)}
-/* Every value between steps, and what kernels need for themselves; the same bytes serve many in turn. */
-static union {{
-    int64_t alignment;
-    {item} elements;
-    int8_t bytes[{upper}_ARENA_BYTES];
-}} {name}_arena;
-{state}
+{state}{_run(listing, body, start)}"""
+
+
+def _run(listing: Listing, body: str, start: str) -> str:
+    """Return the functions that begin and that run: in the network's own memory, or in any instance's."""
+    name = listing.name
+    if not listing.instances:
+        return f"""
+{instances.own_arena(listing)}{states.memory(listing)}
 {states.functions(listing)}void {name}_init(void) {{
     memset(&{name}_arena, 0, sizeof {name}_arena);{start}
 }}
 
-{_accessors(listing)}
-{adapting.functions(listing) if plan else ""}void {name}_run({parameters(listing)}) {{{body}
+{_accessors(listing, instances.arena(listing), "", "void")}
+{adapting.functions(listing) if listing.adaptation else ""}void {name}_run({parameters(listing)}) {{{body}
 }}
 """
+    return f"""
+{states.functions(listing)}void {name}_init_with(struct {name} *instance) {{
+    memset(&instance->arena, 0, sizeof instance->arena);{start}
+}}
+
+struct {name} *{name}_place(void *memory, uint32_t bytes) {{
+    struct {name} *const instance = (struct {name} *)memory;
+
+    if (memory == NULL || bytes < sizeof *instance || (uintptr_t)memory % sizeof(int64_t) != 0) {{
+        return NULL;
+    }}
+    {name}_init_with(instance);
+    return instance;
+}}
+
+{_accessors(listing, instances.arena(listing), "_of", f"struct {name} *instance")}
+void {name}_run_with(struct {name} *instance, {parameters(listing)}) {{{"" if "instance->" in body else _NO_USE}{body}
+}}
+
+{instances.own_source(listing, typed_places(listing), parameters(listing), _names(listing))}"""
 
 
 def _least_int(listing: Listing) -> str:
@@ -86,12 +108,21 @@ def accessors(listing: Listing) -> list[tuple[str, int, str]]:
     return found
 
 
-def _accessors(listing: Listing) -> str:
+def typed_places(listing: Listing) -> list[tuple[str, str]]:
+    """Return (C type, C name) of every input and output that has a place in the arena."""
+    return [(item_of(listing, buffer), parameter) for parameter, _, buffer in accessors(listing)]
+
+
+def _names(listing: Listing) -> list[str]:
+    return [parameter for _, parameter in (*listing.values.inputs, *listing.values.outputs)]
+
+
+def _accessors(listing: Listing, arena: str, suffix: str, given: str) -> str:
     functions = []
     for parameter, offset, buffer in accessors(listing):
         item = item_of(listing, buffer)
-        place = _pointer(item, f"{listing.name}_arena.bytes", offset)
-        functions.append(f"{item} *{listing.name}_{parameter}(void) {{\n    return {place};\n}}\n")
+        place = _pointer(item, arena, offset)
+        functions.append(f"{item} *{listing.name}_{parameter}{suffix}({given}) {{\n    return {place};\n}}\n")
     return "\n".join(functions)
 
 

@@ -31,7 +31,7 @@ _KEYWORDS = _words("""
 """)
 # What the emitted code uses itself.
 _USED = _words("""
-    main memory arena scratch input output memcpy memset memmove step data bytes int8_t uint8_t int16_t uint16_t int32_t
+    main memory arena instance scratch input output memcpy memset memmove step data bytes int8_t uint8_t int16_t uint16_t int32_t
     uint32_t int64_t uint64_t
 """)
 _TAKEN = _KEYWORDS | _USED

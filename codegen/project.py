@@ -74,6 +74,8 @@ class Listing:
         None where the network does not adapt.
     initial : dict of str to CArray
         What states begin with, by the buffer that reads them; those of one repeated byte need none.
+    instances : bool
+        Whether it runs in memory of a caller's.
     """
 
     program: Program
@@ -85,6 +87,7 @@ class Listing:
     constants: tuple[CArray, ...]
     adaptation: Plan | None = None
     initial: Mapping[str, CArray] = field(default_factory=dict)
+    instances: bool = False
 
     @property
     def title(self) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen import states
 from codegen.constants import declaration, definition
 from codegen.lessons import LESSONS, learned
 from codegen.listing import item_of
@@ -202,7 +201,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
         about=" ".join(COMPARISONS[kind].about for kind in named) if is_single else _SEVERAL,
         includes="\n".join(f"#include <{library}>" for library in libraries),
         vectors=vectors.count,
-        reset=states.reset(listing) and f"\n    {states.reset(listing)}",
+        reset=f"\n    {name}_reset_state();" if listing.program.states else "",
         step_count=f"#define STEPS {len(listing.actions)}\n" if is_traced else "",
         places=memory_outside(listing, output_names(listing)),
         trace=fill("self_test_trace.c.in", condition=condition) if is_traced else fill("trace_nothing.c.in"),

@@ -34,8 +34,8 @@ def _repeated_byte(value: np.ndarray) -> int | None:
 
 
 def memory(listing: Listing) -> str:
-    """Return the declaration of the states' memory."""
-    if not listing.values.states:
+    """Return the definition of the states' memory, where it is the network's own."""
+    if not listing.values.states or listing.instances:
         return ""
     name, upper = listing.name, listing.name.upper()
     return f"""
@@ -59,16 +59,14 @@ def functions(listing: Listing) -> str:
         source = f"memset({place}, {byte}" if byte is not None else f"memcpy({place}, {listing.initial[state.reads].name}"
         lines.append(f"    {source}, {nbytes});")
     body = "\n".join(lines)
+    head = f"void {name}_reset_state_of(struct {name} *instance)" if listing.instances else f"void {name}_reset_state(void)"
+    whole = "" if listing.instances else f"void *{name}_state(void) {{\n    return {name}_states.bytes;\n}}\n\n"
     return f"""\
-void {name}_reset_state(void) {{
+{head} {{
 {body}
 }}
 
-void *{name}_state(void) {{
-    return {name}_states.bytes;
-}}
-
-"""
+{whole}"""
 
 
 def declarations(listing: Listing) -> str:
@@ -91,7 +89,9 @@ void *{name}_state(void);
 
 def reset(listing: Listing) -> str:
     """Return the call that puts the states into their first condition, or nothing."""
-    return f"{listing.name}_reset_state();" if listing.values.states else ""
+    if not listing.values.states:
+        return ""
+    return f"{listing.name}_reset_state_of(instance);" if listing.instances else f"{listing.name}_reset_state();"
 
 
 def places(listing: Listing) -> list[str]:
@@ -117,4 +117,5 @@ def leaving(listing: Listing) -> list[str]:
 
 def _place(listing: Listing, buffer: str) -> str:
     begin = listing.values.states[buffer]
-    return f"{listing.name}_states.bytes + {begin}" if begin else f"{listing.name}_states.bytes"
+    place = "instance->states.bytes" if listing.instances else f"{listing.name}_states.bytes"
+    return f"{place} + {begin}" if begin else place

@@ -77,7 +77,34 @@ int main(void) {
 """
 
 
-def test_one_network_follows_two_streams(tmp_path):
+TWO_INSTANCES = """
+#include <stdio.h>
+#include "rows.h"
+int main(void) {
+    static struct rows streams[2];
+    int8_t output[ROWS_OUTPUT_SIZE];
+    int step, stream;
+
+    rows_init_with(&streams[0]);
+    rows_init_with(&streams[1]);
+    for (step = 0; step < 3; step++) {
+        for (stream = 0; stream < 2; stream++) {
+            int8_t input[4] = {0};
+            input[0] = (int8_t)(10 * stream + step + 1);
+            rows_run_with(&streams[stream], input, output);
+            printf("%d %d %d\\n", output[0], output[4], output[8]);
+        }
+    }
+    rows_reset_state_of(&streams[1]);
+    rows_run_with(&streams[1], (const int8_t[4]){77}, output);
+    printf("%d %d %d\\n", output[0], output[4], output[8]);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("instances", [False, True])
+def test_one_network_follows_two_streams(instances, tmp_path):
     emitted.board_or_skip("host")
     shapes = {"x": (1, 4, 1), "rows": (2, 4, 1), "window": (3, 4, 1), "after": (2, 4, 1)}
     buffers = {name: p.Buffer(name, shape, "int8", 0.1, 0) for name, shape in shapes.items()}
@@ -97,8 +124,8 @@ def test_one_network_follows_two_streams(tmp_path):
         outer,
         states=(p.State("rows", "after", first),),
     )
-    project = codegen.emit(program, tmp_path / "project", name="rows")
-    (tmp_path / "main.c").write_text(STREAMS)
+    project = codegen.emit(program, tmp_path / "project", name="rows", instances=instances)
+    (tmp_path / "main.c").write_text(TWO_INSTANCES if instances else STREAMS)
     sources = [str(project.folder / file) for file in ("rows.c", "rows_params.c")]
     command = ["cc", "-std=c99", "-Wall", "-Werror", f"-I{project.folder}", f"-I{project.folder / 'kernels'}", *sources]
     subprocess.run([*command, str(tmp_path / "main.c"), "-o", str(tmp_path / "main")], check=True)

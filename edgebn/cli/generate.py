@@ -55,6 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--adapt", action="store_true", help="adapt to what the network sees; the model is one from edgebn.adaptable"
     )
     parser.add_argument("--policy", choices=tuple(CODES), default=DEFAULT_POLICY, help=f"to adapt by; default {DEFAULT_POLICY}")
+    parser.add_argument(
+        "--instances",
+        action="store_true",
+        help="have the network run in memory of the caller's, several instances at once, besides its own",
+    )
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -78,6 +83,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         policy=arguments.policy,
         baud=arguments.baud,
         system=arguments.system,
+        instances=arguments.instances,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:

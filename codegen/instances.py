@@ -1,0 +1,104 @@
+"""The memory that a network runs in: its own, at an address that the compiler knows, or any instance's of a caller's. C text.
+
+The first is the default: the known address saves up to a twentieth of the instructions. A network that adapts has that alone: what
+it learned is one for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen.project import Listing
+
+_ABOUT = "every value between steps, and what kernels need for themselves; the same bytes serve many in turn"
+
+
+def arena(listing: Listing) -> str:
+    """Return the expression for the arena's first byte, where a network runs."""
+    return "instance->arena.bytes" if listing.instances else f"{listing.name}_arena.bytes"
+
+
+def own_arena(listing: Listing) -> str:
+    """Return the definition of the network's own arena."""
+    about = f"/* {_ABOUT[0].upper()}{_ABOUT[1:]}. */\n"
+    return f"{_section(listing)}\n{about}static {listing.name.upper()}_MEMORY {_union(listing, '')} {listing.name}_arena;\n"
+
+
+def declarations(listing: Listing, places: Sequence[tuple[str, str]], given: str) -> str:
+    """Return what the header says of instances.
+
+    Parameters
+    ----------
+    listing : Listing
+    places : sequence of (str, str)
+        Inputs and outputs that have a place in the arena: C type and name.
+    given : str
+        Parameters of the run function.
+    """
+    if not listing.instances:
+        return ""
+    name, upper = listing.name, listing.name.upper()
+    states = f"    union {{\n        int64_t alignment;\n        int8_t bytes[{upper}_STATE_BYTES];\n    }} states;"
+    states += " /* what lives from run to run */\n"
+    reset = f"/* Begins a new sequence in an instance; {name}_init_with does it too. */\n"
+    reset += f"void {name}_reset_state_of(struct {name} *instance);\n\n"
+    functions = "".join(f"{item} *{name}_{parameter}_of(struct {name} *instance);\n" for item, parameter in places)
+    return f"""\
+/* ---- Memory of the caller's: several instances, each with its own, may run at once ---- */
+
+struct {name} {{
+    {_union(listing, "    ")} arena; /* {_ABOUT} */
+{states if listing.values.states else ""}}};
+
+/* Prepares an instance; call once, before anything else with it. */
+void {name}_init_with(struct {name} *instance);
+
+/* Makes an instance of a buffer, in memory of any kind: returns it, prepared, or NULL where the buffer has fewer bytes than
+   sizeof(struct {name}) or does not begin at a multiple of 8. */
+struct {name} *{name}_place(void *memory, uint32_t bytes);
+
+{f"/* As the functions above that are called alike. */{chr(10)}{functions}{chr(10)}" if places else ""}\
+{reset if listing.values.states else ""}\
+/* One inference, as {name}_run; it touches nothing but the instance, the constants and what it is given. */
+void {name}_run_with(struct {name} *instance, {given});
+
+"""
+
+
+def own_source(listing: Listing, places: Sequence[tuple[str, str]], given: str, names: Sequence[str]) -> str:
+    """Return the functions that run a network in memory of its own; see `declarations`. `names` are those of the parameters."""
+    name, upper = listing.name, listing.name.upper()
+    own = f"&{name}_own"
+    accessors = "".join(
+        f"\n{item} *{name}_{parameter}(void) {{\n    return {name}_{parameter}_of({own});\n}}\n" for item, parameter in places
+    )
+    states = (
+        f"\nvoid {name}_reset_state(void) {{\n    {name}_reset_state_of({own});\n}}\n"
+        f"\nvoid *{name}_state(void) {{\n    return {name}_own.states.bytes;\n}}\n"
+    )
+    return f"""\
+/* The instance of those that bring no memory. */
+#if !defined({upper}_NO_MEMORY)
+{_section(listing)}
+static {upper}_MEMORY struct {name} {name}_own;
+
+void {name}_init(void) {{
+    {name}_init_with({own});
+}}
+{accessors}{states if listing.values.states else ""}
+void {name}_run({given}) {{
+    {name}_run_with({own}, {", ".join(names)});
+}}
+#endif
+"""
+
+
+def _section(listing: Listing) -> str:
+    macro = f"{listing.name.upper()}_MEMORY"
+    return f"#ifndef {macro} /* a section attribute, for example */\n#define {macro}\n#endif\n"
+
+
+def _union(listing: Listing, indent: str) -> str:
+    item = "int32_t" if listing.program.dtype == "int8" else "float"
+    lines = ("int64_t alignment;", f"{item} elements;", f"int8_t bytes[{listing.name.upper()}_ARENA_BYTES];")
+    return "union {\n" + "".join(f"{indent}    {line}\n" for line in lines) + f"{indent}}}"
