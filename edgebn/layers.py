@@ -583,6 +583,61 @@ class Gather(Layer):
 
 
 @dataclass(frozen=True)
+class DetectionPostProcess(Layer):
+    """The boxes of an SSD detector, decoded against anchors and freed of overlaps, as `TFLite_Detection_PostProcess` does it.
+
+    Of box codes (anchors, 4 or more) and scores (anchors, classes, or one more with the background first) it makes one vector of
+    6 * most * each + 1 numbers: boxes (top, left, bottom, right in shares of the picture), classes, scores, and how many there are.
+    `program.DetectionPostProcess` says how.
+
+    Attributes
+    ----------
+    anchors : ndarray of float32, shape (anchors, 4)
+        Middle (y, x), height and width.
+    scales : tuple of float
+        By which codes of y, x, height and width are divided.
+    classes : int
+        Without the background.
+    most, each, per_class : int
+        `max_detections`, `max_classes_per_detection`, `detections_per_class`.
+    regular : bool
+        Whether boxes are suppressed class by class.
+    score, overlap : float
+        `nms_score_threshold`, `nms_iou_threshold`.
+    """
+
+    anchors: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    scales: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    classes: int = 1
+    most: int = 1
+    each: int = 1
+    per_class: int = 100
+    regular: bool = False
+    score: float = 0.0
+    overlap: float = 0.5
+
+    def check(self) -> None:
+        super().check()
+        if self.anchors.ndim != 2 or self.anchors.shape[1] != 4:
+            raise ModelError(f"its anchors of shape {self.anchors.shape} are none of (n, 4)")
+        if not all(np.isfinite(scale) and scale > 0 for scale in self.scales):
+            raise ModelError(f"its scales {self.scales} are not all positive")
+        if min(self.classes, self.most, self.each, self.per_class) < 1:
+            raise ModelError("it finds no detection, no class, or none of a class")
+        if not (0 < self.overlap <= 1 and np.isfinite(self.score)):
+            raise ModelError(f"its overlap {self.overlap} is not above 0 and at most 1, or its score {self.score} is not finite")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        boxes, scores = shapes
+        count = len(self.anchors)
+        if len(boxes) != 2 or boxes[0] != count or boxes[1] < 4:
+            raise ModelError(f"its {count} anchors do not fit boxes of shape {boxes}")
+        if len(scores) != 2 or scores[0] != count or scores[1] - self.classes not in (0, 1):
+            raise ModelError(f"its {count} anchors and {self.classes} classes do not fit scores of shape {scores}")
+        return (6 * self.most * self.each + 1,)
+
+
+@dataclass(frozen=True)
 class Resize(Layer):
     """Spatial resampling.
 

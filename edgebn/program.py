@@ -417,6 +417,43 @@ class Normalization(Step):
 
 
 @dataclass(frozen=True)
+class DetectionPostProcess(Step):
+    """float32 boxes of an SSD detector, decoded and freed of overlaps as `TFLite_Detection_PostProcess` of LiteRT does it.
+
+    Inputs are box codes (1, n, 4 or more) and scores (1, n, classes + background); the output is one row (1, 1, 6 * k + 1) with
+    k = most * each: k boxes (top, left, bottom, right), k classes, k scores, and how many there are; what is left over is 0.
+
+    In float64, rounded to float32 where a value has a name: middle = code / scale * side of the anchor + middle of the anchor,
+    half = 0.5 * exp(code / scale) * side of the anchor; box = middle -+ half. Two boxes overlap by common / (area + area - common),
+    0 where an area is not positive.
+
+    Suppression takes the candidates (`score` at least) in the order of their scores, the lower index first among equals, and drops
+    those that overlap a taken one by more than `overlap`. It is done once, with each box's best class, taking at most `most` boxes,
+    of which the best `each` classes are told; or, if `regular`, for each class, taking at most `per_class` boxes; of all that were
+    taken the best `most` stay, the lower class first among equals.
+
+    Attributes
+    ----------
+    anchors : ndarray of float32, shape (n, 4)
+        Middle (y, x), height and width.
+    scales : (y, x, height, width)
+    classes, most, each, per_class : int
+    regular : bool
+    score, overlap : float
+    """
+
+    anchors: np.ndarray
+    scales: tuple[float, float, float, float]
+    classes: int
+    most: int
+    each: int
+    per_class: int
+    regular: bool
+    score: float
+    overlap: float
+
+
+@dataclass(frozen=True)
 class Concat(Step):
     """Concatenation along axis 0, 1 or 2 of (H, W, C).
 

@@ -81,6 +81,7 @@ def _norms(norms: tuple[p.Norm, ...], channels: int) -> None:
 
 _OPERANDS: dict[type[p.Step], int] = {  # 1 where not said; 0: any number
     p.Concat: 0, p.Add: 2, p.Multiply: 2, p.Binary: 2, p.MatMul: 2, p.IntegerBinary: 2, p.GatherND: 2, p.Select: 3,
+    p.DetectionPostProcess: 2,
 }  # fmt: skip
 _OF_SEVERAL_TYPES = (p.Quantize, p.Dequantize, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
 _MOVING = (p.Concat, p.Pad, p.Crop, p.Resize, p.Transpose, p.Reshape)  # and nothing more, so that int32 may pass
@@ -247,6 +248,18 @@ def _normalization(step: p.Normalization, inputs: list[p.Buffer], target: p.Buff
         _array(array, np.float32, (target.shape[2],), "gamma or beta")
 
 
+def _detections(step: p.DetectionPostProcess, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    boxes, scores = (buffer.shape for buffer in inputs)
+    counts = (step.classes, step.most, step.each, step.per_class)
+    _need(target.dtype == "float32" and all(1 <= count <= MAX_EXTENT for count in counts), "type or count")
+    _array(step.anchors, np.float32, (boxes[1], 4), "anchors")
+    _need(boxes[0] == 1 and boxes[2] >= 4, "box codes")
+    _need(scores[:2] == boxes[:2] and scores[2] - step.classes in (0, 1), "scores")
+    _need(target.shape == (1, 1, 6 * step.most * step.each + 1), "output's shape")
+    _need(all(math.isfinite(scale) and scale > 0 for scale in step.scales), "scales")
+    _need(math.isfinite(step.score) and 0 < step.overlap <= 1, "score or overlap")
+
+
 def _concat(step: p.Concat, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(0 <= step.axis <= 2, "axis")
     shape = list(inputs[0].shape)
@@ -374,6 +387,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,
+    p.DetectionPostProcess: _detections,
     p.Concat: _concat,
     p.Pad: _pad,
     p.Crop: _crop,

@@ -6,10 +6,13 @@ Written for clarity: no fusing, no folding, no layout of its own. One sample, va
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
 import numpy as np
 
 from edgebn import layers as nn
+from edgebn import program as p
+from edgebn import reference
 from edgebn.graph import Graph
 from edgebn.passes.graph.layout import channels_first_values
 
@@ -197,6 +200,15 @@ def gather(layer: nn.Gather, x: np.ndarray) -> np.ndarray:
     return x
 
 
+def detections(layer: nn.DetectionPostProcess, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Passes only move it: the specification, which tests/test_detection_post_process.py holds against LiteRT."""
+    names = ("anchors", "scales", "classes", "most", "each", "per_class", "regular", "score", "overlap")
+    settings = {name: getattr(layer, name) for name in names}
+    step = p.DetectionPostProcess(layer.name, layer.inputs, layer.output, **settings)
+    values = tuple(np.float32(value)[np.newaxis] for value in (codes, scores))
+    return reference.STEPS[type(step)](step, SimpleNamespace(values=values)).reshape(-1)
+
+
 BINARY = {
     "subtract": lambda a, b: a - b,
     "divide": lambda a, b: a / b,
@@ -215,6 +227,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Convolution: convolution,
     nn.Crop: crop,
     nn.Dense: dense,
+    nn.DetectionPostProcess: detections,
     nn.Gather: gather,
     nn.Identity: lambda _, x: x,
     nn.MatMul: lambda _, a, b: a @ b,

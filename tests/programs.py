@@ -353,6 +353,43 @@ class Maker:
         y, centred = self.buffer(self.shape(x)), self.draw(st.booleans())
         return self.finish_step(p.Normalization(f"norm{len(self.steps)}", (x,), y, groups, gamma, beta, 0.125, centred))
 
+    def step_detections(self, x):
+        """Boxes whose codes and scores are parts of what there is; scores are few numbers, so that there are equal ones."""
+        count = self.integer(1, 9)
+        classes, background = self.integer(1, 4), self.integer(0, 1)
+        codes = self.part(x, (1, count, self.integer(4, 5)))
+        rounded = self.buffer((1, count, classes + background))
+        self.steps.append(p.Elementwise(f"rounded{len(self.steps)}", (self.part(x, self.shape(rounded)),), rounded, "round"))
+        anchors = self.rng.uniform(0.1, 1.0, (count, 4)).astype(np.float32)
+        scales = self.draw(st.sampled_from([(10.0, 10.0, 5.0, 5.0), (1.0, 2.0, 4.0, 8.0)]))
+        most, each, per_class, regular = self.integer(1, 12), self.integer(1, 5), self.integer(1, 4), self.draw(st.booleans())
+        settings = (
+            classes,
+            most,
+            each,
+            per_class,
+            regular,
+            self.draw(st.sampled_from([-9.0, 0.0, 1.0])),
+            self.draw(st.sampled_from([0.2, 0.6, 1.0])),
+        )
+        y = self.buffer((1, 1, 6 * most * each + 1))
+        return self.finish_step(
+            p.DetectionPostProcess(f"detections{len(self.steps)}", (codes, rounded), y, anchors, scales, *settings)
+        )
+
+    def part(self, x, shape):
+        """Return a value of another shape that repeats the elements of `x`."""
+        flat = self.buffer((1, np.prod(self.shape(x)), 1))
+        self.steps.append(p.Reshape(f"flat{len(self.steps)}", (x,), flat))
+        size = int(np.prod(shape))
+        picked = (np.arange(size)[:, None] * 7 % self.shape(flat)[1]).repeat(2, 1).astype(np.int32)
+        repeated = self.buffer((1, size, 1))
+        zeros = np.zeros((1, 2), np.int32), np.zeros((1, 2), np.float32), np.zeros((size, 2), np.float32)
+        self.steps.append(p.Resize(f"picked{len(self.steps)}", (flat,), repeated, "nearest", zeros[0], picked, *zeros[1:]))
+        y = self.buffer(shape)
+        self.steps.append(p.Reshape(f"part{len(self.steps)}", (repeated,), y))
+        return y
+
     def step_concat(self, x):
         axis = self.integer(0, 2)
         shape = list(self.shape(x))
@@ -501,11 +538,12 @@ _BOTH = "convolution transposed affine add multiply binary matmul pool softmax c
 _INTEGERS = ("arg_extreme", "select", "gather_nd")  # what makes int32, or reads it
 PURE = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
 KINDS = {
-    "float32": (*PURE["float32"], *_INTEGERS, "compare"),
+    "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections"),
     "int8": (*PURE["int8"], *_INTEGERS),
     "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "transpose", "reshape"),
 }
 CONVERSIONS = {"float32": "quantize", "int8": "dequantize", "int32": "cast"}
+STEEP = ("detections",)  # behind float32 arithmetic, two engines may choose two boxes: drawn in front of it only
 
 
 def pooled_shape(window, shape):
@@ -542,7 +580,7 @@ def programs(draw, dtype, largest=6):
             break
         maker.dtype = maker.buffers[source].dtype
         # Convolutions come up most: they are what the networks are made of.
-        kinds = (KINDS if is_mixed else PURE)[maker.dtype]
+        kinds = [kind for kind in (KINDS if is_mixed else PURE)[maker.dtype] if not maker.steps or kind not in STEEP]
         kind = draw(st.sampled_from([*kinds, *(["convolution"] * 4 if "convolution" in kinds else [])]))
         if is_mixed and draw(st.integers(0, 2)) == 0:
             kind = CONVERSIONS[maker.dtype]

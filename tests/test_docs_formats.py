@@ -12,7 +12,7 @@ def listed(heading):
     """Return the names in the second column of the section's table."""
     section = PAGE.read_text(encoding="utf-8").split(f"\n## {heading}", 1)[1].split("\n## ")[0]
     cells = re.findall(r"^\| [^|]+ \| (.*) \|$", section, re.MULTILINE)
-    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    return {name for cell in cells for name in re.findall(r"`(\w+(?: \w+)?)`", cell)}
 
 
 def test_keras_classes():

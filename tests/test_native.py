@@ -95,7 +95,11 @@ def every_step(dtype) -> p.Program:
         ((4, 4, 4), p.Binary("binary", ("x", "k"), "z", "squared_difference", (0.0, 6.0), binary)),
     )
     if not integer:
-        made = (*made, ((4, 4, 4), p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)))
+        detections = p.DetectionPostProcess(
+            "found", ("rows", "rows"), "found", np.ones((16, 4), np.float32), (9.0, 8.0, 7.0, 6.0), 3, 2, 1, 4, True, 0.1, 0.6
+        )
+        norm = p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)
+        made = (*made, ((4, 4, 4), norm), ((1, 16, 4), p.Reshape("rows", ("x",), "rows")), ((1, 1, 13), detections))
     if is_mixed:
         made = (*made, ((4, 4, 4), p.Dequantize("dequantize", ("x",), "r")), ((4, 4, 4), p.Quantize("quantize", ("r",), "s")))
         made += (
@@ -129,7 +133,7 @@ def every_step(dtype) -> p.Program:
 @pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
-    absent = {p.Lookup} if dtype == "float32" else {p.Elementwise, p.Normalization}
+    absent = {p.Lookup} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
     integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.Select}
     absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, *integers}
     assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent

@@ -35,14 +35,15 @@ INTEGER_STEPS = {"ArgExtreme", "Cast", "GatherND", "IntegerBinary", "Select"}  #
 FLOAT_ONLY_LAYERS = {
     "Constant",  # read where its reader is lowered
     "Dequantize",  # taken off at the float32 edges
+    "DetectionPostProcess",
     "Normalization",
 }
-FLOAT_STEPS = {"Elementwise", "Normalization"}
+FLOAT_STEPS = {"DetectionPostProcess", "Elementwise", "Normalization"}
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
 NOT_LOOKED_BEHIND = {
-    "Binary", "Concat", "Crop", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Resize", "Transpose",
-    "TransposedConvolution",
+    "Binary", "Concat", "Crop", "DetectionPostProcess", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Resize",
+    "Transpose", "TransposedConvolution",
 }  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def test_every_function_is_drawn_and_checked():
 # Axes ------------------------------------------------------------------------------------------------------------------
 
 # Layers whose output has other axes than their input, or none: each has a rule of its own in the layout pass.
-OTHER_AXES = {"Constant", "Dense", "MatMul", "Reduce", "Reshape", "Transpose"}
+OTHER_AXES = {"Constant", "Dense", "DetectionPostProcess", "MatMul", "Reduce", "Reshape", "Transpose"}
 
 
 def test_every_layer_keeps_its_axes_or_is_known_not_to():

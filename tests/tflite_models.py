@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
 TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
@@ -28,7 +29,7 @@ class FileBuilder:
     tensors: list[schema.TensorT] = field(default_factory=list)
     buffers: list[schema.BufferT] = field(default_factory=lambda: [schema.BufferT()])
     operators: list[schema.OperatorT] = field(default_factory=list)
-    codes: list[int] = field(default_factory=list)
+    codes: list[int | str] = field(default_factory=list)  # of builtin operators; names of custom ones
     first_values: dict[str, int] = field(default_factory=dict)  # variable to the constant it begins with
 
     def value(self, shape, dtype=np.int8, scale=None, zero_point=0, name=None) -> int:
@@ -94,6 +95,16 @@ class FileBuilder:
                 setattr(operator.builtinOptions, name, value)
         self.operators.append(operator)
 
+    def custom(self, name, inputs, outputs, options) -> None:
+        """Add a custom operator whose options are a flexbuffer of the dict `options`."""
+        if name not in self.codes:
+            self.codes.append(name)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self.codes.index(name)
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
+        operator.customOptions = np.frombuffer(bytes(flexbuffers.Dumps(options)), np.uint8)
+        self.operators.append(operator)
+
     def variable(self, name, constant) -> int:
         """Add a variable that begins with a constant, and the operators that say so; returns the index of its handle."""
         if not self.first_values:
@@ -127,6 +138,8 @@ class FileBuilder:
         model.operatorCodes = []
         for code in self.codes:
             entry = schema.OperatorCodeT()
+            if isinstance(code, str):
+                entry.customCode, code = code, schema.BuiltinOperator.CUSTOM  # the number of its kind
             entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), VERSIONS.get(code, 1)
             model.operatorCodes.append(entry)
         builder = flatbuffers.Builder(1024)

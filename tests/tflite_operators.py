@@ -505,6 +505,29 @@ def _stairs(kind: str):
 STAIRS = tuple(map(_stairs, ("CEIL", "FLOOR", "ROUND")))
 
 
+def detection_post_process(m: Maker):
+    """Boxes that are all told, as none is too unsure or overlaps too much: LiteRT leaves the rest of its outputs unwritten."""
+    count, classes, regular = int(m.rng.integers(3, 20)), int(m.rng.integers(2, 5)), bool(m.rng.integers(2))
+    each = 1 if regular else int(m.rng.integers(1, classes + 1))
+    most = int(m.rng.integers(1, count + 1))
+    x = m.value((1, count, 4 + classes))
+    codes, scores = m.value((1, count, 4)), m.value((1, count, classes))
+    m.file.operator("SLICE", [x, m.integers(0, 0, 0), m.integers(1, count, 4)], [codes], "SliceOptions")
+    m.file.operator("SLICE", [x, m.integers(0, 0, 4), m.integers(1, count, classes)], [scores], "SliceOptions")
+    anchors = m.file.constant(m.rng.uniform(0.1, 1, (count, 4)).astype(np.float32))
+    rows = most * each
+    outputs = [m.value(shape) for shape in ((1, rows, 4), (1, rows), (1, rows), (1,))]
+    options = {"max_detections": most, "max_classes_per_detection": each, "num_classes": classes, "use_regular_nms": regular}
+    options |= {"nms_score_threshold": -100.0, "nms_iou_threshold": 1.0}
+    options |= {"y_scale": 10.0, "x_scale": 9.0, "h_scale": 5.0, "w_scale": 4.0}
+    m.file.custom("TFLite_Detection_PostProcess", [codes, scores, anchors], outputs, options)
+    flat, number, y = m.value((1, 4 * rows)), m.value((1, 1)), m.value((1, 6 * rows + 1))
+    m.file.operator("RESHAPE", [outputs[0], m.integers(1, 4 * rows)], [flat], "ReshapeOptions", newShape=[1, 4 * rows])
+    m.file.operator("RESHAPE", [outputs[3], m.integers(1, 1)], [number], "ReshapeOptions", newShape=[1, 1])
+    m.file.operator("CONCATENATION", [flat, *outputs[1:3], number], [y], "ConcatenationOptions", axis=1)
+    return x, y
+
+
 BOTH = (
     conv_2d,
     split_v,
@@ -565,6 +588,7 @@ FLOAT_ONLY = (
     sub,
     relu_n1_to_1,
     relu_0_to_1,
+    detection_post_process,
     *FUNCTIONS,
     *STAIRS,
     *tflite_composed.COMPOSED,

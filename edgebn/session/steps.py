@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgebn import program as p
-from edgebn.session import arithmetic, convolution, integers, movement, pooling
+from edgebn.session import arithmetic, convolution, detections, integers, movement, pooling
 from edgebn.session.options import Options
 from edgebn.session.packer import Packer
 
@@ -23,6 +23,7 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Elementwise: arithmetic.pack_elementwise,
     p.Softmax: arithmetic.pack_softmax,
     p.Normalization: arithmetic.pack_normalization,
+    p.DetectionPostProcess: detections.pack,
     p.Concat: movement.pack_concat,
     p.Pad: movement.pack_pad,
     p.Crop: movement.pack_crop,
@@ -45,6 +46,7 @@ SCRATCH: dict[type[p.Step], Callable[[Any, p.Program, Options], Mapping[str, int
     p.Softmax: arithmetic.softmax_scratch,
     p.MatMul: arithmetic.matmul_scratch,
     p.Normalization: arithmetic.normalization_scratch,
+    p.DetectionPostProcess: detections.scratch,
 }
 
 

@@ -77,7 +77,8 @@ class FileOperator:
     """One operator: its kind ('CONV_2D'), tensor indices (-1 for an absent optional one) and its options' table.
 
     `dilations` and `padding` (top, left, bottom, right) stand in place of the options' where `dilated.py` joined operators; `line`
-    says that its input is a sequence (1, T, C) and along which axis of its kernel time runs.
+    says that its input is a sequence (1, T, C) and along which axis of its kernel time runs. `custom` has the options of a custom
+    operator, as the file has them.
     """
 
     index: int
@@ -89,6 +90,7 @@ class FileOperator:
     dilations: Pair | None = None
     padding: Sides | None = None
     line: int | None = None
+    custom: bytes = b""
 
     def options(self, name: str) -> Any:
         """Return the options read as the schema's table `name` ('Conv2DOptions'), which the file must have."""
@@ -99,6 +101,22 @@ class FileOperator:
         options = getattr(tflite, name)()
         options.Init(self.options_table.Bytes, self.options_table.Pos)
         return options
+
+    def custom_number(self, name: str, otherwise: float | None = None) -> float:
+        """Return a number of a custom operator's options, a flexbuffer with names; `otherwise` where it is not among them."""
+        from flatbuffers import flexbuffers
+
+        try:
+            options = flexbuffers.GetRoot(bytearray(self.custom)).AsMap
+            names = {key.AsKey.decode() if isinstance(key.AsKey, bytes) else str(key.AsKey) for key in options.Keys}
+            value = options[name] if name in names else None
+        except (*DAMAGE, RecursionError) as error:
+            raise ModelError(f"its options are damaged ({type(error).__name__}: {error}); convert the model again") from None
+        if value is None and otherwise is not None:
+            return otherwise
+        if value is None or not (value.IsNumeric or value.IsBool):
+            raise ModelError(f"its option '{name}' is missing or no number; the file is damaged")
+        return float(value.AsFloat if value.IsFloat else value.AsInt)
 
 
 @dataclass(frozen=True)
@@ -236,6 +254,7 @@ def _operator(model: Any, operator: Any, index: int, tensor_count: int) -> FileO
         outputs=_indices(operator.OutputsAsNumpy(), tensor_count, f"the outputs of operator {index} ({kind})"),
         options_type=operator.BuiltinOptionsType(),
         options_table=operator.BuiltinOptions(),
+        custom=bytes(_vector(operator.CustomOptionsAsNumpy()).astype(np.uint8)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.tflite import activations, arithmetic, composed, convolutions, pooling, selecting, shapes, variables
+from edgebn.formats.tflite import activations, arithmetic, composed, convolutions, detections, pooling, selecting, shapes, variables
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
@@ -68,6 +68,7 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "QUANTIZE": activations.quantize,
     "DENSIFY": activations.densify,
     "DEQUANTIZE": activations.dequantize,
+    "CUSTOM TFLite_Detection_PostProcess": detections.detection_post_process,
     "CALL_ONCE": variables.call_once,
     "VAR_HANDLE": variables.var_handle,
     "READ_VARIABLE": variables.read_variable,

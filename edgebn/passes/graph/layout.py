@@ -383,8 +383,8 @@ def _gather(layout: _Layout, layer: Layer) -> None:
     layout.keep(replace(layer, inputs=(placed.name,), indices=indices), placed.order)
 
 
-def _matmul(layout: _Layout, layer: Layer) -> None:
-    """Matrices lie in the file's order, rows before columns."""
+def _in_file_order(layout: _Layout, layer: Layer) -> None:
+    """Matrices lie in the file's order, rows before columns; so do lists of boxes and scores."""
     inputs = tuple(layout.in_order(name, tuple(range(layout.rank(name)))) for name in layer.inputs)
     layout.keep(replace(layer, inputs=inputs), tuple(range(layout.rank(layer.output))))
 
@@ -452,10 +452,11 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Convolution": _spatial,
     "Crop": _crop,
     "Dense": _dense,
+    "DetectionPostProcess": _in_file_order,
     "Dequantize": _unary,
     "Gather": _gather,
     "Identity": _unary,
-    "MatMul": _matmul,
+    "MatMul": _in_file_order,
     "Multiply": _binary,
     "Normalization": _normalization,
     "Pad": _pad,

@@ -139,6 +139,12 @@ def _normalization(lowering: FloatLowering, layer: Layer) -> None:
     )
 
 
+def _detections(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.DetectionPostProcess)
+    names = ("anchors", "scales", "classes", "most", "each", "per_class", "regular", "score", "overlap")
+    lowering.add(steps.DetectionPostProcess(**lowering.common(layer), **{name: getattr(layer, name) for name in names}), layer)
+
+
 def _concat(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Concat)
     axis = layer.axis + 3 - len(lowering.network.shapes[layer.output])
@@ -231,6 +237,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Convolution": _weighted,
     "Crop": _crop,
     "Dense": _weighted,
+    "DetectionPostProcess": _detections,
     "Gather": _gather,
     "MatMul": float_product,
     "Multiply": _binary,

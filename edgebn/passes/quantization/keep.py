@@ -13,7 +13,7 @@ from edgebn.errors import QuantizationError
 from edgebn.passes.quantization.quantize_buffers import keeps_codes
 
 TYPES = ("float32",)
-FLOAT_ONLY = (p.Normalization,)  # steps without an int8 form
+FLOAT_ONLY = (p.Normalization, p.DetectionPostProcess)  # steps without an int8 form
 
 
 def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> frozenset[str]:

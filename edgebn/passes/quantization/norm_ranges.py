@@ -222,6 +222,12 @@ def _normalization(step: p.Normalization, given: list[Moments], channels: int) -
     return Moments(step.beta.astype(np.float64), size**2, step.beta - REACH * size, step.beta + REACH * size)
 
 
+def _detections(step: p.DetectionPostProcess, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+    """Boxes and scores are shares, classes are counted: only what float32 moves reads it."""
+    ones = np.ones(channels)
+    return Moments(0.5 * ones, 0.1 * ones, 0.0 * ones, max(step.classes, step.most) * ones)
+
+
 def _concat(step: p.Concat, given: list[Moments], channels: int) -> Moments:
     if step.axis == 2:
         return Moments(*(np.concatenate([getattr(x, part) for x in given]) for part in ("mean", "variance", "low", "high")))
@@ -257,6 +263,7 @@ _RULES: Mapping[type[p.Step], Callable[[Any, list[Moments], int], Moments]] = {
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,
+    p.DetectionPostProcess: _detections,
     p.Concat: _concat,
     p.Pad: _moved,
     p.Crop: _moved,
