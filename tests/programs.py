@@ -281,6 +281,9 @@ class Maker:
         y = self.buffer(self.shape(x))
         name = f"binary{len(self.steps)}"
         function = self.draw(st.sampled_from([name for name in functions.BINARY if name != "divide" or not self.int8]))
+        if function == "divide" and pair[1] not in self.constants:  # by zeros of a clip nothing could be compared
+            divisor = self.buffer(self.shape(pair[1]))
+            pair = (pair[0], self.finish_step(p.Elementwise(f"divisor{len(self.steps)}", (pair[1],), divisor, "softplus")))
         if not self.int8:
             return self.finish_step(p.Binary(name, pair, y, function, self.clip()))
         shift, largest = (7, 15) if function == "squared_difference" else (20, 20)
