@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from textwrap import indent
+
 import numpy as np
 
 from codegen.constants import comment, definition
@@ -9,11 +12,12 @@ from codegen.emitters.text import float_literal
 from codegen.project import KERNELS, Listing
 from codegen.stepcode import CArray
 from codegen.values import ELEMENT
-from edgebn.preparation.data import Sound
-from edgebn.preparation.micro_tables import tables
+from edgebn.preparation.data import MfccFrontEnd, MicroFrontEnd, Sound
+from edgebn.preparation.mfcc_tables import LOG_SHIFT, mfcc_tables
+from edgebn.preparation.micro_tables import MicroTables, tables
 from edgebn.preparation.sound_codes import thresholds
 
-HEADER = "edgebn_micro_frontend.h"
+HEADER, MFCC_HEADER = "edgebn_micro_frontend.h", "edgebn_mfcc.h"
 
 
 def files(listing: Listing, sound: Sound) -> dict[str, str]:
@@ -57,35 +61,103 @@ int32_t {name}_sound_feed(const int16_t *samples, int32_t count, {element} *inpu
 
 def _source(listing: Listing, sound: Sound) -> str:
     name, front = listing.name, sound.front_end
-    found = tables(front)
-    arrays = [
-        CArray("window", "int16_t", found.window, f"({front.window},): Hann, in 12 bits"),
-        CArray("order", "int16_t", found.order, f"({front.fft_size // 2},)"),
-        CArray("twiddles", "int16_t", found.twiddles, f"({front.fft_size // 2}, 2): cosines and sines"),
-        CArray("super_twiddles", "int16_t", found.super_twiddles, f"({front.fft_size // 4}, 2)"),
-        CArray("starts", "int16_t", found.starts, f"({front.channels + 1},): first frequency of each mel filter"),
-        CArray("widths", "int16_t", found.widths, f"({front.channels + 1},): how many frequencies"),
-        CArray("rising", "int16_t", found.rising, "by frequency: its weight in its filter"),
-        CArray("falling", "int16_t", found.falling, "and in the one after it"),
-    ]
-    if front.pcan:
-        arrays.append(CArray("gains", "int16_t", found.gains, "gain by noise: parabolas"))
-    if front.log:
-        arrays.append(CArray("logs", "uint16_t", found.logs, "log2(1 + x) - x"))
     buffer = listing.program.buffers[listing.program.inputs[0]]
     is_int8 = buffer.dtype == "int8"
+    windows = int(np.prod(buffer.shape)) // front.channels
+    made = _mfcc(front) if isinstance(front, MfccFrontEnd) else _micro(front)
+    arrays = list(made.arrays)
     if is_int8:
         limits = thresholds(sound, buffer.scale, buffer.zero_point)
         arrays.append(CArray("limits", "int32_t", limits, "(255,): the least feature of each code"))
-    windows = int(np.prod(buffer.shape)) // front.channels
+    element, row = _element(listing), made.row
+    heard = "int16_t" if isinstance(front, MfccFrontEnd) else element
+    take = made.take.format(last=(windows - 1) * row, channels=front.channels)
+    give = made.give.format(channels=front.channels, windows=windows, row=row)
     return f"""\
 /* From sound to the input of {comment(listing.title)}. Made by edgebn. */
 #include "{name}_sound.h"
 
-#include "{KERNELS}/{HEADER}"
+#include "{KERNELS}/{made.header}"
 #include "{name}_params.h"
 
 {chr(10).join(_static(array) for array in arrays)}
+{made.tables}
+static {heard} heard[{windows * row}]; /* ({windows}, {row}): the latest window last */
+static int32_t fresh; /* windows that no inference has seen; below zero until there are enough for the first */
+
+{_CODE if is_int8 else _REAL.format(scale=float_literal(sound.scale), offset=float_literal(sound.offset))}
+void {name}_sound_reset(void) {{
+    {made.reset}
+    fresh = {sound.stride - windows};
+}}
+
+int32_t {name}_sound_feed(const int16_t *samples, int32_t count, {element} *input, int32_t *ready) {{
+    {made.local}
+    int32_t taken = 0, full, i;
+
+    *ready = 0;
+    while (taken < count && !*ready) {{
+        taken += {made.feed}(&tables, &state, samples + taken, count - taken, {made.target}, &full);
+        if (full) {{
+            memmove(heard, heard + {row}, {(windows - 1) * row} * sizeof *heard);
+{indent(take, " " * 12)}
+            fresh++;
+            if (fresh == {sound.stride}) {{
+                fresh = 0;
+                *ready = 1;
+{indent(give, " " * 16)}
+            }}
+        }}
+    }}
+    return taken;
+}}
+"""
+
+
+@dataclass(frozen=True)
+class _FrontEnd:
+    """The parts of a source that differ from one front end to the next; `take` and `give` are filled in.
+
+    A window gives `row` numbers, which `take` puts at the end of what was heard; `give` makes the network's input of all of it.
+    """
+
+    header: str
+    arrays: list[CArray]
+    tables: str
+    row: int
+    local: str
+    reset: str
+    feed: str
+    target: str
+    take: str
+    give: str
+
+
+def _fft_arrays(found: MicroTables, front: MicroFrontEnd | MfccFrontEnd, bits: int) -> list[CArray]:
+    filters = len(found.starts) - 1
+    return [
+        CArray("window", "int16_t", found.window, f"({front.window},): Hann, in {bits} bits"),
+        CArray("order", "int16_t", found.order, f"({front.fft_size // 2},)"),
+        CArray("twiddles", "int16_t", found.twiddles, f"({front.fft_size // 2}, 2): cosines and sines"),
+        CArray("super_twiddles", "int16_t", found.super_twiddles, f"({front.fft_size // 4}, 2)"),
+        CArray("starts", "int16_t", found.starts, f"({filters + 1},): first frequency of each mel filter"),
+        CArray("widths", "int16_t", found.widths, f"({filters + 1},): how many frequencies"),
+        CArray("rising", "int16_t", found.rising, "by frequency: its weight in its filter"),
+        CArray("falling", "int16_t", found.falling, "and in the one after it"),
+    ]
+
+
+def _micro(front: MicroFrontEnd) -> _FrontEnd:
+    found = tables(front)
+    arrays = _fft_arrays(found, front, 12)
+    if front.pcan:
+        arrays.append(CArray("gains", "int16_t", found.gains, "gain by noise: parabolas"))
+    if front.log:
+        arrays.append(CArray("logs", "uint16_t", found.logs, "log2(1 + x) - x"))
+    return _FrontEnd(
+        header=HEADER,
+        arrays=arrays,
+        tables=f"""\
 static const edgebn_micro_tables tables = {{
     window, order, twiddles, super_twiddles, starts, widths, rising, falling, {"gains" if front.pcan else "NULL"},
     {"logs" if front.log else "NULL"}, {front.window}, {front.step}, {front.fft_size // 2}, {front.channels},
@@ -95,39 +167,57 @@ static const edgebn_micro_tables tables = {{
 
 static int16_t waiting[{front.window}], work[{front.fft_size}];
 static uint32_t noise[{front.channels}];
-static edgebn_micro_state state = {{ waiting, work, noise, 0 }};
-static {_element(listing)} heard[{windows * front.channels}]; /* ({windows}, {front.channels}): the latest window last */
-static int32_t fresh; /* windows that no inference has seen; below zero until there are enough for the first */
+static edgebn_micro_state state = {{ waiting, work, noise, 0 }};""",
+        row=front.channels,
+        local=f"uint16_t features[{front.channels}];",
+        reset="edgebn_micro_reset(&tables, &state);",
+        feed="edgebn_micro_feed",
+        target="features",
+        take="for (i = 0; i < {channels}; i++) {{\n    heard[{last} + i] = value_of(features[i]);\n}}",
+        give="memcpy(input, heard, sizeof heard);",
+    )
 
-{_CODE if is_int8 else _REAL.format(scale=float_literal(sound.scale), offset=float_literal(sound.offset))}
-void {name}_sound_reset(void) {{
-    edgebn_micro_reset(&tables, &state);
-    fresh = {sound.stride - windows};
-}}
 
-int32_t {name}_sound_feed(const int16_t *samples, int32_t count, {_element(listing)} *input, int32_t *ready) {{
-    uint16_t features[{front.channels}];
-    int32_t taken = 0, full, i;
+def _mfcc(front: MfccFrontEnd) -> _FrontEnd:
+    found = mfcc_tables(front)
+    arrays = [
+        *_fft_arrays(found.front, front, 15),
+        CArray("logs", "uint16_t", found.front.logs, "log2(1 + x) - x"),
+        CArray("sums", "int16_t", found.sums, "log(1 + exp(-x))"),
+        CArray("cosines", "int16_t", found.cosines, f"({front.channels}, {front.filters}): the DCT"),
+    ]
+    return _FrontEnd(
+        header=MFCC_HEADER,
+        arrays=arrays,
+        tables=f"""\
+static const edgebn_micro_tables front = {{
+    window, order, twiddles, super_twiddles, starts, widths, rising, falling, NULL, logs, {front.window}, {front.step},
+    {front.fft_size // 2}, {front.filters}, 0, 0, 0, 0, 0, 0, {LOG_SHIFT}
+}};
+static const edgebn_mfcc_tables tables = {{
+    &front, sums, cosines, {front.channels}, {found.constant}, {int(front.normalize)}
+}};
 
-    *ready = 0;
-    while (taken < count && !*ready) {{
-        taken += edgebn_micro_feed(&tables, &state, samples + taken, count - taken, features, &full);
-        if (full) {{
-            memmove(heard, heard + {front.channels}, {(windows - 1) * front.channels} * sizeof *heard);
-            for (i = 0; i < {front.channels}; i++) {{
-                heard[{(windows - 1) * front.channels} + i] = value_of(features[i]);
-            }}
-            fresh++;
-            if (fresh == {sound.stride}) {{
-                fresh = 0;
-                *ready = 1;
-                memcpy(input, heard, sizeof heard);
-            }}
-        }}
+static int16_t waiting[{front.window}];
+static int32_t work[{front.fft_size}];
+static edgebn_mfcc_state state = {{ waiting, work, 0 }};""",
+        row=front.filters + 1,
+        local=f"uint16_t features[{front.channels}];\n    int16_t row[{front.filters + 1}];",
+        reset="state.used = 0;",
+        feed="edgebn_mfcc_feed",
+        target="row",
+        take="memcpy(heard + {last}, row, sizeof row);",
+        give="""\
+const int32_t loudest = edgebn_mfcc_loudest(&tables, heard, {windows});
+int32_t w;
+for (w = 0; w < {windows}; w++) {{
+    memcpy(row, heard + w * {row}, sizeof row);
+    edgebn_mfcc_features(&tables, row, loudest, features);
+    for (i = 0; i < {channels}; i++) {{
+        input[w * {channels} + i] = value_of(features[i]);
     }}
-    return taken;
-}}
-"""
+}}""",
+    )
 
 
 _CODE = """\
@@ -161,5 +251,8 @@ def _element(listing: Listing) -> str:
 
 def _bytes(listing: Listing, sound: Sound) -> int:
     buffer, front = listing.program.buffers[listing.program.inputs[0]], sound.front_end
+    windows = int(np.prod(buffer.shape)) // front.channels
+    if isinstance(front, MfccFrontEnd):
+        return 2 * front.window + 4 * front.fft_size + 2 * windows * (front.filters + 1)
     each = 1 if buffer.dtype == "int8" else 4
     return 2 * (front.window + front.fft_size) + 4 * front.channels + int(np.prod(buffer.shape)) * each

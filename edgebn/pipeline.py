@@ -11,9 +11,8 @@ from edgebn.errors import ModelError
 from edgebn.preparation.answers import ClassAnswer, class_answers
 from edgebn.preparation.data import Boxes, Classes, Picture, Sound
 from edgebn.preparation.detections import BoxAnswer, box_answers
-from edgebn.preparation.micro_stream import MicroStream
 from edgebn.preparation.pictures import pictured
-from edgebn.preparation.sound_codes import int8_codes, real_values, thresholds
+from edgebn.preparation.sounds import inputs_of, stream_of
 from edgebn.program import Program
 from edgebn.session import Session
 
@@ -50,8 +49,8 @@ class Pipeline:
         """Forget what was heard, and what the network keeps from run to run."""
         self.session.reset_state()
         if isinstance(self._before, Sound):
-            self._stream = MicroStream(self._before.front_end)
-            self._heard = np.zeros((0, self._before.front_end.channels), np.float32 if self._buffer.dtype == "float32" else np.int8)
+            self._stream = stream_of(self._before)
+            self._heard = self._stream.row
 
     def __call__(self, seen: Any) -> Answer:
         """Return the answer to a picture, or those to what a piece of sound completes.
@@ -89,13 +88,9 @@ class Pipeline:
     def _next_inputs(self, samples: np.ndarray) -> np.ndarray:
         sound, buffer = self._before, self._buffer
         assert isinstance(sound, Sound)
-        features = self._stream.feed(samples)
-        values = real_values(features, sound)
-        if buffer.dtype == "int8":
-            values = int8_codes(features, thresholds(sound, buffer.scale, buffer.zero_point))
-        self._heard = np.concatenate([self._heard, values])
+        self._heard = np.concatenate([self._heard, self._stream.feed(samples)])
         windows = int(np.prod(buffer.shape)) // sound.front_end.channels
         starts = range(0, len(self._heard) - windows + 1, sound.stride)
-        inputs = np.array([self._heard[start : start + windows].reshape(-1) for start in starts], values.dtype)
+        inputs = inputs_of(self._stream, [self._heard[start : start + windows] for start in starts], sound, buffer)
         self._heard = self._heard[len(starts) * sound.stride :]
         return inputs

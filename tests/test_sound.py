@@ -17,6 +17,7 @@ from edgebn.preparation import micro_stream
 from edgebn.preparation.data import MicroFrontEnd, Sound
 from edgebn.preparation.micro_reference import micro_features
 from edgebn.preparation.sound_codes import int8_codes, real_values, thresholds
+from edgebn.preparation.sounds import heard
 from tests import emitted
 
 NAMES = ("bursts", "chirp", "clicks", "least", "loud", "quiet", "silence", "square")
@@ -141,13 +142,8 @@ int main(void) {{
 def in_c(model, samples, folder, board, flags=()):
     """Emit the network, feed it the samples in pieces, compare every inference's input; return the ticks."""
     sound = model.preparation.before
-    features = micro_features(samples, sound.front_end)
     buffer = model.buffers["x"]
-    windows = buffer.shape[2] // sound.front_end.channels
-    values = real_values(features, sound)
-    if buffer.dtype == "int8":
-        values = int8_codes(features, thresholds(sound, buffer.scale, buffer.zero_point))
-    inputs = np.stack([values[i : i + windows].reshape(-1) for i in range(0, len(values) - windows + 1, sound.stride)])
+    inputs = heard(samples, sound, buffer)
     shutil.rmtree(folder, ignore_errors=True)
     project = codegen.emit(model, folder, board=board.name, name="ear")
     element = {"int8": "int8_t", "float32": "float"}[buffer.dtype]

@@ -14,7 +14,7 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file, number
 from edgebn.errors import ModelError, UsageError
 from edgebn.preparation.check import BYTES, CODES, COLOURS, FITS, HEADS, RESIZES
-from edgebn.preparation.data import Boxes, Frame, MicroFrontEnd, Picture, Sound
+from edgebn.preparation.data import MFCC_OFFSET, MFCC_SCALE, Boxes, Frame, MfccFrontEnd, MicroFrontEnd, Picture, Sound
 from edgebn.preparation.prepare import plain_pixels, prepare
 from edgebn.program import Program
 
@@ -58,13 +58,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--frame", type=frame, metavar="WxH:LAYOUT", help=f"the camera of firmware, 320x240:rgb565 say; layouts: {', '.join(BYTES)}"
     )
     group = parser.add_argument_group("sounds")
-    group.add_argument("--sound", choices=("micro",), help="the input is sound behind TensorFlow Lite Micro's audio front end")
+    group.add_argument(
+        "--sound", choices=("micro", "mfcc"), help="the input is sound behind TensorFlow Lite Micro's audio front end, or its MFCCs"
+    )
     group.add_argument("--codes", choices=CODES, help="how features become int8 codes; default network")
     group.add_argument(
         "--stride",
         type=count,
         metavar="N",
-        help="windows of 10 ms from one inference to the next; default 1, or all of a network with states",
+        help="windows from one inference to the next; default 1, or all of a network with states",
     )
 
 
@@ -166,7 +168,8 @@ def sound_of(arguments: argparse.Namespace, program: Program) -> Sound | None:
         if given:
             raise UsageError(f"--{min(given)} does nothing here: give --sound too, or leave it out")
         return None
-    front_end = MicroFrontEnd()
+    front_end = MfccFrontEnd() if arguments.sound == "mfcc" else MicroFrontEnd()
+    scaling = {"scale": MFCC_SCALE, "offset": MFCC_OFFSET} if arguments.sound == "mfcc" else {}
     # A network that remembers wants each window once; others see most of them again.
     windows = math.prod(program.shapes[program.inputs[0]]) // front_end.channels if program.states else 1
-    return Sound(front_end, codes=arguments.codes or "network", stride=arguments.stride or max(windows, 1))
+    return Sound(front_end, **scaling, codes=arguments.codes or "network", stride=arguments.stride or max(windows, 1))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edgebn.errors import ModelError
-from edgebn.preparation.data import Boxes, Classes, Picture, Sound
+from edgebn.preparation.data import Boxes, Classes, MfccFrontEnd, Picture, Sound
 
 if TYPE_CHECKING:
     from edgebn.program import Program
@@ -84,9 +84,16 @@ def _check_sound(sound: Sound, program: Program) -> None:
         raise ModelError("codes as micro_speech has them are for an int8 input")
     if not (0 < sound.scale <= LARGEST and abs(sound.offset) <= LARGEST):
         raise ModelError(f"a sound's scale is positive and its offset finite, not {sound.scale} and {sound.offset}")
-    from edgebn.preparation.micro_tables import tables  # most programs need none
+    if isinstance(sound.front_end, MfccFrontEnd):
+        from edgebn.preparation.mfcc_tables import mfcc_tables  # most programs need none
 
-    tables(sound.front_end)
+        if sound.codes == "micro_speech":
+            raise ModelError("codes as micro_speech has them are for its own front end, not for MFCCs")
+        mfcc_tables(sound.front_end)
+    else:
+        from edgebn.preparation.micro_tables import tables
+
+        tables(sound.front_end)
 
 
 def _check_classes(classes: Classes, program: Program) -> None:

@@ -75,14 +75,67 @@ class MicroFrontEnd:
 
 
 @dataclass(frozen=True)
+class MfccFrontEnd:
+    """Mel-frequency cepstral coefficients as TensorFlow's signal operators define them, in integers.
+
+    Window (Hann, periodic), real FFT of 32 bits, magnitudes, mel filters, logarithm, DCT. Defaults are those of MLPerf Tiny's
+    keyword network. Features are uint16: 128 times the coefficient, plus 32768. Of speech and noise they are within 0.1 of what
+    float64 gives; of a pure tone, whose other filters are 90 dB below it, within 2.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Of the samples, in Hz.
+    window_ms, step_ms : int
+        Length of a window and the step from one to the next, in milliseconds.
+    filters : int
+        Mel filters.
+    channels : int
+        Coefficients of each window, at most `filters`.
+    lower_hz, upper_hz : float
+        The band that the filters cover.
+    normalize : bool
+        Whether the loudest sample that the network hears at once counts as 1, as MLPerf Tiny has it; else 32768 does.
+    """
+
+    sample_rate: int = 16000
+    window_ms: int = 30
+    step_ms: int = 20
+    filters: int = 40
+    channels: int = 10
+    lower_hz: float = 20.0
+    upper_hz: float = 4000.0
+    normalize: bool = True
+
+    @property
+    def window(self) -> int:
+        """Samples of a window."""
+        return self.window_ms * self.sample_rate // 1000
+
+    @property
+    def step(self) -> int:
+        """Samples from one window to the next."""
+        return self.step_ms * self.sample_rate // 1000
+
+    @property
+    def fft_size(self) -> int:
+        """The power of two that holds a window."""
+        return 1 << (self.window - 1).bit_length()
+
+
+# real = feature * MFCC_SCALE + MFCC_OFFSET is the coefficient.
+MFCC_SCALE, MFCC_OFFSET = 1 / 128, -256.0
+
+
+@dataclass(frozen=True)
 class Sound:
     """How 16-bit sound becomes the input of a network.
 
     Attributes
     ----------
-    front_end : MicroFrontEnd
+    front_end : MicroFrontEnd or MfccFrontEnd
     scale, offset : float
-        real = feature * scale + offset, in float32.
+        real = feature * scale + offset, in float32; see MFCC_SCALE and MFCC_OFFSET.
     codes : {'network', 'micro_speech'}
         How int8 codes follow: by the input's own scale and zero point, or by the integers of micro_speech's and ESPHome's code
         whatever these are, (feature * 256 + 333) // 666 - 128.
@@ -90,7 +143,7 @@ class Sound:
         Windows that are new from one inference to the next; the others were there before.
     """
 
-    front_end: MicroFrontEnd
+    front_end: MicroFrontEnd | MfccFrontEnd
     scale: float = 0.0390625
     offset: float = 0.0
     codes: str = "network"

@@ -50,7 +50,7 @@ def micro_features(samples: np.ndarray, settings: MicroFrontEnd, noise: np.ndarr
         if settings.pcan:
             signal = np.array([_gained(*pair, found) for pair in zip(signal.tolist(), noise.tolist(), strict=True)])
         if settings.log:
-            signal = np.array([_log(value, found, settings) for value in signal.tolist()])
+            signal = np.array([logarithm(value, found, settings.log_scale_shift) for value in signal.tolist()])
         features[index] = np.minimum(signal, 65535)
     return features
 
@@ -119,10 +119,10 @@ def _filtered(spectrum: np.ndarray, found: MicroTables, shift: int) -> np.ndarra
         span = slice(start, start + width)
         sums[channel] += (energy[span] * found.rising[span]).sum()
         sums[channel + 1] += (energy[span] * found.falling[span]).sum()
-    return np.array([_root(int(total)) >> shift for total in sums[1:-1]])
+    return np.array([root(int(total)) >> shift for total in sums[1:-1]])
 
 
-def _root(number: int) -> int:
+def root(number: int) -> int:
     """Return the square root, rounded to the nearest but never up to a power of two of 16 or 32 bits."""
     root = math.isqrt(number)
     most = 0xFFFF if number < 1 << 32 else 0xFFFFFFFF
@@ -157,8 +157,8 @@ def _gain(noise: int, gains: list[int]) -> int:
     return (((bend * fraction >> 5) + (slope << 5)) * fraction + (1 << 14) >> 15) + first
 
 
-def _log(value: int, found: MicroTables, settings: MicroFrontEnd) -> int:
-    """Return the natural logarithm times 2 ** log_scale_shift."""
+def logarithm(value: int, found: MicroTables, scale_shift: int) -> int:
+    """Return the natural logarithm times 2 ** scale_shift, of the value times 2 ** correction."""
     value = (value << found.correction) & 0xFFFFFFFF if found.correction >= 0 else value >> -found.correction
     if value <= 1:
         return 0
@@ -168,8 +168,8 @@ def _log(value: int, found: MicroTables, settings: MicroFrontEnd) -> int:
     begin, end = int(found.logs[segment]), int(found.logs[segment + 1])
     inside = fraction - (segment << (LOG_BITS - LOG_SEGMENTS))
     fraction += begin + ((end - begin) * inside >> LOG_BITS)
-    logarithm = (LOG_E * ((integer << LOG_BITS) + fraction) + (1 << (LOG_BITS - 1))) >> LOG_BITS
-    return ((logarithm << settings.log_scale_shift) + (1 << (LOG_BITS - 1))) >> LOG_BITS
+    natural = (LOG_E * ((integer << LOG_BITS) + fraction) + (1 << (LOG_BITS - 1))) >> LOG_BITS
+    return ((natural << scale_shift) + (1 << (LOG_BITS - 1))) >> LOG_BITS
 
 
 def _int16(values: np.ndarray) -> np.ndarray:

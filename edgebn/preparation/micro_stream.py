@@ -6,13 +6,13 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from edgebn.errors import ModelError
 from edgebn.preparation.data import MicroFrontEnd
 from edgebn.preparation.micro_reference import micro_features
 from edgebn.preparation.micro_tables import tables
+from edgebn.preparation.sound_stream import SoundStream
 
 
-class MicroStream:
+class MicroStream(SoundStream):
     """The audio front end with what it remembers: the samples of the next window, and the estimate of noise.
 
     Parameters
@@ -26,8 +26,11 @@ class MicroStream:
         Settings that the front end cannot work with.
     """
 
+    settings: MicroFrontEnd
+
     def __init__(self, settings: MicroFrontEnd | None = None) -> None:
-        self.settings = settings or MicroFrontEnd()
+        super().__init__(settings or MicroFrontEnd())
+        self.row = np.zeros((0, self.settings.channels), np.uint16)
         found = tables(self.settings)
         self._arrays = (
             found.window,
@@ -55,41 +58,22 @@ class MicroStream:
             ],
             np.int64,
         )
-        self.reset()
+        self._noise = np.zeros(self.settings.channels, np.uint32)
 
     def reset(self) -> None:
         """Forget what was heard."""
-        self._waiting = np.zeros(0, np.int16)
+        super().reset()
         self._noise = np.zeros(self.settings.channels, np.uint32)
 
-    def feed(self, samples: np.ndarray) -> np.ndarray:
-        """Take samples and return the features of every window that they complete.
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows: they are features already."""
+        return rows
 
-        Parameters
-        ----------
-        samples : ndarray of int16, shape (n,)
-
-        Returns
-        -------
-        ndarray of uint16, shape (windows, channels)
-            No rows where the window is not yet full.
-
-        Raises
-        ------
-        ModelError
-            Samples of another type or of several microphones.
-        """
-        samples = np.asarray(samples)
-        if samples.dtype != np.int16 or samples.ndim != 1:
-            raise ModelError(f"sound is int16 of shape (n,), not {samples.dtype} of shape {samples.shape}")
-        settings = self.settings
-        samples = np.concatenate([self._waiting, samples])
-        windows = max(0, (len(samples) - settings.window) // settings.step + 1)
-        self._waiting = samples[windows * settings.step :].copy()
+    def _rows(self, samples: np.ndarray, windows: int) -> np.ndarray:
         if find_spec("numba") is None:
-            return micro_features(samples, settings, self._noise)
-        from edgebn.preparation.micro_kernel import features
+            return micro_features(samples, self.settings, self._noise)
+        from edgebn.preparation.sound_kernel import features
 
-        out = np.empty((windows, settings.channels), np.uint16)
-        features(samples, settings.step, *self._arrays, self._numbers, self._noise, out)
+        out = np.empty((windows, self.settings.channels), np.uint16)
+        features(samples, self.settings.step, *self._arrays, self._numbers, self._noise, out)
         return out

@@ -91,9 +91,9 @@ def tables(settings: MicroFrontEnd) -> MicroTables:
     correction = half.bit_length() - FILTER_BITS // 2
     return MicroTables(
         window=_window(settings.window),
-        order=_order(half).astype(np.int16),
-        twiddles=_circle(-2 * math.pi * np.arange(half) / half),
-        super_twiddles=_circle(-math.pi * (np.arange(1, half // 2 + 1) / half + 0.5)),
+        order=order(half).astype(np.int16),
+        twiddles=circle(-2 * math.pi * np.arange(half) / half),
+        super_twiddles=circle(-math.pi * (np.arange(1, half // 2 + 1) / half + 0.5)),
         starts=starts,
         widths=widths,
         rising=rising,
@@ -103,7 +103,7 @@ def tables(settings: MicroFrontEnd) -> MicroTables:
         gains=_gains(settings, correction) if settings.pcan else np.zeros(0, np.int16),
         snr_shift=settings.pcan_gain_bits - correction - SNR_BITS,
         correction=correction,
-        logs=_logs(),
+        logs=log_table(),
     )
 
 
@@ -136,14 +136,16 @@ def _window(size: int) -> np.ndarray:
     return np.floor(values * _float(1 << WINDOW_BITS) + _float(0.5)).astype(np.int16)
 
 
-def _order(n: int) -> np.ndarray:
+def order(n: int) -> np.ndarray:
+    """Return which sample an FFT of n complex numbers, done in place by fours and one two, begins with at each place."""
     if n == 1:
         return np.zeros(1, np.int64)
     radix = 4 if n % 4 == 0 else 2
-    return np.concatenate([_order(n // radix) * radix + q for q in range(radix)])
+    return np.concatenate([order(n // radix) * radix + q for q in range(radix)])
 
 
-def _circle(phases: np.ndarray) -> np.ndarray:
+def circle(phases: np.ndarray) -> np.ndarray:
+    """Return cosines and sines (n, 2) in 15 bits."""
     pairs = [(math.cos(phase), math.sin(phase)) for phase in phases]
     return np.floor(0.5 + 32767 * np.array(pairs)).astype(np.int16)
 
@@ -244,7 +246,7 @@ def _gains(settings: MicroFrontEnd, correction: int) -> np.ndarray:
     return np.array(found, np.int64).astype(np.int16)
 
 
-def _logs() -> np.ndarray:
+def log_table() -> np.ndarray:
     """Return what log2(1 + x) has more than x, at 128 steps; the last entry is the end of the last segment."""
     steps = np.arange(129) / 128
     values = np.round((np.log2(1 + steps) - steps) * (1 << LOG_BITS)).astype(np.uint16)

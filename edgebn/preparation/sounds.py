@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.preparation.data import Sound
+from edgebn.preparation.data import MfccFrontEnd, Sound
+from edgebn.preparation.mfcc_stream import MfccStream
 from edgebn.preparation.micro_stream import MicroStream
 from edgebn.preparation.sound_codes import int8_codes, real_values, thresholds
+from edgebn.preparation.sound_stream import SoundStream
 from edgebn.program import Buffer
 
 
@@ -19,14 +21,27 @@ def heard(samples: np.ndarray, sound: Sound, buffer: Buffer) -> np.ndarray:
     ModelError
         The recording is shorter than what the network hears at once.
     """
-    front = sound.front_end
-    features = MicroStream(front).feed(samples)
+    front, stream = sound.front_end, stream_of(sound)
+    rows = stream.feed(samples)
     windows = int(np.prod(buffer.shape)) // front.channels
-    if len(features) < windows:
+    if len(rows) < windows:
         needed = front.window + (windows - 1) * front.step
         raise ModelError(f"the sound has {len(samples)} samples, and the network hears {needed} at once")
-    values = real_values(features, sound)
+    starts = range(0, len(rows) - windows + 1, sound.stride)
+    return inputs_of(stream, [rows[start : start + windows] for start in starts], sound, buffer)
+
+
+def stream_of(sound: Sound) -> SoundStream:
+    """Return a front end that has heard nothing yet."""
+    return MfccStream(sound.front_end) if isinstance(sound.front_end, MfccFrontEnd) else MicroStream(sound.front_end)
+
+
+def inputs_of(stream: SoundStream, heard: list[np.ndarray], sound: Sound, buffer: Buffer) -> np.ndarray:
+    """Return the inputs (N, size of `buffer`), int8 codes or float32, of the rows that each inference hears."""
+    size = int(np.prod(buffer.shape))
+    if not heard:
+        return np.zeros((0, size), np.int8 if buffer.dtype == "int8" else np.float32)
+    features = np.stack([stream.features(rows) for rows in heard]).reshape(len(heard), size)
     if buffer.dtype == "int8":
-        values = int8_codes(features, thresholds(sound, buffer.scale, buffer.zero_point))
-    starts = range(0, len(values) - windows + 1, sound.stride)
-    return np.stack([values[start : start + windows].reshape(-1) for start in starts])
+        return int8_codes(features, thresholds(sound, buffer.scale, buffer.zero_point))
+    return real_values(features, sound)

@@ -1,6 +1,6 @@
-"""The TensorFlow Lite Micro audio front end compiled by Numba. All of it is in this file, so that Numba's cache sees every change.
+"""Both audio front ends compiled by Numba. All of it is in this file, so that Numba's cache sees every change.
 
-The arithmetic is that of `micro_reference.py`, to the byte.
+The arithmetic is that of `micro_reference.py` and `mfcc_reference.py`, to the byte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from edgebn.preparation.mfcc_tables import LOG_SHIFT, SAMPLE_BITS, SILENT
+from edgebn.preparation.mfcc_tables import WINDOW_BITS as MFCC_WINDOW_BITS
 from edgebn.preparation.micro_tables import (
+    FILTER_BITS,
     LOG_BITS,
     LOG_E,
     LOG_SEGMENTS,
@@ -223,3 +226,100 @@ def _log(value: int, logs: np.ndarray, correction: int, scale: int) -> Any:
     fraction += begin + (((end - begin) * inside) >> LOG_BITS)
     logarithm = (LOG_E * ((integer << LOG_BITS) + fraction) + _HALF) >> LOG_BITS
     return ((logarithm << scale) + _HALF) >> LOG_BITS
+
+
+@_compiled
+def mfcc_rows(
+    samples: np.ndarray,
+    step: int,
+    window: np.ndarray,
+    order: np.ndarray,
+    twiddles: np.ndarray,
+    super_twiddles: np.ndarray,
+    starts: np.ndarray,
+    widths: np.ndarray,
+    rising: np.ndarray,
+    falling: np.ndarray,
+    logs: np.ndarray,
+    constant: int,
+    out: np.ndarray,
+) -> None:
+    """Fill `out` (windows, filters + 1) int16 from `samples` int16."""
+    real = np.zeros(2 * len(order), np.int32)
+    pairs = np.zeros((len(order), 2), np.int32)
+    for index in range(len(out)):
+        loudest: Any = -32768
+        for i in range(len(window)):
+            sample = np.int64(samples[index * step + i])
+            loudest = max(loudest, sample)
+            real[i] = (sample * window[i]) >> (MFCC_WINDOW_BITS - SAMPLE_BITS)
+        for i in range(len(order)):
+            pairs[i, 0] = real[2 * order[i]]
+            pairs[i, 1] = real[2 * order[i] + 1]
+        _fft32(pairs, twiddles)
+        _separate32(pairs, super_twiddles)
+        total: Any = np.int64(0)
+        for channel in range(len(starts)):
+            carried: Any = np.int64(0)
+            for k in range(starts[channel], starts[channel] + widths[channel]):
+                energy = np.int64(pairs[k, 0]) * pairs[k, 0] + np.int64(pairs[k, 1]) * pairs[k, 1]
+                dropped = max(0, _bits(energy) - 31) // 2
+                magnitude = _root(energy >> (2 * dropped)) << dropped
+                total += magnitude * rising[k]
+                carried += magnitude * falling[k]
+            if channel > 0:  # before is the slope below the first filter
+                value = min(total >> FILTER_BITS, 0xFFFFFFFF)
+                out[index, channel - 1] = _log(value, logs, 0, LOG_SHIFT) + constant if value > 0 else SILENT
+            total = carried
+        out[index, len(starts) - 1] = loudest
+
+
+@_compiled
+def _fft32(x: np.ndarray, twiddles: np.ndarray) -> None:
+    """Transform (n, 2) int32 in place, divided by n: fours, after one stage of twos where n is no power of four."""
+    n = len(x)
+    m = 1
+    if _bits(n) % 2 == 0:
+        for i in range(0, n, 2):
+            a0, a1 = (np.int64(x[i, 0]) + 1) >> 1, (np.int64(x[i, 1]) + 1) >> 1
+            b0, b1 = _times32((np.int64(x[i + 1, 0]) + 1) >> 1, (np.int64(x[i + 1, 1]) + 1) >> 1, twiddles[0, 0], twiddles[0, 1])
+            x[i, 0], x[i, 1], x[i + 1, 0], x[i + 1, 1] = a0 + b0, a1 + b1, a0 - b0, a1 - b1
+        m = 2
+    while m < n:
+        stride = n // (4 * m)
+        for base in range(0, n, 4 * m):
+            for k in range(m):
+                a, b, c, d = base + k, base + k + m, base + k + 2 * m, base + k + 3 * m
+                t1, t2, t3 = k * stride, 2 * k * stride, 3 * k * stride
+                a0, a1 = (np.int64(x[a, 0]) + 2) >> 2, (np.int64(x[a, 1]) + 2) >> 2
+                b0, b1 = _times32((np.int64(x[b, 0]) + 2) >> 2, (np.int64(x[b, 1]) + 2) >> 2, twiddles[t1, 0], twiddles[t1, 1])
+                c0, c1 = _times32((np.int64(x[c, 0]) + 2) >> 2, (np.int64(x[c, 1]) + 2) >> 2, twiddles[t2, 0], twiddles[t2, 1])
+                d0, d1 = _times32((np.int64(x[d, 0]) + 2) >> 2, (np.int64(x[d, 1]) + 2) >> 2, twiddles[t3, 0], twiddles[t3, 1])
+                total0, total1, difference0, difference1 = a0 + c0, a1 + c1, a0 - c0, a1 - c1
+                sides0, sides1, across0, across1 = b0 + d0, b1 + d1, b0 - d0, b1 - d1
+                x[a, 0], x[a, 1] = total0 + sides0, total1 + sides1
+                x[b, 0], x[b, 1] = difference0 + across1, difference1 - across0
+                x[c, 0], x[c, 1] = total0 - sides0, total1 - sides1
+                x[d, 0], x[d, 1] = difference0 - across1, difference1 + across0
+        m *= 4
+
+
+@_compiled
+def _times32(a: int, b: int, c: int, d: int) -> tuple[Any, Any]:
+    """Return (a + bi) * (c + di), the second in 15 bits."""
+    half = np.int64(1 << 14)
+    return (np.int64(a) * c - np.int64(b) * d + half) >> 15, (np.int64(a) * d + np.int64(b) * c + half) >> 15
+
+
+@_compiled
+def _separate32(x: np.ndarray, super_twiddles: np.ndarray) -> None:
+    """Turn the spectrum of pairs into that of the real samples, in place; the highest frequency is left out."""
+    half = len(x)
+    x[0, 0], x[0, 1] = np.int64(x[0, 0]) + x[0, 1], 0
+    for k in range(1, half // 2 + 1):
+        here0, here1 = np.int64(x[k, 0]), np.int64(x[k, 1])
+        mirrored0, mirrored1 = np.int64(x[half - k, 0]), -np.int64(x[half - k, 1])
+        even0, even1 = here0 + mirrored0, here1 + mirrored1
+        odd0, odd1 = _times32(here0 - mirrored0, here1 - mirrored1, super_twiddles[k - 1, 0], super_twiddles[k - 1, 1])
+        x[k, 0], x[k, 1] = (even0 + odd0) >> 2, (even1 + odd1) >> 2
+        x[half - k, 0], x[half - k, 1] = (even0 - odd0) >> 2, (odd1 - even1) >> 2
