@@ -9,9 +9,9 @@ import pytest
 
 import edgebn
 from edgebn.errors import FleetError
-from edgebn.fleet import Agent, agent
-from edgebn.fleet.agent import command, part_of, read_command
+from edgebn.fleet import Agent, agent, member
 from edgebn.fleet.broker import broker_of
+from edgebn.fleet.commands import command, part_of, read_command
 from edgebn.fleet.envelope import to_bytes
 from edgebn.fleet.keys import device_keys, read_device, read_master, write_device, write_master
 from edgebn.fleet.merging import merge
@@ -38,7 +38,7 @@ def adapter():
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(agent, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(agent, "HEAL_EVERY", 0.05)
+    monkeypatch.setattr(member, "HEAL_EVERY", 0.05)
 
 
 def dim(count, start=500):
@@ -103,13 +103,13 @@ def test_it_keeps_what_it_knows(mosquitto, adapter):
     adapter.run(dim(3))
     before = adapter.to_bytes()
     with Agent(adapter, mosquitto.url, "hall", "pi") as one:
-        run_until(one, lambda: one._offered is not None)
+        run_until(one, lambda: one._member.offered is not None)
         one.tick()
         assert adapter.to_bytes() == before
     adapter.reset()
     factory = adapter.to_bytes()
     with Agent(adapter, mosquitto.url, "hall", "pi", take_prior=False, obey=False) as one:
-        run_until(one, lambda: one._offered is not None)
+        run_until(one, lambda: one._member.offered is not None)
         watcher.send_all([(address("pi").topic("command"), command("prior"))])
         one.tick()
         assert adapter.to_bytes() == factory
@@ -131,9 +131,9 @@ def test_bad_priors_are_refused(mosquitto, adapter):
         until(lambda: one.refused == {"malformed": 1, "harmful": 1})
         watcher.send_all([(topic, payload), (topic, older)])
         until(lambda: one.refused.get("replayed") == 1)
-        assert one._offered.envelope.state == state
+        assert one._member.offered.envelope.state == state
         watcher.send_all([(topic, b"")])
-        until(lambda: one._offered is None)
+        until(lambda: one._member.offered is None)
     watcher.close()
 
 
@@ -183,7 +183,7 @@ def test_without_a_network_nothing_waits_and_it_catches_up(tmp_path, adapter):
         assert slowest < 2, "a connection that is refused or times out takes longer"
         assert not one.status()["online"]
         assert one.status()["problem"]
-        assert len(one._connection._pending) <= 2, "the newest state and report, however long it lasts"
+        assert len(one._member.connection._pending) <= 2, "the newest state and report, however long it lasts"
         topic = address("pi").topic("state")
         later.start()
         try:

@@ -70,7 +70,7 @@ def sentences_of(source):
         text = None if node in skipped else sentence(node)
         if text is not None:
             skipped.update(ast.walk(node))
-            if " " in text.strip():
+            if " " in text.strip() and not text.startswith("<"):  # HTML has attributes, and advises nothing
                 yield node.lineno, text
 
 

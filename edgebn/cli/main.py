@@ -22,6 +22,7 @@ VERBS = (
     "generate",
     "boards",
     "device",
+    "fleet",
     "warmup",
     "doctor",
 )  # each is a module of this package

@@ -41,7 +41,7 @@ class Broker:
         return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
 
     def __repr__(self) -> str:
-        return f"Broker({self}, user={self.user!r})"  # never the password
+        return f"<Broker {self} as {self.user}>"  # never the password
 
 
 def broker_of(
