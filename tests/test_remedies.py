@@ -29,6 +29,8 @@ PACKAGES = ("edgebn", "codegen", "boards")
 HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands for what is put in when the program runs
 # Arguments of other frameworks' functions that errors name.
 FOREIGN = {
+    "version": "HTTP, the content type of Prometheus text",
+    "charset": "the same",
     "antialias": "ONNX, Resize",
     "inplace": "torch.nn.ReLU",
     "spatial": "ONNX, BatchNormalization",

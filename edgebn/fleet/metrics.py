@@ -12,7 +12,7 @@ from edgebn.fleet.topics import Address
 from edgebn.fleet.watching import DRIFT, ENERGY, GATE, SPREAD, Watch
 
 LOOPBACK = "127.0.0.1"
-CONTENT = "; ".join(("text/plain", "version=0.0.4", "charset=utf-8"))
+CONTENT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def text(watch: Watch) -> str:
