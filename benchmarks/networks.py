@@ -75,12 +75,12 @@ def generated(size: int = SIZE) -> Iterator[Case]:
 def _with_files(network: str, models: Path, names: tuple[str, str, str], calibration: np.ndarray) -> Iterator[Case]:
     """`calibration` is real values, or codes of the int8 file's input."""
     paths = [models / f"{name}.tflite" for name in names[:2]]
-    floats, codes = (edgebn.load(path) for path in paths)
+    floats, given = (edgebn.load(path) for path in paths)
     if calibration.dtype == np.int8:
-        entry = codes.buffers[codes.inputs[0]]
+        entry = given.buffers[given.inputs[0]]
         calibration = np.float32(entry.scale) * (calibration.astype(np.float32) - entry.zero_point)
     yield Case(network, FLOAT32, floats, paths[0].read_bytes(), calibration[:1])
-    yield Case(network, INT8_FILE, codes, paths[1].read_bytes(), codes(codes, calibration[:1]))
+    yield Case(network, INT8_FILE, given, paths[1].read_bytes(), codes(given, calibration[:1]))
     yield _quantized(network, edgebn.load(models / names[2]), calibration)
 
 

@@ -1,12 +1,14 @@
 """`dataclass(frozen=True)` as the standard library has it, made in a third of the time: a start imports about sixty of them.
 
 The library writes and compiles six methods for each class, half a millisecond on a desktop and several on a Pi; here all classes
-share theirs, but for `__init__`. `fields`, `replace` and `is_dataclass` work as ever. What no start imports has no use for it.
+share theirs, but for `__init__`, which is written when a class has its first object: a start makes objects of a third of them.
+`fields`, `replace` and `is_dataclass` work as ever. What no start imports has no use for it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +20,10 @@ else:
         """Return the decorator; there are no others than frozen classes."""
         assert frozen
         return _frozen
+
+
+INIT = "__init__"
+_WRITING = threading.RLock()
 
 
 class _Methods:
@@ -45,11 +51,56 @@ class _Methods:
 
 
 def _frozen(cls: type) -> type:
-    made: type = dataclasses.dataclass(repr=False, eq=False)(cls)
+    made: type = dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
     for name in ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__"):
         if name not in vars(made):
             setattr(made, name, vars(_Methods)[name])
+    if "__init__" not in vars(made):
+        setattr(made, INIT, _first_init(made))
     return made
+
+
+def _first_init(cls: type) -> Callable[..., None]:
+    """Return an `__init__` that has the real one written when the first object is made."""
+
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807  # it is one
+        with _WRITING:
+            if getattr(cls, INIT) is __init__:
+                _write_init(cls)
+        getattr(cls, INIT)(self, *arguments, **named)
+
+    return __init__
+
+
+def _write_init(cls: type) -> None:
+    """Give a class the `__init__` of its fields, which sets them where they are kept."""
+    missing, fields = dataclasses.MISSING, dataclasses.fields(cls)
+    known: dict[str, Any] = {}
+    parameters: dict[bool, list[str]] = {False: [], True: []}  # by whether they have names alone
+    body = ["kept = self.__dict__"]
+    for field in fields:
+        name, has_factory = field.name, field.default_factory is not missing
+        if field.init:
+            known[f"default_{name}"] = None if has_factory else field.default
+            needed = field.default is missing and not has_factory
+            parameters[bool(field.kw_only)].append(
+                name if needed else f"{name}=default_{name}" if not has_factory else f"{name}=factory"
+            )
+        if has_factory:
+            known[f"make_{name}"] = field.default_factory
+            body.append(f"kept['{name}'] = make_{name}()" + (f" if {name} is factory else {name}" if field.init else ""))
+        elif field.init:
+            body.append(f"kept['{name}'] = {name}")
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    listed = ", ".join(["self", *parameters[False], *(["*", *parameters[True]] if parameters[True] else [])])
+    known["factory"] = object()
+    source = f"def __init__({listed}):\n  " + "\n  ".join(body)
+    exec(source, known)  # noqa: S102  # as the library does
+    made = known["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {field.name: field.type for field in fields if field.init} | {"return": None}
+    setattr(cls, INIT, made)
 
 
 def _values(self: Any) -> tuple[Any, ...]:

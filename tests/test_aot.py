@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from edgebn.kernels import isa, python_function
+from edgebn.kernels import aot, isa, python_function
 from tests.programs import KINDS, PURE, inputs_for, programs, single
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,3 +170,18 @@ def test_a_set_of_another_processor_is_refused():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "aarch64 has neondot, neon, plain" in done.stderr
+
+
+def test_building_several_sets_says_what_is_ready(monkeypatch, capsys, tmp_path):
+    def run(command, *, check):
+        assert not check
+        return subprocess.CompletedProcess(command, int(command[-1] == "avx2"))
+
+    monkeypatch.setattr(aot.subprocess, "run", run)
+    monkeypatch.setattr(aot, "TERMINAL", tmp_path / "terminal")
+    assert aot.main(["--machine", "x86_64", "--isa", "avx2", "--isa", "avx512"]) == 1
+    said = capsys.readouterr().out
+    assert "for 2 instruction sets" in said
+    assert "avx2 failed" in said
+    assert "avx512 is ready" in said
+    assert "(2 of 2)" in (tmp_path / "terminal").read_text(encoding="utf-8")

@@ -2,7 +2,10 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
+import threading
+from typing import ClassVar
 
 import pytest
 
@@ -39,6 +42,24 @@ class OursChild(Ours):
         object.__setattr__(self, "size", self.size + 1)
 
 
+@dataclasses.dataclass(frozen=True)
+class LibraryDefaults:
+    first: int
+    names: list[str] = dataclasses.field(default_factory=list)
+    hidden: int = dataclasses.field(default=3, init=False)
+    last: int = dataclasses.field(default=4, kw_only=True)
+    count: ClassVar[int] = 5
+
+
+@quick_dataclass.dataclass(frozen=True)
+class OursDefaults:
+    first: int
+    names: list[str] = dataclasses.field(default_factory=list)
+    hidden: int = dataclasses.field(default=3, init=False)
+    last: int = dataclasses.field(default=4, kw_only=True)
+    count: ClassVar[int] = 5
+
+
 both = pytest.mark.parametrize(("kind", "child"), [(Library, LibraryChild), (Ours, OursChild)])
 
 
@@ -73,3 +94,38 @@ def test_it_is_a_dataclass(kind, child):
     assert pickle.loads(pickle.dumps(value)) == copy.deepcopy(value) == value
     with pytest.raises(TypeError):
         kind()
+
+
+@pytest.mark.parametrize("kind", [LibraryDefaults, OursDefaults])
+def test_defaults_are_those_of_the_fields(kind):
+    one, two = kind(1), kind(2, ["a"], last=6)
+    assert (one.first, one.names, one.hidden, one.last, one.count) == (1, [], 3, 4, 5)
+    assert (two.first, two.names, two.hidden, two.last) == (2, ["a"], 3, 6)
+    assert kind(1).names is not kind(1).names
+    assert list(inspect.signature(kind).parameters) == ["first", "names", "last"]
+    for wrong in ({}, {"first": 1, "hidden": 2}, {"first": 1, "other": 2}):
+        with pytest.raises(TypeError):
+            kind(**wrong)
+    with pytest.raises(TypeError):
+        kind(1, [], 3)
+
+
+def test_first_objects_of_many_threads_are_whole():
+    @quick_dataclass.dataclass(frozen=True)
+    class Late:
+        a: int
+        b: int = 2
+
+    found = []
+    barrier = threading.Barrier(8)
+
+    def make():
+        barrier.wait()
+        found.append(Late(1))
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [Late(1, 2)] * 8

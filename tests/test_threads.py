@@ -19,7 +19,7 @@ from edgebn.errors import ModelError
 from edgebn.kernels import executor
 from edgebn.kernels.records import HELP
 from edgebn.kernels.registry import OPERATIONS
-from edgebn.session import Session, bands, choosing, pace, shares, splitting, winograd
+from edgebn.session import Session, bands, choosing, pace, parts, shares, splitting, winograd
 from tests.adaptations import with_adaptation
 from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, single
 from tests.test_contract import GEOMETRIES, convolution_program
@@ -183,12 +183,12 @@ def test_a_network_with_halos_and_crossings_gives_the_same_bytes():
 
 @pytest.mark.parametrize("threads", [2, 3, 4, 8, 16, 64])
 def test_fractions_end_where_the_work_ends_and_shrink(threads):
-    for shared in range(1, shares.most_shares(threads) + 1):
-        ends = shares.fractions(shared, threads)
+    for shared in range(1, parts.most_shares(threads) + 1):
+        ends = parts.fractions(shared, threads)
         assert len(ends) == shared
         assert ends == sorted(ends)
         assert ends[-1] == pytest.approx(1)
-    assert shares.most_shares(threads) <= shares.MOST_SHARES
+    assert parts.most_shares(threads) <= parts.MOST_SHARES
 
 
 def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
@@ -382,7 +382,7 @@ def test_bands_cover_the_rows_in_whole_units():
     for threads in THREADS:
         for unit in (1, 2):
             found = bands.bands(step, program, threads, unit)
-            assert len(found) == shares.most_shares(threads)
+            assert len(found) == parts.most_shares(threads)
             assert [first for first, _ in found] == [0, *np.cumsum([count for _, count in found])[:-1]]
             assert sum(count for _, count in found) == 31
             assert all(first % unit == 0 and count >= unit for first, count in found)

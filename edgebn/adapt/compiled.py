@@ -13,7 +13,7 @@ from edgebn.adapt.home import Home
 from edgebn.adapt.policies import compensated
 from edgebn.adapt.policies.compensated import Compensated, CompensatedTracking
 from edgebn.adapt.policy import GATE_FLOOR, GATE_RATE, Policy
-from edgebn.session import Rule
+from edgebn.session.learning import Rule
 
 
 def compiled_rule(program: p.Program, home: Home, policy: Policy, drift_bound: np.float32) -> Rule | None:

@@ -21,7 +21,8 @@ from edgebn.adapt.policy import Policy, Seen, State
 from edgebn.adapt.rule import Targets, targets
 from edgebn.kernels.records import UNFIT_SAMPLE, UNFIT_UPDATE
 from edgebn.reference.statistics import deviations
-from edgebn.session import Rule, Session
+from edgebn.session import Session
+from edgebn.session.learning import Rule
 
 REFUSALS = {UNFIT_SAMPLE: "statistics or logits that are not finite", UNFIT_UPDATE: "an update that is not finite"}
 

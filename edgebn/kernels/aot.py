@@ -12,6 +12,7 @@ elsewhere the JIT serves.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from edgebn.kernels.aot_compiler import Compiler
 
 SYSTEM = "Linux"
+TERMINAL = Path("/dev/tty")
 OBJECTS = Path(__file__).parent / "objects"
 # All that objects may call: the oldest version that the C library of the day has of each will do.
 LIBRARIES = {"m": ("expf", "tanhf", "rintf"), "c": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
@@ -120,9 +122,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{path} ({path.stat().st_size // 1024} KiB)")
         return 0
     command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", options.machine, "--output", str(options.output), "--isa"]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        codes = pool.map(lambda name: subprocess.run([*command, name], check=False).returncode, wanted)  # noqa: S603  # ourselves
-        return int(any(codes))
+    workers = min(os.cpu_count() or 1, len(wanted))
+    tell(f"edgebn: compiling the kernels for {len(wanted)} instruction sets, {workers} at a time; that takes a minute or two")
+    failed = False
+    with ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(subprocess.run, [*command, name], check=False): name for name in wanted}
+        for count, done in enumerate(as_completed(running), start=1):
+            failed |= bool(done.result().returncode)
+            state = "failed" if done.result().returncode else "is ready"
+            tell(f"edgebn: {running[done]} {state} ({count} of {len(wanted)})")
+    return int(failed)
+
+
+def tell(text: str) -> None:
+    """Print a line of progress, to the terminal as well where the output goes elsewhere: pip hides what a build says."""
+    print(text, flush=True)
+    if not sys.stdout.isatty():
+        with contextlib.suppress(OSError), TERMINAL.open("w", encoding="utf-8") as terminal:
+            terminal.write(f"\r{text}\n")
 
 
 if __name__ == "__main__":

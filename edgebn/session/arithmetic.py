@@ -10,7 +10,7 @@ from edgebn import program as p
 from edgebn.functions import BINARY
 from edgebn.kernels import add_form, executor
 from edgebn.kernels.records import POINTWISE
-from edgebn.session import shares
+from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.operands import by_pixel, by_row, operands, repeating
@@ -192,7 +192,7 @@ def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapp
 
 def _sums(what: str, step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return 32 bits a channel of the output, for every share, of a step on int8."""
-    size = 4 * program.buffers[step.output].shape[2] * shares.most_shares(options.threads)
+    size = 4 * program.buffers[step.output].shape[2] * parts.most_shares(options.threads)
     return {what: size} if p.step_dtype(step, program) == "int8" else {}
 
 

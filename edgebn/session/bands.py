@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgebn import program as p
-from edgebn.session import shares
+from edgebn.session import parts
 
 # A band with fewer multiply-accumulates, some microseconds, costs more to hand over than it saves (measured on x86-64).
 FEWEST_MACS = {"float32": 200_000, "int8": 800_000}
@@ -48,12 +48,12 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
     """
     rows = program.buffers[step.output].shape[0]
     fewest = FEWEST_MACS[p.step_dtype(step, program)]
-    most = min(rows // unit if unit else 1, macs(step, program) // fewest, shares.most_shares(threads))
+    most = min(rows // unit if unit else 1, macs(step, program) // fewest, parts.most_shares(threads))
     if threads == 1 or most < 2 or is_small(program):
         return [(0, rows)]
     if most > threads:
         most -= most % threads
-    starts = [0, *(unit * round(rows // unit * end) for end in shares.fractions(most, threads)[:-1])]
+    starts = [0, *(unit * round(rows // unit * end) for end in parts.fractions(most, threads)[:-1])]
     starts = sorted(set(starts))
     return [(start, end - start) for start, end in zip(starts, [*starts[1:], rows], strict=True)]
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from edgebn.program import Program, takes_codes
 
-AUTO = "auto"
 WARM_UP_CALLS = 2
 CALLS = 3  # of each number of threads, one after the other, in a round
 ROUNDS = 7

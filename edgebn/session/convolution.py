@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor
-from edgebn.session import bands, dense, depthwise, phases, shares, wide, winograd
+from edgebn.session import bands, dense, depthwise, parts, phases, wide, winograd
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
@@ -44,7 +44,7 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
     if "places" in wanted:
-        wanted["places"] *= shares.most_shares(options.threads)
+        wanted["places"] *= parts.most_shares(options.threads)
     if count > 1:
         wanted = {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
     return shared | wanted

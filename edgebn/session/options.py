@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from edgebn.quick_dataclass import dataclass
 
+AUTO = "auto"  # for threads: as many as are found best
+
 
 @dataclass(frozen=True)
 class Options:

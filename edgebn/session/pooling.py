@@ -10,7 +10,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import shares
+from edgebn.session import parts
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes
 
@@ -23,7 +23,7 @@ def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, 
     if goes_by_axis(step.window, shape, buffer.shape):
         return {"columns": buffer.shape[0] * shape[1] * shape[2] * np.dtype(buffer.dtype).itemsize + isa.SELECTED.vector_bytes}
     wanted = pool_scratch(step.window, p.step_dtype(step, program), buffer.shape[2])
-    return {what: size * shares.most_shares(options.threads) for what, size in wanted.items()}
+    return {what: size * parts.most_shares(options.threads) for what, size in wanted.items()}
 
 
 def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, arrays, choosing
+from edgebn.session import array_words, arrays
 from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.helpers import Helpers
-from edgebn.session.learning import Learner, Rule
-from edgebn.session.options import Options
+from edgebn.session.options import AUTO, Options
 from edgebn.session.shortcut import Shortcut, shortcut
+
+if TYPE_CHECKING:
+    from edgebn.session.learning import Learner, Rule
 
 FLOAT32 = np.dtype(np.float32)
 INT8 = np.dtype(np.int8)
@@ -108,8 +110,10 @@ class Session:
     @staticmethod
     def _counted(program: Program, threads: int | str, *, winograd: bool) -> int:
         """Return the number of threads that was given, or that is best."""
-        if threads != choosing.AUTO:
-            return checked_count(threads, "threads", or_else=choosing.AUTO)
+        if threads != AUTO:
+            return checked_count(threads, "threads", or_else=AUTO)
+        from edgebn.session import choosing
+
         return choosing.chosen(program, lambda count: Session(program, count, winograd=winograd))
 
     def inherit(self) -> None:
@@ -293,6 +297,8 @@ class Session:
 
     def learner(self, rule: Rule) -> Learner:
         """Return what learns by a compiled rule beside this session; for `edgebn.Adapter`."""
+        from edgebn.session.learning import Learner
+
         given = self._program.adaptation
         assert given is not None
         logits = self._program.buffers[given.logits].dtype if given.classes else "float32"

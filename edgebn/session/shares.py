@@ -13,7 +13,7 @@ from typing import Any
 
 from edgebn.kernels import isa, tile_shapes
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
-from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS, MASK_BITS
+from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.packer import Row
 
@@ -21,9 +21,6 @@ Arguments = Mapping[str, Any]
 
 # Nanoseconds of work below which a share costs more to hand over than it saves (measured: 0.3 to 0.5 us, and caches to fill).
 LEAST_SHARE = 1500.0
-# Shares of each thread's part of the work, largest first: who is through early takes the last of another's.
-PARTS = (0.5, 0.3, 0.2)
-MOST_SHARES = MASK_BITS - 1  # of a phase
 LINE = 64  # adjacent elements that stay together: whole vectors and cache lines
 
 
@@ -396,8 +393,8 @@ KINDS: dict[str, Kind] = {
     "binary_f32": _operands(0.3, 4),
     "binary_i8": _operands(4.0, 1),
     "average_f32": _pool(0.5, 4, 12),
-    "average_i8": _pool(0.3, 1, 4),
-    "average_rescaled_i8": _pool(0.3, 1, 4),
+    "average_i8": _pool(0.05, 1, 4),
+    "average_rescaled_i8": _pool(0.05, 1, 4),
     "maximum_i8": _pool(0.05, 1),
     "maximum_f32": _pool(0.2, 4),
     "maximum_tile_f32": _pool(0.05, 4),
@@ -437,22 +434,3 @@ def nanoseconds(row: Row) -> float:
     """Return roughly what an operation takes on one core; 0 for what cannot be shared."""
     kind = KINDS.get(row.operation)
     return kind.nanoseconds(row.arguments) if kind is not None else 0.0
-
-
-def most_shares(threads: int) -> int:
-    """Return the most shares that a step is split into: how often scratch must be there."""
-    return min(threads * len(PARTS), MOST_SHARES) if threads > 1 else 1
-
-
-def fractions(shares: int, threads: int) -> list[float]:
-    """Return where each of `shares` shares ends, as a fraction of the work: every thread has as many, the largest first."""
-    parts = shares // threads
-    if parts == 0 or shares % threads:
-        return [(i + 1) / shares for i in range(shares)]
-    sizes = [part / sum(PARTS[:parts]) for part in PARTS[:parts]] if parts <= len(PARTS) else [1 / parts] * parts
-    ends, total = [], 0.0
-    for _ in range(threads):
-        for size in sizes:
-            total += size / threads
-            ends.append(total)
-    return ends

@@ -12,7 +12,8 @@ from dataclasses import replace
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import shares as sharing
 from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Row
-from edgebn.session.shares import KINDS, Axis, Kind, fractions, nanoseconds
+from edgebn.session.parts import MOST_SHARES, PARTS, fractions
+from edgebn.session.shares import KINDS, Axis, Kind, nanoseconds
 
 # Parts whose largest is larger than an even one by this factor are cut once more, along another axis: the last to end holds all up.
 EVEN = 1.03
@@ -66,7 +67,7 @@ def _split(halos: Sequence[Row], rows: Sequence[Row], threads: int, phase: int, 
     whole = [*halos, *rows]
     total = sum(nanoseconds(row) for row in rows)
     kind = KINDS.get(rows[0].operation)
-    workers = min(threads, int(total / sharing.LEAST_SHARE), sharing.MOST_SHARES)
+    workers = min(threads, int(total / sharing.LEAST_SHARE), MOST_SHARES)
     if kind is None or workers < 2:
         return whole
     parts = _parts(rows, workers, by_block=by_block)
@@ -75,7 +76,7 @@ def _split(halos: Sequence[Row], rows: Sequence[Row], threads: int, phase: int, 
         return whole
     for index, filling in enumerate(_parts(halos, len(parts), by_block=by_block)):
         parts[index] = [*filling, *parts[index]]
-    count = max(1, min(len(sharing.PARTS), int(total / sharing.LEAST_SHARE / threads), sharing.MOST_SHARES // len(parts)))
+    count = max(1, min(len(PARTS), int(total / sharing.LEAST_SHARE / threads), MOST_SHARES // len(parts)))
     if len(parts) < threads:
         count = 1  # a part for some, and nothing to take over
     cut = [_in_shares(part, count, by_block=by_block) for part in parts]

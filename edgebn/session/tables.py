@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,15 +13,17 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, bands, splitting
+from edgebn.session import array_words, bands
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.pace import Pace
 from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Packer, Row, Words, aligned
-from edgebn.session.refolding import Arguments, Refolder
 from edgebn.session.states import States
 from edgebn.session.steps import PACK, scratch_of
-from edgebn.session.sums import SumReader
+
+if TYPE_CHECKING:
+    from edgebn.session.refolding import Refolder
+    from edgebn.session.sums import SumReader
 
 # Bytes of an output from which on it is written to the user's array at once: below, one copy is less than many addresses.
 LEAST_DIRECT = 1 << 14
@@ -131,6 +134,15 @@ class Table:
         words[TEAM_THREADS] = self.threads
 
 
+def _shared(rows: Sequence[Row], threads: int, *, by_block: bool = True) -> list[Row]:
+    """Return rows in shares; of one thread as they are, without what cuts others."""
+    if threads == 1:
+        return list(rows)
+    from edgebn.session import splitting
+
+    return splitting.shared(rows, threads, by_block=by_block)
+
+
 class Packed:
     """A program in the form that the executor runs, with the memory it runs in.
 
@@ -161,12 +173,12 @@ class Packed:
         rows = self._packer.rows
         for name in program.entering:
             self._pack_halo(name)
-        rows[:] = splitting.shared(rows, threads)
+        rows[:] = _shared(rows, threads)
         ends = [len(rows)]
         for step in program.steps:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
-            rows[ends[-1] :] = splitting.shared(rows[ends[-1] :], threads, by_block=by_block)
+            rows[ends[-1] :] = _shared(rows[ends[-1] :], threads, by_block=by_block)
             ends.append(len(rows))
         constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
         self._key = aligned(8).view(np.int64)  # in a cache line of its own
@@ -220,6 +232,8 @@ class Packed:
     @functools.cached_property
     def sums(self) -> SumReader:
         """What reads the sums that the last observing run left."""
+        from edgebn.session.sums import SumReader
+
         given = self._program.adaptation
         assert given is not None
         gathered = [self._packer.gathered[layer.observation.step] for layer in given.layers]
@@ -228,6 +242,8 @@ class Packed:
 
     def refolder(self) -> Refolder:
         """Return what folds new statistics into the epilogues, for all tables there are."""
+        from edgebn.session.refolding import Refolder
+
         if self._refolder is None:
             if not self._tables:
                 _ = self.real  # later tables take from this one the arguments that go with the epilogues
@@ -237,7 +253,11 @@ class Packed:
 
     def _take_arguments(self, words: np.ndarray) -> None:
         """Give a new table the arguments that the epilogues have in the tables there are."""
-        for copy in self._packer.copies if self._tables else ():
+        if not self._tables or not self._packer.copies:
+            return
+        from edgebn.session.refolding import Arguments
+
+        for copy in self._packer.copies:
             old, new = (Arguments([one], self.constants.ctypes.data) for one in (self._tables[0].words, words))
             for name in CHANGING:
                 places = [one.places(copy.place.offset, name).tolist() for one in (old, new)]
@@ -297,7 +317,7 @@ class Packed:
             element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4  # others are of 4 bytes
             size = int(np.prod(self._program.buffers[name].shape)) * element
             patches = entering if enters else leaving_patches
-            found = splitting.shared([Row(operation_name, arguments, None)], self._threads)
+            found = _shared([Row(operation_name, arguments, None)], self._threads)
             found = [row for row in found if kind in row.tables]
             column = 1 + [argument for argument, _ in known[operation_name].arguments].index(user)
             if len(found) == 1:
