@@ -65,12 +65,13 @@ def load(
         for option in [*options, *(["states"] if states else [])]:
             raise UsageError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
         return native.load(path)
-    from edgebn import formats, passes
+    from edgebn import formats, passes, reference
     from edgebn.formats import metadata
     from edgebn.preparation.from_file import as_the_file_says
 
     graph = formats.read(path, **options)
     program = passes.lower(passes.as_states(graph, _names(path, states)) if states else graph)
+    program = passes.join_tables(program, reference.run_step)
     return as_the_file_says(program, metadata.said(path))
 
 

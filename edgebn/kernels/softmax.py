@@ -22,6 +22,8 @@ ONE_THIRD = 715827883
 EXP_OF_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 FORTY_EIGHT_17THS = 1515870810  # with 2 integer bits: the start of Newton's reciprocal
 MINUS_THIRTY_TWO_17THS = -1010580540
+CODES = 256
+UNKNOWN = np.int32(-1)  # no exponential is negative
 
 
 @kernel
@@ -109,7 +111,12 @@ def softmax_i8(
     left_shift: int,
     diff_min: int,
 ) -> None:
-    """int8 codes to codes of scale 1/256 and zero point -128; `scratch` holds `channels` int32."""
+    """int8 codes to codes of scale 1/256 and zero point -128.
+
+    `scratch` holds `CODES` int32: exponentials of differences from the largest code, each computed when it comes up first.
+    """
+    for i in range(CODES):
+        store_i32(scratch, i, UNKNOWN)
     for y in range(rows):
         for x in range(columns):
             a = src + y * src_row + x * channels
@@ -119,18 +126,21 @@ def softmax_i8(
                 highest = max(highest, load_code(a, c))
             total = 0
             for c in range(channels):
-                difference = load_code(a, c) - highest
-                if difference >= diff_min:
-                    power = _exp_of_negative(_high_multiply(difference << left_shift, multiplier))
-                    store_i32(scratch, c, np.int32(power))
+                below = highest - load_code(a, c)
+                if below <= -diff_min:
+                    power = load_i32(scratch, below)
+                    if power == UNKNOWN:
+                        power = np.int32(_exp_of_negative(_high_multiply(-below << left_shift, multiplier)))
+                        store_i32(scratch, below, power)
                     total += _rounding_shift(power, SUM_BITS)
             leading_zeros = 0
             while (total << leading_zeros) < (1 << 31):
                 leading_zeros += 1
             reciprocal = _reciprocal(total, leading_zeros)
             for c in range(channels):
+                below = highest - load_code(a, c)
                 code = -128
-                if load_code(a, c) - highest >= diff_min:
-                    share = _high_multiply(reciprocal, load_i32(scratch, c))
+                if below <= -diff_min:
+                    share = _high_multiply(reciprocal, load_i32(scratch, below))
                     code = min(max(_rounding_shift(share, SUM_BITS - leading_zeros + 23) - 128, -128), 127)
                 store_code(b, c, code)

@@ -16,11 +16,12 @@ from edgebn.passes.graph.canonical import canonical
 from edgebn.passes.graph.layout import channels_first_values, to_channels_last
 from edgebn.passes.graph.states import as_states, shown_in_pairs, with_states
 from edgebn.passes.lowering.fuse_pool import fuse_pools
+from edgebn.passes.lowering.join_tables import join_tables
 from edgebn.passes.lowering.lower_float import lower_float
 from edgebn.passes.lowering.records import layer_records, merged_records
 from edgebn.program import Program
 
-__all__ = ["as_states", "lower"]
+__all__ = ["as_states", "join_tables", "lower"]
 
 
 def lower(graph: Graph) -> Program:

@@ -181,19 +181,18 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
 
 
 def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a softmax: its int8 form keeps the exponentials."""
-    return _sums("powers", step, program, options)
+    """Return the scratch of a softmax: its int8 form keeps the exponentials of differences of codes."""
+    return _words("powers", 256, step, program, options)
 
 
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a product: its int8 form keeps the sums of a row."""
-    return _sums("sums", step, program, options)
+    return _words("sums", program.buffers[step.output].shape[2], step, program, options)
 
 
-def _sums(what: str, step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return 32 bits a channel of the output, for every share, of a step on int8."""
-    size = 4 * program.buffers[step.output].shape[2] * parts.most_shares(options.threads)
-    return {what: size} if p.step_dtype(step, program) == "int8" else {}
+def _words(what: str, count: int, step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
+    """Return so many words of 32 bits, for every share, of a step on int8."""
+    return {what: 4 * count * parts.most_shares(options.threads)} if p.step_dtype(step, program) == "int8" else {}
 
 
 def pack_softmax(step: p.Softmax, packer: Packer) -> None:

@@ -370,6 +370,13 @@ def _halo(given: Arguments, first: int, count: int) -> dict[str, Any]:
 _LINES: dict[str, Move] = {"row_index": 8}
 _WEIGHTED: dict[str, Move] = {"row_index": 8, "row_weight": 8}
 
+
+def _search(each: float) -> Kind:
+    """Return the kind of a search along one axis, which goes by the two others."""
+    axes = tuple(along(f"count_{axis}", src=f"src_{axis}", dst=f"dst_{axis}") for axis in range(2))
+    return Kind(lambda _: axes, lambda given: each * given["count_0"] * given["count_1"] * given["along"])
+
+
 # What the plain kernels do, with one product after the other.
 _PLAIN = Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution)
 
@@ -392,6 +399,11 @@ KINDS: dict[str, Kind] = {
     "multiply_i8": _operands(1.0, 1),
     "binary_f32": _operands(0.3, 4),
     "binary_i8": _operands(4.0, 1),
+    "compare_f32": _operands(0.5, 4),
+    "binary_i32": _operands(0.5, 4),
+    "arg_extreme_f32": _search(1.0),
+    "arg_extreme_i32": _search(1.0),
+    "arg_extreme_i8": _search(1.0),
     "average_f32": _pool(0.5, 4, 12),
     "average_i8": _pool(0.05, 1, 4),
     "average_rescaled_i8": _pool(0.05, 1, 4),
@@ -404,7 +416,7 @@ KINDS: dict[str, Kind] = {
     "lookup_i8": _pixels({"src": "src_pixel", "dst": "dst_pixel"}, 0.4),
     "pointwise_f32": _adjacent({"src": 4, "dst": 4}, 0.25),
     "softmax_f32": _adjacent_pixels(1.0, 4),
-    "softmax_i8": _adjacent_pixels(8.0, 1, lambda given: {"scratch": 4 * given["channels"]}),
+    "softmax_i8": _adjacent_pixels(3.0, 1, lambda _: {"scratch": 4 * 256}),
     "normalize_pixels_f32": _adjacent_pixels(1.0, 4),
     "normalize_groups_f32": _norm_by_group(),
     "matmul_f32": _matmul(4, 0.1),
