@@ -73,6 +73,25 @@ class Timer:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """How fast the core of a real board runs, in hertz.
+
+    Attributes
+    ----------
+    rated_hz : int
+        The most that its maker allows.
+    started_hz : int
+        What the start-up code of `clocks` leaves it at.
+    external_flash : bool
+        Whether code and constants are read from a chip beside it, through a cache.
+    """
+
+    rated_hz: int
+    started_hz: int
+    external_flash: bool = False
+
+
+@dataclass(frozen=True)
 class Emulator:
     """How QEMU is started for the board: the program and its machine arguments (instruction counting included)."""
 
@@ -107,6 +126,8 @@ class Board:
     uart : Uart
     timer : Timer
     emulator : Emulator or None
+    clock : Clock or None
+        None for what is emulated.
     folder : Path
         Where board.toml lies.
     """
@@ -131,6 +152,7 @@ class Board:
     uart: Uart
     timer: Timer
     emulator: Emulator | None
+    clock: Clock | None
     folder: Path
 
     @property

@@ -126,6 +126,7 @@ USELESS = {
     "quantize net.edgebn -o out.edgebn --method mse": "--method",
     "quantize net.edgebn -o out.edgebn --calibration x.npy --key a": "--key",
     "quantize net.edgebn -o out.edgebn --calibration x.npy --dtype int8": "--dtype",
+    "boards --input-shape 1,2": "--input-shape",
     "analyze net.edgebn -o out.edgebn": "--output",
     "analyze net.edgebn --data x.npy": "--data",
     "analyze net.edgebn --policy compensated": "--policy",

@@ -7,14 +7,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import boards
-from codegen import fit
 from codegen.emit import list_network
 from edgebn.analysis import Analysis, analyze
-from edgebn.cli import analyze_adapt
+from edgebn.cli import analyze_adapt, on_board
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.scaling import text
 from edgebn.cli.screen import Screen
-from edgebn.errors import BoardError, ModelError
+from edgebn.errors import ModelError
 from edgebn.program import Program
 
 HELP = "show each layer's parameters, MACs and bytes, and the memory of the whole"
@@ -35,14 +34,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Analyse one model."""
     program = load_model(arguments.model, arguments)
-    report, on_board = on_device(program, arguments.board)
+    report, told = on_device(program, arguments.board)
     kept = {name: text(scaling) for name, scaling in (program.input_scaling or {}).items()}
-    found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept, **on_board}
+    found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept, **told}
     if arguments.adapt:
         return found | {"adaptation": analyze_adapt.run(program, arguments, screen)}
+    if told.get("fits"):
+        told |= on_board.cost_of(program, boards.load(arguments.board), screen)
+    found |= told
     show(report, screen)
-    if on_board:
-        screen.say(_said(on_board))
+    if told.get("layers"):
+        layers = [(row["step"], row["name"], row["instructions"]) for row in told["layers"]]
+        screen.table(f"instructions on a {boards.load(arguments.board).core}", ("step", "layer", "instructions"), layers)
+    for line in on_board.said(told) if told else ():
+        screen.say(line)
     for name, options in kept.items():
         screen.say(f"stored numbers become the input {name} by {options}, where a command does not say otherwise")
     return found
@@ -60,7 +65,7 @@ def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, A
     Returns
     -------
     report : Analysis
-    on_board : dict
+    told : dict
         Bytes of flash (constants alone) and RAM that the network takes and leaves, and why it does not fit if it does not; empty
         without a board.
 
@@ -84,30 +89,7 @@ def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, A
     report = replace(report, arena_bytes=listing.arena.size, arena_lower_bound=listing.arena.lower_bound)
     if board is None:
         return report, {}
-    why = None
-    try:
-        fit.check(listing, board)
-    except BoardError as error:
-        why = str(error)
-    return report, {
-        "board": board.name,
-        "fits": why is None,
-        "why_not": why,
-        "flash_bytes": listing.flash_bytes,
-        "flash_left": board.flash.size - listing.flash_bytes,
-        "ram_bytes": listing.arena.size + listing.values.state_bytes + board.stack,
-        "ram_left": board.ram.size - listing.arena.size - listing.values.state_bytes - board.stack,
-    }
-
-
-def _said(on_board: dict[str, Any]) -> str:
-    if not on_board["fits"]:
-        return str(on_board["why_not"])
-    return (
-        f"on {on_board['board']}: {on_board['flash_bytes']:,} bytes of flash for constants, {on_board['flash_left']:,} left for "
-        "code; "
-        f"{on_board['ram_bytes']:,} bytes of RAM, the stack among it, {on_board['ram_left']:,} left"
-    )
+    return report, on_board.memory_of(listing, board)
 
 
 def show(report: Analysis, screen: Screen) -> None:

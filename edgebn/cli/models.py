@@ -29,6 +29,11 @@ def add_model_argument(parser: argparse.ArgumentParser, *, optional: bool = Fals
         parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help=files)
     else:
         parser.add_argument("model", type=Path, metavar="MODEL", help=files)
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a reader may need to be told about a model."""
     group = parser.add_argument_group("reading the model")
     group.add_argument(
         "--input-shape",

@@ -94,7 +94,7 @@ RULES = (
     Rule((), ("custom_layer",), _no_reader_takes("custom_layers"), "{model} is no Keras file; leave it out"),
     Rule((), ("state",), _no_reader_takes("states"), "{model} has the states that it was made with; leave it out"),
     Rule(
-        ("device info", "device reset"),
+        ("device info", "device reset", "boards"),
         ("input_shape", "custom_layer", "state"),
         _lacks("model"),
         "give MODEL too, or leave it out",
