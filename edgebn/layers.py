@@ -7,6 +7,7 @@ pairs (height, width); a 1-D layer uses height 1. Padding is always explicit: (t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -61,6 +62,10 @@ BINARY_FUNCTIONS = (
     "minimum",
     "squared_difference",  # (a - b)^2
 )
+
+# Functions of two values whose value is int32, as in `functions.INTEGER_BINARY`; comparisons are 1 where they hold, else 0.
+COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+INTEGER_FUNCTIONS = (*COMPARISONS, "add", "subtract", "multiply", "maximum", "minimum", "floor_divide", "floor_mod")
 
 
 @dataclass(frozen=True)
@@ -740,3 +745,114 @@ def _check_vector(array: np.ndarray | None, length: int, what: str) -> None:
 def _check_axis(axis: int, shape: Shape) -> None:
     if not 0 <= axis < len(shape):
         raise ModelError(f"its axis {axis} is outside the input's shape {shape} (the batch axis not counted)")
+
+
+@dataclass(frozen=True)
+class Cast(Layer):
+    """float32 to int32 (what stands behind the point is dropped) or back.
+
+    Attributes
+    ----------
+    to : {'float32', 'int32'}
+    """
+
+    to: str = "float32"
+
+    def check(self) -> None:
+        super().check()
+        if self.to not in ("float32", "int32"):
+            raise UnsupportedLayerError(f"it makes {self.to}; edgebn casts to float32 and int32")
+
+
+@dataclass(frozen=True)
+class IntegerBinary(Layer):
+    """A function of two values (broadcast as NumPy does) whose value is int32: of int32, or a comparison of float32.
+
+    Attributes
+    ----------
+    function : str
+        One of `INTEGER_FUNCTIONS`.
+    """
+
+    function: str = "equal"
+
+    def check(self) -> None:
+        super().check()
+        if self.function not in INTEGER_FUNCTIONS:
+            raise UnsupportedLayerError(f"its function '{self.function}' is not one of {', '.join(INTEGER_FUNCTIONS)}")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return broadcast(*shapes)
+
+
+@dataclass(frozen=True)
+class ArgExtreme(Layer):
+    """Where along `axis`, which is 1 long in the output, the largest or smallest value stands, as int32.
+
+    Attributes
+    ----------
+    function : {'max', 'min'}
+    axis : int
+    last : bool
+        Of several that are equal, whether the last is taken and not the first.
+    """
+
+    function: str = "max"
+    axis: int = -1
+    last: bool = False
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        _check_axis(self.axis, shape)
+        return (*shape[: self.axis], 1, *shape[self.axis + 1 :])
+
+
+@dataclass(frozen=True)
+class Select(Layer):
+    """Inputs (condition, a, b), broadcast as NumPy does: a where the int32 condition is not 0, else b."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return broadcast(broadcast(*shapes[:2]), shapes[2])
+
+
+@dataclass(frozen=True)
+class GatherND(Layer):
+    """Parts of a value by computed indices: inputs (values, indices), output (n, elements of a part).
+
+    Row i of the int32 indices (n, columns) has, from column `first` on, the place of part i along the first axes of the values. A
+    negative index counts from its axis' end; what is outside even so is taken for the nearest that is not.
+
+    Attributes
+    ----------
+    first : int
+    """
+
+    first: int = 0
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        values, indices = shapes
+        indexed = indices[-1] - self.first if len(indices) == 2 else 0
+        if not 1 <= indexed <= len(values) or self.first < 0:
+            raise ModelError(f"its indices of shape {indices} do not fit an input of shape {values}")
+        return (indices[0], int(np.prod(values[indexed:])))
+
+
+# Layers that move values or choose among them: what they give is of the type of their last input.
+_MOVING = (Concat, Crop, Gather, Identity, Pad, Reshape, Select, Transpose)
+
+
+def integer_values(layers: Iterable[Layer]) -> frozenset[str]:
+    """Return the values that are int32, of layers in topological order."""
+    found: set[str] = set()
+    for layer in layers:
+        if isinstance(layer, Constant):
+            is_integer = layer.value.dtype == np.int32
+        elif isinstance(layer, Cast):
+            is_integer = layer.to == "int32"
+        elif isinstance(layer, GatherND):
+            is_integer = layer.inputs[0] in found
+        else:
+            is_integer = isinstance(layer, IntegerBinary | ArgExtreme) or (isinstance(layer, _MOVING) and layer.inputs[-1] in found)
+        if is_integer:
+            found.add(layer.output)
+    return frozenset(found)

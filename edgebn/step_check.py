@@ -85,6 +85,7 @@ _OPERANDS: dict[type[p.Step], int] = {  # 1 where not said; 0: any number
 }  # fmt: skip
 _OF_SEVERAL_TYPES = (p.Quantize, p.Dequantize, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
 _MOVING = (p.Concat, p.Pad, p.Crop, p.Resize, p.Transpose, p.Reshape)  # and nothing more, so that int32 may pass
+OF_INTEGERS = (*_MOVING, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
 
 
 def _same_codes(given: p.Buffer, target: p.Buffer) -> None:

@@ -217,11 +217,31 @@ BINARY = {
     "squared_difference": lambda a, b: (a - b) ** 2,
 }
 
+INTEGER = {
+    "equal": np.equal, "not_equal": np.not_equal, "greater": np.greater, "greater_equal": np.greater_equal, "less": np.less,
+    "less_equal": np.less_equal, "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "maximum": np.maximum,
+    "minimum": np.minimum, "floor_divide": np.floor_divide, "floor_mod": np.mod,
+}  # fmt: skip
+
+
+def arg_extreme(layer: nn.ArgExtreme, x: np.ndarray) -> np.ndarray:
+    x = x if layer.function == "max" else -x
+    if layer.last:
+        return x.shape[layer.axis] - 1 - np.flip(x, layer.axis).argmax(layer.axis, keepdims=True)
+    return x.argmax(layer.axis, keepdims=True)
+
+
+def gather_nd(layer: nn.GatherND, x: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    return np.stack([x[tuple(row)].reshape(-1) for row in indices[:, layer.first :].astype(int)])
+
+
 LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Activation: activation,
     nn.Add: lambda layer, a, b: np.clip(a + b, layer.low, layer.high),
+    nn.ArgExtreme: arg_extreme,
     nn.BatchNorm: batch_norm,
     nn.Binary: lambda layer, a, b: np.clip(BINARY[layer.function](a, b), layer.low, layer.high),
+    nn.Cast: lambda layer, x: np.trunc(x) if layer.to == "int32" else x,
     nn.Concat: lambda layer, *parts: np.concatenate(parts, axis=layer.axis),
     nn.Constant: lambda layer: layer.value.astype(np.float64),
     nn.Convolution: convolution,
@@ -229,7 +249,9 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Dense: dense,
     nn.DetectionPostProcess: detections,
     nn.Gather: gather,
+    nn.GatherND: gather_nd,
     nn.Identity: lambda _, x: x,
+    nn.IntegerBinary: lambda layer, a, b: INTEGER[layer.function](a, b),
     nn.MatMul: lambda _, a, b: a @ b,
     nn.Normalization: normalization,
     nn.Multiply: lambda layer, a, b: np.clip(a * b, layer.low, layer.high),
@@ -238,6 +260,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Reduce: reduce,
     nn.Reshape: lambda layer, x: x.reshape(layer.shape),
     nn.Resize: resize,
+    nn.Select: lambda _, condition, a, b: np.where(condition != 0, a, b),
     nn.Softmax: softmax,
     nn.Transpose: lambda layer, x: np.transpose(x, layer.permutation),
     nn.TransposedConvolution: transposed_convolution,

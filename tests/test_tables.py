@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from edgebn import layers, passes, program, reference
-from edgebn.functions import BINARY, FUNCTIONS
+from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY
 from edgebn.graph import GraphBuilder
 from edgebn.passes.quantization.keep import FLOAT_ONLY
 from tests import programs
@@ -32,7 +32,8 @@ LAYERS = classes_of(layers, layers.Layer)
 INT8_STEPS = {"Lookup"}  # quantisation makes it of Elementwise
 CONVERSIONS = {"Quantize", "Dequantize"}  # they stand between types, in files that are quantised in part
 INTEGER_STEPS = {"ArgExtreme", "Cast", "GatherND", "IntegerBinary", "Select"}  # they make int32, or read it
-FLOAT_ONLY_LAYERS = {
+INTEGER_LAYERS = {"ArgExtreme", "Cast", "GatherND", "IntegerBinary", "Select"}  # the same for codes, or for no codes
+FLOAT_ONLY_LAYERS = INTEGER_LAYERS | {
     "Constant",  # read where its reader is lowered
     "Dequantize",  # taken off at the float32 edges
     "DetectionPostProcess",
@@ -116,12 +117,14 @@ def test_every_function_is_drawn_and_checked():
 
     assert set(programs.FUNCTIONS) == set(FUNCTIONS) == set(step_check._FUNCTIONS) == set(layers.ACTIVATIONS)
     assert tuple(BINARY) == layers.BINARY_FUNCTIONS
+    assert tuple(INTEGER_BINARY) == layers.INTEGER_FUNCTIONS
+    assert tuple(COMPARISONS) == layers.COMPARISONS
 
 
 # Axes ------------------------------------------------------------------------------------------------------------------
 
 # Layers whose output has other axes than their input, or none: each has a rule of its own in the layout pass.
-OTHER_AXES = {"Constant", "Dense", "DetectionPostProcess", "MatMul", "Reduce", "Reshape", "Transpose"}
+OTHER_AXES = {"Constant", "Dense", "DetectionPostProcess", "GatherND", "MatMul", "Reduce", "Reshape", "Transpose"}
 
 
 def test_every_layer_keeps_its_axes_or_is_known_not_to():
@@ -136,15 +139,19 @@ ONES = np.ones(3, np.float32)
 KEPT = {  # each layer that keeps its axes, on one image, channels first
     "Activation": lambda x: layers.Activation("it", (x,), "y", "prelu", slope=np.arange(3, dtype=np.float32).reshape(3, 1, 1)),
     "Add": lambda x: layers.Add("it", (x, "c"), "y"),
+    "ArgExtreme": lambda x: layers.ArgExtreme("it", (x,), "y", "min", axis=0),
     "BatchNorm": lambda x: layers.BatchNorm("it", (x,), "y", ONES, ONES, ONES, ONES, axis=0),
     "Binary": lambda x: layers.Binary("it", (x, "c"), "y", "maximum"),
+    "Cast": lambda x: layers.Cast("it", (x,), "y", "int32"),
     "Concat": lambda x: layers.Concat("it", (x, x), "y", axis=0),
     "Crop": lambda x: layers.Crop("it", (x,), "y", starts=(0, 1, 2), sizes=(2, 3, 2)),
     "Gather": lambda x: layers.Gather("it", (x,), "y", (np.array([2, 0, 0]), None, np.array([3, 1]))),
     "Identity": lambda x: layers.Identity("it", (x,), "y"),
+    "IntegerBinary": lambda x: layers.IntegerBinary("it", (x, "c"), "y", "less"),
     "Multiply": lambda x: layers.Multiply("it", (x, "c"), "y"),
     "Normalization": lambda x: layers.Normalization("it", (x,), "y", axes=(0,), axis=0, gamma=np.arange(3.0).reshape(3, 1, 1)),
     "Pad": lambda x: layers.Pad("it", (x,), "y", pads=((0, 1), (1, 0), (2, 1)), value=0.5),
+    "Select": lambda x: layers.Select("it", ("mask", x, "c"), "y"),
     "Softmax": lambda x: layers.Softmax("it", (x,), "y", axis=0),
 }
 
@@ -157,16 +164,18 @@ def test_axes_are_kept(kind, convolved):
     builder = GraphBuilder("axes", "axes.test", "test", channels_first=True)
     builder.add_input("x", SHAPE)
     builder.add(layers.Constant("c", (), "c", rng.normal(0, 1, (3, 1, 4)).astype(np.float32)))
+    builder.add(layers.Constant("mask", (), "mask", rng.integers(0, 2, (3, 5, 1)).astype(np.int32)))
+
+    def kept(source):
+        made = builder.add(KEPT[kind](source))
+        return builder.add(layers.Cast("real", (made,), "real")) if kind in INTEGER_LAYERS - {"Select"} else made
 
     def convolution(source, output):
         channels = builder.tensors[source].shape[0]
         weight = rng.normal(0, 1, (2 if output == "out" else 3, 1, 1, channels)).astype(np.float32)
         return builder.add(layers.Convolution(output, (source,), output, weight, channels_first=True))
 
-    if convolved == "before":
-        out = builder.add(KEPT[kind](convolution("x", "conv")))
-    else:
-        out = convolution(builder.add(KEPT[kind]("x")), "out")
+    out = kept(convolution("x", "conv")) if convolved == "before" else convolution(kept("x"), "out")
     graph = builder.finish([out])
     x = rng.normal(0, 1, SHAPE).astype(np.float32)
     wanted = np.moveaxis(evaluate(graph, {"x": x})[out], 0, -1)

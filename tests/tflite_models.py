@@ -16,6 +16,7 @@ TYPES = {
     np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.int32): schema.TensorType.INT32,
     np.dtype(np.int64): schema.TensorType.INT64,
+    np.dtype(np.bool_): schema.TensorType.BOOL,
 }
 
 # The first version of an operator that interpreters have, where it is not 1.

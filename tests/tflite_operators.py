@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests import tflite_composed, tflite_moving
+from tests import tflite_composed, tflite_moving, tflite_whole_numbers
 from tests.tflite_maker import SAME, Maker
 from tests.tflite_sequences import (
     conv_1d,
@@ -578,6 +578,7 @@ BOTH = (
     moved,
     shuffled,
     *tflite_moving.MOVING,
+    *tflite_whole_numbers.CODES_TOO,
 )
 INT8_ONLY = (requantize,)
 LITERT_ONLY = (dilated_by_batches, dilated_sequence)  # TensorFlow Lite Micro is at fault there (see formats/tflite/dilated.py)
@@ -593,6 +594,7 @@ FLOAT_ONLY = (
     *STAIRS,
     *tflite_composed.COMPOSED,
     *tflite_moving.FLOAT_ONLY,
+    *tflite_whole_numbers.FLOAT_ONLY,
 )
 
 

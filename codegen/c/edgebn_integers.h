@@ -33,20 +33,20 @@ EDGEBN_INLINE int32_t edgebn_low_bits(int64_t value) {
     return bits <= INT32_MAX ? (int32_t)bits : -(int32_t)(UINT32_MAX - bits) - 1;
 }
 
-EDGEBN_INLINE int32_t edgebn_equal(int32_t a, int32_t b) { return a == b; }
-EDGEBN_INLINE int32_t edgebn_not_equal(int32_t a, int32_t b) { return a != b; }
-EDGEBN_INLINE int32_t edgebn_greater(int32_t a, int32_t b) { return a > b; }
-EDGEBN_INLINE int32_t edgebn_greater_equal(int32_t a, int32_t b) { return a >= b; }
-EDGEBN_INLINE int32_t edgebn_less(int32_t a, int32_t b) { return a < b; }
-EDGEBN_INLINE int32_t edgebn_less_equal(int32_t a, int32_t b) { return a <= b; }
-EDGEBN_INLINE int32_t edgebn_add(int32_t a, int32_t b) { return edgebn_low_bits((int64_t)a + b); }
-EDGEBN_INLINE int32_t edgebn_subtract(int32_t a, int32_t b) { return edgebn_low_bits((int64_t)a - b); }
-EDGEBN_INLINE int32_t edgebn_multiply(int32_t a, int32_t b) { return edgebn_low_bits((int64_t)a * b); }
-EDGEBN_INLINE int32_t edgebn_maximum(int32_t a, int32_t b) { return a > b ? a : b; }
-EDGEBN_INLINE int32_t edgebn_minimum(int32_t a, int32_t b) { return a < b ? a : b; }
+EDGEBN_INLINE int32_t edgebn_whole_equal(int32_t a, int32_t b) { return a == b; }
+EDGEBN_INLINE int32_t edgebn_whole_not_equal(int32_t a, int32_t b) { return a != b; }
+EDGEBN_INLINE int32_t edgebn_whole_greater(int32_t a, int32_t b) { return a > b; }
+EDGEBN_INLINE int32_t edgebn_whole_greater_equal(int32_t a, int32_t b) { return a >= b; }
+EDGEBN_INLINE int32_t edgebn_whole_less(int32_t a, int32_t b) { return a < b; }
+EDGEBN_INLINE int32_t edgebn_whole_less_equal(int32_t a, int32_t b) { return a <= b; }
+EDGEBN_INLINE int32_t edgebn_whole_add(int32_t a, int32_t b) { return edgebn_low_bits((int64_t)a + b); }
+EDGEBN_INLINE int32_t edgebn_whole_subtract(int32_t a, int32_t b) { return edgebn_low_bits((int64_t)a - b); }
+EDGEBN_INLINE int32_t edgebn_whole_multiply(int32_t a, int32_t b) { return edgebn_low_bits((int64_t)a * b); }
+EDGEBN_INLINE int32_t edgebn_whole_maximum(int32_t a, int32_t b) { return a > b ? a : b; }
+EDGEBN_INLINE int32_t edgebn_whole_minimum(int32_t a, int32_t b) { return a < b ? a : b; }
 
 /* Both round down, and are 0 where b is. */
-EDGEBN_INLINE int32_t edgebn_floor_divide(int32_t a, int32_t b) {
+EDGEBN_INLINE int32_t edgebn_whole_floor_divide(int32_t a, int32_t b) {
     int64_t quotient;
     if (b == 0) {
         return 0;
@@ -55,7 +55,7 @@ EDGEBN_INLINE int32_t edgebn_floor_divide(int32_t a, int32_t b) {
     return edgebn_low_bits(quotient - ((int64_t)a % b != 0 && (a < 0) != (b < 0)));
 }
 
-EDGEBN_INLINE int32_t edgebn_floor_mod(int32_t a, int32_t b) {
+EDGEBN_INLINE int32_t edgebn_whole_floor_mod(int32_t a, int32_t b) {
     int64_t rest;
     if (b == 0) {
         return 0;

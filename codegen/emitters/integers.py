@@ -28,7 +28,7 @@ def emit_binary(step: IntegerBinary, program: Program, names: Names) -> StepCode
     buffers = (names.buffer(a.name), names.buffer(b.name), names.buffer(step.output), shape)
     if a.dtype == "float32":
         return StepCode(call("edgebn_compare_f32", *buffers, f"edgebn_{step.function}_f32"), (), HEADERS)
-    text = call("edgebn_binary_s32", *buffers, f"edgebn_{step.function}")
+    text = call("edgebn_binary_s32", *buffers, f"edgebn_whole_{step.function}")
     return StepCode(text, (), HEADERS, in_place=may_share_first(step, program))
 
 

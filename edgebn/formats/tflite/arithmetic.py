@@ -9,7 +9,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import Add, Binary, Concat, Constant, Layer, MatMul, Multiply, Transpose
+from edgebn.layers import Add, Binary, Concat, Constant, IntegerBinary, Layer, MatMul, Multiply, Transpose
 
 
 def add(reading: Reading, operator: FileOperator) -> None:
@@ -25,6 +25,11 @@ def mul(reading: Reading, operator: FileOperator) -> None:
 def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int, **settings: Any) -> None:
     a, b = inputs_of(operator, 2, 2)
     values = reading.value(a, like=b), reading.value(b, like=a)
+    if reading.is_integer(only_output(operator)):
+        if fused:
+            raise UnsupportedLayerError("it computes with integers and has a fused activation; edgebn knows that of real numbers")
+        reading.emit(operator, IntegerBinary, values, function=settings.get("function", layer.__name__.lower()))
+        return
     _emit(reading, operator, layer, values, fused, **settings)
 
 
@@ -61,7 +66,7 @@ def sub(reading: Reading, operator: FileOperator) -> None:
     """SUB. A float32 constant on either side makes it a sum."""
     a, b = inputs_of(operator, 2, 2)
     fused = operator.options("SubOptions").FusedActivationFunction()
-    if reading.is_codes(only_output(operator)) or not (reading.is_constant(a) or reading.is_constant(b)):
+    if reading.tensor(only_output(operator)).type != "FLOAT32" or not (reading.is_constant(a) or reading.is_constant(b)):
         _two(reading, operator, Binary, fused, function="subtract")
         return
     left, right = reading.value(a, like=b), reading.value(b, like=a)
@@ -74,7 +79,7 @@ def div(reading: Reading, operator: FileOperator) -> None:
     """DIV of float32 values; by a constant it is a product."""
     a, b = inputs_of(operator, 2, 2)
     fused = operator.options("DivOptions").FusedActivationFunction()
-    if reading.is_codes(only_output(operator)):
+    if reading.tensor(only_output(operator)).type != "FLOAT32":
         raise UnsupportedLayerError("edgebn divides in float32 only; convert the model with this layer in float32")
     if not reading.is_constant(b):
         _two(reading, operator, Binary, fused, function="divide")

@@ -191,7 +191,6 @@ ROWS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "L2_POOL_2D": l2_pool_2d,
     "LOCAL_RESPONSE_NORMALIZATION": local_response_normalization,
     "LOG_SOFTMAX": log_softmax,
-    "NEG": negative,
     "POW": power,
     "REDUCE_PROD": reduce_prod,
 }

@@ -25,6 +25,7 @@ FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
 NO_CLIP = (-np.inf, np.inf)
 VariableName = tuple[str, str]  # container and name
 CODE_TYPES = ("INT8", "UINT8")
+INTEGER_TYPES = ("INT32", "INT64", "BOOL")
 
 
 @dataclass
@@ -107,6 +108,11 @@ class Reading:
         """Whether the tensor is stored as 8-bit codes."""
         return self.tensor(index).type in CODE_TYPES
 
+    def is_integer(self, index: int) -> bool:
+        """Whether the tensor holds whole numbers, or truth, and no codes."""
+        tensor = self.tensor(index)
+        return tensor.type in INTEGER_TYPES and tensor.quantization is None
+
     def shape(self, index: int) -> Shape:
         """Return a value's shape with the batch axis."""
         worked_out = self.folded.get(index, self.known.get(index))
@@ -153,6 +159,13 @@ class Reading:
             return self.known[index]
         return constant(tensor).astype(np.int64)
 
+    def whole_numbers(self, index: int) -> np.ndarray:
+        """Return a constant of integers or truth as int32."""
+        array = self.known[index] if index in self.known else constant(self.tensor(index))
+        if array.size and not -(2**31) <= int(array.min()) <= int(array.max()) < 2**31:
+            raise UnsupportedLayerError(f"its '{self.tensor(index).name}' holds integers beyond 32 bits")
+        return array.astype(np.int32)
+
     def numbers(self, index: int) -> np.ndarray:
         """Return a constant as float32: float16 widened, int8 and uint8 codes dequantised (exactly what their scales say)."""
         if index in self.folded:
@@ -186,10 +199,12 @@ class Reading:
         return how
 
     def quantization(self, index: int) -> Quantization | None:
-        """Return the quantisation of an activation, shifted from uint8 to int8; None for float32."""
+        """Return the quantisation of an activation, shifted from uint8 to int8; None for float32 and for integers."""
         tensor = self.tensor(index)
-        if tensor.type == "FLOAT32":
+        if tensor.type == "FLOAT32" or self.is_integer(index):
             return None
+        if tensor.type in CODE_TYPES and tensor.quantization is None and self.is_plain(index):
+            return Quantization.per_tensor(1.0, -128 if tensor.type == "UINT8" else 0, unsigned=tensor.type == "UINT8")
         if tensor.type not in CODE_TYPES:
             raise UnsupportedLayerError(
                 f"'{tensor.name}' has type {tensor.type}; edgebn runs float32 and int8: convert the model to one of them"
@@ -201,6 +216,11 @@ class Reading:
         if not -128 <= zero_point <= 127:
             raise ModelError(f"the zero point of '{tensor.name}' is outside its type; the file is damaged")
         return Quantization.per_tensor(float(how.scale[0]), zero_point, unsigned=tensor.type == "UINT8")
+
+    def is_plain(self, index: int) -> bool:
+        """Whether the tensor is an input of the file that is cast before anything else reads it: 8-bit numbers without a scale."""
+        readers = [operator.kind for operator in self.file.operators if index in operator.inputs]
+        return index in self.file.inputs and bool(readers) and set(readers) == {"CAST"}
 
     def codes(self, index: int) -> np.ndarray:
         """Return a constant of 8-bit codes as int8 (uint8 shifted by -128)."""
@@ -216,8 +236,8 @@ class Reading:
         if not self.is_constant(index):
             return self.names[index]
         tensor = self.tensor(index)
-        codes = index not in self.folded and (like is not None and self.is_codes(like))
-        array = self.codes(index) if codes else self.numbers(index)
+        codes = index not in self.folded and (like is not None and self.is_codes(like)) and not self.is_integer(index)
+        array = self.codes(index) if codes else self.whole_numbers(index) if self.is_integer(index) else self.numbers(index)
         if like is not None and self.has_batch(like) and array.ndim == len(self.shape(like)):
             if array.shape[0] != 1:
                 raise UnsupportedLayerError(f"its constant '{tensor.name}' differs along the batch axis")

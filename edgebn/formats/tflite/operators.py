@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebn.formats.tflite import activations, arithmetic, composed, convolutions, detections, pooling, selecting, shapes, variables
+from edgebn.formats.tflite import (
+    activations,
+    arithmetic,
+    composed,
+    convolutions,
+    detections,
+    integers,
+    pooling,
+    selecting,
+    shapes,
+    variables,
+)
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
@@ -68,6 +79,24 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "QUANTIZE": activations.quantize,
     "DENSIFY": activations.densify,
     "DEQUANTIZE": activations.dequantize,
+    "CAST": integers.cast,
+    "NEG": integers.neg,
+    "ARG_MAX": integers.arg_max,
+    "ARG_MIN": integers.arg_min,
+    "EQUAL": integers.comparison("equal"),
+    "NOT_EQUAL": integers.comparison("not_equal"),
+    "GREATER": integers.comparison("greater"),
+    "GREATER_EQUAL": integers.comparison("greater_equal"),
+    "LESS": integers.comparison("less"),
+    "LESS_EQUAL": integers.comparison("less_equal"),
+    "LOGICAL_AND": integers.logical("minimum"),
+    "LOGICAL_OR": integers.logical("maximum"),
+    "LOGICAL_NOT": integers.logical_not,
+    "FLOOR_DIV": integers.floor_div,
+    "FLOOR_MOD": integers.floor_mod,
+    "SELECT": integers.select,
+    "SELECT_V2": integers.select,
+    "GATHER_ND": integers.gather_nd,
     "CUSTOM TFLite_Detection_PostProcess": detections.detection_post_process,
     "CALL_ONCE": variables.call_once,
     "VAR_HANDLE": variables.var_handle,
@@ -78,10 +107,8 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
 # What to do about operators that models meet often and edgebn does not run.
 HINTS: dict[str, str] = {
     "CONV_3D": "edgebn runs 1-D and 2-D networks",
-    "ARG_MAX": "end the model at the scores and take the argmax outside",
     "EMBEDDING_LOOKUP": "look values up outside the model",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "edgebn runs convolution networks; recurrent layers are not among its layers",
     "SPACE_TO_BATCH_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
     "BATCH_TO_SPACE_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
-    "CAST": "give the model float32 or int8 inputs",
 }

@@ -13,6 +13,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, inputs_of, without_batch
 from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.formats.tflite.integers import gather_computed
 from edgebn.graph import Shape
 from edgebn.layers import MAX_PICKED, Concat, Crop, Gather, Layer, Reshape
 
@@ -196,9 +197,13 @@ def gather(reading: Reading, operator: FileOperator) -> None:
     """GATHER by constant indices; their own axes, none to many, take the place of the axis."""
     x, i = inputs_of(operator, 2, 2)
     options, shape = operator.options("GatherOptions"), reading.shape(x)
-    axis, indices = _axis(reading, x, options.Axis()), reading.integers(i)
+    axis = _axis(reading, x, options.Axis())
     if options.BatchDims() != 0:
         raise UnsupportedLayerError("it gathers other elements in each batch; edgebn gathers the same everywhere")
+    if not reading.is_constant(i):
+        gather_computed(reading, operator, axis)
+        return
+    indices = reading.integers(i)
     if indices.size == 0 or indices.min() < 0 or indices.max() >= shape[axis]:
         raise ModelError(f"its indices do not fit an axis of {shape[axis]}; the file is damaged")
     _pick(reading, operator, x, {axis: indices.reshape(-1)}, (*shape[:axis], *indices.shape, *shape[axis + 1 :]))

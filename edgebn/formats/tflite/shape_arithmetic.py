@@ -23,6 +23,8 @@ def fold(reading: Reading, operator: FileOperator) -> bool:
     """Work out an operator that computes with shapes; whether it was one."""
     if operator.kind not in FOLDS or len(operator.outputs) != 1 or reading.tensor(operator.outputs[0]).type not in INTEGER_TYPES:
         return False
+    if operator.kind != "SHAPE" and not all(reading.is_constant(index) for index in operator.inputs if index >= 0):
+        return False  # integers that the network computes
     output = operator.outputs[0]
     if output in reading.known or output in reading.names:
         raise ModelError("its output is made twice; the file is damaged")

@@ -15,6 +15,7 @@ import numpy as np
 from edgebn.graph import Graph, Shape, rebuilt
 from edgebn.layers import (
     Activation,
+    ArgExtreme,
     BatchNorm,
     Concat,
     Constant,
@@ -39,8 +40,8 @@ MAX_AXES = 3  # of what steps work on: (H, W, C)
 SPATIAL = ("Convolution", "TransposedConvolution", "Pool", "Resize")
 # Layers whose output has the axes of their inputs, in the same order.
 SAME_AXES = (
-    "Activation", "Add", "BatchNorm", "Binary", "Concat", "Crop", "Dequantize", "Gather", "Identity", "Multiply", "Normalization",
-    "Pad", "Quantize", "Softmax",
+    "Activation", "Add", "ArgExtreme", "BatchNorm", "Binary", "Cast", "Concat", "Crop", "Dequantize", "Gather", "Identity",
+    "IntegerBinary", "Multiply", "Normalization", "Pad", "Quantize", "Select", "Softmax",
 )  # fmt: skip
 
 
@@ -383,8 +384,14 @@ def _gather(layout: _Layout, layer: Layer) -> None:
     layout.keep(replace(layer, inputs=(placed.name,), indices=indices), placed.order)
 
 
+def _arg_extreme(layout: _Layout, layer: Layer) -> None:
+    assert isinstance(layer, ArgExtreme)
+    placed = layout.placed[layer.inputs[0]]
+    layout.keep(replace(layer, inputs=(placed.name,), axis=placed.order.index(layer.axis)), placed.order)
+
+
 def _in_file_order(layout: _Layout, layer: Layer) -> None:
-    """Matrices lie in the file's order, rows before columns; so do lists of boxes and scores."""
+    """Matrices lie in the file's order, rows before columns; so do lists of boxes and scores, and what is indexed."""
     inputs = tuple(layout.in_order(name, tuple(range(layout.rank(name)))) for name in layer.inputs)
     layout.keep(replace(layer, inputs=inputs), tuple(range(layout.rank(layer.output))))
 
@@ -445,8 +452,10 @@ def _transpose(layout: _Layout, layer: Layer) -> None:
 HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Activation": _activation,
     "Add": _binary,
+    "ArgExtreme": _arg_extreme,
     "BatchNorm": _axis_last,
     "Binary": _binary,
+    "Cast": _unary,
     "Concat": _concat,
     "Constant": _constant,
     "Convolution": _spatial,
@@ -455,7 +464,9 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "DetectionPostProcess": _in_file_order,
     "Dequantize": _unary,
     "Gather": _gather,
+    "GatherND": _in_file_order,
     "Identity": _unary,
+    "IntegerBinary": _binary,
     "MatMul": _in_file_order,
     "Multiply": _binary,
     "Normalization": _normalization,
@@ -465,6 +476,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Reduce": _reduce,
     "Reshape": _reshape,
     "Resize": _spatial,
+    "Select": _binary,
     "Softmax": _axis_last,
     "Transpose": _transpose,
     "TransposedConvolution": _spatial,

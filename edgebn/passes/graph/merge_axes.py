@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 
 from edgebn.graph import Shape
-from edgebn.layers import Add, Binary, Concat, Constant, Layer, Multiply, Reduce, Reshape
+from edgebn.layers import Add, Binary, Concat, Constant, IntegerBinary, Layer, Multiply, Reduce, Reshape, Select
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, is_quantized
 from edgebn.program import hwc
@@ -41,9 +41,10 @@ def _put_merged(network: Network, layer: Layer, merged: Layer) -> bool:
 
 
 def merge_broadcast_axes(network: Network, layer: Layer) -> bool:
-    """Of two values: axes along which the same inputs have size 1; where those alternate too often, one input is spread out."""
+    """Of two or three values: axes along which the same have size 1; where those alternate too often, one value is spread out."""
     shape = network.shapes[layer.output]
-    if not isinstance(layer, Add | Multiply | Binary) or len(shape) <= MOST_AXES or len(layer.inputs) != 2:
+    meets = isinstance(layer, Add | Multiply | Binary | IntegerBinary | Select)
+    if not meets or len(shape) <= MOST_AXES or len(layer.inputs) < 2:
         return False
     held = [hwc(network.shapes[name]) for name in layer.inputs]
     if all(size in (1, most) for given in held for size, most in zip(given, hwc(shape), strict=True)):

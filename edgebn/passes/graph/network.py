@@ -182,9 +182,9 @@ def check_broadcast(source: str, layer: Layer, lowered: Sequence[Shape], shapes:
     """
     *inputs, output = shapes
     fits = all(size in (1, whole) for shape in lowered for size, whole in zip(shape, hwc(output), strict=True))
-    if len(lowered) != 2 or not fits:
+    if len(lowered) < 2 or not fits:
         raise refuse(
             source,
             layer,
-            f"its inputs of shapes {tuple(inputs)} do not broadcast as two values of (height, width, channels); reshape them first",
+            f"its inputs of shapes {tuple(inputs)} do not broadcast as values of (height, width, channels); reshape them first",
         )

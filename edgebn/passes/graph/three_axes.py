@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from edgebn.layers import Concat, Crop, Gather, Layer, Pad, Reshape, Shape
+from edgebn.layers import ArgExtreme, Concat, Crop, Gather, Layer, Pad, Reshape, Shape
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule
 
@@ -92,6 +92,18 @@ def gather_columns(network: Network, layer: Layer) -> bool:
     return True
 
 
+def arg_in_three_axes(network: Network, layer: Layer) -> bool:
+    """Let an ArgExtreme of a longer value work on (before, axis, behind)."""
+    if not isinstance(layer, ArgExtreme) or len(network.shapes[layer.output]) <= 3:
+        return False
+    shape, axis = network.shapes[layer.inputs[0]], layer.axis
+    source = network.reshaped(layer, layer.inputs[0], (_size(shape[:axis]), shape[axis], _size(shape[axis + 1 :])))
+    work = replace(layer, inputs=(source,), output=network.new_value(f"{layer.output}/worked"), axis=1)
+    network.put(work, layer.output, None)
+    network.put(Reshape(f"{layer.name}/reshape", (work.output,), layer.output, _at(shape, axis, 1)), layer.output)
+    return True
+
+
 def _common_run(picked: np.ndarray, size: int) -> int:
     """Return the length of the longest runs of neighbours that the axis and the picked elements both are made of."""
     starts = np.flatnonzero(np.diff(picked, prepend=-2) != 1)
@@ -107,4 +119,4 @@ def _at(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
     return (*values[:place], value, *values[place + 1 :])
 
 
-RULES: tuple[Rule, ...] = (to_three_axes, gather_columns)
+RULES: tuple[Rule, ...] = (to_three_axes, gather_columns, arg_in_three_axes)

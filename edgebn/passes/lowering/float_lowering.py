@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from edgebn.graph import Graph
-from edgebn.layers import BatchNorm, Layer
+from edgebn.layers import BatchNorm, Layer, integer_values
 from edgebn.passes.batch_norm.channel_affine import Affine
 from edgebn.passes.batch_norm.fold_table import FOLDED, REFUSED, Row, decide
 from edgebn.passes.batch_norm.placement import fits_float32, is_clip, scale_and_shift
 from edgebn.passes.graph.network import Network, refuse
 from edgebn.program import Buffer, FloatEpilogue, Hwc, Norm, Program, Step, hwc
+from edgebn.step_check import OF_INTEGERS
 
 Clip = tuple[float, float]
 UNBOUNDED: Clip = (-np.inf, np.inf)
@@ -61,6 +62,7 @@ class FloatLowering:
         self.final: dict[str, str] = {}  # buffers that take the name of the network output they are
         self.absorbed: set[str] = set()  # outputs of layers that an earlier step took
         self.rows: dict[str, Row] = {}
+        self.integers = integer_values(graph.layers)
 
         for layer in self.network.layers():
             if isinstance(layer, BatchNorm) and self.network.quantizations[layer.output] is None:
@@ -104,7 +106,7 @@ class FloatLowering:
     def define(self, value: str) -> None:
         """Make the buffer of `value`."""
         self.names[value] = value
-        self.buffers[value] = Buffer(value, hwc(self.network.shapes[value]))
+        self.buffers[value] = Buffer(value, hwc(self.network.shapes[value]), "int32" if value in self.integers else "float32")
 
     def shape(self, value: str) -> Hwc:
         """Return the shape of the buffer that holds `value`."""
@@ -122,6 +124,8 @@ class FloatLowering:
     def add(self, step: Step, layer: Layer, became: str = "a step of its own") -> None:
         """Append the step that does the work of `layer`."""
         self.define(step.output)
+        if not isinstance(step, OF_INTEGERS) and "int32" in {self.buffers[name].dtype for name in (*step.inputs, step.output)}:
+            raise refuse(self.graph.source, layer, "it computes with whole numbers, where edgebn has it for real numbers only")
         self.steps.append(step)
         self.placed.setdefault(layer.name, Placed(step.name, became))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgebn.layers import Layer
 from edgebn.passes.graph.network import refuse
 from edgebn.passes.lowering.float_lowering import FloatLowering
 from edgebn.passes.lowering.float_steps import HANDLERS
 from edgebn.passes.lowering.quantized_state import Lowering
-from edgebn.program import Dequantize, Quantize
+from edgebn.program import Dequantize, Quantize, Step
 
 
 class FloatPart(FloatLowering):
@@ -30,6 +32,23 @@ class FloatPart(FloatLowering):
     def step_name(self, layer: Layer) -> str:
         """Return a step name nobody has, beginning with the layer's."""
         return self.state.step_name(layer)
+
+    def define(self, value: str) -> None:
+        """Make the buffer of `value`, which may be codes where a layer of either type chooses among them."""
+        if self.state.is_codes(value) and value not in self.state.names:
+            self.state.make(value)
+        else:
+            super().define(value)
+
+    def add(self, step: Step, layer: Layer, became: str = "a step of its own") -> None:
+        """Append a step, its output under the name that the buffer got; one that chooses among codes keeps their meaning."""
+        super().add(step, layer, became)
+        made = self.names[step.output]
+        self.steps[-1] = replace(step, output=made)
+        given = [self.buffers[name] for name in step.inputs if self.buffers[name].dtype == "int8"]
+        output = self.buffers[made]
+        if output.dtype == "int8" and any((one.scale, one.zero_point) != (output.scale, output.zero_point) for one in given):
+            raise refuse(self.state.graph.source, layer, "its inputs and its output have different scales; convert the model again")
 
     def lower(self, layer: Layer) -> None:
         """Append the steps of a layer between float32 values, with what folds into them."""

@@ -223,15 +223,54 @@ def _constant(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Constant)
     lowering.define(layer.output)
     shape = lowering.shape(layer.output)
-    lowering.constants[layer.output] = np.ascontiguousarray(layer.value, np.float32).reshape(shape)
+    dtype = lowering.buffers[layer.output].dtype
+    lowering.constants[layer.output] = np.ascontiguousarray(layer.value, dtype).reshape(shape)
+
+
+def _cast(lowering: FloatLowering, layer: Layer) -> None:
+    """A cast to the type that the value has already is a plain copy."""
+    kind = steps.Reshape if len({value in lowering.integers for value in (*layer.inputs, layer.output)}) == 1 else steps.Cast
+    lowering.add(kind(**lowering.common(layer)), layer)
+
+
+def _integer_binary(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.IntegerBinary)
+    _check_meeting(lowering, layer)
+    lowering.add(steps.IntegerBinary(**lowering.common(layer), function=layer.function), layer)
+
+
+def _check_meeting(lowering: FloatLowering, layer: Layer) -> None:
+    shapes = [lowering.network.shapes[name] for name in (*layer.inputs, layer.output)]
+    check_broadcast(lowering.graph.source, layer, [lowering.shape(name) for name in layer.inputs], shapes)
+
+
+def _arg_extreme(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.ArgExtreme)
+    axis = layer.axis + 3 - len(lowering.network.shapes[layer.output])
+    lowering.add(steps.ArgExtreme(**lowering.common(layer), function=layer.function, axis=axis, last=layer.last), layer)
+
+
+def _select(lowering: FloatLowering, layer: Layer) -> None:
+    _check_meeting(lowering, layer)
+    lowering.add(steps.Select(**lowering.common(layer)), layer)
+
+
+def _gather_nd(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.GatherND)
+    rank = len(lowering.network.shapes[layer.inputs[0]])
+    if rank > 3:
+        raise refuse(lowering.graph.source, layer, "it indexes a value of more than three axes; reshape it first")
+    lowering.add(steps.GatherND(**lowering.common(layer), axis=3 - rank, first=layer.first), layer)
 
 
 HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Activation": _activation,
     "Add": _binary,
     "Affine": _affine,
+    "ArgExtreme": _arg_extreme,
     "BatchNorm": _affine,
     "Binary": _binary,
+    "Cast": _cast,
     "Concat": _concat,
     "Constant": _constant,
     "Convolution": _weighted,
@@ -239,6 +278,8 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Dense": _weighted,
     "DetectionPostProcess": _detections,
     "Gather": _gather,
+    "GatherND": _gather_nd,
+    "IntegerBinary": _integer_binary,
     "MatMul": float_product,
     "Multiply": _binary,
     "Normalization": _normalization,
@@ -246,6 +287,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Pool": _pool,
     "Reshape": _reshape,
     "Resize": _resize,
+    "Select": _select,
     "Softmax": _softmax,
     "Transpose": _transpose,
     "TransposedConvolution": _weighted,

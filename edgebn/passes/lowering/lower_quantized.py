@@ -49,6 +49,9 @@ LOWERINGS: dict[str, Callable[[Lowering, Layer], None]] = {
     "Identity": quantized_movement.reshape,
 }
 
+# Layers that move or compare values of any type alike, whose functions of `float_steps.py` serve codes too.
+OF_ANY_TYPE = ("ArgExtreme", "GatherND", "Select")
+
 
 def lower_quantized(graph: Graph) -> Program:
     """Return the Program of a quantised graph, or of one that is quantised in part.
@@ -78,7 +81,7 @@ def lower_quantized(graph: Graph) -> Program:
         if layer.output in state.done:
             continue
         codes = [state.is_codes(name) for name in (*layer.inputs, layer.output)]
-        if not any(codes):
+        if not any(codes) or layer.kind in OF_ANY_TYPE:
             floats.lower(layer)
         elif isinstance(layer, Constant):
             state.constant(layer)

@@ -13,7 +13,8 @@ from edgebn.errors import QuantizationError
 from edgebn.passes.quantization.quantize_buffers import keeps_codes
 
 TYPES = ("float32",)
-FLOAT_ONLY = (p.Normalization, p.DetectionPostProcess)  # steps without an int8 form
+# Steps without an int8 form; those of int32 stay as they are, too.
+FLOAT_ONLY = (p.Normalization, p.DetectionPostProcess, p.GatherND, p.Select)
 
 
 def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> frozenset[str]:
@@ -34,7 +35,7 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> f
     """
     if not isinstance(keep, Mapping) or not all(isinstance(name, str) for name in keep):
         raise QuantizationError(f"{model.source}: keep={keep!r}: give a dict of names and types, as {{'head': 'float32'}}")
-    found: set[str] = {step.name for step in apart.steps if float_only(step)}
+    found: set[str] = {step.name for step in apart.steps if float_only(step) or _has_integers(step, apart)}
     for name, dtype in keep.items():
         if dtype not in TYPES:
             raise QuantizationError(f"{model.source}: keep={{'{name}': {dtype!r}}}: steps are kept in 'float32'")
@@ -50,6 +51,10 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> f
 def float_only(step: p.Step) -> bool:
     """Whether a step has no int8 form."""
     return isinstance(step, FLOAT_ONLY) or (isinstance(step, p.Binary) and step.function == "divide")
+
+
+def _has_integers(step: p.Step, program: p.Program) -> bool:
+    return any(program.buffers[name].dtype == "int32" for name in (*step.inputs, step.output))
 
 
 def _named(name: str, model: p.Program) -> set[str]:

@@ -73,7 +73,9 @@ def norm_ranges(program: p.Program) -> tuple[dict[str, Range], dict[str, np.ndar
     for name in program.inputs:
         known[name] = _input_moments(program, name)
     for step in program.steps:
-        rule = _RULES[type(step)]
+        rule = _RULES.get(type(step))
+        if rule is None:
+            raise QuantizationError(f"{program.source}: nothing tells the range of what '{step.name}' makes; give calibration data")
         known[step.output] = rule(step, [known[name] for name in step.inputs], program.buffers[step.output].shape[2])
     ranges = {name: (float(moments.low.min()), float(moments.high.max())) for name, moments in known.items()}
     return ranges, {name: moments.mean for name, moments in known.items()}

@@ -1,0 +1,227 @@
+"""Operators that make or read whole numbers and truth: casts, comparisons, logic, ARG_MAX, choices and computed indices.
+
+INT32, INT64 and BOOL tensors are int32 values of the graph, truth being 1 and 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.composed import negative
+from edgebn.formats.tflite.context import CODE_TYPES, INTEGER_TYPES, NO_CLIP, Reading, inputs_of, only_output, without_batch
+from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.layers import (
+    Activation,
+    ArgExtreme,
+    Binary,
+    Cast,
+    Constant,
+    Dequantize,
+    GatherND,
+    Identity,
+    IntegerBinary,
+    Quantization,
+    Reshape,
+    Select,
+    Transpose,
+)
+
+
+def _number(reading: Reading, like: str, number: float, dtype: type[np.generic]) -> str:
+    """Return a constant of one number."""
+    return reading.step(Constant, f"{like}/number", (), None, value=np.array([number], dtype))
+
+
+def cast(reading: Reading, operator: FileOperator) -> None:
+    """CAST between float32, integers, truth, and 8-bit numbers that have no scale."""
+    (x,) = inputs_of(operator, 1, 1)
+    output = only_output(operator)
+    given, wanted = reading.tensor(x).type, reading.tensor(output).type
+    value = reading.value(x)
+    if given in CODE_TYPES and wanted != given:
+        if reading.tensor(x).quantization is not None:
+            raise UnsupportedLayerError(f"it casts codes that have a scale to {wanted}; convert the model again")
+        if wanted == "FLOAT32":
+            reading.emit(operator, Dequantize, (value,))
+            return
+        value = reading.step(Dequantize, f"{reading.tensor(x).name}/real", (value,), None)
+        given = "FLOAT32"
+    if given == wanted or (given in INTEGER_TYPES and wanted in ("INT32", "INT64")):
+        reading.emit(operator, Identity, (value,))
+    elif wanted == "BOOL":
+        dtype = np.float32 if given == "FLOAT32" else np.int32
+        zero = _number(reading, value, 0, dtype)
+        reading.emit(operator, IntegerBinary, (value, zero), function="not_equal")
+    elif {given, wanted} <= {"FLOAT32", *INTEGER_TYPES}:
+        reading.emit(operator, Cast, (value,), to="float32" if wanted == "FLOAT32" else "int32")
+    else:
+        raise UnsupportedLayerError(f"it casts {given} to {wanted}; edgebn casts between float32, int32, int64 and bool")
+
+
+def neg(reading: Reading, operator: FileOperator) -> None:
+    """NEG."""
+    (x,) = inputs_of(operator, 1, 1)
+    if not reading.is_integer(x):
+        negative(reading, operator)
+        return
+    value = reading.value(x)
+    reading.emit(operator, IntegerBinary, (_number(reading, value, 0, np.int32), value), function="subtract")
+
+
+def _floored(function: str) -> Callable[[Reading, FileOperator], None]:
+    """Return the reader of a floor division or of its rest."""
+
+    def read(reading: Reading, operator: FileOperator) -> None:
+        a, b = inputs_of(operator, 2, 2)
+        if reading.is_integer(only_output(operator)):
+            if reading.is_constant(b) and (reading.integers(b) == 0).any():
+                raise ModelError("it divides by zero")
+            two_integers(reading, operator, function)
+            return
+        if reading.is_codes(a) or function == "floor_mod":
+            raise UnsupportedLayerError("edgebn takes the rest of a floor division of integers only, and divides no codes")
+        values = reading.value(a, like=b), reading.value(b, like=a)
+        low, high = NO_CLIP
+        quotient = reading.step(Binary, f"{values[0]}/quotient", values, None, function="divide", low=low, high=high)
+        reading.emit(operator, Activation, (quotient,), function="floor")
+
+    return read
+
+
+floor_div, floor_mod = _floored("floor_divide"), _floored("floor_mod")
+
+
+def two_integers(reading: Reading, operator: FileOperator, function: str) -> None:
+    """A function of two integers."""
+    a, b = inputs_of(operator, 2, 2)
+    reading.emit(operator, IntegerBinary, (reading.value(a, like=b), reading.value(b, like=a)), function=function)
+
+
+def comparison(function: str) -> Callable[[Reading, FileOperator], None]:
+    """Return the reader of a comparison: of floats, integers, truth, or codes of one scale."""
+
+    def read(reading: Reading, operator: FileOperator) -> None:
+        a, b = inputs_of(operator, 2, 2)
+        if reading.is_codes(a):
+            scales = [reading.quantization(index) for index in (a, b)]
+            if not _same(*scales):
+                raise UnsupportedLayerError("it compares codes of different scales; convert the model with this layer in float32")
+            values = [reading.value(index, like=other) for index, other in ((a, b), (b, a))]
+            values = [
+                reading.step(Dequantize, f"{value}/real", (value,), None)  # equal scales: as their codes compare
+                for value in values
+            ]
+        else:
+            values = [reading.value(a, like=b), reading.value(b, like=a)]
+        reading.emit(operator, IntegerBinary, (values[0], values[1]), function=function)
+
+    return read
+
+
+def _same(a: Quantization | None, b: Quantization | None) -> bool:
+    return a is not None and b is not None and (a.scale[0], a.zero_point[0]) == (b.scale[0], b.zero_point[0])
+
+
+def logical(function: str) -> Callable[[Reading, FileOperator], None]:
+    """Return the reader of a function of two truth values, 1 and 0."""
+    return lambda reading, operator: two_integers(reading, operator, function)
+
+
+def logical_not(reading: Reading, operator: FileOperator) -> None:
+    """LOGICAL_NOT: whether it is 0."""
+    (x,) = inputs_of(operator, 1, 1)
+    value = reading.value(x)
+    reading.emit(operator, IntegerBinary, (value, _number(reading, value, 0, np.int32)), function="equal")
+
+
+def _arg(function: str) -> Callable[[Reading, FileOperator], None]:
+    """Return the reader of ARG_MAX or ARG_MIN, whose axis goes."""
+
+    def read(reading: Reading, operator: FileOperator) -> None:
+        x, a = inputs_of(operator, 2, 2)
+        axes = reading.integers(a).reshape(-1)
+        if axes.size != 1:
+            raise ModelError(f"it has {axes.size} axes where one should be; the file is damaged")
+        axis, shape = int(axes[0]), reading.shape(x)
+        own = reading.axis(x, axis)
+        label = reading.tensor(only_output(operator)).name
+        found = reading.step(ArgExtreme, f"{label}/place", (reading.value(x),), None, function=function, axis=own)
+        axis %= len(shape)
+        full = (*shape[:axis], *shape[axis + 1 :])
+        reading.emit(operator, Reshape, (found,), full=full, shape=without_batch(full))
+
+    return read
+
+
+arg_max, arg_min = _arg("max"), _arg("min")
+
+
+def select(reading: Reading, operator: FileOperator) -> None:
+    """SELECT and SELECT_V2: one of two values, element by element."""
+    indices = inputs_of(operator, 3, 3)
+    if operator.kind == "SELECT" and reading.shape(indices[0]) != reading.shape(indices[1]):
+        raise UnsupportedLayerError("its condition chooses whole rows; export the model with tf.where on values of one shape")
+    largest = max(indices, key=lambda index: (not reading.is_constant(index), len(reading.shape(index))))
+    values = tuple(
+        reading.value(index, like=largest if index == indices[0] else _codes_first(reading, indices)) for index in indices
+    )
+    reading.emit(operator, Select, values)
+
+
+def _codes_first(reading: Reading, indices: tuple[int, ...]) -> int:
+    """Return which of the two values constants are read like: the one that is computed."""
+    return next((index for index in indices[1:] if not reading.is_constant(index)), indices[0])
+
+
+def gather_nd(reading: Reading, operator: FileOperator) -> None:
+    """GATHER_ND: the last axis of the indices names a place along the first axes of the values."""
+    x, i = inputs_of(operator, 2, 2)
+    shape, indices = reading.shape(x), reading.shape(i)
+    if not indices or not 1 <= indices[-1] <= len(shape):
+        raise ModelError(f"its indices of shape {indices} do not fit a value of shape {shape}; the file is damaged")
+    columns = indices[-1]
+    first = int(reading.has_batch(x))  # the batch's index can be 0 only
+    count = int(np.prod(indices[:-1], dtype=np.int64))
+    rows = reading.step(Reshape, f"{reading.tensor(i).name}/rows", (reading.value(i),), None, shape=(count, columns))
+    full = (*indices[:-1], *shape[columns:])
+    how = reading.quantization(x)
+    value = reading.value(x)
+    if columns == first:  # the batch alone is indexed: whole samples
+        raise UnsupportedLayerError("it picks whole samples of a batch; edgebn runs sample by sample")
+    _parts(reading, operator, value, rows, first, columns - first, full, how)
+
+
+def _parts(
+    reading: Reading, operator: FileOperator, value: str, rows: str, first: int, indexed: int, full: tuple[int, ...],
+    how: Quantization | None,
+) -> None:  # fmt: skip
+    """Emit a GatherND of `indexed` axes and its result in the file's shape."""
+    label = reading.tensor(only_output(operator)).name
+    sample = reading.builder.tensors[value].shape
+    if len(sample) > 3:
+        value = reading.step(Reshape, f"{label}/flat", (value,), how, shape=(*sample[:indexed], int(np.prod(sample[indexed:]))))
+    picked = reading.step(GatherND, f"{label}/parts", (value, rows), how, first=first)
+    reading.emit(operator, Reshape, (picked,), full=full, shape=without_batch(full))
+
+
+def gather_computed(reading: Reading, operator: FileOperator, axis: int) -> None:
+    """GATHER by indices that the network computes, along `axis` of the file's shape."""
+    x, i = inputs_of(operator, 2, 2)
+    shape, indices = reading.shape(x), reading.shape(i)
+    own, how, value = reading.axis(x, axis), reading.quantization(x), reading.value(x)
+    label = reading.tensor(only_output(operator)).name
+    sample = reading.sample(x)
+    count = int(np.prod(indices, dtype=np.int64))
+    rows = reading.step(Reshape, f"{reading.tensor(i).name}/rows", (reading.value(i),), None, shape=(count, 1))
+    before = int(np.prod(sample[:own], dtype=np.int64))
+    behind = int(np.prod(sample[own + 1 :], dtype=np.int64))
+    value = reading.step(Reshape, f"{label}/flat", (value,), how, shape=(before, sample[own], behind))
+    value = reading.step(Transpose, f"{label}/first", (value,), how, permutation=(1, 0, 2))
+    picked = reading.step(GatherND, f"{label}/parts", (value, rows), how)
+    picked = reading.step(Reshape, f"{label}/apart", (picked,), how, shape=(count, before, behind))
+    picked = reading.step(Transpose, f"{label}/back", (picked,), how, permutation=(1, 0, 2))
+    full = (*shape[:axis], *indices, *shape[axis + 1 :])
+    reading.emit(operator, Reshape, (picked,), full=full, shape=without_batch(full))
