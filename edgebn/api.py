@@ -156,8 +156,8 @@ def quantize(
     method : {'mse', 'percentile', 'minmax'}, optional
         How the range of a value follows from what calibration showed: least mean squared error (of the sum, for what only an
         addition reads; of the margins between classes, for logits and for what the dense layer before them reads), 99.99 % of the
-        values on each side of zero, or all of them. The network's inputs always keep their full range. 'mse' where it is left
-        out; for calibration data only.
+        values on each side of zero, or all of them. The network's inputs always keep their full range. Where it is left out,
+        'mse', unless 'minmax' leaves the outputs of the first samples clearly nearer to float32. For calibration data only.
     progress : callable, optional
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.
@@ -197,12 +197,13 @@ def quantize(
     from edgebn.passes.lowering.fuse_pool import fuse_pools
     from edgebn.passes.quantization import calibration as observing
     from edgebn.passes.quantization.apart import steps_apart
-    from edgebn.passes.quantization.calibrated import Work, calibrated
+    from edgebn.passes.quantization.calibrated import Ranges, Work, calibrated
     from edgebn.passes.quantization.keep import kept_steps
     from edgebn.passes.quantization.keep_auto import Judge, checked_budget, choose
     from edgebn.passes.quantization.norm_ranges import norm_ranges
     from edgebn.passes.quantization.pad_ranges import with_pads_apart
     from edgebn.passes.quantization.quantize import already_int8, integer_form
+    from edgebn.passes.quantization.range_choice import chosen_ranges
 
     checked_program(model, "edgebn.quantize")
     if method is not None and method not in observing.METHODS:
@@ -211,7 +212,7 @@ def quantize(
         raise QuantizationError(
             f"{model.source}: method={method!r} says how ranges follow from calibration data; give some, or leave it out"
         )
-    method = method or "mse"
+    methods = ("mse", "minmax") if method is None else (method,)
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
     if model.states and calibration is None:
@@ -240,10 +241,15 @@ def quantize(
         def open_engine(program: Program) -> Any:
             return Session(program).run_buffers
 
-        found = calibrated(apart, calibration, open_engine, method, work, look)
-        if keep is None or keep == "auto":
-            floats |= found.coarse
-        apart, ranges, means, moments = found.program, found.ranges, found.means, found.moments
+        found = calibrated(apart, calibration, open_engine, methods, work, look)
+        named, decides = floats, keep is None or keep == "auto"
+
+        def kept(ranges: Ranges) -> frozenset[str]:
+            return named | ranges.coarse if decides else named
+
+        way = chosen_ranges(found, kept, open_engine)
+        floats = kept(way)
+        apart, ranges, means, moments = found.program, way.ranges, found.means, found.moments
     form = integer_form(apart, ranges, means, moments, work.add, floats)
     if wanted is not None:
         floats, rows = choose(apart, form.joined, floats, Judge(apart, found.samples, open_engine), wanted)

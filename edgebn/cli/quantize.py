@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", type=Path, metavar="FILE", help="inputs like those the device will see; 100 to 500 are enough"
     )
-    parser.add_argument("--method", choices=METHODS, help="how ranges are found from --calibration; default mse")
+    parser.add_argument(
+        "--method", choices=METHODS, help="how ranges are found from --calibration; default: mse or minmax, whichever is nearer"
+    )
     parser.add_argument(
         "--keep",
         action="append",
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return {
         "model": str(arguments.model),
         "output": str(arguments.output),
-        "method": (arguments.method or "mse") if images is not None else "batch norm",
+        "method": (arguments.method or "automatic") if images is not None else "batch norm",
         "calibration_samples": 0 if images is None else sample_count(images),
         "file_bytes": arguments.output.stat().st_size,
         "layers": rows,

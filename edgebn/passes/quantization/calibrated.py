@@ -39,26 +39,39 @@ JUDGED = 64  # samples on which programs are compared
 
 
 @dataclass(frozen=True)
+class Ranges:
+    """The ranges of a program's values by one method.
+
+    Attributes
+    ----------
+    ranges : mapping of str to (low, high)
+    coarse : frozenset of str
+        Names of the last steps that int8 codes are too coarse for (`coarse_outputs`).
+    """
+
+    ranges: dict[str, Range]
+    coarse: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """A float32 program with channels of more equal size, and what its values were seen to be.
 
     Attributes
     ----------
     program : Program
-    ranges : mapping of str to (low, high)
+    ways : sequence of Ranges
+        By the method, or by several to choose from.
     means : mapping of str to ndarray (channels,)
     moments : mapping of str to PatchMoments
-    coarse : frozenset of str
-        Names of the last steps that int8 codes are too coarse for (`coarse_outputs`).
     samples : sequence of dict
         The first batches, of JUDGED samples or a few more where so many were held.
     """
 
     program: Program
-    ranges: dict[str, Range]
+    ways: Sequence[Ranges]
     means: dict[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
-    coarse: frozenset[str]
     samples: Sequence[Batch]
 
 
@@ -85,7 +98,7 @@ def calibrated(
     program: Program,
     data: Any,
     open_engine: Callable[[Program], RunBuffers],
-    method: str,
+    methods: Sequence[str],
     work: Work,
     look: Callable[[Batch], None],
 ) -> Calibrated:
@@ -98,8 +111,8 @@ def calibrated(
         Read once.
     open_engine : callable
         Takes a program and returns what runs batches of it.
-    method : str
-        One of `calibration.METHODS`.
+    methods : sequence of str
+        Of `calibration.METHODS`.
     work : Work
         Samples are counted in it, those that run twice twice; steps are expected to follow.
     look : callable
@@ -131,11 +144,14 @@ def calibrated(
 
     observers = observe(program, watched, chain(_released(first), rest), work.add)
     work.expect(later)
-    ranges, means = ranges_and_means(program, observers, method)
-    if method == "mse":
-        for end in ends:
-            ranges |= end.ranges()
-    return Calibrated(program, ranges, means, patches.moments(), coarse_outputs(program, ranges, observers), samples)
+    ways = []
+    for method in methods:
+        ranges, means = ranges_and_means(program, observers, method)
+        if method == "mse":
+            for end in ends:
+                ranges |= end.ranges()
+        ways.append(Ranges(ranges, coarse_outputs(program, ranges, observers)))
+    return Calibrated(program, ways, means, patches.moments(), samples)
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:
