@@ -1,9 +1,80 @@
-"""int8 elementwise function as a table of 256 codes, one for all channels or one a channel."""
+"""int8 elementwise function as a table of 256 codes, one for all channels or one a channel.
+
+One table for all is looked up in whole vectors: a byte shuffle knows 16 codes, 16 of them hold the table, and the upper bits of a
+code say which of their answers is its own. NEON's shuffles know 64.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_i8, store_code
+from edgebn.kernels.vectors import I8, I64, call, clamp, constant, load, shuffle, store, vector
+
+VECTOR = SELECTED.vector_bytes
+SHUFFLES = {64: "llvm.x86.avx512.pshuf.b.512", 32: "llvm.x86.avx2.pshuf.b", 16: "llvm.aarch64.neon.tbl4.v16i8"}
+PART = 16  # codes that one register of a table holds
+PARTS = 256 // PART
+TOGETHER = 4  # registers of a table that one of NEON's shuffles knows
+
+
+def _parts(builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
+    """Return the table as stored codes, 16 of them in each vector, again and again."""
+    found = []
+    for i in range(PARTS):
+        codes = load(builder, vector(I8, PART), table, i * PART)
+        repeated = codes if VECTOR == PART else shuffle(builder, codes, None, [*range(PART)] * (VECTOR // PART))
+        found.append(builder.xor(repeated, constant(I8, VECTOR, SELECTED.code_flip)))
+    return found
+
+
+def _by_bits(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> ir.Value:
+    """Return what stands at `places`: from every part by the low four bits, then one of two by each bit above."""
+    low = builder.and_(places, constant(I8, VECTOR, PART - 1))
+    found = [call(builder, SHUFFLES[VECTOR], low.type, [part, low]) for part in parts]
+    bit = PART
+    while len(found) > 1:
+        chosen = builder.icmp_unsigned("!=", builder.and_(places, constant(I8, VECTOR, bit)), constant(I8, VECTOR, 0))
+        found = [builder.select(chosen, odd, even) for even, odd in zip(found[::2], found[1::2], strict=True)]
+        bit *= 2
+    return found[0]
+
+
+def _by_fours(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> ir.Value:
+    """Return what stands at `places`; a shuffle answers 0 to those that its four parts do not hold."""
+    found = None
+    for first in range(0, PARTS, TOGETHER):
+        inside = builder.sub(places, constant(I8, VECTOR, first * PART))
+        answer = call(builder, SHUFFLES[VECTOR], places.type, [*parts[first : first + TOGETHER], inside])
+        found = answer if found is None else builder.or_(found, answer)
+    return found
+
+
+@intrinsic
+def _look_up(typing_context: Any, src: Any, dst: Any, count: Any, table: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+    """Look `count` adjacent codes up, at least `VECTOR`; the last vector moves left over the one before it."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+        src, dst, count, table = values
+        parts = _parts(builder, table)
+        last = builder.sub(count, ir.Constant(I64, VECTOR))
+        vectors = builder.udiv(builder.add(count, ir.Constant(I64, VECTOR - 1)), ir.Constant(I64, VECTOR))
+        with cgutils.for_range(builder, vectors) as step:
+            at = clamp(builder, builder.mul(step.index, ir.Constant(I64, VECTOR)), ir.Constant(I64, 0), last)
+            stored = load(builder, vector(I8, VECTOR), src, at)
+            places = builder.xor(stored, constant(I8, VECTOR, 0x80 ^ SELECTED.code_flip))
+            found = (_by_fours if VECTOR == PART else _by_bits)(builder, parts, places)
+            store(builder, found, dst, at)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), generate
 
 
 @kernel
@@ -21,6 +92,16 @@ def lookup_i8(
     table_step: int,
 ) -> None:
     """Code = table[c * table_step + input code + 128]; steps of rows and pixels are bytes."""
+    count = columns * channels
+    if VECTOR and table_step == 0 and src_pixel == channels and dst_pixel == channels:
+        if src_row == count and dst_row == count:
+            count *= rows
+            rows = min(rows, 1)
+        if count >= VECTOR:
+            for y in range(rows):
+                _look_up(src + y * src_row, dst + y * dst_row, count, table)
+            return
+        columns = count // channels
     for y in range(rows):
         for x in range(columns):
             a = src + y * src_row + x * src_pixel

@@ -413,7 +413,7 @@ KINDS: dict[str, Kind] = {
     "average_tile_f32": _pool(0.05, 4),
     "affine_f32": _rows("src", "dst", elements=_by_channel, each=0.3),
     "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),
-    "lookup_i8": _pixels({"src": "src_pixel", "dst": "dst_pixel"}, 0.4),
+    "lookup_i8": _pixels({"src": "src_pixel", "dst": "dst_pixel"}, 0.15),
     "pointwise_f32": _adjacent({"src": 4, "dst": 4}, 0.25),
     "softmax_f32": _adjacent_pixels(1.0, 4),
     "softmax_i8": _adjacent_pixels(3.0, 1, lambda _: {"scratch": 4 * 256}),
