@@ -289,5 +289,5 @@ def case(name: str, dtype: str) -> Case:
     x = np.random.default_rng(1).normal(0, 1, (SAMPLES, *shape)).astype(np.float32)
     if dtype == "float32":
         return Case(name, FLOAT32, floats, tflite_of(floats), x[:1])
-    program = edgebn.quantize(floats, x)
+    program = edgebn.quantize(floats, x, keep={})  # peers that are asked for int8 have no float32 tail
     return Case(name, INT8, program, tflite_of(program), codes(program, x[:1]))

@@ -51,6 +51,21 @@ def test_parts_are_alike(shape, threads):
 
 
 @pytest.mark.skipif(isa.SELECTED.lanes == 0, reason="the plain kernels have no tiles")
+@pytest.mark.parametrize("threads", [2, 3, 4, 5, 6, 7, 8, 12, 16, 32, 64])
+def test_every_number_of_threads_has_work_that_covers_all_of_it(threads):
+    halo = Row("fill_halo", {"dst": 1 << 20, "row": 4096, "rows": 7, "lead": 64, "gap": 64, "tail": 64, "byte": 0}, None)
+    for rows, columns, blocks in ((7, 7, 1), (1, 6, 7), (7, 30, 3), (1, 49, 7), (3, 12, 5), (15, 6, 1), (63, 64, 2)):
+        for depth in (8, 64, 2048):
+            given = tile(rows, columns, blocks, depth)
+            found = splitting.shared([halo, given], threads)
+            parts = [row for row in found if SHARED in row.tables and row.operation == "tile_f32"]
+            done = sum(row.arguments["rows"] * row.arguments["blocks"] * row.arguments["columns"] for row in parts)
+            assert done >= rows * given.arguments["columns"] * blocks  # pixels of a tile that moves left are done twice
+            numbers = {row.share[1] for row in found if row.share is not None}
+            assert not numbers or len(numbers) == 1 + max(numbers)
+
+
+@pytest.mark.skipif(isa.SELECTED.lanes == 0, reason="the plain kernels have no tiles")
 def test_narrow_tiles_fill_up_what_wide_ones_left():
     wide, narrow = tile(1, 49, 2, depth=960), tile(1, 49, 1, depth=960, variant=7, weight=2 << 30)
     found = loads([wide, narrow], 2)

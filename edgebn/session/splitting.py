@@ -177,7 +177,8 @@ def _evenly(row: Row, workers: int, *, by_block: bool) -> tuple[list[list[Row]],
     whole = units - units % workers
     if cut.second is None:
         if cut.unevenness <= NEARLY_EVEN:
-            return [[piece] for piece in _pieces(row, cut.first, _even_ends(units, workers))], []
+            pieces = _pieces(row, cut.first, _even_ends(units, workers))
+            return [[piece] for piece in pieces] + [[] for _ in range(workers - len(pieces))], []
         single = _pieces(row, cut.first, range(whole, units + 1))
     elif whole:
         (rest,) = _pieces(row, cut.first, [whole, units])
