@@ -2,8 +2,8 @@
 
     python -m benchmarks.sound [--board NAME ...] [--json FILE]
 
-A second of noise is fed in pieces of one step, as a microphone's callback would, to `NAME_sound_feed` of an emitted network that only
-copies its input. Counts are exact (benchmarks/firmware.py); those of KWS are that table's.
+A second of noise is fed in pieces of one step, as a microphone's callback would, to `NAME_sound_feed` of an emitted network that
+only copies its input. Counts are exact (benchmarks/firmware.py); those of KWS are that table's.
 """
 
 from __future__ import annotations
