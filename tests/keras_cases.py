@@ -21,6 +21,7 @@ from tests.conftest import RECORDED
 from tests.keras_maker import computed, entry, functional, keras3_operation, sequential, tensors, write_h5
 from tests.reader_cases import Case, error_between
 
+FOLDERS = ("keras_zoo", "keras_operations", "keras_moving", "keras_norms")
 CUSTOM = {"BNLayer": "BatchNormalization"}
 X = np.random.default_rng(7).normal(0, 1, (3, 4, 5, 2)).astype(np.float32)
 IMAGE = entry("InputLayer", "x", batch_input_shape=[None, 4, 5, 2])
@@ -80,7 +81,7 @@ def function_model(name: str) -> dict[str, Any]:
 
 def cases() -> list[Case]:
     """Return every recorded file, one case a function, and one a name that no recorded file has."""
-    recorded = [_recorded(path) for folder in ("keras_zoo", "keras_operations", "keras_moving") for path in _files(folder)]
+    recorded = [_recorded(path) for folder in FOLDERS for path in _files(folder)]
     renamed = [_renamed(new, old) for new, old in OTHER_NAMES.items()]
     recorded += [
         Case(f"keras2 {path.name}", lambda path=path: _keras2_error(path)) for path in sorted(RECORDED.glob("keras2/*.h5"))

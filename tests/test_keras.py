@@ -15,7 +15,7 @@ from edgebn.formats import keras  # noqa: E402  # after the check for h5py
 from tests.keras_maker import INPUT, computed, entry, functional, sequential, tensors, write_h5  # noqa: E402  # the same
 
 RECORDED = Path(__file__).parent / "recorded"
-FOLDERS = ("keras_zoo", "keras_operations", "keras_moving")
+FOLDERS = ("keras_zoo", "keras_operations", "keras_moving", "keras_norms")
 ZOO = [path for folder in FOLDERS for suffix in (".keras", ".h5") for path in sorted((RECORDED / folder).glob(f"*{suffix}"))]
 KERAS2 = sorted((RECORDED / "keras2").glob("*.h5"))
 CUSTOM = {"BNLayer": "BatchNormalization"}
@@ -245,7 +245,6 @@ def test_open_sizes_need_a_fitting_input_shape(tmp_path, given, message):
         (entry("ThresholdedReLU", "t_1"), r"layer 't_1' \(ThresholdedReLU\): .*use ReLU"),
         (entry("LSTM", "memory", units=3), r"layer 'memory' \(LSTM\): .*recurrent layers .* convolutions over time"),
         (entry("Lambda", "magic"), r"layer 'magic' \(Lambda\): .*build it from Keras layers"),
-        (entry("UnitNormalization", "ln"), r"layer 'ln' \(UnitNormalization\): .*BatchNormalization"),
         (entry("my>Secret", "s"), r"layer 's' \(Secret\): .*custom_layers=\{\"Secret\": \"BatchNormalization\"\}"),
         (entry("Activation", "a", activation="glu"), r"layer 'a' \(Activation\): edgebn does not run the activation 'glu'"),
         (entry("BatchNormalization", "bn", renorm=True), r"layer 'bn' \(BatchNormalization\): .*renorm=False"),

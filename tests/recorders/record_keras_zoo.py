@@ -23,11 +23,17 @@ import numpy as np
 import zoo_layers
 import zoo_moving
 import zoo_networks
+import zoo_norms
 import zoo_operations
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
 SAMPLES = 2
-FOLDERS = {"keras_zoo": zoo_layers.ZOO | zoo_networks.ZOO, "keras_operations": zoo_operations.ZOO, "keras_moving": zoo_moving.ZOO}
+FOLDERS = {
+    "keras_zoo": zoo_layers.ZOO | zoo_networks.ZOO,
+    "keras_operations": zoo_operations.ZOO,
+    "keras_moving": zoo_moving.ZOO,
+    "keras_norms": zoo_norms.ZOO,
+}
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 
 

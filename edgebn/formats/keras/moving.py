@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from edgebn.errors import ModelError
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import as_integer
-from edgebn.layers import Crop, Identity, Pad, Reshape, Resize, Transpose
+from edgebn.layers import MAX_EXTENT, Crop, Gather, Identity, Pad, Reshape, Resize, Transpose
 
 
 def identity(place: Place) -> str:
@@ -117,3 +119,12 @@ def permuted(place: Place, dims: object) -> str:
     if not isinstance(dims, list):
         raise ModelError(f"its dims {str(dims)[:60]} should be a list of axes")
     return place.add(Transpose, [place.input], permutation=tuple(as_integer(axis, "dims") - 1 for axis in dims))
+
+
+def repeat_vector(place: Place) -> str:
+    """RepeatVector: a vector at each of n moments."""
+    count = place.settings.integer("n")
+    if len(place.shape) != 1 or not 1 <= count <= MAX_EXTENT:
+        raise ModelError(f"it repeats a value of shape {place.shape} {count} times; it should be a vector")
+    row = place.add(Reshape, [place.input], "row", "row", shape=(1, *place.shape))
+    return place.add(Gather, [row], indices=(np.zeros(count, np.int64), None))

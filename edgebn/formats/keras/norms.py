@@ -11,10 +11,11 @@ from edgebn.formats.keras.activations import fused
 from edgebn.formats.keras.operands import as_array, without_batch
 from edgebn.formats.keras.place import Place
 from edgebn.formats.keras.settings import as_integer, resolved_axis
-from edgebn.layers import Add, BatchNorm, Identity, Multiply, Normalization
+from edgebn.layers import Activation, Add, BatchNorm, Binary, Identity, Multiply, Normalization, Reduce
 
 # keras.backend.epsilon(): Normalization never divides by less.
 _KERAS_EPSILON = 1e-7
+_LEAST_NORM = 1e-12  # of UnitNormalization
 
 
 def batch_norm(place: Place) -> str:
@@ -74,12 +75,36 @@ def normalization(place: Place) -> str:
 
 def layer_norm(place: Place) -> str:
     """Read a LayerNormalization over any axes; weights are gamma and beta, of the shape of those axes."""
-    axes = place.settings.get("axis")
-    listed = axes if isinstance(axes, list) else [-1 if axes is None else axes]
-    resolved = tuple(sorted({resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis") for axis in listed}))
+    resolved = _axes(place)
     shape = tuple(place.shape[axis] for axis in resolved)
     rms = place.settings.flag("rms_scaling", False)
     return _own_statistics(place, shape, resolved, axes=resolved, axis=resolved[-1], centred=not rms, shifts=not rms)
+
+
+def rms_norm(place: Place) -> str:
+    """Read an RMSNormalization over any axes; its only weight is the scale, of the shape of those axes."""
+    resolved = _axes(place)
+    shape = tuple(place.shape[axis] for axis in resolved)
+    wide = tuple(size if axis in resolved else 1 for axis, size in enumerate(place.shape))
+    scale = place.weight(0, "scale", shape).reshape(wide)
+    epsilon = place.settings.number("epsilon", 1e-6)
+    return place.add(Normalization, axes=resolved, axis=resolved[-1], gamma=scale, epsilon=epsilon, centred=False)
+
+
+def unit_norm(place: Place) -> str:
+    """Read a UnitNormalization: divided by the root of the sum of squares, or by a tiny number where that is smaller."""
+    squares = place.add(Activation, None, "squares", "squares", function="square")
+    total = place.add(Reduce, [squares], "sum", "sum", function="sum", axes=_axes(place), keepdims=True)
+    norm = place.add(Activation, [total], "norm", "norm", function="sqrt")
+    bounded = place.add(Activation, [norm], "bounded", "bounded", function="clip", low=_LEAST_NORM)
+    return place.add(Binary, [place.input, bounded], function="divide")
+
+
+def _axes(place: Place) -> tuple[int, ...]:
+    """Return the axes, the last one unless said, as those of a sample."""
+    axes = place.settings.get("axis")
+    listed = axes if isinstance(axes, list) else [-1 if axes is None else axes]
+    return tuple(sorted({resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis") for axis in listed}))
 
 
 def group_norm(place: Place) -> str:

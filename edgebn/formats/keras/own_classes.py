@@ -11,9 +11,9 @@ ConvLSTM2D ConvLSTM3D Convolution3D Convolution3DTranspose Cropping3D CuDNNGRU C
 EinsumDense Embedding Equalization FlaxLayer GRU GRUCell GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D
 GlobalMaxPooling3D GroupQueryAttention HashedCrossing Hashing InstanceMethod InstanceProperty IntegerLookup
 JaxLayer LSTM LSTMCell Lambda LocallyConnected1D LocallyConnected2D Masking MaxNumBoundingBoxes MaxPool3D
-MaxPooling3D MelSpectrogram MultiHeadAttention Pipeline RMSNormalization RNN RandomCrop RandomFourierFeatures
-RepeatVector Resizing ReversibleEmbedding STFTSpectrogram SeparableConv3D SimpleRNN SimpleRNNCell Solarization
+MaxPooling3D MelSpectrogram MultiHeadAttention Pipeline RNN RandomCrop RandomFourierFeatures
+Resizing ReversibleEmbedding STFTSpectrogram SeparableConv3D SimpleRNN SimpleRNNCell Solarization
 SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization ThresholdedReLU TimeDistributed
-TorchModuleWrapper UnitNormalization UpSampling3D Wrapper ZeroPadding3D
+TorchModuleWrapper UpSampling3D Wrapper ZeroPadding3D
 """
 OWN_CLASSES = frozenset(_NAMES.split())

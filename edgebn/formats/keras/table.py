@@ -38,6 +38,9 @@ LAYERS: dict[str, LayerFunction] = {
     **dict.fromkeys(NORMS, norms.batch_norm),
     "LayerNormalization": norms.layer_norm,
     "GroupNormalization": norms.group_norm,
+    "RMSNormalization": norms.rms_norm,
+    "UnitNormalization": norms.unit_norm,
+    "RepeatVector": moving.repeat_vector,
     "Rescaling": norms.rescaling,
     "Normalization": norms.normalization,
     "Activation": activations.activation_layer,
@@ -92,7 +95,6 @@ PAGE = "docs/formats.md"
 _RECURRENT = "recurrent layers do not run on edgebn; use convolutions over time"
 _CODE = "edgebn cannot know what its code does; build it from Keras layers, or export the model to ONNX"
 _ATTENTION = "attention does not run on edgebn; use squeeze-and-excitation from pooling, Dense and Multiply"
-_OTHER_NORM = "its statistics are those of each sample, which edgebn does not run; use BatchNormalization"
 _VOLUME = "edgebn runs layers in one and two dimensions"
 _HINTS = {
     "LSTM": _RECURRENT,
@@ -107,7 +109,6 @@ _HINTS = {
     "InstanceMethod": _CODE,
     "MultiHeadAttention": _ATTENTION,
     "Attention": _ATTENTION,
-    "UnitNormalization": _OTHER_NORM,
     "Conv3D": _VOLUME,
     "MaxPooling3D": _VOLUME,
     "AveragePooling3D": _VOLUME,

@@ -71,6 +71,7 @@ WEIGHTS: dict[str, Callable[[Settings], Stored]] = {
     "SyncBatchNormalization": _norm,
     "LayerNormalization": _own_statistics,
     "GroupNormalization": _own_statistics,
+    "RMSNormalization": lambda _: Stored(("scale",)),
     "Normalization": _statistics,
     "PReLU": lambda _settings: Stored(("alpha",)),
 }
