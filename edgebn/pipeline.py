@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edgebn.arguments import checked_program
 from edgebn.errors import ModelError
-from edgebn.preparation.answers import ClassAnswer, class_answers
-from edgebn.preparation.data import Boxes, Classes, Picture, Sound
-from edgebn.preparation.detections import BoxAnswer, box_answers
+from edgebn.preparation.data import Picture, Sound
+from edgebn.preparation.decoding import Decoder
 from edgebn.preparation.pictures import pictured
 from edgebn.preparation.sounds import inputs_of, stream_of
 from edgebn.program import Program
 from edgebn.session import Session
-
-Answer = list[ClassAnswer] | list[BoxAnswer] | Any
 
 
 class Pipeline:
@@ -42,17 +40,20 @@ class Pipeline:
             raise ModelError(f"{model.source} does not say how pictures or sounds become its input; see edgebn.prepare")
         self.model, self.session = model, Session(model, threads)
         self._before = before
+        self._decoder = Decoder(model) if model.preparation and model.preparation.after is not None else None
         self._buffer = model.buffers[model.inputs[0]]
         self.reset()
 
     def reset(self) -> None:
         """Forget what was heard, and what the network keeps from run to run."""
         self.session.reset_state()
+        if self._decoder is not None:
+            self._decoder.reset()
         if isinstance(self._before, Sound):
             self._stream = stream_of(self._before)
             self._heard = self._stream.row
 
-    def __call__(self, seen: Any) -> Answer:
+    def __call__(self, seen: Any) -> Any:
         """Return the answer to a picture, or those to what a piece of sound completes.
 
         Parameters
@@ -63,24 +64,21 @@ class Pipeline:
 
         Returns
         -------
-        list of ClassAnswer, list of BoxAnswer, or ndarray
-            Of a picture: its classes, most probable first, or what was found in it; without either, what `Session.run` returns for
-            one sample. Of a sound a list of such, one for each inference, which may be none.
+        list of ClassAnswer, BoxAnswer or PointAnswer, MaskAnswer, WakeAnswer, AnomalyAnswer, or ndarray
+            Of a picture: its classes, most probable first, what was found in it, or what else the model keeps; without any, what
+            `Session.run` returns for one sample. Of a sound a list of such, one for each inference, which may be none.
         """
         if isinstance(self._before, Picture):
             pixels = np.asarray(seen)
-            inputs = pictured(pixels, self._before, self._buffer)[None]
-            if self.model.preparation is not None and isinstance(self.model.preparation.after, Boxes):
-                output = self.session.run(inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]]))[0]
-                return box_answers(output, self.model, pixels.shape[:2])
-            return self._answers(inputs)[0]
+            return self._answers(pictured(pixels, self._before, self._buffer)[None], [pixels.shape[:2]])[0]
         inputs = self._next_inputs(np.asarray(seen))
         return self._answers(inputs) if len(inputs) else []
 
-    def _answers(self, inputs: np.ndarray) -> list[Any]:
-        result = self.session.run(inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]]))
-        if self.model.preparation is not None and isinstance(self.model.preparation.after, Classes):
-            return class_answers(result, self.model)
+    def _answers(self, inputs: np.ndarray, sizes: Sequence[tuple[int, int]] = ()) -> list[Any]:
+        shaped = inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]])
+        result = self.session.run(shaped)
+        if self._decoder is not None:
+            return self._decoder.answers(result, shaped, sizes)
         if isinstance(result, dict):
             return [{name: values[index] for name, values in result.items()} for index in range(len(inputs))]
         return list(result)

@@ -14,6 +14,8 @@ import edgebn
 from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import ModelError
+from edgebn.preparation.data import Boxes, Picture
+from edgebn.preparation.prepare import plain_pixels
 from edgebn.session import Session
 from tests.conftest import TEST_ALL
 from tests.tflite_models import FileBuilder
@@ -166,6 +168,22 @@ def test_a_whole_detector(unsigned, tmp_path):
         else:
             for one, other in zip(found, wanted, strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_detector_answers_with_boxes(tmp_path):
+    path = tmp_path / "ssd.tflite"
+    content, shape = ssd(np.random.default_rng(4), unsigned=True)
+    path.write_bytes(content)
+    model = edgebn.load(path)
+    scale, offset = plain_pixels(model.buffers[model.inputs[0]])
+    model = edgebn.prepare(model, image=Picture(scale=scale, offset=offset), boxes=Boxes(("a", "b", "c"), "post_process"))
+    pixels = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
+    boxes, classes, scores, _ = litert(content, [pixels[None]]).values()
+    found = edgebn.Pipeline(model)(pixels)
+    assert len(found) == np.count_nonzero(scores > 0.25) > 3
+    for box, sides, index, score in zip(found, boxes[0], classes[0], scores[0], strict=False):
+        assert (box.index, box.score) == (index, score)
+        np.testing.assert_allclose([box.top, box.left, box.bottom, box.right], np.clip(sides * 32, 0, 32), rtol=1e-6)
 
 
 def test_a_quantised_detector_keeps_its_boxes_in_float32(tmp_path):

@@ -14,10 +14,25 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file, number
 from edgebn.errors import ModelError, UsageError
 from edgebn.preparation.check import BYTES, CODES, COLOURS, FITS, HEADS, RESIZES
-from edgebn.preparation.data import MFCC_OFFSET, MFCC_SCALE, Boxes, Frame, MfccFrontEnd, MicroFrontEnd, Picture, Sound
+from edgebn.preparation.data import (
+    MFCC_OFFSET,
+    MFCC_SCALE,
+    Anomaly,
+    Boxes,
+    Frame,
+    KeyPoints,
+    Mask,
+    MfccFrontEnd,
+    MicroFrontEnd,
+    Picture,
+    Sound,
+    WakeWord,
+)
+from edgebn.preparation.heads import blazeface
 from edgebn.preparation.prepare import plain_pixels, prepare
 from edgebn.program import Program
 
+BLAZEFACE = "blazeface"
 HELP = "say how pictures or sounds become a model's input"
 DESCRIPTION = (
     "Write the model with how pictures or sounds become its input and what its classes are called. `edgebn run` then takes "
@@ -44,7 +59,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("-o", "--output", type=new_file, required=True, metavar="OUT.edgebn", help="the file to write")
     parser.add_argument("--labels", metavar="FILE|A,B,...", help="names of the classes: a text file with one a line, or a list")
-    parser.add_argument("--boxes", choices=HEADS, help="it is a detector with such a head, of the --labels")
+    parser.add_argument(
+        "--boxes",
+        choices=[head for head in (*HEADS, BLAZEFACE) if head != "anchors"],
+        help="it is a detector with such a head, of the --labels",
+    )
+    parser.add_argument("--shares", action="store_true", help="boxes are in shares of the input, not in its pixels")
+    parser.add_argument(
+        "--score", type=number, metavar="S", help="what the score of a box or a key point must reach; default the head's"
+    )
+    parser.add_argument("--overlap", type=number, metavar="S", help="by how much boxes of a class may overlap; default the head's")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--mask", action="store_true", help="it tells the class of every part of the picture, of the --labels")
+    others.add_argument("--key-points", metavar="A,B,...", help="it tells where these points are: y, x and a score each")
+    others.add_argument("--wake-word", metavar="NAME", help="it tells how probable it is that the word was just heard")
+    others.add_argument(
+        "--anomaly", type=number, metavar="T", help="it gives its input back, and is off by more than T of anomalies"
+    )
     group = parser.add_argument_group("pictures")
     group.add_argument("--image", choices=tuple(COLOURS), help="the input is a picture with its channels in this order")
     group.add_argument("--resize", choices=RESIZES, help="how pictures change their size; default bilinear")
@@ -75,14 +106,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     program = load_model(arguments.model, arguments)
     labels = read_labels(arguments.labels) if arguments.labels is not None else None
     image, sound = picture_of(arguments, program), sound_of(arguments, program)
-    if image is None and sound is None and labels is None:
-        raise UsageError("say what to keep: --image, --sound or --labels")
-    if arguments.boxes is not None and labels is None:
-        raise UsageError("--boxes does nothing here: give --labels too, or leave it out")
-    if arguments.boxes is not None and labels is not None:
-        made = prepare(program, image=image, sound=sound, boxes=Boxes(tuple(labels), arguments.boxes))
-    else:
-        made = prepare(program, image=image, sound=sound, labels=labels)
+    answer = answer_of(arguments, labels)
+    boxes = boxes_of(arguments, labels, program)
+    if image is None and sound is None and labels is None and answer is None:
+        raise UsageError("say what to keep: --image, --sound, --labels or another answer")
+    names = None if boxes or answer else labels
+    made = prepare(program, image=image, sound=sound, labels=names, boxes=boxes, answer=answer)
     api.save(made, arguments.output)
     assert made.preparation is not None
     kept = asdict(made.preparation)
@@ -94,6 +123,37 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         screen.say(f"{len(labels)} classes: {', '.join(labels[:5])}{', ...' if len(labels) > 5 else ''}")
     screen.say(f"wrote {arguments.output}")
     return {"model": str(arguments.model), "output": str(arguments.output), "preparation": kept}
+
+
+def boxes_of(arguments: argparse.Namespace, labels: list[str] | None, program: Program) -> Boxes | None:
+    """Return what the options say of a detector."""
+    given = {name for name in ("shares", "score", "overlap") if name in arguments.given}
+    if arguments.boxes is None:
+        if given - ({"score"} if arguments.key_points else set()):
+            raise UsageError(f"--{min(given)} does nothing here: give --boxes too, or leave it out")
+        return None
+    if labels is None:
+        raise UsageError("--boxes does nothing here: give --labels too, or leave it out")
+    found = blazeface(program, tuple(labels)) if arguments.boxes == BLAZEFACE else Boxes(tuple(labels), arguments.boxes)
+    settings = {name: getattr(arguments, name) for name in given}
+    return replace(found, **settings)
+
+
+def answer_of(arguments: argparse.Namespace, labels: list[str] | None) -> Mask | KeyPoints | WakeWord | Anomaly | None:
+    """Return what the options say of a network that neither classifies nor finds boxes."""
+    if arguments.mask:
+        return Mask(tuple(labels or ()))
+    found: KeyPoints | WakeWord | Anomaly | None = None
+    if arguments.key_points is not None:
+        names = tuple(name.strip() for name in arguments.key_points.split(","))
+        found = KeyPoints(names, arguments.score or 0.0)
+    elif arguments.wake_word is not None:
+        found = WakeWord(arguments.wake_word)
+    elif arguments.anomaly is not None:
+        found = Anomaly(arguments.anomaly)
+    if found is not None and labels is not None:
+        raise UsageError("--labels does nothing here: leave it out, or the other answer")
+    return found
 
 
 def read_labels(text: str) -> list[str]:

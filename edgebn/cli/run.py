@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.cli.answers import as_json, other_answers, show_answers
 from edgebn.cli.inputs import add_input_options, load_inputs
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.prepared import files_of, is_prepared, picture_size
@@ -61,6 +62,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     if named is not None:
         show_classes(named, screen)
         return report | {"top": named}
+    others = other_answers(program, outputs, inputs, arguments)
+    if others is not None:
+        show_answers(others, screen)
+        return report | {"answers": [as_json(answer) for answer in others]}
     return report | show_outputs(outputs, arguments.top, screen)
 
 
@@ -78,8 +83,8 @@ def found_boxes(program: Program, outputs: dict[str, np.ndarray], arguments: arg
     if not (program.preparation and isinstance(program.preparation.after, Boxes) and is_prepared(arguments.input, program)):
         return None
     files = files_of(arguments.input)[: arguments.limit]
-    values = outputs[program.outputs[0]]
-    return [box_answers(output, program, picture_size(file)) for output, file in zip(values, files, strict=True)]
+    samples = [{name: values[index] for name, values in outputs.items()} for index in range(len(files))]
+    return [box_answers(sample, program, picture_size(file)) for sample, file in zip(samples, files, strict=True)]
 
 
 def show_boxes(found: list[list[BoxAnswer]], screen: Screen) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from edgebn.errors import ModelError
-from edgebn.preparation.data import Boxes, Classes, MfccFrontEnd, Picture, Sound
+from edgebn.preparation.data import Anchors, Anomaly, Boxes, Classes, KeyPoints, Mask, MfccFrontEnd, Picture, Sound, WakeWord
 
 if TYPE_CHECKING:
     from edgebn.program import Program
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 COLOURS = {"rgb": 3, "bgr": 3, "grey": 1}
 RESIZES = ("bilinear", "antialias", "area", "nearest")
 FITS = ("stretch", "crop", "letterbox")
-HEADS = ("yolov8", "fomo")
+HEADS = ("yolov8", "yolov5", "corners", "anchors", "post_process", "fomo")
+ORDERS = ("yxhw", "xywh")
 CODES = ("network", "micro_speech")
 BYTES = {"grey": 1, "rgb888": 3, "bgr888": 3, "rgb565": 2, "rgb565_swapped": 2, "yuyv": 2}  # of a pixel in a frame buffer
 MOST_SIDE = 8192
 LARGEST = 1e9  # of a scale or an offset
+MOST_POINTS, MOST_WINDOW = 1000, 1000
 
 
 def check_preparation(program: Program) -> None:
@@ -39,10 +42,8 @@ def check_preparation(program: Program) -> None:
             _check_picture(before, program.shapes[program.inputs[0]])
         else:
             _check_sound(before, program)
-    if isinstance(after, Boxes):
-        _check_boxes(after, program)
-    elif after is not None:
-        _check_classes(after, program)
+    if after is not None:
+        _CHECKS[type(after)](after, program)
 
 
 def _check_picture(picture: Picture, shape: tuple[int, ...]) -> None:
@@ -105,13 +106,88 @@ def _check_classes(classes: Classes, program: Program) -> None:
 
 
 def _check_boxes(after: Boxes, program: Program) -> None:
-    if len(program.outputs) != 1 or program.preparation is None or not isinstance(program.preparation.before, Picture):
-        raise ModelError("boxes are for a network with one output that takes pictures: say how they are prepared too")
+    _takes_pictures(program, "boxes are")
     if after.head not in HEADS:
         raise ModelError(f"a detector's head is one of {', '.join(HEADS)}, not '{after.head[:20]}'")
-    shape, count = program.shapes[program.outputs[0]], len(after.names)
-    fitting = {"fomo": len(shape) == 3 and shape[2] == 1 + count, "yolov8": len(shape) == 2 and 4 + count in shape}
-    if not count or not fitting[after.head]:
-        raise ModelError(f"the network's output of shape {shape} is no {after.head} head with {count} classes")
-    if not (0 <= after.score < 1 and 0 <= after.overlap <= 1 and after.most >= 1):
+    if not (0 <= after.score < 1 and 0 <= after.overlap <= 1 and after.most >= 1 and 0 <= after.points <= MOST_POINTS):
         raise ModelError("a detector's score and overlap are shares from 0 to 1, and it tells of one object at least")
+    if (after.anchors is not None) != (after.head == "anchors"):
+        raise ModelError("anchors are for the head 'anchors', which has some")
+    if after.points and after.head not in {"yolov8", "corners", "anchors"}:
+        raise ModelError(f"a {after.head} head has no key points")
+    if after.anchors is not None:
+        _check_anchors(after.anchors)
+    from edgebn.preparation.heads import roles
+
+    if not after.names or not roles(program, after):
+        shapes = [program.shapes[name] for name in program.outputs]
+        said = f"output of shape {shapes[0]} is" if len(shapes) == 1 else f"outputs of shapes {', '.join(map(str, shapes))} are"
+        points = f" and {after.points} key points" if after.points else ""
+        raise ModelError(f"the network's {said} no {after.head} head with {len(after.names)} classes{points}")
+
+
+def _check_anchors(anchors: Anchors) -> None:
+    if bool(anchors.maps) == bool(anchors.boxes):
+        raise ModelError("anchors are those of maps, or boxes; give one of the two")
+    if any(not 1 <= size <= MOST_SIDE for sizes in anchors.maps for size in sizes):
+        raise ModelError("a map of anchors has rows, columns and anchors of a cell, each 1 or more")
+    numbers = [*anchors.scales, *(number for box in anchors.boxes for number in box)]
+    if not all(math.isfinite(number) and abs(number) <= LARGEST for number in numbers) or min(anchors.scales) <= 0:
+        raise ModelError("anchors and their scales are finite numbers, and the scales positive")
+    if anchors.order not in ORDERS:
+        raise ModelError(f"the order of a box's codes is one of {', '.join(ORDERS)}, not '{anchors.order[:20]}'")
+
+
+def _takes_pictures(program: Program, what: str) -> None:
+    if program.preparation is None or not isinstance(program.preparation.before, Picture):
+        raise ModelError(f"{what} for a network that takes pictures: say how they are prepared too")
+
+
+def _only_output(program: Program, what: str) -> tuple[int, ...]:
+    if len(program.outputs) != 1:
+        raise ModelError(f"the network has {len(program.outputs)} outputs; {what} is made of one")
+    return program.shapes[program.outputs[0]]
+
+
+def _check_mask(mask: Mask, program: Program) -> None:
+    _takes_pictures(program, "a mask is")
+    shape = _only_output(program, "a mask")
+    if len(shape) != 3 or shape[2] < 2 or (mask.names and len(mask.names) != shape[2]):
+        raise ModelError(f"the network's output of shape {shape} is no map of scores of {len(mask.names) or 'some'} classes")
+
+
+def _check_points(points: KeyPoints, program: Program) -> None:
+    _takes_pictures(program, "key points are")
+    shape = _only_output(program, "a set of key points")
+    if not points.names or math.prod(shape) != 3 * len(points.names) or shape[-1:] != (3,):
+        raise ModelError(f"the network's output of shape {shape} is no list of {len(points.names)} key points, three numbers each")
+    if not math.isfinite(points.score):
+        raise ModelError("the least score of a key point is a finite number")
+
+
+def _check_wake_word(word: WakeWord, program: Program) -> None:
+    shape = _only_output(program, "a wake word's probability")
+    if math.prod(shape) != 1:
+        raise ModelError(f"a wake word is told by one probability, and the network's output has shape {shape}")
+    if not (1 <= word.window <= MOST_WINDOW and 0 < word.cutoff < 1 and 0 <= word.refractory <= MOST_SIDE):
+        raise ModelError(
+            f"a wake word's window is 1 to {MOST_WINDOW} inferences, its cutoff between 0 and 1, its refractory time 0 or more"
+        )
+
+
+def _check_anomaly(anomaly: Anomaly, program: Program) -> None:
+    shape = _only_output(program, "an anomaly's score")
+    if len(program.inputs) != 1 or math.prod(shape) != math.prod(program.shapes[program.inputs[0]]):
+        raise ModelError(f"the network's output of shape {shape} is not its input given back")
+    if not (math.isfinite(anomaly.threshold) and anomaly.threshold > 0):
+        raise ModelError(f"the threshold of an anomaly is a positive number, not {anomaly.threshold}")
+
+
+_CHECKS: dict[type, Callable[[Any, Program], None]] = {
+    Classes: _check_classes,
+    Boxes: _check_boxes,
+    Mask: _check_mask,
+    KeyPoints: _check_points,
+    WakeWord: _check_wake_word,
+    Anomaly: _check_anomaly,
+}

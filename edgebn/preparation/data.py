@@ -212,24 +212,54 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class Anchors:
+    """The boxes that an SSD detector's codes are told against, in shares of its input.
+
+    middle = code / scale * side + middle of the anchor; side of the box = exp(code / scale) * side, or code / scale * side.
+
+    Attributes
+    ----------
+    maps : tuple of (rows, columns, anchors of a cell)
+        Anchors in the middles of cells, with sides of 1, row by row: those of BlazeFace. Empty where `boxes` says them.
+    boxes : tuple of (y, x, height, width)
+    scales : (y, x, height, width)
+    order : {'yxhw', 'xywh'}
+        Of a box's four codes.
+    exponential : bool
+        Whether sides are exponentials of their codes.
+    """
+
+    maps: tuple[tuple[int, int, int], ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    order: str = "yxhw"
+    exponential: bool = True
+
+
+@dataclass(frozen=True)
 class Boxes:
-    """How a detector's output becomes boxes.
+    """How a detector's outputs become boxes.
 
     Attributes
     ----------
     names : tuple of str
         By class.
-    head : {'yolov8', 'fomo'}
-        (candidates, 4 + classes) or the other way round, or a map (height, width, 1 + classes): see
-        `edgebn.preparation.detections`.
+    head : {'yolov8', 'yolov5', 'corners', 'anchors', 'post_process', 'fomo'}
+        See `edgebn.preparation.heads`.
     shares : bool
-        Whether yolov8's boxes are in shares of the input, not in its pixels.
+        Whether the boxes of the YOLO heads and corners are in shares of the input, not in its pixels.
     score : float
         What an object's score must be above.
     overlap : float
         By how much of their union two boxes of a class may overlap.
     most : int
         Objects that are told of one picture.
+    points : int
+        Key points that come with each box.
+    logits : bool
+        Whether scores become probabilities by a sigmoid.
+    anchors : Anchors or None
+        Of the head 'anchors'.
     """
 
     names: tuple[str, ...]
@@ -238,6 +268,75 @@ class Boxes:
     score: float = 0.25
     overlap: float = 0.7
     most: int = 300
+    points: int = 0
+    logits: bool = False
+    anchors: Anchors | None = None
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A map of scores, (height, width, classes), tells the class of every part of the picture.
+
+    Attributes
+    ----------
+    names : tuple of str
+        By class; empty where nobody said.
+    """
+
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeyPoints:
+    """Rows of y, x and a score, in shares of the input: what MoveNet ends with.
+
+    Attributes
+    ----------
+    names : tuple of str
+        By point.
+    score : float
+        Of a point that is told, at least.
+    """
+
+    names: tuple[str, ...]
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class WakeWord:
+    """One probability an inference says how sure the network is to have just heard its word; as ESPHome's micro_wake_word decides.
+
+    A probability is its 8-bit code, rint(255 * probability) of a float32 output. The word was heard when the sum of the last
+    `window` codes is above int(cutoff * 255) * window; they are then forgotten, and nothing is heard for `refractory` inferences.
+
+    Attributes
+    ----------
+    name : str
+    window : int
+        Inferences of the sliding average.
+    cutoff : float
+        What it must be above, from 0 to 1.
+    refractory : int
+        Inferences.
+    """
+
+    name: str
+    window: int = 5
+    cutoff: float = 0.97
+    refractory: int = 25
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """How far a network that gives back its input is off: the mean of the squared differences.
+
+    Attributes
+    ----------
+    threshold : float
+        Above which it is an anomaly.
+    """
+
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -248,9 +347,9 @@ class Preparation:
     ----------
     before : Picture, Sound or None
         For the program's only input.
-    after : Classes, Boxes or None
-        For its only output.
+    after : Classes, Boxes, Mask, KeyPoints, WakeWord, Anomaly or None
+        For its outputs, of which all but `Boxes` want one.
     """
 
     before: Picture | Sound | None = None
-    after: Classes | Boxes | None = None
+    after: Classes | Boxes | Mask | KeyPoints | WakeWord | Anomaly | None = None

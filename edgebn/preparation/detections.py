@@ -1,12 +1,17 @@
-"""From a detector's output to boxes in the picture as it was: heads, non-maximum suppression, the way back through the resizing."""
+"""From a detector's outputs to boxes in the picture as it was: non-maximum suppression, and the way back through the resizing.
+
+Overlaps are float32, places in the picture float64, rounded to float32 once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgebn.preparation.data import Boxes, Picture
+from edgebn.preparation.heads import FREE_OF_OVERLAPS, candidates
 from edgebn.preparation.resizing import boxes as placed
 from edgebn.program import Program
 
@@ -23,6 +28,8 @@ class BoxAnswer:
     score : float
     left, top, right, bottom : float
         In pixels of the picture as it was; 0, 0 is its upper left corner.
+    points : tuple of (x, y)
+        Its key points, in the same pixels; () of detectors without.
     """
 
     index: int
@@ -32,15 +39,16 @@ class BoxAnswer:
     top: float
     right: float
     bottom: float
+    points: tuple[tuple[float, float], ...] = ()
 
 
-def box_answers(output: np.ndarray, program: Program, size: tuple[int, int]) -> list[BoxAnswer]:
+def box_answers(outputs: np.ndarray | Mapping[str, np.ndarray], program: Program, size: tuple[int, int]) -> list[BoxAnswer]:
     """Return what was found in one picture, the surest first.
 
     Parameters
     ----------
-    output : ndarray
-        Of the program's only output for one sample: float32 or int8 codes.
+    outputs : ndarray or mapping of str to ndarray
+        Of one sample, float32 or int8 codes: that of the program's only output, or all by name.
     program : Program
         With a `Picture` before and `Boxes` behind it.
     size : (height, width)
@@ -50,63 +58,20 @@ def box_answers(output: np.ndarray, program: Program, size: tuple[int, int]) -> 
     picture, after = program.preparation.before, program.preparation.after
     assert isinstance(picture, Picture)
     assert isinstance(after, Boxes)
-    values = output.astype(np.float64)
-    if output.dtype == np.int8:
-        buffer = program.buffers[program.outputs[0]]
-        values = (values - buffer.zero_point) * buffer.scale
+    named = outputs if isinstance(outputs, Mapping) else {program.outputs[0]: outputs}
     wanted = program.buffers[program.inputs[0]].shape[:2]
-    if after.head == "fomo":
-        corners, scores, classes = fomo(values, after, wanted)
-    else:
-        corners, scores, classes = yolov8(values, after, wanted)
-        kept = suppressed(corners, scores, classes, after.overlap)
-        corners, scores, classes = corners[kept], scores[kept], classes[kept]
-    corners = in_picture(corners, picture, size, wanted)
-    found = zip(corners.tolist(), scores.tolist(), classes.tolist(), strict=True)
-    return [BoxAnswer(index, after.names[index], score, *box) for box, score, index in found][: after.most]
-
-
-def yolov8(values: np.ndarray, after: Boxes, wanted: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return boxes (n, 4) left, top, right, bottom in the input's pixels, scores and classes above the threshold, the surest first.
-
-    A candidate is its middle, width and height, in pixels or in shares of the input, and a score for each class.
-    """
-    if values.shape[1] != 4 + len(after.names):
-        values = values.T
-    classes = values[:, 4:].argmax(axis=1)
-    scores = values[:, 4:].max(axis=1)
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] > after.score]
-    middle, half = values[order, :2], values[order, 2:4] / 2
-    corners = np.concatenate([middle - half, middle + half], axis=1)
-    if after.shares:
-        corners *= np.array([wanted[1], wanted[0]] * 2)
-    return corners, scores[order], classes[order]
-
-
-def fomo(values: np.ndarray, after: Boxes, wanted: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same for a map of cells (height, width, 1 + classes), the first channel nothing: neighbours are one object."""
-    height, width, _ = values.shape
-    boxes, scores, classes = [], [], []
-    for index in range(len(after.names)):
-        sure = values[..., 1 + index]
-        open_cells = {(int(y), int(x)) for y, x in np.argwhere(sure > after.score)}
-        while open_cells:
-            group, waiting = [], [min(open_cells)]
-            open_cells.remove(waiting[0])
-            while waiting:
-                y, x = waiting.pop()
-                group.append((y, x))
-                near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & open_cells
-                open_cells -= near
-                waiting += sorted(near)
-            rows, columns = (np.array(side) for side in zip(*group, strict=True))
-            boxes.append([columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height])
-            scores.append(sure[rows, columns].max())
-            classes.append(index)
-    order = np.argsort(-np.array(scores), kind="stable")
-    corners = np.array(boxes).reshape(-1, 4) * np.array([wanted[1], wanted[0]] * 2)
-    return corners[order], np.array(scores)[order], np.array(classes, np.int64)[order]
+    found = candidates(named, program, after)
+    kept = np.arange(len(found.scores))
+    if after.head not in FREE_OF_OVERLAPS:
+        kept = suppressed(found.corners, found.scores, found.classes, after.overlap)
+    kept = kept[: after.most]
+    corners = in_picture(found.corners[kept], picture, size, wanted)
+    points = in_picture(found.points[kept].reshape(-1, 2), picture, size, wanted).reshape(len(kept), found.points.shape[1], 2)
+    rows = zip(corners.tolist(), points.tolist(), found.scores[kept].tolist(), found.classes[kept].tolist(), strict=True)
+    return [
+        BoxAnswer(index, after.names[index], score, box[0], box[1], box[2], box[3], tuple((x, y) for x, y in dots))
+        for box, dots, score, index in rows
+    ]
 
 
 def suppressed(corners: np.ndarray, scores: np.ndarray, classes: np.ndarray, overlap: float) -> np.ndarray:
@@ -114,7 +79,8 @@ def suppressed(corners: np.ndarray, scores: np.ndarray, classes: np.ndarray, ove
 
     The overlap is the share of the two boxes' union that both cover.
     """
-    areas = np.prod(np.maximum(corners[:, 2:] - corners[:, :2], 0), axis=1)
+    corners = corners.astype(np.float32)
+    areas = np.prod(np.maximum(corners[:, 2:] - corners[:, :2], np.float32(0)), axis=1)
     waiting = np.argsort(-scores, kind="stable")
     kept = []
     while len(waiting):
@@ -122,18 +88,19 @@ def suppressed(corners: np.ndarray, scores: np.ndarray, classes: np.ndarray, ove
         kept.append(best)
         begin = np.maximum(corners[best, :2], corners[waiting, :2])
         end = np.minimum(corners[best, 2:], corners[waiting, 2:])
-        common = np.prod(np.maximum(end - begin, 0), axis=1)
+        common = np.prod(np.maximum(end - begin, np.float32(0)), axis=1)
         union = areas[best] + areas[waiting] - common
-        near = np.divide(common, union, out=np.zeros_like(common), where=union > 0) > overlap
+        near = np.divide(common, union, out=np.zeros_like(common), where=union > 0) > np.float32(overlap)
         waiting = waiting[~(near & (classes[waiting] == classes[best]))]
     return np.array(kept, np.int64)
 
 
 def in_picture(corners: np.ndarray, picture: Picture, size: tuple[int, int], wanted: tuple[int, int]) -> np.ndarray:
-    """Return boxes of the input as boxes of the picture, cut at its edges."""
+    """Return places in the input, x and y in turns, as places in the picture, cut at its edges."""
     where = placed(picture, size, wanted)
     top, left, height, width = where.source
     to_top, to_left, to_height, to_width = where.target
-    ratio = np.array([width / to_width, height / to_height] * 2)
-    moved = (corners - np.array([to_left, to_top] * 2)) * ratio + np.array([left, top] * 2)
-    return np.clip(moved, 0, np.array([size[1], size[0]] * 2))
+    times = corners.shape[1] // 2
+    ratio = np.array([width / to_width, height / to_height] * times)
+    moved = (corners.astype(np.float64) - np.array([to_left, to_top] * times)) * ratio + np.array([left, top] * times)
+    return np.clip(moved, 0, np.array([size[1], size[0]] * times)).astype(np.float32)

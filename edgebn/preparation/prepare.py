@@ -9,7 +9,7 @@ from dataclasses import replace
 from edgebn.arguments import checked_program
 from edgebn.errors import ModelError
 from edgebn.preparation.check import check_preparation
-from edgebn.preparation.data import Boxes, Classes, Picture, Preparation, Sound
+from edgebn.preparation.data import Anomaly, Boxes, Classes, KeyPoints, Mask, Picture, Preparation, Sound, WakeWord
 from edgebn.program import Buffer, Dequantize, Elementwise, Program, Reshape, Softmax
 
 
@@ -20,6 +20,7 @@ def prepare(
     sound: Sound | None = None,
     labels: Sequence[str] | None = None,
     boxes: Boxes | None = None,
+    answer: Mask | KeyPoints | WakeWord | Anomaly | None = None,
 ) -> Program:
     """Say how pictures or sounds become a network's input and what its classes are called; kept when the program is saved.
 
@@ -34,6 +35,8 @@ def prepare(
         are taken for logits.
     boxes : edgebn.preparation.data.Boxes, optional
         Of a detector, in place of labels.
+    answer : Mask, KeyPoints, WakeWord or Anomaly of edgebn.preparation.data, optional
+        Of a network that neither classifies nor finds boxes.
 
     Returns
     -------
@@ -50,11 +53,9 @@ def prepare(
         raise ModelError("a network takes pictures or sounds; give image= or sound=")
     kept = model.preparation or Preparation()
     before = image or sound or kept.before
-    after: Classes | Boxes | None = kept.after
-    if labels is not None and boxes is not None:
-        raise ModelError("a network classifies or finds boxes; give labels= or boxes=, which has names of its own")
-    if boxes is not None:
-        after = boxes
+    after = answer or boxes or kept.after
+    if sum(what is not None for what in (labels, boxes, answer)) > 1:
+        raise ModelError("a network has one kind of answer; give labels=, boxes= or answer=, which have names of their own")
     if labels is not None:
         after = Classes(tuple(str(label) for label in labels), logits=gives_logits(model))
     prepared = replace(model, preparation=Preparation(before, after))
