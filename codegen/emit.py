@@ -14,6 +14,7 @@ from boards import Board
 from codegen import (
     adaptation,
     adapting,
+    answer,
     build_files,
     fit,
     header,
@@ -67,6 +68,7 @@ def emit(
     baud: int | None = None,
     system: str | None = None,
     instances: bool = False,
+    pipeline: bool = False,
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -106,6 +108,9 @@ def emit(
         Write a library in the layout of this build system instead, with examples; `board` then only says what it must fit.
     instances : bool
         Whether the network runs in memory of the caller's, several instances at once, besides its own.
+    pipeline : bool
+        Whether there is a function from a camera's frame or a microphone's samples to the answer, `<name>_answer`: preparation,
+        network and decoding of a model that keeps both (see `edgebn.prepare`).
 
     Returns
     -------
@@ -135,6 +140,8 @@ def emit(
         raise UsageError(f"there is no layout for the system {system!r}; choose one of {', '.join(packages.SYSTEMS)}")
     if instances and (adapt or params_only):
         raise UsageError("instances=True is for networks that run and do not adapt: what one learned is one for all")
+    if pipeline and (adapt or params_only):
+        raise UsageError("pipeline=True is for networks that run and do not adapt; leave adapt and params_only out")
     target = boards.load(board or build_files.HOST)
     if not params_only and layout != OWN_LAYOUT:
         raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
@@ -142,7 +149,9 @@ def emit(
     def made(name: str) -> EmittedProject:
         if params_only:
             return _emit_parameters(model, Path(out), layout, name, prefix, section)
-        network = replace(list_network(model, name, prefix, policy if adapt else None), instances=instances)
+        network = replace(list_network(model, name, prefix, policy if adapt else None), instances=instances, pipeline=pipeline)
+        if pipeline:
+            answer.check(network)
         fit.check(network, target)
         if system is not None:
             return _write_library(Path(out), network, system, prefix, section, samples, baud)
@@ -190,13 +199,19 @@ def _network_files(network: Listing, section: str | None) -> dict[str, str]:
         f"{name}_params.c": parameters.source(network),
         **reals.files(network),
         **preparation.files(network),
+        **answer.files(network),
     }
 
 
 def _kernel_files(network: Listing) -> dict[str, str]:
     """Return the kernels that the network uses."""
     adapted = adapting.FILES if network.adaptation else ()
-    used = [*listing.headers(network), *preparation.headers(network), *([reals.HEADER] if reals.files(network) else [])]
+    used = [
+        *listing.headers(network),
+        *preparation.headers(network),
+        *answer.headers(network),
+        *([reals.HEADER] if reals.files(network) else []),
+    ]
     return {f"{KERNELS}/{file}": kernels.text(file) for file in [*kernels.needed(used), *adapted]}
 
 

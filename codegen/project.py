@@ -76,6 +76,8 @@ class Listing:
         What states begin with, by the buffer that reads them; those of one repeated byte need none.
     instances : bool
         Whether it runs in memory of a caller's.
+    pipeline : bool
+        Whether there is a function from frames or samples to the answer.
     """
 
     program: Program
@@ -88,6 +90,7 @@ class Listing:
     adaptation: Plan | None = None
     initial: Mapping[str, CArray] = field(default_factory=dict)
     instances: bool = False
+    pipeline: bool = False
 
     @property
     def title(self) -> str:

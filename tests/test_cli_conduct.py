@@ -167,6 +167,8 @@ USELESS = {
     "generate net.edgebn -o out --params-only --as make": "--as",
     "generate net.edgebn -o out --params-only --instances": "--instances",
     "generate net.edgebn -o out --adapt --instances": "--instances",
+    "generate net.edgebn -o out --params-only --pipeline": "--pipeline",
+    "generate net.edgebn -o out --adapt --pipeline": "--pipeline",
     "generate net.edgebn -o out --as make --main link": "--main",
     "generate net.edgebn -o out --as make --baud 9600": "--baud",
     "generate net.edgebn -o out --baud 9600": "--baud",

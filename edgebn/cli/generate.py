@@ -60,6 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="have the network run in memory of the caller's, several instances at once, besides its own",
     )
+    parser.add_argument(
+        "--pipeline",
+        action="store_true",
+        help="write <name>_answer too, from a camera's frame or samples to the answer, of a model that `edgebn prepare` made",
+    )
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -84,6 +89,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         baud=arguments.baud,
         system=arguments.system,
         instances=arguments.instances,
+        pipeline=arguments.pipeline,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:
