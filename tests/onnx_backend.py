@@ -17,6 +17,8 @@ from edgebn.passes.graph.layout import channels_first_values
 
 # Which inputs of an operator are values of the network; all others are weights or settings. Operators not named here: the first.
 DATA = {
+    "Where": (1, 2),
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), (0, 1)),
     **dict.fromkeys(("Add", "Div", "Mul", "Sub", "MatMul"), (0, 1)),
     **dict.fromkeys(("Concat", "Sum", "Mean", "Max", "Min"), range(64)),
     **dict.fromkeys(("QLinearAdd", "QLinearMul"), (0, 3)),
@@ -126,6 +128,8 @@ def decode(reading, name, array, dtype):
         quantization = reading.quantizations[name]
         codes = np.rint(array / quantization.scale[0]) + quantization.zero_point[0] + (128 if dtype == np.uint8 else 0)
         return codes.astype(dtype)
+    if array.dtype == np.int32:  # which stands for all whole numbers and truth
+        return array.astype(dtype)
     return np.array(array, np.float16 if dtype == np.float16 else None)  # which edgebn runs in float32
 
 

@@ -54,7 +54,8 @@ Model = tuple[str, onnx.ModelProto, float]  # name, model of one float32 input '
 
 
 def _against(name: str, model: onnx.ModelProto, step: float) -> Case:
-    x = RNG.normal(0, 2, SHAPE).astype(np.float32)
+    shape = tuple(axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim)
+    x = RNG.normal(0, 2, shape).astype(np.float32)
     if name == "QLinearReduceMean":  # onnxruntime defines it and has no implementation of it
         wanted = (np.rint(x / X_SCALE).clip(-121, 134) * X_SCALE).mean(2, keepdims=True)
     else:
@@ -68,11 +69,11 @@ def _against(name: str, model: onnx.ModelProto, step: float) -> Case:
     return Case(name, error)
 
 
-def _model(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> onnx.ModelProto:
+def _model(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], shape: tuple[int, ...] = SHAPE) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
@@ -175,13 +176,80 @@ def _models() -> list[Model]:
         _float("MatMul from the left", [node("Tanh", ["x"], ["t"]), node("MatMul", ["c", "t"], ["y"])],
                c=OWN.normal(0, 1, (3, 5)).astype(np.float32)),
         _float("MatMul by a stack", [node("MatMul", ["x", "c"], ["y"])], c=OWN.normal(0, 1, (4, 6, 3)).astype(np.float32)),
+        *_whole_numbers(),
+        *_picked(),
         _float("ReduceLogSumExp", [node("ReduceLogSumExp", ["x"], ["y"], axes=[2, 3])]),
     ]  # fmt: skip
 
 
+def _whole_numbers() -> list[Model]:
+    """Return models that count, compare and choose, whose outputs are cast to real numbers."""
+    node = helper.make_node
+    back = node("Cast", ["i"], ["y"], to=TensorProto.FLOAT)
+    whole = node("Cast", ["x"], ["k"], to=TensorProto.INT64)
+    floor = node("Floor", ["x"], ["f"])
+    low, high = node("Less", ["x", "l"], ["a"]), node("Greater", ["x", "h"], ["b"])
+    bounds = {"l": np.float32(-0.5), "h": np.float32(-1.5)}
+    column = np.array([[-2], [3], [2], [1], [-1]], np.int64)
+    made = {
+        "Cast to whole numbers": ([node("Cast", ["x"], ["i"], to=TensorProto.INT32)], {}),
+        "Cast to truth": ([floor, node("Cast", ["f"], ["i"], to=TensorProto.BOOL)], {}),
+        "Cast to bytes": ([whole, node("Mul", ["k", "c"], ["m"]), node("Cast", ["m"], ["i"], to=TensorProto.UINT8)],
+                          {"c": np.array(100, np.int64)}),
+        "ArgMax": ([node("ArgMax", ["x"], ["i"], axis=1, keepdims=0)], {}),
+        "ArgMax of the last": ([floor, node("ArgMax", ["f"], ["i"], axis=-1, select_last_index=1)], {}),
+        "ArgMin": ([floor, node("ArgMin", ["f"], ["i"], axis=2)], {}),
+        "And": ([low, high, node("And", ["a", "b"], ["i"])], bounds),
+        "Or": ([low, high, node("Not", ["b"], ["n"]), node("Or", ["a", "n"], ["i"])], bounds),
+        "Xor": ([low, high, node("Xor", ["a", "b"], ["i"])], bounds),
+        "Not": ([low, node("Not", ["a"], ["i"])], bounds),
+        "Mod": ([whole, node("Mod", ["k", "c"], ["i"])], {"c": column}),
+        "Add of whole numbers": ([whole, node("Add", ["c", "k"], ["i"])], {"c": column}),
+        "Sub of whole numbers": ([whole, node("Sub", ["c", "k"], ["i"])], {"c": column}),
+        "Mul of whole numbers": ([whole, node("Mul", ["k", "k"], ["i"])], {}),
+        "Div of whole numbers": ([whole, node("Div", ["k", "c"], ["i"])], {"c": np.abs(column)}),
+        "Neg of whole numbers": ([whole, node("Neg", ["k"], ["i"])], {}),
+        "Max of whole numbers": ([whole, node("Max", ["k", "c"], ["i"])], {"c": column}),
+        "Min of whole numbers": ([whole, node("Min", ["k", "c"], ["i"])], {"c": column}),
+        "Concat of whole numbers": ([whole, node("Concat", ["k", "c"], ["i"], axis=3)],
+                                    {"c": np.tile(column, (2, 4, 1, 1)).astype(np.int64)}),
+    }  # fmt: skip
+    for operator in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"):
+        made[operator] = ([floor, node(operator, ["f", "c"], ["i"])], {"c": column.astype(np.float32)})
+        made[f"{operator} of whole numbers"] = ([whole, node(operator, ["c", "k"], ["i"])], {"c": column})
+    models = [_float(name, [*nodes, back], **held) for name, (nodes, held) in made.items()]
+    mask = np.array([[True], [False], [True], [True], [False]])
+    return [
+        *models,
+        _float("Where", [low, node("Tanh", ["x"], ["t"]), node("Where", ["a", "t", "x"], ["y"])], l=np.float32(0.5)),
+        _float("Where of constants", [low, node("Where", ["a", "c", "h"], ["y"])], c=COLUMN, **bounds),
+        _float("Where by a constant", [node("Where", ["m", "x", "c"], ["y"])], m=mask, c=np.float32(0.25)),
+    ]
+
+
+def _picked() -> list[Model]:
+    """Return models of one sample that pick by what they compute."""
+    node, shape = helper.make_node, (1, *SHAPE[1:])
+    place = [node("ArgMax", ["x"], ["p"], axis=3), node("Mod", ["p", "five"], ["m"]), node("Reshape", ["m", "s"], ["z"])]
+    held = {"five": np.array(5, np.int64), "s": np.array([20, 1], np.int64)}
+    pair = np.stack([np.zeros(20), np.arange(20) % 4], 1).astype(np.int64)
+    raised, zero = node("Unsqueeze", ["g", "zero"], ["y"]), {"zero": np.array([0], np.int64)}
+    three = [*place, node("Concat", ["c", "z"], ["i"], axis=1), node("GatherND", ["x", "i"], ["g"]), raised]
+    made = {
+        "GatherND": (three, {**held, **zero, "c": pair}),
+        "GatherND by constants": ([node("GatherND", ["x", "i"], ["g"]), raised], {**zero, "i": pair}),
+        "Gather of columns": ([*place[:2], node("Reshape", ["m", "rows"], ["i"]), node("Gather", ["x", "i"], ["y"], axis=2)],
+                              {"five": held["five"], "rows": np.array([4, 5], np.int64)}),
+        "Gather of channels": ([*place[:1], node("Mod", ["p", "four"], ["m"]), node("Reshape", ["m", "rows"], ["i"]),
+                                node("Gather", ["x", "i"], ["y"], axis=1)],
+                               {"four": np.array(4, np.int64), "rows": np.array([20], np.int64)}),
+    }  # fmt: skip
+    return [(name, _model(nodes, constants, shape), 0.0) for name, (nodes, constants) in made.items()]
+
+
 def _cast_error() -> float:
-    """A cast to float32 is nothing, as are other operators without settings; one to integers is refused, by its own words."""
-    casts = [[helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Cast", ["r"], ["y"], to=to)] for to in (1, 6)]
+    """A cast to float32 is nothing, as are other operators without settings; one to other types is refused, by its own words."""
+    casts = [[helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Cast", ["r"], ["y"], to=to)] for to in (1, 3)]
     x = RNG.normal(0, 2, SHAPE).astype(np.float32)
     (got,) = EdgebnRep(_model(casts[0], {}), reference_engine).run([x])
     try:

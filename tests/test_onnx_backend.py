@@ -31,6 +31,8 @@ from edgebn.passes import lower  # noqa: E402
 OPERATORS = (
     "Abs",
     "Add",
+    "ArgMax",
+    "ArgMin",
     "AveragePool",
     "BatchNormalization",
     "Ceil",
@@ -54,6 +56,7 @@ OPERATORS = (
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "Greater",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
@@ -61,6 +64,7 @@ OPERATORS = (
     "InstanceNormalization",
     "LayerNormalization",
     "LeakyRelu",
+    "Less",
     "Log",
     "LogSoftmax",
     "LpNormalization",
@@ -118,6 +122,7 @@ OPERATORS = (
 # What is outside, by the name of the case: the words that our refusal must contain.
 REFUSED = {
     r"(add|sub|mul|div|max|min)_(u?int)(8|16|32|64).*": "integers|is not a float32|real numbers",
+    r"(greater|less)(_equal)?_u?int(8|16|32|64).*": "integers|is not a float32|real numbers",
     r"(averagepool|maxpool|convtranspose)_3d.*": "3 spatial dimensions",
     r"(AvgPool|MaxPool|Conv)3d.*": "3 spatial dimensions",
     r"batchnorm_.*_training_mode": "training mode",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.formats.onnx import weights
+from edgebn.formats.onnx import integers, weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
@@ -59,11 +59,15 @@ def _binary(node: Node, context: Context, kind: type[Layer], **fields: Any) -> D
 
 def add(node: Node, context: Context) -> Dynamic:
     """Add."""
+    if integers.reads_integers(node):
+        return integers.two_integers(node, context, "add")
     return _binary(node, context, Add)
 
 
 def mul(node: Node, context: Context) -> Dynamic:
     """Mul."""
+    if integers.reads_integers(node):
+        return integers.two_integers(node, context, "multiply")
     if any(node.unit(index) is not None for index in range(len(node.inputs))):
         return _counted(node, context)
     return _binary(node, context, Multiply)
@@ -96,6 +100,8 @@ def _times(node: Node, context: Context, x: Dynamic, factor: float, part: str = 
 
 def sub(node: Node, context: Context) -> Dynamic:
     """Sub: of two values a step of its own; a constant is added with its sign changed, or the value multiplied by -1 before it."""
+    if integers.reads_integers(node):
+        return integers.two_integers(node, context, "subtract")
     if len(node.inputs) != 2 or not any(isinstance(value, Static) for value in node.inputs):
         return _binary(node, context, Binary, function="subtract")
     first, second = _operand(node, 0), _operand(node, 1)
@@ -109,6 +115,8 @@ def sub(node: Node, context: Context) -> Dynamic:
 
 def div(node: Node, context: Context) -> Dynamic:
     """Div: by a constant a multiplication by its inverse."""
+    if integers.reads_integers(node):
+        return integers.divide(node, context)
     if len(node.inputs) != 2 or not isinstance(node.value(1), Static):
         return _binary(node, context, Binary, function="divide")
     array = weights.real_array(node, node.static(1, "divisor"), "divisor")
@@ -120,6 +128,8 @@ def div(node: Node, context: Context) -> Dynamic:
 
 def negative(node: Node, context: Context) -> Dynamic:
     """Neg."""
+    if integers.reads_integers(node):
+        return integers.negative(node, context)
     return _times(node, context, node.real(0), -1.0)
 
 
@@ -152,6 +162,8 @@ def _bound(node: Node) -> float | None:
 
 
 def _limit(node: Node, context: Context, function: str, side: str) -> Dynamic:
+    if integers.reads_integers(node):
+        return integers.two_integers(node, context, function)
     bound = _bound(node)
     if bound is None:
         return _chain(node, context, Binary, function, function=function)

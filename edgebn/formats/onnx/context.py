@@ -37,11 +37,15 @@ class Context(SampleContext[Dynamic]):
         place: Place | None = None,
         quantization: Quantization | None = None,
         shift: int = 0,
+        whole: bool = False,
         **fields: Any,
     ) -> Dynamic:
-        """Append a layer and return its output; see `append`. `quantization` and `shift` are the output's, if it is int8 codes."""
+        """Append a layer and return its output; see `append`.
+
+        `quantization` and `shift` are the output's, if it is int8 codes; `whole` says whether it is whole numbers.
+        """
         made = self.append(node, kind, inputs, part=part, output=output, place=place, quantization=quantization, fields=fields)
-        return Dynamic(made.tensor, made.shape, made.place, quantization, shift)
+        return Dynamic(made.tensor, made.shape, made.place, quantization, shift, whole=whole)
 
     def moved(
         self,
@@ -56,19 +60,18 @@ class Context(SampleContext[Dynamic]):
     ) -> Dynamic:
         """Append a layer that moves or selects elements: integer codes keep their meaning."""
         first = values[0]
-        return self.emit(
-            node, kind, *values, part=part, output=output, place=place, quantization=first.quantization, shift=first.shift, **fields
-        )
+        meaning: dict[str, Any] = {"quantization": first.quantization, "shift": first.shift, "whole": first.whole}
+        return self.emit(node, kind, *values, part=part, output=output, place=place, **meaning, **fields)
 
     def identity(self, node: Node, value: Dynamic) -> Dynamic:
         """Append a layer that does nothing, so that the node's output has its name."""
         return self.moved(node, Identity, value)
 
     def constant(self, node: Node, value: Static, array: np.ndarray, part: str) -> Dynamic:
-        """Append a constant layer holding `array` (the sample's share of `value`), quantised if the file stores it so."""
+        """Append a constant layer holding `array` (the sample's share of `value`), quantised if the file stores it so, or int32."""
         codes = value.codes
-        whole = codes is not None and codes.quantization.axis is None and codes.array.size == array.size
-        if codes is not None and whole and self.integer and codes.array.dtype == np.int8:
+        entire = codes is not None and codes.quantization.axis is None and codes.array.size == array.size
+        if codes is not None and entire and self.integer and codes.array.dtype == np.int8:
             stored = self.emit(
                 node,
                 Constant,
@@ -77,7 +80,9 @@ class Context(SampleContext[Dynamic]):
                 value=codes.array.reshape(array.shape),
             )
             return self.emit(node, Dequantize, stored, part=part)
-        return self.emit(node, Constant, part=part, value=np.ascontiguousarray(array, np.float32).reshape(array.shape))
+        dtype = np.int32 if array.dtype == np.int32 else np.float32
+        held = np.ascontiguousarray(array, dtype).reshape(array.shape)
+        return self.emit(node, Constant, part=part, whole=dtype == np.int32, value=held)
 
     def number(self, node: Node, value: float, part: str) -> Dynamic:
         """Append a constant layer holding one number."""

@@ -98,8 +98,15 @@ class Node:
     def real(self, index: int = 0) -> Dynamic:
         """Return input `index`, which must be a float32 value of the network."""
         value = self.dynamic(index)
-        if value.quantization is not None:
+        if value.quantization is not None or value.whole:
             raise self.refuse(f"its input {index} holds integers; edgebn runs this operator on float32 values")
+        return value
+
+    def whole(self, index: int = 0) -> Dynamic:
+        """Return input `index`, which must be whole numbers or truth that the network computes."""
+        value = self.dynamic(index)
+        if not value.whole:
+            raise self.refuse(f"its input {index} holds real numbers; edgebn runs this operator on whole numbers and truth")
         return value
 
     def static(self, index: int, what: str) -> np.ndarray:

@@ -7,14 +7,13 @@ import math
 import numpy as np
 
 from edgebn.formats import common_layers
-from edgebn.formats.onnx import weights
+from edgebn.formats.onnx import integers, weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
 from edgebn.layers import BatchNorm, Reshape, Softmax
 
 # float32, float16 and bfloat16 in TensorProto.DataType.
-REAL = (1, 10, 16)
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -106,10 +105,8 @@ def dropout(node: Node, context: Context) -> Dynamic:
 
 
 def cast(node: Node, context: Context) -> Dynamic:
-    """Cast between float32 and half precision does nothing, for all real numbers are float32; other types are refused."""
+    """Cast of what is counted in a scale to real numbers does nothing; any other is that of `integers.py`."""
     value = node.value(0)
-    if isinstance(value, Dynamic) and node.unit() is not None and node.integer("to", 1) in REAL:
+    if isinstance(value, Dynamic) and node.unit() is not None and node.integer("to", 1) in integers.REAL:
         return value  # sums of products of codes: what they are counted in follows
-    if node.integer("to", 1) not in REAL:
-        raise node.refuse("it changes the type of a value of the network; edgebn runs float32 and quantised int8")
-    return context.identity(node, node.real(0))
+    return integers.cast(node, context)

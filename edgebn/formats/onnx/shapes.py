@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
-from edgebn.formats.onnx import weights
+from edgebn.formats.onnx import integers, weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static, Value
@@ -109,9 +109,10 @@ def concat(node: Node, context: Context) -> Dynamic:
     if len(node.inputs) == 1:
         return context.identity(node, node.dynamic(0))
     given: list[Dynamic | np.ndarray] = []
+    array_of = weights.whole_array if integers.reads_integers(node) else weights.real_array
     for index in range(len(node.inputs)):
         value = node.value(index)
-        given.append(value if isinstance(value, Dynamic) else weights.real_array(node, value.array, f"input {index}"))
+        given.append(value if isinstance(value, Dynamic) else array_of(node, value.array, f"input {index}"))
     met, axis, place = context.joined(node, given, node.integer("axis", 1))
     parts = []
     for index, item in enumerate(met):
@@ -122,6 +123,8 @@ def concat(node: Node, context: Context) -> Dynamic:
         parts.append(item)
     if any(not same_codes(parts[0], part) for part in parts[1:]):
         raise node.refuse("its inputs are integers with different scales; dequantise them first, as onnxruntime's quantizer does")
+    if len({part.whole for part in parts}) > 1:
+        raise node.refuse("its inputs are real numbers and whole ones; cast them to one type")
     return context.moved(node, Concat, *parts, axis=axis, place=place)
 
 
@@ -165,7 +168,9 @@ def pad(node: Node, context: Context) -> Dynamic:
 
 
 def gather(node: Node, context: Context) -> Dynamic:
-    """Gather by constant indices; a single index leaves its axis out."""
+    """Gather by indices; a single one leaves its axis out."""
+    if isinstance(node.value(1), Dynamic):
+        return integers.gather_computed(node, context)
     x, indices = node.dynamic(0), node.static(1, "indices")
     axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     length = x.shape[axis]

@@ -78,11 +78,14 @@ class Dynamic(Placed):
         128 when the file's codes are uint8 (ours are lower by that), else 0.
     unit : Unit or None
         Set where the file computes a scale as it runs: of scales and zero points there is no tensor then.
+    whole : bool
+        Whether it is whole numbers or truth (int32), not real numbers or codes.
     """
 
     quantization: Quantization | None = None
     shift: int = 0
     unit: Unit | None = None
+    whole: bool = False
 
 
 Value = Static | Dynamic

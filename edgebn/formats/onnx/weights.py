@@ -24,6 +24,15 @@ def real_array(node: Node, array: np.ndarray, what: str) -> np.ndarray:
     return real
 
 
+def whole_array(node: Node, array: np.ndarray, what: str) -> np.ndarray:
+    """Return `array` of whole numbers or truth as int32."""
+    if array.dtype.kind not in "iub":
+        raise node.refuse(f"its {what} holds {array.dtype}; edgebn takes whole numbers there")
+    if array.size and not -(2**31) <= int(array.min()) <= int(array.max()) < 2**31:
+        raise node.refuse(f"its {what} holds numbers beyond 32 bits")
+    return np.asarray(array, np.int32)
+
+
 def weight(
     node: Node, context: Context, index: int, bias_index: int | None = None, *, outputs_axis: int | None
 ) -> tuple[np.ndarray, Quantization | None]:

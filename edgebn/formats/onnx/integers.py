@@ -1,0 +1,231 @@
+"""Operators that make or read whole numbers and truth: casts, comparisons, logic, ArgMax, Where, and computed indices.
+
+Integers and truth that the network computes are int32, truth being 1 and 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from edgebn.formats.batch_axis import Place
+from edgebn.formats.onnx import weights
+from edgebn.formats.onnx.context import Context
+from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.values import Dynamic, Static
+from edgebn.layers import ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select, Transpose
+
+FLOAT, UINT8, BOOL = 1, 2, 9
+REAL, INTEGERS = (1, 10, 16), (6, 7)  # float32, float16 and bfloat16; int32 and int64
+BYTES = 256
+ALONE = Place(None, 0)  # of a value all of whose axes are the sample's
+
+
+def reads_integers(node: Node) -> bool:
+    """Whether an input is whole numbers that the network computes."""
+    return any(isinstance(value, Dynamic) and value.whole for value in node.inputs)
+
+
+def _operand(node: Node, index: int, *, whole: bool) -> Dynamic | np.ndarray:
+    """Return an input as a value or an array, of whole numbers or of real ones."""
+    value = node.value(index)
+    if isinstance(value, Dynamic):
+        found = node.dynamic(index) if whole else node.real(index)
+        if found.whole != whole or found.quantization is not None:
+            raise node.refuse(f"its input {index} has another type than the others")
+        return found
+    return (
+        weights.whole_array(node, value.array, f"input {index}")
+        if whole
+        else weights.real_array(node, value.array, f"input {index}")
+    )
+
+
+def _met(node: Node, context: Context, operands: Sequence[Dynamic | np.ndarray]) -> tuple[list[Dynamic], Place]:
+    """Return operands as values that broadcast, arrays as constants, and the place of the result."""
+    met, place = context.broadcast(node, list(operands))
+    values = [
+        item if isinstance(item, Dynamic) else context.array(node, item, f"constant{number}") for number, item in enumerate(met)
+    ]
+    return values, place
+
+
+def two_integers(node: Node, context: Context, function: str) -> Dynamic:
+    """A function of two values or more of whole numbers, two at a time."""
+    result, *others = [_operand(node, index, whole=True) for index in range(len(node.inputs))]
+    for number, other in enumerate(others, 1):
+        (a, b), place = _met(node, context, (result, other))
+        part = "" if number == len(others) else f"of{number}"
+        result = context.emit(node, IntegerBinary, a, b, part=part, whole=True, function=function, place=place)
+    if isinstance(result, np.ndarray) or len(node.inputs) < 2:
+        raise node.damaged(f"it has {len(node.inputs)} inputs")
+    return result
+
+
+def comparison(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of a comparison of two values of one type."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        if len(node.inputs) != 2:
+            raise node.damaged(f"it has {len(node.inputs)} inputs; it should have 2")
+        whole = reads_integers(node)
+        (a, b), place = _met(node, context, [_operand(node, index, whole=whole) for index in (0, 1)])
+        return context.emit(node, IntegerBinary, a, b, whole=True, function=function, place=place)
+
+    return read
+
+
+def logical(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of a function of truth values, 1 and 0."""
+    return lambda node, context: two_integers(node, context, function)
+
+
+def logical_not(node: Node, context: Context) -> Dynamic:
+    """Not: whether it is 0."""
+    return _with_number(node, context, node.whole(0), "equal", 0)
+
+
+def _with_number(node: Node, context: Context, x: Dynamic, function: str, number: float, part: str = "") -> Dynamic:
+    """Append a function of whole numbers and one number, or of real ones and one."""
+    constant = context.array(node, np.full((), number, np.int32 if x.whole else np.float32), f"{part}number")
+    return context.emit(node, IntegerBinary, x, constant, part=part, place=x.place, whole=True, function=function)
+
+
+def cast(node: Node, context: Context) -> Dynamic:
+    """Cast between real numbers, int32, int64, uint8 and truth; what is cast to uint8 keeps its low 8 bits."""
+    to = node.integer("to", FLOAT)
+    x = node.dynamic(0)
+    if x.quantization is not None:
+        if not _is_plain(x):
+            raise node.refuse("it casts codes that have a scale; edgebn dequantises those only")
+        x = context.emit(node, Dequantize, x, part="real" if to not in REAL else "", place=x.place)
+        if to in REAL:
+            return x
+    if to in REAL:
+        return context.emit(node, Cast, x, place=x.place, to="float32") if x.whole else context.identity(node, x)
+    if to == BOOL:
+        return _with_number(node, context, x, "not_equal", 0)
+    if to not in (*INTEGERS, UINT8):
+        raise node.refuse("it changes the type of a value of the network; edgebn casts to float32, int32, int64, uint8 and bool")
+    if not x.whole:
+        x = context.emit(node, Cast, x, part="whole" if to == UINT8 else "", place=x.place, whole=True, to="int32")
+        if to in INTEGERS:
+            return x
+    elif to in INTEGERS:
+        return context.identity(node, x)
+    return _with_number(node, context, x, "floor_mod", BYTES)
+
+
+def _is_plain(x: Dynamic) -> bool:
+    """Whether codes stand for themselves."""
+    how = x.quantization
+    return how is not None and float(how.scale[0]) == 1.0 and int(how.zero_point[0]) == -x.shift
+
+
+def arg(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of ArgMax or ArgMin."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        x, (axis,) = context.along(node, node.dynamic(0), (node.integer("axis", 0),))
+        keeps, last = bool(node.integer("keepdims", 1)), bool(node.integer("select_last_index", 0))
+        part = "" if keeps else "place"
+        found = context.emit(node, ArgExtreme, x, part=part, whole=True, function=function, axis=axis, last=last)
+        return found if keeps else context.without_axis(node, found, axis + x.place.leading)
+
+    return read
+
+
+def where(node: Node, context: Context) -> Dynamic:
+    """Where: one of two values, element by element; what is chosen from is real, or whole numbers."""
+    if len(node.inputs) != 3:
+        raise node.damaged(f"it has {len(node.inputs)} inputs; it should have 3")
+    values = node.value(1), node.value(2)
+    known = [value.whole for value in values if isinstance(value, Dynamic)]
+    whole = any(known) if known else all(isinstance(value, Static) and value.array.dtype.kind in "iub" for value in values)
+    operands = [_operand(node, 0, whole=True), *(_operand(node, index, whole=whole) for index in (1, 2))]
+    (condition, a, b), place = _met(node, context, operands)
+    return context.emit(node, Select, condition, a, b, whole=whole, place=place)
+
+
+def modulo(node: Node, context: Context) -> Dynamic:
+    """Mod of whole numbers, whose sign is the divisor's."""
+    if node.integer("fmod", 0) or not reads_integers(node):
+        raise node.refuse("edgebn takes the rest of a floor division of whole numbers only (fmod=0)")
+    return two_integers(node, context, "floor_mod")
+
+
+def divide(node: Node, context: Context) -> Dynamic:
+    """Div of whole numbers: towards zero, which by a positive constant is a floor division of values that are not negative."""
+    divisor = node.value(1)
+    if not isinstance(divisor, Static) or divisor.array.size == 0 or (divisor.array <= 0).any():
+        raise node.refuse("edgebn divides whole numbers by positive constants only")
+    x, by = _operand(node, 0, whole=True), _operand(node, 1, whole=True)
+    (a, b), place = _met(node, context, (x, by))
+    zero = context.array(node, np.zeros((), np.int32), "zero")
+    negative = context.emit(node, IntegerBinary, zero, a, part="opposite", whole=True, function="subtract", place=a.place)
+    parts = []
+    for value, part in ((a, "upper"), (negative, "lower")):  # of which one is not negative, and the other then 0
+        above = context.emit(node, IntegerBinary, value, zero, part=f"{part}_part", whole=True, function="maximum", place=a.place)
+        parts.append(context.emit(node, IntegerBinary, above, b, part=part, whole=True, function="floor_divide", place=place))
+    return context.emit(node, IntegerBinary, *parts, whole=True, function="subtract", place=place)
+
+
+def negative(node: Node, context: Context) -> Dynamic:
+    """Neg of whole numbers."""
+    x = node.whole(0)
+    zero = context.array(node, np.zeros((), np.int32), "zero")
+    return context.emit(node, IntegerBinary, zero, x, place=x.place, whole=True, function="subtract")
+
+
+def _indices(node: Node, context: Context, columns: int) -> tuple[Dynamic, tuple[int, ...]]:
+    """Return the indices as rows of `columns`, without a batch, and their shape in the file."""
+    value = node.value(1)
+    if isinstance(value, Static):
+        array = weights.whole_array(node, value.array, "indices")
+        return context.array(node, array.reshape(-1, columns), "indices"), array.shape
+    if not context.batch.single:
+        raise context.apart(node, "it picks by indices that the network computes")
+    x = context.spread(node, node.whole(1))
+    count = int(np.prod(x.shape, dtype=np.int64)) // columns
+    return context.moved(node, Reshape, x, part="rows", place=ALONE, shape=(count, columns)), x.shape
+
+
+def gather_computed(node: Node, context: Context) -> Dynamic:
+    """Gather by indices that the network computes, along any axis."""
+    x = node.dynamic(0)
+    axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
+    rows, shape = _indices(node, context, 1)
+    x = context.spread(node, x)
+    before = int(np.prod(x.shape[:axis], dtype=np.int64))
+    behind = int(np.prod(x.shape[axis + 1 :], dtype=np.int64))
+    count = int(np.prod(shape, dtype=np.int64))
+    flat = context.moved(node, Reshape, x, part="flat", place=ALONE, shape=(before, x.shape[axis], behind))
+    first = context.moved(node, Transpose, flat, part="first", place=ALONE, permutation=(1, 0, 2))
+    picked = context.moved(node, GatherND, first, rows, part="parts", place=ALONE)
+    apart = context.moved(node, Reshape, picked, part="apart", place=ALONE, shape=(count, before, behind))
+    back = context.moved(node, Transpose, apart, part="back", place=ALONE, permutation=(1, 0, 2))
+    return context.reshape(node, back, (*x.shape[:axis], *shape, *x.shape[axis + 1 :]))
+
+
+def gather_nd(node: Node, context: Context) -> Dynamic:
+    """GatherND: the last axis of the indices names a place along the first axes of the values."""
+    x, value = node.dynamic(0), node.value(1)
+    if node.integer("batch_dims", 0):
+        raise node.refuse("it gathers other elements in each batch; edgebn gathers the same everywhere")
+    columns = (value.array.shape if isinstance(value, Static) else value.shape)[-1:]
+    if not columns or not 1 <= columns[0] <= len(x.shape):
+        raise node.damaged(f"its indices do not fit a value of shape {x.shape}")
+    if not context.batch.single:
+        raise context.apart(node, "it picks along the batch axis")
+    rows, shape = _indices(node, context, columns[0])
+    x = context.spread(node, x)
+    own = x.shape
+    first = 0
+    while first < columns[0] - 1 and own[0] == 1:  # an index of an axis of 1 says nothing
+        own, first = own[1:], first + 1
+    indexed = columns[0] - first
+    rest = int(np.prod(own[indexed:], dtype=np.int64))
+    flat = context.moved(node, Reshape, x, part="flat", place=ALONE, shape=(*own[:indexed], *([rest] if rest > 1 else [])))
+    picked = context.moved(node, GatherND, flat, rows, part="parts", place=ALONE, first=first)
+    return context.reshape(node, picked, (*shape[:-1], *x.shape[columns[0] :]))
