@@ -86,8 +86,8 @@ def test_float_island_stays_float32(tmp_path) -> None:
 def test_unknown_operator_is_named_with_a_hint(tmp_path) -> None:
     files = FileBuilder()
     x, y = files.value((1, 4), np.float32), files.value((1,), np.int32, name="label")
-    files.operator("ARG_MAX", [x, files.constant(np.array([1], np.int32))], [y], "ArgMaxOptions")
-    with pytest.raises(UnsupportedLayerError, match=r"model\.tflite: layer 'label' \(ARG_MAX\).*argmax outside"):
+    files.operator("EMBEDDING_LOOKUP", [x, files.constant(np.array([1], np.int32))], [y])
+    with pytest.raises(UnsupportedLayerError, match=r"model\.tflite: layer 'label' \(EMBEDDING_LOOKUP\).*look values up outside"):
         read(saved(tmp_path, files.bytes([x], [y])))
 
 

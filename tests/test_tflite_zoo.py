@@ -20,7 +20,8 @@ from tests.conftest import SHARED
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
 LOADING = {
     "mww_v2_okay_nabu", "mww_v2_vad",
-    "coral_mobilenet_v1_025_128_quant", "coral_split_concat",
+    "basic_pitch_tfl",
+    "coral_deeplabv3_dm05", "coral_mobilenet_v1_025_128_quant", "coral_movenet_lightning_ptq", "coral_split_concat",
     "mp_face_back", "omv_face_landmarks", "omv_fomo_face", "omv_yolov8n_192", "tflm_micro_speech", "tflm_person_detect",
     "tflm_pt_mobilenet_v2_q", "tflm_simple_add", "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
 }  # fmt: skip
@@ -51,12 +52,12 @@ def test_files_of_other_makers(path) -> None:
     got = edgebn.Session(program).run(inputs)
     got = got if isinstance(got, dict) else {program.outputs[0]: got}
     is_micro = program.dtype == "int8" and not _is_unsigned(program)
-    wanted = _micro(path, inputs, program) if is_micro else _litert(path, inputs, program.dtype)
+    wanted = _micro(path, inputs, program) if is_micro else _litert(path, inputs, program)
     assert len(wanted) == len(got)
     for array, reported in zip(got.values(), wanted, strict=True):
         expected = reported if reported.dtype != np.uint8 else (reported ^ 0x80).view(np.int8)
         assert array.shape == expected.shape
-        if program.dtype == "int8":
+        if program.dtype == "int8" or array.dtype == np.int32:
             np.testing.assert_array_equal(array, expected)
         else:
             assert np.abs(array - expected).max() <= TOLERANCE * np.ptp(expected)
@@ -70,7 +71,7 @@ def _is_unsigned(program) -> bool:
 
 def _drawn(program, name, rng) -> np.ndarray:
     shape = (1, *program.shapes[name])
-    if program.dtype == "int8":
+    if program.dtype == "int8" or program.buffers[name].unsigned:
         return rng.integers(-128, 128, shape).astype(np.int8)
     return rng.uniform(-1, 1, shape).astype(np.float32)
 
@@ -99,9 +100,10 @@ def _codes(array, buffer) -> np.ndarray:
     return array if array.dtype == np.int8 else (array.astype(np.int16) - 128).astype(np.int8)
 
 
-def _litert(path, inputs, dtype) -> list[np.ndarray]:
+def _litert(path, inputs, program) -> list[np.ndarray]:
     """Its kernels for int8 differ from its reference ones by codes; of float32 networks, they agree and are faster."""
-    resolver = OpResolverType.AUTO if dtype == "float32" else OpResolverType.BUILTIN_REF
+    holds_codes = any(buffer.dtype == "int8" for buffer in program.buffers.values())
+    resolver = OpResolverType.BUILTIN_REF if holds_codes else OpResolverType.AUTO
     interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     for detail, array in zip(interpreter.get_input_details(), inputs.values(), strict=True):
