@@ -729,12 +729,17 @@ class Program:
 
     @property
     def dtype(self) -> str:
-        """The type of every buffer that is not constant: 'float32' or 'int8'; 'mixed' where there are several, or int32.
+        """The type of every buffer that is not constant, int32 left out: 'float32' or 'int8'; 'mixed' where there are both.
 
-        For people, and for choosing what is compiled; what a step does follows from its own buffers (`step_dtype`).
+        For people; what a step does follows from its own buffers (`step_dtype`).
         """
-        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants or buffer.dtype == "int32"}
+        found = {buffer.dtype for name, buffer in self.buffers.items() if name not in self.constants} - {"int32"}
         return found.pop() if len(found) == 1 else "mixed"
+
+    @property
+    def executor_dtype(self) -> str:
+        """Which executor runs it: that of its type, or 'mixed', which has all kernels, where anything is int32."""
+        return "mixed" if any(buffer.dtype == "int32" for buffer in self.buffers.values()) else self.dtype
 
     def __repr__(self) -> str:
         """Return one line for people: the arrays would fill pages."""

@@ -154,3 +154,30 @@ def test_kernels_of_every_type_meet_in_one_file(tmp_path):
     codes = np.random.default_rng(0).integers(-128, 128, (1, 4, 4, 3)).astype(np.int8)
     np.testing.assert_allclose(edgebn.Session(program).run(codes), litert(content, codes)[0], rtol=1e-6)
     emitted.check(program, tmp_path / "c", "host")
+
+
+def test_quantised_networks_count_as_they_did(tmp_path):
+    """Behind an argmax nothing becomes codes, and what it reads are codes that are dequantised."""
+    rng = np.random.default_rng(0)
+    files = FileBuilder()
+    x, scores = (files.value((1, 8, 8, channels), np.float32) for channels in (3, 6))
+    place, y = files.value((1, 8, 8), np.int32), files.value((1, 8, 8), np.float32)
+    weight = files.constant(rng.normal(0, 1, (6, 3, 3, 3)).astype(np.float32))
+    bias = files.constant(np.zeros(6, np.float32))
+    files.operator("CONV_2D", [x, weight, bias], [scores], "Conv2DOptions", padding=0, strideH=1, strideW=1)
+    files.operator("ARG_MAX", [scores, files.constant(np.int32(3))], [place], "ArgMaxOptions", outputType=2)
+    files.operator("CAST", [place], [y], "CastOptions")
+    (tmp_path / "model.tflite").write_bytes(files.bytes([x], [place, y]))
+    program = edgebn.load(tmp_path / "model.tflite")
+    assert program.dtype == "float32"
+    images = rng.normal(0, 1, (20, 8, 8, 3)).astype(np.float32)
+    quantised = edgebn.quantize(program, calibration=images)
+    assert quantised.dtype == "mixed"
+    types = {step.kind: quantised.buffers[step.output].dtype for step in quantised.steps}
+    assert types["Convolution"] == "int8"
+    assert types["ArgExtreme"] == "int32"
+    real, coded = edgebn.Session(program).run(images), edgebn.Session(quantised).run(images)
+    first, second = program.outputs
+    assert coded[first].dtype == np.int32
+    np.testing.assert_array_equal(coded[second], coded[first])
+    assert (coded[first] == real[first]).mean() > 0.95

@@ -95,7 +95,7 @@ class Session:
         self._options = Options(threads=threads, winograd=winograd)
         try:
             self._packed = Packed(program, self._options)
-            self._execute = executor.executor(program.dtype)
+            self._execute = executor.executor(program.executor_dtype)
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
         self._threads = threads
@@ -412,7 +412,7 @@ class Session:
             return None
         made = np.dtype(result_dtype(program, program.outputs[0], raw=dtype is INT8))
         shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, program.dtype, self._packed.key, (dtype, made), shapes)
+        return shortcut(table, program.executor_dtype, self._packed.key, (dtype, made), shapes)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""

@@ -168,7 +168,7 @@ def expected_values(
     In a network with both types, codes made from float32 numbers may differ by what is allowed of these: each step is then compared
     with what the reference makes of the inputs that the device had.
     """
-    if program.dtype != "mixed":
+    if program.executor_dtype != "mixed":
         return reference.run_steps(program, given, states=states)
     reported = {layer.step: layer for layer in layers}
     expected, values = {**program.constants, **given, **states}, {**program.constants, **given, **states}
