@@ -96,7 +96,9 @@ def scaled_wrongly(program):
 
 def of_another_type(program):
     for name, dtype in itertools.product(program.buffers, ("float32", "int8", "int16", "")):
-        if dtype != program.buffers[name].dtype:
+        readers = [step for step in program.steps if name in step.inputs]
+        is_any = name in program.inputs and all(isinstance(step, p.ArgExtreme) for step in readers)
+        if dtype != program.buffers[name].dtype and not (is_any and dtype in ("float32", "int8")):
             yield with_buffer(program, name, dtype=dtype)
 
 
