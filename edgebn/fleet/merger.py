@@ -239,7 +239,7 @@ class Merger:
     # Reading.
 
     def _barrier(self, model: str) -> str:
-        return f"{ROOT}/{model}/{self._group or MERGER}/{MERGER}-{self._me}/{COMMAND}"
+        return f"{ROOT}/{model}/{MERGER}/{MERGER}-{self._me}/{COMMAND}"
 
     def _read(self, group: Group) -> Fetch | None:
         model, name = group
