@@ -9,7 +9,7 @@ import pytest
 
 from edgebn.fleet.broker import broker_of
 from edgebn.fleet.envelope import key_of, to_bytes
-from edgebn.fleet.merger import Merger
+from edgebn.fleet.merger import Fetch, Merger
 from edgebn.fleet.merging import merge
 from edgebn.fleet.topics import PRIOR
 from tests.brokers import Client, broker, until
@@ -188,3 +188,19 @@ def test_a_harmful_prior_is_not_published(mosquitto, monkeypatch):
         assert report["prior"] is None
     assert not watcher.topics.get(address(PRIOR).topic("state"))
     watcher.close()
+
+
+def test_a_live_message_takes_nothing_out_of_what_is_retained():
+    """While a group is read, only what the broker retains counts against a device."""
+    merger = Merger([fleet().model], broker_of("mqtt://localhost"))
+    fetch = merger._fetch = Fetch((fleet().model.name, "hall"))
+    topic, payload = states(count=1)[0]
+    merger._receive(topic, payload, True)
+    heard = merger._heard
+    merger._receive(topic, payload[:-1], False)
+    assert (list(fetch.known), fetch.refused, merger._heard) == (["d0"], {}, heard)
+    assert merger.refused["malformed"] == 1
+    other = address("d1").topic("state")
+    merger._receive(other, b"junk", True)
+    assert fetch.refused == {"d1": "malformed"}
+    assert merger._heard > heard

@@ -310,7 +310,8 @@ class Merger:
         if payload and topic.endswith(f"{MERGER}-{self._me}/{COMMAND}"):
             self._answered.add(payload)
             return
-        self._heard = time.monotonic()
+        if retained:
+            self._heard = time.monotonic()  # what is live says nothing of whether all that is retained has come
         found = parse(topic)
         if found is None or found[0].model not in self.models:
             self.refused["foreign"] += 1
@@ -330,7 +331,7 @@ class Merger:
         if address.device == PRIOR:
             self._hear_prior(address, payload, fetch, retained=retained)
         else:
-            self._hear_state(address, topic, payload, fetch)
+            self._hear_state(address, topic, payload, fetch, retained=retained)
 
     def _hear_prior(self, address: Address, payload: bytes, fetch: Fetch | None, *, retained: bool) -> None:
         group = address.model, whole(address.group)
@@ -339,7 +340,7 @@ class Merger:
         elif not retained and self._ours.get(address.topic(STATE)) != payload:
             self._mark(group)  # another merger's, of what it saw then; or a stranger's
 
-    def _hear_state(self, address: Address, topic: str, payload: bytes, fetch: Fetch | None) -> None:
+    def _hear_state(self, address: Address, topic: str, payload: bytes, fetch: Fetch | None, *, retained: bool) -> None:
         model, group = self.models[address.model], (address.model, address.group)
         is_fetched = fetch is not None and fetch.group == group
         if PART in address.group:
@@ -356,11 +357,9 @@ class Merger:
             known = model.read(payload, topic, None if self._master is None else key_of(self._master, address.device))
         except EnvelopeError as error:
             self.refused[error.why] += 1
-            if fetch is not None and is_fetched:
+            if fetch is not None and is_fetched and retained:  # one that is not retained takes nothing's place
                 fetch.refused[address.device] = error.why
-                fetch.known.pop(address.device, None)
-            else:
-                self._heal(address, topic, payload)
+            self._heal(address, topic, payload)
             return
         newest = self._counts.get(address, -1)
         if known.envelope.count < newest:
