@@ -9,6 +9,7 @@ from codegen.emitters.text import float_literal
 from codegen.listing import accessors, item_of, parameters, typed_places
 from codegen.project import Listing
 from codegen.values import count, size_of
+from edgebn.program import holds_codes
 
 
 def source(listing: Listing) -> str:
@@ -75,7 +76,7 @@ def _facts(listing: Listing) -> str:
             f"#define {stem}_SIZE {count(value)} /* elements */",
             f"#define {stem}_BYTES {size_of(value)}",
         ]
-        if value.dtype == "int8":
+        if holds_codes(value):
             lines += [
                 "/* real = scale * (code - zero point) */",
                 f"#define {stem}_SCALE {float_literal(value.scale)}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.project import Listing
+from edgebn.program import has_floats
 
 _ABOUT = "every value between steps, and what kernels need for themselves; the same bytes serve many in turn"
 
@@ -99,6 +100,6 @@ def _section(listing: Listing) -> str:
 
 
 def _union(listing: Listing, indent: str) -> str:
-    item = "int32_t" if listing.program.dtype == "int8" else "float"
+    item = "float" if has_floats(listing.program) else "int32_t"
     lines = ("int64_t alignment;", f"{item} elements;", f"int8_t bytes[{listing.name.upper()}_ARENA_BYTES];")
     return "union {\n" + "".join(f"{indent}    {line}\n" for line in lines) + f"{indent}}}"

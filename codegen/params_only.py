@@ -9,7 +9,7 @@ from codegen.layouts import LAYOUTS, OWN_LAYOUT, Weighted
 from codegen.naming import stems
 from codegen.stepcode import CArray
 from edgebn.errors import ModelError
-from edgebn.program import Affine, Convolution, FloatEpilogue, IntEpilogue, Program, Step, TransposedConvolution
+from edgebn.program import Affine, Convolution, FloatEpilogue, IntEpilogue, Program, Step, TransposedConvolution, step_dtype
 
 _ARITHMETIC = {
     "edgebn int8": """\
@@ -48,6 +48,11 @@ def files(program: Program, name: str, layout: str, section: str | None) -> tupl
     """
     if layout not in LAYOUTS:
         raise ModelError(f"there is no parameter layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
+    wide = next((step for step in program.steps if step_dtype(step, program) == "int16"), None)
+    if wide is not None:
+        raise ModelError(
+            f"{program.source}: layer '{wide.name}' is int16, which no layout of parameters alone holds; emit the whole network"
+        )
     names = stems([step.name for step in program.steps], name)
     facts: list[str] = []
     arrays: list[CArray] = []

@@ -9,6 +9,7 @@ from codegen.describe import shape_text
 from codegen.listing import accessors, parameters
 from codegen.project import Listing
 from codegen.templating import fill
+from edgebn.program import holds_codes
 
 
 def source(listing: Listing, board: Board, about_main: str) -> str:
@@ -17,7 +18,7 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
     rows = []
     for buffer, parameter in (*listing.values.inputs, *listing.values.outputs):
         value = program.buffers[buffer]
-        codes = f"scale {value.scale:.9g}, zero point {value.zero_point}" if value.dtype == "int8" else ""
+        codes = f"scale {value.scale:.9g}, zero point {value.zero_point}" if holds_codes(value) else ""
         rows.append(f"| `{parameter}` | {shape_text(value.shape)} | {value.dtype} | {codes} |")
     places = [f"`{name}_{parameter}()`" for parameter, _, _ in accessors(listing)]
     return fill(

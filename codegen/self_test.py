@@ -20,7 +20,7 @@ from codegen.templating import fill
 from codegen.values import ELEMENT, count, size_of
 from edgebn import reference
 from edgebn.errors import ModelError
-from edgebn.program import close_buffers, exact_buffers
+from edgebn.program import CODE_RANGES, close_buffers, exact_buffers, has_floats
 
 DRAWN = 2  # inputs where the caller gives none
 DRAWN_IN_SEQUENCE = 8  # of a network with states
@@ -29,6 +29,7 @@ DRAWN_IN_SEQUENCE = 8  # of a network with states
 COARSE_TOLERANCE = 0.05
 COARSE_CODES = 13  # the same part of 256 codes
 CHOSEN_PART = 16  # of whole numbers that comparisons of float32 numbers chose, one in so many may be another
+COARSE_WIDE_CODES = 3277  # of 65,536
 _SEED = 1
 _PITCH = 8  # every recorded input and output begins at a multiple of this many bytes
 
@@ -47,18 +48,25 @@ class Comparison:
         In words, for the head of the file.
     library : str
         The header that it needs.
+    item : str
+        The C type of an element.
     """
 
     template: str
     tolerance: str
     about: str
     library: str
+    item: str = "int8_t"
 
 
 _BYTES = "byte for byte.\n   With EDGEBN_TRACE defined everywhere, the output of every layer as well."
 COMPARISONS = {
-    "s8": Comparison("self_test_differ_s8.c.in", "", _BYTES, "string.h"),
-    "near_s8": Comparison("self_test_near_s8.c.in", str(COARSE_CODES), f"within {COARSE_CODES} codes.", "stdint.h"),
+    "s8": Comparison("self_test_differ_codes.c.in", "", _BYTES, "string.h"),
+    "near_s8": Comparison("self_test_near_codes.c.in", str(COARSE_CODES), f"within {COARSE_CODES} codes.", "stdint.h"),
+    "s16": Comparison("self_test_differ_codes.c.in", "", _BYTES, "string.h", "int16_t"),
+    "near_s16": Comparison(
+        "self_test_near_codes.c.in", str(COARSE_WIDE_CODES), f"within {COARSE_WIDE_CODES} codes.", "stdint.h", "int16_t"
+    ),
     "f32": Comparison("self_test_differ_f32.c.in", "1e-5f", "within a tolerance of 1e-5.", "float.h"),
     "coarse_f32": Comparison(
         "self_test_differ_f32.c.in", f"{COARSE_TOLERANCE:g}f", f"within a tolerance of {COARSE_TOLERANCE:g}.", "float.h"
@@ -150,8 +158,10 @@ def _drawn(listing: Listing, seed: int) -> dict[str, np.ndarray]:
     drawn = {}
     for buffer in listing.program.inputs:
         shape = listing.program.buffers[buffer].shape
-        if listing.program.buffers[buffer].dtype == "int8":
-            drawn[buffer] = rng.integers(-128, 128, shape).astype(np.int8)
+        dtype = listing.program.buffers[buffer].dtype
+        if dtype in CODE_RANGES:
+            least, most = CODE_RANGES[dtype]
+            drawn[buffer] = rng.integers(least, most + 1, shape).astype(dtype)
         else:
             drawn[buffer] = rng.standard_normal(shape).astype(np.float32)
     return drawn
@@ -194,7 +204,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
             arguments=arguments,
         )
         learning = {"learning": filled, "learning_end": _LEARNING_END}
-    condition = "hash != *next_checksum++" if listing.program.dtype == "int8" else _CHECKED
+    condition = _CHECKED if has_floats(listing.program) else "hash != *next_checksum++"
     text = fill(
         "self_test.c.in",
         name=name,
@@ -206,7 +216,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
         places=memory_outside(listing, output_names(listing)),
         trace=fill("self_test_trace.c.in", condition=condition) if is_traced else fill("trace_nothing.c.in"),
         differ="".join(
-            fill(COMPARISONS[kind].template, differ=function, tolerance=COMPARISONS[kind].tolerance)
+            fill(COMPARISONS[kind].template, differ=function, tolerance=COMPARISONS[kind].tolerance, item=COMPARISONS[kind].item)
             for kind, function in named.items()
         ),
         trace_begin=_TRACE_BEGIN.format(name=name) if is_traced else "",
@@ -228,7 +238,7 @@ def own_files(listing: Listing, vectors: Vectors) -> dict[str, str]:
     arrays = [_array(listing, vectors, parameter) for parameter in vectors.values]
     if vectors.checksums.size:
         comment = f"({vectors.count}, {len(listing.actions)}): FNV-1a of what every step makes, vector by vector"
-        comment += "" if listing.program.dtype == "int8" else "; 0 where engines agree within a tolerance"
+        comment += "" if not has_floats(listing.program) else "; 0 where engines agree within a tolerance"
         arrays.append(CArray(f"{name}_checksums", "uint32_t", vectors.checksums, comment))
     return {f"{name}_vectors.c": _vectors_source(name, arrays), f"{name}_vectors.h": _vectors_header(name, arrays)}
 
@@ -238,8 +248,9 @@ def _comparison(listing: Listing, buffer: str) -> str:
     dtype = listing.program.buffers[buffer].dtype
     if dtype == "int32":
         return "s32" if buffer in exact_buffers(listing.program) else "most_s32"
-    if dtype == "int8":
-        return "s8" if buffer in exact_buffers(listing.program) else "near_s8"
+    if dtype in CODE_RANGES:
+        kind = "s8" if dtype == "int8" else "s16"
+        return kind if buffer in exact_buffers(listing.program) else f"near_{kind}"
     return "f32" if buffer in close_buffers(listing.program) else "coarse_f32"
 
 

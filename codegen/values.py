@@ -13,7 +13,8 @@ from codegen.naming import identifiers, parameter_names, stems
 from edgebn.program import Buffer, Program, Reshape
 
 STATE_ALIGNMENT = 8  # bytes
-ELEMENT = {"int8": ("int8_t", 1), "float32": ("float", 4), "int32": ("int32_t", 4)}  # dtype to its C type and bytes
+# dtype to its C type and bytes
+ELEMENT = {"int8": ("int8_t", 1), "int16": ("int16_t", 2), "float32": ("float", 4), "int32": ("int32_t", 4)}
 
 
 def count(buffer: Buffer) -> int:

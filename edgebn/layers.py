@@ -82,17 +82,25 @@ class Quantization:
     unsigned : bool
         Whether the file holds uint8 codes, which are these plus 128 (zero point too). TensorFlow Lite's arithmetic on them differs
         from that on int8 in places.
+    bits : int
+        Of a code: 8 or 16.
     """
 
     scale: np.ndarray
     zero_point: np.ndarray
     axis: int | None = None
     unsigned: bool = False
+    bits: int = 8
 
     @classmethod
-    def per_tensor(cls, scale: float, zero_point: int, *, unsigned: bool = False) -> Quantization:
+    def per_tensor(cls, scale: float, zero_point: int, *, unsigned: bool = False, bits: int = 8) -> Quantization:
         """Return the quantisation with one scale and zero point for the whole tensor."""
-        return cls(np.array([scale], np.float64), np.array([zero_point], np.int64), unsigned=unsigned)
+        return cls(np.array([scale], np.float64), np.array([zero_point], np.int64), unsigned=unsigned, bits=bits)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the codes."""
+        return f"int{self.bits}"
 
 
 @dataclass(frozen=True)

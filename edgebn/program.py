@@ -28,7 +28,9 @@ WIDEST_WEIGHT = 255
 MATMUL_DEPTH = 1 << 15
 
 # Bytes of one element of a buffer.
-ELEMENT_BYTES = {"float32": 4, "int8": 1, "int32": 4}
+ELEMENT_BYTES = {"float32": 4, "int8": 1, "int16": 2, "int32": 4}
+# Types whose values are codes, with the least and the greatest of them.
+CODE_RANGES = {"int8": (-128, 127), "int16": (-32768, 32767)}
 
 # In a field's metadata: a file that does not need the field says nothing of it.
 OMITTED_WHEN_NONE = "omitted when None"
@@ -44,12 +46,12 @@ class Buffer:
     name : str
     shape : (height, width, channels)
         Of one sample.
-    dtype : {'float32', 'int8', 'int32'}
+    dtype : {'float32', 'int8', 'int16', 'int32'}
         A step is typed by its buffers: all of one type, but for those that convert, compare, choose or index. int32 holds indices,
         whole numbers (a file's int64 too) and truth: 1 and 0.
     scale, zero_point : float, int
-        real = scale * (code - zero_point); used when dtype is 'int8'. `scale` is the exact double of the file's or
-        calibration's number.
+        real = scale * (code - zero_point); used where the values are codes. `scale` is the exact double of the file's or
+        calibration's number; the zero point of int16 is 0.
     unsigned : bool or None
         True where the file has uint8 codes, which are these plus 128: callers may then give and take them so (`signed_codes`).
     """
@@ -115,6 +117,10 @@ class IntEpilogue:
     u    = clip(acc, lo[c], hi[c])
     y    = (int64(u) * m[c] + r[c] - (2**31 if neg and u < 0 else 0)) >> s[c]
     code = clip(zero_point + y, qmin, qmax)
+
+    Between int16 buffers acc is int64, and so are acc_bias, lo and hi. TensorFlow Lite Micro then has multipliers of 15 bits and
+    rounds once: m = (q + 2**15) >> 16, at most 2**15 - 1, s = 15 - shift, r = 2**(s - 1), the bias inside acc (a bias of 32 bits
+    goes with its double rounding, as in int8).
 
     Attributes
     ----------
@@ -204,8 +210,8 @@ class Convolution(Step):
     """Convolution, depthwise convolution or dense layer, with its epilogue and, where fused, its pool.
 
     A dense layer over a flattened (H, W, C) value is a convolution whose kernel is the whole value; over the last axis it is
-    a 1 x 1 convolution. With int8 buffers the epilogue is an IntEpilogue, padding is the input's zero point, and pooling
-    works on the codes that the epilogue gives.
+    a 1 x 1 convolution. Where buffers hold codes the epilogue is an IntEpilogue, padding is the input's zero point, and pooling
+    works on the codes that the epilogue gives. The weights of int16 buffers are int8.
 
     Attributes
     ----------
@@ -251,12 +257,12 @@ class Affine(Step):
 
 @dataclass(frozen=True)
 class IntAdd:
-    """Arithmetic of an int8 `Add`; a and b are codes less their zero points.
+    """Arithmetic of an `Add` of codes; a and b are codes less their zero points.
 
     rounding 'single':  y = (a * m[0] + b * m[1] + r) >> s
     rounding 'double':  TensorFlow Lite Micro's, with x(v, m, e) = (v * m + 2**30) >> 31 for e == 0 and
                         (v * m + 2**30 + 2**(30+e) - (2**31 if v < 0 else 0)) >> (31+e) for e >= 1:
-                        y = x(x(a << 20, m[0], e[0]) + x(b << 20, m[1], e[1]), m[2], e[2])
+                        y = x(x(a << 20, m[0], e[0]) + x(b << 20, m[1], e[1]), m[2], e[2]); 15 in place of 20 for int16
     code = clip(zero_point + y, qmin, qmax)
     """
 
@@ -272,7 +278,7 @@ class IntAdd:
 
 @dataclass(frozen=True)
 class Add(Step):
-    """Sum of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for int8."""
+    """Sum of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for codes."""
 
     post: tuple[float, float] = (-np.inf, np.inf)
     arithmetic: IntAdd | None = None
@@ -280,7 +286,7 @@ class Add(Step):
 
 @dataclass(frozen=True)
 class IntMultiply:
-    """Arithmetic of an int8 `Multiply`: u = a * b, codes less their zero points.
+    """Arithmetic of a `Multiply` of codes: u = a * b, codes less their zero points.
 
     y = (u * m + r - (2**31 if neg and u < 0 else 0)) >> s, code = clip(zero_point + y, qmin, qmax)
     """
@@ -296,7 +302,7 @@ class IntMultiply:
 
 @dataclass(frozen=True)
 class Multiply(Step):
-    """Product of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for int8."""
+    """Product of two buffers (broadcast over (H, W, C)), then a clip; `arithmetic` is set for codes."""
 
     post: tuple[float, float] = (-np.inf, np.inf)
     arithmetic: IntMultiply | None = None
@@ -314,11 +320,12 @@ class MatMul(Step):
 
 @dataclass(frozen=True)
 class IntBinary:
-    """Arithmetic of an int8 `Binary`; a and b are codes less their zero points, x is the rescaling of `IntAdd`.
+    """Arithmetic of a `Binary` of codes; a and b are codes less their zero points, x is the rescaling of `IntAdd`.
 
     y = x(f(x(a << shift, m[0], e[0]), x(b << shift, m[1], e[1])), m[2], e[2]), code = clip(zero_point + y, qmin, qmax)
 
-    shift is 7 for 'squared_difference', whose squares then fit 32 bits, and 20 for the others, as in TensorFlow Lite Micro. Where
+    shift is 7 for 'squared_difference', whose squares then fit 32 bits (int8 only), and for the others 20, or 15 for int16, as in
+    TensorFlow Lite Micro. Where
     both inputs and the output have one scale, 'maximum' and 'minimum' so are those of the codes.
     """
 
@@ -364,6 +371,37 @@ class Lookup(Step):
 
 
 @dataclass(frozen=True)
+class Rescale(Step):
+    """Codes to codes of another scale or type: `arithmetic` with u the code less its zero point, `below` in its place where u < 0.
+
+    Requantisation, with a clip or without, and the leaky ReLU of int16.
+    """
+
+    arithmetic: IntMultiply
+    below: IntMultiply | None = None
+
+
+@dataclass(frozen=True)
+class Curve(Step):
+    """int16 elementwise function, by a table between whose entries lines run.
+
+    'table', table int16 (513,), the function at every 128th code from -32768 on:
+        base = table[256 + (code >> 7)], next the entry behind it, code = base + (((next - base) * (code & 127) + 64) >> 7)
+    'sigmoid' and 'tanh' are TensorFlow Lite Micro's, table uint16 (256,), with v = (code * multiplier + half of 2**shift) >> shift
+    (nothing is added for a shift of 0), a = |v|, b the bits 9 or 8, h = a >> b, t = a & (2**b - 1):
+        sigmoid: w = 32767 << 10 where h >= 255, else (table[h] << 9) + t * (table[h + 1] - table[h]);
+                 code = (w + 512 if v >= 0 else 2**25 - w + 511) >> 10
+        tanh:    w = 65535 << 8 where h >= 255, else (table[h] << 8) + t * (table[h + 1] - table[h]);
+                 code = (w - 2**23 + 128 if v >= 0 else -w + 2**23 + 127) >> 8
+    """
+
+    function: str
+    table: np.ndarray
+    multiplier: int = 1
+    shift: int = 0
+
+
+@dataclass(frozen=True)
 class Elementwise(Step):
     """float32 elementwise function; names and formulas as in `layers.ACTIVATIONS`; slope float32 (H|1, W|1, C|1) for 'prelu'."""
 
@@ -384,13 +422,21 @@ class Softmax(Step):
     beta : float
     multiplier, left_shift, diff_min : int
         Of int8: real multiplier beta * input scale * 2**26 as multiplier / 2**31 * 2**left_shift; codes further than diff_min below
-        the maximum count as zero.
+        the maximum count as zero. Of int16: real multiplier beta * input scale * 65535 / 10 likewise; diff_min is 0.
+    tables : ndarray of int16, shape (2, 513), or None
+        Of int16, whose output has the scale 2**-15: e**x from -10 to 0 and 1 / (1 + x) from 0 to 1, both in units of 2**-15 and
+        read as a `Curve`'s table is. With d the code less the greatest of the pixel, rescaled as `IntAdd` has it (by a right shift
+        where left_shift < 0, else d << left_shift before it):
+            power = exp[clip(d + 32767, -32768, 32767)], n the bits of the sum of the powers, above it h = 32 - n leading zeros
+            x = ((sum << (h - 1)) + 2**13) >> 14, reciprocal = inverse[clip(x - 3 * 2**15, -32768, 32767)]
+            code = clip((power * reciprocal + 2**(30 - h)) >> (31 - h), 0, 32767)
     """
 
     beta: float = 1.0
     multiplier: int = 0
     left_shift: int = 0
     diff_min: int = 0
+    tables: np.ndarray | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 @dataclass(frozen=True)
@@ -532,15 +578,15 @@ class Reshape(Step):
 
 @dataclass(frozen=True)
 class Quantize(Step):
-    """float32 to int8, by the output buffer's scale and zero point, every operation in float32; NaN becomes -128.
+    """float32 to codes, by the output buffer's scale and zero point, every operation in float32; NaN becomes the least code.
 
-    code = clip(rint_half_even(x / float32(scale)) + zero_point, -128, 127)
+    code = clip(rint_half_even(x / float32(scale)) + zero_point, -128, 127), or within -32768..32767 for int16
     """
 
 
 @dataclass(frozen=True)
 class Dequantize(Step):
-    """int8 to float32, by the input buffer's scale and zero point: x = float32(scale) * (code - zero_point)."""
+    """Codes to float32, by the input buffer's scale and zero point: x = float32(scale) * (code - zero_point)."""
 
 
 @dataclass(frozen=True)
@@ -729,7 +775,7 @@ class Program:
 
     @property
     def dtype(self) -> str:
-        """The type of every buffer that is not constant, int32 left out: 'float32' or 'int8'; 'mixed' where there are both.
+        """The type of every buffer that is not constant, int32 left out: 'float32', 'int8' or 'int16'; 'mixed' of several.
 
         For people; what a step does follows from its own buffers (`step_dtype`).
         """
@@ -748,6 +794,11 @@ class Program:
         return f"<Program {self.name} from {self.source}: {self.dtype}, {len(self.steps)} steps, {' -> '.join(ends)}{adaptable}>"
 
 
+def has_floats(program: Program) -> bool:
+    """Whether some value of a run is float32."""
+    return any(buffer.dtype == "float32" for name, buffer in program.buffers.items() if name not in program.constants)
+
+
 def step_dtype(step: Step, program: Program) -> str:
     """Return what a step computes in: its output's type, which its inputs share unless it converts."""
     return program.buffers[step.output].dtype
@@ -764,8 +815,13 @@ def flipped(codes: np.ndarray) -> np.ndarray:
 
 
 def takes_codes(program: Program) -> bool:
-    """Whether every input is int8, so that a caller may pass codes; int8 outputs then leave as codes too."""
-    return all(program.buffers[name].dtype == "int8" for name in program.inputs)
+    """Whether every input holds codes, so that a caller may pass these; such outputs then leave as codes too."""
+    return all(holds_codes(program.buffers[name]) for name in program.inputs)
+
+
+def holds_codes(buffer: Buffer) -> bool:
+    """Whether a buffer's values are codes, which its scale and zero point give a meaning."""
+    return buffer.dtype in CODE_RANGES
 
 
 def result_dtype(program: Program, name: str, *, raw: bool) -> str:

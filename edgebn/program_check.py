@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.program import Buffer, Program, hwc
+from edgebn.program import CODE_RANGES, ELEMENT_BYTES, Buffer, Program, hwc
 from edgebn.step_check import check_step
 
 MAX_BUFFER_ELEMENTS = 1 << 26
@@ -85,9 +85,10 @@ def _check_states(program: Program) -> None:
 
 
 def _check_buffer(name: str, buffer: Buffer) -> None:
-    if buffer.name != name or buffer.dtype not in ("float32", "int8", "int32"):
+    if buffer.name != name or buffer.dtype not in ELEMENT_BYTES:
         raise ModelError(f"buffer '{name}' has another name or type inside")
     if min(buffer.shape) < 1 or math.prod(buffer.shape) > MAX_BUFFER_ELEMENTS:
         raise ModelError(f"buffer '{name}' has the shape {buffer.shape}")
-    if not (0 < buffer.scale < math.inf) or not -128 <= buffer.zero_point <= 127:
+    low, high = (0, 0) if buffer.dtype == "int16" else CODE_RANGES["int8"]
+    if not (0 < buffer.scale < math.inf) or not low <= buffer.zero_point <= high:
         raise ModelError(f"buffer '{name}' has scale {buffer.scale} and zero point {buffer.zero_point}")

@@ -18,7 +18,11 @@ from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY
 MAX_EXTENT = 1 << 16
 MOST_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
 
+SUM_BITS = 48  # of a sum of int16 codes' products
+CURVES = {"table": (np.int16, 513), "sigmoid": (np.uint16, 256), "tanh": (np.uint16, 256)}  # type and length of their tables
+
 _INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
+_WIDE_EPILOGUE = _INT_EPILOGUE | dict.fromkeys(("acc_bias", "lo", "hi"), np.int64)  # of int16 codes
 _FUNCTIONS = tuple(FUNCTIONS)
 
 
@@ -83,14 +87,14 @@ _OPERANDS: dict[type[p.Step], int] = {  # 1 where not said; 0: any number
     p.Concat: 0, p.Add: 2, p.Multiply: 2, p.Binary: 2, p.MatMul: 2, p.IntegerBinary: 2, p.GatherND: 2, p.Select: 3,
     p.DetectionPostProcess: 2,
 }  # fmt: skip
-_OF_SEVERAL_TYPES = (p.Quantize, p.Dequantize, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
+_OF_SEVERAL_TYPES = (p.Quantize, p.Dequantize, p.Rescale, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
 _MOVING = (p.Concat, p.Pad, p.Crop, p.Resize, p.Transpose, p.Reshape)  # and nothing more, so that int32 may pass
 OF_INTEGERS = (*_MOVING, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
 
 
 def _same_codes(given: p.Buffer, target: p.Buffer) -> None:
     """Check that codes which a step leaves as they are mean the same behind it."""
-    if target.dtype == "int8":
+    if p.holds_codes(target):
         _need((given.scale, given.zero_point) == (target.scale, target.zero_point), "output's scale or zero point")
 
 
@@ -100,8 +104,8 @@ def _epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: int, target: 
         for name in ("bias", "a", "d"):
             _array(getattr(epilogue, name), np.float32, (channels,), name)
     else:
-        _need(target.dtype == "int8", "epilogue")
-        for name, kind in _INT_EPILOGUE.items():
+        _need(p.holds_codes(target), "epilogue")
+        for name, kind in (_WIDE_EPILOGUE if target.dtype == "int16" else _INT_EPILOGUE).items():
             _array(getattr(epilogue, name), kind, (channels,), name)
         _need(bool(((epilogue.s >= 1) & (epilogue.s <= 62)).all()), "shift")
         _clipped(epilogue, target)
@@ -119,7 +123,19 @@ def _bounds(bounds: tuple[float, float]) -> None:
 def _clipped(arithmetic: p.IntEpilogue | p.IntAdd | p.IntMultiply | p.IntBinary, target: p.Buffer) -> None:
     """Check how integer arithmetic ends in codes of the output."""
     _need(arithmetic.zero_point == target.zero_point, "zero point")
-    _need(-128 <= arithmetic.qmin <= arithmetic.qmax <= 127, "code")
+    least, most = p.CODE_RANGES[target.dtype]
+    _need(least <= arithmetic.qmin <= arithmetic.qmax <= most, "code")
+
+
+def _sums_fit(epilogue: p.FloatEpilogue | p.IntEpilogue, magnitudes: np.ndarray, target: p.Buffer) -> None:
+    """Check that sums of int16 codes times factors of these magnitudes, int64 (channels,), fit 64 bits through the epilogue."""
+    if target.dtype != "int16" or isinstance(epilogue, p.FloatEpilogue):
+        return
+    reach = [abs(int(bias)) + int(magnitude) * 2**15 for bias, magnitude in zip(epilogue.acc_bias, magnitudes, strict=True)]
+    _need(max(reach, default=0) < 2**SUM_BITS, "sum")
+    for most, lo, hi, m, r in zip(reach, epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, strict=True):
+        ends = [min(max(end, int(lo)), int(hi)) for end in (-most, most)]
+        _need(max(abs(end * int(m)) for end in ends) + abs(int(r)) + 2**31 < 2**63, "multiplier")
 
 
 def _weighted(step: Any, source: p.Buffer, target: p.Buffer) -> None:
@@ -127,13 +143,16 @@ def _weighted(step: Any, source: p.Buffer, target: p.Buffer) -> None:
     weight, channels = step.weight, target.shape[2]
     _need(weight.ndim == 4 and step.groups >= 1 and weight.shape[0] % step.groups == 0, "weight")
     is_wide = target.dtype == "int8" and weight.dtype == np.int16
-    _array(weight, np.int16 if is_wide else target.dtype, (channels, *weight.shape[1:3], source.shape[2] // step.groups), "weight")
+    kind = np.int16 if is_wide else "int8" if target.dtype == "int16" else target.dtype
+    _array(weight, kind, (channels, *weight.shape[1:3], source.shape[2] // step.groups), "weight")
     _need(not is_wide or int(np.abs(weight.astype(np.int32)).max(initial=0)) <= p.WIDEST_WEIGHT, "weight")
     _need(not is_wide or getattr(step, "pool", None) is None, "pool")
     _need(source.shape[2] % step.groups == 0, "groups")
     if step.weight_scale is not None:
         _array(step.weight_scale, np.float64, (channels,), "weight scale")
     _epilogue(step.epilogue, channels, target)
+    if target.dtype == "int16":
+        _sums_fit(step.epilogue, np.abs(weight.astype(np.int64)).reshape(channels, -1).sum(axis=1), target)
 
 
 def _convolution(step: p.Convolution, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -165,6 +184,7 @@ def _transposed(step: p.TransposedConvolution, inputs: list[p.Buffer], target: p
 def _affine(step: p.Affine, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape, "output's shape")
     _epilogue(step.epilogue, target.shape[2], target)
+    _sums_fit(step.epilogue, np.ones(target.shape[2], np.int64), target)
 
 
 def _operands(step: p.Add | p.Multiply | p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -172,7 +192,7 @@ def _operands(step: p.Add | p.Multiply | p.Binary, inputs: list[p.Buffer], targe
     for sizes in zip(inputs[0].shape, inputs[1].shape, target.shape, strict=True):
         _need(all(size in (1, max(sizes[:2])) for size in sizes[:2]) and sizes[2] == max(sizes[:2]), "shape")
     _bounds(step.post)
-    _need((step.arithmetic is not None) == (target.dtype == "int8"), "arithmetic")
+    _need((step.arithmetic is not None) == p.holds_codes(target), "arithmetic")
     if step.arithmetic is not None:
         _clipped(step.arithmetic, target)
 
@@ -182,7 +202,10 @@ def _binary(step: p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _operands(step, inputs, target)
     how = step.arithmetic
     if how is not None:
-        _need(step.function != "divide" and how.shift == (7 if step.function == "squared_difference" else 20), "arithmetic")
+        if target.dtype == "int16":
+            _need(step.function in ("subtract", "maximum", "minimum") and how.shift == 15, "arithmetic")
+        else:
+            _need(step.function != "divide" and how.shift == (7 if step.function == "squared_difference" else 20), "arithmetic")
         _need(len(how.m) == 3 and all(0 <= factor < 2**31 for factor in how.m), "arithmetic")
         _need(len(how.e) == 3 and all(0 <= shift <= 31 for shift in how.e), "shift")
 
@@ -213,13 +236,32 @@ def _pool(step: p.Pool, inputs: list[p.Buffer], target: p.Buffer) -> None:
         entries, positions = len(step.epilogue.acc_bias), step.window.kernel[0] * step.window.kernel[1]
         _need(step.window.function == "average" and entries in (1, positions), "epilogue")
         _epilogue(step.epilogue, entries, target)
+        _need(target.dtype != "int16" or positions < 1 << 16, "kernel")
+        _sums_fit(step.epilogue, np.full(entries, positions, np.int64), target)
     else:
+        _need(target.dtype != "int16" or step.window.kernel[0] * step.window.kernel[1] < 1 << 16, "kernel")
         _same_codes(inputs[0], target)
 
 
 def _lookup(step: p.Lookup, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape and target.dtype == "int8", "output")
     _array(step.table, np.int8, (1 if len(step.table) == 1 else target.shape[2], 256), "table")
+
+
+def _rescale(step: p.Rescale, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape and p.holds_codes(inputs[0]) and p.holds_codes(target), "output")
+    for how in (step.arithmetic, step.below):
+        if how is not None:
+            _clipped(how, target)
+            _need(0 <= how.s <= 62 and abs(how.m) < 2**31 and abs(how.r) <= 2**62, "arithmetic")
+
+
+def _curve(step: p.Curve, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape and target.dtype == "int16" and step.function in CURVES, "output")
+    kind, length = CURVES[step.function]
+    _array(step.table, kind, (length,), "table")
+    _need(step.function == "table" or 0 <= step.multiplier < 1 << 15, "multiplier")
+    _need(0 <= step.shift <= 31 and bool((np.diff(step.table.astype(np.int64)) >= 0).all() or step.function == "table"), "shift")
 
 
 def _elementwise(step: p.Elementwise, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -236,6 +278,11 @@ def _elementwise(step: p.Elementwise, inputs: list[p.Buffer], target: p.Buffer) 
 
 def _softmax(step: p.Softmax, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape and math.isfinite(step.beta), "output")
+    _need((step.tables is not None) == (target.dtype == "int16"), "tables")
+    if step.tables is not None:
+        _array(step.tables, np.int16, (2, 513), "tables")
+        _need(bool((step.tables[0] >= 0).all()) and step.tables[0, -1] > 0, "tables")  # so that no sum is 0
+        _need(target.scale == 2.0**-15 and target.shape[2] <= 1 << 16 and -31 <= step.left_shift <= 14, "arithmetic")
     if target.dtype == "int8":
         _need((target.scale, target.zero_point) == p.SOFTMAX_CODES, "output's scale or zero point")
     _need(-(2**31) <= step.diff_min <= 0 and 0 <= step.multiplier < 2**31 and -31 <= step.left_shift <= 31, "arithmetic")
@@ -269,7 +316,10 @@ def _concat(step: p.Concat, inputs: list[p.Buffer], target: p.Buffer) -> None:
     for buffer in inputs:
         _need(all(buffer.shape[axis] == shape[axis] for axis in range(3) if axis != step.axis), "input")
     _need(len(step.tables) == (len(inputs) if target.dtype == "int8" else 0), "tables")
-    for buffer, table in zip(inputs, step.tables, strict=False):  # float32 has none
+    if target.dtype == "int16":
+        for buffer in inputs:
+            _same_codes(buffer, target)
+    for buffer, table in zip(inputs, step.tables, strict=False):  # float32 and int16 have none
         if table is None:
             _same_codes(buffer, target)
         else:
@@ -281,8 +331,11 @@ def _pad(step: p.Pad, inputs: list[p.Buffer], target: p.Buffer) -> None:
     shape = tuple(size + before + after for size, (before, after) in zip(inputs[0].shape, step.pads, strict=True))
     _need(shape == target.shape, "output's shape")
     _same_codes(inputs[0], target)
-    codes = {"int8": range(-128, 128), "int32": (0,)}.get(target.dtype)
-    _need(math.isfinite(step.value) if codes is None else step.value in codes, "value")
+    if target.dtype == "float32":
+        _need(math.isfinite(step.value), "value")
+    else:
+        least, most = p.CODE_RANGES.get(target.dtype, (0, 0))
+        _need(step.value in range(least, most + 1), "value")
 
 
 def _crop(step: p.Crop, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -295,6 +348,7 @@ def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("nearest", "bilinear") and inputs[0].shape[2] == target.shape[2], "function")
     _need(step.function == "nearest" or target.dtype != "int32", "function")
     _same_codes(inputs[0], target)
+    _need(target.dtype != "int16" or step.function == "nearest", "function")
     truncated = step.truncation_offset is not None
     _need(not truncated or (step.truncation_offset in (0, 128) and target.dtype == "int8"), "offset")
     halves = step.adds_half is not None
@@ -324,12 +378,12 @@ def _reshape(_: p.Reshape, inputs: list[p.Buffer], target: p.Buffer) -> None:
 
 def _quantize(_: p.Quantize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape, "output's shape")
-    _need((inputs[0].dtype, target.dtype) == ("float32", "int8"), "type")
+    _need(inputs[0].dtype == "float32" and p.holds_codes(target), "type")
 
 
 def _dequantize(_: p.Dequantize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape, "output's shape")
-    _need((inputs[0].dtype, target.dtype) == ("int8", "float32"), "type")
+    _need(p.holds_codes(inputs[0]) and target.dtype == "float32", "type")
 
 
 def _cast(_: p.Cast, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -352,7 +406,7 @@ def _integer_binary(step: p.IntegerBinary, inputs: list[p.Buffer], target: p.Buf
 
 def _arg_extreme(step: p.ArgExtreme, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("max", "min") and 0 <= step.axis <= 2, "function or axis")
-    _need(target.dtype == "int32", "type")
+    _need(target.dtype == "int32" and inputs[0].dtype != "int16", "type")
     shape = tuple(1 if axis == step.axis else size for axis, size in enumerate(inputs[0].shape))
     _need(shape == target.shape, "output's shape")
 
@@ -385,6 +439,8 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Binary: _binary,
     p.Pool: _pool,
     p.Lookup: _lookup,
+    p.Rescale: _rescale,
+    p.Curve: _curve,
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,

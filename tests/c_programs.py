@@ -17,7 +17,7 @@ from edgebn import reference
 
 C_LIBRARY = Path(emitters.__file__).resolve().parents[1] / "c"
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
-CTYPES = {"int8": "int8_t", "float32": "float", "int32": "int32_t"}
+CTYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float", "int32": "int32_t"}
 FLOAT_TOLERANCE = 1e-5  # of the larger of 1 and the buffer's largest magnitude
 
 PRELUDE = """#include <math.h>
@@ -37,6 +37,11 @@ static int differs_int8_t(const int8_t *found, const int8_t *expected, int count
     "int32_t": """
 static int differs_int32_t(const int32_t *found, const int32_t *expected, int count) {
     return memcmp(found, expected, (size_t)count * sizeof *found) != 0;
+}
+""",
+    "int16_t": """
+static int differs_int16_t(const int16_t *found, const int16_t *expected, int count) {
+    return memcmp(found, expected, sizeof *found * (size_t)count) != 0;
 }
 """,
     "float": f"""
@@ -94,7 +99,7 @@ def array_text(array: CArray):
     if array.ctype == "float":
         text = ", ".join(_float_text(v) for v in values)
     else:
-        text = ", ".join("INT32_MIN" if v == -(2**31) else str(int(v)) for v in values)
+        text = ", ".join("INT32_MIN" if v == -(2**31) else f"INT64_C({v})" if abs(int(v)) > 2**31 else str(int(v)) for v in values)
     return f"/* {array.comment} */\nstatic const {array.ctype} {array.name}[{values.size}] ALIGNED = {{{text}}};\n"
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgebn import functions
 from edgebn import program as p
+from edgebn.passes.integer import int16_tables
 
 CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65])
 SIDES = st.integers(1, 9)
@@ -41,8 +42,26 @@ class Maker:
     states: list[p.State] = field(default_factory=list)
 
     @property
+    def coded(self):
+        return self.dtype in p.CODE_RANGES
+
+    @property
     def int8(self):
         return self.dtype == "int8"
+
+    @property
+    def wide(self):
+        return self.dtype == "int16"
+
+    @property
+    def levels(self):
+        """How many codes stand where int8 has one."""
+        return 256 if self.wide else 1
+
+    @property
+    def codes(self):
+        """The least and the greatest code."""
+        return p.CODE_RANGES[self.dtype]
 
     def integer(self, low, high):
         return self.draw(st.integers(low, high))
@@ -52,22 +71,23 @@ class Maker:
         name = f"v{len(self.buffers)}"
         if like is not None:
             scale, zero_point = self.buffers[like].scale, self.buffers[like].zero_point
-        elif self.int8 and scale is None:
-            scale, zero_point = float(np.float32(self.rng.uniform(0.01, 0.1))), int(self.rng.integers(-128, 128))
+        elif self.coded and scale is None:
+            scale, zero_point = float(np.float32(self.rng.uniform(0.01, 0.1) / self.levels)), int(self.rng.integers(-128, 128))
+        zero_point = 0 if self.wide else zero_point
         self.buffers[name] = p.Buffer(name, tuple(shape), self.dtype, 1.0 if scale is None else scale, zero_point or 0)
         return name
 
-    def constant(self, shape):
-        name = self.buffer(shape)
+    def constant(self, shape, like=None):
+        name = self.buffer(shape, like)
         self.constants[name] = self.numbers(shape)
         return name
 
     def numbers(self, shape):
-        if self.int8:
-            return self.rng.integers(-128, 128, shape).astype(np.int8)
         if self.dtype == "int32":
             largest = self.draw(st.sampled_from([3, 100, 2**31 - 1]))
             return self.rng.integers(-largest, largest + 1, shape).astype(np.int32)
+        if self.coded:
+            return self.rng.integers(self.codes[0], self.codes[1] + 1, shape).astype(self.dtype)
         return self.rng.standard_normal(shape).astype(np.float32)
 
     def finish_step(self, step):
@@ -81,9 +101,11 @@ class Maker:
         """Return an epilogue for sums of `terms` products: both roundings, signed multipliers, clips on either side."""
         rng = self.rng
         pre, post, bounds, double = style or self.draw(st.tuples(*map(st.sampled_from, EPILOGUE_CHOICES)))
-        if not self.int8:
+        if not self.coded:
             arrays = [rng.standard_normal(channels).astype(np.float32) for _ in range(3)]
             return p.FloatEpilogue(*arrays, pre=pre, post=post)
+        if self.wide:
+            return self.wide_epilogue(channels, terms, style or (pre, post, bounds, double))
         spread = 73.0 * 73.0 * np.sqrt(terms)
         real = rng.uniform(5.0, 90.0, channels) / spread
         qmin, qmax = bounds
@@ -105,6 +127,32 @@ class Maker:
         i32 = [np.asarray(v, np.int64).clip(-(2**31), 2**31 - 1).astype(np.int32) for v in (acc_bias, lo, hi, m)]
         return p.IntEpilogue(*i32, np.asarray(r, np.int64), np.asarray(s, np.uint8), neg, zero_point, qmin, qmax)
 
+    def wide_epilogue(self, channels, terms, style):
+        """The same for int16 codes: multipliers of 15 bits and one rounding, or of 31 bits and two."""
+        rng, (pre, _, bounds, double) = self.rng, style
+        spread = 18700.0 * 73.0 * np.sqrt(terms)
+        real = rng.uniform(1000.0, 25000.0, channels) / spread
+        acc_bias = rng.integers(-int(spread) - 1, int(spread) + 2, channels)
+        end = np.full(channels, 2**62)
+        lo, hi = (-end, end) if pre[0] == -np.inf else (acc_bias * 0, end) if pre[1] == np.inf else (-end // 2**40, end // 2**40)
+        bits = 31 if double and terms <= 256 else 15
+        mantissa, exponent = np.frexp(real)
+        m = np.minimum(np.rint(mantissa * 2.0**bits).astype(np.int64), 2**bits - 1) * (
+            1 if double else rng.choice([-1, 1], channels)
+        )
+        s = bits - exponent
+        r = np.int64(1) << (s - 1).astype(np.int64)
+        if bits == 31:
+            r = r + 2**30
+        elif not double:
+            r = r + np.rint(rng.uniform(-9000, 9000, channels) * 2.0**s).astype(np.int64)
+        qmin, qmax = (
+            self.codes[0] if bounds[0] == -128 else 256 * bounds[0],
+            self.codes[1] if bounds[1] == 127 else 256 * bounds[1],
+        )
+        wide = [np.asarray(v, np.int64) for v in (acc_bias, lo, hi)]
+        return p.IntEpilogue(*wide, m.astype(np.int32), r, s.astype(np.uint8), bits == 31, 0, qmin, qmax)
+
     def window(self, shape, *, function=None, count_padding=None):
         function = function or self.draw(st.sampled_from(["max", "average"]))
         kernel, strides, dilations, padding = self.geometry(shape, largest=3)
@@ -116,7 +164,7 @@ class Maker:
         return p.Window(function, kernel, strides, dilations, padding, count_padding, clipped, self.ties_to_even(function))
 
     def ties_to_even(self, function):
-        return self.int8 and function == "average" and self.draw(st.booleans())
+        return self.coded and function == "average" and self.draw(st.booleans())
 
     def geometry(self, shape, largest=4):
         """Return kernel, strides, dilations and padding that fit `shape`, asymmetric paddings and big strides included."""
@@ -134,7 +182,7 @@ class Maker:
         return tuple(kernel), tuple(strides), tuple(dilations), (*before, *after)
 
     def weight(self, shape):
-        if self.int8:
+        if self.coded:
             return self.rng.integers(-127, 128, shape).astype(np.int8)
         return (self.rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
 
@@ -210,11 +258,11 @@ class Maker:
     def step_affine(self, x):
         y = self.buffer(self.shape(x))
         epilogue = self.epilogue(self.shape(x)[2], 1, y)
-        if self.int8:  # the accumulator is a code, not a sum of products
+        if self.coded:  # the accumulator is a code, not a sum of products
             s = self.rng.integers(8, 30, len(epilogue.m)).astype(np.uint8)
             m = np.rint(self.rng.uniform(-2, 2, len(s)) * 2.0**s).astype(np.int32)
             half = np.int64(1) << (s - 1).astype(np.int64)
-            bias = self.rng.integers(-60, 60, len(s)).astype(np.int32)
+            bias = (self.levels * self.rng.integers(-60, 60, len(s))).astype(epilogue.acc_bias.dtype)
             epilogue = p.IntEpilogue(
                 bias, epilogue.lo, epilogue.hi, m, half, s, False, epilogue.zero_point, epilogue.qmin, epilogue.qmax
             )
@@ -234,8 +282,8 @@ class Maker:
         pair = (x, self.other_operand(x))
         pair = pair if self.draw(st.booleans()) else pair[::-1]
         y = self.buffer(self.shape(x))
-        arithmetic = self.int_add(y) if self.int8 else None
-        post = (-np.inf, np.inf) if self.int8 else self.clip()
+        arithmetic = self.int_add(y) if self.coded else None
+        post = (-np.inf, np.inf) if self.coded else self.clip()
         return self.finish_step(p.Add(f"add{len(self.steps)}", pair, y, post, arithmetic))
 
     def int_add(self, y):
@@ -243,21 +291,26 @@ class Maker:
         if self.draw(st.booleans()):
             m = tuple(int(v) for v in self.rng.integers(2**30, 2**31, 3))
             e = (self.integer(0, 3), self.integer(0, 3), self.integer(17, 20))
-            return p.IntAdd("double", m, e, 0, 0, zero_point, -128, 127)
+            if self.wide:
+                e = (*e[:2], self.integer(11, 14))
+            return p.IntAdd("double", m, e, 0, 0, zero_point, *self.codes)
         s = self.integer(8, 20)
         m = tuple(int(v) for v in np.rint(self.rng.uniform(-1.5, 1.5, 2) * 2.0**s))
-        return p.IntAdd("single", m, (), 1 << (s - 1), s, zero_point, -100, 127)
+        return p.IntAdd("single", m, (), 1 << (s - 1), s, zero_point, -100 * self.levels, self.codes[1])
 
     def step_multiply(self, x):
         pair = (x, self.other_operand(x))
         y = self.buffer(self.shape(x))
         name = f"multiply{len(self.steps)}"
-        if not self.int8:
+        if not self.coded:
             return self.finish_step(p.Multiply(name, pair, y, self.clip()))
         s = self.integer(33, 40)
         m = int(self.rng.integers(2**25, 2**26 * 2 ** (s - 33)))
         neg = self.draw(st.booleans())
-        how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, neg, self.buffers[y].zero_point, -128, 120)
+        if self.wide:
+            m = int(self.rng.integers(2 ** (s - 16), 2 ** (s - 13)))
+        ends = self.codes[0], 120 * self.levels
+        how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, neg, self.buffers[y].zero_point, *ends)
         return self.finish_step(p.Multiply(name, pair, y, arithmetic=how))
 
     def step_matmul(self, x):
@@ -267,7 +320,7 @@ class Maker:
         pair = (x, self.constant((self.draw(st.sampled_from([1, stacks])), depth, columns)))
         y = self.buffer((stacks, rows, columns))
         name = f"matmul{len(self.steps)}"
-        if not self.int8:
+        if not self.coded:
             return self.finish_step(p.MatMul(name, pair, y))
         s = self.integer(36, 44)
         m = int(self.rng.integers(2**25, 2**26 * 2 ** min(s - 36, 4)))
@@ -280,22 +333,23 @@ class Maker:
         pair = pair if self.draw(st.booleans()) else pair[::-1]
         y = self.buffer(self.shape(x))
         name = f"binary{len(self.steps)}"
-        function = self.draw(st.sampled_from([name for name in functions.BINARY if name != "divide" or not self.int8]))
+        missing = {"float32": (), "int8": ("divide",), "int16": ("divide", "squared_difference")}[self.dtype]
+        function = self.draw(st.sampled_from([name for name in functions.BINARY if name not in missing]))
         if function == "divide" and pair[1] not in self.constants:  # by zeros of a clip nothing could be compared
             divisor = self.buffer(self.shape(pair[1]))
             pair = (pair[0], self.finish_step(p.Elementwise(f"divisor{len(self.steps)}", (pair[1],), divisor, "softplus")))
-        if not self.int8:
+        if not self.coded:
             return self.finish_step(p.Binary(name, pair, y, function, self.clip()))
-        shift, largest = (7, 15) if function == "squared_difference" else (20, 20)
+        shift, largest = (7, 15) if function == "squared_difference" else (15, 15) if self.wide else (20, 20)
         m = tuple(int(v) for v in self.rng.integers(2**30, 2**31, 3))
         e = (self.integer(0, 3), self.integer(0, 3), self.integer(largest - 4, largest))
-        how = p.IntBinary(shift, m, e, self.buffers[y].zero_point, -128, 120)
+        how = p.IntBinary(shift, m, e, self.buffers[y].zero_point, self.codes[0], 120 * self.levels)
         return self.finish_step(p.Binary(name, pair, y, function, arithmetic=how))
 
     def step_pool(self, x):
         shape = self.shape(x)
         name = f"pool{len(self.steps)}"
-        kind = self.draw(st.sampled_from(["window", "global"] + (["rescaled"] if self.int8 else [])))
+        kind = self.draw(st.sampled_from(["window", "global"] + (["rescaled"] if self.coded else [])))
         if kind == "window":
             window = self.window(shape)
             return self.finish_step(p.Pool(name, (x,), self.buffer(pooled_shape(window, shape), like=x), window))
@@ -317,10 +371,13 @@ class Maker:
         counts = np.arange(1, positions + 1) if by_count else np.full(1, positions)
         s, entries = 24, len(counts)
         m = np.rint(2.0**s * self.rng.uniform(0.5, 1.5, entries) / counts).astype(np.int32)
-        bias = (self.rng.integers(-20, 20, entries) * counts).astype(np.int32)
-        limits = (np.full(entries, -(2**31), np.int32), np.full(entries, 2**31 - 1, np.int32))
+        kind = np.int64 if self.wide else np.int32
+        bias = (self.rng.integers(-20, 20, entries) * counts * self.levels).astype(kind)
+        limits = (np.full(entries, -(2**31), kind), np.full(entries, 2**31 - 1, kind))
         half, shifts = np.full(entries, 1 << (s - 1), np.int64), np.full(entries, s, np.uint8)
-        return p.IntEpilogue(bias, *limits, m, half, shifts, False, self.buffers[y].zero_point, -100, 110)
+        return p.IntEpilogue(
+            bias, *limits, m, half, shifts, False, self.buffers[y].zero_point, -100 * self.levels, 110 * self.levels
+        )
 
     def step_lookup(self, x):
         tables = self.draw(st.sampled_from([1, self.shape(x)[2]]))
@@ -342,12 +399,45 @@ class Maker:
 
     def step_softmax(self, x):
         name = f"softmax{len(self.steps)}"
-        if not self.int8:
+        if not self.coded:
             return self.finish_step(p.Softmax(name, (x,), self.buffer(self.shape(x)), self.draw(st.sampled_from([1.0, 0.5]))))
+        if self.wide:
+            mantissa, shift = np.frexp(self.rng.uniform(0.01, 4))
+            y = self.buffer(self.shape(x), scale=2.0**-15)
+            return self.finish_step(p.Softmax(name, (x,), y, 1.0, int(mantissa * 2**31), int(shift), tables=int16_tables.SOFTMAX))
         y = self.buffer(self.shape(x), scale=1 / 256, zero_point=-128)
         mantissa, shift = np.frexp(self.rng.uniform(0.01, 0.3) * 2.0**26)
         diff_min = -int(np.floor(31.0 * 2.0**26 / 2.0**shift))
         return self.finish_step(p.Softmax(name, (x,), y, 1.0, int(mantissa * 2**31), int(shift), diff_min))
+
+    def rescaling(self, ratio, ends):
+        """Return the arithmetic that multiplies by a ratio, in either rounding; `ends` are zero point and clip."""
+        s = self.integer(16, 22)
+        m, neg = int(np.rint(ratio * 2.0**s)), self.draw(st.booleans())
+        return p.IntMultiply(m, 1 << (s - 1), s, neg, *ends)
+
+    def rescaled(self, x, dtype):
+        """Codes to codes of a type, perhaps with another ratio below zero."""
+        before = self.levels
+        self.dtype = dtype
+        y = self.buffer(self.shape(x))
+        ends = (self.buffers[y].zero_point, self.codes[0], 100 * self.levels)
+        ratio = self.rng.uniform(0.2, 2) * self.levels / before
+        below = self.rescaling(self.rng.uniform(-0.5, 0.5) * ratio, ends) if self.draw(st.booleans()) else None
+        return self.finish_step(p.Rescale(f"rescale{len(self.steps)}", (x,), y, self.rescaling(ratio, ends), below))
+
+    def step_rescale(self, x):
+        return self.rescaled(x, self.dtype)
+
+    def step_curve(self, x):
+        function = self.draw(st.sampled_from(["table", "sigmoid", "tanh"]))
+        y = self.buffer(self.shape(x))
+        name = f"curve{len(self.steps)}"
+        if function == "table":
+            return self.finish_step(p.Curve(name, (x,), y, function, self.rng.integers(-32768, 32768, 513).astype(np.int16)))
+        shift = self.integer(0, 14)
+        multiplier = int(self.rng.integers(1 << shift, 1 << min(shift + 4, 15)))
+        return self.finish_step(p.Curve(name, (x,), y, function, int16_tables.SIGMOID, multiplier, shift))
 
     def step_normalization(self, x):
         channels = self.shape(x)[2]
@@ -398,10 +488,11 @@ class Maker:
         shape = list(self.shape(x))
         other = list(shape)
         other[axis] = self.integer(1, 5)
-        parts = [x, self.constant(tuple(other)), x][: self.integer(2, 3)]
+        parts = [x, self.constant(tuple(other), x if self.wide else None), x][: self.integer(2, 3)]
         shape[axis] = sum(self.shape(part)[axis] for part in parts)
         if not self.int8:
-            return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape), axis))
+            y = self.buffer(shape, like=x if self.wide else None)
+            return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), y, axis))
         like = self.draw(st.sampled_from([None, *parts]))  # whose codes need no table
         tables = tuple(None if part == like else self.rng.integers(-128, 128, 256).astype(np.int8) for part in parts)
         return self.finish_step(p.Concat(f"concat{len(self.steps)}", tuple(parts), self.buffer(shape, like=like), axis, tables))
@@ -409,7 +500,7 @@ class Maker:
     def step_pad(self, x):
         pads = tuple((self.integer(0, 2), self.integer(0, 2)) for _ in range(3))
         shape = [size + before + after for size, (before, after) in zip(self.shape(x), pads, strict=True)]
-        value = {"int8": float(self.integer(-128, 127)), "int32": 0.0}.get(self.dtype, 0.75)
+        value = float(self.integer(*self.codes)) if self.coded else 0.0 if self.dtype == "int32" else 0.75
         return self.finish_step(p.Pad(f"pad{len(self.steps)}", (x,), self.buffer(shape, like=x), pads, value))
 
     def step_crop(self, x):
@@ -420,8 +511,8 @@ class Maker:
     def step_resize(self, x):
         height, width, channels = self.shape(x)
         size = tuple(self.draw(st.sampled_from([into, self.integer(1, 2 * into)])) for into in (height, width))
-        function = self.draw(st.sampled_from(["nearest", "bilinear"]))
-        offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.int8 and function == "bilinear" else None
+        function = "nearest" if self.wide else self.draw(st.sampled_from(["nearest", "bilinear"]))
+        offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.coded and function == "bilinear" else None
         half, offset = (True, None) if offset == "half" else (None, offset)
         indices, weights = [], []
         for out, into in zip(size, (height, width), strict=True):
@@ -430,7 +521,7 @@ class Maker:
                 table[:, 0] = np.arange(out)  # all rows or columns as they are, which C is told without a table
             indices.append(table.astype(np.int32))
             share = self.rng.uniform(0, 1, out)
-            if self.int8 and offset is None and not half:
+            if self.coded and offset is None and not half:
                 whole = np.rint(share * 1024).astype(np.int32)
                 weights.append(np.stack([1024 - whole, whole], 1))
             else:
@@ -451,7 +542,7 @@ class Maker:
         return self.finish_step(p.Reshape(f"reshape{len(self.steps)}", (x,), self.buffer(shape, like=x)))
 
     def step_quantize(self, x):
-        self.dtype = "int8"
+        self.dtype = self.draw(st.sampled_from(["int8", "int8", "int16"]))
         return self.finish_step(p.Quantize(f"quantize{len(self.steps)}", (x,), self.buffer(self.shape(x))))
 
     def step_dequantize(self, x):
@@ -518,6 +609,12 @@ class Maker:
         y = self.buffer((1, count, int(np.prod(flat[axis + indexed :]))), like=x)
         return self.finish_step(p.GatherND(f"gather{len(self.steps)}", (x, indices), y, axis, first))
 
+    def step_leave(self, x):
+        """Codes to float32, or to codes of the other type."""
+        if self.draw(st.booleans()):
+            return self.step_dequantize(x)
+        return self.rescaled(x, "int16" if self.int8 else "int8")
+
     def state(self, shape, like=None):
         """Add a state of a shape whose next value is yet to be said; returns its buffer."""
         name = self.buffer(shape, like)
@@ -539,13 +636,18 @@ class Maker:
 
 _BOTH = "convolution transposed affine add multiply binary matmul pool softmax concat pad crop resize transpose reshape"
 _INTEGERS = ("arg_extreme", "select", "gather_nd")  # what makes int32, or reads it
-PURE = {"float32": (*_BOTH.split(), "elementwise", "normalization"), "int8": (*_BOTH.split(), "lookup", "wide")}
+PURE = {
+    "float32": (*_BOTH.split(), "elementwise", "normalization"),
+    "int8": (*_BOTH.split(), "lookup", "wide", "rescale"),
+    "int16": (*_BOTH.replace("matmul ", "").split(), "curve", "rescale"),
+}
 KINDS = {
     "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections"),
     "int8": (*PURE["int8"], *_INTEGERS),
+    "int16": PURE["int16"],
     "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "transpose", "reshape"),
 }
-CONVERSIONS = {"float32": "quantize", "int8": "dequantize", "int32": "cast"}
+CONVERSIONS = {"float32": "quantize", "int8": "leave", "int16": "leave", "int32": "cast"}
 STEEP = ("detections",)  # behind float32 arithmetic, two engines may choose two boxes: drawn in front of it only
 
 
@@ -588,7 +690,7 @@ def programs(draw, dtype, largest=6):
         if is_mixed and draw(st.integers(0, 2)) == 0:
             kind = CONVERSIONS[maker.dtype]
         values.append(getattr(maker, f"step_{kind}")(source))
-    if is_mixed and not any(isinstance(step, p.Quantize | p.Dequantize) for step in maker.steps):
+    if is_mixed and not any(isinstance(step, p.Quantize | p.Dequantize | p.Rescale) for step in maker.steps):
         maker.dtype = maker.buffers[values[-1]].dtype
         values.append(getattr(maker, f"step_{CONVERSIONS[maker.dtype]}")(values[-1]))
     made = [name for name in values if name != x]
@@ -630,5 +732,7 @@ def inputs_for(program, samples, seed=0):
     rng = np.random.default_rng(seed)
     shape = (samples, *program.shapes[program.inputs[0]])
     if p.takes_codes(program):
-        return rng.integers(-128, 128, shape).astype(np.int8)
+        dtype = program.buffers[program.inputs[0]].dtype
+        least, most = p.CODE_RANGES[dtype]
+        return rng.integers(least, most + 1, shape).astype(dtype)
     return rng.standard_normal(shape).astype(np.float32)

@@ -53,14 +53,14 @@ def assert_right(cases, folder, command, flags=SANITIZERS):
 @pytest.mark.parametrize(("dtype", "kind"), [(dtype, kind) for dtype in KINDS for kind in (*KINDS[dtype], CONVERSIONS[dtype])])
 def test_every_kind_of_step_equals_the_reference(dtype, kind, tmp_path):
     # Compilers take turns in the quick run, so that both see kernels of every sort.
-    kinds = [*KINDS["float32"], *KINDS["int8"], *KINDS["int32"], *CONVERSIONS.values()]
-    names = COMPILERS if TEST_ALL else (COMPILERS[(kinds.index(kind) + (dtype == "int8")) % 2],)
+    kinds = [*KINDS["float32"], *KINDS["int8"], *KINDS["int16"], *KINDS["int32"], *CONVERSIONS.values()]
+    names = COMPILERS if TEST_ALL else (COMPILERS[(kinds.index(kind) + (dtype in p.CODE_RANGES)) % 2],)
     cases = drawn(single(kind, dtype), EXAMPLES * MANY.get(kind, 1))
     for name in names:
         assert_right(cases, tmp_path, compiler(name))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int16"])
 def test_programs_equal_the_reference(dtype, tmp_path):
     for name in COMPILERS if TEST_ALL else COMPILERS[:1]:
         assert_right(drawn(programs(dtype), EXAMPLES), tmp_path, compiler(name))

@@ -55,7 +55,7 @@ def test_every_kind_of_step_equals_the_reference(dtype, kind):
     check()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int16", "mixed"])
 def test_whole_programs_equal_the_reference(dtype):
     @given(programs(dtype), st.integers(0, 1000))
     def check(program, seed):
@@ -119,7 +119,7 @@ def convolution_program(geometry, dtype, seed):
     return maker.program((x,), (y,))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int16"])
 def test_convolutions_of_many_shapes_equal_the_reference(dtype):
     for seed, geometry in enumerate(GEOMETRIES):
         program = convolution_program(geometry, dtype, seed)

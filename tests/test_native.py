@@ -18,6 +18,7 @@ import edgebn
 from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.formats import native, program_codec, tensor_file, whole_file
+from edgebn.passes.integer import int16_tables
 
 DEMO = "fashion_mnist.keras"
 
@@ -100,7 +101,12 @@ def every_step(dtype) -> p.Program:
         )
         norm = p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)
         made = (*made, ((4, 4, 4), norm), ((1, 16, 4), p.Reshape("rows", ("x",), "rows")), ((1, 1, 13), detections))
+    else:
+        made = (*made, ((4, 4, 4), p.Rescale("rescale", ("x",), "y8", multiply, multiply)))
     if is_mixed:
+        widening = p.Rescale("widening", ("x",), "w16", dataclasses.replace(multiply, zero_point=0))
+        curve = p.Curve("curve", ("w16",), "u16", "sigmoid", int16_tables.SIGMOID, 3, 1)
+        made = (*made, ((4, 4, 4), widening), ((4, 4, 4), curve))
         made = (*made, ((4, 4, 4), p.Dequantize("dequantize", ("x",), "r")), ((4, 4, 4), p.Quantize("quantize", ("r",), "s")))
         made += (
             ((4, 4, 1), p.ArgExtreme("arg", ("x",), "u", "min", 2, last=True)),
@@ -114,6 +120,8 @@ def every_step(dtype) -> p.Program:
     shapes = {"x": (4, 4, 4), "k": (1, 1, 4), **{step.output: shape for shape, step in made}}
     types = (dict.fromkeys("rv", "float32") | dict.fromkeys(("u", "w", "indices"), "int32")) if is_mixed else {}
     scales = dict.fromkeys(shapes, (0.1 + 0.2, -7) if integer else (1.0, 0))
+    scales |= dict.fromkeys(("w16", "u16"), (0.25, 0)) if is_mixed else {}
+    types |= dict.fromkeys(("w16", "u16"), "int16") if is_mixed else {}
     scales["i"] = p.SOFTMAX_CODES if integer else scales["i"]
     return p.Program(
         "every",
@@ -133,9 +141,9 @@ def every_step(dtype) -> p.Program:
 @pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
-    absent = {p.Lookup} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
+    absent = {p.Lookup, p.Rescale} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
     integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.Select}
-    absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, *integers}
+    absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, p.Curve, *integers}
     assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent
     native.save(program, tmp_path / "a.edgebn")
     loaded = native.load(tmp_path / "a.edgebn")

@@ -29,7 +29,7 @@ STEPS = classes_of(program, program.Step)
 LAYERS = classes_of(layers, layers.Layer)
 
 # What no program in float32 holds, and what no graph in int8 holds at that stage: the reason beside it.
-INT8_STEPS = {"Lookup"}  # quantisation makes it of Elementwise
+CODE_STEPS = {"Lookup", "Rescale", "Curve"}  # quantisation makes them of Elementwise, or they are a file's own
 CONVERSIONS = {"Quantize", "Dequantize"}  # they stand between types, in files that are quantised in part
 INTEGER_STEPS = {"ArgExtreme", "Cast", "GatherND", "IntegerBinary", "Select"}  # they make int32, or read it
 INTEGER_LAYERS = {"ArgExtreme", "Cast", "GatherND", "IntegerBinary", "Select"}  # the same for codes, or for no codes
@@ -40,11 +40,16 @@ FLOAT_ONLY_LAYERS = INTEGER_LAYERS | {
     "Normalization",
 }
 FLOAT_STEPS = {"DetectionPostProcess", "Elementwise", "Normalization"}
+ABSENT = {  # steps that no program of a type holds
+    "float32": CODE_STEPS,
+    "int8": {*FLOAT_STEPS, "Curve"},
+    "int16": {*FLOAT_STEPS, "Lookup", "MatMul"},
+}
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
 NOT_LOOKED_BEHIND = {
-    "Binary", "Concat", "Crop", "DetectionPostProcess", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Resize",
-    "Transpose", "TransposedConvolution",
+    "Binary", "Concat", "Crop", "Curve", "DetectionPostProcess", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Rescale",
+    "Resize", "Transpose", "TransposedConvolution",
 }  # fmt: skip
 
 
@@ -61,8 +66,8 @@ STEP_TABLES = {  # table and module: the steps that need no row there
     ("PACK", "edgebn.session.steps"): set(),
     ("EMITTERS", "codegen.emitters"): set(),
     ("_CHECKS", "edgebn.step_check"): set(),
-    ("_RULES", "edgebn.passes.quantization.norm_ranges"): INT8_STEPS | CONVERSIONS | INTEGER_STEPS,
-    ("_STEPS", "edgebn.passes.quantization.quantize"): INT8_STEPS | CONVERSIONS | INTEGER_STEPS | names(FLOAT_ONLY),
+    ("_RULES", "edgebn.passes.quantization.norm_ranges"): CODE_STEPS | CONVERSIONS | INTEGER_STEPS,
+    ("_STEPS", "edgebn.passes.quantization.quantize"): CODE_STEPS | CONVERSIONS | INTEGER_STEPS | names(FLOAT_ONLY),
     ("BACKWARD", "edgebn.adapt.backward"): NOT_LOOKED_BEHIND | CONVERSIONS | INTEGER_STEPS,
 }
 LAYER_TABLES = {
@@ -107,9 +112,7 @@ def test_every_step_is_drawn_by_the_contract(dtype):
     if dtype == "int32":
         assert made >= INTEGER_STEPS
     else:
-        assert made - INTEGER_STEPS == set(STEPS) - INTEGER_STEPS - CONVERSIONS - (
-            INT8_STEPS if dtype == "float32" else FLOAT_STEPS
-        )
+        assert made - INTEGER_STEPS == set(STEPS) - INTEGER_STEPS - CONVERSIONS - ABSENT[dtype]
 
 
 def test_every_function_is_drawn_and_checked():

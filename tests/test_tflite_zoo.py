@@ -15,6 +15,7 @@ from tflite_micro.python.tflite_micro import runtime
 
 import edgebn
 from edgebn.errors import EdgebnError
+from edgebn.program import CODE_RANGES
 from tests.conftest import SHARED
 
 FILES = sorted((SHARED / "zoo").glob("*.tflite"))
@@ -23,6 +24,7 @@ LOADING = {
     "basic_pitch_tfl",
     "coral_deeplabv3_dm05", "coral_mobilenet_v1_025_128_quant", "coral_movenet_lightning_ptq", "coral_split_concat",
     "mp_face_back", "omv_face_landmarks", "omv_fomo_face", "omv_yolov8n_192", "tflm_micro_speech", "tflm_person_detect",
+    "tflm_seanet_conv0",
     "tflm_pt_mobilenet_v2_q", "tflm_simple_add", "tm_mbnet128_q", "tm_mnist_dw_f", "tm_mnist_dw_q", "ulfg_rfb320_tfl",
 }  # fmt: skip
 TOLERANCE = 1e-5
@@ -51,13 +53,13 @@ def test_files_of_other_makers(path) -> None:
     inputs = {name: _drawn(program, name, rng) for name in program.inputs}
     got = edgebn.Session(program).run(inputs)
     got = got if isinstance(got, dict) else {program.outputs[0]: got}
-    is_micro = program.dtype == "int8" and not _is_unsigned(program)
+    is_micro = program.dtype in CODE_RANGES and not _is_unsigned(program)
     wanted = _micro(path, inputs, program) if is_micro else _litert(path, inputs, program)
     assert len(wanted) == len(got)
     for array, reported in zip(got.values(), wanted, strict=True):
         expected = reported if reported.dtype != np.uint8 else (reported ^ 0x80).view(np.int8)
         assert array.shape == expected.shape
-        if program.dtype == "int8" or array.dtype == np.int32:
+        if program.dtype in CODE_RANGES or array.dtype == np.int32:
             np.testing.assert_array_equal(array, expected)
         else:
             assert np.abs(array - expected).max() <= TOLERANCE * np.ptp(expected)
@@ -71,6 +73,8 @@ def _is_unsigned(program) -> bool:
 
 def _drawn(program, name, rng) -> np.ndarray:
     shape = (1, *program.shapes[name])
+    if program.dtype == "int16":
+        return rng.integers(-32768, 32768, shape).astype(np.int16)
     if program.dtype == "int8" or program.buffers[name].unsigned:
         return rng.integers(-128, 128, shape).astype(np.int8)
     return rng.uniform(-1, 1, shape).astype(np.float32)
@@ -90,14 +94,14 @@ def _as_file(codes, buffer, dtype) -> np.ndarray:
     """Return an input's codes in the file's type, real numbers where a QUANTIZE makes codes of them."""
     if dtype == np.float32:
         return (codes.astype(np.float32) - buffer.zero_point) * np.float32(buffer.scale)
-    return codes if dtype == np.int8 else (codes.astype(np.int16) + 128).astype(np.uint8)
+    return codes if dtype == codes.dtype else (codes.astype(np.int16) + 128).astype(np.uint8)
 
 
 def _codes(array, buffer) -> np.ndarray:
     """Return an output as the codes that it has, or that a DEQUANTIZE made it of."""
     if array.dtype == np.float32:
         return (np.rint(array / np.float32(buffer.scale)) + buffer.zero_point).astype(np.int8)
-    return array if array.dtype == np.int8 else (array.astype(np.int16) - 128).astype(np.int8)
+    return array if array.dtype == buffer.dtype else (array.astype(np.int16) - 128).astype(np.int8)
 
 
 def _litert(path, inputs, program) -> list[np.ndarray]:

@@ -31,8 +31,8 @@ THREADS = (2, 3, 4)
 @pytest.fixture
 def eager(monkeypatch):
     """Split everything that has two units, and share every call."""
-    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
-    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
+    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1, "int16": 1})
+    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0, "int16": 0})
     monkeypatch.setattr(shares, "LEAST_SHARE", 1e-3)
     monkeypatch.setattr(splitting, "LEAST_GAIN", 0.0)
     monkeypatch.setattr(pace.Pace, "shares", True)

@@ -13,15 +13,24 @@ SAME, VALID = 0, 1
 
 @dataclass
 class Maker:
-    """Values and constants of any type; `unsigned` turns int8 codes into uint8, and weights into asymmetric ones of one scale."""
+    """Values and constants of any type.
+
+    `unsigned` turns int8 codes into uint8, and weights into asymmetric ones of one scale; `wide` turns int8 codes into int16.
+    """
 
     rng: np.random.Generator
     integer: bool
     unsigned: bool = False
+    wide: bool = False
     file: FileBuilder = field(default_factory=FileBuilder)
 
     def scale(self) -> float:
-        return float(np.float32(self.rng.uniform(0.01, 0.2)))
+        return float(np.float32(self.rng.uniform(0.01, 0.2) / self.levels))
+
+    @property
+    def levels(self) -> int:
+        """How many codes stand where int8 has one."""
+        return 256 if self.wide else 1
 
     def zero_point(self) -> int:
         return int(self.rng.integers(-100, 100))
@@ -34,6 +43,8 @@ class Maker:
         if not self.integer:
             return self.file.value(shape, np.float32)
         scale, zero_point = how or self.quantization()
+        if self.wide:  # what has a fixed scale, has another
+            return self.file.value(shape, np.int16, 2.0**-15 if scale in (1 / 256, 1 / 128) else scale)
         if self.unsigned:
             return self.file.value(shape, np.uint8, scale, zero_point + 128)
         return self.file.value(shape, np.int8, scale, zero_point)
@@ -42,6 +53,8 @@ class Maker:
         if not self.integer:
             return self.file.constant(self.rng.normal(0, 1, shape).astype(np.float32))
         scale, zero_point = how or self.quantization()
+        if self.wide:
+            return self.file.constant(self.rng.integers(-32768, 32768, shape).astype(np.int16), scale)
         if self.unsigned:
             return self.file.constant(self.rng.integers(0, 256, shape).astype(np.uint8), scale, zero_point + 128)
         return self.file.constant(self.rng.integers(-128, 128, shape).astype(np.int8), scale, zero_point)
@@ -63,7 +76,9 @@ class Maker:
             taps = np.prod(shape) / outputs
             return weight, bias, float(np.float32(given * scales.max() * taps * self.rng.uniform(5, 80)))
         weight = self.file.constant(self.rng.integers(-127, 128, shape).astype(np.int8), scales, 0, axis)
-        bias = self.file.constant(self.rng.integers(-3000, 3000, outputs).astype(np.int32), np.float32(given) * scales)
+        kind = np.int64 if self.wide else np.int32
+        reach = 3000 * self.levels
+        bias = self.file.constant(self.rng.integers(-reach, reach, outputs).astype(kind), np.float32(given) * scales)
         taps = np.prod(shape) / outputs
         return weight, bias, float(np.float32(given * scales.max() * np.sqrt(taps) * self.rng.uniform(5, 80)))
 

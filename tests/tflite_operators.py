@@ -117,7 +117,7 @@ SHAPE = (1, 6, 7, 5)
 
 def _two_values(m: Maker, kind: str):
     given, other = m.quantization(), m.quantization()
-    scale = m.scale() if kind == "ADD" else float(np.float32(given[0] * other[0] * m.rng.uniform(20, 100)))
+    scale = m.scale() if kind == "ADD" else float(np.float32(given[0] * other[0] * m.levels * m.rng.uniform(20, 100)))
     x, second = m.value(SHAPE, given), m.value(SHAPE, other)
     if m.integer:
         m.file.operator("QUANTIZE", [x], [second], "QuantizeOptions")
@@ -151,7 +151,9 @@ def _binary(m: Maker, kind: str, options: str, **settings):
             m.file.operator("RELU" if keeps else "QUANTIZE", [x], [second], None if keeps else "QuantizeOptions")
         else:
             m.file.operator("TANH", [x], [second])
-    scale = float(np.float32(given[0] * other[0] * m.rng.uniform(20, 300))) if kind == "SQUARED_DIFFERENCE" else m.scale()
+    scale = (
+        float(np.float32(given[0] * other[0] * m.levels * m.rng.uniform(20, 300))) if kind == "SQUARED_DIFFERENCE" else m.scale()
+    )
     y = m.value(SHAPE, given if keeps else (scale, m.zero_point()))
     inputs = [x, second] if m.rng.random() < 0.5 else [second, x]
     m.file.operator(kind, inputs, [y], options, **settings)
@@ -185,7 +187,7 @@ def div_values(m: Maker):
 
 def _with_constant(m: Maker, kind: str):
     given, other = m.quantization(), m.quantization()
-    scale = float(np.float32(given[0] * other[0] * m.rng.uniform(20, 100))) if kind == "MUL" else m.scale()
+    scale = float(np.float32(given[0] * other[0] * m.levels * m.rng.uniform(20, 100))) if kind == "MUL" else m.scale()
     shapes = (SHAPE, (5,), (1, 1, 1, 5), (1,), (1, 1, 7, 5), (6, 1, 5))
     x = m.value(SHAPE, given)
     constant = m.constant(shapes[int(m.rng.integers(len(shapes)))], other)
@@ -217,7 +219,7 @@ def _elementwise(m: Maker, kind: str, given=None, output=None, options=None, **s
 
 
 def _wide(m: Maker) -> tuple[float, int]:
-    return float(np.float32(10 ** m.rng.uniform(-3, 0.5))), int(m.rng.integers(-128, 128))
+    return float(np.float32(10 ** m.rng.uniform(-3, 0.5) / m.levels)), int(m.rng.integers(-128, 128))
 
 
 def batch_matmul(m: Maker):
@@ -227,7 +229,7 @@ def batch_matmul(m: Maker):
     x, moved = m.value((1, heads, n, k), given), m.value((1, heads, n, k), given)
     adj_x = bool(m.rng.integers(2))
     size = k if adj_x else n
-    scale = float(np.float32(given[0] * given[0] * m.rng.uniform(20, 100)))
+    scale = float(np.float32(given[0] * given[0] * m.levels * m.rng.uniform(20, 100)))
     y = m.value((1, heads, size, size), (scale, other[1]))
     m.file.operator("RELU", [x], [moved])
     m.file.operator("BATCH_MATMUL", [x, moved], [y], "BatchMatMulOptions", adjX=adj_x, adjY=not adj_x)
@@ -599,14 +601,14 @@ FLOAT_ONLY = (
 
 
 def build(
-    make, seed: int, integer: bool, leave_open: str = "", unsigned: bool = False
+    make, seed: int, integer: bool, leave_open: str = "", unsigned: bool = False, wide: bool = False
 ) -> tuple[bytes, tuple[int, ...], np.random.Generator]:
     """Return the file of one random case, its input's shape, and the generator for inputs.
 
-    `unsigned` makes integer files uint8.
+    `unsigned` makes integer files uint8, `wide` int16.
     `leave_open` says how much the file leaves to be worked out: 'sizes' of all values inside it, or their 'ranks' too.
     """
-    m = Maker(np.random.default_rng(seed), integer, unsigned)
+    m = Maker(np.random.default_rng(seed), integer, unsigned, wide)
     x, y = make(m)
     shape = tuple(m.file.tensors[x].shape)
     if leave_open:

@@ -1,4 +1,4 @@
-"""Sum of two values: int8 with one or three roundings, and float32."""
+"""Sum of two values: codes with one or three roundings, and float32."""
 
 from __future__ import annotations
 
@@ -22,8 +22,24 @@ def emit(step: Add, program: Program, names: Names) -> StepCode:
         clip = (float_literal(step.post[0]), float_literal(step.post[1]))
         text = call("edgebn_binary_f32", *buffers, "edgebn_sum_f32", *clip)
         return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
+    if program.buffers[step.output].dtype == "int16":
+        return StepCode(_call_s16(how, buffers), (), ("edgebn_binary_s16.h",), in_place=in_place)
     text = call(f"edgebn_add_{how.rounding}_s8", *buffers, arithmetic_s8(how, a.zero_point, b.zero_point))
     return StepCode(text, (), ("edgebn_add_s8.h",), in_place=in_place)
+
+
+def _call_s16(how: IntAdd, buffers: tuple[str, ...]) -> str:
+    if how.rounding == "double":
+        literal = struct(
+            "edgebn_binary", unit=1 << 15, m0=how.m[0], m1=how.m[1], m2=how.m[2], e0=how.e[0], e1=how.e[1], e2=how.e[2],
+            low=how.qmin, high=how.qmax,
+        )  # fmt: skip
+        return call("edgebn_binary_s16", *buffers, "edgebn_sum_s32", literal)
+    literal = struct(
+        "edgebn_add_s16", m0=f"INT64_C({how.m[0]})", m1=f"INT64_C({how.m[1]})", r=f"INT64_C({how.r})", s=how.s, low=how.qmin,
+        high=how.qmax,
+    )  # fmt: skip
+    return call("edgebn_add_single_s16", *buffers, literal)
 
 
 def arithmetic_s8(how: IntAdd, zero0: int, zero1: int) -> str:

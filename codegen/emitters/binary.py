@@ -1,4 +1,4 @@
-"""Function of two values: int8 and float32."""
+"""Function of two values: codes and float32."""
 
 from __future__ import annotations
 
@@ -23,5 +23,6 @@ def emit(step: Binary, program: Program, names: Names) -> StepCode:
         "edgebn_binary", zero0=a.zero_point, zero1=b.zero_point, unit=1 << how.shift, m0=how.m[0], m1=how.m[1], m2=how.m[2],
         e0=how.e[0], e1=how.e[1], e2=how.e[2], zero_point=how.zero_point, low=how.qmin, high=how.qmax,
     )  # fmt: skip
-    text = call("edgebn_binary_s8", *buffers, f"edgebn_{step.function}_s32", literal)
-    return StepCode(text, (), ("edgebn_binary_s8.h",), in_place=in_place)
+    kernel = "edgebn_binary_s16" if program.buffers[step.output].dtype == "int16" else "edgebn_binary_s8"
+    text = call(kernel, *buffers, f"edgebn_{step.function}_s32", literal)
+    return StepCode(text, (), (f"{kernel}.h",), in_place=in_place)

@@ -1,4 +1,4 @@
-"""float32 to int8 codes and back."""
+"""float32 to codes and back."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ HEADERS = ("edgebn_convert.h",)
 
 
 def emit_quantize(step: Quantize, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_quantize_s8, which may write over its input: codes are smaller."""
-    return StepCode(_call("edgebn_quantize_s8", step, program.buffers[step.output], names), (), HEADERS, in_place=True)
+    """Return the call of edgebn_quantize_s8 or _s16, which may write over its input: codes are smaller."""
+    kernel = "edgebn_quantize_s16" if program.buffers[step.output].dtype == "int16" else "edgebn_quantize_s8"
+    return StepCode(_call(kernel, step, program.buffers[step.output], names), (), HEADERS, in_place=True)
 
 
 def emit_dequantize(step: Dequantize, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_dequantize_f32."""
-    return StepCode(_call("edgebn_dequantize_f32", step, program.buffers[step.inputs[0]], names), (), HEADERS)
+    """Return the call of edgebn_dequantize_f32, or edgebn_dequantize_s16 of int16."""
+    kernel = "edgebn_dequantize_s16" if program.buffers[step.inputs[0]].dtype == "int16" else "edgebn_dequantize_f32"
+    return StepCode(_call(kernel, step, program.buffers[step.inputs[0]], names), (), HEADERS)
 
 
 def _call(kernel: str, step: Quantize | Dequantize, codes: Buffer, names: Names) -> str:
-    """Return the call; `codes` is the int8 side, whose scale and zero point count."""
+    """Return the call; `codes` is that side, whose scale and zero point (of int8) count."""
     ends = names.buffer(step.inputs[0]), names.buffer(step.output)
-    return call(kernel, *ends, count(codes), float_literal(codes.scale), codes.zero_point)
+    zero_point = (codes.zero_point,) if codes.dtype == "int8" else ()
+    return call(kernel, *ends, count(codes), float_literal(codes.scale), *zero_point)

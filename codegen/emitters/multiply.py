@@ -1,4 +1,4 @@
-"""Product of two values: int8 and float32."""
+"""Product of two values: codes and float32."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def emit(step: Multiply, program: Program, names: Names) -> StepCode:
         clip = (float_literal(step.post[0]), float_literal(step.post[1]))
         text = call("edgebn_binary_f32", *buffers, "edgebn_product_f32", *clip)
         return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
-    text = call("edgebn_multiply_s8", *buffers, rescaling(a, b, how))
-    return StepCode(text, (), ("edgebn_multiply_s8.h",), in_place=in_place)
+    kind, header = ("s16", "binary") if program.buffers[step.output].dtype == "int16" else ("s8", "multiply")
+    text = call(f"edgebn_multiply_{kind}", *buffers, rescaling(a, b, how))
+    return StepCode(text, (), (f"edgebn_{header}_{kind}.h",), in_place=in_place)
 
 
 def rescaling(a: Buffer, b: Buffer, how: IntMultiply) -> str:

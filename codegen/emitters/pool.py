@@ -1,9 +1,10 @@
-"""Pooling of its own: int8 maximum, average and rescaled average; float32."""
+"""Pooling of its own: maximum, average and rescaled average; float32."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from codegen.emitters.epilogue_s16 import epilogue_s16, reach
 from codegen.emitters.shapes import pool_shape
 from codegen.emitters.text import call, epilogue_s8
 from codegen.pack import accumulator_bound, pack_epilogue
@@ -19,6 +20,8 @@ def emit(step: Pool, program: Program, names: Names) -> StepCode:
     in_place = windows_begin_behind(step.window, source.shape, target.shape)
     if target.dtype == "float32":
         return StepCode(call("edgebn_pool_f32", *buffers), (), ("edgebn_pool_f32.h",), in_place=in_place)
+    if target.dtype == "int16":
+        return _wide(step, buffers, names, in_place=in_place)
     if step.epilogue is None:
         return StepCode(call("edgebn_pool_s8", *buffers), (), ("edgebn_pool_s8.h",), in_place=in_place)
     taps, entries = step.window.kernel[0] * step.window.kernel[1], len(step.epilogue.m)
@@ -27,6 +30,17 @@ def emit(step: Pool, program: Program, names: Names) -> StepCode:
     literal, arrays = epilogue_s8(packed, names)
     kernel = "edgebn_pool_rescaled_by_count_s8" if entries > 1 else "edgebn_pool_rescaled_s8"
     return StepCode(call(kernel, *buffers, literal), arrays, ("edgebn_pool_s8.h",), in_place=in_place)
+
+
+def _wide(step: Pool, buffers: tuple[str, str, str], names: Names, *, in_place: bool) -> StepCode:
+    """Return the call of edgebn_pool_s16, edgebn_pool_rescaled_s16 or edgebn_pool_rescaled_by_count_s16."""
+    headers = ("edgebn_pool_s16.h",)
+    if step.epilogue is None:
+        return StepCode(call("edgebn_pool_s16", *buffers), (), headers, in_place=in_place)
+    entries, taps = len(step.epilogue.m), step.window.kernel[0] * step.window.kernel[1]
+    literal, arrays = epilogue_s16(step.epilogue, reach(step.epilogue, np.full(entries, taps)), names)
+    kernel = "edgebn_pool_rescaled_by_count_s16" if entries > 1 else "edgebn_pool_rescaled_s16"
+    return StepCode(call(kernel, *buffers, literal), arrays, headers, in_place=in_place)
 
 
 def windows_begin_behind(window: Window, shape: Hwc, out_shape: Hwc) -> bool:

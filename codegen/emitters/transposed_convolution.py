@@ -1,9 +1,10 @@
-"""Transposed convolution: int8 and float32."""
+"""Transposed convolution: codes and float32."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from codegen.emitters import convolution_s16
 from codegen.emitters.adapting import does_adapt
 from codegen.emitters.epilogue_f32 import epilogue_f32
 from codegen.emitters.shapes import conv_shape
@@ -15,6 +16,8 @@ from edgebn.program import IntEpilogue, Program, TransposedConvolution
 
 def emit(step: TransposedConvolution, program: Program, names: Names) -> StepCode:
     """Return the call of edgebn_transposed_conv_s8 or edgebn_transposed_conv_f32."""
+    if program.buffers[step.output].dtype == "int16":
+        return convolution_s16.emit_transposed(step, program, names)
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     geometry = conv_shape(step, source.shape, target.shape, source.zero_point)
     o, kh, kw, i = step.weight.shape

@@ -13,6 +13,7 @@ from codegen.project import Listing
 from codegen.self_test import Vectors
 from codegen.templating import fill
 from codegen.values import size_of
+from edgebn.program import has_floats, holds_codes
 
 SOURCE = "src"  # the folder of the tree
 VERSION = "1.0.0"  # of the library, as manifests want one; people count it up
@@ -52,7 +53,7 @@ class Library:
     @property
     def floats(self) -> bool:
         """Whether it computes in float32, if only where it learns."""
-        return self.listing.program.dtype != "int8" or self.listing.adaptation is not None
+        return has_floats(self.listing.program) or self.listing.adaptation is not None
 
     @property
     def input_bytes(self) -> int:
@@ -66,7 +67,7 @@ class Library:
         rows = []
         for buffer, parameter in (*listing.values.inputs, *listing.values.outputs):
             value = listing.program.buffers[buffer]
-            codes = f"scale {value.scale:.9g}, zero point {value.zero_point}" if value.dtype == "int8" else ""
+            codes = f"scale {value.scale:.9g}, zero point {value.zero_point}" if holds_codes(value) else ""
             rows.append(f"| `{parameter}` | {shape_text(value.shape)} | {value.dtype} | {codes} |")
         return fill(
             "packages/README.md.in",

@@ -63,7 +63,7 @@ class ReferenceEngine:
     def observe(self, sample: Mapping[str, np.ndarray]) -> Observed:
         """See `Engine`."""
         program, given = self._current, self._home.adaptation
-        raw = p.takes_codes(program) and all(value.dtype == np.int8 for value in sample.values())
+        raw = p.takes_codes(program) and all(value.dtype != np.float32 for value in sample.values())
         codes = {}
         for name, value in sample.items():
             buffer = program.buffers[name]
@@ -72,7 +72,7 @@ class ReferenceEngine:
         values = reference.run_steps(program, codes, sums)
         outputs = {}
         for name in program.outputs:
-            is_code = not raw and program.buffers[name].dtype == "int8"
+            is_code = not raw and p.holds_codes(program.buffers[name])
             value = reference.dequantize(values[name], program.buffers[name]) if is_code else values[name]
             outputs[name] = value.reshape(1, *program.shapes[name])
         logits = real_logits(values[given.logits], program.buffers[given.logits]) if given.classes else np.zeros(0, np.float32)

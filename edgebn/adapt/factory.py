@@ -41,7 +41,8 @@ def adaptable_steps(program: p.Program) -> list[Adaptable]:
         step
         for step in program.steps
         if isinstance(step, p.Convolution | p.TransposedConvolution | p.Affine)
-        and (isinstance(step, p.Affine) or step.weight.dtype != np.int16)  # no kernel keeps their accumulators
+        and p.step_dtype(step, program) != "int16"  # no kernel keeps the accumulators of either kind of int16
+        and (isinstance(step, p.Affine) or step.weight.dtype != np.int16)
     ]
     found = [step for step in weighted if batch_norm(step) is not None] or weighted[:-1]
     types = {p.step_dtype(step, program) for step in found}

@@ -11,7 +11,7 @@ import numpy as np
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
-from edgebn.program import Program, takes_codes
+from edgebn.program import CODE_RANGES, Program, takes_codes
 
 HELP = "time one inference on this machine"
 DESCRIPTION = "Time single inferences (batch 1) with made-up inputs, after a warm-up."
@@ -54,7 +54,9 @@ def time_program(program: Program, runs: int, screen: Screen, threads: int | str
     for name in program.inputs:
         shape = (1, *program.shapes[name])
         if takes_codes(program):
-            inputs[name] = random.integers(-128, 128, shape).astype(np.int8)
+            dtype = program.buffers[name].dtype
+            least, most = CODE_RANGES[dtype]
+            inputs[name] = random.integers(least, most + 1, shape).astype(dtype)
         else:
             inputs[name] = random.random(shape, np.float32)
     x = inputs if len(inputs) > 1 else inputs[program.inputs[0]]

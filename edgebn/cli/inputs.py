@@ -24,7 +24,9 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("input files", ".npy, .npz, .png, .jpg (with Pillow) or raw little-endian .bin")
     group.add_argument("--key", metavar="NAME", help="which array of an .npz file; by default the one that fits")
     add_scaling_options(group)
-    group.add_argument("--dtype", choices=("float32", "int8", "uint8"), default="float32", help="of a .bin file; default float32")
+    group.add_argument(
+        "--dtype", choices=("float32", "int8", "uint8", "int16"), default="float32", help="of a .bin file; default float32"
+    )
     group.add_argument("--limit", type=count, metavar="N", help="use only the first N samples")
 
 

@@ -61,6 +61,8 @@ def scaling_of(
                 f"{what} is scaled by {text(told)} as told; the model was made for {text(kept)}", InputRangeWarning, stacklevel=2
             )
         return told
+    if values.dtype == np.int16 and takes_codes(program) and program.buffers[name].dtype == "int16":
+        return None
     if values.dtype == np.int8:
         if takes_codes(program):
             return None
@@ -84,7 +86,7 @@ def scaled(values: np.ndarray, scaling: InputScaling | None) -> np.ndarray:
 
 def warn_of_odd(values: np.ndarray, name: str, program: Program, what: str) -> None:
     """Warn where real numbers do not look as the network expects its input."""
-    if values.dtype == np.int8:
+    if values.dtype in (np.int8, np.int16):
         return
     found = doubt(program, name, values, reference.run)
     if found is not None:

@@ -23,11 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    """Run the smallest programs of either type and of both, and say where their kernels are."""
+    """Run the smallest programs of each type and of several, and say where their kernels are."""
     from edgebn.session import Session
 
     seconds = {}
-    for dtype in ("float32", "int8", "mixed"):
+    for dtype in ("float32", "int8", "int16", "mixed"):
         started = time.perf_counter()
         session = Session(smallest_program(dtype))
         session.run(np.zeros((1, 1), np.float32))

@@ -6,10 +6,13 @@ a loop for each.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edgebn.functions import BINARY
 from edgebn.kernels.add import rescale
+from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, store_code, store_f32
+from edgebn.kernels.primitives import load_f32, store_f32
 
 SUBTRACT, DIVIDE, MAXIMUM, MINIMUM, _ = range(len(BINARY))
 
@@ -54,50 +57,60 @@ def binary_f32(
                 store_f32(out, c, min(max(value, low), high))
 
 
-@kernel
-def binary_i8(
-    function: int,
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    a_channel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    b_channel: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    a_zero: int,
-    b_zero: int,
-    left_shift: int,
-    a_multiplier: int,
-    b_multiplier: int,
-    multiplier: int,
-    a_shift: int,
-    b_shift: int,
-    shift: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-) -> None:
-    """int8: both operands in units they share, their function, and that in the output's scale; every step is rounded."""
-    for y in range(rows):
-        for x in range(columns):
-            pa = a + y * a_row + x * a_pixel
-            pb = b + y * b_row + x * b_pixel
-            out = dst + y * dst_row + x * channels
-            for c in range(channels):
-                va = rescale((load_code(pa, c * a_channel) - a_zero) << left_shift, a_multiplier, a_shift)
-                vb = rescale((load_code(pb, c * b_channel) - b_zero) << left_shift, b_multiplier, b_shift)
-                if function == SUBTRACT:
-                    value = va - vb
-                elif function == MAXIMUM:
-                    value = max(va, vb)
-                elif function == MINIMUM:
-                    value = min(va, vb)
-                else:
-                    value = (va - vb) * (va - vb)
-                store_code(out, c, min(max(zero_point + rescale(value, multiplier, shift), qmin), qmax))
+def _binary(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
+    """Return the kernels of one type of codes."""
+    load, store, size = element.load, element.store, element.bytes
+
+    @named(f"binary_{suffix}")
+    def binary(
+        function: int,
+        a: int,
+        a_row: int,
+        a_pixel: int,
+        a_channel: int,
+        b: int,
+        b_row: int,
+        b_pixel: int,
+        b_channel: int,
+        dst: int,
+        dst_row: int,
+        rows: int,
+        columns: int,
+        channels: int,
+        a_zero: int,
+        b_zero: int,
+        left_shift: int,
+        a_multiplier: int,
+        b_multiplier: int,
+        multiplier: int,
+        a_shift: int,
+        b_shift: int,
+        shift: int,
+        zero_point: int,
+        qmin: int,
+        qmax: int,
+    ) -> None:
+        """Both operands in units they share, their function, and that in the output's scale; every step is rounded."""
+        for y in range(rows):
+            for x in range(columns):
+                pa = a + (y * a_row + x * a_pixel) * size
+                pb = b + (y * b_row + x * b_pixel) * size
+                out = dst + y * dst_row + x * channels * size
+                for c in range(channels):
+                    va = rescale((load(pa, c * a_channel) - a_zero) << left_shift, a_multiplier, a_shift)
+                    vb = rescale((load(pb, c * b_channel) - b_zero) << left_shift, b_multiplier, b_shift)
+                    if function == SUBTRACT:
+                        value = va - vb
+                    elif function == MAXIMUM:
+                        value = max(va, vb)
+                    elif function == MINIMUM:
+                        value = min(va, vb)
+                    else:
+                        value = (va - vb) * (va - vb)
+                    store(out, c, min(max(zero_point + rescale(value, multiplier, shift), qmin), qmax))
+
+    return (binary,)
+
+
+(binary_i8,) = _binary(INT8, "i8")
+(binary_i16,) = _binary(INT16, "i16")

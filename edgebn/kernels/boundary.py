@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import (
-    load_code,
     load_f32,
     load_i64,
     load_u8,
@@ -45,26 +47,36 @@ def flip_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: 
         dst += dst_row
 
 
-@kernel
-def quantize_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
-    """float32 to codes: clip(rint(x / scale) + zero_point, -128, 127), every operation in float32. NaN becomes -128."""
-    offset = np.float32(zero_point)
-    for _ in range(rows):
-        for i in range(count):
-            rounded = round_half_even(load_f32(src, i) / scale) + offset
-            store_code(dst, i, int(min(max(np.float32(-128), rounded), np.float32(127))))
-        src += src_row
-        dst += dst_row
+def _conversions(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
+    """Return the kernels from float32 to one type of codes and back."""
+    load, store = element.load, element.store
+    least, most = np.float32(element.least), np.float32(element.most)
+
+    @named(f"quantize_rows{suffix}")
+    def quantize(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
+        """clip(rint(x / scale) + zero_point, least, most), every operation in float32. NaN becomes the least code."""
+        offset = np.float32(zero_point)
+        for _ in range(rows):
+            for i in range(count):
+                rounded = round_half_even(load_f32(src, i) / scale) + offset
+                store(dst, i, int(min(max(least, rounded), most)))
+            src += src_row
+            dst += dst_row
+
+    @named(f"dequantize_rows{suffix}")
+    def dequantize(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
+        """Codes to float32: scale * (code - zero_point)."""
+        for _ in range(rows):
+            for i in range(count):
+                store_f32(dst, i, scale * np.float32(load(src, i) - zero_point))
+            src += src_row
+            dst += dst_row
+
+    return quantize, dequantize
 
 
-@kernel
-def dequantize_rows(src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, scale: float, zero_point: int) -> None:
-    """Codes to float32: scale * (code - zero_point)."""
-    for _ in range(rows):
-        for i in range(count):
-            store_f32(dst, i, scale * np.float32(load_code(src, i) - zero_point))
-        src += src_row
-        dst += dst_row
+quantize_rows, dequantize_rows = _conversions(INT8, "")
+quantize_rows_i16, dequantize_rows_i16 = _conversions(INT16, "_i16")
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import store_f32, store_u8
+from edgebn.kernels.primitives import store_f32, store_i16, store_u8
 
 
 @kernel
@@ -32,6 +32,15 @@ def fill_bytes(dst: int, dst_row: int, rows: int, count: int, byte: int) -> None
     """Set `rows` rows of `count` bytes."""
     for _ in range(rows):
         _fill(dst, count, byte)
+        dst += dst_row
+
+
+@kernel
+def fill_i16(dst: int, dst_row: int, rows: int, count: int, value: int) -> None:
+    """Set `rows` rows of `count` int16 codes."""
+    for _ in range(rows):
+        for i in range(count):
+            store_i16(dst, i, value)
         dst += dst_row
 
 

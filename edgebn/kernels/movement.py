@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_f32, load_u8, store_f32, store_u8
+from edgebn.kernels.primitives import load_f32, load_i16, load_u8, store_f32, store_i16, store_u8
 
 
 @kernel
@@ -108,6 +108,33 @@ def move_f32(
             for j in range(count_1):
                 for k in range(count_2):
                     store_f32(b + j * dst_1 + k * dst_2, 0, load_f32(a + j * src_1 + k * src_2, 0))
+
+
+@kernel
+def move_i16(
+    src: int,
+    src_0: int,
+    src_1: int,
+    src_2: int,
+    dst: int,
+    dst_0: int,
+    dst_1: int,
+    dst_2: int,
+    count_0: int,
+    count_1: int,
+    count_2: int,
+) -> None:
+    """dst[i, j, k] = src[i, j, k], int16; steps along each axis are bytes."""
+    for i in range(count_0):
+        for j in range(count_1):
+            a = src + i * src_0 + j * src_1
+            b = dst + i * dst_0 + j * dst_1
+            if src_2 == 2 and dst_2 == 2:
+                for k in range(count_2):
+                    store_i16(b, k, load_i16(a, k))
+            else:
+                for k in range(count_2):
+                    store_i16(b + k * dst_2, 0, load_i16(a + k * src_2, 0))
 
 
 @kernel

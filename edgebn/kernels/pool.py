@@ -8,17 +8,21 @@ Padding never wins a maximum. An average counts taps inside the input, or with `
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.epilogue import requantize
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import (
     ZERO_F32,
-    load_code,
     load_f32,
+    load_i16,
     load_i32,
     store_code,
     store_f32,
+    store_i16,
 )
 from edgebn.kernels.window_sum import sum_window
 
@@ -69,46 +73,56 @@ def maximum_f32(
                         store_f32(out, c, max(load_f32(out, c), load_f32(tap, c)))
 
 
-@kernel
-def maximum_i8(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-) -> None:
-    """int8 codes; the input and the output share scale and zero point."""
-    for y in range(first_row, first_row + rows):
-        for x in range(columns):
-            out = dst + y * dst_row + x * pixel
-            for c in range(channels):
-                store_code(out, c, -128)
-            for i in range(kernel_rows):
-                sy = y * stride_rows + i * dilation_rows - top
-                if sy < 0 or sy >= height:
-                    continue
-                for j in range(kernel_columns):
-                    sx = x * stride_columns + j * dilation_columns - left
-                    if sx < 0 or sx >= width:
+def _maximum(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
+    """Return the kernels of one type of codes."""
+    load, store, least = element.load, element.store, element.least
+
+    @named(f"maximum_{suffix}")
+    def maximum(
+        src: int,
+        src_row: int,
+        ring: int,
+        height: int,
+        width: int,
+        channels: int,
+        pixel: int,
+        dst: int,
+        dst_row: int,
+        first_row: int,
+        rows: int,
+        columns: int,
+        kernel_rows: int,
+        kernel_columns: int,
+        stride_rows: int,
+        stride_columns: int,
+        dilation_rows: int,
+        dilation_columns: int,
+        top: int,
+        left: int,
+    ) -> None:
+        """Codes; the input and the output share scale and zero point."""
+        for y in range(first_row, first_row + rows):
+            for x in range(columns):
+                out = dst + y * dst_row + x * pixel
+                for c in range(channels):
+                    store(out, c, least)
+                for i in range(kernel_rows):
+                    sy = y * stride_rows + i * dilation_rows - top
+                    if sy < 0 or sy >= height:
                         continue
-                    tap = src + (sy % ring) * src_row + sx * pixel
-                    for c in range(channels):
-                        store_code(out, c, max(load_code(out, c), load_code(tap, c)))
+                    for j in range(kernel_columns):
+                        sx = x * stride_columns + j * dilation_columns - left
+                        if sx < 0 or sx >= width:
+                            continue
+                        tap = src + (sy % ring) * src_row + sx * pixel
+                        for c in range(channels):
+                            store(out, c, max(load(out, c), load(tap, c)))
+
+    return (maximum,)
+
+
+(maximum_i8,) = _maximum(INT8, "i8")
+(maximum_i16,) = _maximum(INT16, "i16")
 
 
 @kernel
@@ -334,3 +348,66 @@ def average_rescaled_i8(
             for c in range(channels):
                 total = load_i32(scratch, c) + outside * padding_value
                 store_code(out, c, requantize(total, epilogue, entry, neg, zero_point, qmin, qmax))
+
+
+@kernel
+def average_i16(
+    src: int,
+    src_row: int,
+    ring: int,
+    height: int,
+    width: int,
+    channels: int,
+    pixel: int,
+    dst: int,
+    dst_row: int,
+    first_row: int,
+    rows: int,
+    columns: int,
+    kernel_rows: int,
+    kernel_columns: int,
+    stride_rows: int,
+    stride_columns: int,
+    dilation_rows: int,
+    dilation_columns: int,
+    top: int,
+    left: int,
+    count_padding: int,
+    end_row: int,
+    end_column: int,
+    rescaled: int,
+    by_count: int,
+    epilogue: int,
+    neg: int,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    ties_to_even: int,
+) -> None:
+    """int16: of one scale, or where `rescaled` through an epilogue, as in int8. Padding reads 0."""
+    for y in range(first_row, first_row + rows):
+        for x in range(columns):
+            out = dst + y * dst_row + x * pixel
+            for c in range(channels):
+                total = 0
+                count = 0
+                for i in range(kernel_rows):
+                    sy = y * stride_rows + i * dilation_rows - top
+                    for j in range(kernel_columns):
+                        sx = x * stride_columns + j * dilation_columns - left
+                        if sy < 0 or sy >= height or sx < 0 or sx >= width:
+                            count += int(count_padding != 0 and sy < end_row and sx < end_column)
+                            continue
+                        count += 1
+                        total += load_i16(src + (sy % ring) * src_row + sx * pixel, c)
+                count = max(count, 1)
+                if rescaled != 0:
+                    value = requantize(total, epilogue, count - 1 if by_count != 0 else 0, neg, zero_point, qmin, qmax)
+                elif ties_to_even != 0:
+                    value = (2 * total + count) // (2 * count)
+                    if value * 2 * count == 2 * total + count and value % 2 != 0:
+                        value -= 1
+                else:
+                    value = (abs(total) + count // 2) // count
+                    value = -value if total < 0 else value
+                store_i16(out, c, min(max(value, -32768), 32767))

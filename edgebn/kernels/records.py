@@ -23,6 +23,9 @@ POINTWISE = (
     "exp_of_difference",
 )
 
+# Functions of int16 codes (`curve.py`), likewise.
+CURVES = ("table", "sigmoid", "tanh")
+
 # What a refold made of a step: new numbers, none because some would leave their range, or the factory's.
 FOLDED, REFUSED, HOME = 0, 1, 2
 

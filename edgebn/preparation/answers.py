@@ -54,7 +54,7 @@ def class_answers(outputs: np.ndarray, program: Program, top: int = 5) -> list[l
 def probabilities(outputs: np.ndarray, program: Program, classes: Classes) -> np.ndarray:
     """Return float64 (N, classes); a single score is that of the second of two classes."""
     scores = outputs.reshape(len(outputs), -1).astype(np.float64)
-    if outputs.dtype == np.int8:
+    if outputs.dtype.kind == "i":
         buffer = program.buffers[program.outputs[0]]
         scores = (scores - buffer.zero_point) * buffer.scale
     if scores.shape[1] == 1:

@@ -38,6 +38,8 @@ def check_preparation(program: Program) -> None:
     if before is not None:
         if len(program.inputs) != 1:
             raise ModelError(f"the network has {len(program.inputs)} inputs; a preparation is for one")
+        if program.buffers[program.inputs[0]].dtype == "int16":
+            raise ModelError("the network's input is int16; a preparation is for float32 and int8 inputs")
         if isinstance(before, Picture):
             _check_picture(before, program.shapes[program.inputs[0]])
         else:

@@ -65,7 +65,7 @@ def candidates(outputs: Mapping[str, np.ndarray], program: Program, after: Boxes
 def real(output: np.ndarray, program: Program, name: str) -> np.ndarray:
     """Return float32 real numbers of an output's codes; float32 as it is."""
     buffer = program.buffers[name]
-    if output.dtype != np.int8:
+    if output.dtype not in (np.int8, np.int16):
         return output.astype(np.float32)
     return np.float32(buffer.scale) * (output.astype(np.int32) - buffer.zero_point).astype(np.float32)
 

@@ -62,7 +62,7 @@ class WakeWordStream:
 def probability_code(output: np.ndarray, program: Program) -> int:
     """Return the probability of one sample as a code from 0 to 255: the output's own, or that of a real number from 0 to 1."""
     value = output.reshape(-1)[0]
-    if output.dtype == np.int8:
+    if output.dtype in (np.int8, np.int16):
         return int(value) + 128
     buffer = program.buffers[program.outputs[0]]
     if buffer.dtype == "int8":

@@ -15,7 +15,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adaptation import Observation
 from edgebn.errors import ModelError
-from edgebn.reference.arithmetic import add, affine, binary, elementwise, lookup, matmul, multiply
+from edgebn.reference.arithmetic import add, affine, binary, curve, elementwise, lookup, matmul, multiply, rescale
 from edgebn.reference.codes import dequantize, dequantize_step, quantize_real, quantize_step
 from edgebn.reference.convolution import convolution, transposed_convolution
 from edgebn.reference.detections import detection_post_process
@@ -33,7 +33,7 @@ __all__ = ["STEPS", "Operands", "Sums", "dequantize", "initial_states", "quantiz
 class Operands:
     """What a step's function is given besides the step: its inputs' values and the buffers they and the output live in."""
 
-    values: tuple[np.ndarray, ...]  # each (H, W, C), float32, int8 or int32
+    values: tuple[np.ndarray, ...]  # each (H, W, C), float32, codes or int32
     inputs: tuple[p.Buffer, ...]
     output: p.Buffer
     watch: Callable[[np.ndarray], None] | None = None  # given the accumulators (rows, columns, channels) that the epilogue receives
@@ -50,6 +50,8 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Binary: binary,
     p.Pool: pool,
     p.Lookup: lookup,
+    p.Rescale: rescale,
+    p.Curve: curve,
     p.Elementwise: elementwise,
     p.Softmax: softmax,
     p.Normalization: normalization,
@@ -87,7 +89,7 @@ def run_steps(
     ----------
     program : Program
     inputs : mapping of str to ndarray, shape (H, W, C)
-        Every input buffer by name, in its dtype: float32, or int8 codes.
+        Every input buffer by name, in its dtype: float32, or codes.
     sums : dict of str to Sums, optional
         Filled with what the adapted steps gather, by name.
     states : dict of str to ndarray, shape (H, W, C), optional
@@ -142,15 +144,16 @@ def run(
     ----------
     program : Program
     x : ndarray, shape (N, ...), or mapping of str to such
-        Real numbers, or int8 codes where every input is int8. A mapping by input name where there are several inputs.
+        Real numbers, or codes, each input in its own type, where every input holds such. A mapping by
+        input name where there are several inputs.
     states : dict of str to ndarray, optional
         As for `run_steps`; left out, the batch begins with the states' initial values.
 
     Returns
     -------
     ndarray, shape (N, ...), or dict of str to such
-        int8 codes of int8 outputs where every input was given as int8 codes, otherwise real numbers in float32; int32 outputs as
-        they are.
+        Codes of the outputs that hold such where every input was given as codes, otherwise real numbers in float32; int32 outputs
+        as they are.
 
     Raises
     ------
@@ -162,7 +165,7 @@ def run(
     if missing:
         raise ModelError(f"{program.source}: no value was given for the input {missing[0]!r}; pass a dict with {program.inputs}")
     arrays = {name: p.signed_codes(program.buffers[name], np.asarray(given[name])) for name in program.inputs}
-    raw = p.takes_codes(program) and all(array.dtype == np.int8 for array in arrays.values())
+    raw = p.takes_codes(program) and all(array.dtype == program.buffers[name].dtype for name, array in arrays.items())
     count = len(arrays[program.inputs[0]])
     results: dict[str, np.ndarray] = {
         name: np.empty((count, *program.shapes[name]), p.result_dtype(program, name, raw=raw)) for name in program.outputs
@@ -172,11 +175,11 @@ def run(
         sample = {}
         for name, array in arrays.items():
             buffer = program.buffers[name]
-            as_codes = buffer.dtype == "int8" and array.dtype != np.int8
+            as_codes = p.holds_codes(buffer) and array.dtype != buffer.dtype
             sample[name] = quantize_real(array[i], buffer) if as_codes else array[i]
         values = run_steps(program, sample, states=held)
         for name in program.outputs:
             buffer = program.buffers[name]
-            value = dequantize(values[name], buffer) if buffer.dtype == "int8" and not raw else values[name]
+            value = dequantize(values[name], buffer) if p.holds_codes(buffer) and not raw else values[name]
             results[name][i] = value.reshape(program.shapes[name])
     return results if len(program.outputs) > 1 else results[program.outputs[0]]

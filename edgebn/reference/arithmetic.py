@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebn.functions import BINARY, FUNCTIONS
-from edgebn.program import Add, Affine, Binary, Elementwise, IntAdd, IntEpilogue, IntMultiply, Lookup, MatMul, Multiply
+from edgebn.program import (
+    Add,
+    Affine,
+    Binary,
+    Curve,
+    Elementwise,
+    IntAdd,
+    IntEpilogue,
+    IntMultiply,
+    Lookup,
+    MatMul,
+    Multiply,
+    Rescale,
+)
 from edgebn.reference.epilogue import float_epilogue, int_epilogue
 
 if TYPE_CHECKING:
@@ -20,7 +33,9 @@ def affine(step: Affine, operands: Operands) -> np.ndarray:
     acc = value.astype(np.int64) if isinstance(step.epilogue, IntEpilogue) else value
     if operands.watch is not None:
         operands.watch(acc)
-    return int_epilogue(acc, step.epilogue) if isinstance(step.epilogue, IntEpilogue) else float_epilogue(acc, step.epilogue)
+    if isinstance(step.epilogue, IntEpilogue):
+        return int_epilogue(acc, step.epilogue, operands.output.dtype)
+    return float_epilogue(acc, step.epilogue)
 
 
 def add(step: Add, operands: Operands) -> np.ndarray:
@@ -30,17 +45,20 @@ def add(step: Add, operands: Operands) -> np.ndarray:
     if how is None:
         return np.clip(a + b, np.float32(step.post[0]), np.float32(step.post[1]))
     centred = [codes.astype(np.int64) - buffer.zero_point for codes, buffer in zip((a, b), operands.inputs, strict=True)]
-    y = _double_rounding_sum(centred, how) if how.rounding == "double" else _single_rounding_sum(centred, how)
-    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
+    if how.rounding == "double":
+        y = _double_rounding_sum(centred, how, 15 if operands.output.dtype == "int16" else 20)
+    else:
+        y = _single_rounding_sum(centred, how)
+    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(operands.output.dtype)
 
 
 def _single_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
     return (centred[0] * how.m[0] + centred[1] * how.m[1] + how.r) >> how.s
 
 
-def _double_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
-    """TensorFlow Lite Micro: both inputs in units of 2**-20 of twice the larger scale, each rounded, then their sum rounded."""
-    total = _scaled(centred[0] << 20, how.m[0], how.e[0]) + _scaled(centred[1] << 20, how.m[1], how.e[1])
+def _double_rounding_sum(centred: list[np.ndarray], how: IntAdd, shift: int) -> np.ndarray:
+    """TensorFlow Lite Micro: both inputs in units of 2**-shift of twice the larger scale, each rounded, then their sum rounded."""
+    total = _scaled(centred[0] << shift, how.m[0], how.e[0]) + _scaled(centred[1] << shift, how.m[1], how.e[1])
     return _scaled(total, how.m[2], how.e[2])
 
 
@@ -61,7 +79,7 @@ def binary(step: Binary, operands: Operands) -> np.ndarray:
         for codes, buffer, m, e in zip(operands.values, operands.inputs, how.m, how.e, strict=False)
     )
     y = _scaled(function(a, b), how.m[2], how.e[2])
-    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
+    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(operands.output.dtype)
 
 
 def multiply(step: Multiply, operands: Operands) -> np.ndarray:
@@ -71,12 +89,40 @@ def multiply(step: Multiply, operands: Operands) -> np.ndarray:
     if how is None:
         return np.clip(a * b, np.float32(step.post[0]), np.float32(step.post[1]))
     u = (a.astype(np.int64) - operands.inputs[0].zero_point) * (b.astype(np.int64) - operands.inputs[1].zero_point)
-    return _rescaled(u, how)
+    return _rescaled(u, how, operands.output.dtype)
 
 
-def _rescaled(u: np.ndarray, how: IntMultiply) -> np.ndarray:
+def _rescaled(u: np.ndarray, how: IntMultiply, dtype: str) -> np.ndarray:
     y = (u * how.m + how.r - np.where(u < 0, 2**31 if how.neg else 0, 0)) >> how.s
-    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(np.int8)
+    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(dtype)
+
+
+def rescale(step: Rescale, operands: Operands) -> np.ndarray:
+    """Codes to codes, with another multiplier below zero where the step has one."""
+    u = operands.values[0].astype(np.int64) - operands.inputs[0].zero_point
+    above = _rescaled(u, step.arithmetic, operands.output.dtype)
+    return above if step.below is None else np.where(u < 0, _rescaled(u, step.below, operands.output.dtype), above)
+
+
+def curve(step: Curve, operands: Operands) -> np.ndarray:
+    """int16: the table's entries with lines between them, as the step's docstring says it."""
+    code, table = operands.values[0].astype(np.int64), step.table.astype(np.int64)
+    if step.function == "table":
+        return interpolated(code, table).astype(np.int16)
+    v = (code * step.multiplier + ((1 << step.shift) >> 1 if step.shift else 0)) >> step.shift
+    bits, most = (9, 32767 << 10) if step.function == "sigmoid" else (8, 65535 << 8)
+    whole, part = np.abs(v) >> bits, np.abs(v) & ((1 << bits) - 1)
+    place = np.minimum(whole, 254)
+    w = np.where(whole >= 255, most, (table[place] << bits) + part * (table[place + 1] - table[place]))
+    if step.function == "sigmoid":
+        return (np.where(v >= 0, w + 512, 2**25 - w + 511) >> 10).astype(np.int16)
+    return (np.where(v >= 0, w - 2**23 + 128, -w + 2**23 + 127) >> 8).astype(np.int16)
+
+
+def interpolated(code: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return what a table of 513 entries holds at int16 codes, with lines between the entries; int64."""
+    base, following = table[256 + (code >> 7)], table[257 + (code >> 7)]
+    return base + (((following - base) * (code & 127) + 64) >> 7)
 
 
 def matmul(step: MatMul, operands: Operands) -> np.ndarray:
@@ -85,7 +131,7 @@ def matmul(step: MatMul, operands: Operands) -> np.ndarray:
     if step.arithmetic is None:
         return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.float32)
     u = np.matmul(a.astype(np.int64) - operands.inputs[0].zero_point, b.astype(np.int64) - operands.inputs[1].zero_point)
-    return _rescaled(u, step.arithmetic)
+    return _rescaled(u, step.arithmetic, operands.output.dtype)
 
 
 def lookup(step: Lookup, operands: Operands) -> np.ndarray:

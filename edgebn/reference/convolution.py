@@ -1,7 +1,7 @@
 """Convolution, dense and transposed convolution, with epilogue and fused pool. Knows nothing of packing or halos.
 
-Sums of products are taken in float64 and converted once: to float32 for float32 programs, and for int8 programs to int64,
-which is exact because every partial sum is an integer below 2**53 (128 * 128 * taps).
+Sums of products are taken in float64 and converted once: to float32 for float32 values, and for codes to int64, which is exact
+because every partial sum is an integer below 2**53 (2**15 * 2**8 * taps).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebn.program import Convolution, FloatEpilogue, IntEpilogue, TransposedConvolution
+from edgebn.program import Convolution, FloatEpilogue, IntEpilogue, TransposedConvolution, holds_codes
 from edgebn.reference.epilogue import float_epilogue, int_epilogue
 from edgebn.reference.pooling import float_windows, int_windows, windows
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def convolution(step: Convolution, operands: Operands) -> np.ndarray:
     """out[y, x, o] = epilogue(sum over i, j, c of weight[o, i, j, c] * in[y * stride + i * dilation - top, ..., c])."""
     (value,), (buffer,) = operands.values, operands.inputs
-    padding_reads = buffer.zero_point if buffer.dtype == "int8" else 0
+    padding_reads = buffer.zero_point if holds_codes(buffer) else 0
     out_channels, kh, kw, per_group = step.weight.shape
     seen = windows(value, (kh, kw), step.strides, step.dilations, step.padding, padding_reads)  # (OH, OW, I, kh, kw)
     oh, ow = seen.shape[:2]
@@ -42,7 +42,7 @@ def transposed_convolution(step: TransposedConvolution, operands: Operands) -> n
     int8: a tap that meets no input pixel reads the input's zero point, so that `acc_bias` is the same for every output pixel.
     """
     (value,), (buffer,) = operands.values, operands.inputs
-    zero_point = buffer.zero_point if buffer.dtype == "int8" else 0
+    zero_point = buffer.zero_point if holds_codes(buffer) else 0
     out_channels, kh, kw, per_group = step.weight.shape
     height, width, _ = value.shape
     weight = step.weight.reshape(step.groups, out_channels // step.groups, kh, kw, per_group).astype(np.float64)
@@ -66,4 +66,6 @@ def _epilogue(acc: np.ndarray, epilogue: FloatEpilogue | IntEpilogue, operands: 
         acc = acc.astype(np.int64)
     if operands.watch is not None:
         operands.watch(acc)
-    return int_epilogue(acc, epilogue) if isinstance(epilogue, IntEpilogue) else float_epilogue(acc, epilogue)
+    return (
+        int_epilogue(acc, epilogue, operands.output.dtype) if isinstance(epilogue, IntEpilogue) else float_epilogue(acc, epilogue)
+    )

@@ -13,9 +13,9 @@ def float_epilogue(acc: np.ndarray, e: FloatEpilogue) -> np.ndarray:
     return np.clip(u * e.a + e.d, np.float32(e.post[0]), np.float32(e.post[1]))
 
 
-def int_epilogue(acc: np.ndarray, e: IntEpilogue) -> np.ndarray:
-    """Return int8 codes; acc (..., channels) int64 holds sum(w * q) without `acc_bias`. Every operation is exact in int64."""
+def int_epilogue(acc: np.ndarray, e: IntEpilogue, dtype: str = "int8") -> np.ndarray:
+    """Return codes of a type; acc (..., channels) int64 holds sum(w * q) without `acc_bias`. Every operation is exact in int64."""
     u = np.clip(acc + e.acc_bias.astype(np.int64), e.lo.astype(np.int64), e.hi.astype(np.int64))
     nudge = np.where(u < 0, 2**31 if e.neg else 0, 0)
     y = (u * e.m.astype(np.int64) + e.r - nudge) >> e.s.astype(np.int64)  # arithmetic shift: floor
-    return np.clip(e.zero_point + y, e.qmin, e.qmax).astype(np.int8)
+    return np.clip(e.zero_point + y, e.qmin, e.qmax).astype(dtype)

@@ -32,7 +32,8 @@ def pool(step: Pool, operands: Operands) -> np.ndarray:
     if step.epilogue is None:
         return int_windows(value, step.window, buffer.zero_point)
     total, count = sum_and_count(value.astype(np.int64), step.window, buffer.zero_point)
-    return int_epilogue(total, step.epilogue if len(step.epilogue.m) == 1 else _by_count(step.epilogue, count))
+    how = step.epilogue if len(step.epilogue.m) == 1 else _by_count(step.epilogue, count)
+    return int_epilogue(total, how, operands.output.dtype)
 
 
 def _by_count(epilogue: IntEpilogue, count: np.ndarray) -> IntEpilogue:
@@ -52,16 +53,17 @@ def float_windows(x: np.ndarray, window: Window) -> np.ndarray:
 
 def int_windows(codes: np.ndarray, window: Window, zero_point: int) -> np.ndarray:
     """Maximum of the codes, or their average with ties as the window says; padding is `zero_point`."""
+    least, most = np.iinfo(codes.dtype).min, np.iinfo(codes.dtype).max
     if window.function == "max":
-        return windows(codes, window.kernel, window.strides, window.dilations, window.padding, -128).max(axis=(3, 4))
+        return windows(codes, window.kernel, window.strides, window.dilations, window.padding, least).max(axis=(3, 4))
     total, count = sum_and_count(codes.astype(np.int64), window, zero_point)
     count = np.maximum(count, 1)
     if window.ties_to_even:
         mean = (2 * total + count) // (2 * count)  # floor: ties go up
         mean -= ((2 * total + count) % (2 * count) == 0) & (mean % 2 == 1)
-        return np.clip(mean, -128, 127).astype(np.int8)
+        return np.clip(mean, least, most).astype(codes.dtype)
     magnitude = (np.abs(total) + count // 2) // count  # floor of a non-negative number: C's division
-    return np.clip(np.sign(total) * magnitude, -128, 127).astype(np.int8)
+    return np.clip(np.sign(total) * magnitude, least, most).astype(codes.dtype)
 
 
 def sum_and_count(x: np.ndarray, window: Window, fill: float) -> tuple[np.ndarray, np.ndarray]:

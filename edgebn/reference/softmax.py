@@ -1,4 +1,4 @@
-"""Softmax: real in float32, and TensorFlow Lite Micro's integer algorithm in int8, operation by operation.
+"""Softmax: real in float32, and TensorFlow Lite Micro's integer algorithms in int8 and int16, operation by operation.
 
 The int8 algorithm is gemmlowp's fixed point (Jacob and Warden, gemmlowp/fixedpoint/fixedpoint.h): a raw int32 with n
 integer bits stands for raw / 2**(31 - n). Arrays here are int64 that hold int32 values.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebn.program import Softmax
+from edgebn.reference.arithmetic import interpolated
 
 if TYPE_CHECKING:
     from edgebn.reference import Operands
@@ -35,6 +36,8 @@ def softmax(step: Softmax, operands: Operands) -> np.ndarray:
         powers = np.exp(x - x.max(axis=2, keepdims=True))
         return (powers / powers.sum(axis=2, keepdims=True)).astype(np.float32)
     codes = value.astype(np.int64)
+    if step.tables is not None:
+        return _wide_softmax(step, codes, step.tables.astype(np.int64))
     difference = codes - codes.max(axis=2, keepdims=True)
     counted = difference >= step.diff_min
     scaled = high_multiply(np.where(counted, difference, 0) << step.left_shift, step.multiplier)
@@ -43,6 +46,20 @@ def softmax(step: Softmax, operands: Operands) -> np.ndarray:
     reciprocal, bits_over_unit = reciprocal_of_sum(total)
     y = rounding_shift(high_multiply(reciprocal, powers), bits_over_unit + 31 - 8) - 128
     return np.where(counted, np.clip(y, -128, 127), -128).astype(np.int8)
+
+
+def _wide_softmax(step: Softmax, codes: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """int16: TensorFlow Lite Micro's, by tables of e**x and of 1 / (1 + x) between whose entries lines run."""
+    difference = codes - codes.max(axis=2, keepdims=True)
+    shifted = high_multiply(difference << max(step.left_shift, 0), step.multiplier)
+    scaled = rounding_shift(shifted, max(-step.left_shift, 0))
+    powers = interpolated(np.clip(scaled + 32767, -32768, 32767), tables[0])
+    total = powers.sum(axis=2, keepdims=True)
+    zeros = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
+    x = ((total << (zeros - 1)) + 2**13) >> 14
+    reciprocal = interpolated(np.clip(x - 3 * 2**15, -32768, 32767), tables[1])
+    y = (powers * reciprocal + (1 << (30 - zeros))) >> (31 - zeros)
+    return np.clip(y, 0, 32767).astype(np.int16)
 
 
 def high_multiply(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:

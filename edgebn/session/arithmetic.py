@@ -9,24 +9,24 @@ import numpy as np
 from edgebn import program as p
 from edgebn.functions import BINARY
 from edgebn.kernels import add_form, executor
-from edgebn.kernels.records import POINTWISE
+from edgebn.kernels.records import CURVES, NUDGE, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import Watcher, whole_vectors
 from edgebn.session.operands import by_pixel, by_row, operands, repeating
 from edgebn.session.options import Options
-from edgebn.session.packer import Address, Packer, View, epilogue_arguments
+from edgebn.session.packer import Address, Packer, View, epilogue_arguments, suffix
 
 
 def pack_affine(step: p.Affine, packer: Packer) -> None:
     """Emit a batch norm of its own."""
-    suffix = "f32" if isinstance(step.epilogue, p.FloatEpilogue) else "i8"
+    kind = suffix(packer.buffer(step.output).dtype)
     arguments = {**by_pixel(step, packer), **epilogue_arguments(step.epilogue)}
     rows, columns, channels = packer.view(step.output).form.shape
     watcher = Watcher(packer, step, rows, columns)
     kept_pixel = whole_vectors(channels)
     kept = watcher.by_row(0, rows, (columns * kept_pixel, kept_pixel))
-    packer.emit_watched(f"affine_{suffix}", kept, epilogue=pack_copy(step, packer, Plain(channels))[0], **arguments)
+    packer.emit_watched(f"affine_{kind}", kept, epilogue=pack_copy(step, packer, Plain(channels))[0], **arguments)
     watcher.gather(0, columns * kept_pixel, kept_pixel, columns, np.arange(channels), np.full(channels, True))
 
 
@@ -37,16 +37,17 @@ def pack_add(step: p.Add, packer: Packer) -> None:
     if how is None:
         packer.emit("add_f32", low=step.post[0], high=step.post[1], **arguments)
         return
-    if _emit_add_tile(step, how, packer):
+    kind = suffix(packer.buffer(step.output).dtype)
+    if kind == "i8" and _emit_add_tile(step, how, packer):
         return
     arguments |= _zeros(step, packer)
     arguments |= {"a_multiplier": how.m[0], "b_multiplier": how.m[1]}
     arguments |= {"zero_point": how.zero_point, "qmin": how.qmin, "qmax": how.qmax}
     if how.rounding == "single":
-        packer.emit("add_i8", rounding=how.r, shift=how.s, **arguments)
+        packer.emit(f"add_{kind}", rounding=how.r, shift=how.s, **arguments)
     else:
         shifts = {"a_shift": how.e[0], "b_shift": how.e[1], "total_shift": how.e[2]}
-        packer.emit("add_double_i8", total_multiplier=how.m[2], **shifts, **arguments)
+        packer.emit(f"add_double_{kind}", total_multiplier=how.m[2], **shifts, **arguments)
 
 
 def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
@@ -102,7 +103,7 @@ def pack_multiply(step: p.Multiply, packer: Packer) -> None:
     if how is None:
         packer.emit("multiply_f32", low=step.post[0], high=step.post[1], **arguments)
         return
-    packer.emit("multiply_i8", **arguments, **_zeros(step, packer), **_rescaling(how))
+    packer.emit(f"multiply_{suffix(packer.buffer(step.output).dtype)}", **arguments, **_zeros(step, packer), **_rescaling(how))
 
 
 def pack_matmul(step: p.MatMul, packer: Packer) -> None:
@@ -136,7 +137,8 @@ def pack_binary(step: p.Binary, packer: Packer) -> None:
     arguments |= _zeros(step, packer) | {"left_shift": how.shift}
     arguments |= dict(zip(("a_multiplier", "b_multiplier", "multiplier"), how.m, strict=True))
     arguments |= dict(zip(("a_shift", "b_shift", "shift"), how.e, strict=True))
-    packer.emit("binary_i8", zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax, **arguments)
+    kind = suffix(packer.buffer(step.output).dtype)
+    packer.emit(f"binary_{kind}", zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax, **arguments)
 
 
 def pack_lookup(step: p.Lookup, packer: Packer) -> None:
@@ -163,6 +165,22 @@ def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -
     )
 
 
+def pack_rescale(step: p.Rescale, packer: Packer) -> None:
+    """Emit codes to codes of another scale or type."""
+    given, output = packer.buffer(step.inputs[0]), packer.buffer(step.output)
+    above, below = step.arithmetic, step.below or step.arithmetic
+    arguments: dict[str, Address | float] = {"multiplier": above.m, "rounding": above.r, "shift": above.s}
+    arguments |= {"below_multiplier": below.m, "below_rounding": below.r - (NUDGE if below.neg else 0), "below_shift": below.s}
+    arguments |= {"given_zero": given.zero_point, "zero_point": above.zero_point, "qmin": above.qmin, "qmax": above.qmax}
+    packer.emit(f"rescale_{suffix(given.dtype)}_{suffix(output.dtype)}", **by_row(step, packer), **arguments)
+
+
+def pack_curve(step: p.Curve, packer: Packer) -> None:
+    """Emit a function of int16 codes."""
+    scalars = {"function": CURVES.index(step.function), "multiplier": step.multiplier, "shift": step.shift}
+    packer.emit("curve_i16", table=packer.constant(step.table), **scalars, **by_row(step, packer))
+
+
 def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     """Emit a float32 activation function."""
     if step.function == "prelu":
@@ -181,8 +199,9 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
 
 
 def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a softmax: its int8 form keeps the exponentials of differences of codes."""
-    return _words("powers", 256, step, program, options)
+    """Return the scratch of a softmax: int8 keeps the exponentials of differences of codes, int16 those of the channels."""
+    channels = program.buffers[step.output].shape[2]
+    return _words("powers", 256 if p.step_dtype(step, program) == "int8" else channels, step, program, options)
 
 
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -191,8 +210,8 @@ def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapp
 
 
 def _words(what: str, count: int, step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return so many words of 32 bits, for every share, of a step on int8."""
-    return {what: 4 * count * parts.most_shares(options.threads)} if p.step_dtype(step, program) == "int8" else {}
+    """Return so many words of 32 bits, for every share, of a step on codes."""
+    return {what: 4 * count * parts.most_shares(options.threads)} if p.step_dtype(step, program) != "float32" else {}
 
 
 def pack_softmax(step: p.Softmax, packer: Packer) -> None:
@@ -200,6 +219,12 @@ def pack_softmax(step: p.Softmax, packer: Packer) -> None:
     arguments = by_pixel(step, packer)
     if packer.buffer(step.output).dtype == "float32":
         packer.emit("softmax_f32", beta=step.beta, **arguments)
+        return
+    if step.tables is not None:
+        scalars = {"multiplier": step.multiplier, "left_shift": step.left_shift}
+        packer.emit(
+            "softmax_i16", scratch=packer.scratch(step, "powers"), tables=packer.constant(step.tables), **scalars, **arguments
+        )
         return
     packer.emit(
         "softmax_i8",
@@ -233,13 +258,15 @@ def pack_normalization(step: p.Normalization, packer: Packer) -> None:
 def pack_quantize(step: p.Quantize, packer: Packer) -> None:
     """Emit float32 to codes."""
     buffer = packer.buffer(step.output)
-    packer.emit("quantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
+    kind = "_i16" if buffer.dtype == "int16" else ""
+    packer.emit(f"quantize_rows{kind}", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
 
 
 def pack_dequantize(step: p.Dequantize, packer: Packer) -> None:
     """Emit codes to float32."""
     buffer = packer.buffer(step.inputs[0])
-    packer.emit("dequantize_rows", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
+    kind = "_i16" if buffer.dtype == "int16" else ""
+    packer.emit(f"dequantize_rows{kind}", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
 
 
 def _zeros(step: p.Step, packer: Packer) -> dict[str, Address | float]:

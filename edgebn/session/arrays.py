@@ -21,13 +21,13 @@ def accept(program: Program, x: Any) -> tuple[Arrays, int, bool]:
     ----------
     program : Program
     x : array, or mapping of input name to array
-        Numbers of any real type, shape (N, ...). int8 is raw codes (where every input is int8), and so is uint8 for inputs that are
-        uint8 in the file; all else is real values.
+        Numbers of any real type, shape (N, ...). int8 or int16, of an input of that type, is raw codes (where every input holds
+        codes), and so is uint8 for inputs that are uint8 in the file; all else is real values.
 
     Returns
     -------
     arrays : dict of str to ndarray
-        C-contiguous, float32 or (raw) int8.
+        C-contiguous, float32 or (raw) int8 or int16.
     batch : int
     raw : bool
 
@@ -38,10 +38,10 @@ def accept(program: Program, x: Any) -> tuple[Arrays, int, bool]:
     """
     given = _by_name(program, x)
     arrays = {name: _dense(program, name, given[name]) for name in program.inputs}
-    kinds = {array.dtype == np.int8 for array in arrays.values()}
+    kinds = {array.dtype != np.float32 for array in arrays.values()}
     sizes = {len(array) for array in arrays.values()}
     if len(kinds) > 1:
-        raise ModelError(f"{program.source}: inputs mix int8 codes with real values; give all in one form")
+        raise ModelError(f"{program.source}: inputs mix codes with real values; give all in one form")
     if len(sizes) > 1:
         raise ModelError(f"{program.source}: inputs hold batches of different sizes {sorted(sizes)}; they must agree")
     return arrays, sizes.pop(), kinds.pop()
@@ -72,7 +72,10 @@ def _dense(program: Program, name: str, value: Any) -> np.ndarray:
         expected = ", ".join(["N", *map(str, shape)])
         raise ModelError(f"{_what(program, name)} has shape {array.shape}; expected ({expected}){hint}")
     array = signed_codes(program.buffers[name], array)
-    if array.dtype == np.int8:
+    dtype = program.buffers[name].dtype
+    if array.dtype == np.int16 and dtype == "int16" and takes_codes(program):
+        return np.require(array, np.int16, ["C", "A"])
+    if array.dtype == np.int8 and dtype != "int16":
         if not takes_codes(program):
             first = next(one for one in program.inputs if program.buffers[one].dtype == "float32")
             whose = "this model is float32" if program.dtype == "float32" else f"the input '{first}' is float32"

@@ -14,9 +14,9 @@ from edgebn import program as p
 from edgebn.session import parts
 
 # A band with fewer multiply-accumulates, some microseconds, costs more to hand over than it saves (measured on x86-64).
-FEWEST_MACS = {"float32": 200_000, "int8": 800_000}
+FEWEST_MACS = {"float32": 200_000, "int8": 800_000, "int16": 200_000}
 # A network with fewer, a tenth of a millisecond or two, may lose more than it gains where data goes slowly from core to core.
-FEWEST_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000}
+FEWEST_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000, "int16": 12_000_000}
 MACS_AN_OUTPUT = 8  # that take as long as whatever else is done for one number of a step's output, roughly
 
 Band = tuple[int, int]  # first row, rows
@@ -62,10 +62,10 @@ def is_small(program: p.Program) -> bool:
     """Whether a whole network, with steps of either type, has too little work for threads to share."""
     work = dict.fromkeys(FEWEST_PROGRAM_MACS, 0)
     for step in program.steps:
-        dtype = "int8" if p.step_dtype(step, program) == "int8" else "float32"
+        dtype = p.step_dtype(step, program)
+        dtype = dtype if dtype in work else "float32"
         work[dtype] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
-    fewest = FEWEST_PROGRAM_MACS
-    return work["float32"] * fewest["int8"] + work["int8"] * fewest["float32"] < fewest["float32"] * fewest["int8"]
+    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in FEWEST_PROGRAM_MACS.items()) < 1
 
 
 def tasks(shares: Sequence[tuple[int, int, int] | None]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -28,7 +28,9 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
     wanted = {}
     dtype = p.step_dtype(step, program)
     shared = {}  # by all bands
-    if is_depthwise(step):
+    if dtype == "int16":
+        pass
+    elif is_depthwise(step):
         if not depthwise.suits(step, dtype):
             wanted["accumulators"] = 4 * step.weight.shape[0]
         elif depthwise.multiplier(step) > 1:
@@ -39,7 +41,7 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
-        element = 4 if dtype == "float32" else 1
+        element = np.dtype(dtype).itemsize
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
         wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
@@ -182,6 +184,8 @@ class _PlainEmitter:
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
     dtype = p.step_dtype(step, packer.program)
+    if dtype == "int16":
+        return wide.PlainEmitter(step, packer, walk)
     if is_depthwise(step):
         if depthwise.suits(step, dtype):
             return _patched(step, packer, walk, rows, depthwise.emitter(step, packer, walk, rows))
@@ -204,7 +208,7 @@ def _patched(step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow:
 
 def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
     """Emit a transposed convolution: its phases for the vector kernels, or as a whole for the plain one."""
-    if _has_vector_phases(step, packer) or wide.is_wide(step):
+    if _has_vector_phases(step, packer) or wide.is_wide(step) or packer.buffer(step.output).dtype == "int16":
         _pack_phases(step, packer)
     else:
         _pack_whole(step, packer)
@@ -214,6 +218,8 @@ def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
     """Whether vector kernels can take every phase. What is observed is kept row by row, and phases share rows."""
     channels, _, _, per_group = step.weight.shape
     dtype = packer.buffer(step.output).dtype
+    if dtype == "int16":
+        return False
     if per_group == 1 and step.groups > 1:
         takes = step.groups == channels and depthwise.operation(dtype) in executor.operations()
     else:
@@ -228,7 +234,7 @@ def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
         (row, column), (rows, columns) = phase.first, phase.shape
         walk = walk_through(phase.step, source, columns)
         emitter: Emitter
-        if not _has_vector_phases(step, packer):  # int16 weights, for which there is no plain kernel
+        if not _has_vector_phases(step, packer):  # int16 weights or codes, for which there is no plain kernel
             emitter = wide.PlainEmitter(phase.step, packer, walk)
         elif is_depthwise(phase.step):
             narrow = depthwise.DepthwiseEmitter(phase.step, packer, walk, rows, apart=strides[1] > 1)

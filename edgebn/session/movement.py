@@ -9,7 +9,7 @@ from edgebn.kernels import executor, isa
 from edgebn.session.arithmetic import emit_lookup
 from edgebn.session.packer import Address, Packer, View
 
-FLOAT32 = 4  # bytes of a number
+FLOAT32, INT16 = 4, 2  # bytes of a number
 
 
 def _strides(view: View) -> tuple[int, int, int]:
@@ -48,7 +48,7 @@ def _move(
     arguments: dict[str, Address | float] = {"src": source, "dst": target}
     for axis, (count, from_step, to_step) in enumerate((outer, middle, inner)):
         arguments |= {f"src_{axis}": from_step, f"dst_{axis}": to_step, f"count_{axis}": count}
-    packer.emit("move_f32" if element == FLOAT32 else "move_u8", **arguments)
+    packer.emit({FLOAT32: "move_f32", INT16: "move_i16"}.get(element, "move_u8"), **arguments)
 
 
 def _joined(axes: list[Axis]) -> tuple[Axis, Axis, Axis]:
@@ -89,6 +89,8 @@ def pack_pad(step: p.Pad, packer: Packer) -> None:
     area: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row, "rows": rows, "count": columns * channels}
     if output.form.element == FLOAT32:  # int32 is padded with 0 only, whose bits are the same
         packer.emit("fill_f32", value=step.value, **area)
+    elif output.form.element == INT16:
+        packer.emit("fill_i16", value=int(step.value), **area)
     else:
         packer.emit("fill_bytes", byte=(int(step.value) & 0xFF) ^ isa.CODE_FLIP, **area)
     before = tuple(pads[0] for pads in step.pads)

@@ -172,7 +172,7 @@ class Packer:
         return self.constant(plain_epilogue(epilogue))
 
     def fill_byte(self, name: str) -> int:
-        """Return the byte that a buffer's halo is filled with: its zero point as stored, or 0 (0.0 in float32)."""
+        """Return the byte that a buffer's halo is filled with: its zero point as stored; 0 for float32 and int16."""
         buffer = self.buffer(name)
         return (buffer.zero_point & 0xFF) ^ isa.CODE_FLIP if buffer.dtype == "int8" else 0
 
@@ -222,6 +222,11 @@ def plain_epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue) -> np.ndarray:
     records = np.stack([np.asarray(word).astype(np.int64) for word in words], axis=1)
     assert records.shape[1] == RECORD_WORDS
     return records
+
+
+def suffix(dtype: str) -> str:
+    """Return how the names of the plain kernels of a data type end."""
+    return {"float32": "f32", "int8": "i8", "int16": "i16"}[dtype]
 
 
 def scratch_name(what: str, band: int | None) -> str:

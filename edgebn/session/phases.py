@@ -67,7 +67,7 @@ def phases(step: p.TransposedConvolution, input_shape: p.Hwc, output_shape: p.Hw
         if isinstance(epilogue, p.IntEpilogue):
             assert everything is not None
             share = zero_point * (everything - weight.astype(np.int64).sum(axis=(1, 2, 3)))
-            epilogue = replace(epilogue, acc_bias=(epilogue.acc_bias + share).astype(np.int32))
+            epilogue = replace(epilogue, acc_bias=(epilogue.acc_bias + share).astype(epilogue.acc_bias.dtype))
         top, left = -rows.start, -columns.start
         bottom, right = (
             line.count - 1 + line.start + line.dilation * (size - 1) - (extent - 1)

@@ -12,7 +12,7 @@ from edgebn.kernels import executor, isa
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import parts
 from edgebn.session.options import Options
-from edgebn.session.packer import Address, Packer, codes
+from edgebn.session.packer import Address, Packer, codes, suffix
 
 TILE = "tile_f32"  # the vector kernels'
 
@@ -38,13 +38,13 @@ def pool_scratch(window: p.Window, dtype: str, channels: int) -> dict[str, int]:
     """Return the scratch of any pooling: plain averages sum in 32 bits, those of float32 by blocks, with what is lost."""
     if window.function != "average" or _suffix(dtype, channels) == TILE:
         return {}
-    return {"sums": (4 if dtype == "int8" else 12) * channels}
+    return {} if dtype == "int16" else {"sums": (4 if dtype == "int8" else 12) * channels}
 
 
 def _suffix(dtype: str, channels: int) -> str:
     """Return how the names of the kernels end that pool values of a data type and a number of channels."""
-    if dtype == "int8":
-        return "i8"
+    if dtype != "float32":
+        return suffix(dtype)
     return TILE if f"maximum_{TILE}" in executor.operations() and channels >= isa.SELECTED.lanes else "f32"
 
 
@@ -146,23 +146,39 @@ def emit_pool(
         "top": top,
         "left": left,
     }
-    suffix = _suffix(p.step_dtype(step, packer.program), channels)
+    kind = _suffix(p.step_dtype(step, packer.program), channels)
     if window.function == "max":
-        packer.emit(f"maximum_{suffix}", **arguments)
+        packer.emit(f"maximum_{kind}", **arguments)
         return
     arguments |= {
         "count_padding": int(window.count_padding),
         "end_row": height + bottom - window.clipped_end[0],
         "end_column": width + right - window.clipped_end[1],
     }
-    if suffix != TILE:
+    if kind == "i16":
+        _emit_wide_average(packer, window, epilogue, arguments)
+        return
+    if kind != TILE:
         arguments["scratch"] = packer.scratch(step, "sums")
-    if suffix == "i8":
+    if kind == "i8":
         arguments["padding_value"] = padding_value
         if epilogue is None:
             arguments["ties_to_even"] = int(window.ties_to_even)
     if epilogue is None:
-        packer.emit(f"average_{suffix}", **arguments)
+        packer.emit(f"average_{kind}", **arguments)
     else:
         arguments["by_count"] = int(len(epilogue.m) > 1)
         packer.emit("average_rescaled_i8", epilogue=packer.epilogue(epilogue), **codes(epilogue), **arguments)
+
+
+def _emit_wide_average(
+    packer: Packer, window: p.Window, epilogue: p.IntEpilogue | None, arguments: dict[str, Address | float]
+) -> None:
+    """Emit an average of int16 codes."""
+    arguments |= {"rescaled": int(epilogue is not None), "ties_to_even": int(window.ties_to_even)}
+    if epilogue is None:
+        nothing = {"by_count": 0, "epilogue": 0, "neg": 0, "zero_point": 0, "qmin": 0, "qmax": 0}
+        packer.emit("average_i16", **nothing, **arguments)
+    else:
+        by_count = int(len(epilogue.m) > 1)
+        packer.emit("average_i16", by_count=by_count, epilogue=packer.epilogue(epilogue), **codes(epilogue), **arguments)

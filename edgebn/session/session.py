@@ -211,17 +211,18 @@ class Session:
         Parameters
         ----------
         x : array, shape (N, ...), or dict of input name to such
-            float32: real values, which are quantised where an input is int8. int8: raw codes, of a program whose inputs are all
-            int8. uint8: raw codes too, where the file has uint8 codes. Other real types (float64, uint8 images elsewhere, ...) are
-            converted to float32 first; C-contiguous float32 and int8 arrays are read in place.
+            float32: real values, which are quantised where an input holds codes. int8 or int16: raw codes, of a program whose
+            inputs all hold such; int16 numbers for an int8 input are real values. uint8: raw codes too, where the file has
+            uint8 codes. Other real types (float64, uint8 images elsewhere, ...) are converted to float32 first; C-contiguous
+            float32 arrays and codes are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
             C-contiguous, of the result's type: results are written there. It may be x, or overlap it; two outputs may not overlap.
 
         Returns
         -------
         ndarray, shape (N, ...), or dict of output name to such
-            Real values in float32; where codes came in, the codes of int8 outputs in int8 (in uint8 where uint8 came in and
-            the file has uint8 there). A dict where the network has several outputs. The arrays are the caller's.
+            Real values in float32; where codes came in, the codes of outputs that hold such, in their type (in uint8 where uint8
+            came in and the file has uint8 there). A dict where the network has several outputs. The arrays are the caller's.
 
         Raises
         ------
@@ -342,7 +343,7 @@ class Session:
 
     def _observing_table(self, x: dict[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
         """Return the table that observes for inputs like `x`, and arrays for one sample's outputs."""
-        raw = next(iter(x.values())).dtype == INT8
+        raw = next(iter(x.values())).dtype != FLOAT32
         table = self._observing.get(raw)
         if table is None:
             table = self._observing[raw] = self._packed.observing(raw=raw)
@@ -397,7 +398,8 @@ class Session:
 
     @functools.cached_property
     def _on_codes(self) -> Shortcut | None:
-        return self._shortcut(INT8) if takes_codes(self._program) else None
+        is_usual = takes_codes(self._program) and self._program.dtype == "int8"
+        return self._shortcut(INT8) if is_usual else None
 
     @functools.cached_property
     def _on_reals(self) -> Shortcut | None:

@@ -20,6 +20,8 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Binary: arithmetic.pack_binary,
     p.Pool: pooling.pack,
     p.Lookup: arithmetic.pack_lookup,
+    p.Rescale: arithmetic.pack_rescale,
+    p.Curve: arithmetic.pack_curve,
     p.Elementwise: arithmetic.pack_elementwise,
     p.Softmax: arithmetic.pack_softmax,
     p.Normalization: arithmetic.pack_normalization,

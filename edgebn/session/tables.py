@@ -314,7 +314,7 @@ class Packed:
             """Emit what moves a buffer from or to the user, whose address is not known yet."""
             operation_name, arguments = self._crossing(name, entering=enters, as_codes=as_codes)
             user = "src" if enters else "dst"
-            element = 1 if as_codes and self._program.buffers[name].dtype == "int8" else 4  # others are of 4 bytes
+            element = p.ELEMENT_BYTES[self._program.buffers[name].dtype] if as_codes else 4
             size = int(np.prod(self._program.buffers[name].shape)) * element
             patches = entering if enters else leaving_patches
             found = _shared([Row(operation_name, arguments, None)], self._threads)
@@ -439,12 +439,14 @@ class Packed:
             place = self.arena.ctypes.data + self.layout.places[name] + form.lead
         count = form.shape[1] * form.shape[2]
         arguments: dict[str, int | float] = {"rows": form.shape[0]}
-        if buffer.dtype != "int8":
+        if not p.holds_codes(buffer):
             operation, ours, users, arguments["count"] = "copy_rows", form.pitch, count * 4, count * 4
+        elif as_codes and buffer.dtype == "int16":
+            operation, ours, users, arguments["count"] = "copy_rows", form.pitch, count * 2, count * 2
         elif as_codes:
             operation, ours, users, arguments["count"] = "flip_rows", form.pitch, count, count
         else:
-            operation = "quantize_rows" if entering else "dequantize_rows"
+            operation = ("quantize_rows" if entering else "dequantize_rows") + ("_i16" if buffer.dtype == "int16" else "")
             ours, users, arguments["count"] = form.pitch, count * 4, count
             arguments |= {"scale": buffer.scale, "zero_point": buffer.zero_point}
         inside, outside = ("dst", "src") if entering else ("src", "dst")

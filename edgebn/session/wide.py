@@ -1,4 +1,7 @@
-"""Convolutions of int16 weights (uint8 files) where int8 kernels cannot hold all channels: those again, or all by plain loops."""
+"""Convolutions by int16 weights: of uint8 files where int8 kernels cannot hold all channels, and of int16 codes.
+
+Of uint8 files what they cannot hold is computed again, or all of it by plain loops.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from edgebn import program as p
-from edgebn.session.packer import Address, Packer, codes, plain_epilogue
+from edgebn.session.packer import Address, Packer, codes, plain_epilogue, suffix
 from edgebn.session.tiled import Target, TileEmitter, Walk
 
 QUAD = 4  # channels that a step of a tile reads
@@ -65,15 +68,16 @@ def _alone(step: p.Convolution, packer: Packer, walk: Walk, rows: int, channel: 
 
 
 class PlainEmitter:
-    """Emits rows by plain loops; nothing observes such a step."""
+    """Emits rows by plain loops, of int8 or int16 codes; nothing observes such a step."""
 
     def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
         assert isinstance(step.epilogue, p.IntEpilogue)
         outputs = np.arange(len(step.weight))
         sources = outputs // (len(outputs) // step.groups) * step.weight.shape[3]
         self._packer, self._walk = packer, walk
+        self._operation = f"convolution_wide_{suffix(packer.buffer(step.inputs[0]).dtype)}"
         self._arguments: dict[str, Address | float] = {
-            "weight": packer.constant(np.ascontiguousarray(step.weight)),
+            "weight": packer.constant(np.ascontiguousarray(step.weight, np.int16)),
             "epilogue": packer.constant(plain_epilogue(step.epilogue)),
             "sources": packer.constant(sources.astype(np.int64)),
             "outputs": len(outputs),
@@ -91,7 +95,7 @@ class PlainEmitter:
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` rows from row `first` on."""
         self._packer.emit(
-            "convolution_wide_i8",
+            self._operation,
             src=self._walk.origin + first * self._walk.row_step,
             dst=target.address,
             dst_row=target.row,

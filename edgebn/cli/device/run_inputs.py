@@ -16,12 +16,12 @@ from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.run import show_outputs, write
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
-from edgebn.program import Program
+from edgebn.program import Program, holds_codes
 
 HELP = "run a file of inputs on the device"
 DESCRIPTION = (
-    "Run every sample of a file on a device; a network with states begins a sequence with the first. int8 arrays are raw codes for "
-    "an int8 model; everything else is real numbers."
+    "Run every sample of a file on a device; a network with states begins a sequence with the first. int8 and int16 arrays are "
+    "raw codes for a model of that type; everything else is real numbers."
 )
 
 
@@ -77,6 +77,6 @@ def _as_given(program: Program, name: str, codes: np.ndarray, inputs: Inputs) ->
     """Return outputs as a session would: real numbers, or codes where all inputs were codes."""
     buffer = program.buffers[name]
     arrays = inputs.values() if isinstance(inputs, dict) else (inputs,)
-    raw = buffer.dtype != "int8" or all(array.dtype == np.int8 for array in arrays)
+    raw = not holds_codes(buffer) or all(array.dtype in (np.int8, np.int16) for array in arrays)
     values = codes if raw else reference.dequantize(codes, buffer)
     return values.reshape(len(codes), *program.shapes[name])

@@ -6,19 +6,21 @@ import numpy as np
 
 from edgebn import reference
 from edgebn.cli.inputs import Inputs
-from edgebn.program import Program
+from edgebn.program import CODE_RANGES, Program, holds_codes
 
 SEED = 0
 
 
 def drawn(program: Program, count: int) -> Inputs:
-    """Return `count` random samples: codes of the whole range for int8, normal reals for float32."""
+    """Return `count` random samples: codes of the whole range, or normal reals for float32."""
     random = np.random.default_rng(SEED)
     found: dict[str, np.ndarray] = {}
     for name in program.inputs:
         shape = (count, *program.shapes[name])
-        if program.buffers[name].dtype == "int8":
-            found[name] = random.integers(-128, 128, shape).astype(np.int8)
+        dtype = program.buffers[name].dtype
+        if dtype in CODE_RANGES:
+            least, most = CODE_RANGES[dtype]
+            found[name] = random.integers(least, most + 1, shape).astype(dtype)
         else:
             found[name] = random.standard_normal(shape).astype(np.float32)
     return found if len(found) > 1 else found[program.inputs[0]]
@@ -31,7 +33,7 @@ def sample(program: Program, inputs: Inputs, index: int) -> dict[str, np.ndarray
     for name in program.inputs:
         buffer = program.buffers[name]
         value = given[name][index]
-        if buffer.dtype == "int8" and value.dtype != np.int8:
+        if holds_codes(buffer) and value.dtype != buffer.dtype:
             value = reference.quantize_real(value, buffer)
         found[name] = np.ascontiguousarray(value, buffer.dtype).reshape(buffer.shape)
     return found

@@ -199,7 +199,7 @@ def difference(program: Program, index: int, layer: Layer, expected: dict[str, n
 
 
 def compared(value: np.ndarray, expected: np.ndarray, index: int, layer: str, step: int, what: str) -> Difference | None:
-    """Return where a value differs: int8 in any byte, float32 by more than a part of the largest finite number."""
+    """Return where a value differs: codes in any byte, float32 by more than a part of the largest finite number."""
     wrong = value != expected
     if expected.dtype == np.float32:
         finite = np.abs(expected[np.isfinite(expected)])  # the rest must be the same: a pool's padding may be all that it sees

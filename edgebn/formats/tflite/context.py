@@ -24,7 +24,7 @@ FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
 }
 NO_CLIP = (-np.inf, np.inf)
 VariableName = tuple[str, str]  # container and name
-CODE_TYPES = ("INT8", "UINT8")
+CODE_TYPES = ("INT8", "UINT8", "INT16")
 INTEGER_TYPES = ("INT32", "INT64", "BOOL")
 
 
@@ -105,7 +105,7 @@ class Reading:
         return worked_out or (index not in self.names and self.tensor(index).data is not None)
 
     def is_codes(self, index: int) -> bool:
-        """Whether the tensor is stored as 8-bit codes."""
+        """Whether the tensor is stored as codes of 8 or 16 bits."""
         return self.tensor(index).type in CODE_TYPES
 
     def is_integer(self, index: int) -> bool:
@@ -176,7 +176,7 @@ class Reading:
         stored = constant(tensor)
         if tensor.type in {"FLOAT32", "FLOAT16"}:
             return stored.astype(np.float32)
-        if tensor.type not in {"INT8", "UINT8", "INT32"} or tensor.quantization is None:
+        if tensor.type not in {*CODE_TYPES, "INT32"} or tensor.quantization is None:
             raise UnsupportedLayerError(f"its constant '{tensor.name}' has type {tensor.type}, not float32 or int8 codes")
         how = self.positive(tensor)
         along = [1] * stored.ndim
@@ -207,15 +207,18 @@ class Reading:
             return Quantization.per_tensor(1.0, -128 if tensor.type == "UINT8" else 0, unsigned=tensor.type == "UINT8")
         if tensor.type not in CODE_TYPES:
             raise UnsupportedLayerError(
-                f"'{tensor.name}' has type {tensor.type}; edgebn runs float32 and int8: convert the model to one of them"
+                f"'{tensor.name}' has type {tensor.type}; edgebn runs float32, int8 and int16: convert the model to one of them"
             )
         how = self.positive(tensor)
         if len(how.scale) != 1:
             raise UnsupportedLayerError(f"'{tensor.name}' has a scale per channel; only weights may: convert the model again")
         zero_point = int(how.zero_point[0]) - (128 if tensor.type == "UINT8" else 0)
+        if tensor.type == "INT16" and zero_point:
+            raise UnsupportedLayerError(f"the int16 codes of '{tensor.name}' have a zero point; TensorFlow Lite's have none")
         if not -128 <= zero_point <= 127:
             raise ModelError(f"the zero point of '{tensor.name}' is outside its type; the file is damaged")
-        return Quantization.per_tensor(float(how.scale[0]), zero_point, unsigned=tensor.type == "UINT8")
+        bits = 16 if tensor.type == "INT16" else 8
+        return Quantization.per_tensor(float(how.scale[0]), zero_point, unsigned=tensor.type == "UINT8", bits=bits)
 
     def is_plain(self, index: int) -> bool:
         """Whether the tensor is an input of the file that is cast before anything else reads it: 8-bit numbers without a scale."""
@@ -223,10 +226,12 @@ class Reading:
         return index in self.file.inputs and bool(readers) and set(readers) == {"CAST"}
 
     def codes(self, index: int) -> np.ndarray:
-        """Return a constant of 8-bit codes as int8 (uint8 shifted by -128)."""
+        """Return a constant of codes as int8 (uint8 shifted by -128) or int16."""
         tensor = self.tensor(index)
         if tensor.type not in CODE_TYPES:
             raise UnsupportedLayerError(f"its constant '{tensor.name}' has type {tensor.type} where int8 codes should be")
+        if tensor.type == "INT16":
+            return constant(tensor)
         stored = constant(tensor).astype(np.int16)
         return (stored - (128 if tensor.type == "UINT8" else 0)).astype(np.int8)
 

@@ -30,7 +30,7 @@ def conv_2d(reading: Reading, operator: FileOperator) -> None:
         (reading.value(x),),
         options.FusedActivationFunction(),
         weight=weight,
-        bias=_bias(reading, operator, b),
+        bias=_bias(reading, operator, b, len(weight), plain=np.int32),
         strides=strides,
         dilations=dilations,
         padding=operator.padding or padding_of(options, (height, width), weight.shape[1:3], strides, dilations),
@@ -55,7 +55,7 @@ def depthwise_conv_2d(reading: Reading, operator: FileOperator) -> None:
         (reading.value(x),),
         options.FusedActivationFunction(),
         weight=np.ascontiguousarray(weight.transpose(3, 1, 2, 0)),
-        bias=_bias(reading, operator, b),
+        bias=_bias(reading, operator, b, weight.shape[3]),
         strides=strides,
         dilations=dilations,
         padding=operator.padding or padding_of(options, (height, width), weight.shape[1:3], strides, dilations),
@@ -85,7 +85,7 @@ def transpose_conv(reading: Reading, operator: FileOperator) -> None:
         (reading.value(x),),
         options.FusedActivationFunction(),
         weight=weight,
-        bias=_bias(reading, operator, b),
+        bias=_bias(reading, operator, b, len(weight)),
         strides=strides,
         padding=(sides[0][0], sides[1][0], sides[0][1], sides[1][1]),
         output_padding=(extra[0], extra[1]),
@@ -125,7 +125,7 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
         options.FusedActivationFunction(),
         full=(*(reading.shape(x)[:-1] if kept else wanted[:-1] or (1,)), weight.shape[0]),
         weight=weight,
-        bias=_bias(reading, operator, b),
+        bias=_bias(reading, operator, b, len(weight)),
         weight_quantization=how,
     )
 
@@ -196,13 +196,21 @@ def _weight(reading: Reading, operator: FileOperator, index: int, axis: int) -> 
     )
 
 
-def _bias(reading: Reading, operator: FileOperator, index: int) -> np.ndarray | None:
-    """Return the bias: float32, or int32 codes where the layer's output is int8."""
+def _bias(reading: Reading, operator: FileOperator, index: int, channels: int, plain: type = np.int64) -> np.ndarray | None:
+    """Return the bias: float32, or int32 codes where the layer's output is int8.
+
+    Beside int16 activations its type, int32 or int64, says how TensorFlow Lite Micro rounds; where there is none, `plain` does.
+    """
+    is_wide = reading.tensor(only_output(operator)).type == "INT16"
     if index < 0:
-        return None
+        return np.zeros(channels, plain) if is_wide else None
     if not reading.is_codes(only_output(operator)):
         return reading.numbers(index).reshape(-1)
     tensor = reading.tensor(index)
+    if is_wide and reading.is_constant(index) and tensor.type in ("INT32", "INT64"):
+        if plain is np.int64 and tensor.type == "INT32":
+            raise UnsupportedLayerError("its bias is int32, and beside int16 activations this operator has int64; convert it again")
+        return constant(tensor).reshape(-1)
     if not reading.is_constant(index) or tensor.type != "INT32":
         raise UnsupportedLayerError(f"its bias ({tensor.type}) is no int32 constant; convert the model to full int8")
     return constant(tensor).astype(np.int32).reshape(-1)

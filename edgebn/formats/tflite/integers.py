@@ -148,7 +148,10 @@ def _arg(function: str) -> Callable[[Reading, FileOperator], None]:
         axis, shape = int(axes[0]), reading.shape(x)
         own = reading.axis(x, axis)
         label = reading.tensor(only_output(operator)).name
-        found = reading.step(ArgExtreme, f"{label}/place", (reading.value(x),), None, function=function, axis=own)
+        value = reading.value(x)
+        if reading.tensor(x).type == "INT16":  # whose codes have no such step; in float32 no two of them are the same
+            value = reading.step(Dequantize, f"{value}/real", (value,), None)
+        found = reading.step(ArgExtreme, f"{label}/place", (value,), None, function=function, axis=own)
         axis %= len(shape)
         full = (*shape[:axis], *shape[axis + 1 :])
         reading.emit(operator, Reshape, (found,), full=full, shape=without_batch(full))

@@ -13,7 +13,7 @@ from edgebn.formats.tflite.context import Reading, VariableName, Variables, inpu
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, FileTensor, constant
 from edgebn.layers import Constant
 
-_TYPES = {"INT8": np.int8, "UINT8": np.uint8, "FLOAT32": np.float32}
+_TYPES = {"INT8": np.int8, "UINT8": np.uint8, "INT16": np.int16, "FLOAT32": np.float32}
 
 
 def find_variables(file: FileModel) -> Variables:
@@ -110,7 +110,7 @@ def _enter(reading: Reading, variable: VariableName, output: int) -> str:
     if (first.type, first.shape) != (tensor.type, tensor.shape) or first.type not in _TYPES or first.shape[:1] != (1,):
         raise UnsupportedLayerError(
             f"the variable '{variable[1]}' begins as {first.type} {first.shape} and is read as {tensor.type} {tensor.shape}; "
-            "edgebn keeps float32 values and 8-bit codes of one shape with a batch size of 1"
+            "edgebn keeps float32 values and int8, uint8 and int16 codes of one shape with a batch size of 1"
         )
     value = constant(first)[0]
     if first.type == "UINT8":

@@ -23,7 +23,7 @@ def same_codes(a: Quantization | None, b: Quantization | None) -> bool:
     """Whether codes of both mean the same; False where one is float32."""
     if a is None or b is None:
         return False
-    return np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)
+    return a.bits == b.bits and np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)
 
 
 def keeps_codes(layer: Layer) -> bool:

@@ -32,7 +32,7 @@ def as_states(graph: Graph, pairs: Mapping[str, str]) -> Graph:
     for name in pairs:
         tensor = graph.tensors[name]
         how = tensor.quantization
-        states.append(np.zeros(tensor.shape, np.float32) if how is None else np.full(tensor.shape, how.zero_point[0], np.int8))
+        states.append(np.zeros(tensor.shape, np.float32) if how is None else np.full(tensor.shape, how.zero_point[0], how.dtype))
 
     def behind(names: tuple[str, ...], last: Collection[str]) -> tuple[str, ...]:
         return (*(name for name in names if name not in last), *last)

@@ -13,13 +13,17 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn.errors import QuantizationError
-from edgebn.program import MATMUL_DEPTH, Buffer, IntAdd, IntBinary, IntEpilogue, IntMultiply, Norm
+from edgebn.program import CODE_RANGES, MATMUL_DEPTH, Buffer, IntAdd, IntBinary, IntEpilogue, IntMultiply, Norm
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 MAX_SHIFT = 62
 CODE_SPAN = 512  # further than this from the zero point every code is saturated (zero point and code are both int8)
 ADD_LEFT_SHIFT = 20  # TensorFlow Lite's integer Add works in units of 2**-20
+WIDE_LEFT_SHIFT = 15  # of int16 codes
+WIDE_SPAN = 1 << 17  # what CODE_SPAN is for int16
+MOST_MULTIPLIER = 0x7FFF  # of 15 bits
+WIDE_SUM_BITS = 47  # of the sums that TensorFlow Lite Micro's 15-bit multipliers are made for
 SQUARED_LEFT_SHIFT = 7  # of a squared difference
 SOFTMAX_INPUT_BITS = 5  # TensorFlow Lite's integer Softmax: integer bits of the scaled differences
 
@@ -153,13 +157,48 @@ def double_rounding(real: float, where: str) -> tuple[int, int, int, bool]:
     return q, 2 ** (30 - shift), 31 - shift, False
 
 
-def double_rounding_epilogue(
+def wide_epilogue(
     real: np.ndarray, acc_bias: np.ndarray, output: tuple[int, int, int], bounds: tuple[np.ndarray, np.ndarray], where: str
+) -> IntEpilogue:
+    """Return the epilogue that gives TensorFlow Lite Micro's bits where int16 codes' sums have 64 bits.
+
+    Multipliers are rounded to 15 bits there, and the result is rounded once. Parameters as for `double_rounding_epilogue`.
+    """
+    parts = []
+    for value in real:
+        if not (math.isfinite(value) and value >= 0.0):
+            raise QuantizationError(f"{where}: its multiplier is {value}; the file's scales must be positive numbers")
+        q, shift = quantize_multiplier(float(value))
+        s = 15 - shift
+        if not 1 <= s <= MAX_SHIFT:
+            raise QuantizationError(f"{where}: its multiplier {value:.3g} is out of proportion; the file's scales are damaged")
+        parts.append((min((q + (1 << 15)) >> 16, MOST_MULTIPLIER), 1 << (s - 1), s))
+    m, r, s_all = (np.array(column, np.int64) for column in zip(*parts, strict=True))
+    if max(np.abs(bounds[0]).max(initial=0), np.abs(bounds[1]).max(initial=0)) >= 1 << WIDE_SUM_BITS:
+        raise QuantizationError(f"{where}: its sums do not fit {WIDE_SUM_BITS} bits")
+    least, most = np.full(len(m), -(2**62), np.int64), np.full(len(m), 2**62, np.int64)
+    epilogue = IntEpilogue(acc_bias, least, most, m.astype(np.int32), r, s_all.astype(np.uint8), False, *output)
+    prove_epilogue(epilogue, bounds, where)
+    return epilogue
+
+
+def widened(epilogue: IntEpilogue) -> IntEpilogue:
+    """Return an epilogue with the types that int16 buffers have."""
+    return replace(epilogue, **{name: getattr(epilogue, name).astype(np.int64) for name in ("acc_bias", "lo", "hi")})
+
+
+def double_rounding_epilogue(
+    real: np.ndarray,
+    acc_bias: np.ndarray,
+    output: tuple[int, int, int],
+    bounds: tuple[np.ndarray, np.ndarray],
+    where: str,
+    span: int = CODE_SPAN,
 ) -> IntEpilogue:
     """Return the epilogue that gives TensorFlow Lite Micro's bits.
 
     NEG belongs to the whole step, but channels whose multiplier is 1/2 or more must not have it. Where both kinds
-    meet, such a channel is moved up until u is never negative: beyond |u| = 2 * 512 its code is saturated anyway.
+    meet, such a channel is moved up until u is never negative: beyond |u| = 2 * span its code is saturated anyway.
 
     Parameters
     ----------
@@ -171,6 +210,8 @@ def double_rounding_epilogue(
     bounds : (low, high)
         Of the accumulator, `acc_bias` included (`accumulator_bounds`).
     where : str
+    span : int
+        Further than this from the zero point every code is saturated.
     """
     zero_point, qmin, qmax = output
     parts = [double_rounding(float(value), where) for value in real]
@@ -181,7 +222,7 @@ def double_rounding_epilogue(
     hi = np.full(len(m), INT32_MAX, np.int64)
     low, high = bounds
     if neg and not negs.all():
-        lift = np.where(negs, 0, 2 * CODE_SPAN).astype(np.int64)
+        lift = np.where(negs, 0, 2 * span).astype(np.int64)
         lo, hi = np.where(lift > 0, 0, lo), np.where(lift > 0, 2 * lift, hi)
         r, acc_bias, low, high = r - lift * m, acc_bias + lift, low + lift, high + lift
     if (low < -INT32_MAX - 1).any() or (high > INT32_MAX).any():
@@ -200,6 +241,14 @@ def double_rounding_epilogue(
     )
     prove_epilogue(epilogue, (low, high), where)
     return epilogue
+
+
+def wide_bounds(weight: np.ndarray, acc_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64 (low, high) of acc_bias + sum(w * q) for any int16 codes q."""
+    rows = weight.reshape(len(weight), -1).astype(np.int64)
+    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    least, most = CODE_RANGES["int16"]
+    return acc_bias + least * positive + most * negative, acc_bias + most * positive + least * negative
 
 
 def accumulator_bounds(weight: np.ndarray, acc_bias: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -259,10 +308,13 @@ def single_rounding_add(scales: tuple[float, float], scale: float, output: tuple
     return IntAdd("single", m, (), 2 ** (s - 1), s, zero_point, qmin, qmax)
 
 
-def double_rounding_add(scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str) -> IntAdd:
-    """Return TensorFlow Lite Micro's int8 addition: inputs in 2**-20 of twice the larger scale, then the output's scale."""
+def double_rounding_add(
+    scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str, wide: bool = False
+) -> IntAdd:
+    """Return TensorFlow Lite Micro's addition: inputs in 2**-20 (int16: 2**-15) of twice the larger scale, then the output's."""
     twice_max = 2.0 * max(scales)
-    real = (scales[0] / twice_max, scales[1] / twice_max, twice_max / (2**ADD_LEFT_SHIFT * scale))
+    unit = 2 ** (WIDE_LEFT_SHIFT if wide else ADD_LEFT_SHIFT)
+    real = (scales[0] / twice_max, scales[1] / twice_max, twice_max / (unit * scale))
     if not all(math.isfinite(value) and 0.0 < value < 1.0 for value in real):
         raise QuantizationError(f"{where}: its scales {scales} and {scale} are out of proportion; the file is damaged")
     parts = [quantize_multiplier(value) for value in real]
@@ -290,10 +342,24 @@ def double_rounding_multiply(scales: tuple[float, float], scale: float, output: 
     return IntMultiply(m, r, s, neg and qmin < zero_point, zero_point, qmin, qmax)
 
 
+def rescaling(given: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
+    """Return TensorFlow Lite Micro's rescaling of codes; nothing but the clip where the scale stays."""
+    zero_point, qmin, qmax = output
+    if given == scale:
+        return IntMultiply(1, 0, 0, False, zero_point, qmin, qmax)
+    return double_rounding_multiply((given, 1.0), scale, output, where)
+
+
+def below_zero(factor: float, given: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
+    """Return TensorFlow Lite Micro's product of codes below zero with a constant, whose sign decides how it rounds."""
+    how = double_rounding_multiply((given, abs(factor)), scale, output, where)
+    return replace(how, m=-how.m, neg=False) if factor < 0 else how
+
+
 def binary_arithmetic(
-    function: str, scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str
+    function: str, scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str, wide: bool = False
 ) -> IntBinary:
-    """Return TensorFlow Lite Micro's int8 difference or squared difference; a maximum or minimum is formed alike.
+    """Return TensorFlow Lite Micro's difference or squared difference; a maximum or minimum is formed alike.
 
     Inputs in 2**-shift of twice the larger scale: at most 255 << 20 in size, and their squared difference less than 2**30.
     """
@@ -302,7 +368,9 @@ def binary_arithmetic(
             f"{where}: a division by a computed value has no int8 form; keep the model, or this layer, in float32"
         )
     squared = function == "squared_difference"
-    shift = SQUARED_LEFT_SHIFT if squared else ADD_LEFT_SHIFT
+    if squared and wide:
+        raise QuantizationError(f"{where}: a squared difference has no int16 form; keep this layer in float32 or int8")
+    shift = SQUARED_LEFT_SHIFT if squared else WIDE_LEFT_SHIFT if wide else ADD_LEFT_SHIFT
     twice_max = 2.0 * max(scales)
     unit = twice_max / 2**shift
     real = (scales[0] / twice_max, scales[1] / twice_max, (unit * unit if squared else unit) / scale)
@@ -335,10 +403,11 @@ def identity_epilogue(acc_bias: np.ndarray, output: Buffer, post: tuple[float, f
 
 
 def clip_codes(output: Buffer, clip: tuple[float, float]) -> tuple[int, int]:
-    """Return (qmin, qmax): the codes of a clip's bounds, rounded half to even, within int8."""
-    low, high = (min(max(bound / output.scale, -1024.0), 1024.0) for bound in clip)
-    qmin = min(max(output.zero_point + int(np.rint(low)), -128), 127)
-    qmax = min(max(output.zero_point + int(np.rint(high)), -128), 127)
+    """Return (qmin, qmax): the codes of a clip's bounds, rounded half to even, within the output's type."""
+    least, most = CODE_RANGES[output.dtype]
+    low, high = (min(max(bound / output.scale, 8.0 * least), 8.0 * most) for bound in clip)
+    qmin = min(max(output.zero_point + int(np.rint(low)), least), most)
+    qmax = min(max(output.zero_point + int(np.rint(high)), least), most)
     return qmin, qmax
 
 
@@ -350,6 +419,14 @@ def softmax_parameters(beta: float, scale: float, where: str) -> tuple[int, int,
     multiplier, left_shift = quantize_multiplier(real)
     largest = ((1 << SOFTMAX_INPUT_BITS) - 1) * 2.0 ** (31 - SOFTMAX_INPUT_BITS) / 2.0**left_shift
     return multiplier, left_shift, -math.floor(largest)
+
+
+def wide_softmax_parameters(beta: float, scale: float, where: str) -> tuple[int, int]:
+    """Return (multiplier, left_shift) of TensorFlow Lite's int16 softmax: -10..0 becomes -65535..0."""
+    real = float(np.float32(scale)) * float(np.float32(beta)) / (10.0 / 65535.0)
+    if not (math.isfinite(real) and real > 0):
+        raise QuantizationError(f"{where}: softmax over an input of scale {scale:.3g} is beyond its integer arithmetic")
+    return quantize_multiplier(real)
 
 
 def lookup_table(function: Callable[[np.ndarray], np.ndarray], given: Buffer, output: Buffer) -> np.ndarray:
@@ -364,6 +441,6 @@ def lookup_table(function: Callable[[np.ndarray], np.ndarray], given: Buffer, ou
 
 
 def nearest_codes(real: np.ndarray, output: Buffer) -> np.ndarray:
-    """Return the int8 codes nearest to real numbers, in float64, ties to even."""
+    """Return the codes nearest to real numbers, in float64, ties to even."""
     codes = np.rint(np.asarray(real, np.float64) / output.scale) + output.zero_point
-    return np.clip(codes, -128, 127).astype(np.int8)
+    return np.clip(codes, *CODE_RANGES[output.dtype]).astype(output.dtype)

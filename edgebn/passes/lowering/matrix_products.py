@@ -35,6 +35,10 @@ def code_product(state: Lowering, layer: Layer) -> None:
     a, b = (state.buffer(name) for name in layer.inputs)
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
+    if output.dtype == "int16":
+        raise QuantizationError(
+            f"{state.where(layer)}: a product of two values has no int16 form; keep this layer in float32 or int8"
+        )
     if a.shape[2] > MATMUL_DEPTH:
         raise QuantizationError(f"{state.where(layer)}: a sum of {a.shape[2]} products of codes can overflow 32 bits")
     codes, scales, where = (output.zero_point, qmin, qmax), (a.scale, b.scale), state.where(layer)

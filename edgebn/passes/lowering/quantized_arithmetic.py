@@ -22,6 +22,7 @@ from edgebn.passes.integer.multipliers import (
     single_rounding_multiply,
     softmax_parameters,
 )
+from edgebn.passes.lowering import int16_functions
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import SOFTMAX_CODES, Add, Binary, Buffer, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
@@ -35,8 +36,11 @@ def add(state: Lowering, layer: Layer) -> None:
     a, b = _operands(state, layer)
     value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
     output = state.make(value)
-    how = double_rounding_add if state.double else single_rounding_add
-    arithmetic = how((a.scale, b.scale), output.scale, (output.zero_point, qmin, qmax), state.where(layer))
+    scales, ends = (a.scale, b.scale), (output.zero_point, qmin, qmax)
+    if state.double:
+        arithmetic = double_rounding_add(scales, output.scale, ends, state.where(layer), state.is_wide(value))
+    else:
+        arithmetic = single_rounding_add(scales, output.scale, ends, state.where(layer))
     state.add(layer, Add(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
 
 
@@ -66,7 +70,8 @@ def binary(state: Lowering, layer: Layer) -> None:
         )
     output = state.make(value)
     ends = (output.zero_point, qmin, qmax)
-    arithmetic = binary_arithmetic(layer.function, (a.scale, b.scale), output.scale, ends, state.where(layer))
+    wide = state.is_wide(value)
+    arithmetic = binary_arithmetic(layer.function, (a.scale, b.scale), output.scale, ends, state.where(layer), wide)
     state.add(layer, Binary(state.step_name(layer), (a.name, b.name), output.name, layer.function, arithmetic=arithmetic))
 
 
@@ -82,6 +87,9 @@ def activation(state: Lowering, layer: Layer) -> None:
     """An elementwise function as a table."""
     assert isinstance(layer, Activation)
     given = state.buffer(layer.inputs[0])
+    if state.is_wide(layer.output):
+        int16_functions.activation(state, layer)
+        return
     table = _double_table(state, layer) if state.double else _single_table(state, layer)
     output = state.make(layer.output)
     state.add(layer, Lookup(state.step_name(layer), (given.name,), output.name, table))
@@ -141,6 +149,9 @@ def requantize(state: Lowering, layer: Layer) -> None:
         state.alias(layer, "vanished: input and output have the same scale")
         return
     given, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    if "int16" in (given.dtype, output.dtype):
+        state.rescaled(layer, given, output)
+        return
     table = state.requantizing_table(state.quantizations[layer.inputs[0]], state.quantizations[layer.output])
     state.add(layer, Lookup(state.step_name(layer), (given.name,), output.name, table))
 
@@ -152,6 +163,9 @@ def softmax(state: Lowering, layer: Layer) -> None:
     shape = state.graph.tensors[layer.inputs[0]].shape
     if layer.axis != len(shape) - 1:
         raise UnsupportedLayerError(f"it runs along axis {layer.axis} of {shape}; in int8 edgebn runs along the last axis")
+    if state.is_wide(layer.inputs[0]):
+        int16_functions.softmax(state, layer)
+        return
     multiplier, left_shift, diff_min = softmax_parameters(layer.beta, given.scale, state.where(layer))
     wanted = state.quantizations[layer.output]
     direct = same_codes(wanted, SOFTMAX_OUTPUT)

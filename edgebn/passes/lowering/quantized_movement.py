@@ -16,13 +16,16 @@ from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.integer import tflm_resize, tflm_tables
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.passes.lowering.resampling import axis_table, index_tables
-from edgebn.program import Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose, hwc
+from edgebn.program import CODE_RANGES, Concat, Crop, Lookup, Pad, Reshape, Resize, Transpose, hwc
 
 
 def concat(state: Lowering, layer: Layer) -> None:
     """Concatenation; an input of another scale than the output's goes through a table."""
     assert isinstance(layer, ConcatLayer)
     after = state.quantizations[layer.output]
+    if state.is_wide(layer.output):
+        _wide_concat(state, layer, after)
+        return
     tables = []
     for name in layer.inputs:
         before = state.quantizations[name]
@@ -40,6 +43,28 @@ def concat(state: Lowering, layer: Layer) -> None:
     state.steps.append(Lookup(state.step_name(layer, "clip"), (joined.name,), output.name, table))
 
 
+def _wide_concat(state: Lowering, layer: ConcatLayer, after: Quantization) -> None:
+    """Concatenation of int16 codes; an input of another scale than the output's is rescaled first."""
+    inputs = []
+    for number, name in enumerate(layer.inputs):
+        given = state.buffer(name)
+        if not same_codes(state.quantizations[name], after):
+            if state.double:
+                raise UnsupportedLayerError("its inputs and output differ in scale, which TensorFlow Lite's int16 kernel refuses")
+            other = state.scratch(f"{layer.name}/input{number}", given.shape, after)
+            state.rescaled(layer, given, other, part=f"input{number}")
+            given = other
+        inputs.append(given.name)
+    value, qmin, qmax = state.with_clips(layer)
+    output = state.make(value)
+    plain = (qmin, qmax) == CODE_RANGES["int16"]
+    target = output if plain else state.scratch(f"{layer.name}/joined", output.shape, after)
+    axis = layer.axis + 3 - len(state.graph.tensors[layer.output].shape)
+    state.add(layer, Concat(state.step_name(layer), tuple(inputs), target.name, axis))
+    if not plain:
+        state.rescaled(layer, target, output, (qmin, qmax), "clip")
+
+
 def _joining_table(state: Lowering, output: str, before: Quantization, after: Quantization) -> np.ndarray:
     """Return the table (256,) of an input of another scale."""
     table = tflm_tables.joined_unsigned(before, after) if state.is_unsigned(output) else state.requantizing_table(before, after)
@@ -51,10 +76,10 @@ def pad(state: Lowering, layer: Layer) -> None:
     assert isinstance(layer, PadLayer)
     given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
-    nearest = np.rint(layer.value / output.scale) + output.zero_point
-    if state.double and not -128 <= nearest <= 127:
+    nearest, (least, most) = np.rint(layer.value / output.scale) + output.zero_point, CODE_RANGES[output.dtype]
+    if state.double and not least <= nearest <= most:
         raise UnsupportedLayerError(f"it pads with {layer.value:.6g}, which is no code of its output; convert the model again")
-    code = int(np.clip(nearest, -128, 127))  # as the QuantizeLinear behind it does
+    code = int(np.clip(nearest, least, most))  # as the QuantizeLinear behind it does
     first, second, third = ((0, 0),) * (3 - len(layer.pads)) + layer.pads
     state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (first, second, third), code))
 
@@ -102,6 +127,8 @@ def reshape(state: Lowering, layer: Layer) -> None:
 def resize(state: Lowering, layer: Layer) -> None:
     """Spatial resampling, nearest or bilinear with weights in 1/1024."""
     assert isinstance(layer, ResizeLayer)
+    if layer.function == "bilinear" and state.is_wide(layer.output):
+        raise UnsupportedLayerError("a bilinear resampling has no int16 form; convert the model with this layer in float32")
     given = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
     rows, row_weights = _resize_axis(state, layer, 0, given.shape[0])

@@ -12,9 +12,9 @@ from edgebn.layers import Layer, Quantization, Reduce
 from edgebn.layers import Pool as PoolLayer
 from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.transposing import last_run, over_space
-from edgebn.passes.integer.multipliers import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier
+from edgebn.passes.integer.multipliers import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier, widened
 from edgebn.passes.lowering.quantized_state import Lowering
-from edgebn.program import Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
+from edgebn.program import CODE_RANGES, Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
 
 
 def pool(state: Lowering, layer: Layer) -> None:
@@ -45,10 +45,12 @@ def pool(state: Lowering, layer: Layer) -> None:
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
     output = state.make(value)
-    plain = same_codes(before, after) and (qmin, qmax) == (-128, 127)
+    plain = same_codes(before, after) and (qmin, qmax) == CODE_RANGES[output.dtype]
     target = output if plain else state.scratch(f"{layer.name}/pooled", output.shape, before)
     state.add(layer, Pool(state.step_name(layer), (given.name,), target.name, window))
-    if not plain:
+    if not plain and state.is_wide(value):
+        state.rescaled(layer, target, output, (qmin, qmax), "clip")
+    elif not plain:
         table = state.requantizing_table(before, after, qmin, qmax)
         state.steps.append(Lookup(state.step_name(layer, "clip"), (target.name,), output.name, table))
 
@@ -146,7 +148,9 @@ def _maximum(
     direct = same_codes(*how)
     pooled = target if direct else state.scratch(f"{layer.name}/maximum", target.shape, how[0])
     state.add(layer, Pool(state.step_name(layer), (given.name,), pooled.name, window))
-    if not direct:
+    if not direct and state.is_wide(layer.output):
+        state.rescaled(layer, pooled, target, part="requantize")
+    elif not direct:
         table = state.requantizing_table(*how)
         state.steps.append(Lookup(state.step_name(layer, "requantize"), (pooled.name,), target.name, table))
 
@@ -156,6 +160,8 @@ def _minimum(
 ) -> None:
     """The maximum of the codes turned round, code -> -1 - code, and turned back on the way to the output's scale."""
     assert how[0] is not None
+    if how[0].bits == 16:
+        raise UnsupportedLayerError("a minimum over an axis has no int16 form; convert the model with this layer in float32")
     turned = Quantization.per_tensor(float(how[0].scale[0]), -1 - int(how[0].zero_point[0]))
     codes = np.arange(-128, 128).astype(np.int8)[np.newaxis]
     negative = state.scratch(f"{layer.name}/negative", given.shape, turned)
@@ -174,19 +180,20 @@ def _rescaled_sum(given: Buffer, output: Buffer, count: int, divisor: int, where
     shift -= extra
     right = -shift
     s = 31 + right
+    least, most = CODE_RANGES[given.dtype]
     if right >= 1:
-        r, neg = 2**30 + 2 ** (30 + right), output.zero_point > -128
+        r, neg = 2**30 + 2 ** (30 + right), output.zero_point > least
     else:
         r, neg = 2 ** (30 + right), False
     acc_bias = -count * given.zero_point
-    if 256 * count > INT32_MAX or not 1 <= s <= 62:
+    if 2 * most * count > INT32_MAX or not 1 <= s <= 62:
         raise UnsupportedLayerError(f"{where}: a mean or sum of {count} codes does not fit its arithmetic; reduce in two steps")
-    epilogue = _mean_epilogue(acc_bias, multiplier, r, s, neg, output.zero_point)
-    prove_epilogue(epilogue, (np.array([acc_bias - 128 * count]), np.array([acc_bias + 127 * count])), where)
-    return epilogue
+    epilogue = _mean_epilogue(acc_bias, multiplier, r, s, neg, output)
+    prove_epilogue(epilogue, (np.array([acc_bias + least * count]), np.array([acc_bias + most * count])), where)
+    return widened(epilogue) if given.dtype == "int16" else epilogue
 
 
-def _mean_epilogue(acc_bias: int, m: int, r: int, s: int, neg: bool, zero_point: int) -> IntEpilogue:
+def _mean_epilogue(acc_bias: int, m: int, r: int, s: int, neg: bool, output: Buffer) -> IntEpilogue:
     return IntEpilogue(
         np.array([acc_bias], np.int32),
         np.array([-INT32_MAX - 1], np.int32),
@@ -195,7 +202,6 @@ def _mean_epilogue(acc_bias: int, m: int, r: int, s: int, neg: bool, zero_point:
         np.array([r], np.int64),
         np.array([s], np.uint8),
         neg,
-        zero_point,
-        -128,
-        127,
+        output.zero_point,
+        *CODE_RANGES[output.dtype],
     )

@@ -12,8 +12,8 @@ from edgebn.layers import Activation, Constant, Dequantize, Layer, Quantization,
 from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.states import state_pairs
 from edgebn.passes.integer import tflm_tables
-from edgebn.passes.integer.multipliers import clip_codes
-from edgebn.program import Buffer, Hwc, LayerRecord, Program, Reshape, Step, hwc
+from edgebn.passes.integer.multipliers import clip_codes, rescaling
+from edgebn.program import CODE_RANGES, Buffer, Hwc, LayerRecord, Program, Rescale, Reshape, Step, hwc
 
 
 @dataclass
@@ -99,12 +99,16 @@ class Lowering:
         self.note(layer, "", "vanished: a session gives real numbers or codes, as it is fed")
 
     def is_codes(self, name: str) -> bool:
-        """Whether a value is int8 codes."""
+        """Whether a value is codes."""
         return name in self.quantizations
 
     def is_unsigned(self, name: str) -> bool:
         """Whether the file holds a value as uint8 codes, for which TensorFlow Lite has other arithmetic in places."""
         return self.double and name in self.quantizations and self.quantizations[name].unsigned
+
+    def is_wide(self, name: str) -> bool:
+        """Whether a value is int16 codes."""
+        return name in self.quantizations and self.quantizations[name].bits == 16
 
     def same(self, a: str, b: str) -> bool:
         """Whether two values have the same scale and zero point."""
@@ -132,7 +136,7 @@ class Lowering:
         return self._hold(name, shape, how)
 
     def _hold(self, name: str, shape: Hwc, how: Quantization) -> Buffer:
-        self.buffers[name] = Buffer(name, shape, "int8", float(how.scale[0]), int(how.zero_point[0]), how.unsigned or None)
+        self.buffers[name] = Buffer(name, shape, how.dtype, float(how.scale[0]), int(how.zero_point[0]), how.unsigned or None)
         return self.buffers[name]
 
     def free(self, base: str) -> str:
@@ -144,10 +148,10 @@ class Lowering:
         return name
 
     def constant(self, layer: Constant) -> None:
-        """Hold an int8 constant; float32 ones are refused by the layer that reads them."""
+        """Hold a constant of codes; float32 ones are refused by the layer that reads them."""
         if layer.output in self.quantizations:
             buffer = self.make(layer.output)
-            self.constants[buffer.name] = np.ascontiguousarray(layer.value.astype(np.int8).reshape(buffer.shape))
+            self.constants[buffer.name] = np.ascontiguousarray(layer.value.astype(buffer.dtype).reshape(buffer.shape))
         self.note(layer, "", "a constant")
 
     def add(self, layer: Layer, step: Step) -> None:
@@ -183,6 +187,16 @@ class Lowering:
         codes = np.rint(real / output.scale[0]) + output.zero_point[0]
         return np.clip(codes, low, high).astype(np.int8)[None, :]
 
+    def rescaled(self, layer: Layer, given: Buffer, output: Buffer, clip: tuple[int, int] | None = None, part: str = "") -> None:
+        """Append the step from codes to codes of another scale or type, or within a clip."""
+        low, high = clip or CODE_RANGES[output.dtype]
+        how = rescaling(given.scale, output.scale, (output.zero_point, low, high), self.where(layer))
+        step = Rescale(self.step_name(layer, part), (given.name,), output.name, how)
+        if part:
+            self.steps.append(step)
+        else:
+            self.add(layer, step)
+
     def with_clips(self, layer: Layer, low: float = -np.inf, high: float = np.inf) -> tuple[str, int, int]:
         """Return (value, qmin, qmax): where the result goes and its clip, the clips that alone read it included.
 
@@ -203,13 +217,14 @@ class Lowering:
     def clip_codes(self, value: str, low: float, high: float) -> tuple[int, int]:
         """Return the codes of a clip's bounds: in float32 with ties away from zero as TensorFlow Lite, or ties to even."""
         how = self.quantizations[value]
+        least, most = CODE_RANGES[how.dtype]
         if not self.double:
-            return clip_codes(Buffer(value, (1, 1, 1), "int8", float(how.scale[0]), int(how.zero_point[0])), (low, high))
+            return clip_codes(Buffer(value, (1, 1, 1), how.dtype, float(how.scale[0]), int(how.zero_point[0])), (low, high))
         codes = []
         for bound in (low, high):
-            steps = float(np.clip(np.float32(bound) / np.float32(how.scale[0]), -1024.0, 1024.0))
+            steps = float(np.clip(np.float32(bound) / np.float32(how.scale[0]), 8.0 * least, 8.0 * most))
             rounded = np.copysign(np.floor(abs(steps) + 0.5), steps)
-            codes.append(min(max(int(how.zero_point[0]) + int(rounded), -128), 127))
+            codes.append(min(max(int(how.zero_point[0]) + int(rounded), least), most))
         return codes[0], codes[1]
 
     def finish(self) -> Program:

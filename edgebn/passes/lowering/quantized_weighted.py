@@ -8,7 +8,16 @@ import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
 from edgebn.layers import Convolution, Dense, Layer, TransposedConvolution
-from edgebn.passes.integer.multipliers import accumulator_bounds, double_rounding_epilogue, identity_epilogue, refold
+from edgebn.passes.integer.multipliers import (
+    WIDE_SPAN,
+    accumulator_bounds,
+    double_rounding_epilogue,
+    identity_epilogue,
+    refold,
+    wide_bounds,
+    wide_epilogue,
+    widened,
+)
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import Buffer, IntEpilogue
 from edgebn.program import Convolution as ConvolutionStep
@@ -26,6 +35,8 @@ def weighted(state: Lowering, layer: Layer) -> None:
     given = state.buffer(layer.inputs[0])
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
+    if given.dtype != output.dtype:
+        raise UnsupportedLayerError(f"it makes {output.dtype} codes of {given.dtype} codes; edgebn runs it within one type")
     weight = layer.weight.reshape(len(layer.weight), 1, 1, -1) if isinstance(layer, Dense) else layer.weight
     weight = np.ascontiguousarray(weight)
     weight_scale = np.broadcast_to(how.scale.astype(np.float64), len(weight)).copy()
@@ -84,6 +95,8 @@ def _epilogue(
         raise UnsupportedLayerError("its bias is float32 between int8 values; quantise it to int32 (scale input * weight)")
     rows = weight.reshape(len(weight), -1).astype(np.int64)
     acc_bias = bias - given.zero_point * rows.sum(axis=1)
+    if given.dtype == "int16":
+        return _wide_epilogue(layer, given.scale * weight_scale / output.scale, acc_bias, weight, clip, where)
     bounds = accumulator_bounds(weight, acc_bias, where)
     acc_scale = given.scale * weight_scale
     if state.is_unsigned(layer.output):  # GetQuantizedConvolutionMultipler: the product of the scales is a float32
@@ -93,3 +106,18 @@ def _epilogue(
     start = identity_epilogue(acc_bias.astype(np.int32), output)
     folded = refold(start, acc_scale, output.scale, bounds, where)
     return replace(folded, qmin=clip[1], qmax=clip[2])
+
+
+def _wide_epilogue(
+    layer: Convolution | TransposedConvolution | Dense,
+    real: np.ndarray,
+    acc_bias: np.ndarray,
+    weight: np.ndarray,
+    clip: tuple[int, int, int],
+    where: str,
+) -> IntEpilogue:
+    """Return the epilogue between int16 codes: the bias' type says how TensorFlow Lite Micro rounds."""
+    bounds = wide_bounds(weight, acc_bias)
+    if layer.bias is not None and layer.bias.dtype == np.int32:
+        return widened(double_rounding_epilogue(real, acc_bias, clip, bounds, where, WIDE_SPAN))
+    return wide_epilogue(real, acc_bias, clip, bounds, where)

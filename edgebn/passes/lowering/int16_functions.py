@@ -1,0 +1,44 @@
+"""Functions of int16 codes, as TensorFlow Lite Micro has them: clips, leaky ReLU, sigmoid, tanh and softmax."""
+
+from __future__ import annotations
+
+from edgebn.errors import UnsupportedLayerError
+from edgebn.layers import Activation, Softmax
+from edgebn.passes.integer.int16_tables import SIGMOID, SOFTMAX, UNIT, curve_input
+from edgebn.passes.integer.multipliers import below_zero, double_rounding_multiply, wide_softmax_parameters
+from edgebn.passes.lowering.quantized_state import Lowering
+from edgebn.program import CODE_RANGES, Curve, Rescale
+from edgebn.program import Softmax as SoftmaxStep
+
+
+def activation(state: Lowering, layer: Activation) -> None:
+    """An elementwise function of int16 codes."""
+    given, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    where = state.where(layer)
+    if given.dtype != "int16":
+        raise UnsupportedLayerError(f"it makes int16 codes of {given.dtype} codes; edgebn runs it within one type")
+    if layer.function == "clip":
+        state.rescaled(layer, given, output, state.clip_codes(layer.output, layer.low, layer.high))
+    elif layer.function == "leaky_relu":
+        ends = (output.zero_point, *CODE_RANGES["int16"])
+        above = double_rounding_multiply((given.scale, 1.0), output.scale, ends, where)
+        below = below_zero(float(layer.alpha), given.scale, output.scale, ends, where)
+        state.add(layer, Rescale(state.step_name(layer), (given.name,), output.name, above, below))
+    elif layer.function in ("sigmoid", "tanh"):
+        if output.scale != UNIT:
+            raise UnsupportedLayerError(f"its int16 output has the scale {output.scale:.6g}, where TensorFlow Lite has 1/32768")
+        step = Curve(state.step_name(layer), (given.name,), output.name, layer.function, SIGMOID, *curve_input(given.scale, where))
+        state.add(layer, step)
+    else:
+        raise UnsupportedLayerError(f"'{layer.function}' has no int16 form in TensorFlow Lite Micro; load the float32 model")
+
+
+def softmax(state: Lowering, layer: Softmax) -> None:
+    """Softmax over the last axis."""
+    given, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    if output.dtype != "int16" or output.scale != UNIT:
+        raise UnsupportedLayerError(f"its {output.dtype} output has the scale {output.scale:.6g}, where int16 has 1/32768")
+    multiplier, left_shift = wide_softmax_parameters(layer.beta, given.scale, state.where(layer))
+    state.add(
+        layer, SoftmaxStep(state.step_name(layer), (given.name,), output.name, layer.beta, multiplier, left_shift, tables=SOFTMAX)
+    )
