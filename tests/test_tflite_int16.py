@@ -24,7 +24,7 @@ SEEDS = range(40 if TEST_ALL else 4)
 # What TensorFlow Lite Micro has no int16 kernel for.
 WITHOUT_ORACLE = {
     "hard_swish", "prelu", "reduce_max", "reduce_min", "resize_bilinear", "gather", "mirror_pad", "space_to_depth",
-    "depth_to_space",
+    "depth_to_space", "arg_max", "arg_min",
 }  # fmt: skip
 REFUSED = {"squared_difference", "batch_matmul", "hard_swish", "prelu", "reduce_min", "resize_bilinear"}
 OPERATORS = [*tflite_operators.BOTH, *tflite_operators.INT8_ONLY]
