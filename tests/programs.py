@@ -644,7 +644,7 @@ PURE = {
 KINDS = {
     "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections"),
     "int8": (*PURE["int8"], *_INTEGERS),
-    "int16": PURE["int16"],
+    "int16": (*PURE["int16"], "select", "gather_nd"),
     "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "transpose", "reshape"),
 }
 CONVERSIONS = {"float32": "quantize", "int8": "leave", "int16": "leave", "int32": "cast"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebn.functions import INTEGER_BINARY
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_f32, store_i32, store_u8
+from edgebn.kernels.primitives import load_code, load_f32, load_i16, load_i32, load_u8, store_f32, store_i16, store_i32, store_u8
 
 (EQUAL, NOT_EQUAL, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM, FLOOR_DIVIDE, _) = range(
     len(INTEGER_BINARY)
@@ -244,7 +244,7 @@ def select(
     channels: int,
     element: int,
 ) -> None:
-    """The element of a where the condition is not 0, else that of b; elements of 4 bytes or of 1."""
+    """The element of a where the condition is not 0, else that of b; elements of 4, 2 or 1 bytes."""
     for y in range(rows):
         for x in range(columns):
             pc = condition + (y * condition_row + x * condition_pixel) * 4
@@ -255,6 +255,10 @@ def select(
                 for c in range(channels):
                     va, vb = load_i32(pa, c * a_channel), load_i32(pb, c * b_channel)
                     store_i32(out, c, va if load_i32(pc, c * condition_channel) != 0 else vb)
+            elif element == 2:
+                for c in range(channels):
+                    ha, hb = load_i16(pa, c * a_channel), load_i16(pb, c * b_channel)
+                    store_i16(out, c, ha if load_i32(pc, c * condition_channel) != 0 else hb)
             else:
                 for c in range(channels):
                     ka, kb = load_u8(pa, c * a_channel), load_u8(pb, c * b_channel)
