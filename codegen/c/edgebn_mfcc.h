@@ -177,12 +177,11 @@ EDGEBN_SHARED int32_t edgebn_mfcc_feed(
     state->used += taken;
     *ready = state->used == t->length;
     if (*ready) {
-        int16_t loudest = INT16_MIN;
-        int32_t i;
+        int32_t loudest = INT16_MIN, i;
         for (i = 0; i < t->length; i++) {
-            const int16_t sample = state->waiting[i];
+            const int32_t sample = state->waiting[i];
             loudest = sample > loudest ? sample : loudest;
-            state->work[i] = ((int32_t)sample * t->window[i]) >> 3;
+            state->work[i] = (sample * t->window[i]) >> 3;
         }
         memset(state->work + t->length, 0, (size_t)(2 * t->half - t->length) * sizeof *state->work);
         state->used -= t->step;
@@ -191,7 +190,7 @@ EDGEBN_SHARED int32_t edgebn_mfcc_feed(
         edgebn_mfcc_fft(t, state->work);
         edgebn_mfcc_separate(t, state->work);
         edgebn_mfcc_filters(mfcc, state->work, row);
-        row[t->channels] = loudest;
+        row[t->channels] = (int16_t)loudest;
     }
     return taken;
 }
@@ -202,7 +201,7 @@ EDGEBN_INLINE int32_t edgebn_mfcc_loudest(const edgebn_mfcc_tables *mfcc, const 
     int32_t loudest = 1, i;
 
     for (i = 0; i < windows; i++) {
-        const int16_t sample = rows[i * (filters + 1) + filters];
+        const int32_t sample = rows[i * (filters + 1) + filters];
         loudest = sample > loudest ? sample : loudest;
     }
     return (int32_t)edgebn_micro_log(mfcc->front, mfcc->normalize ? (uint32_t)loudest : 32768u);
