@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,30 @@ class Pipeline:
     ----------
     model : Program
         From `edgebn.prepare`, or a file that says how its inputs are made.
-    threads : int
+    threads : int or "auto"
         Of its session.
+    adapt : bool
+        Whether it goes on learning from what it sees: `adapter` is then an `edgebn.Adapter`, else None.
 
     Raises
     ------
     ModelError
-        The model does not say how pictures or sounds become its input.
+        The model does not say how pictures or sounds become its input; or it shall adapt and was not made adaptable.
     """
 
-    def __init__(self, model: Program, threads: int = 1) -> None:
+    def __init__(self, model: Program, threads: int | str = 1, *, adapt: bool = False) -> None:
         checked_program(model, "edgebn.Pipeline")
         before = model.preparation.before if model.preparation else None
         if before is None:
             raise ModelError(f"{model.source} does not say how pictures or sounds become its input; see edgebn.prepare")
         self.model, self.session = model, Session(model, threads)
+        self.adapter: Any = None
+        self._run: Callable[[Any], Any] = self.session.run
+        if adapt:
+            from edgebn.adapt import Adapter
+
+            self.adapter = Adapter(self.session)
+            self._run = self.adapter.run
         self._before = before
         self._decoder = Decoder(model) if model.preparation and model.preparation.after is not None else None
         self._buffer = model.buffers[model.inputs[0]]
@@ -70,13 +79,33 @@ class Pipeline:
         """
         if isinstance(self._before, Picture):
             pixels = np.asarray(seen)
-            return self._answers(pictured(pixels, self._before, self._buffer)[None], [pixels.shape[:2]])[0]
+            return self.answer(self.prepare(pixels), pixels.shape[:2])
         inputs = self._next_inputs(np.asarray(seen))
         return self._answers(inputs) if len(inputs) else []
 
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the network is given for a picture, (1, ...); with `answer` the two halves of a call."""
+        assert isinstance(self._before, Picture)
+        return pictured(np.asarray(pixels), self._before, self._buffer)[None]
+
+    def answer(self, inputs: np.ndarray, size: tuple[int, ...]) -> Any:
+        """Return the answer to what `prepare` gave of a picture of that height and width."""
+        return self._answers(inputs, [(size[0], size[1])])[0]
+
+    @property
+    def hears(self) -> bool:
+        """Whether it takes sound, not pictures."""
+        return isinstance(self._before, Sound)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound that it takes, in Hz."""
+        assert isinstance(self._before, Sound)
+        return self._before.front_end.sample_rate
+
     def _answers(self, inputs: np.ndarray, sizes: Sequence[tuple[int, int]] = ()) -> list[Any]:
         shaped = inputs.reshape(-1, *self.model.shapes[self.model.inputs[0]])
-        result = self.session.run(shaped)
+        result = self._run(shaped)
         if self._decoder is not None:
             return self._decoder.answers(result, shaped, sizes)
         if isinstance(result, dict):

@@ -106,7 +106,11 @@ def test_a_numpy_alone_is_enough():
         "import sys; sys.modules.update(dict.fromkeys(('rich', 'h5py', 'onnx', 'tflite', 'PIL', 'onnxruntime')))\n"
         "import edgebn.doctor.self_test as s, edgebn.doctor.machine as m; m.machine(); m.versions(); print(len(list(s.read())))"
     )
-    assert int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout) > 100
+    try:
+        found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    except OSError:
+        pytest.skip("an emulated Python starts no processes")
+    assert int(found.stdout) > 100
 
 
 def test_times_have_every_engine_that_is_here(monkeypatch):

@@ -12,11 +12,12 @@ import numpy as np
 
 from edgebn.cli.answers import as_json, other_answers, show_answers
 from edgebn.cli.inputs import add_input_options, load_inputs
+from edgebn.cli.media import is_media, run_media
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.prepared import files_of, is_prepared, picture_size
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
-from edgebn.errors import ModelError
+from edgebn.errors import ModelError, UsageError
 from edgebn.formats.whole_file import write_whole
 from edgebn.preparation.answers import class_answers
 from edgebn.preparation.data import Boxes, Classes
@@ -33,6 +34,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("input", type=Path, metavar="INPUT", help="the inputs")
+    parser.add_argument(
+        "more",
+        type=Path,
+        nargs="*",
+        metavar="MORE",
+        help="more pictures, folders, films or sounds, where the model says how to take them",
+    )
+    parser.add_argument(
+        "--draw", type=Path, metavar="FOLDER", help="write the pictures and films with the answers drawn into them to a folder"
+    )
     parser.add_argument("-o", "--output", type=new_file, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
     parser.add_argument("--top", type=count, default=5, metavar="K", help="how many classes to show per sample; default 5")
     add_input_options(parser)
@@ -42,6 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Run every sample."""
     program = load_model(arguments.model, arguments)
+    if arguments.more or arguments.draw or is_media(arguments.input):
+        if arguments.output:
+            raise UsageError("--output does nothing here: answers to several files, films or drawings are no array; use --json")
+        paths = [arguments.input, *arguments.more]
+        return {"model": str(arguments.model)} | run_media(
+            program, paths, arguments.draw, arguments.limit, arguments.threads, screen
+        )
     inputs = load_inputs(arguments.input, program, arguments)
     result = open_session(program, screen, arguments.threads, winograd=arguments.winograd).run(inputs)
     outputs = result if isinstance(result, dict) else {program.outputs[0]: result}

@@ -1,0 +1,35 @@
+"""Answers of a pipeline as plain data for JSON, and as one line for people. Knows no kind of answer but by its fields."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import numpy as np
+
+SHOWN = 3  # answers on a line
+MOST_NUMBERS = 64  # of an output that nobody decodes
+
+
+def plain(answer: Any) -> Any:
+    """Return an answer as JSON has it: dataclasses as objects, arrays as numbers, large ones as their range."""
+    if is_dataclass(answer) and not isinstance(answer, type):
+        return {name: plain(value) for name, value in asdict(answer).items()}
+    if isinstance(answer, np.ndarray):
+        if answer.size <= MOST_NUMBERS:
+            return answer.tolist()
+        return {"shape": list(answer.shape), "minimum": float(answer.min()), "maximum": float(answer.max())}
+    if isinstance(answer, dict):
+        return {str(name): plain(value) for name, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [plain(value) for value in answer]
+    return answer.item() if isinstance(answer, np.generic) else answer
+
+
+def line(answer: Any) -> str:
+    """Return the first answers in words."""
+    found = plain(answer)
+    if isinstance(found, list) and found and isinstance(found[0], dict) and "score" in found[0]:
+        shown = ", ".join(f"{one.get('name') or one.get('index')} {one['score']:.2f}" for one in found[:SHOWN])
+        return shown + (f", {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+    return "nothing" if found == [] else str(found)[:80]
