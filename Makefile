@@ -47,7 +47,7 @@ FIRMWARE_TOOLS := cc:gcc clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:cl
   arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
   riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
   qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc \
-  ld.lld:lld llvm-mca-19:llvm-19 mosquitto:mosquitto
+  ld.lld:lld llvm-mca-19:llvm-19 chromium:chromium+chromium-driver mosquitto:mosquitto
 
 firmware-tools:
 	@for tool in $(FIRMWARE_TOOLS); do \

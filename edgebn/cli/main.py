@@ -15,6 +15,7 @@ VERBS = (
     "quantize",
     "prepare",
     "run",
+    "live",
     "evaluate",
     "bench",
     "analyze",

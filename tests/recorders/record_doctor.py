@@ -1,9 +1,9 @@
 """Records the networks of `edgebn doctor`: random programs of every kind of step, and what the NumPy specification makes of them.
 
-    python -m tests.recorders.record_doctor
+    python -m tests.recorders.record_doctor            add networks for kernels that none of those there are needs; a minute
+    python -m tests.recorders.record_doctor --anew     all of them, on every instruction set of this CPU, and what is timed
 
-Run it again when a kernel or a step was added: tests/test_doctor.py says which kernels no network needs. It also writes the network
-that `edgebn doctor` times, int8 for edgebn, LiteRT and onnxruntime.
+tests/test_doctor.py says which kernels no network needs.
 """
 
 import json
@@ -25,16 +25,17 @@ from benchmarks.plain import plain
 from edgebn import passes, reference
 from edgebn import program as p
 from edgebn.adapt.engines import ReferenceEngine
-from edgebn.doctor.recorded import DATA, NETWORKS, Recorded, write
+from edgebn.doctor.recorded import DATA, NETWORKS, Recorded, read, write
 from edgebn.doctor.self_test import sharing_everything
 from edgebn.kernels import executor, isa
 from tests import test_tiny
-from tests.programs import KINDS, Maker, inputs_for, programs, single, stateful
+from tests.programs import CONVERSIONS, KINDS, Maker, inputs_for, programs, single, stateful
 from tests.test_contract import GEOMETRIES, convolution_program
 
 SAMPLES = 2
 DRAWN = 80  # of each kind
 SIZES = 100, 4_000  # numbers in a network's values and weights: not of one pixel, and not many bytes
+WHOLE = "float32", "int8"  # types that whole networks are of
 POLICIES = "compensated", "compensated-tracking", "moments"
 TELLING = (
     "variant",
@@ -84,10 +85,12 @@ def candidates():
     """Return networks of every kind, the smaller first."""
     found = []
     for dtype in KINDS:
-        strategies = {kind: single(kind, dtype) for kind in KINDS[dtype]} | {"network": programs(dtype), "states": stateful(dtype)}
+        strategies = {kind: single(kind, dtype) for kind in (*KINDS[dtype], CONVERSIONS[dtype])}
+        if dtype in WHOLE:
+            strategies |= {"network": programs(dtype), "states": stateful(dtype)}
         for kind, strategy in strategies.items():
             found += [(f"{dtype}-{kind}-{number}", program) for number, program in enumerate(drawn(strategy))]
-        for seed, geometry in enumerate(GEOMETRIES):
+        for seed, geometry in enumerate(GEOMETRIES if dtype in WHOLE else ()):
             found.append((f"{dtype}-convolution-of-shape-{seed}", convolution_program(geometry, dtype, seed)))
     found += [(f"mixed-network-{number}", program) for number, program in enumerate(drawn(programs("mixed")))]
     networks = [one for name, program in found if (one := recorded(name, program)) is not None]
@@ -120,24 +123,24 @@ def features(networks):
     return found
 
 
-def chosen():
-    """Return as few networks as need everything that the candidates need on any instruction set of this CPU."""
-    networks = candidates()
+def chosen(sets, kept):
+    """Return `kept` and as few more networks as need everything that the candidates need on some instruction sets of this CPU."""
+    networks = [*kept, *(one for one in candidates() if one.name not in {network.name for network in kept})]
     needs = [set() for _ in networks]
-    for one in isa.AVAILABLE:
+    for one in sets:
         output = subprocess.run(
-            [sys.executable, "-m", "tests.recorders.record_doctor", "--features"],
+            [sys.executable, "-m", "tests.recorders.record_doctor", "--features", *(network.name for network in kept)],
             env=os.environ | {"EDGEBN_ISA": one.name}, check=True, capture_output=True, text=True,
         ).stdout  # fmt: skip
         for need, rows in zip(needs, json.loads(output), strict=True):
             need.update(rows)
-    missing = set().union(*needs)
-    taken = []
+    taken = list(kept)
+    missing = set().union(*needs).difference(*needs[: len(kept)])
     while missing:  # the one that adds most for its size
         best = max(range(len(networks)), key=lambda i: len(needs[i] & missing) / (1000 + size(networks[i])))
         taken.append(networks[best])
         missing -= needs[best]
-    return sorted(taken, key=lambda network: network.name)
+    return taken
 
 
 def dense():
@@ -194,14 +197,21 @@ def timed():
 
 def main():
     DATA.mkdir(exist_ok=True)
-    networks = [*chosen(), dense(), direct(), *learning()]
-    write(networks)
-    timed()
+    anew = "--anew" in sys.argv or not NETWORKS.exists()
+    by_hand = [dense(), direct(), *learning()]
+    kept = [] if anew else [one for one in read() if one.name not in {other.name for other in by_hand}]
+    networks = [*chosen(isa.AVAILABLE if anew else [isa.SELECTED], kept), *by_hand]
+    write(sorted(networks, key=lambda network: network.name))
+    if anew:
+        timed()
     print(len(networks), "networks,", NETWORKS.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":
     if "--features" in sys.argv:
-        print(json.dumps(features(candidates())))
+        names = sys.argv[2:]
+        there = {one.name: one for one in read()} if names else {}
+        kept = [there[name] for name in names]
+        print(json.dumps(features([*kept, *(one for one in candidates() if one.name not in set(names))])))
     else:
         main()
