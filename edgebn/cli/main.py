@@ -19,6 +19,7 @@ VERBS = (
     "evaluate",
     "bench",
     "analyze",
+    "report",
     "adapt",
     "generate",
     "boards",

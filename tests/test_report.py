@@ -1,0 +1,127 @@
+"""`edgebn report`: one page without a network, whose numbers are those of --json; a real browser renders and sorts it."""
+
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+
+import edgebn
+from edgebn.cli.main import main
+from edgebn.report.gather import confusion, gathered
+from edgebn.report.page import page
+from tests import media
+from tests.browser import chromium, complaints
+from tests.demo_model import DATA, demo_images, demo_int8
+
+LIMIT = 3 << 20
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("report")
+    edgebn.save(demo_int8(), place / "int8.edgebn")
+    return place
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """The page about the demo's network, with data, labels and the original."""
+    pytest.importorskip("h5py")
+    data = (str(DATA / "fashion_mnist_slice.npz"), "--key", "images", "--scale", "1/255", "--limit", "100")
+    arguments = ["--data", *data, "--labels", "labels", "--compare", str(DATA / "fashion_mnist.keras")]
+    assert main(["report", str(folder / "int8.edgebn"), "-o", str(folder / "whole.html"), *arguments]) == 0
+    return folder / "whole.html"
+
+
+def embedded(text):
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_numbers_are_those_of_json(folder, capsys):
+    capsys.readouterr()
+    assert main(["report", str(folder / "int8.edgebn"), "-o", str(folder / "a.html"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    text = (folder / "a.html").read_text(encoding="utf-8")
+    assert embedded(text) == printed
+    analysis = edgebn.analyze(demo_int8())
+    assert printed["totals"]["macs"] == analysis.macs
+    assert f'data-value="{max(row.macs for row in analysis.rows)}"' in text
+
+
+def test_with_data(whole):
+    report = embedded(whole.read_text(encoding="utf-8"))
+    assert report["confusion"]["samples"] == 100
+    assert np.sum(report["confusion"]["matrix"]) == 100
+    assert np.trace(report["confusion"]["matrix"]) == report["confusion"]["correct"] > 80
+    original = edgebn.load(DATA / "fashion_mnist.keras")
+    table = edgebn.error_table(original, demo_int8(), demo_images()[0][:100])
+    assert [row["layer"] for row in report["quantisation"]] == [row.layer for row in table]
+    assert [row["sqnr"] for row in report["quantisation"]] == pytest.approx([row.sqnr for row in table], rel=1e-3)
+
+
+def test_needs_no_network(whole):
+    text = whole.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=\"(?!data:)|https?:|url\(|@import", text)
+
+
+def test_names_are_escaped():
+    from dataclasses import replace
+
+    program = replace(media.looker(), name="</script><b onclick=x>&", source="<i>")
+    text = page(gathered(program))
+    assert "<b onclick" not in text
+    assert "<i>" not in text
+    assert embedded(text)["model"]["name"] == program.name
+
+
+def test_the_arena_is_the_planner_s():
+    found = gathered(demo_int8())["arena"]
+    for index in range(len(found["needed"])):
+        standing = sorted((one["offset"], one["bytes"]) for one in found["buffers"] if one["first"] <= index <= one["last"])
+        for (offset, size), (after, _) in itertools.pairwise(standing):
+            assert offset + size <= after
+        assert all(offset + size <= found["bytes"] for offset, size in standing)
+    assert max(found["needed"]) <= found["lower_bound"] <= found["bytes"]
+
+
+def test_confusion_counts_what_is_no_class_as_wrong():
+    found = confusion(np.array([0, 1, -1, 1]), np.array([0, 1, 1, 0]), ("no", "yes"))
+    assert found["matrix"] == [[1, 1], [0, 1]]
+    assert (found["correct"], found["samples"]) == (2, 4)
+
+
+def test_what_does_nothing_is_refused(folder, capsys):
+    assert main(["report", str(folder / "int8.edgebn"), "-o", str(folder / "b.html"), "--labels", "x"]) == 2
+    assert "give --data too" in capsys.readouterr().err
+    assert not (folder / "b.html").exists()
+
+
+def test_a_large_network_stays_small(tmp_path):
+    from benchmarks.mobilenet import mobilenet_v2
+
+    text = page(gathered(mobilenet_v2(size=96)))
+    assert len(text.encode()) < LIMIT
+
+
+def test_a_browser_renders_sorts_and_folds_it(whole, tmp_path):
+    with chromium(tmp_path) as driver:
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
+
+        driver.get(whole.as_uri())
+        assert complaints(driver) == []
+        macs = driver.find_elements(By.CSS_SELECTOR, "#layers thead button")[4]
+        macs.send_keys(Keys.ENTER)  # by keyboard
+        shown = [int(cell.get_attribute("data-value")) for cell in driver.find_elements(By.CSS_SELECTOR, "#layers td:nth-child(5)")]
+        assert shown == sorted(shown)
+        macs.click()
+        shown = [int(cell.get_attribute("data-value")) for cell in driver.find_elements(By.CSS_SELECTOR, "#layers td:nth-child(5)")]
+        assert shown == sorted(shown, reverse=True) != sorted(shown)
+        layers = driver.find_element(By.ID, "layers")
+        assert layers.is_displayed()
+        driver.find_elements(By.TAG_NAME, "summary")[1].click()
+        assert not layers.is_displayed()
+        assert driver.execute_script("return document.querySelectorAll('svg[role=img] rect').length") > 3
+        assert complaints(driver) == []
