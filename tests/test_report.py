@@ -125,3 +125,13 @@ def test_a_browser_renders_sorts_and_folds_it(whole, tmp_path):
         assert not layers.is_displayed()
         assert driver.execute_script("return document.querySelectorAll('svg[role=img] rect').length") > 3
         assert complaints(driver) == []
+
+
+def test_whole_numbers_have_bytes():
+    """A network with an int32 buffer, as an argmax gives: its analysis once ended in a KeyError."""
+    from edgebn import program as p
+
+    buffers = {name: p.Buffer(name, (1, 2, 3), "int32") for name in ("x", "y")}
+    shapes = {"x": (2, 3), "y": (2, 3)}
+    program = p.Program("whole", "whole", "test", False, buffers, {}, (p.Reshape("r", ("x",), "y"),), ("x",), ("y",), shapes)
+    assert gathered(program)["arena"]["bytes"] == 32

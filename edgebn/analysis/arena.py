@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebn.memory import Plan, Request, plan
 from edgebn.program import Buffer, Program, Reshape
 
-ITEM_BYTES = {"float32": 4, "int8": 1, "int16": 2}
+ITEM_BYTES = {"float32": 4, "int8": 1, "int16": 2, "int32": 4}
 
 
 def buffer_bytes(buffer: Buffer) -> int:
