@@ -249,7 +249,9 @@ def test_it_learns(tmp_path, capsys):
 
 def test_ctrl_c_leaves_nothing(folder, tmp_path):
     """Neither threads, nor a server, nor a file in pieces; the exit code says which signal."""
-    code = "import sys; from edgebn.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    # A shell in the background has it ignored, and what it starts too.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from edgebn.cli.main import main; sys.exit(main(sys.argv[1:]))"
     arguments = [str(folder / "looker.edgebn"), "--camera", str(folder / "film.avi"), "--answers", str(tmp_path / "a.jsonl")]
     served = ["--serve", "127.0.0.1:0"] if find_spec("starlette") and find_spec("uvicorn") else []
     command = [sys.executable, "-c", code, "live", *arguments, *served]
