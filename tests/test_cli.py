@@ -175,7 +175,7 @@ def test_bench_times_both_types(int8_model, capsys):
 
 def test_warmup_says_where_kernels_are_kept(capsys):
     report = run_json(capsys, "warmup")
-    assert report["seconds"].keys() == {"float32", "int8", "mixed"}
+    assert report["seconds"].keys() == {"float32", "int16", "int8", "mixed"}
     if report["object"] is not None:
         assert Path(report["object"]).suffix == ".so"
         assert report["cache"] is None
