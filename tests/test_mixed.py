@@ -207,7 +207,7 @@ def test_steps_that_mix_types_are_refused():
     for step, said in (
         (p.Quantize("s", ("q",), "x"), "step 's': its type does not fit"),
         (p.Dequantize("s", ("x",), "q"), "step 's': its type does not fit"),
-        (p.Reshape("s", ("x",), "q"), "step 's' mixes float32 and int8 buffers"),
+        (p.Reshape("s", ("x",), "q"), "step 's' reads and makes float32 and int8, which it does not join"),
     ):
         with pytest.raises(ModelError, match=said):
             check_program(program(step))

@@ -5,6 +5,7 @@ Read from the source: every sentence in it that is no docstring. What is advised
 
 import argparse
 import ast
+import dataclasses
 import inspect
 import re
 import sys
@@ -18,6 +19,7 @@ import codegen
 import edgebn
 from edgebn.cli import wording
 from edgebn.cli.command import build_parser
+from edgebn.preparation import data
 from tests.conftest import TEST_ALL
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -32,12 +34,15 @@ FOREIGN = {
     "version": "HTTP, the content type of Prometheus text",
     "charset": "the same",
     "antialias": "ONNX, Resize",
+    "fmod": "ONNX, Mod",
     "inplace": "torch.nn.ReLU",
     "spatial": "ONNX, BatchNormalization",
     "renorm": "Keras, BatchNormalization",
     "threshold": "Keras, ReLU",
     "track_running_stats": "torch.nn.BatchNorm2d",
 }
+FOREIGN_OPTIONS = {"--system-site-packages": "python -m venv"}
+FILES_OF_OTHERS = Path("codegen", "packages")  # its sentences stand in files of other build systems, in their words
 LONGEST = 300
 
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
@@ -79,8 +84,9 @@ def sentences_of(source):
 @cache
 def sentences():
     """Return (path, line, text) of the product's sentences."""
-    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return [(path.relative_to(ROOT), *found) for path in paths for found in sentences_of(path.read_text(encoding="utf-8"))]
+    paths = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    ours = [path for path in paths if FILES_OF_OTHERS not in path.parents]
+    return [(path, *found) for path in ours for found in sentences_of((ROOT / path).read_text(encoding="utf-8"))]
 
 
 @cache
@@ -109,7 +115,8 @@ def arguments():
             methods = [method for name, method in inspect.getmembers(function, inspect.isfunction) if not name.startswith("_")]
             for method in [*methods, *([function.__call__] if "__call__" in vars(function) else [])]:
                 found |= set(inspect.signature(method).parameters)
-    return found
+    settings = [kind for kind in vars(data).values() if dataclasses.is_dataclass(kind)]  # what `edgebn.prepare` takes
+    return found.union(*({field.name for field in dataclasses.fields(kind)} for kind in settings))
 
 
 def verbs_of(path):
@@ -147,7 +154,7 @@ def wrong_remedies(path, text):
         missing = [found for found in OPTION.findall(command) if f"--{found}" not in options().get(verb or "", ())]
         yield from (f"`edgebn {command}`: no --{found}" for found in missing)
         own = own.replace(command, "")
-    known = set().union(*(options()[verb] for verb in verbs_of(path)))
+    known = set(FOREIGN_OPTIONS).union(*(options()[verb] for verb in verbs_of(path)))
     yield from (f"no option --{found}" for found in OPTION.findall(own) if f"--{found}" not in known)
     yield from (f"no argument {found}=" for found in ARGUMENT.findall(text) if found not in arguments() and found not in FOREIGN)
     for module, member in MEMBER.findall(text):

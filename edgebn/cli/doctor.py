@@ -67,8 +67,8 @@ def block(report: dict[str, Any]) -> str:
     ]
     shown = [(name, text) for name, text in lines if text]
     width = max(len(name) for name, _ in shown)
-    title = "edgebn doctor" + ("; times: MobileNet v1 0.25, 96 x 96 x 3, int8" if report["times"] else "")
-    return "\n".join([title, *(f"  {name.ljust(width)}  {text}" for name, text in shown)])
+    title = ["edgebn doctor", *(["times: MobileNet v1 0.25, 96 x 96 x 3, int8"] if report["times"] else [])]
+    return "\n".join(["; ".join(title), *(f"  {name.ljust(width)}  {text}" for name, text in shown)])
 
 
 def _governor(machine: dict[str, Any]) -> str | None:
