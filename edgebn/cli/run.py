@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "more",
         type=Path,
         nargs="*",
+        default=[],  # or Python calls it required
         metavar="MORE",
         help="more pictures, folders, films or sounds, where the model says how to take them",
     )
