@@ -1,6 +1,7 @@
 """Fixtures that every test file shares: where the outside models and data are, and how long property tests may run."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,10 @@ def shared_zoo() -> Path:
 @pytest.fixture(scope="session")
 def recorded() -> Path:
     return RECORDED
+
+
+def pytest_configure(config):
+    """Let stopped commands stop: a shell in the background, and nohup, have them ignore what stops them."""
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
