@@ -94,16 +94,16 @@ def scaled_wrongly(program):
         yield with_buffer(program, name, zero_point=zero_point)
 
 
+CONVERSIONS = (p.Quantize, p.Dequantize, p.Rescale, p.Cast, p.ArgExtreme)
+
+
 def of_another_type(program):
     for name, dtype in itertools.product(program.buffers, ("float32", "int8", "int16", "")):
         readers = [step for step in program.steps if name in step.inputs]
         is_any = name in program.inputs and all(isinstance(step, p.ArgExtreme) for step in readers)
-        # Codes of either width are made alike; where nobody reads them either will do.
-        is_free = (
-            not readers
-            and dtype in ("int8", "int16")
-            and any(isinstance(s, p.Quantize) and s.output == name for s in program.steps)
-        )
+        # Codes of either width are made alike, and converted alike.
+        made = any(isinstance(step, p.Quantize) and step.output == name for step in program.steps)
+        is_free = made and dtype in ("int8", "int16") and all(isinstance(step, CONVERSIONS) for step in readers)
         if dtype != program.buffers[name].dtype and not is_free and not (is_any and dtype in ("float32", "int8")):
             yield with_buffer(program, name, dtype=dtype)
 
