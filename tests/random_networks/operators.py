@@ -94,6 +94,11 @@ TABLE = (
     Row(("ReduceMean",), pooling.reduce("ReduceMean")),
     Row(("ReduceMin",), pooling.reduce("ReduceMin"), 0.5),
     Row(("ReduceSum",), pooling.reduce("ReduceSum"), 0.5),
+    *(Row((op,), pooling.reduce(op), 0.3) for op in ("ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare")),
+    # norms and functions over an axis
+    Row(("Celu",), elementwise.plain("Celu"), 0.3, since=12),
+    Row(("LogSoftmax",), elementwise.plain("LogSoftmax"), 0.3, since=13),
+    Row(("Softsign",), elementwise.plain("Softsign"), 0.3),
     # what moves elements
     Row(("Reshape", "Shape", "Size"), moving.reshape, 2),
     Row(("Flatten",), moving.flatten, 1.5),
