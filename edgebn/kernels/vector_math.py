@@ -23,6 +23,8 @@ ROUNDER = 1.5 * 2**23
 CURRENT_ROUNDING = 4  # as an operand of x86 instructions: the rounding that is set
 LEAST_EXPONENT = -104.0  # exp of it is rounded to zero
 MANTISSA_BITS = 23
+# 1 / t for 1 <= t <= 2 within 1/99 of it: 1 - t times this is Chebyshev's third polynomial, scaled to be 1 at t = 0.
+INVERSE = (32 / 99, -16 / 11, 70 / 33)
 SIGMOID_IS_ONE = 32.0  # in float32, from about 17 on
 # tanh(x) = x + x**3 t(x**2) below this size (Cephes' tanhf), and 1 - 2 exp(-2 x) / (1 + exp(-2 x)) above it.
 TANH_SMALL = 0.625
@@ -83,27 +85,38 @@ class VectorMath:
 
     def sigmoid(self, x: ir.Value) -> ir.Value:
         """Return 1 / (1 + exp(-x))."""
-        quotient, correction = self._sigmoid_parts(x)
-        return self._builder.fadd(quotient, correction)
-
-    def silu(self, x: ir.Value) -> ir.Value:
-        """Return x * sigmoid(x)."""
-        b = self._builder
-        quotient, correction = self._sigmoid_parts(x)
-        result = self.multiply_add(x, quotient, b.fmul(x, correction))
-        return b.select(b.fcmp_ordered(">", x, self.real(SIGMOID_IS_ONE)), x, result)  # of infinity no product has a remainder
-
-    def _sigmoid_parts(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Return a sigmoid as a number and a small one to be added to it."""
         b, one = self._builder, self.real(1.0)
         e = self.exp_of_negative(b.fneg(self.absolute(x)))
         total = b.fadd(one, e)
         lost = b.fsub(e, b.fsub(total, one))  # what rounding left out of the sum, exactly
         positive = b.fcmp_ordered(">=", x, self.real(0.0))
-        quotient = b.fdiv(b.select(positive, one, e), total)
+        return self._quotient(b.select(positive, one, e), total, lost)
+
+    def silu(self, x: ir.Value) -> ir.Value:
+        """Return x * sigmoid(x)."""
+        return self._builder.fmul(x, self.sigmoid(x))
+
+    def _quotient(self, x: ir.Value, total: ir.Value, lost: ir.Value | None = None) -> ir.Value:
+        """Return x / (total + lost) for a total in 1..2 and a `lost` below its last place.
+
+        With fused multiply-adds by Newton's method, in a third of the time of a division; nearly always the nearest float32.
+        """
+        b, real = self._builder, self.real
+        if self._fused:
+            minus = b.fneg(total)
+            inverse = self._polynomial(INVERSE, total)
+            inverse = self.multiply_add(self.multiply_add(minus, inverse, real(1.0)), inverse, inverse)
+            quotient = b.fmul(x, inverse)
+            rest = self.multiply_add(minus, quotient, x)
+            if lost is not None:
+                rest = self.multiply_add(b.fneg(lost), quotient, rest)
+            return self.multiply_add(rest, inverse, quotient)
+        quotient = b.fdiv(x, total)
+        if lost is None:
+            return quotient
         # The correction needs few digits of 1 / total: a straight line through its values at 1 and 2 has them.
-        less_reciprocal = self.multiply_add(total, self.real(0.5), self.real(-1.5))
-        return quotient, b.fmul(b.fmul(quotient, lost), less_reciprocal)
+        less_inverse = b.fsub(b.fmul(total, real(0.5)), real(1.5))
+        return b.fadd(quotient, b.fmul(b.fmul(quotient, lost), less_inverse))
 
     def tanh(self, x: ir.Value) -> ir.Value:
         """Return the hyperbolic tangent."""
@@ -112,7 +125,7 @@ class VectorMath:
         small = self.multiply_add(b.fmul(self._polynomial(TANH, square), square), x, x)
         size = self.absolute(x)
         e = self.exp_of_negative(b.fmul(size, self.real(-2.0)))
-        large = b.fdiv(b.fsub(one, e), b.fadd(one, e))
+        large = self._quotient(b.fsub(one, e), b.fadd(one, e))
         large = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), large, b.fneg(large))
         return b.select(b.fcmp_ordered("<", size, self.real(TANH_SMALL)), small, large)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from edgebn import program as p
 from edgebn.memory import Plan, Request, plan
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import phases
+from edgebn.session import phases, strip_pairs
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -177,6 +177,9 @@ def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str,
     for time, step in enumerate(program.steps, start=1):
         for name in (*step.inputs, step.output):
             used(name, time)
+    for pair in strip_pairs.found(program):  # what the first of two steps reads, it reads until the second ends
+        for name in program.steps[pair.first].inputs:
+            used(name, pair.second + 1)
     for name in program.leaving:
         used(name, len(program.steps) + 1)
     return {root: Request(f"buffer {root}", size[root], first[root], last[root]) for root in first}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, bands
+from edgebn.session import array_words, bands, strip_pairs, strips
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.pace import Pace
@@ -173,13 +175,14 @@ class Packed:
         rows = self._packer.rows
         for name in program.entering:
             self._pack_halo(name)
-        rows[:] = _shared(rows, threads)
-        ends = [len(rows)]
+        sections = [_shared(self._taken(), threads)]  # rows of the halos of the inputs, then of each step
         for step in program.steps:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
-            rows[ends[-1] :] = _shared(rows[ends[-1] :], threads, by_block=by_block)
-            ends.append(len(rows))
+            sections.append(_shared(self._taken(), threads, by_block=by_block))
+        self._go_by_strips(sections[1:])
+        rows += [row for section in sections for row in section]
+        ends = list(itertools.accumulate(map(len, sections)))
         constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
         self._key = aligned(8).view(np.int64)  # in a cache line of its own
         self.key = self._key.ctypes.data
@@ -189,10 +192,28 @@ class Packed:
         self._constant_exits = {
             name: base + view.address.offset for name, view in constant_exits.items() if not isinstance(view.address, int)
         }
-        # Rows of the halos of the inputs, then of each step.
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
         self._tables: list[Table] = []
         self._refolder: Refolder | None = None
+
+    def _taken(self) -> list[Row]:
+        """Take the rows that were emitted last."""
+        taken = list(self._packer.rows)
+        self._packer.rows.clear()
+        return taken
+
+    def _go_by_strips(self, sections: list[list[Row]]) -> None:
+        """Let steps go strip by strip in tables that one thread walks: the rows of both then stand where the second's stood."""
+        for pair in strip_pairs.found(self._program):
+            form, begin = self.layout.forms[pair.name], self.layout.places[pair.name]
+            if any(form.halo):
+                continue
+            place = strips.Map(self._packer.arena + begin, form.shape[0], form.pitch, form.pixel)
+            cut = strips.interleaved(sections[pair.first], sections[pair.second], place)
+            if cut is not None:
+                for section in (sections[pair.first], sections[pair.second]):
+                    section[:] = [replace(row, tables=row.tables - {WHOLE}) for row in section if row.tables != {WHOLE}]
+                sections[pair.second] += cut
 
     @property
     def is_running(self) -> bool:
@@ -205,15 +226,20 @@ class Packed:
         for table in self._tables:
             table.send_helpers_away()
 
+    @property
+    def _kind(self) -> str:
+        """The kind of the tables that run networks."""
+        return WHOLE if self._threads == 1 else SHARED
+
     @functools.cached_property
     def real(self) -> Table:
         """float32 in and out, quantised and dequantised where a buffer is int8."""
-        return self._table(raw=False)
+        return self._table(raw=False, kind=self._kind)
 
     @functools.cached_property
     def raw(self) -> Table:
         """int8 codes in and, where an output is int8, out."""
-        return self._table(raw=True)
+        return self._table(raw=True, kind=self._kind)
 
     @functools.cached_property
     def real_with_buffers(self) -> Table:
