@@ -18,6 +18,7 @@ from edgebn.kernels.primitives import (
     store_i64,
     store_u8,
 )
+from edgebn.kernels.records import CHECK_COUNT, CHECK_HOME, CHECK_NUMBERS, CHECK_ROW, CHECK_ROWS, CHECK_WORD
 
 
 @kernel
@@ -79,6 +80,28 @@ quantize_rows, dequantize_rows = _conversions(INT8, "")
 quantize_rows_i16, dequantize_rows_i16 = _conversions(INT16, "_i16")
 
 
+# Pages are at least so large: what begins in one of them can be read to its end.
+PAGE = 4096
+
+
+@kernel
+def read_in_place(src: int, size: int, slack: int, home: int, places: int, count: int, others: int, other_count: int) -> None:
+    """Let rows of the table read `size` bytes where the user has them, or where they cannot a copy of them at `home`.
+
+    `places` is as for `point_words`. Vectors may read `slack` bytes after the end, which must then be in the end's page. `others`
+    holds (address of the word with an address, bytes) of what rows write to the user's arrays meanwhile.
+    """
+    end = src + size
+    target = src if (end - 1) % PAGE + slack < PAGE else home
+    for i in range(other_count):
+        begin = load_i64(load_i64(others, 2 * i), 0)
+        if begin < end and src < begin + load_i64(others, 2 * i + 1):
+            target = home
+    if target == home:
+        copy_rows(src, size, home, size, 1, size)
+    point_words(target, places, count)
+
+
 @kernel
 def has_nan(src: int, count: int) -> bool:
     """Whether `count` float32 numbers hold a NaN."""
@@ -87,3 +110,32 @@ def has_nan(src: int, count: int) -> bool:
         x = load_f32(src, i)
         found |= int(x != x)  # noqa: PLR0124  # true of NaN alone
     return found != 0
+
+
+@kernel
+def arrives(check: int, batch: int) -> bool:
+    """Whether the numbers of an input hold a NaN; a single sample is copied to its home on the way, where it has one there."""
+    src = load_i64(load_i64(check, CHECK_WORD), 0)
+    dst = load_i64(check, CHECK_HOME)
+    if dst == 0 or batch != 1:
+        return has_nan(src, batch * load_i64(check, CHECK_NUMBERS))
+    count = load_i64(check, CHECK_COUNT)
+    found = 0
+    for _ in range(load_i64(check, CHECK_ROWS)):
+        for i in range(count):
+            x = load_f32(src, i)
+            store_f32(dst, i, x)
+            found |= int(x != x)  # noqa: PLR0124  # true of NaN alone
+        src += 4 * count
+        dst += load_i64(check, CHECK_ROW)
+    return found != 0
+
+
+@kernel
+def bring(check: int, sample: int) -> None:
+    """Copy one sample of a batch to its home, where it has one there."""
+    home = load_i64(check, CHECK_HOME)
+    if home != 0:
+        src = load_i64(load_i64(check, CHECK_WORD), 0) + 4 * sample * load_i64(check, CHECK_NUMBERS)
+        count = 4 * load_i64(check, CHECK_COUNT)
+        copy_rows(src, count, home, load_i64(check, CHECK_ROW), load_i64(check, CHECK_ROWS), count)

@@ -17,6 +17,8 @@ import numpy as np
 from edgebn.kernels import isa, native, python_function
 from edgebn.quick_dataclass import dataclass
 
+NOTHING = np.zeros((0, 0), np.int64)  # what a table is given that nobody's arrays belong to
+
 
 class NoKernelsError(RuntimeError):
     """There is neither an object that fits nor a compiler to make one."""
@@ -80,8 +82,8 @@ def word(value: float) -> int:
 
 def call(
     table: np.ndarray,
-    patches: np.ndarray,
-    checks: np.ndarray,
+    patches: np.ndarray = NOTHING,
+    checks: np.ndarray = NOTHING,
     *,
     shared: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     key: int = 0,
@@ -94,9 +96,10 @@ def call(
     table : ndarray of int64, shape (rows, width)
         Walked once a sample, patched in place.
     patches : ndarray of int64, shape (n, 4)
-        Before each sample, table[patch[0], patch[1]] = base + sample * patch[3], with base the word at address patch[2].
-    checks : ndarray of int64, shape (n, 2)
-        Of float32 arrays that may hold no NaN: where the word with their address stands, and their numbers a sample.
+        Before each sample, table[patch[0], patch[1]] = base + sample * patch[3], with base the word at address patch[2]; nothing
+        where patch[0] is negative.
+    checks : ndarray of int64, shape (n, CHECK_WORDS)
+        Of float32 arrays that may hold no NaN (`records.CHECK_*`).
     shared : (ndarray of int64, shape (TEAM_WORDS,); (phases, 2); (tasks, 2)), optional
         For tables that several threads walk together (`team.py`): the words that they share, each phase's first task and tasks, and
         each task's first row and the end of its rows.

@@ -14,7 +14,7 @@ from typing import Any
 import numba
 
 from edgebn.kernels import boundary, kept, native, primitives, team, usual
-from edgebn.kernels.records import ELSEWHERE, HELP
+from edgebn.kernels.records import CHECK_WORDS, ELSEWHERE, HELP
 from edgebn.kernels.registry import OPERATIONS
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
@@ -40,7 +40,7 @@ def run(call, batch, x, out):
         elif key != 0:
             take(key)
         for i in range(check_count):
-            if failed == 0 and has_nan(load_i64(load_i64(checks, 2 * i), 0), batch * load_i64(checks, 2 * i + 1)):
+            if failed == 0 and arrives(checks + 8 * CHECK_WORDS * i, batch):
                 failed = i + 1
         if failed != 0:
             sample = batch
@@ -50,7 +50,11 @@ def run(call, batch, x, out):
             for i in range(patch_count):
                 place = load_i64(patches, 4 * i) * width + load_i64(patches, 4 * i + 1)
                 base = load_i64(load_i64(patches, 4 * i + 2), 0)
-                store_i64(table, place, base + sample * load_i64(patches, 4 * i + 3))
+                if place >= 0:
+                    store_i64(table, place, base + sample * load_i64(patches, 4 * i + 3))
+            if batch != 1:
+                for i in range(check_count):
+                    bring(checks + 8 * CHECK_WORDS * i, sample)
             if team != 0:
                 task = begin(team, phases, phase_count)
         first, end = 0, rows
@@ -116,7 +120,8 @@ def names(dtype: str) -> dict[str, Any]:
     together = {name: getattr(team, name) for name in ("MASK", "begin", "next_task", "come", "leave")}
     keyed = {name: getattr(usual, name) for name in ("admit", "take", "give")}
     found: dict[str, Any] = {kernel.__name__: kernel for kernel in _held(dtype)}
-    return found | primitive | together | keyed | {"has_nan": boundary.has_nan, "HELP": HELP, "ELSEWHERE": ELSEWHERE}
+    entered: dict[str, Any] = {name: getattr(boundary, name) for name in ("arrives", "bring")}
+    return found | primitive | together | keyed | entered | {"CHECK_WORDS": CHECK_WORDS, "HELP": HELP, "ELSEWHERE": ELSEWHERE}
 
 
 def plain_function(dtype: str) -> Callable[..., int]:

@@ -42,6 +42,11 @@ HELP = -1  # in place of a batch: join those who walk the table; x is then the h
 # What an executor returns when it leaves a call to the caller: the arrays are not of the usual form, or another call is going on.
 ELSEWHERE = -1
 
+# Words of a check, of a float32 input that may hold no NaN: where the word with its address stands, its numbers a sample; then
+# where it is copied to, 0 for nowhere, the bytes to the next row there, the rows, and the numbers of one.
+CHECK_WORD, CHECK_NUMBERS, CHECK_HOME, CHECK_ROW, CHECK_ROWS, CHECK_COUNT = range(6)
+CHECK_WORDS = 6
+
 # Words of a guard (`usual.py`): bytes from an array object's beginning to the words with its type, flags, number of axes, address
 # of its shape and address of its data; then the addresses of the forms of input and output. Words of a form: the address of the
 # type, flags that must be set, the number of axes, and every axis.

@@ -46,6 +46,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
     "shared": (
         boundary.copy_rows,
         boundary.point_words,
+        boundary.read_in_place,
         halo.fill_halo,
         halo.fill_bytes,
         movement.reshape,

@@ -145,4 +145,4 @@ def _table(known: Mapping[str, float], names: tuple[str, ...]) -> tuple[np.ndarr
         operation = executor.operations()[name]
         row = executor.row(operation, **{argument: known[argument] for argument, _ in operation.arguments})
         line[: len(row)] = row
-    return words, executor.call(words, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64))
+    return words, executor.call(words)

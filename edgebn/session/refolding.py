@@ -90,7 +90,7 @@ class Refolder:
         self._table = np.zeros((len(self._rows), width), np.int64)
         for line, row in zip(self._table, self._rows, strict=True):
             line[: len(row)] = row
-        self._call = executor.call(self._table, np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64), key=key)
+        self._call = executor.call(self._table, key=key)
         self.call = self._call.ctypes.data
 
     def refused(self) -> list[int]:

@@ -75,9 +75,8 @@ class States:
         words = np.zeros((1, executor.table_width()), np.int64)
         row = _copy(source.ctypes.data, 0, target.ctypes.data, 0, rows=1, count=len(source))
         words[0, : len(row)] = row
-        nothing = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
-        call = executor.call(words, *nothing, key=self._key)
-        self._kept = (*getattr(self, "_kept", ()), words, *nothing, call)
+        call = executor.call(words, key=self._key)
+        self._kept = (*getattr(self, "_kept", ()), words, call)
         return int(call.ctypes.data)
 
 

@@ -8,13 +8,13 @@ Threads share steps by parts of their own (`splitting.py`), so this is for the t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edgebn.kernels import isa, tile_shapes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.packer import WHOLE, Row
-from edgebn.session.shares import KINDS
+from edgebn.session.shares import KINDS, Arguments
 
 # Bytes of a strip, in whole rows of the map. Of 32, 64, 128 and 256 KiB, 128 are the fastest (1 x 1 from 32 to 96 channels on
 # 112 x 112 with SiLU, Sapphire Rapids: 0.8 of the time without strips).
@@ -74,7 +74,8 @@ def interleaved(first: Sequence[Row], second: Sequence[Row], place: Map) -> list
 
 def _ends(writing: Sequence[Row], place: Map) -> list[int]:
     """Return the rows of the map where strips begin and end: where a convolution is cut already, else as near as can be."""
-    fewest = min((row.arguments["rows"] for row in writing if not _is_flat(row)), default=place.rows)
+    cut: list[Arguments] = [row.arguments for row in writing if not _is_flat(row)]
+    fewest = min((given["rows"] for given in cut), default=place.rows)
     if fewest < place.rows:
         return [*range(0, place.rows, fewest), place.rows]
     pixels = max((_tile_pixels(row) for row in writing if _is_flat(row)), default=1)  # a tile is never of fewer
@@ -85,19 +86,21 @@ def _ends(writing: Sequence[Row], place: Map) -> list[int]:
 
 def _tile_pixels(row: Row) -> int:
     """Return the pixels of the tiles that a row of the table computes."""
-    return tile_shapes.shapes(isa.SELECTED, real=row.operation == "tile_f32")[row.arguments["variant"]][0]
+    given: Arguments = row.arguments
+    return tile_shapes.shapes(isa.SELECTED, real=row.operation == "tile_f32")[given["variant"]][0]
 
 
 def _is_flat(row: Row) -> bool:
     """Whether a row of the table goes through all pixels of the map as if they were one row."""
-    return row.arguments["rows"] == 1 and not row.arguments["dst_row"]
+    given: Arguments = row.arguments
+    return bool(given["rows"] == 1 and not given["dst_row"])
 
 
 def _can_be_cut(row: Row, place: Map) -> bool:
     """Whether some rows of the map alone can be computed."""
     if row.operation not in FIRST or row.band is not None:
         return False
-    given = row.arguments
+    given: Arguments = row.arguments
     if given["dst_pixel"] != place.pixel or given.get("weight_row_step"):
         return False
     if _is_flat(row):
@@ -107,7 +110,7 @@ def _can_be_cut(row: Row, place: Map) -> bool:
 
 def _piece(row: Row, place: Map, begin: int, end: int) -> list[Row]:
     """Return what computes the map's rows from `begin` to `end`, as far as `row` does."""
-    given = row.arguments
+    given: Arguments = row.arguments
     if _is_flat(row):
         pixels = place.pitch // place.pixel
         return [_advanced(row, "columns", begin * pixels, (end - begin) * pixels, given["column_step"], given["dst_pixel"])]
@@ -117,7 +120,7 @@ def _piece(row: Row, place: Map, begin: int, end: int) -> list[Row]:
 
 
 def _advanced(row: Row, count: str, first: int, taken: int, source: int, target: int) -> Row:
-    given = row.arguments
+    given: Arguments = row.arguments
     changed = {count: taken, "src": given["src"] + first * source, "dst": given["dst"] + first * target}
     return replace(row, arguments={**given, **changed})
 
@@ -125,9 +128,7 @@ def _advanced(row: Row, count: str, first: int, taken: int, source: int, target:
 def _moved(row: Row, place: Map, begin: int) -> Row:
     """Return a row whose addresses in the map are those of the first strip."""
     end = place.begin + place.rows * place.pitch
-    moved: Mapping[str, object] = {
-        name: value - begin * place.pitch
-        for name, value in row.arguments.items()
-        if isinstance(value, int) and place.begin <= value < end
-    }
-    return replace(row, arguments={**row.arguments, **moved})
+    given: Arguments = row.arguments
+    inside = {name: value for name, value in given.items() if isinstance(value, int) and place.begin <= value < end}
+    moved = {name: value - begin * place.pitch for name, value in inside.items()}
+    return replace(row, arguments={**given, **moved})

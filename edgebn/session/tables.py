@@ -13,9 +13,9 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
-from edgebn.kernels.records import MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
+from edgebn.kernels.records import CHECK_WORDS, MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, bands, strip_pairs, strips
+from edgebn.session import array_words, bands, entries, strip_pairs, strips
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.pace import Pace
@@ -43,8 +43,8 @@ class Table:
     words : ndarray of int64, shape (operations, width)
     patches : ndarray of int64, shape (entries + exits, 4)
         (row, column, where the address of the user's array stands, bytes a sample); every call sets the third.
-    checks : ndarray of int64, shape (entries, 2), or (0, 2) where codes enter
-        (where the address of a float32 array stands that may hold no NaN, numbers a sample); every call sets the first.
+    checks : ndarray of int64, shape (entries, CHECK_WORDS), or (0, CHECK_WORDS) where codes enter
+        Of float32 arrays that may hold no NaN (`records.CHECK_*`); every call sets the first word.
     entries, exits : tuple of str
         Buffer names, in the order of the patches.
     owners : tuple of str
@@ -57,8 +57,9 @@ class Table:
         How many may share.
     key : int
         Address of the word that a call holds.
-    places : tuple of ndarray of int64, shape (n, 3)
-        Of outputs that go straight to the user's array: the words that `kernels.boundary.point_words` rewrites.
+    places : tuple of ndarray of int64
+        Of inputs and outputs that stand in the user's arrays alone: the words that `kernels.boundary.point_words` rewrites, and
+        where those outputs are.
     """
 
     words: np.ndarray
@@ -89,7 +90,7 @@ class Table:
             patches[at] = id(array) + array_words.HEAD
             at += 4
         for i in self._checked:
-            checks[2 * i] = id(arrays[i]) + array_words.HEAD
+            checks[CHECK_WORDS * i] = id(arrays[i]) + array_words.HEAD
         return arrays
 
     @functools.cached_property
@@ -180,6 +181,7 @@ class Packed:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
             sections.append(_shared(self._taken(), threads, by_block=by_block))
+        self._beside: dict[str, str] = {}  # by step, in whose rows its own stand in tables that one thread walks
         self._go_by_strips(sections[1:])
         rows += [row for section in sections for row in section]
         ends = list(itertools.accumulate(map(len, sections)))
@@ -214,6 +216,8 @@ class Packed:
                 for section in (sections[pair.first], sections[pair.second]):
                     section[:] = [replace(row, tables=row.tables - {WHOLE}) for row in section if row.tables != {WHOLE}]
                 sections[pair.second] += cut
+                first, second = self._program.steps[pair.first], self._program.steps[pair.second]
+                self._beside[first.name] = second.name
 
     @property
     def is_running(self) -> bool:
@@ -370,13 +374,29 @@ class Packed:
         rows += [line for line, _ in halos]
         owners += ["halos of the inputs"] * len(rows)
         parts += [None if share is None else (-1, *share) for _, share in halos]
+        in_place = {} if raw or leaving else entries.in_place(self._program, self.layout)
+        homes: dict[str, tuple[int, int, int, int]] = {}
+        direct_entries: list[int] = []
         for name in self._program.inputs:
-            cross(name, enters=True, as_codes=raw)
+            form = self.layout.forms[name]
+            if name in in_place:
+                direct_entries.append(len(rows))
+                entering.append((len(rows), 1, 0, form.size_of_pixels))
+                rows.append([])  # written when its readers stand
+                owners.append(name)
+                parts.append(None)
+            elif (kind == WHOLE or self._threads == 1) and not raw and self._program.buffers[name].dtype == "float32":
+                count = form.shape[1] * form.shape[2]
+                homes[name] = self.arena.ctypes.data + self.layout.places[name] + form.lead, form.pitch, form.shape[0], count
+                entering.append((-1, 0, 0, form.size_of_pixels))
+            else:
+                cross(name, enters=True, as_codes=raw)
         move_states(entering=True)
         if every_buffer:
             for name in self._program.entering:
                 cross(name, enters=False, as_codes=True)
                 exits.append(name)
+        ends: list[int] = []  # of the rows of each step
         for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
             lines = operations_of(section)
             for name in (name for name, writer in direct.items() if writer == step.name):
@@ -387,6 +407,7 @@ class Packed:
             rows += [line for line, _ in lines]
             owners += [step.name] * len(lines)
             parts += [None if share is None else (index, *share) for _, share in lines]
+            ends.append(len(rows))
             if every_buffer or step.output == logits:
                 cross(step.output, enters=False, as_codes=True)
                 exits.append(step.output)
@@ -398,15 +419,29 @@ class Packed:
                     cross(name, enters=False, as_codes=raw)
                 exits.append(name)
         move_states(entering=False)
+        others = np.array([(place[0], place[3]) for place in directly.values()], np.int64).reshape(-1, 2)
+        for at in direct_entries:
+            entry = in_place[owners[at]]
+            beside = self._beside if kind == WHOLE else {}
+            last = entry.last + (self._program.steps[entry.last].name in beside)
+            found = self._places(entry.name, rows[at + 1 : ends[last]], at + 1)
+            if entries.reaches_all(entry, found, owners, beside):
+                places[f"src {entry.name}"] = found
+                home = self.arena.ctypes.data + self.layout.places[entry.name]
+                rows[at] = entries.row(self.layout.forms[entry.name].size_of_pixels, home, found, others)
+            else:
+                operation_name, arguments = self._crossing(entry.name, entering=True, as_codes=False)
+                rows[at] = executor.row(known[operation_name], **arguments)
         width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
         for line, row in zip(words, rows, strict=True):
             line[: len(row)] = row
         for found in places.values():  # from (row, column) to addresses
             found[:, 0] = words.ctypes.data + words.itemsize * (found[:, 0] * width + found[:, 2])
+        others[:, 0] = words.ctypes.data + words.itemsize * (others[:, 0] * width + 1)
         where = np.array([*entering, *leaving_patches], np.int64).reshape(-1, 4)
-        counts = [int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs]
-        checks = np.array([(0, count) for count in counts if not raw], np.int64).reshape(-1, 2)
+        counts = {name: int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs}
+        checks = [entries.check(count, homes.get(name)) for name, count in counts.items() if not raw]
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
         tasks = bands.tasks(parts) if kind != WHOLE else None
@@ -415,7 +450,7 @@ class Packed:
             Table(
                 words=words,
                 patches=where,
-                checks=checks,
+                checks=np.array(checks, np.int64).reshape(-1, CHECK_WORDS),
                 entries=self._program.inputs,
                 exits=tuple(exits),
                 owners=tuple(owners),
@@ -423,7 +458,7 @@ class Packed:
                 alone=alone,
                 threads=self._threads,
                 key=self.key,
-                places=tuple(places.values()),
+                places=(*places.values(), others),
             )
         )
         return self._tables[-1]

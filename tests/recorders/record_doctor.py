@@ -26,7 +26,7 @@ from edgebn import passes, reference
 from edgebn import program as p
 from edgebn.adapt.engines import ReferenceEngine
 from edgebn.doctor.recorded import DATA, NETWORKS, Recorded, read, write
-from edgebn.doctor.self_test import sharing_everything
+from edgebn.doctor.self_test import as_if_large, sharing_everything
 from edgebn.kernels import executor, isa
 from tests import test_tiny
 from tests.programs import CONVERSIONS, KINDS, Maker, inputs_for, programs, single, stateful
@@ -115,7 +115,7 @@ def features(networks):
     for one in networks:
         needs.clear()
         for threads in (1, 2):
-            with sharing_everything() if threads > 1 else nullcontext(), patch.object(executor, "row", noted):
+            with as_if_large(), sharing_everything() if threads > 1 else nullcontext(), patch.object(executor, "row", noted):
                 session = edgebn.Session(one.program, threads)
                 session.run_buffers(one.inputs)
                 session.run(one.inputs)
