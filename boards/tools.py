@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from boards.tidy import undisturbed
+from boards.tidy import temporary_folder, undisturbed
 
 SECONDS = 300  # more than any compiler needs for one network
 _ENDING = 5.0  # seconds that a compiler has to remove its temporary files
@@ -18,25 +18,28 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return what it said.
 
     It has a process group of its own. Where waiting for it is cut short (by a signal, or as it takes too long), the whole group
-    is asked to end: a compiler is a driver with children, and removes its temporary files if it is asked, not if it is killed.
+    is asked to end, for a compiler is a driver with children. What it leaves behind even so goes with the folder that it has for
+    temporary files: a driver that is asked to end between making a file and noting that it is there forgets it.
     """
     process = None
-    try:
-        with undisturbed():
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-        said, complained = process.communicate(timeout=SECONDS)
-    except BaseException:
-        if process is not None:
-            _end(process)
-        raise
+    with temporary_folder("edgebn-tools-") as folder:
+        try:
+            with undisturbed():
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    env={**os.environ, "TMPDIR": str(folder)},
+                    start_new_session=True,
+                )
+            said, complained = process.communicate(timeout=SECONDS)
+        except BaseException:
+            if process is not None:
+                _end(process)
+            raise
     return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
