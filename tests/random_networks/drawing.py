@@ -132,13 +132,23 @@ class Drawing:
         """Add a node with one output that depends on an input, and return its name."""
         return self.nodes_outputs(op, *inputs, outputs=outputs, domain=domain, **attributes)[0]
 
-    def nodes_outputs(self, op: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes) -> list[str]:
+    def inner(self, op: str, *inputs: str, outputs: int = 1, **attributes) -> list[str]:
+        """Add a node inside a layer, whose values (codes, whole numbers, truth, few numbers) no layer reads: `hide` them."""
+        return self.nodes_outputs(op, *inputs, outputs=outputs, tame=False, **attributes)
+
+    def nodes_outputs(
+        self, op: str, *inputs: str, outputs: int = 1, domain: str = "", tame: bool = True, **attributes
+    ) -> list[str]:
         """Add a node with any number of outputs; give up where onnxruntime does not run it or its values are not tame."""
         names = [self.name(op) for _ in range(outputs)]
         node = helper.make_node(op, list(inputs), names, name=self.name(f"{op}_"), domain=domain, **attributes)
         results = self._compute(node)
         for result in results:
-            self.need(result.size and result.size // result.shape[0] <= MAX_ELEMENTS and max(result.shape, default=1) <= MAX_LENGTH)
+            self.need(
+                result.size and result.size // (*result.shape, 1)[0] <= MAX_ELEMENTS and max(result.shape, default=1) <= MAX_LENGTH
+            )
+            if not tame:
+                continue
             self.need(np.isfinite(result).all() and np.abs(result).max() <= MAX_SIZE and result.std() >= MIN_SPREAD)
         self.nodes.append(node)
         self.values.update(zip(names, results, strict=True))
@@ -158,7 +168,10 @@ class Drawing:
         graph = helper.make_graph(
             [node],
             "node",
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape) for name, array in given.items()],
+            [
+                helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+                for name, array in given.items()
+            ],
             [onnx.ValueInfoProto(name=name) for name in node.output],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )

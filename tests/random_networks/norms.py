@@ -38,3 +38,18 @@ def by_channels(op: str) -> Callable[[Drawing, str], str]:
         return net.node(op, x, *parts, epsilon=net.pick((0.1, 0.01)), **groups)
 
     return draw
+
+
+def local_response(net: Drawing, x: str) -> str:
+    """LRN over any number of neighbouring channels."""
+    net.need(len(net.sample(x)) in (2, 3))
+    settings = {"alpha": net.pick((0.3, 0.1)), "beta": net.pick((0.75, 0.5, 1.0)), "bias": net.pick((1.0, 2.0))}
+    return net.node("LRN", x, size=net.size(1, net.sample(x)[0] + 1), **settings)
+
+
+def unit_norm(net: Drawing, x: str) -> str:
+    """LpNormalization along one axis."""
+    rank = len(net.shape(x))
+    net.need(rank > 1)
+    axis = net.size(1, rank - 1)
+    return net.node("LpNormalization", x, axis=axis - rank if net.chance(0.4) else axis, p=net.pick((1, 2)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.random_networks import blocks, elementwise, moving, norms, pooling, weighted
+from tests.random_networks import blocks, elementwise, moving, norms, pooling, weighted, whole
 from tests.random_networks.drawing import Drawing
 
 Drawer = Callable[[Drawing, str], str]
@@ -99,6 +99,18 @@ TABLE = (
     Row(("Celu",), elementwise.plain("Celu"), 0.3, since=12),
     Row(("LogSoftmax",), elementwise.plain("LogSoftmax"), 0.3, since=13),
     Row(("Softsign",), elementwise.plain("Softsign"), 0.3),
+    Row(("LRN",), norms.local_response, 0.3),
+    Row(("LpNormalization",), norms.unit_norm, 0.3),
+    Row(("ReduceLogSum",), pooling.reduce_positive("ReduceLogSum"), 0.3),
+    Row(("Einsum",), weighted.einsum, 0.5, since=12),
+    # whole numbers and truth
+    *(Row((op, "Where"), whole.comparison(op), 0.2) for op in ("Greater", "Less")),
+    *(Row((op, "Where"), whole.comparison(op), 0.2, since=12) for op in ("GreaterOrEqual", "LessOrEqual")),
+    *(Row((op, "Where"), whole.logic(op), 0.2) for op in ("And", "Or", "Xor")),
+    *(Row((op, "Equal", "Where"), whole.extreme(op), 0.4) for op in ("ArgMax", "ArgMin")),
+    Row(("GatherND",), whole.gather_nd, 0.4, since=11),
+    Row(("Mod", "Cast"), whole.modulo, 0.2, since=10),
+    *(Row((op, "DynamicQuantizeLinear"), whole.dynamic(op), 0.3, since=11) for op in ("ConvInteger", "MatMulInteger")),
     # what moves elements
     Row(("Reshape", "Shape", "Size"), moving.reshape, 2),
     Row(("Flatten",), moving.flatten, 1.5),

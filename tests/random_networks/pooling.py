@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from tests.random_networks.drawing import Drawing
 from tests.random_networks.weighted import window
 
@@ -61,3 +63,9 @@ def reduce(op: str) -> Callable[[Drawing, str], str]:
         return net.node(op, x, axes=axes, **attributes)
 
     return draw
+
+
+def reduce_positive(op: str) -> Callable[[Drawing, str], str]:
+    """Return the drawer of a reduction of positive numbers, kept away from zero."""
+    draw = reduce(op)
+    return lambda net, x: draw(net, net.node("Add", net.node("Sigmoid", x), net.constant(np.float32(0.25), "away")))

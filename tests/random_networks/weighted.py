@@ -139,3 +139,21 @@ def attention(net: Drawing, x: str) -> str:
     weights = net.node("MatMul", x, turned)
     scaled = net.node("Mul", weights, net.constant(np.float32(1 / np.sqrt(columns)), "scale"))
     return net.node("MatMul", net.node("Softmax", scaled, axis=rank - 1), x)
+
+
+def einsum(net: Drawing, x: str) -> str:
+    """Einsum with a constant matrix along one axis, or with the value itself."""
+    rank = len(net.shape(x))
+    net.need(2 <= rank <= 4)
+    letters = "abcd"[:rank]
+    along = net.size(1, rank - 1)
+    if rank >= 3 and net.chance(0.4):
+        made = letters[:-2] + letters[-2] + "z"
+        scaled = net.node("Mul", x, net.constant(np.float32(1 / np.sqrt(net.shape(x)[-1])), "scale"))
+        return net.node("Einsum", scaled, x, equation=f"{letters},{letters[:-2]}z{letters[-1]}->{made}")
+    length, outputs = net.shape(x)[along], net.size(1, 6)
+    weight = net.constant(net.normal(length, outputs) * np.float32(1.2 / np.sqrt(length)))
+    made = letters[:along] + "z" + letters[along + 1 :]
+    if net.chance(0.4):
+        made = letters[:along] + letters[along + 1 :] + "z"
+    return net.node("Einsum", x, weight, equation=f"{letters},{letters[along]}z->{made}")
