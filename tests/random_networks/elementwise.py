@@ -63,13 +63,17 @@ def swish(net: Drawing, x: str) -> str:
     return net.node("Swish", x, **({"alpha": 1.702} if net.chance(0.5) else {}))
 
 
-def softmax(net: Drawing, x: str) -> str:
-    """Softmax along any axis of the sample."""
-    rank = len(net.shape(x))
-    net.need(rank > 1)
-    axis = net.size(1, rank - 1)
-    axis -= rank if net.chance(0.5) else 0
-    return net.node("Softmax", x, **({} if net.chance(0.2) else {"axis": axis}))
+def softmax(op: str) -> Callable[[Drawing, str], str]:
+    """Return the drawer of Softmax or LogSoftmax along any axis of the sample."""
+
+    def draw(net: Drawing, x: str) -> str:
+        rank = len(net.shape(x))
+        net.need(rank > 1)
+        axis = net.size(1, rank - 1)
+        axis -= rank if net.chance(0.5) else 0
+        return net.node(op, x, **({} if net.chance(0.2) else {"axis": axis}))
+
+    return draw
 
 
 def dropout(net: Drawing, x: str) -> str:

@@ -61,7 +61,7 @@ TABLE = (
     Row(("HardSigmoid",), elementwise.hard_sigmoid),
     Row(("HardSwish",), elementwise.plain("HardSwish"), since=14),
     Row(("Swish",), elementwise.swish, 4, since=24),
-    Row(("Softmax",), elementwise.softmax),
+    Row(("Softmax",), elementwise.softmax("Softmax")),
     Row(("Mul", "Sigmoid", "HardSigmoid", "Tanh"), elementwise.gated),
     Row(("Add",), elementwise.binary("Add"), 3),
     Row(("Sub",), elementwise.binary("Sub"), 1.5),
@@ -97,7 +97,7 @@ TABLE = (
     *(Row((op,), pooling.reduce(op), 0.3) for op in ("ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare")),
     # norms and functions over an axis
     Row(("Celu",), elementwise.plain("Celu"), 0.3, since=12),
-    Row(("LogSoftmax",), elementwise.plain("LogSoftmax"), 0.3, since=13),
+    Row(("LogSoftmax",), elementwise.softmax("LogSoftmax"), 0.3, since=13),
     Row(("Softsign",), elementwise.plain("Softsign"), 0.3),
     Row(("LRN",), norms.local_response, 0.3),
     Row(("LpNormalization",), norms.unit_norm, 0.3),

@@ -208,6 +208,20 @@ def gather_computed(node: Node, context: Context) -> Dynamic:
     return context.reshape(node, back, (*x.shape[:axis], *shape, *x.shape[axis + 1 :]))
 
 
+def _gather_places(node: Node, context: Context, indices: np.ndarray) -> Dynamic:
+    """GatherND by constants: along the first axes as one, whatever their number."""
+    x = context.spread(node, node.dynamic(0))
+    columns = indices.shape[-1]
+    lengths, rest = x.shape[:columns], x.shape[columns:]
+    if (indices < -np.array(lengths)).any() or (indices >= lengths).any():
+        raise node.damaged(f"its indices leave a value of shape {x.shape}")
+    places = np.ravel_multi_index(tuple(np.moveaxis(np.where(indices < 0, indices + lengths, indices), -1, 0)), lengths)
+    flat = context.moved(node, Reshape, x, part="flat", place=ALONE, shape=(int(np.prod(lengths)), int(np.prod(rest))))
+    rows = context.array(node, places.reshape(-1, 1).astype(np.int32), "indices")
+    picked = context.moved(node, GatherND, flat, rows, part="parts", place=ALONE)
+    return context.reshape(node, picked, (*indices.shape[:-1], *rest))
+
+
 def gather_nd(node: Node, context: Context) -> Dynamic:
     """GatherND: the last axis of the indices names a place along the first axes of the values."""
     x, value = node.dynamic(0), node.value(1)
@@ -218,6 +232,8 @@ def gather_nd(node: Node, context: Context) -> Dynamic:
         raise node.damaged(f"its indices do not fit a value of shape {x.shape}")
     if not context.batch.single:
         raise context.apart(node, "it picks along the batch axis")
+    if isinstance(value, Static) and columns[0] > 1:
+        return _gather_places(node, context, weights.whole_array(node, value.array, "indices"))
     rows, shape = _indices(node, context, columns[0])
     x = context.spread(node, x)
     own = x.shape
