@@ -47,11 +47,15 @@ class Pipeline:
             from edgebn.adapt import Adapter
 
             self.adapter = Adapter(self.session)
-            self._run = self.adapter.run
+            self.run_by(self.adapter.run)
         self._before = before
         self._decoder = Decoder(model) if model.preparation and model.preparation.after is not None else None
         self._buffer = model.buffers[model.inputs[0]]
         self.reset()
+
+    def run_by(self, run: Callable[[Any], Any]) -> None:
+        """Have `run` run the network from now on, in place of the session's or the adapter's: `edgebn.fleet.Agent.run`."""
+        self._run = run
 
     def reset(self) -> None:
         """Forget what was heard, and what the network keeps from run to run."""

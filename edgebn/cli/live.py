@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgebn.cli.live_fleet import add_fleet_options, check_fleet_options, member_of_fleet
 from edgebn.cli.models import add_model_argument, add_session_options, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
@@ -43,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"show a web page; default 127.0.0.1:{PORT}. Other addresses than this machine's need the token that is printed",
     )
     group.add_argument("--token", metavar="TEXT", help="what requests must know; default: random where it is needed")
+    add_fleet_options(parser)
     add_session_options(parser)
 
 
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
     if arguments.token is not None and arguments.serve is None:
         raise UsageError("--token does nothing here: give --serve too, or leave it out")
+    check_fleet_options(arguments)
     program = load_model(arguments.model, arguments)
     pipeline = Pipeline(program, arguments.threads, adapt=arguments.adapt)
     source = open_source(arguments, pipeline)
@@ -73,16 +77,21 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
             if lines is not None and (arguments.limit is None or answered <= arguments.limit):
                 lines.write(json.dumps({"number": number, "answer": plain(answer)}, allow_nan=False) + "\n")
 
+        agent = stack.enter_context(member_of_fleet(arguments, pipeline)) if arguments.fleet is not None else None
         chain = Chain(pipeline, source, on_answer, as_jpeg if draws else None)
+
+        def state_now() -> dict[str, Any]:
+            return state_of(chain, str(arguments.model), agent.status() if agent is not None else None)
+
         if arguments.serve is not None:
-            stack.enter_context(served(arguments, chain, screen))
+            stack.enter_context(served(arguments, chain, state_now, screen))
         show = stack.enter_context(terminal(screen.say))
         stack.enter_context(chain)
         while not chain.wait(LOOK_EVERY):
-            show(state_of(chain, str(arguments.model)))
+            show(state_now())
             if arguments.limit is not None and answered >= arguments.limit:
                 break
-        state = state_of(chain, str(arguments.model))
+        state = state_now()
         show(state)
     screen.say(f"{state['answered']} answers; the last: {state['line']}")
     return state
@@ -120,15 +129,14 @@ def open_source(arguments: argparse.Namespace, pipeline: Pipeline) -> Any:
 
 
 @contextlib.contextmanager
-def served(arguments: argparse.Namespace, chain: Any, screen: Screen) -> Any:
+def served(arguments: argparse.Namespace, chain: Any, state_now: Callable[[], dict[str, Any]], screen: Screen) -> Any:
     """Serve the page inside, and say where."""
     from edgebn.live.page import Server, application, is_loopback
-    from edgebn.live.view import state_of
 
     host, port = address(arguments.serve)
     token = arguments.token or ("" if is_loopback(host) else secrets.token_urlsafe(16))
     title = f"edgebn live: {arguments.model.name}"
-    app = application(lambda: state_of(chain, str(arguments.model)), lambda: chain.picture, title, token)
+    app = application(state_now, lambda: chain.picture, title, token)
     with Server(app, host, port) as server:
         name = f"[{host}]" if ":" in host else host
         screen.note(f"edgebn: http://{name}:{server.port}/" + (f"?token={token}" if token else ""))

@@ -8,8 +8,8 @@ from edgebn.live.answers import line, plain
 from edgebn.live.chain import STAGES, Chain
 
 
-def state_of(chain: Chain, model: str) -> dict[str, Any]:
-    """Return everything but the picture."""
+def state_of(chain: Chain, model: str, fleet: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return everything but the picture; `fleet` is what an agent's `status` says."""
     shown = chain.shown
     found: dict[str, Any] = {
         "model": model,
@@ -22,6 +22,7 @@ def state_of(chain: Chain, model: str) -> dict[str, Any]:
         "answer": plain(shown.answer),
         "line": line(shown.answer) if shown.answered else "waiting",
         "adaptation": chain.learned.as_dict() if chain.learned is not None else None,
+        "fleet": fleet,
     }
     return found
 
@@ -36,4 +37,9 @@ def lines_of(state: dict[str, Any]) -> list[tuple[str, str]]:
         refused, trips = sum(learned["refused"].values()), len(learned["trips"])
         lines.append(("learning", f"{learned['accepted']} of {learned['seen']} accepted, {refused} refused, {trips} trips"))
         lines += [(f"drift {one['name']}", f"{one['drift']:.3f}, gate {one['gate']:.2f}") for one in learned["layers"]]
+    fleet = state["fleet"]
+    if fleet:
+        line = "online" if fleet["online"] else f"offline: {fleet['problem'] or 'not yet connected'}"
+        counts = f"{fleet['published']} published, {fleet['priors_taken']} priors taken, {fleet['priors_undone']} undone"
+        lines.append((f"fleet {fleet['group']}/{fleet['device']}", f"{line}; {counts}"))
     return lines

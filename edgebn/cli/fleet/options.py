@@ -22,6 +22,11 @@ def add_broker_options(parser: argparse.ArgumentParser) -> None:
     """Add --broker and what it takes to be let in."""
     group = parser.add_argument_group("the broker")
     group.add_argument("--broker", required=True, metavar="URL", help="mqtt://[USER@]HOST[:PORT], or mqtts:// for TLS")
+    add_admission_options(group)
+
+
+def add_admission_options(group: argparse._ArgumentGroup) -> None:
+    """Add what it takes to be let in by a broker."""
     group.add_argument(
         "--password-file", type=Path, metavar="FILE", help="its first line is the password; default $EDGEBN_MQTT_PASSWORD"
     )
@@ -30,8 +35,8 @@ def add_broker_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--key", type=Path, metavar="FILE", help="and its key")
 
 
-def broker(arguments: argparse.Namespace) -> Broker:
-    """Return the broker that the options name.
+def broker(arguments: argparse.Namespace, url: str = "") -> Broker:
+    """Return the broker that the options name, or the one at `url` as the other options say.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def broker(arguments: argparse.Namespace) -> Broker:
         They name none.
     """
     return broker_of(
-        arguments.broker,
+        url or arguments.broker,
         password_file=arguments.password_file,
         ca=arguments.ca,
         certificate=arguments.certificate,
