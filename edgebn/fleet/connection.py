@@ -19,8 +19,10 @@ KEEP_ALIVE = 30  # seconds
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0  # seconds between two tries to connect; doubled, and scattered by half
 MOST_TOPICS = 4096  # that wait to be published; the oldest make place
 MOST_IN_FLIGHT = 64  # published and not yet acknowledged
-LONGEST_PACKET = 1 << 20  # bytes that the broker may send at once
+LONGEST_PACKET = 1 << 20  # bytes
 HELD = 65535  # messages that the broker may send before one is acknowledged
+
+NOT_YET = "no connection yet"
 
 Receive = Callable[[str, bytes, bool], None]
 
@@ -44,6 +46,8 @@ class Connection:
         Called about twenty times a second while the connection stands.
     will : (str, bytes), optional
         The topic and payload that the broker publishes, retained, when this client is gone without a word.
+    longest : int
+        Bytes that the broker may send at once.
 
     Raises
     ------
@@ -60,8 +64,9 @@ class Connection:
         up: Callable[[], None] | None = None,
         turn: Callable[[], None] | None = None,
         will: tuple[str, bytes] | None = None,
+        longest: int = LONGEST_PACKET,
     ) -> None:
-        self.broker = broker
+        self.broker, self._longest = broker, longest
         self._receive, self._up, self._turn, self._will = receive, up, turn, will
         self._name = f"edgebn-{name}-{os.urandom(4).hex()}"
         self._lock = threading.Lock()
@@ -73,7 +78,7 @@ class Connection:
         self._stop = threading.Event()
         self._is_up = threading.Event()
         self._asked: dict[int, str] = {}
-        self.problem = "no connection yet"
+        self.problem = NOT_YET
         self.connects = self.dropped = self.failures = 0
         self._client = self._make()
         self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
@@ -165,7 +170,7 @@ class Connection:
         client.max_inflight_messages_set(2 * MOST_IN_FLIGHT)
         properties = Properties(PacketTypes.CONNECT)
         properties.ReceiveMaximum = HELD
-        properties.MaximumPacketSize = LONGEST_PACKET
+        properties.MaximumPacketSize = self._longest
         self._properties = properties
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_message, client.on_publish, client.on_subscribe = self._on_message, self._on_publish, self._on_subscribe
@@ -191,6 +196,8 @@ class Connection:
     def _serve(self) -> None:
         while not self._stop.is_set():
             if self._client.loop(POLL_SECONDS) != 0:
+                if not self._is_up.is_set() and self.problem == NOT_YET:
+                    self.problem = "the broker hung up before it let this client in; perhaps it asks for a certificate"
                 return
             if self._is_up.is_set():
                 if self._turn is not None:

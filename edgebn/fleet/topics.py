@@ -58,6 +58,18 @@ def parse(topic: str) -> tuple[Address, str] | None:
     return Address(*parts[:3]), parts[3]
 
 
+def model_topic(model: str) -> str:
+    """Return the topic under which a model's file lies."""
+    return f"{ROOT}/{model}/model"
+
+
+def model_in(topic: str) -> str | None:
+    """Return whose file a topic is for; None where it is for none."""
+    root, _, kind = topic.rpartition("/")
+    model = root.removeprefix(f"{ROOT}/")
+    return model if kind == "model" and topic == model_topic(model) and _MODEL.fullmatch(model) else None
+
+
 def is_group(name: str) -> bool:
     """Whether a name is a group's, or that of a part of one."""
     return _GROUP.fullmatch(name) is not None

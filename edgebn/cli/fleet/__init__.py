@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgebn.cli.fleet import gateway, key, merge, tell, watch
+from edgebn.cli.fleet import gateway, key, merge, publish, tell, watch
 from edgebn.cli.screen import Screen
 
 HELP = "states of many devices over MQTT: merge, watch, and take in boards behind serial lines"
@@ -14,7 +14,7 @@ DESCRIPTION = (
     "a group agrees on, and new devices start from it. No sample ever leaves a device."
 )
 
-ACTIONS = {"merge": merge, "gateway": gateway, "watch": watch, "tell": tell, "key": key}
+ACTIONS = {"merge": merge, "gateway": gateway, "watch": watch, "tell": tell, "key": key, "publish": publish}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

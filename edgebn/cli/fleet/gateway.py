@@ -9,12 +9,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgebn.cli.fleet.options import add_broker_options, add_model, add_policy_option, broker, fleet_model, name, seconds, wait
+from edgebn.cli.fleet.options import (
+    add_broker_options,
+    add_model,
+    add_policy_option,
+    broker,
+    fleet_model,
+    models_at,
+    name,
+    seconds,
+    wait,
+)
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.errors import UsageError
+from edgebn.fleet.broker import Broker
 from edgebn.fleet.gateway import EVERY, POLL, Gateway, Line
 from edgebn.fleet.keys import device_keys, read_master
+from edgebn.fleet.model import FleetModel
 
 HELP = "take boards behind serial lines into a fleet"
 DESCRIPTION = (
@@ -25,7 +37,7 @@ DESCRIPTION = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the action's arguments."""
-    add_model(parser)
+    add_model(parser, optional="as the boards run it, with source tables; default the one that lies at the broker (fleet publish)")
     add_policy_option(parser)
     parser.add_argument(
         "--port", action="append", required=True, metavar="[NAME=]URL", help="a board's name and serial port; again for several"
@@ -55,7 +67,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UsageError(f"--port: two boards are called {twice}; give names: --port NAME=URL")
-    model, at = fleet_model(arguments.model, arguments), broker(arguments)
+    at = broker(arguments)
+    model = fleet_model(arguments.model, arguments) if arguments.model is not None else the_model(at, arguments.policy)
     master = read_master(arguments.fleet_key) if arguments.fleet_key else None
     gateways = [
         Gateway(
@@ -99,6 +112,20 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
             for one in gateways
         ]
     }
+
+
+def the_model(at: Broker, policy: str | None) -> FleetModel:
+    """Return the model that lies at a broker.
+
+    Raises
+    ------
+    UsageError
+        Several do.
+    """
+    found = models_at(at, policy)
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} models lie at {at}: say which one the boards run, and give it as MODEL")
+    return found[0]
 
 
 def line_of(text: str, baud: int) -> Line:

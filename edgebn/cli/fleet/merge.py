@@ -14,6 +14,7 @@ from edgebn.cli.fleet.options import (
     add_policy_option,
     broker,
     fleet_model,
+    models_at,
     name,
     seconds,
     wait,
@@ -34,9 +35,8 @@ DESCRIPTION = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the action's arguments."""
-    parser.add_argument(
-        "models", nargs="+", type=Path, metavar="MODEL", help="whose fleets to serve: .edgebn files with source tables"
-    )
+    text = "whose fleets to serve: .edgebn files with source tables; default those that lie at the broker (fleet publish)"
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL", help=text)
     add_policy_option(parser)
     parser.add_argument("--group", type=name, metavar="G", help="serve this group only")
     parser.add_argument("--discover", action="store_true", help="also find parts of groups: devices whose drift is alike")
@@ -54,7 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Merge until something ends it."""
-    models = [fleet_model(path, arguments) for path in arguments.models]
+    at = broker(arguments)
+    models = [fleet_model(path, arguments) for path in arguments.models] or models_at(at, arguments.policy)
     outcomes: dict[tuple[str, str], Outcome] = {}
 
     def told(outcome: Outcome) -> None:
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
     merger = Merger(
         models,
-        broker(arguments),
+        at,
         group=arguments.group,
         master=read_master(arguments.fleet_key) if arguments.fleet_key else None,
         max_age=arguments.max_age,

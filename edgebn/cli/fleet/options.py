@@ -69,6 +69,19 @@ def fleet_model(path: Path, arguments: argparse.Namespace) -> FleetModel:
     return FleetModel(adaptable_model(path, arguments), arguments.policy)
 
 
+def models_at(at: Broker, policy: str | None) -> list[FleetModel]:
+    """Return the models that lie at a broker.
+
+    Raises
+    ------
+    FleetError
+        There are none, or the broker cannot be reached.
+    """
+    from edgebn.fleet.models import left
+
+    return [FleetModel(program, policy) for program in left(at, CONNECT_SECONDS)]
+
+
 def add_model(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
     """Add MODEL; where it is optional, with what it is good for."""
     text = "a .edgebn file with source tables, as the devices run it"
