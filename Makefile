@@ -66,6 +66,8 @@ lint: $(VENV)/.test
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if command -v actionlint >/dev/null; then actionlint; else echo "== actionlint is not installed: workflows are held to their schema alone"; fi
 
 test: firmware-tools lint
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile

@@ -1,6 +1,6 @@
 """How much adaptation helps when the world shifts and harms when it does not: every policy and two comparators, int8, one command.
 
-    python -m benchmarks.adaptation --shared ../shared --seeds 5 --json adaptation.json
+    python -m benchmarks.adaptation --seeds 5 --json adaptation.json
 
 Errors in %, mean and half of the 95 % confidence interval over orders (seeds), each sample predicted with what was learned before
 it. Sections: images (clean and the six shifts of the rule's making), untuned (shifts it never saw), speech (kws.keras and the
@@ -21,6 +21,7 @@ import numpy as np
 
 import edgebn
 from benchmarks.balanced_bn import BalancedBn, PlainMoments
+from benchmarks.places import VARIABLE, models_folder
 from benchmarks.shifts import SPEECH_SHIFTS, UNTUNED_IMAGE_SHIFTS
 from edgebn.adapt.evaluate import evaluate
 from edgebn.adapt.policies import POLICIES
@@ -46,20 +47,20 @@ class Task:
     labels: np.ndarray
 
 
-def image_tasks(shared: Path) -> tuple[Task, Task]:
-    with np.load(shared / "data" / "cifar10_dev.npz") as data:
+def image_tasks(folder: Path) -> tuple[Task, Task]:
+    with np.load(folder / "data" / "cifar10_dev.npz") as data:
         home, clean, labels = data["x_train"], data["x_test"], data["y_test"].reshape(-1).astype(np.int64)
         tuned = {"clean": clean} | {name: data[f"x_test_{name}"] for name in SHIFTS}
     untuned = {"clean": clean} | {name: shift(clean) for name, shift in UNTUNED_IMAGE_SHIFTS.items()}
     typical = home.astype(np.float32)
-    model = edgebn.adaptable(edgebn.quantize(edgebn.load(shared / "models" / "resnet8_jpeg.h5"), typical[:1000]), typical)
+    model = edgebn.adaptable(edgebn.quantize(edgebn.load(folder / "models" / "resnet8_jpeg.h5"), typical[:1000]), typical)
     real = ({name: images.astype(np.float32) for name, images in domains.items()} for domains in (tuned, untuned))
     first, second = (Task("ResNet-8", model, domains, labels) for domains in real)
     return first, second
 
 
-def speech_tasks(shared: Path) -> Iterator[Task]:
-    with np.load(shared / "data" / "kws_dev.npz") as data:
+def speech_tasks(folder: Path) -> Iterator[Task]:
+    with np.load(folder / "data" / "kws_dev.npz") as data:
         codes, labels = data["x"], data["y"].astype(np.int64)
     mfcc = np.float32(MFCC_SCALE) * (codes.astype(np.float32) - MFCC_ZERO)
     home, rest = mfcc[:250], mfcc[250:]
@@ -70,7 +71,7 @@ def speech_tasks(shared: Path) -> Iterator[Task]:
 
     domains = {"clean": rest} | {name: quantised(shift(rest[..., 0].astype(float))) for name, shift in SPEECH_SHIFTS.items()}
     for name in ("kws.keras", "kws_int8.tflite"):
-        model = edgebn.load(shared / "models" / name)
+        model = edgebn.load(folder / "models" / name)
         int8 = model if model.dtype == "int8" else edgebn.quantize(model, home)
         yield Task(name, edgebn.adaptable(int8, home), domains, labels[250:])
 
@@ -155,10 +156,10 @@ def long_table(task: Task, policies: list[str | None]) -> list[dict]:
     return rows
 
 
-def gradient_table(shared: Path, task: Task) -> list[dict]:
+def gradient_table(folder: Path, task: Task) -> list[dict]:
     """Compare what gradients reach on the float32 network, in mixed order."""
-    with np.load(shared / "data" / "cifar10_dev.npz") as data:
-        model = edgebn.adaptable(edgebn.load(shared / "models" / "resnet8_jpeg.h5"), data["x_train"].astype(np.float32))
+    with np.load(folder / "data" / "cifar10_dev.npz") as data:
+        model = edgebn.adaptable(edgebn.load(folder / "models" / "resnet8_jpeg.h5"), data["x_train"].astype(np.float32))
     at = arrange(task.labels, "iid", 0)
     known, rest = at[:LABELLED], at[LABELLED:]
     print(f"\nfloat32, mixed order, {len(rest)} samples; supervised: {LABELLED} others with labels, {PASSES} times")
@@ -182,14 +183,15 @@ def evaluate_plain(session: edgebn.Session, images: np.ndarray, labels: np.ndarr
 def main() -> None:
     sections = ("images", "untuned", "speech", "continual", "long", "gradients")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder with data/ and models/")
+    parser.add_argument("--models", type=Path, help="the folder with data/ and models/; default $EDGEBN_MODELS")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--section", action="append", choices=sections, help="again for several; default all")
     parser.add_argument("--policy", action="append", help="again for several; default all")
     parser.add_argument("--json", type=Path, help="where to write every figure")
     arguments = parser.parse_args()
-    if not (arguments.shared / "data").is_dir():
-        sys.exit(f"{arguments.shared} has no data/; give the folder with --shared")
+    folder = models_folder(arguments.models)
+    if not (folder / "data").is_dir():
+        sys.exit(f"{folder} has no data/; give the folder with --models or {VARIABLE}")
     for comparator in COMPARATORS:
         POLICIES[comparator.name] = comparator
     for_int8 = [name for name, policy in POLICIES.items() if not policy.needs_gradients]
@@ -197,20 +199,20 @@ def main() -> None:
     wanted, seeds = arguments.section or sections, range(arguments.seeds)
     own = [policy for policy in policies if policy in {None, "compensated-tracking", "compensated"}]
     started = time.time()
-    tuned, untuned = image_tasks(arguments.shared)
+    tuned, untuned = image_tasks(folder)
     report: dict[str, list[dict]] = {}
     if "images" in wanted:
         report["images"] = table("images", tuned, policies, seeds)
     if "untuned" in wanted:
         report["untuned"] = table("shifts never tuned on", untuned, policies, seeds)
     if "speech" in wanted:
-        report["speech"] = [row for task in speech_tasks(arguments.shared) for row in table("speech", task, policies, seeds)]
+        report["speech"] = [row for task in speech_tasks(folder) for row in table("speech", task, policies, seeds)]
     if "continual" in wanted:
         report["continual"] = continual_table(tuned, own, seeds)
     if "long" in wanted:
         report["long"] = long_table(tuned, own)
     if "gradients" in wanted:
-        report["gradients"] = gradient_table(arguments.shared, tuned)
+        report["gradients"] = gradient_table(folder, tuned)
     print(f"\n{time.time() - started:.0f} s")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1))

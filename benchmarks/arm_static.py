@@ -22,9 +22,11 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.places import models_folder
+
 # What `--worker` compiles and lists is the only part that imports the kernels: they are written for one instruction set at import.
 NETWORKS = {"int8": ("kws_int8", "resnet8_int8", "ad01_int8"), "float32": ("kws_float", "resnet8_float", "ad01_fp32")}
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
+MODELS_AT = models_folder() / "models"
 OLDEST_LLVM = 19  # the first with a model of its own for every core below
 ITERATIONS = 200  # of a loop, enough that its start does not show
 
@@ -98,7 +100,7 @@ def work(isa_name: str, folder: Path) -> None:
     for dtype, names in NETWORKS.items():
         for name in names:
             macs: dict[str, int] = defaultdict(int)
-            packed = Packed(edgebn.load(SHARED / f"{name}.tflite"))
+            packed = Packed(edgebn.load(MODELS_AT / f"{name}.tflite"))
             for words in (packed.raw if dtype == "int8" else packed.real).words:
                 operation = operations[int(words[0])]
                 arguments = {key: int(word) for (key, _), word in zip(operation.arguments, words[1:], strict=False)}
@@ -226,8 +228,8 @@ def main() -> None:
     if options.worker:
         work(options.worker[0], Path(options.worker[1]))
         return
-    if not SHARED.exists():
-        raise SystemExit(f"the benchmark networks are not at {SHARED}")
+    if not MODELS_AT.exists():
+        raise SystemExit(f"the benchmark networks are not at {MODELS_AT}")
     rows = measure()
     report(rows)
     if options.json:

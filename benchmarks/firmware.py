@@ -2,7 +2,7 @@
 
     python benchmarks/firmware.py [--board NAME ...] [--json results.json] [models...]
 
-Without models: KWS, ResNet-8 and AD of ../shared/models, as TensorFlow Lite quantised them (kws_int8, ...) and as
+Without models: KWS, ResNet-8 and AD of the folder of models (`places.py`), as TensorFlow Lite quantised them (kws_int8, ...) and as
 `edgebn.quantize` does (kws, ...). The emulator counts exactly, so a figure is the same on every machine and under any load. Every
 run compares its outputs with the reference's bytes. Peers were counted once with the same emulator and compilers (-O3 for CMSIS-NN,
 -O2 for TFLM-style C and bakenn).
@@ -21,10 +21,11 @@ import numpy as np
 import boards
 import codegen
 import edgebn
+from benchmarks.places import models_folder
 from boards import emulator, toolchain
 from codegen.footprint import measure
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+MODELS_AT = models_folder()
 CORES = ("mps2-an385-m0", "mps2-an385", "mps2-an386", "mps3-an547", "qemu-riscv32-virt")
 MODELS = ("kws_int8.tflite", "resnet8_int8.tflite", "ad01_int8.tflite", "kws.keras", "resnet8.h5", "ad01.h5")
 # Million instructions of one inference, in the order of CORES.
@@ -50,7 +51,7 @@ def network(model: str) -> str:
 
 def load(model: str) -> edgebn.Program:
     """Return an int8 program: the file's own, or one quantised here."""
-    program = edgebn.load(model if Path(model).exists() else SHARED / "models" / model)
+    program = edgebn.load(model if Path(model).exists() else MODELS_AT / "models" / model)
     return program if program.dtype == "int8" else edgebn.quantize(program, calibration(program))
 
 
@@ -58,9 +59,9 @@ def calibration(program: edgebn.Program) -> np.ndarray:
     """Return inputs for calibration: the recorded ones where they fit, else drawn ones."""
     shape = program.shapes[program.inputs[0]]
     if shape == (49, 10, 1):
-        return (np.load(SHARED / "data" / "kws_dev.npz")["x"][:100].astype(np.float32) - 83) * np.float32(0.5847029)
+        return (np.load(MODELS_AT / "data" / "kws_dev.npz")["x"][:100].astype(np.float32) - 83) * np.float32(0.5847029)
     if shape == (32, 32, 3):
-        return np.load(SHARED / "data" / "cifar10_dev.npz")["x_train"][:100].astype(np.float32)
+        return np.load(MODELS_AT / "data" / "cifar10_dev.npz")["x_train"][:100].astype(np.float32)
     return (np.random.default_rng(3).standard_normal((100, *shape)) * 10).astype(np.float32)
 
 

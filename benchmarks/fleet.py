@@ -1,6 +1,6 @@
 """What a fleet gains, what it withstands, and how it grows: simulated devices, real states, a real broker.
 
-    python -m benchmarks.fleet --shared ../shared --json fleet.json
+    python -m benchmarks.fleet --json fleet.json
 
 Sections: gain (the first samples of a new device, by shift, without and with a liar), life (devices that arrive, move, fail and
 lie, error over time), broker (2,000 devices through one Mosquitto), chaos (fewer, while the broker and mergers are killed), junk
@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
+from benchmarks.places import VARIABLE, models_folder
 from benchmarks.shifts import UNTUNED_IMAGE_SHIFTS
 from edgebn.adapt.streams import arrange
 from edgebn.fleet.envelope import Envelope, from_bytes, to_bytes
@@ -106,13 +107,13 @@ class World:
         return self.model.known(Envelope(count, count, 300, 300, 0, numbers, state), "a device")
 
 
-def world(shared: Path) -> World:
-    with np.load(shared / "data" / "cifar10_dev.npz") as data:
+def world(folder: Path) -> World:
+    with np.load(folder / "data" / "cifar10_dev.npz") as data:
         home, clean, labels = data["x_train"], data["x_test"], data["y_test"].reshape(-1).astype(np.int64)
         domains = {"clean": clean} | {name: data[f"x_test_{name}"] for name in TUNED}
     domains |= {name: shift(clean) for name, shift in (UNTUNED_IMAGE_SHIFTS | OWN).items()}
     typical = home.astype(np.float32)
-    program = edgebn.adaptable(edgebn.quantize(edgebn.load(shared / "models" / "resnet8_jpeg.h5"), typical[:1000]), typical)
+    program = edgebn.adaptable(edgebn.quantize(edgebn.load(folder / "models" / "resnet8_jpeg.h5"), typical[:1000]), typical)
     real = {name: images.astype(np.float32) for name, images in domains.items()}
     return World(program, FleetModel(program), edgebn.Adapter(edgebn.Session(program)), real, labels, len(labels) // 2)
 
@@ -585,7 +586,7 @@ def growth(place: World, counts: list[int]) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder with data/ and models/")
+    parser.add_argument("--models", type=Path, help="the folder with data/ and models/; default $EDGEBN_MODELS")
     parser.add_argument("--section", action="append", choices=SECTIONS, help="again for several; default all")
     parser.add_argument("--repeats", type=int, default=40, help="starts of a new device for each shift")
     parser.add_argument("--devices", type=int, default=2000, help="of broker and chaos")
@@ -593,9 +594,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=24, help="of life")
     parser.add_argument("--json", type=Path, help="where to write every figure")
     arguments = parser.parse_args()
-    if not (arguments.shared / "data").is_dir():
-        sys.exit(f"{arguments.shared} has no data/; give the folder with --shared")
-    place, wanted, found = world(arguments.shared), arguments.section or SECTIONS, {}
+    folder = models_folder(arguments.models)
+    if not (folder / "data").is_dir():
+        sys.exit(f"{folder} has no data/; give the folder with --models or {VARIABLE}")
+    place, wanted, found = world(folder), arguments.section or SECTIONS, {}
     if MOSQUITTO is None and {"broker", "chaos", "junk"} & set(wanted):
         sys.exit("mosquitto is not installed; install it, or name other sections")
     with tempfile.TemporaryDirectory() as name:

@@ -21,11 +21,12 @@ import numpy as np
 
 import edgebn
 from benchmarks import peak
+from benchmarks.places import models_folder
 from edgebn.kernels import executor
 from edgebn.program import Program
 from edgebn.session.tables import Packed
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
+MODELS_AT = models_folder() / "models"
 MODELS = ("kws_int8", "resnet8_int8", "ad01_int8")
 SAMPLE_US = 100  # of a step again and again in one call: long beside the clock's grain, short beside the scheduler's slice
 
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results = {}
-    for path in options.models or [SHARED / f"{name}.tflite" for name in MODELS]:
+    for path in options.models or [MODELS_AT / f"{name}.tflite" for name in MODELS]:
         times, most = step_times(edgebn.load(path), options.rounds)
         report(path.stem, times, most)
         results[path.stem] = {"peak_gmacs": most, "steps": [vars(step) for step in times]}

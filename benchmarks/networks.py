@@ -1,7 +1,7 @@
 """The networks that are timed, each in every form: float32, the int8 file where there is one, and int8 as edgebn quantises it.
 
-The MLPerf Tiny networks are read from ../shared/models where that is beside the checkout, and the demo's network stands in for them
-where it is not. The MobileNet stack is generated.
+The MLPerf Tiny networks are read from the folder of models (`places.py`); the demo's network stands in for them
+where it is not there. The MobileNet stack is generated.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 import edgebn
 from benchmarks.mobilenet import SIZE, mobilenet
 from benchmarks.peers import tflite_of
+from benchmarks.places import models_folder
 from edgebn.program import Program
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
+MODELS = models_folder()
 DEMO = ROOT / "edgebn" / "demo_data"
 SAMPLES = 100  # that quantisation is calibrated with
 
@@ -50,12 +51,12 @@ class Case:
         return f"{self.network}, {self.form}"
 
 
-def cases(shared: Path = SHARED) -> Iterator[Case]:
+def cases(folder: Path = MODELS) -> Iterator[Case]:
     """Return every network in every form; float32 first, then int8."""
-    if (shared / "models").is_dir():
-        models = shared / "models"
-        keywords = np.load(shared / "data" / "kws_dev.npz")["x"]
-        images = np.load(shared / "data" / "cifar10_dev.npz")["x_train"][:SAMPLES].astype(np.float32)
+    if (folder / "models").is_dir():
+        models = folder / "models"
+        keywords = np.load(folder / "data" / "kws_dev.npz")["x"]
+        images = np.load(folder / "data" / "cifar10_dev.npz")["x_train"][:SAMPLES].astype(np.float32)
         spectra = np.random.default_rng(0).normal(0, 1, (SAMPLES, 640)).astype(np.float32)
         yield from _with_files("KWS", models, ("kws_float", "kws_int8", "kws.h5"), keywords[:SAMPLES])
         yield from _with_files("ResNet-8", models, ("resnet8_float", "resnet8_int8", "resnet8.h5"), images)

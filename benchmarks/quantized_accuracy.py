@@ -3,7 +3,7 @@
     python -m benchmarks.quantized_accuracy [--data noise|photos|text] [--files mtcnn_onet.onnx ...] [--json FILE]
 
 Prints the ratio of signal to noise of every output in dB, on inputs that calibration has not seen, each engine against its own
-float32. Files are those of ../shared/zoo; onnxruntime reads ONNX alone.
+float32. Files are those of zoo/ in the folder of models (`places.py`); onnxruntime reads ONNX alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.networks import SHARED
+from benchmarks.places import models_folder
 from edgebn.errors import ModelError
 from edgebn.program import Program
 
@@ -56,7 +56,7 @@ def inputs(program: Program, kind: str, name: str, count: int, seed: int) -> dic
         if kind == "text" and len(shape) == 3 and shape[2] == 3:
             found[given] = text(count, seed, shape[:2]) * (1 - low) + low
         elif kind == "photos" and len(shape) == 3 and shape[2] in (1, 3):
-            images = np.load(SHARED / "data" / "cifar10_dev.npz")["x_train"][seed * 100 : seed * 100 + count] / 255.0
+            images = np.load(models_folder() / "data" / "cifar10_dev.npz")["x_train"][seed * 100 : seed * 100 + count] / 255.0
             rows, columns = (np.arange(size) * 32 // size for size in shape[:2])
             found[given] = (images[:, rows][:, :, columns, : shape[2]] * (1 - low) + low).astype(np.float32)
         else:
@@ -159,7 +159,7 @@ def main() -> None:
     rows = []
     print(f"{'file':28}{'output':28}{'edgebn dB':>10}{'onnxruntime dB':>16}")
     for file in arguments.files:
-        path = SHARED / "zoo" / file
+        path = models_folder() / "zoo" / file
         try:
             shape = FILES.get(file)
             program = edgebn.load(path, **({} if shape is None else {"input_shape": shape}))

@@ -16,7 +16,7 @@ from edgebn.program import Affine, Convolution, FloatEpilogue, IntEpilogue, Prog
 Weighted = Convolution | TransposedConvolution | Affine
 INT32 = 2**31
 _LONGEST_SHIFT = 31  # to the right, of a library's requantisation
-_SECOND_HALF = 2**30  # what double rounding adds before its first shift (DESIGN section 2)
+_SECOND_HALF = 2**30  # what double rounding adds before its first shift (docs/integer-contract.md)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a program carries so that its batch norms can adapt (DESIGN sections 9 and 10): plain data, measured once at home.
+"""What a program carries so that its batch norms can adapt (docs/adaptation.md): plain data, measured once at home.
 
 Deviations are dimensionless everywhere behind the kernels: with x what a channel's batch norm receives, m0 and v0 its factory
 mean and variance and w0 = v0 + epsilon, d1 = (mean(x) - m0) / sqrt(w0) and d2 = (mean((x - m0)**2) - v0) / w0, both 0 at home.

@@ -140,10 +140,10 @@ def quantize(
 ) -> Program:
     """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 activations.
 
-    Weights are quantised with batch norm unfolded; the batch norms stay in the epilogues as data (DESIGN section 2). With data,
-    channels of one value are first brought to more similar sizes, which the float32 network does not notice (a factor in gamma and
-    beta, divided out in the next weights). Weights are then rounded for the least error in their layer's output, and biases are
-    corrected by what that shifts in the mean.
+    Weights are quantised with batch norm unfolded; the batch norms stay in the epilogues as data
+    (docs/integer-contract.md). With data, channels of one value are first brought to more similar sizes, which the float32
+    network does not notice (a factor in gamma and beta, divided out in the next weights). Weights are then rounded for the least
+    error in their layer's output, and biases are corrected by what that shifts in the mean.
 
     Parameters
     ----------

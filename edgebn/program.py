@@ -68,7 +68,7 @@ class Buffer:
 class Norm:
     """One per-channel affine map inside an epilogue: a batch norm, or a constant multiply and add.
 
-    a = gamma / sqrt(variance + epsilon), d = beta - mean * a (DESIGN section 2). Arrays: (channels,) float32.
+    a = gamma / sqrt(variance + epsilon), d = beta - mean * a (docs/integer-contract.md). Arrays: (channels,) float32.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class FloatEpilogue:
 
 @dataclass(frozen=True)
 class IntEpilogue:
-    """The integer contract (DESIGN section 2), per output channel.
+    """The integer contract (docs/integer-contract.md), per output channel.
 
     acc  = acc_bias[c] + sum(w * q)                       int32; padding reads the input's zero point
     u    = clip(acc, lo[c], hi[c])

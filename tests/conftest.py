@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from benchmarks import places
+
 RECORDED = Path(__file__).parent / "recorded"
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = places.models_folder()
 TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
 
 _common = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
@@ -20,7 +22,7 @@ settings.load_profile("all" if TEST_ALL else "quick")
 def _shared(folder: str) -> Path:
     path = SHARED / folder
     if not path.is_dir():
-        pytest.skip(f"../shared/{folder} is not beside this checkout")
+        pytest.skip(places.missing(folder))
     return path
 
 

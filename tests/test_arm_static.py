@@ -46,7 +46,7 @@ LEAST = {"Cortex-A76": 0.9, "Cortex-A72": 0.9, "Cortex-A53": 0.6}
 @pytest.mark.skipif(not TEST_ALL, reason="compiles four executors: make test-all")
 def test_hot_loops_keep_the_multipliers_busy():
     """The hottest loop of each network; one row of float32 on the A53 is bound by its loads (docs/arm.md)."""
-    if not arm_static.SHARED.exists():
+    if not arm_static.MODELS_AT.exists():
         pytest.skip("the benchmark networks are not here")
     try:
         arm_static.tool("llvm-mca")

@@ -1,10 +1,11 @@
 """Detectors of other makers find what is in pictures of scikit-image: LiteRT's or onnxruntime's outputs, decoded plainly."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+
+from benchmarks import places
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 pytest.importorskip("skimage", reason="scikit-image is not installed")
@@ -19,7 +20,7 @@ from edgebn.preparation.heads import blazeface
 from edgebn.preparation.pictures import pictured
 from edgebn.preparation.prepare import plain_pixels
 
-ZOO = Path(__file__).resolve().parents[2] / "shared" / "zoo"
+ZOO = places.models_folder() / "zoo"
 PICTURES = ("astronaut", "coffee", "chelsea")
 FACE = (180, 65, 270, 175)  # the astronaut's
 

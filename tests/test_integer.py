@@ -1,4 +1,4 @@
-"""The integers of DESIGN section 2 against arithmetic written out here: Python fractions, and gemmlowp's C++ step by step."""
+"""The integers of docs/integer-contract.md against arithmetic written out here: fractions, and gemmlowp's C++ step by step."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from benchmarks import places
+
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 
@@ -31,7 +33,7 @@ def letters(shape):
 def zoo(shared_models):
     folder = shared_models.parent / "zoo"
     if not folder.is_dir():
-        pytest.skip("../shared/zoo is not beside this checkout")
+        pytest.skip(places.missing("zoo"))
     return folder
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from benchmarks import places
+
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 
 from ai_edge_litert.interpreter import OpResolverType
@@ -61,7 +63,7 @@ def test_concatenation_gives_its_inputs_one_scale(tmp_path) -> None:
 @pytest.fixture
 def mobilenet():
     if not MOBILENET.exists():
-        pytest.skip("../shared/zoo is not beside this checkout")
+        pytest.skip(places.missing("zoo"))
     return edgebn.load(MOBILENET)
 
 

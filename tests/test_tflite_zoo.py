@@ -1,4 +1,4 @@
-"""Files of other makers (../shared/zoo): each that loads agrees with its own runtime, each other one is refused in one clear line.
+"""Files of other makers (zoo/ of the models): each that loads agrees with its own runtime, others are refused in one line.
 
 int8 byte for byte with TensorFlow Lite Micro, uint8 with LiteRT's reference kernels, float32 within 1e-5 of the output's range with
 LiteRT.
@@ -6,6 +6,8 @@ LiteRT.
 
 import numpy as np
 import pytest
+
+from benchmarks import places
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro is not installed")
@@ -117,6 +119,6 @@ def _litert(path, inputs, program) -> list[np.ndarray]:
     return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
 
 
-@pytest.mark.skipif(not FILES, reason="../shared/zoo is not beside this checkout")
+@pytest.mark.skipif(not FILES, reason=places.missing("zoo"))
 def test_what_loads_is_there() -> None:
     assert {path.stem for path in FILES} >= LOADING

@@ -1,4 +1,4 @@
-"""Files of other makers (../shared/zoo) as firmware: saved, loaded, emitted, built and run; every output byte is the reference's.
+"""Files of other makers (zoo/ of the models) as firmware: saved, loaded, emitted, built, run; every byte is the reference's.
 
 All files on the host and on an emulated Cortex-M4F with EDGEBN_TEST_ALL=1, some of each kind without it.
 """

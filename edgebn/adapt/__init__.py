@@ -1,4 +1,4 @@
-"""Test-time adaptation of batch norms: source tables, policies, guards and saved state (DESIGN sections 9 and 10).
+"""Test-time adaptation of batch norms: source tables, policies, guards and saved state (docs/adaptation.md).
 
 Read it from here: `measure.adaptable` -> `Adaptation`; `adapter.Adapter` -> engine -> deviations -> policy -> rule -> refold.
 """

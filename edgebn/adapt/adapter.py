@@ -28,7 +28,7 @@ from edgebn.errors import EdgebnError, ModelError
 from edgebn.session import Session, arrays
 
 DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES = "compensated-tracking", "moments"
-LEAST_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (DESIGN section 10)
+LEAST_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (docs/adaptation.md)
 
 
 @dataclass(frozen=True)

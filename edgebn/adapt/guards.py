@@ -1,6 +1,6 @@
 """The watchdog: signs that adaptation has gone astray. It decides when to return to the factory state, and says why.
 
-Entropy and margin are no signs: both look better while a collapsing model gets worse (DESIGN section 10).
+Entropy and margin are no signs: both look better while a collapsing model gets worse (docs/adaptation.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a policy's estimate to new statistics: bounds, energy and gate, the same under every policy (DESIGN section 10).
+"""From a policy's estimate to new statistics: bounds, energy and gate, the same under every policy (docs/adaptation.md).
 
 Every line is one float32 operation over channels or layers, in order, so that all engines agree to the bit.
 """

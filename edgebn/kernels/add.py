@@ -42,7 +42,7 @@ def add_f32(
 
 @kernel
 def rescale(v: int, m: int, e: int) -> int:
-    """TensorFlow Lite Micro's doubling high multiply and rounding shift in one (DESIGN section 2)."""
+    """TensorFlow Lite Micro's doubling high multiply and rounding shift in one (docs/integer-contract.md)."""
     if e == 0:
         return (v * m + (1 << 30)) >> 31
     nudge = (1 << 31) if v < 0 else 0

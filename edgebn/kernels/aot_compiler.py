@@ -17,6 +17,7 @@ from numba.core.registry import cpu_target
 
 from edgebn.kernels import jit_executor, native, python_function
 from edgebn.kernels.isa import InstructionSet
+from edgebn.kernels.jit import decorator
 
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 # The plainest processor that has an object's features: an object must run on all of them.
@@ -81,7 +82,7 @@ class Compiler:
         """Return an object file with the executor of all kernels as C functions: the general entry and the usual one."""
         symbol, usual = native.ENTRY, native.USUAL
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        dispatcher = numba.njit(**options)(jit_executor.plain_function(jit_executor.ALL))
+        dispatcher = decorator(**options)(jit_executor.plain_function(jit_executor.ALL))
         dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
         (result,) = dispatcher.overloads.values()
         entry = self._entry(symbol, result.fndesc.llvm_func_name)

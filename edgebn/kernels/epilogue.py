@@ -1,4 +1,4 @@
-"""What turns an accumulator into an output (DESIGN section 2): the one place where the plain kernels requantise."""
+"""What turns an accumulator into an output (docs/integer-contract.md): the one place where the plain kernels requantise."""
 
 from __future__ import annotations
 

@@ -7,12 +7,34 @@ the last bits. A multiply-add that is rounded once is written as one (`vectors.f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from numba import njit
+from numba import config, njit
 
 # Kernels are called by the executor alone, so they need no wrappers for Python and C.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-kernel: Callable[..., Any] = njit(**OPTIONS)
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Compile inside also where NUMBA_DISABLE_JIT=1 asks for plain Python, which what goes over addresses cannot be."""
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        yield
+    finally:
+        config.DISABLE_JIT = disabled
+
+
+def decorator(**options: Any) -> Callable[..., Any]:
+    """Return `numba.njit` with options, as `compiling` has it."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        with compiling():
+            return njit(**options)(function)
+
+    return decorate
+
+
+kernel: Callable[..., Any] = decorator(**OPTIONS)

@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numba
-
 from edgebn.kernels import cache
+from edgebn.kernels.jit import compiling, decorator
 
 
 def compiled(name: str, text: str, names: Mapping[str, Any], signature: Any) -> Callable[..., Any]:
@@ -34,13 +33,14 @@ def compiled(name: str, text: str, names: Mapping[str, Any], signature: Any) -> 
     signature : Numba signature
     """
     folder = cache.folder()
-    if folder is not None:
-        with contextlib.suppress(OSError, RuntimeError):  # what cannot be kept: a full disk, a folder that Numba cannot use
-            return _kept(folder / f"{name}.py", text, names, signature)
-    dispatcher = _dispatcher(loaded(name, f"<edgebn {name}>", text, names), keep=False)
-    dispatcher.compile(signature)
-    dispatcher.disable_compile()
-    return dispatcher
+    with compiling():
+        if folder is not None:
+            with contextlib.suppress(OSError, RuntimeError):  # what cannot be kept: a full disk, a folder that Numba cannot use
+                return _kept(folder / f"{name}.py", text, names, signature)
+        dispatcher = _dispatcher(loaded(name, f"<edgebn {name}>", text, names), keep=False)
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        return dispatcher
 
 
 def loaded(name: str, filename: str, text: str, names: Mapping[str, Any]) -> Callable[..., Any]:
@@ -56,7 +56,7 @@ def loaded(name: str, filename: str, text: str, names: Mapping[str, Any]) -> Cal
 
 
 def _dispatcher(function: Callable[..., Any], *, keep: bool) -> Any:
-    return numba.njit(nogil=True, error_model="numpy", cache=keep)(function)
+    return decorator(nogil=True, error_model="numpy", cache=keep)(function)
 
 
 def _kept(path: Path, text: str, names: Mapping[str, Any], signature: Any) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Accumulators of observed rows: kept by the kernels that compute them, and gathered into sums right after (DESIGN section 9).
+"""Accumulators of observed rows: kept by the kernels that compute them, and gathered into sums right after (docs/adaptation.md).
 
 `raw` is where an observed step keeps accumulators, 32 bits each: pixel x of row y at raw + y * raw_row + x * raw_pixel; 0 where
 nothing is observed. `marks` holds a byte a row (of tiles: a byte a tile), 0 where it is not.

@@ -1,4 +1,4 @@
-"""Refolds adapted epilogues where they stand, packed, between two inferences (DESIGN section 9).
+"""Refolds adapted epilogues where they stand, packed, between two inferences (docs/adaptation.md).
 
 `reference/refold.py` is the specification of `fold_i8` and `fold_f32`. The others write what came out into every packed copy of a
 step's epilogue, and the arguments that go with it into the operation tables. A step's status says what is to be done with it.

@@ -44,7 +44,7 @@ WORTH = 2
 
 @dataclass(frozen=True)
 class Requantization:
-    """The arrays of an integer epilogue, (channels,) each, and its scalars, as DESIGN section 2 names them."""
+    """The arrays of an integer epilogue, (channels,) each, and its scalars, as docs/integer-contract.md names them."""
 
     acc_bias: np.ndarray
     lo: np.ndarray

@@ -1,4 +1,4 @@
-"""Accumulators to outputs (DESIGN section 2): where batch norm, requantisation and activation happen. Knows no geometry."""
+"""Accumulators to outputs (docs/integer-contract.md): where batch norm, requantisation and activation happen. Knows no geometry."""
 
 from __future__ import annotations
 

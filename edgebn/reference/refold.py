@@ -1,4 +1,4 @@
-"""New epilogues from a drift and a variance ratio per channel (DESIGN section 9): the specification of the refold.
+"""New epilogues from a drift and a variance ratio per channel (docs/adaptation.md): the specification of the refold.
 
 With x what the batch norm receives, m0 its factory mean and sigma = sqrt(factory variance + epsilon), the new mean is
 m0 + sigma * drift and the new variance + epsilon is sigma**2 * ratio; the output at the mean stays what it was. A channel with

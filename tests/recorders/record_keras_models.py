@@ -1,4 +1,4 @@
-"""Record what Keras says of the real trained models in ``../shared/models``.
+"""Record what Keras says of the real trained models in the folder of models (`benchmarks/places.py`).
 
     KERAS_BACKEND=torch python tests/recorders/record_keras_models.py [SHARED_DIRECTORY]
 
@@ -21,6 +21,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from benchmarks.places import models_folder
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = ROOT / "tests" / "recorded" / "keras_models.npz"
 SAMPLES = 16
@@ -31,11 +33,11 @@ KWS_SCALE, KWS_ZERO_POINT = 0.5847029, 83
 def main() -> None:
     """Load each model, predict, save."""
     parser = argparse.ArgumentParser(description="Record Keras' outputs for the shared models.")
-    parser.add_argument("shared", type=Path, nargs="?", default=ROOT.parent / "shared")
-    shared = parser.parse_args().shared
-    with np.load(shared / "data" / "cifar10_dev.npz") as arrays:
+    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
+    folder = parser.parse_args().folder
+    with np.load(folder / "data" / "cifar10_dev.npz") as arrays:
         images = arrays["x_test"][:SAMPLES].astype(np.float32)
-    with np.load(shared / "data" / "kws_dev.npz") as arrays:
+    with np.load(folder / "data" / "kws_dev.npz") as arrays:
         codes = arrays["x"][:SAMPLES].astype(np.float32)
     words = (codes - np.float32(KWS_ZERO_POINT)) * np.float32(KWS_SCALE)
     sounds = np.random.default_rng(SEED).standard_normal((SAMPLES, 640)).astype(np.float32)
@@ -44,7 +46,7 @@ def main() -> None:
     versions = {"keras": keras.__version__, "backend": keras.backend.backend()}
     recorded = {"versions": np.array(json.dumps(versions)), "seed": np.array(SEED)}
     for name, x in inputs.items():
-        model = keras.models.load_model(shared / "models" / name, compile=False)
+        model = keras.models.load_model(folder / "models" / name, compile=False)
         recorded[name] = model.predict(x, verbose=0)
         print(f"{name}: {x.shape} -> {recorded[name].shape}")
     np.savez_compressed(TARGET, **recorded)

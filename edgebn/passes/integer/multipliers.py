@@ -1,4 +1,4 @@
-"""Real numbers to the integers of DESIGN section 2: multipliers, shifts and roundings, with proofs that nothing overflows.
+"""Real numbers to the integers of docs/integer-contract.md: multipliers, shifts and roundings, with proofs that nothing overflows.
 
 Single rounding is edgebn's own; double rounding is TensorFlow Lite Micro's (gemmlowp). Knows arithmetic and the plain data of
 program.py; nothing of graphs, calibration or which layer is which. `where` names the layer in messages.
@@ -145,7 +145,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def double_rounding(real: float, where: str) -> tuple[int, int, int, bool]:
-    """Return (m, r, s, neg) of one multiplier under TensorFlow Lite Micro's double rounding (DESIGN section 2)."""
+    """Return (m, r, s, neg) of one multiplier under TensorFlow Lite Micro's double rounding (docs/integer-contract.md)."""
     if not (math.isfinite(real) and real >= 0.0):
         raise QuantizationError(f"{where}: its multiplier is {real}; the file's scales must be positive numbers")
     q, shift = quantize_multiplier(real)
@@ -289,7 +289,7 @@ def prove_epilogue(epilogue: IntEpilogue, bounds: tuple[np.ndarray, np.ndarray],
 
 
 def prove_statistics(positions: int, where: str) -> None:
-    """Refuse adaptation of a layer whose sum of int16 deviations over `positions` could overflow int32 (DESIGN section 9)."""
+    """Refuse adaptation of a layer whose sum of int16 deviations over `positions` could overflow int32 (docs/adaptation.md)."""
     if positions * 2**15 > INT32_MAX:
         raise QuantizationError(
             f"{where}: its {positions} output positions are too many for 32-bit statistics (at most {INT32_MAX // 2**15}); "

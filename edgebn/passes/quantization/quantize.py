@@ -1,7 +1,7 @@
 """A float32 program and the ranges of its values become an int8 program. One small function a step class.
 
-Weights are quantised unfolded; batch norms go into the epilogues (DESIGN section 2) and stay there as data, so that they can
-be folded again. Knows ranges, not where they come from; runs nothing.
+Weights are quantised unfolded; batch norms go into the epilogues (docs/integer-contract.md) and stay there as data, so that they
+can be folded again. Knows ranges, not where they come from; runs nothing.
 """
 
 from __future__ import annotations
