@@ -265,3 +265,14 @@ def test_a_pipeline_hears(recorded):
 
 def test_lookup_has_a_row_a_channel():
     assert lookup(Picture(scale=(1.0, 2.0, 3.0)), p.Buffer("x", (2, 2, 3))).shape == (3, 256)
+
+
+def test_kernels_are_made_where_nothing_can_be_kept(monkeypatch):
+    """As in a service whose home is read-only: Numba refused to compile at all."""
+    pytest.importorskip("numba")
+    from numba.core import caching
+
+    from edgebn.preparation.compiling import compiled
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    assert compiled(lambda x: x + 1)(1) == 2

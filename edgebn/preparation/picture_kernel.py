@@ -6,16 +6,12 @@ gives an input's number for a pixel's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-_compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy", cache=True)
+from edgebn.preparation.compiling import compiled
 
 
-@_compiled
+@compiled
 def linear(
     pixels: np.ndarray,
     rows: np.ndarray,
@@ -51,7 +47,7 @@ def linear(
         _looked_up(values, order, table, shift, out[y])
 
 
-@_compiled
+@compiled
 def _row_of_three(row: np.ndarray, columns: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     one, two = np.uint64(1), np.uint64(2)  # indices without a sign need no check for one
     to = np.uint64(0)
@@ -64,14 +60,14 @@ def _row_of_three(row: np.ndarray, columns: np.ndarray, weights: np.ndarray, out
         to += np.uint64(3)
 
 
-@_compiled
+@compiled
 def _row_of_one(row: np.ndarray, columns: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     for x in range(len(columns)):
         total = np.int32(row[np.uint64(columns[x, 0])]) * weights[x, 0] + np.int32(row[np.uint64(columns[x, 1])]) * weights[x, 1]
         out[x] = total >> 4
 
 
-@_compiled
+@compiled
 def _mixed(above: np.ndarray, below: np.ndarray, upper: int, lower: int, out: np.ndarray) -> None:
     a, b = np.int16(upper), np.int16(lower)
     for i in range(len(out)):
@@ -80,7 +76,7 @@ def _mixed(above: np.ndarray, below: np.ndarray, upper: int, lower: int, out: np
         out[i] = np.uint8((high + low + np.int16(2)) >> 2)
 
 
-@_compiled
+@compiled
 def _looked_up(values: np.ndarray, order: np.ndarray, table: np.ndarray, shift: int, out: np.ndarray) -> None:
     width, channels = out.shape
     if shift != 256 and order[0] == 0:
@@ -101,7 +97,7 @@ def _looked_up(values: np.ndarray, order: np.ndarray, table: np.ndarray, shift: 
             out[x, 0] = table[0, values[x]]
 
 
-@_compiled
+@compiled
 def weighed(
     pixels: np.ndarray,
     rows: np.ndarray,
@@ -140,7 +136,7 @@ def weighed(
         _looked_up(values, order, table, shift, out[y])
 
 
-@_compiled
+@compiled
 def _weighed_row_of_three(row: np.ndarray, columns: np.ndarray, counts: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     for x in range(len(columns)):
         at = np.uint64(3 * columns[x, 0])
@@ -156,7 +152,7 @@ def _weighed_row_of_three(row: np.ndarray, columns: np.ndarray, counts: np.ndarr
         out[3 * x + 2] = min(max(blue >> 22, 0), 255)
 
 
-@_compiled
+@compiled
 def _weighed_row_of_one(row: np.ndarray, columns: np.ndarray, counts: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     for x in range(len(columns)):
         at = np.uint64(columns[x, 0])
@@ -166,7 +162,7 @@ def _weighed_row_of_one(row: np.ndarray, columns: np.ndarray, counts: np.ndarray
         out[x] = min(max(total >> 22, 0), 255)
 
 
-@_compiled
+@compiled
 def _add_row(row: np.ndarray, weight: int, sums: np.ndarray) -> None:
     factor = np.int32(weight)
     for i in range(len(sums)):

@@ -5,12 +5,11 @@ The arithmetic is that of `micro_reference.py` and `mfcc_reference.py`, to the b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from edgebn.preparation.compiling import compiled
 from edgebn.preparation.mfcc_tables import LOG_SHIFT, SAMPLE_BITS, SILENT
 from edgebn.preparation.mfcc_tables import WINDOW_BITS as MFCC_WINDOW_BITS
 from edgebn.preparation.micro_tables import (
@@ -26,10 +25,8 @@ from edgebn.preparation.micro_tables import (
 
 _HALF = 1 << (LOG_BITS - 1)
 
-_compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy", cache=True)
 
-
-@_compiled
+@compiled
 def features(
     samples: np.ndarray,
     step: int,
@@ -87,7 +84,7 @@ def features(
             out[index, channel - 1] = min(value, 65535)
 
 
-@_compiled
+@compiled
 def _windowed(samples: np.ndarray, window: np.ndarray, real: np.ndarray) -> int:
     """Window the samples, scale them up by the free bits and return how many those were."""
     loudest = 0
@@ -102,7 +99,7 @@ def _windowed(samples: np.ndarray, window: np.ndarray, real: np.ndarray) -> int:
     return shift
 
 
-@_compiled
+@compiled
 def _bits(value: int) -> int:
     """Return how many bits a number >= 0 has."""
     count = 0
@@ -115,12 +112,12 @@ def _bits(value: int) -> int:
     return count
 
 
-@_compiled
+@compiled
 def _rounded(value: int) -> np.int16:
     return np.int16((value + (1 << 14)) >> 15)
 
 
-@_compiled
+@compiled
 def _fft(x: np.ndarray, twiddles: np.ndarray) -> None:
     """Transform (n, 2) in place: fours, after one stage of twos where n is no power of four."""
     n = len(x)
@@ -159,7 +156,7 @@ def _fft(x: np.ndarray, twiddles: np.ndarray) -> None:
         m *= 4
 
 
-@_compiled
+@compiled
 def _times(a: int, b: int, c: int, d: int) -> tuple[np.int16, np.int16]:
     """Return (a + bi) * (c + di), the second in 15 bits."""
     real = np.int64(a) * c - np.int64(b) * d
@@ -167,7 +164,7 @@ def _times(a: int, b: int, c: int, d: int) -> tuple[np.int16, np.int16]:
     return _rounded(real), _rounded(imaginary)
 
 
-@_compiled
+@compiled
 def _separate(x: np.ndarray, super_twiddles: np.ndarray) -> None:
     """Turn the spectrum of pairs into that of the real samples, in place; the highest frequency is left out."""
     half = len(x)
@@ -186,7 +183,7 @@ def _separate(x: np.ndarray, super_twiddles: np.ndarray) -> None:
         x[half - k, 1] = (np.int64(odd1) - even1) >> 1
 
 
-@_compiled
+@compiled
 def _root(number: int) -> Any:
     """Return the rounded square root: float64 is at most one off below 2 ** 52, and corrected."""
     root = np.int64(np.sqrt(np.float64(number)))
@@ -198,7 +195,7 @@ def _root(number: int) -> Any:
     return root + 1 if number - root * root > root and root != most else root
 
 
-@_compiled
+@compiled
 def _gained(value: int, noise: int, gains: np.ndarray, snr_shift: int) -> Any:
     gain = np.int64(gains[min(noise, 2)])
     if noise > 2:
@@ -213,7 +210,7 @@ def _gained(value: int, noise: int, gains: np.ndarray, snr_shift: int) -> Any:
     return (ratio >> (SNR_BITS - PCAN_BITS)) - (1 << PCAN_BITS)
 
 
-@_compiled
+@compiled
 def _log(value: int, logs: np.ndarray, correction: int, scale: int) -> Any:
     value = (value << correction) & 0xFFFFFFFF if correction >= 0 else value >> -correction
     if value <= 1:
@@ -228,7 +225,7 @@ def _log(value: int, logs: np.ndarray, correction: int, scale: int) -> Any:
     return ((logarithm << scale) + _HALF) >> LOG_BITS
 
 
-@_compiled
+@compiled
 def mfcc_rows(
     samples: np.ndarray,
     step: int,
@@ -274,7 +271,7 @@ def mfcc_rows(
         out[index, len(starts) - 1] = loudest
 
 
-@_compiled
+@compiled
 def _fft32(x: np.ndarray, twiddles: np.ndarray) -> None:
     """Transform (n, 2) int32 in place, divided by n: fours, after one stage of twos where n is no power of four."""
     n = len(x)
@@ -304,14 +301,14 @@ def _fft32(x: np.ndarray, twiddles: np.ndarray) -> None:
         m *= 4
 
 
-@_compiled
+@compiled
 def _times32(a: int, b: int, c: int, d: int) -> tuple[Any, Any]:
     """Return (a + bi) * (c + di), the second in 15 bits."""
     half = np.int64(1 << 14)
     return (np.int64(a) * c - np.int64(b) * d + half) >> 15, (np.int64(a) * d + np.int64(b) * c + half) >> 15
 
 
-@_compiled
+@compiled
 def _separate32(x: np.ndarray, super_twiddles: np.ndarray) -> None:
     """Turn the spectrum of pairs into that of the real samples, in place; the highest frequency is left out."""
     half = len(x)
