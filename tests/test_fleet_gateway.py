@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from edgebn.link import connect
 from tests import emitted
 from tests.brokers import Client, broker, until
 from tests.conftest import TEST_ALL
-from tests.demo_model import demo_images
+from tests.demo_model import demo_images, demo_int8
 from tests.fleets import address, fleet
 from tests.test_fleet_merger import Running
 
@@ -87,6 +88,12 @@ def plugged(url):
         listening.close()
 
 
+@pytest.fixture(scope="module")
+def boards_of(tmp_path_factory):
+    """Return the fleet of a kind of board; its firmware is built once."""
+    return cache(lambda board: Fleet(board, tmp_path_factory.mktemp("firmware")))
+
+
 class Fleet:
     """Boards of one kind with the demo network, and the Python adapters beside them."""
 
@@ -113,8 +120,8 @@ class Fleet:
 
 
 @pytest.mark.parametrize(("board", "count"), [("host", 3), *([("mps2-an386", 5)] if TEST_ALL else [])])
-def test_a_new_board_starts_from_the_prior_of_the_others(board, count, tmp_path):
-    those = Fleet(board, tmp_path / "firmware")
+def test_a_new_board_starts_from_the_prior_of_the_others(board, count, tmp_path, boards_of):
+    those = boards_of(board)
     model = fleet().model
     with broker(tmp_path) as mosquitto, contextlib.ExitStack() as stack:
         learned = [stack.enter_context(those.on(i)) for i in range(count if count == 3 else count - 1)]
@@ -159,10 +166,9 @@ def test_a_new_board_starts_from_the_prior_of_the_others(board, count, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyserial's, of a socket whose other end is dead
-def test_other_models_restarts_and_commands(tmp_path):
-    those = Fleet("host", tmp_path / "firmware")
-    images = demo_images()[0]
-    other = edgebn.adaptable(edgebn.quantize(edgebn.load(edgebn_demo()), images[:50]), images[:60])
+def test_other_models_restarts_and_commands(tmp_path, boards_of):
+    those = boards_of("host")
+    other = edgebn.adaptable(demo_int8(), demo_images()[0][:60])  # with other source tables: another model
     with broker(tmp_path) as mosquitto:
         at, watcher = broker_of(mosquitto.url), Client(mosquitto.port, "edgebn/v1/+/hall/+/state")
         wrong = module.FleetModel(other)
@@ -186,12 +192,6 @@ def test_other_models_restarts_and_commands(tmp_path):
         until(lambda: one.problem)  # the line is gone, and that is said
         one.stop()
         watcher.close()
-
-
-def edgebn_demo():
-    from tests.demo_model import DATA
-
-    return DATA / "fashion_mnist.keras"
 
 
 def test_a_board_that_is_not_there_is_waited_for(tmp_path):

@@ -6,14 +6,12 @@ states that the broker retains alone, so that it does not matter which one it wa
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from edgebn.errors import FleetError
 from edgebn.fleet.broker import Broker
@@ -23,6 +21,8 @@ from edgebn.fleet.envelope import EnvelopeError, key_of, to_bytes
 from edgebn.fleet.harm import HomeReplay
 from edgebn.fleet.merging import LEAST_DEVICES, Merged, merge
 from edgebn.fleet.model import FleetModel, Known
+from edgebn.fleet.newest import Newest
+from edgebn.fleet.outcome import Outcome, group_report, members
 from edgebn.fleet.topics import COMMAND, EVERY, MERGER, PART, PRIOR, REPORT, ROOT, STATE, Address, parse, whole
 
 SHARE = "$share/edgebn-merge"
@@ -32,8 +32,6 @@ FETCH_SECONDS = 60.0  # that the broker may take to send what it retains
 QUIET = 0.3  # seconds of silence that end a fetch, once the broker has answered what came behind it
 WINDOW = 200  # topics asked for one by one at a time
 MOST_GROUPS = 1 << 17  # that are waiting
-MOST_COUNTS = 1 << 17  # devices whose newest count is remembered
-HEALING_BYTES = 16 << 20  # of newest states, to put back where an old one was sent again
 
 Group = tuple[str, str]  # model and group
 
@@ -59,34 +57,6 @@ class Fetch:
     priors: dict[str, bytes] = field(default_factory=dict)
     report: bytes = b""
     heard: float = 0.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one group.
-
-    Attributes
-    ----------
-    model, group : str
-    merged : Merged
-    harm : str
-        Why the prior is not published, or ''.
-    parts : dict of str to tuple of str
-        Found by themselves, where that was asked for.
-    refused : dict of device to str
-    seconds : float
-    published : bool
-        Whether something changed.
-    """
-
-    model: str
-    group: str
-    merged: Merged
-    harm: str
-    parts: dict[str, tuple[str, ...]]
-    refused: dict[str, str]
-    seconds: float
-    published: bool
 
 
 class Merger:
@@ -135,9 +105,7 @@ class Merger:
         self.merges = self.fetches = self.healed = self.late = 0
         self._lock = threading.Lock()
         self._dirty: OrderedDict[Group, tuple[float, float]] = OrderedDict()  # first and last change
-        self._counts: OrderedDict[Address, int] = OrderedDict()
-        self._newest: OrderedDict[Address, bytes] = OrderedDict()
-        self._newest_bytes = 0
+        self._newest = Newest()
         self._ours: OrderedDict[str, bytes] = OrderedDict()  # what this instance published last
         self._fetch: Fetch | None = None
         self._sweeping: set[Group] | None = None
@@ -255,7 +223,7 @@ class Merger:
                 return None
             with self._lock:
                 there = fetch.known.keys() | fetch.refused.keys()
-                missing = sorted(set(_members(fetch.report)) - there)
+                missing = sorted(set(members(fetch.report)) - there)
             for start in range(0, len(missing), WINDOW):  # a broker whose queues are short drops retained messages without a word
                 topics = [Address(model, name, device).topic(STATE) for device in missing[start : start + WINDOW]]
                 if not self._listen(model, topics):
@@ -347,7 +315,7 @@ class Merger:
             self.refused["foreign"] += 1  # parts have priors, no devices
             return
         if not payload:  # removed by an operator
-            self._forget(address)
+            self._newest.forget(address)
             if fetch is not None and is_fetched:
                 fetch.known.pop(address.device, None)
                 fetch.refused.pop(address.device, None)
@@ -361,38 +329,22 @@ class Merger:
                 fetch.refused[address.device] = error.why
             self._heal(address, topic, payload)
             return
-        newest = self._counts.get(address, -1)
+        newest = self._newest.count(address)
         if known.envelope.count < newest:
             self.refused["replayed"] += 1
             self._heal(address, topic, payload)
             return
         is_news = known.envelope.count > newest
-        self._remember(address, known.envelope.count, payload)
+        self._newest.put(address, known.envelope.count, payload)
         if fetch is not None and is_fetched:
             fetch.known[address.device] = known
             fetch.refused.pop(address.device, None)
         elif is_news:
             self._mark(group)
 
-    def _remember(self, address: Address, count: int, payload: bytes) -> None:
-        with self._lock:
-            self._counts[address] = count
-            self._counts.move_to_end(address)
-            while len(self._counts) > MOST_COUNTS:
-                self._counts.popitem(last=False)
-            self._newest_bytes += len(payload) - len(self._newest.pop(address, b""))
-            self._newest[address] = payload
-            while self._newest_bytes > HEALING_BYTES:
-                self._newest_bytes -= len(self._newest.popitem(last=False)[1])
-
-    def _forget(self, address: Address) -> None:
-        with self._lock:
-            self._counts.pop(address, None)
-            self._newest_bytes -= len(self._newest.pop(address, b""))
-
     def _heal(self, address: Address, topic: str, payload: bytes) -> None:
         """Put the newest state back where an older one, or none, took its place."""
-        newest = self._newest.get(address)
+        newest = self._newest.payload(address)
         if newest is not None and newest != payload:
             self.healed += 1
             self._connection.publish(topic, newest)
@@ -404,13 +356,13 @@ class Merger:
         name, group = fetch.group
         model = self.models[name]
         parts = discover(model, fetch.known) if self._find_parts else {}
-        parts = {leader: members for leader, members in parts.items() if len(members) >= self._least}
+        parts = {leader: of for leader, of in parts.items() if len(of) >= self._least}
         merged = merge(model, fetch.known, max_age=self._max_age, least=self._least)
         payload, harm = self._prior(model, Address(name, group, PRIOR), merged)
         wanted = {group: payload}
-        for leader, members in parts.items():
+        for leader, of in parts.items():
             part = f"{group}{PART}{leader}"
-            one = merge(model, {member: fetch.known[member] for member in members}, max_age=self._max_age, least=self._least)
+            one = merge(model, {member: fetch.known[member] for member in of}, max_age=self._max_age, least=self._least)
             wanted[part] = self._prior(model, Address(name, part, PRIOR), one)[0]
         for old in fetch.priors:
             if old not in wanted and (old == group or old.startswith(f"{group}{PART}")):
@@ -441,30 +393,3 @@ class Merger:
         while len(self._ours) > 1024:
             self._ours.popitem(last=False)
         self._connection.publish(topic, payload)
-
-
-def group_report(merged: Merged, harm: str, parts: dict[str, tuple[str, ...]], refused: dict[str, str]) -> bytes:
-    """Return a group's report: nothing but what follows from the states, so that every merger writes the same."""
-    prior = None
-    if merged.envelope is not None and not harm:
-        prior = {"count": merged.envelope.count, "time": merged.envelope.time, "devices": len(merged.used)}
-    report: dict[str, Any] = {
-        "v": 1,
-        "prior": prior,
-        "harm": harm,
-        "used": list(merged.used),
-        "left_out": dict(sorted(merged.left_out.items())),
-        "refused": dict(sorted(refused.items())),
-        "parts": {leader: list(members) for leader, members in parts.items()},
-    }
-    return json.dumps(report, separators=(",", ":")).encode()
-
-
-def _members(report: bytes) -> list[str]:
-    """Return the devices that a group's report knows of."""
-    try:
-        told = json.loads(report)
-        names = [*told["used"], *told["left_out"], *told["refused"]]
-    except (ValueError, RecursionError, LookupError, TypeError):
-        return []
-    return [name for name in names if isinstance(name, str) and parse(Address("0" * 32, "x", name).topic(STATE)) is not None]

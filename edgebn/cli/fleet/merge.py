@@ -22,8 +22,9 @@ from edgebn.cli.fleet.options import (
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.fleet.keys import read_master
-from edgebn.fleet.merger import Merger, Outcome
+from edgebn.fleet.merger import Merger
 from edgebn.fleet.merging import LEAST_DEVICES
+from edgebn.fleet.outcome import Outcome
 
 HELP = "publish what the devices of each group agree on"
 DESCRIPTION = (
