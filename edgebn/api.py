@@ -137,8 +137,9 @@ def quantize(
     keep: Mapping[str, str] | Literal["auto"] | None = None,
     budget: Mapping[str, float] | None = None,
     table: Callable[[list[KeepRow]], None] | None = None,
+    activations: Literal["int8", "int16"] = "int8",
 ) -> Program:
-    """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 activations.
+    """Make an int8 program of a float32 one: per-channel symmetric int8 weights, per-tensor int8 or int16 activations.
 
     Weights are quantised with batch norm unfolded; the batch norms stay in the epilogues as data
     (docs/integer-contract.md). With data, channels of one value are first brought to more similar sizes, which the float32
@@ -162,22 +163,26 @@ def quantize(
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.
     keep : dict of str to str, or 'auto', optional
-        What stays float32, by name of layer, step or output: ``{"head": "float32"}``. A name stands for all that begin with it and
-        '/' or '.'; an output's name for the steps that make it, back through those that only move values. Where it is left out,
-        calibration decides for the last steps: a join of things so unlike that one scale drowns one of them, and a sigmoid
-        or softmax whose numbers are below its codes, stay float32 (one part in 100 of the signal's power, 20 dB, is the limit).
-        An empty dict keeps only what has no int8 form (norms by the sample's statistics). 'auto' keeps what wins most on the first
-        samples, until `budget` is reached.
+        What is 'float32' or has 'int16' activations, by name of layer, step or output: ``{"head": "float32"}``. A name stands for
+        all that begin with it and '/' or '.'; an output's name for the steps that make it, back through those that only move
+        values. Where it is left out, calibration decides for the last steps: a join of things so unlike that one scale drowns one
+        of them, and a sigmoid or softmax whose numbers are below its codes, stay float32 (one part in 100 of the signal's power, 20
+        dB, is the limit). An empty dict keeps only what has no int8 form (norms by the sample's statistics). 'auto' keeps in int16
+        or float32 what wins most on the first samples, until `budget` is reached.
     budget : dict of str to float, optional
         Of ``keep="auto"``: 'db' (signal to noise of the worst output) and 'agreement' (percent of samples whose largest output is
         that of float32) are to be reached, 'bytes' (more weights) not to be exceeded.
     table : callable, optional
         Called with what each step tried by ``keep="auto"`` wins and costs, a list of `KeepRow`, the best first.
+    activations : {'int8', 'int16'}
+        The type of all values that `keep` does not name. int16 codes are symmetric and hold all that calibration showed; weights
+        stay int8, sums have 64 bits. What has no int16 form (bilinear resampling, products of two matrices, squared differences,
+        PReLU with a slope for each channel, functions too steep for a table) stays float32.
 
     Returns
     -------
     Program
-        int8, or mixed where steps were kept; every integer sum is proved not to overflow for any input.
+        int8 or int16, or mixed where steps were kept; every integer sum is proved not to overflow for any input.
 
     Raises
     ------
@@ -212,7 +217,11 @@ def quantize(
         raise QuantizationError(
             f"{model.source}: method={method!r} says how ranges follow from calibration data; give some, or leave it out"
         )
-    methods = ("mse", "minmax") if method is None else (method,)
+    if activations not in ("int8", "int16"):
+        raise QuantizationError(f"activations={activations!r}: choose 'int8' or 'int16'")
+    if activations == "int16" and (method is not None or keep == "auto"):
+        raise QuantizationError("int16 codes hold the whole range, and nothing is to be saved: leave out method= and keep='auto'")
+    methods = ("minmax",) if activations == "int16" else ("mse", "minmax") if method is None else (method,)
     if model.dtype != "float32":
         raise QuantizationError(already_int8(model))
     if model.states and calibration is None:
@@ -226,11 +235,12 @@ def quantize(
         raise QuantizationError(f"{model.source}: budget= is for keep='auto'; give both, or leave it out")
     if wanted is not None and calibration is None:
         raise QuantizationError(f"{model.source}: keep='auto' compares on calibration data; give some")
-    floats = kept_steps(model, apart, {} if keep is None or keep == "auto" else keep)
+    types = kept_steps(model, apart, {} if keep is None or keep == "auto" else keep)
     work = Work(progress)
     if calibration is None:
         work.expect(len(apart.steps))
         ranges, means = norm_ranges(apart)
+        extremes: Mapping[str, Any] = ranges
         moments: Mapping[str, Any] = {}
     else:
         from edgebn.session import Session
@@ -242,20 +252,23 @@ def quantize(
             return Session(program).run_buffers
 
         found = calibrated(apart, calibration, open_engine, methods, work, look)
-        named, decides = floats, keep is None or keep == "auto"
+        named, decides = types, activations == "int8" and (keep is None or keep == "auto")
 
-        def kept(ranges: Ranges) -> frozenset[str]:
-            return named | ranges.coarse if decides else named
+        def kept(ranges: Ranges) -> dict[str, str]:
+            return dict.fromkeys(ranges.coarse, "float32") | named if decides else named
 
         way = chosen_ranges(found, kept, open_engine)
-        floats = kept(way)
+        types = kept(way)
         apart, ranges, means, moments = found.program, way.ranges, found.means, found.moments
-    form = integer_form(apart, ranges, means, moments, work.add, floats)
+        extremes = found.extremes
+    form = integer_form(apart, {"int8": ranges, "int16": extremes}, means, moments)
+    form.prepare(types, activations, work.add)
     if wanted is not None:
-        floats, rows = choose(apart, form.joined, floats, Judge(apart, found.samples, open_engine), wanted)
+        chosen, rows = choose(apart, form.joined, types, Judge(apart, found.samples, open_engine), wanted)
+        types = dict(chosen)
         if table is not None:
             table(rows)
-    return replace(checked(fuse_pools(form.joined(floats))), preparation=model.preparation)
+    return replace(checked(fuse_pools(form.joined(types, activations))), preparation=model.preparation)
 
 
 def _warn_of_odd_inputs(model: Program, batch: Mapping[str, np.ndarray]) -> None:

@@ -251,7 +251,7 @@ def test_the_native_file_and_threads(model, tmp_path):
 
 
 def test_it_is_not_quantised_again(model):
-    with pytest.raises(QuantizationError, match="int8 in part already; quantise the float32 one"):
+    with pytest.raises(QuantizationError, match="integer in part already; quantise the float32 one"):
         edgebn.quantize(edgebn.load(model), images(20))
 
 

@@ -18,17 +18,18 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 from edgebn.errors import InputRangeWarning, QuantizationError
 from edgebn.passes.quantization.calibration import METHODS
+from edgebn.passes.quantization.keep import TYPES
 from edgebn.passes.quantization.keep_auto import KeepRow
 from edgebn.program import Program, step_dtype
 
-HELP = "quantise a float model to int8"
+HELP = "quantise a float model to int8 or int16"
 DESCRIPTION = (
     "Quantise a float model to int8: weights per channel and unfolded, activations per tensor. Ranges come from calibration "
     "inputs, or, without --calibration, from the batch norms alone. Shows each layer's error, the worst first."
 )
 
 COLUMNS = ("layer", "step", "output", "SQNR dB", "saturated %", "scale", "zero point")
-KEEP_COLUMNS = ("layer", "step", "worst output dB", "agreement %", "more bytes", "kept")
+KEEP_COLUMNS = ("layer", "step", "type", "worst output dB", "agreement %", "more bytes", "kept")
 ERROR_SAMPLES = 100  # of the calibration data, for the error table
 
 
@@ -47,7 +48,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a layer or output that stays float32, again for more; or auto; default: last steps that int8 would drown",
+        help="a layer or output that stays float32 (NAME=int16: has int16 activations), again for more; or auto; "
+        "default: last steps that int8 would drown",
+    )
+    parser.add_argument(
+        "--activations",
+        choices=("int8", "int16"),
+        default="int8",
+        help="the type of what layers hand on; weights are int8 with both",
     )
     parser.add_argument(
         "--budget",
@@ -60,6 +68,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_input_options(parser)
 
 
+def _kept(text: str) -> tuple[str, str]:
+    """Return a name and its type; a name may hold a '='."""
+    name, found, dtype = text.rpartition("=")
+    return (name, dtype) if found and dtype in TYPES else (text, "float32")
+
+
 def _budget(text: str) -> tuple[str, float]:
     what, _, number = text.partition("=")
     return what, float(number)
@@ -69,14 +83,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Quantise one model."""
     program = load_model(arguments.model, arguments)
     if program.dtype != "float32":
-        part = "" if program.dtype == "int8" else " in part"
-        raise QuantizationError(f"{arguments.model} is int8{part} already; use `edgebn convert` to make an .edgebn file of it")
+        what = "integer in part" if program.dtype == "mixed" else program.dtype
+        raise QuantizationError(f"{arguments.model} is {what} already; use `edgebn convert` to make an .edgebn file of it")
     images, integers_only = None, True
     if arguments.calibration:
         images = load_inputs(arguments.calibration, program, arguments)
         integers_only = holds_integers(arguments.calibration, program, arguments)
     program = keeping(program, given(arguments, integers_only=integers_only))
-    quantized, rows = quantize(program, images, arguments.method, screen, arguments.keep, dict(arguments.budget))
+    quantized, rows = quantize(
+        program, images, arguments.method, screen, arguments.keep, dict(arguments.budget), arguments.activations
+    )
     api.save(quantized, arguments.output)
     screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
     return {
@@ -96,6 +112,7 @@ def quantize(
     screen: Screen,
     keep: Sequence[str] = (),
     budget: Mapping[str, float] | None = None,
+    activations: Any = "int8",
 ) -> tuple[Program, list[dict[str, Any]]]:
     """Quantise `program` and show each layer's error on the first calibration samples.
 
@@ -106,19 +123,29 @@ def quantize(
     """
     with screen.progress("calibrating") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", InputRangeWarning)  # whoever read the inputs has looked at them
-        wanted: Any = "auto" if list(keep) == ["auto"] else dict.fromkeys(keep, "float32") or None
+        wanted: Any = "auto" if list(keep) == ["auto"] else dict(map(_kept, keep)) or None
         tried: list[KeepRow] = []
         quantized = api.quantize(
-            program, images, method=method, progress=progress, keep=wanted, budget=budget or None, table=tried.extend
+            program,
+            images,
+            method=method,
+            progress=progress,
+            keep=wanted,
+            budget=budget or None,
+            table=tried.extend,
+            activations=activations,
         )
     if tried:
-        cells = [(row.step, row.kind, row.db, row.agreement, row.bytes, "yes" if row.kept else "") for row in tried]
+        cells = [(row.step, row.kind, row.dtype, row.db, row.agreement, row.bytes, "yes" if row.kept else "") for row in tried]
         screen.table(
-            "each value alone in float32 (its layer and its readers): what it wins and costs, best first", KEEP_COLUMNS, cells
+            "each value alone in float32 or int16 (its layer and its readers): what it wins and costs, best first",
+            KEEP_COLUMNS,
+            cells,
         )
-    if quantized.dtype != "int8":
-        kept = [step.name for step in quantized.steps if step_dtype(step, quantized) == "float32"]
-        screen.say(f"float32 stay: {', '.join(kept)}")
+    for dtype, words in (("float32", "float32 stay"), ("int16", "int16 are")):
+        kept = [step.name for step in quantized.steps if step_dtype(step, quantized) == dtype]
+        if kept and dtype != activations:
+            screen.say(f"{words}: {', '.join(kept)}")
     if images is None:
         screen.say("ranges from the batch norms alone; give --calibration for the error of each layer")
         return quantized, []

@@ -22,6 +22,8 @@ CODE_SPAN = 512  # further than this from the zero point every code is saturated
 ADD_LEFT_SHIFT = 20  # TensorFlow Lite's integer Add works in units of 2**-20
 WIDE_LEFT_SHIFT = 15  # of int16 codes
 WIDE_SPAN = 1 << 17  # what CODE_SPAN is for int16
+WIDE_REACH = 1 << 15  # the largest magnitude of an int16 code
+MOST_WIDE_POSITIONS = (1 << 16) - 1  # that an average of int16 codes is of
 MOST_MULTIPLIER = 0x7FFF  # of 15 bits
 WIDE_SUM_BITS = 47  # of the sums that TensorFlow Lite Micro's 15-bit multipliers are made for
 SQUARED_LEFT_SHIFT = 7  # of a squared difference
@@ -39,7 +41,7 @@ def compose(norms: Iterable[Norm], channels: int) -> tuple[np.ndarray, np.ndarra
 
 
 def single_rounding(
-    a: np.ndarray, offset: np.ndarray, u_low: np.ndarray, u_high: np.ndarray, where: str
+    a: np.ndarray, offset: np.ndarray, u_low: np.ndarray, u_high: np.ndarray, where: str, span: int = CODE_SPAN
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (m, r, s) such that (u * m + r) >> s is a * u + offset rounded half up, for every u_low <= u <= u_high.
 
@@ -53,6 +55,8 @@ def single_rounding(
     u_low, u_high : ndarray of int64, shape (channels,)
         Bounds of u.
     where : str
+    span : int
+        Further than this from the zero point every code is saturated.
 
     Returns
     -------
@@ -67,11 +71,11 @@ def single_rounding(
         raise QuantizationError(f"{where}: its multiplier is infinite or NaN; check its batch norm's variance, or train it again")
     if (np.abs(a) >= 2.0**30).any():
         raise QuantizationError(
-            f"{where}: one accumulator step is worth {np.abs(a).max():.3g} output codes, more than int8 can carry: a batch norm "
+            f"{where}: one accumulator step is worth {np.abs(a).max():.3g} output codes, more than codes can carry: a batch norm "
             "whose variance is near zero, or values that cancel to almost nothing; retrain it, or keep this network in float32"
         )
     reach = np.maximum(np.abs(u_low.astype(np.float64)), np.abs(u_high.astype(np.float64)))
-    limit = np.abs(a) * reach + CODE_SPAN
+    limit = np.abs(a) * reach + span
     offset = np.clip(offset, -limit, limit)
     shift = np.where(a == 0, MAX_SHIFT, np.clip(31 - np.frexp(a)[1], 1, MAX_SHIFT))
     while True:
@@ -101,7 +105,8 @@ def refold(
     Parameters
     ----------
     epilogue : IntEpilogue
-        Gives bias, pre, norms and everything that is kept (acc_bias, zero_point, qmin, qmax).
+        Gives bias, pre, norms and everything that is kept (acc_bias, zero_point, qmin, qmax). An int64 acc_bias says that codes are
+        int16, and bounds int64.
     acc_scale : ndarray of float64, shape (channels,)
         Real value of one accumulator step: input scale times weight scale.
     scale : float
@@ -121,9 +126,11 @@ def refold(
     multiplier = np.where(constant, 0.0, a * acc_scale / scale)
     lo = np.where(constant, bounds[0], np.clip(np.rint(low), bounds[0], bounds[1])).astype(np.int64)
     hi = np.where(constant, bounds[1], np.clip(np.rint(high), bounds[0], bounds[1])).astype(np.int64)
-    m, r, s = single_rounding(multiplier, offset, lo, hi, where)
-    lo = np.where(lo <= bounds[0], -INT32_MAX - 1, lo).astype(np.int32)  # a bound that never holds is written as none
-    hi = np.where(hi >= bounds[1], INT32_MAX, hi).astype(np.int32)
+    is_wide = epilogue.acc_bias.dtype == np.int64
+    m, r, s = single_rounding(multiplier, offset, lo, hi, where, WIDE_SPAN if is_wide else CODE_SPAN)
+    kind, least, most = (np.int64, -(2**62), 2**62) if is_wide else (np.int32, -INT32_MAX - 1, INT32_MAX)
+    lo = np.where(lo <= bounds[0], least, lo).astype(kind)  # a bound that never holds is written as none
+    hi = np.where(hi >= bounds[1], most, hi).astype(kind)
     folded = replace(epilogue, lo=lo, hi=hi, m=m, r=r, s=s, neg=False)
     prove_epilogue(folded, bounds, where)
     return folded
@@ -297,10 +304,12 @@ def prove_statistics(positions: int, where: str) -> None:
         )
 
 
-def single_rounding_add(scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str) -> IntAdd:
-    """Return edgebn's own int8 addition: y = (a * m[0] + b * m[1] + r) >> s with one shift for both inputs."""
+def single_rounding_add(
+    scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str, wide: bool = False
+) -> IntAdd:
+    """Return edgebn's own addition of int8 or int16 codes: y = (a * m[0] + b * m[1] + r) >> s with one shift for both inputs."""
     real = np.array([value / scale for value in scales])
-    reach = np.full(2, 2 * 255, np.int64)  # two terms, each at most 255
+    reach = np.full(2, 2 * (WIDE_REACH if wide else 255), np.int64)  # two terms
     _, _, shifts = single_rounding(real, np.zeros(2), -reach, reach, where)
     s = int(shifts.min())
     m = tuple(int(value) for value in np.rint(np.ldexp(real, s)))
@@ -323,13 +332,13 @@ def double_rounding_add(
 
 
 def single_rounding_multiply(
-    scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str, terms: int = 1
+    scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str, terms: int = 1, wide: bool = False
 ) -> IntMultiply:
-    """Return edgebn's own int8 product, or sum of so many products."""
+    """Return edgebn's own product of int8 or int16 codes, or sum of so many products."""
     real = np.array([scales[0] * scales[1] / scale])
     if terms > MATMUL_DEPTH:
         raise QuantizationError(f"{where}: a sum of {terms} products of codes can overflow 32 bits")
-    reach = np.array([255 * 255 * terms], np.int64)
+    reach = np.array([(WIDE_REACH if wide else 255) ** 2 * terms], np.int64)
     m, r, s = single_rounding(real, np.zeros(1), -reach, reach, where)
     zero_point, qmin, qmax = output
     return IntMultiply(int(m[0]), int(r[0]), int(s[0]), False, zero_point, qmin, qmax)
@@ -385,12 +394,14 @@ def binary_arithmetic(
 
 def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:
     """Return the epilogue of an average with an output scale of its own: an entry for each of the numbers of codes in `counts`."""
-    if 256 * max(counts) > INT32_MAX:
-        raise QuantizationError(f"{where}: a sum of {max(counts)} codes can overflow 32 bits; pool in two steps")
+    is_wide = output.dtype == "int16"
+    if max(counts) > (MOST_WIDE_POSITIONS if is_wide else INT32_MAX // 256):
+        raise QuantizationError(f"{where}: a sum of {max(counts)} codes can overflow its sum; pool in two steps")
     count = np.array(counts, np.int64)
     acc_bias = -count * given.zero_point
     start = identity_epilogue(acc_bias, output)
-    return refold(start, given.scale / count, output.scale, (acc_bias - 128 * count, acc_bias + 127 * count), where)
+    least, most = CODE_RANGES[given.dtype]
+    return refold(start, given.scale / count, output.scale, (acc_bias + least * count, acc_bias + most * count), where)
 
 
 def identity_epilogue(acc_bias: np.ndarray, output: Buffer, post: tuple[float, float] = (-np.inf, np.inf)) -> IntEpilogue:
@@ -399,7 +410,10 @@ def identity_epilogue(acc_bias: np.ndarray, output: Buffer, post: tuple[float, f
     unset = np.zeros(channels, np.int32)
     qmin, qmax = clip_codes(output, post)
     wide, shift = np.zeros(channels, np.int64), np.ones(channels, np.uint8)
-    return IntEpilogue(acc_bias.astype(np.int32), unset, unset, unset, wide, shift, False, output.zero_point, qmin, qmax, post=post)
+    start = IntEpilogue(
+        acc_bias.astype(np.int32), unset, unset, unset, wide, shift, False, output.zero_point, qmin, qmax, post=post
+    )
+    return widened(start) if output.dtype == "int16" else start
 
 
 def clip_codes(output: Buffer, clip: tuple[float, float]) -> tuple[int, int]:

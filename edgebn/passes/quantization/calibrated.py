@@ -62,6 +62,8 @@ class Calibrated:
     program : Program
     ways : sequence of Ranges
         By the method, or by several to choose from.
+    extremes : mapping of str to (low, high)
+        All that was seen: int16 codes hold it.
     means : mapping of str to ndarray (channels,)
     moments : mapping of str to PatchMoments
     samples : sequence of dict
@@ -70,6 +72,7 @@ class Calibrated:
 
     program: Program
     ways: Sequence[Ranges]
+    extremes: Mapping[str, Range]
     means: dict[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
     samples: Sequence[Batch]
@@ -146,12 +149,13 @@ def calibrated(
     work.expect(later)
     ways = []
     for method in methods:
-        ranges, means = ranges_and_means(program, observers, method)
+        ranges, _ = ranges_and_means(program, observers, method)
         if method == "mse":
             for end in ends:
                 ranges |= end.ranges()
         ways.append(Ranges(ranges, coarse_outputs(program, ranges, observers)))
-    return Calibrated(program, ways, means, patches.moments(), samples)
+    extremes, means = ranges_and_means(program, observers, "minmax")
+    return Calibrated(program, ways, extremes, means, patches.moments(), samples)
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebn.errors import QuantizationError
 from edgebn.passes.quantization.calibration import Batch, RunBuffers, batches
-from edgebn.program import Buffer, Program, Step
+from edgebn.program import CODE_RANGES, Buffer, Program, Step
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class _Table:
         wide = codes.astype(np.int64)
         sums.noise += float(((buffer.scale * (wide - buffer.zero_point) / factor - exact) ** 2).sum())
         ideal = exact * factor / buffer.scale + buffer.zero_point
-        sums.saturated += int((((wide == 127) & (ideal > 128.0)) | ((wide == -128) & (ideal < -129.0))).sum())
+        least, most = CODE_RANGES[buffer.dtype]
+        sums.saturated += int((((wide == most) & (ideal > most + 1.0)) | ((wide == least) & (ideal < least - 1.0))).sum())
 
 
 def error_rows(

@@ -1,32 +1,30 @@
-"""Which steps quantisation leaves in float32, and the conversions that stand where values pass from one type to the other."""
+"""Which steps quantisation puts in other types than the rest, and the conversions where values pass from one type to another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from difflib import get_close_matches
-
-import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import QuantizationError
 from edgebn.passes.quantization.quantize_buffers import keeps_codes
 
-TYPES = ("float32",)
+TYPES = ("float32", "int16")
 # Steps without an int8 form; those of int32 stay as they are, too.
 FLOAT_ONLY = (p.Normalization, p.DetectionPostProcess, p.GatherND, p.Select)
 
 
-def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the steps of `apart` that stay float32: those without an int8 form, and those that are named.
+def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> dict[str, str]:
+    """Return the type of the steps of `apart` that are named, by name, and of those without integer form, which stay float32.
 
     Parameters
     ----------
     model, apart : Program
         The program as its user knows it, and the same with steps taken apart.
     keep : mapping of str to str
-        The type of each layer, step or output by name: 'float32'. A name stands for all that begin with it and '/' or '.'. An
-        output's name stands for the steps that make it: back through those that only move values to those that compute them.
+        The type of each layer, step or output by name: 'float32' or 'int16'. A name stands for all that begin with it and '/' or
+        '.'. An output's name stands for the steps that make it: back through those that only move values to those that compute
+        them.
 
     Raises
     ------
@@ -35,17 +33,17 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> f
     """
     if not isinstance(keep, Mapping) or not all(isinstance(name, str) for name in keep):
         raise QuantizationError(f"{model.source}: keep={keep!r}: give a dict of names and types, as {{'head': 'float32'}}")
-    found: set[str] = {step.name for step in apart.steps if float_only(step) or _has_integers(step, apart)}
+    found: dict[str, str] = {}
     for name, dtype in keep.items():
         if dtype not in TYPES:
-            raise QuantizationError(f"{model.source}: keep={{'{name}': {dtype!r}}}: steps are kept in 'float32'")
+            raise QuantizationError(f"{model.source}: keep={{'{name}': {dtype!r}}}: steps are kept in 'float32' or 'int16'")
         wanted = _named(name, model)
         if name in model.outputs:
-            found |= tail(apart, name)
+            found |= dict.fromkeys(tail(apart, name), dtype)
         elif not wanted:
             raise QuantizationError(f"{model.source}: there is no layer or output '{name}' to keep{_suggestion(name, model)}")
-        found |= {step.name for step in apart.steps if any(_is_part(step.name, one) for one in wanted)}
-    return frozenset(found)
+        found |= {step.name: dtype for step in apart.steps if any(_is_part(step.name, one) for one in wanted)}
+    return found | {step.name: "float32" for step in apart.steps if float_only(step) or _has_integers(step, apart)}
 
 
 def float_only(step: p.Step) -> bool:
@@ -93,14 +91,23 @@ def outer_steps(program: p.Program) -> frozenset[str]:
     return frozenset(name for output in program.outputs for name in tail(program, output))
 
 
-def with_movement(program: p.Program, floats: Iterable[str]) -> frozenset[str]:
-    """Return `floats` with the steps that only move what these make, where nothing in int8 reads it."""
-    found = set(floats)
+def with_movement(program: p.Program, types: Mapping[str, str]) -> dict[str, str]:
+    """Return `types` with the steps that only move what these make, where nothing of another type reads it."""
+    found = dict(types)
+    for dtype in dict.fromkeys(types.values()):
+        alike = _moving_alike(program, {name for name in types if types[name] == dtype})
+        found |= {name: dtype for name in alike if name not in types}
+    return found
+
+
+def _moving_alike(program: p.Program, names: set[str]) -> set[str]:
+    """Return `names` with the steps that only move what these make, where nothing else reads it."""
+    found = set(names)
     readers: dict[str, list[p.Step]] = {}
     for step in program.steps:
         for name in step.inputs:
             readers.setdefault(name, []).append(step)
-    wanted: set[str] = set()  # values that are best float32, if they are made so
+    wanted: set[str] = set()  # values that are best of this type, if they are made so
     for step in reversed(program.steps):
         behind = readers.get(step.output, [])
         if all(one.name in found or (keeps_codes(one, program) and one.output in wanted) for one in behind):
@@ -111,58 +118,4 @@ def with_movement(program: p.Program, floats: Iterable[str]) -> frozenset[str]:
             found.add(step.name)
         if step.name in found:
             real.add(step.output)
-    return frozenset(found)
-
-
-def with_conversions(
-    program: p.Program,
-    codes: Mapping[str, p.Buffer],
-    constants: Mapping[str, np.ndarray],
-    steps: Iterable[p.Step],
-    floats: frozenset[str],
-) -> p.Program:
-    """Return the program of both types.
-
-    Parameters
-    ----------
-    program : Program
-        float32.
-    codes : mapping of str to Buffer
-        Every buffer as int8.
-    constants : mapping of str to ndarray
-        The constants' codes.
-    steps : iterable of Step
-        Those of `program` in order: float32 where `floats` says so, else int8.
-    floats : frozenset of str
-        Names of steps.
-    """
-    real = {step.output for step in program.steps if step.name in floats}
-    real |= {name for name in program.inputs if any(name in step.inputs and step.name in floats for step in program.steps)}
-    real |= {state.reads for state in program.states if state.writes in real}
-    real |= {name for name in program.constants if all(step.name in floats for step in program.steps if name in step.inputs)}
-    buffers = {name: program.buffers[name] if name in real else codes[name] for name in program.buffers}
-    arrays = {name: program.constants[name] if name in real else array for name, array in constants.items()}
-    taken = {step.name for step in program.steps} | set(buffers)
-    converted: dict[str, str] = {}
-    made: list[p.Step] = []
-
-    def other(name: str) -> str:
-        """Return the value in the type that it is not made in."""
-        if name not in converted:
-            new = f"{name}/{'codes' if name in real else 'real'}"
-            while new in taken:
-                new += "_"
-            taken.add(new)
-            converted[name] = new
-            buffers[new] = replace(codes[name] if name in real else program.buffers[name], name=new)
-            if name in constants:
-                arrays[new] = constants[name] if name in real else program.constants[name]
-            else:
-                made.append((p.Quantize if name in real else p.Dequantize)(new, (name,), new))
-        return converted[name]
-
-    for step in steps:
-        is_float = step.name in floats
-        inputs = tuple(name if (name in real) == is_float else other(name) for name in step.inputs)
-        made.append(replace(step, inputs=inputs))
-    return replace(program, buffers=buffers, constants=arrays, steps=tuple(made))
+    return found

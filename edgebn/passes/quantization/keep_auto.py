@@ -1,4 +1,4 @@
-"""Which steps to leave in float32, judged by what each one wins at the outputs and what it costs. Is handed what runs programs."""
+"""Which steps to put in float32 or int16, by what each one wins at the outputs and costs. Is handed what runs programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SILENCE = 200.0  # dB, where nothing differs
 
 @dataclass(frozen=True)
 class KeepRow:
-    """What it wins and costs to keep one value in float32: the step that makes it and those that read it; all others are int8.
+    """What it wins and costs to have one value in another type: the step that makes it and those that read it; others are int8.
 
     A step alone would win little: its value would become codes before the next one.
 
@@ -35,7 +35,9 @@ class KeepRow:
     agreement : float
         Of the samples, in percent: how many have their first output's largest number where float32 has it.
     bytes : int
-        More weights: float32 has 4 bytes where int8 has 1.
+        More weights: float32 has 4 bytes where int8 has 1; int16 has int8's.
+    dtype : str
+        'float32' or 'int16'.
     kept : bool
         Whether the budget chose it.
     """
@@ -46,6 +48,7 @@ class KeepRow:
     db: float
     agreement: float
     bytes: int
+    dtype: str = "float32"
     kept: bool = False
 
 
@@ -108,46 +111,51 @@ def _real(values: np.ndarray, buffer: Buffer) -> np.ndarray:
 
 def choose(
     program: Program,
-    joined: Callable[[frozenset[str]], Program],
-    floats: frozenset[str],
+    joined: Callable[[Mapping[str, str]], Program],
+    types: Mapping[str, str],
     judge: Judge,
     budget: Mapping[str, float],
-) -> tuple[frozenset[str], list[KeepRow]]:
-    """Return the steps to keep, and what each one tried wins and costs, the best first.
+) -> tuple[Mapping[str, str], list[KeepRow]]:
+    """Return the types of steps that are not int8, and what each one tried wins and costs, the best first.
 
     Parameters
     ----------
     program : Program
         float32.
     joined : callable
-        Returns the program whose steps of these names are float32 and all others int8.
-    floats : frozenset of str
+        Returns the program whose steps are of these types, by name, and all others int8.
+    types : mapping of str to str
         Kept anyway.
     judge : Judge
         Of `program`.
     budget : mapping
         As `checked_budget` returns it. Values are kept, the one that wins most first, until 'db' and 'agreement' are reached.
     """
-    start = judge.judge(joined(floats))
+    start = judge.judge(joined(types))
     rows = []
-    for step in _candidates(program, joined(floats), floats, judge):
+    for step in _candidates(program, joined(types), types, judge):
         group = _with_readers(program, step)
-        found = judge.judge(joined(floats.union(group)))
-        rows.append(KeepRow(step.name, step.kind, group, found.db, found.agreement, _more_bytes(program, group)))
-    rows.sort(key=lambda row: (-row.db, row.bytes))
-    kept, now = floats, start
-    chosen: set[str] = set()
-    for row in rows:
+        for dtype in ("float32", "int16"):
+            found = judge.judge(joined({**dict.fromkeys(group, dtype), **types}))
+            more = _more_bytes(program, group) if dtype == "float32" else 0
+            rows.append(KeepRow(step.name, step.kind, group, found.db, found.agreement, more, dtype))
+            if found.db <= start.db and found.agreement <= start.agreement:
+                break  # what float32 does not win int16 does not
+    rows.sort(key=lambda row: -row.db)
+    kept, now = dict(types), start
+    chosen: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: (-round(row.db, 1), row.bytes)):  # of what is as good the smaller
         if _reached(now, budget):
             break
-        more = kept.union(row.steps)
-        if _more_bytes(program, more - floats) > budget.get("bytes", np.inf):
+        more_types = {**dict.fromkeys(row.steps, row.dtype), **kept}
+        floats = [name for name, dtype in more_types.items() if dtype == "float32" and name not in types]
+        if row.step in chosen or _more_bytes(program, floats) > budget.get("bytes", np.inf):
             continue
-        found = judge.judge(joined(more))
+        found = judge.judge(joined(more_types))
         if found.db > now.db or found.agreement > now.agreement:
-            kept, now = more, found
-            chosen.add(row.step)
-    return kept, [replace(row, kept=row.step in chosen) for row in rows]
+            kept, now = more_types, found
+            chosen[row.step] = row.dtype
+    return kept, [replace(row, kept=chosen.get(row.step) == row.dtype) for row in rows]
 
 
 def _with_readers(program: Program, step: Step) -> tuple[str, ...]:
@@ -175,7 +183,7 @@ def _reached(now: Judged, budget: Mapping[str, float]) -> bool:
     return bool(goals) and all(getattr(now, key) >= budget[key] for key in goals)
 
 
-def _candidates(program: Program, quantized: Program, floats: frozenset[str], judge: Judge) -> list[Step]:
+def _candidates(program: Program, quantized: Program, types: Mapping[str, str], judge: Judge) -> list[Step]:
     """Return the steps that compute, those behind which most noise is new first: whose output is much worse than its inputs."""
     found = judge.run(quantized)
     ratios = {name: decibels(judge.wanted[name], found[name]) for name in judge.wanted if name in found}
@@ -185,8 +193,6 @@ def _candidates(program: Program, quantized: Program, floats: frozenset[str], ju
         return min(before, 60.0) - ratios.get(step.output, SILENCE)
 
     tried = [
-        step
-        for step in program.steps
-        if step.name not in floats and not keeps_codes(step, program) and not isinstance(step, Concat)
+        step for step in program.steps if step.name not in types and not keeps_codes(step, program) and not isinstance(step, Concat)
     ]
     return sorted(tried, key=loss, reverse=True)[:MOST_TRIED]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 CLIP_GRID = np.linspace(0.75, 1.0, 26)  # fractions of the largest weight tried as the clipping point
+BLOCK = 1 << 14  # weights looked at together: they stay in a cache over all of the grid
 EMPTY_CHANNEL_BITS = 20  # a channel without weights resolves its bias to this many bits
 
 
@@ -13,6 +14,15 @@ def quantize_weights(weight: np.ndarray, bias: np.ndarray, input_scale: float) -
 
     A channel of zeros gets a scale from its bias instead, so that a clip before the batch norm still falls in the right place.
     """
+    codes, scales = np.empty(weight.shape, np.int8), np.empty(len(weight))
+    some = max(1, BLOCK * len(weight) // max(weight.size, 1))
+    for start in range(0, len(weight), some):
+        part = slice(start, start + some)
+        codes[part], scales[part] = _some_channels(weight[part], bias[part], input_scale)
+    return codes, scales
+
+
+def _some_channels(weight: np.ndarray, bias: np.ndarray, input_scale: float) -> tuple[np.ndarray, np.ndarray]:
     channels = len(weight)
     rows = weight.reshape(channels, -1).astype(np.float64)
     largest = np.abs(rows).max(axis=1)

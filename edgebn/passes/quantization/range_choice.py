@@ -24,15 +24,15 @@ GOOD = (
 
 
 def chosen_ranges(
-    found: Calibrated, floats: Callable[[Ranges], frozenset[str]], open_engine: Callable[[Program], RunBuffers]
+    found: Calibrated, kept: Callable[[Ranges], Mapping[str, str]], open_engine: Callable[[Program], RunBuffers]
 ) -> Ranges:
     """Return the ranges that leave the outputs nearest to float32; the first ones unless others are clearly nearer.
 
     Parameters
     ----------
     found : Calibrated
-    floats : callable
-        Returns the names of the steps that stay float32 with some ranges.
+    kept : callable
+        Returns the type of the steps that are not int8 with some ranges, by name.
     open_engine : callable
         Takes a program and returns what runs batches of it.
     """
@@ -43,8 +43,8 @@ def chosen_ranges(
     wanted = _outputs(found.program, samples, open_engine)
 
     def nearness(ranges: Ranges) -> float:
-        kept = floats(ranges)
-        program = integer_form(found.program, ranges.ranges, found.means, floats=kept).joined(kept)
+        known = {"int8": ranges.ranges, "int16": found.extremes}
+        program = integer_form(found.program, known, found.means).joined(kept(ranges))
         got = _outputs(program, samples, open_engine)
         return min(decibels(wanted[name], got[name]) for name in wanted)
 
