@@ -68,6 +68,11 @@ STEP_TABLES = {  # table and module: the steps that need no row there
     ("_CHECKS", "edgebn.step_check"): set(),
     ("_RULES", "edgebn.passes.quantization.norm_ranges"): CODE_STEPS | CONVERSIONS | INTEGER_STEPS,
     ("_STEPS", "edgebn.passes.quantization.quantize"): CODE_STEPS | CONVERSIONS | INTEGER_STEPS | names(FLOAT_ONLY),
+    ("WIDE_STEPS", "edgebn.passes.quantization.int16_steps"): CODE_STEPS
+    | CONVERSIONS
+    | INTEGER_STEPS
+    | names(FLOAT_ONLY)
+    | {"MatMul"},
     ("BACKWARD", "edgebn.adapt.backward"): NOT_LOOKED_BEHIND | CONVERSIONS | INTEGER_STEPS,
 }
 LAYER_TABLES = {

@@ -20,7 +20,7 @@ from edgebn.errors import InputRangeWarning, QuantizationError
 from edgebn.passes.quantization.calibration import METHODS
 from edgebn.passes.quantization.keep import TYPES
 from edgebn.passes.quantization.keep_auto import KeepRow
-from edgebn.program import Program, step_dtype
+from edgebn.program import Dequantize, Program, Quantize, Rescale, step_dtype
 
 HELP = "quantise a float model to int8 or int16"
 DESCRIPTION = (
@@ -30,6 +30,7 @@ DESCRIPTION = (
 
 COLUMNS = ("layer", "step", "output", "SQNR dB", "saturated %", "scale", "zero point")
 KEEP_COLUMNS = ("layer", "step", "type", "worst output dB", "agreement %", "more bytes", "kept")
+CONVERSIONS = (Quantize, Dequantize, Rescale)
 ERROR_SAMPLES = 100  # of the calibration data, for the error table
 
 
@@ -142,8 +143,10 @@ def quantize(
             KEEP_COLUMNS,
             cells,
         )
+    known = {step.name for step in program.steps}
+    converted = {step.name for step in quantized.steps if isinstance(step, CONVERSIONS)} - known
     for dtype, words in (("float32", "float32 stay"), ("int16", "int16 are")):
-        kept = [step.name for step in quantized.steps if step_dtype(step, quantized) == dtype]
+        kept = [step.name for step in quantized.steps if step_dtype(step, quantized) == dtype and step.name not in converted]
         if kept and dtype != activations:
             screen.say(f"{words}: {', '.join(kept)}")
     if images is None:
