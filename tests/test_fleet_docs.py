@@ -1,4 +1,4 @@
-"""The access list of docs/fleet.md: enough for a fleet to work, and no more."""
+"""docs/fleet.md: its access list is enough for a fleet to work, and no more; its walk leads to three devices and their prior."""
 
 import re
 import subprocess
@@ -12,8 +12,9 @@ from edgebn.fleet import Agent, agent
 from edgebn.fleet.broker import broker_of
 from edgebn.fleet.commands import command
 from edgebn.fleet.topics import PRIOR
-from tests import brokers
+from tests import brokers, fleet_walk
 from tests.brokers import Client, broker, until
+from tests.conftest import TEST_ALL
 from tests.fleets import address, fleet, message
 from tests.test_fleet_merger import Running, expected, states
 
@@ -74,3 +75,15 @@ def test_the_access_list_is_enough_and_no_more(tmp_path, monkeypatch):
             assert address("d1").topic("state") not in thief.topics, "a device does not even read another's state"
         for one in (*clients.values(), as_merger):
             one.close()
+
+
+@pytest.mark.skipif(not TEST_ALL, reason="takes a minute (EDGEBN_TEST_ALL=1)")
+def test_the_walk_from_nothing_to_three_devices(tmp_path):
+    if not fleet_walk.may_walk():
+        pytest.skip("the walk is for root on a Debian with mosquitto and unshare")
+    done = fleet_walk.walk(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hall-3: a prior of 3 devices" in done.stdout
+    assert done.stdout.count("'priors_taken': 0") == 3
+    assert done.stdout.count("'priors_taken': 1") == 1, "one that begins anew starts from the prior"
+    assert float(done.stdout.splitlines()[-1].split()[0]) < 900, "the page promises a quarter of an hour"

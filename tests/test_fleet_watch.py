@@ -103,6 +103,20 @@ def test_junk_is_counted_and_changes_nothing(watch):
     assert json.dumps(watch.as_dict()["devices"]) == before
 
 
+def test_what_strangers_report_harms_no_view(watch):
+    """Numbers without end, halves of letters, terminal commands and values of other kinds."""
+    hear(watch, message("pi", fleet().learned["dim"][0], count=5), report("pi", seen=10**400, trips=-1, problem="\ud800"))
+    told = {"pi": "\x1b[2J\ud800" + 1000 * "x"}
+    hear(watch, group_report(left_out=told, harm={"\udfff": 1}, parts={"\ud800": 7, "\x1b": ["pi"]}))
+    for shown in (page(watch), text(watch), watch.devices()[0].left_out):
+        assert "\x1b" not in shown.encode().decode()
+    assert watch.devices()[0].seen == 100
+    assert watch.devices()[0].left_out == "?[2J?" + 395 * "x"
+    hear(watch, (address("pi").topic("report"), b'{"v":1,"seen":NaN}'))
+    assert watch.refused == {"malformed": 1}
+    json.loads(json.dumps(watch.as_dict(), allow_nan=False))
+
+
 def test_memory_is_bounded(watch):
     for count in range(1, 400):
         hear(watch, message("pi", fleet().learned["dim"][0], count=count))

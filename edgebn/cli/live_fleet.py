@@ -60,13 +60,13 @@ def member_of_fleet(arguments: argparse.Namespace, pipeline: Pipeline) -> Agent:
     FleetError
         A name, a key or an address that is none, or no MQTT client installed.
     """
-    from edgebn.cli.fleet.options import broker
+    from edgebn.cli.fleet.options import GROUP, broker
     from edgebn.fleet import Agent
 
     agent = Agent(
         pipeline.adapter,
         broker(arguments, arguments.fleet),
-        arguments.group or "default",
+        arguments.group or GROUP,
         arguments.device or socket.gethostname(),
         keys=arguments.device_key,
         take_prior=not arguments.no_prior,

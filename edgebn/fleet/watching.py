@@ -18,6 +18,7 @@ MOST_POINTS, MOST_POINTS_OF_ALL = 240, 400_000  # of drift over time, of one dev
 MOST_DEVICES = 100_000
 MOST_EVENTS = 1000
 LONGEST_REPORT = 1 << 22
+MOST_LETTERS = 400  # of a reason that is shown
 ENERGY, GATE, DRIFT, LARGEST, SPREAD = range(5)  # columns of an envelope's drift numbers
 
 
@@ -231,7 +232,7 @@ class Watch:
 
     def _hear_report(self, address: Address, payload: bytes, *, retained: bool) -> None:
         try:
-            report = json.loads(payload) if 0 < len(payload) <= LONGEST_REPORT else None
+            report = json.loads(payload, parse_constant=_no_number) if 0 < len(payload) <= LONGEST_REPORT else None
         except (ValueError, RecursionError):
             report = None
         if not isinstance(report, dict):
@@ -257,12 +258,14 @@ class Watch:
 
     def _hear_group(self, address: Address, report: dict[str, Any]) -> None:
         left = report.get("left_out")
-        left = {name: str(why) for name, why in left.items()} if isinstance(left, dict) else {}
-        if not all(isinstance(report.get(name), kind) for name, kind in (("used", list), ("refused", dict), ("parts", dict))):
+        left = {name: printable(why) for name, why in left.items()} if isinstance(left, dict) else {}
+        parts = report.get("parts")
+        if not (isinstance(report.get("used"), list) and isinstance(report.get("refused"), dict) and isinstance(parts, dict)):
             self.refused["malformed"] += 1
             return
+        parts = {printable(name): of for name, of in parts.items() if isinstance(of, list)}
         before = self._groups.get(address, {}).get("left_out", {})
-        self._groups[address] = {**report, "left_out": left}
+        self._groups[address] = {**report, "left_out": left, "parts": parts, "harm": printable(report.get("harm") or "")}
         if PART in address.group:
             return
         for name in sorted(left.keys() | before.keys()):
@@ -281,8 +284,17 @@ class Watch:
         self._events.append(Event(time.time(), address, what))
 
 
+def printable(said: object) -> str:
+    """Return what a stranger may have said without what a terminal or a page would act upon, and no more than is read."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(said)[:MOST_LETTERS])
+
+
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else 0
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)  # NaN and the infinities are no JSON
 
 
 def _order(address: Address) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebn.cli.fleet.options import (
+    GROUP,
     add_broker_options,
     add_model,
     add_policy_option,
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--port", action="append", required=True, metavar="[NAME=]URL", help="a board's name and serial port; again for several"
     )
     parser.add_argument("--baud", type=count, default=115200, metavar="N", help="speed of the ports; default 115200")
-    parser.add_argument("--group", type=name, required=True, metavar="G", help="the boards' group")
+    parser.add_argument("--group", type=name, default=GROUP, metavar="G", help=f'the boards\' group; default "{GROUP}"')
     parser.add_argument(
         "--every", type=seconds, default=EVERY, metavar="S", help=f"seconds until a state is published again; default {EVERY:g}"
     )

@@ -16,6 +16,7 @@ from edgebn.fleet.topics import checked_name
 from edgebn.program import Program
 
 CONNECT_SECONDS = 10.0
+GROUP = "default"  # of a member that is told none
 
 
 def add_broker_options(parser: argparse.ArgumentParser) -> None:
