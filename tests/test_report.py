@@ -13,6 +13,7 @@ from edgebn.report.gather import confusion, gathered
 from edgebn.report.page import page
 from tests import media
 from tests.browser import chromium, complaints
+from tests.conftest import TEST_ALL
 from tests.demo_model import DATA, demo_images, demo_int8
 
 LIMIT = 3 << 20
@@ -135,3 +136,18 @@ def test_whole_numbers_have_bytes():
     shapes = {"x": (2, 3), "y": (2, 3)}
     program = p.Program("whole", "whole", "test", False, buffers, {}, (p.Reshape("r", ("x",), "y"),), ("x",), ("y",), shapes)
     assert gathered(program)["arena"]["bytes"] == 32
+
+
+def test_files_of_others_open_clean(shared_zoo, tmp_path):
+    """All of them under EDGEBN_TEST_ALL=1."""
+    files = sorted(file for file in shared_zoo.iterdir() if file.suffix in {".tflite", ".onnx", ".h5"})
+    sides = {"mtcnn_pnet": "48,48,3", "ppocr_det_v4": "96,96,3"}  # files that leave theirs open
+    with chromium(tmp_path) as driver:
+        for file in files if TEST_ALL else files[:1]:
+            page_file = tmp_path / f"{file.stem}.html"
+            shape = ["--input-shape", sides[file.stem]] if file.stem in sides else []
+            assert main(["report", str(file), "-o", str(page_file), *shape]) == 0, file.name
+            assert page_file.stat().st_size < LIMIT
+            driver.get(page_file.as_uri())
+            assert complaints(driver) == [], file.name
+            assert driver.execute_script("return document.querySelectorAll('#steps tbody tr').length") > 0, file.name

@@ -25,13 +25,18 @@ def linear(
 ) -> None:
     """Fill `out` (rows, columns, channels) with mixtures of two by two pixels; its channel c is the pixels' channel order[c].
 
-    `shift`: what every entry of the table is more than its pixel, or 256 where they differ.
+    `shift`: what every entry of the table is more than its pixel, or 256 where they differ. Rows are worked on channel by channel.
     """
     width, channels = len(columns), out.shape[2]
-    across = np.empty((2, width * channels), np.int16)
+    across = np.empty((2, channels * width), np.int16)
     held = np.full(2, -1, np.int64)  # which row of pixels each row of `across` comes from
-    values = np.empty(width * channels, np.uint8)
+    values = np.empty(channels * width, np.uint8)
+    pairs = np.empty(width, np.uint64)
+    first, second = column_weights[:, 0].astype(np.uint16), column_weights[:, 1].astype(np.uint16)
+    starts = (columns[:, 0] * channels).astype(np.uint32)
     flat = pixels.reshape(len(pixels), -1)
+    last = np.zeros(flat.shape[1] + 8, np.uint8)  # the last row, behind which more can be read
+    last[: flat.shape[1]] = flat[-1]
     for y in range(len(rows)):
         for side in range(2):
             row = rows[y, side]
@@ -39,25 +44,38 @@ def linear(
                 if held[1 - side] == row:
                     across[side] = across[1 - side]
                 elif channels == 3:
-                    _row_of_three(flat[row], columns, column_weights, across[side])
+                    _row_of_three(flat[row] if row < len(flat) - 1 else last, starts, first, second, pairs, across[side])
                 else:
                     _row_of_one(flat[row], columns, column_weights, across[side])
                 held[side] = row
         _mixed(across[0], across[1], row_weights[y, 0], row_weights[y, 1], values)
-        _looked_up(values, order, table, shift, out[y])
+        _looked_up_planes(values, order, table, shift, out[y])
 
 
 @compiled
-def _row_of_three(row: np.ndarray, columns: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
-    one, two = np.uint64(1), np.uint64(2)  # indices without a sign need no check for one
-    to = np.uint64(0)
-    for x in range(len(columns)):
-        a, b = np.uint64(3) * np.uint64(columns[x, 0]), np.uint64(3) * np.uint64(columns[x, 1])
-        first, second = weights[x, 0], weights[x, 1]
-        out[to] = (np.int32(row[a]) * first + np.int32(row[b]) * second) >> 4
-        out[to + one] = (np.int32(row[a + one]) * first + np.int32(row[b + one]) * second) >> 4
-        out[to + two] = (np.int32(row[a + two]) * first + np.int32(row[b + two]) * second) >> 4
-        to += np.uint64(3)
+def _row_of_three(
+    row: np.ndarray, starts: np.ndarray, first: np.ndarray, second: np.ndarray, pairs: np.ndarray, out: np.ndarray
+) -> None:
+    """Mix two neighbours of a row each, red, green and blue apart; a second one beyond the edge has the weight 0.
+
+    Eight bytes that hold both come in one load, which compilers make of these; what follows is done on many at once.
+    """
+    width = len(starts)
+    for x in range(width):
+        at = np.uint64(starts[x])
+        low = np.uint64(row[at]) | np.uint64(row[at + np.uint64(1)]) << np.uint64(8)
+        low |= np.uint64(row[at + np.uint64(2)]) << np.uint64(16) | np.uint64(row[at + np.uint64(3)]) << np.uint64(24)
+        high = np.uint64(row[at + np.uint64(4)]) | np.uint64(row[at + np.uint64(5)]) << np.uint64(8)
+        high |= np.uint64(row[at + np.uint64(6)]) << np.uint64(16) | np.uint64(row[at + np.uint64(7)]) << np.uint64(24)
+        pairs[x] = low | high << np.uint64(32)
+    reds, greens, blues = out[:width], out[width : 2 * width], out[2 * width :]
+    for x in range(width):
+        low, high = np.uint32(pairs[x]), np.uint32(pairs[x] >> np.uint64(32))  # red, green, blue, red; green, blue
+        a, b = np.uint32(first[x]), np.uint32(second[x])
+        byte = np.uint32(255)
+        reds[x] = np.uint32((low & byte) * a + (low >> np.uint32(24)) * b) >> np.uint32(4)
+        greens[x] = np.uint32((low >> np.uint32(8) & byte) * a + (high & byte) * b) >> np.uint32(4)
+        blues[x] = np.uint32((low >> np.uint32(16) & byte) * a + (high >> np.uint32(8) & byte) * b) >> np.uint32(4)
 
 
 @compiled
@@ -74,6 +92,29 @@ def _mixed(above: np.ndarray, below: np.ndarray, upper: int, lower: int, out: np
         high = np.int16((np.int32(a) * np.int32(above[i])) >> 16)
         low = np.int16((np.int32(b) * np.int32(below[i])) >> 16)
         out[i] = np.uint8((high + low + np.int16(2)) >> 2)
+
+
+@compiled
+def _looked_up_planes(values: np.ndarray, order: np.ndarray, table: np.ndarray, shift: int, out: np.ndarray) -> None:
+    width, channels = out.shape
+    if channels == 1:
+        _looked_up(values, order, table, shift, out)
+        return
+    first = values[order[0] * width : (order[0] + 1) * width]
+    second = values[order[1] * width : (order[1] + 1) * width]
+    third = values[order[2] * width : (order[2] + 1) * width]
+    if shift != 256:
+        added = np.uint8(shift & 255)
+        flat = out.reshape(-1)
+        for x in range(width):
+            flat[3 * x] = np.int8(np.uint8(first[x] + added))
+            flat[3 * x + 1] = np.int8(np.uint8(second[x] + added))
+            flat[3 * x + 2] = np.int8(np.uint8(third[x] + added))
+    else:
+        for x in range(width):
+            out[x, 0] = table[0, first[x]]
+            out[x, 1] = table[1, second[x]]
+            out[x, 2] = table[2, third[x]]
 
 
 @compiled

@@ -55,27 +55,32 @@ def pictured(pixels: np.ndarray, picture: Picture, buffer: Buffer) -> np.ndarray
     top, left, height, width = found.source
     pixels = pixels[top : top + height, left : left + width]
     table = lookup(picture, buffer)
-    out = np.broadcast_to(table[:, picture.border], buffer.shape).copy()
     top, left, height, width = found.target
-    inner = np.empty((height, width, channels), table.dtype)
     if find_spec("numba") is None:
-        out[top : top + height, left : left + width] = specified(pixels[..., order], picture.resize, table, (height, width))
-        return out
+        inner = specified(pixels[..., order], picture.resize, table, (height, width))
+    else:
+        inner = np.empty((height, width, channels), table.dtype)
+        _fill(inner, np.ascontiguousarray(pixels), picture.resize, order, table)
+    if (height, width) == (rows, columns):
+        return inner
+    out = np.broadcast_to(table[:, picture.border], buffer.shape).copy()
+    out[top : top + height, left : left + width] = inner
+    return out
+
+
+def _fill(inner: np.ndarray, pixels: np.ndarray, method: str, order: np.ndarray, table: np.ndarray) -> None:
+    """Do what `specified` does by a kernel."""
     from edgebn.preparation import picture_kernel
 
-    pixels = np.ascontiguousarray(pixels)
-    if picture.resize == "bilinear":
+    height, width, _ = inner.shape
+    if method == "bilinear":
         down, across = linear_taps(pixels.shape[0], height, is_row=True), linear_taps(pixels.shape[1], width, is_row=False)
         sides = (down.first, down.weights, across.first, across.weights)
         picture_kernel.linear(pixels, *sides, order, table, _shift(table), inner)
     else:
-        down, across = taps(picture.resize, pixels.shape[0], height), taps(picture.resize, pixels.shape[1], width)
+        down, across = taps(method, pixels.shape[0], height), taps(method, pixels.shape[1], width)
         several = (down.first, down.counts, down.weights, across.first, across.counts, across.weights)
         picture_kernel.weighed(pixels, *several, order, table, _shift(table), inner)
-    if (height, width) == (rows, columns):
-        return inner
-    out[top : top + height, left : left + width] = inner
-    return out
 
 
 def _shift(table: np.ndarray) -> int:
