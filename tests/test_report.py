@@ -9,7 +9,7 @@ import pytest
 
 import edgebn
 from edgebn.cli.main import main
-from edgebn.report.gather import confusion, gathered
+from edgebn.report.gather import changed, confusion, gathered
 from edgebn.report.page import page
 from tests import media
 from tests.browser import chromium, complaints
@@ -91,6 +91,55 @@ def test_confusion_counts_what_is_no_class_as_wrong():
     found = confusion(np.array([0, 1, -1, 1]), np.array([0, 1, 1, 0]), ("no", "yes"))
     assert found["matrix"] == [[1, 1], [0, 1]]
     assert (found["correct"], found["samples"]) == (2, 4)
+
+
+def test_changed_answers_are_told():
+    found = changed(np.array([0, 1, 2]), np.array([0, 2, -1]), np.array([0, 1, 1]), ("no", "yes"))
+    assert found == [
+        {"sample": 1, "true": "yes", "before": "yes", "after": "2"},
+        {"sample": 2, "true": "yes", "before": "2", "after": "none"},
+    ]
+
+
+def test_changed_answers_are_those_of_the_two_models(whole):
+    report = embedded(whole.read_text(encoding="utf-8"))
+    images = demo_images()[0][:100]
+    original = edgebn.load(DATA / "fashion_mnist.keras")
+    answers = [edgebn.Session(model).run(images).argmax(axis=1) for model in (original, demo_int8())]
+    assert [row["sample"] for row in report["changed"]] == np.flatnonzero(answers[0] != answers[1]).tolist()
+
+
+def test_a_board_has_its_layers(folder, capsys, monkeypatch):
+    from edgebn.cli import on_board
+
+    layers = [{"step": 0, "name": "<first>", "instructions": 1234}]
+    monkeypatch.setattr(on_board, "cost_of", lambda *_: {"not_counted": "it is a test", "layers": layers})
+    arguments = ["report", str(folder / "int8.edgebn"), "-o", str(folder / "few.html"), "--board", "mps2-an386", "--json"]
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["board"]["layers"] == layers
+    text = (folder / "few.html").read_text(encoding="utf-8")
+    assert "no instructions counted: it is a test." in text
+    assert 'data-value="1234"' in text
+    assert "<first>" not in text
+
+
+@pytest.mark.skipif(not TEST_ALL, reason="counts in an emulator, twice: with EDGEBN_TEST_ALL=1")
+def test_a_board_costs_what_analyze_says(folder, capsys):
+    capsys.readouterr()
+    assert main(["report", str(folder / "int8.edgebn"), "-o", str(folder / "board.html"), "--board", "mps2-an386", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["board"]
+    assert main(["analyze", str(folder / "int8.edgebn"), "--board", "mps2-an386", "--json"]) == 0
+    analysis = json.loads(capsys.readouterr().out)
+    for name in ("board", "flash_bytes", "flash_left", "ram_bytes", "ram_left", "code_bytes", "stack_bytes"):
+        assert told.get(name) == analysis.get(name)
+    if "instructions" in told:  # an emulator may be off by a few
+        assert abs(told["instructions"] - analysis["instructions"]) < 100
+        assert told["cycles"] == pytest.approx(analysis["cycles"], rel=1e-3)
+    text = (folder / "board.html").read_text(encoding="utf-8")
+    assert told["said"][0].split(";")[0] in text
+    for layer in told.get("layers", ()):  # none where no compiler or emulator is
+        assert f'data-value="{layer["instructions"]}"' in text
 
 
 def test_what_does_nothing_is_refused(folder, capsys):

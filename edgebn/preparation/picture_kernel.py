@@ -63,11 +63,11 @@ def _row_of_three(
     width = len(starts)
     for x in range(width):
         at = np.uint64(starts[x])
-        low = np.uint64(row[at]) | np.uint64(row[at + np.uint64(1)]) << np.uint64(8)
-        low |= np.uint64(row[at + np.uint64(2)]) << np.uint64(16) | np.uint64(row[at + np.uint64(3)]) << np.uint64(24)
-        high = np.uint64(row[at + np.uint64(4)]) | np.uint64(row[at + np.uint64(5)]) << np.uint64(8)
-        high |= np.uint64(row[at + np.uint64(6)]) << np.uint64(16) | np.uint64(row[at + np.uint64(7)]) << np.uint64(24)
-        pairs[x] = low | high << np.uint64(32)
+        pair = np.uint64(row[at]) | np.uint64(row[at + np.uint64(1)]) << np.uint64(8)
+        pair |= np.uint64(row[at + np.uint64(2)]) << np.uint64(16) | np.uint64(row[at + np.uint64(3)]) << np.uint64(24)
+        more = np.uint64(row[at + np.uint64(4)]) | np.uint64(row[at + np.uint64(5)]) << np.uint64(8)
+        more |= np.uint64(row[at + np.uint64(6)]) << np.uint64(16) | np.uint64(row[at + np.uint64(7)]) << np.uint64(24)
+        pairs[x] = pair | more << np.uint64(32)
     reds, greens, blues = out[:width], out[width : 2 * width], out[2 * width :]
     for x in range(width):
         low, high = np.uint32(pairs[x]), np.uint32(pairs[x] >> np.uint64(32))  # red, green, blue, red; green, blue

@@ -119,3 +119,15 @@ def confusion(answers: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -
         "names": [names[index] if index < len(names) else str(index) for index in range(classes)],
         "matrix": matrix.tolist(),
     }
+
+
+def changed(before: np.ndarray, after: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the samples whose class two models see differently: what each says, and what is true. -1 is no class."""
+
+    def called(index: int) -> str:
+        return "none" if index < 0 else names[index] if index < len(names) else str(index)
+
+    return [
+        {"sample": int(at), "true": called(labels[at]), "before": called(before[at]), "after": called(after[at])}
+        for at in np.flatnonzero(before != after)
+    ]

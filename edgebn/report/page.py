@@ -43,8 +43,10 @@ def page(report: dict[str, Any]) -> str:
         ("Layers of the file", _layers(report["layers"])),
         ("Steps that run", _steps(report["steps"])),
         ("The arena over time", _arena(report["arena"])),
+        *([("On the board", _board(report["board"]))] if "board" in report else []),
         *([("What int8 costs each layer", _errors(report["quantisation"]))] if "quantisation" in report else []),
         *([("Right and wrong", _confusion(report["confusion"]))] if "confusion" in report else []),
+        *([("Answers that int8 changes", _changed(report["changed"]))] if "changed" in report else []),
         ("How it was made", _facts({**model, **report["made"], **report.get("files", {})})),
     ]
     body = "".join(
@@ -154,3 +156,23 @@ def _confusion(given: dict[str, Any]) -> str:
     names = given["names"]
     rows = [(name, *counts) for name, counts in zip(names, given["matrix"], strict=True)]
     return f"<p>{escape(words)}</p>{table(('', *names), rows, 'confusion')}"
+
+
+def _board(given: dict[str, Any]) -> str:
+    words = "".join(f"<p>{escape(line)}.</p>" for line in given["said"])
+    layers = given.get("layers")
+    if not layers:
+        return words
+    most = max(row["instructions"] or 0 for row in layers)
+    rows = [
+        (row["step"], row["name"], row["instructions"], (row["instructions"] or 0, drawing.bar(row["instructions"] or 0, most)))
+        for row in layers
+    ]
+    return words + table(("step", "layer", "instructions", ""), rows, "board")
+
+
+def _changed(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "<p>None.</p>"
+    lines = [tuple(row[name] for name in ("sample", "true", "before", "after")) for row in rows]
+    return table(("sample", "true", "float32", "int8"), lines, "changed")
