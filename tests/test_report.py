@@ -190,7 +190,7 @@ def test_whole_numbers_have_bytes():
 def test_files_of_others_open_clean(shared_zoo, tmp_path):
     """All of them under EDGEBN_TEST_ALL=1."""
     files = sorted(file for file in shared_zoo.iterdir() if file.suffix in {".tflite", ".onnx", ".h5"})
-    sides = {"mtcnn_pnet": "48,48,3", "ppocr_det_v4": "96,96,3"}  # files that leave theirs open
+    sides = {"mtcnn_pnet": "48,48,3", "ppocr_cls": "3,48,192", "ppocr_det_v4": "3,96,96"}  # files that leave theirs open
     with chromium(tmp_path) as driver:
         for file in files if TEST_ALL else files[:1]:
             page_file = tmp_path / f"{file.stem}.html"
