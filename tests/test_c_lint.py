@@ -85,6 +85,17 @@ def test_headers_of_one_processor_stand_alone_there(part, units):
     run(["clang", *clang(CORES[part]), "-fsyntax-only", *WARNINGS, *files], units)
 
 
+@pytest.mark.parametrize("part", ["_dsp_", "_v6m_"])
+def test_columns_of_both_kinds_in_one_file(part, tmp_path):
+    """A file that holds all headers, as some build systems make one of many, has each once and in any order."""
+    need("arm-none-eabi-gcc")
+    wide = [f"edgebn_gemm{part}s8.h", "edgebn_gather_s8.h"]
+    for number, headers in enumerate((["edgebn_columns_s8.h", *wide], [*wide, "edgebn_columns_s8.h"])):
+        (tmp_path / f"{number}.c").write_text("".join(f'#include "{header}"\n' for header in headers) + "typedef int not_empty;\n")
+    gcc = ["arm-none-eabi-gcc", *CORES[part], "-mthumb", "-std=c99", "-fsyntax-only", *WARNINGS, f"-I{LIBRARY}"]
+    run([*gcc, "0.c", "1.c"], tmp_path)
+
+
 @pytest.mark.parametrize(
     "flags",
     [

@@ -15,16 +15,16 @@ EDGEBN_INLINE void edgebn_gather_row_s8(const int8_t *row, int8_t *columns, int 
         const int before = (int)edgebn_clip(-x, 0, s.kernel_width);
         const int after = (int)edgebn_clip(x + s.kernel_width - s.width, 0, s.kernel_width - before);
         if (before == 0 && after == 0) {
-            edgebn_taps_put_s8(columns, pixel, taps, first, count, row + x * s.channels);
+            EDGEBN_TAPS(put)(columns, pixel, taps, first, count, row + x * s.channels);
             return;
         }
-        place = edgebn_taps_place_s8(columns, pixel, taps, first, count);
+        place = EDGEBN_TAPS(place)(columns, pixel, taps, first, count);
         memset(place, s.zero_point, (size_t)count);
         memcpy(place + before * s.channels, row + (x + before) * s.channels,
                (size_t)((s.kernel_width - before - after) * s.channels));
     } else {
         int i;
-        place = edgebn_taps_place_s8(columns, pixel, taps, first, count);
+        place = EDGEBN_TAPS(place)(columns, pixel, taps, first, count);
         for (i = 0; i < s.kernel_width; i++, x += s.dilation_x, place += per_group) {
             if (x < 0 || x >= s.width) {
                 memset(place, s.zero_point, (size_t)per_group);
@@ -33,7 +33,7 @@ EDGEBN_INLINE void edgebn_gather_row_s8(const int8_t *row, int8_t *columns, int 
             }
         }
     }
-    edgebn_taps_done_s8(columns, pixel, taps, first, count);
+    EDGEBN_TAPS(done)(columns, pixel, taps, first, count);
 }
 
 /* All taps of the output pixel (out_y, out_x) become column `pixel` of a tile. */
@@ -45,8 +45,8 @@ EDGEBN_INLINE void edgebn_gather_s8(const int8_t *in, int8_t *columns, int pixel
     for (i = 0; i < s.kernel_height; i++, y += s.dilation_y) {
         if (y < 0 || y >= s.height) {
             const int taps = s.kernel_height * count;
-            memset(edgebn_taps_place_s8(columns, pixel, taps, i * count, count), s.zero_point, (size_t)count);
-            edgebn_taps_done_s8(columns, pixel, taps, i * count, count);
+            memset(EDGEBN_TAPS(place)(columns, pixel, taps, i * count, count), s.zero_point, (size_t)count);
+            EDGEBN_TAPS(done)(columns, pixel, taps, i * count, count);
         } else {
             edgebn_gather_row_s8(in + y * s.width * s.channels, columns, pixel, s, i * count, x, group * per_group);
         }

@@ -6,6 +6,7 @@
 #include "edgebn_requantize_mve_s8.h"
 
 #define EDGEBN_TILE_PIXELS 2
+#define EDGEBN_TAPS(what) edgebn_taps_##what##_s8
 
 /* Sixteen taps of a pair of channels. */
 EDGEBN_INLINE int32x4x2_t edgebn_pair_mve(const int8_t *w) { return vld2q_s32((const int32_t *)(const void *)w); }

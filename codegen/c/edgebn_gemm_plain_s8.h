@@ -7,6 +7,7 @@
 #include "edgebn_requantize_s8.h"
 
 #define EDGEBN_TILE_PIXELS 2
+#define EDGEBN_TAPS(what) edgebn_taps_##what##_s8
 
 /* One tap of two pixels and two channels. */
 #define EDGEBN_TAP_2X2(i)                                        \

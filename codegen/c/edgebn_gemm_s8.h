@@ -5,7 +5,7 @@
    out      one pixel's channels; the next pixel of the tile lies `stride` bytes further; pixels from `count` on are not wanted
 
    The three functions differ in what the epilogue may hold: nothing but m, r and s; negative sums that round twice as well;
-   anything. A processor's own header gives EDGEBN_TILE_PIXELS, how taps are laid down (`edgebn_taps_...`), the tile itself
+   anything. A processor's own header gives EDGEBN_TILE_PIXELS, how taps are laid down (EDGEBN_TAPS), the tile itself
    (`edgebn_gemm_tile_s8`) and `edgebn_dot_pair_s8` for dense layers. */
 #ifndef EDGEBN_GEMM_S8_H
 #define EDGEBN_GEMM_S8_H

@@ -11,6 +11,7 @@
 #include "edgebn_wide_columns_s8.h"
 
 #define EDGEBN_TILE_PIXELS 2
+#define EDGEBN_TAPS(what) edgebn_wide_taps_##what##_s8
 
 EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, int count, const int8_t *codes) {
     int32_t *word = (int32_t *)(void *)(columns + 4 * first);
