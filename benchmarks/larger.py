@@ -2,14 +2,18 @@
 
     python -m benchmarks.larger [--rounds 10] [--networks NAME ...] [--threads 1 2] [--json larger.json]
 
-Interleaved in one process like `inference.py`. A peer whose result is not ours is marked with '!': in int8, where peers round
-otherwise than TensorFlow Lite Micro, networks of random weights amplify single steps, and the shape of the work is the same.
+Interleaved in one process like `inference.py`. What it is at goes to stderr, as making a network can take longer than timing it;
+the JSON is whole after every race, so that a run that is stopped leaves what it has measured.
+
+A peer whose result is not ours is marked with '!': in int8, where peers round otherwise than TensorFlow Lite Micro, networks
+of random weights amplify single steps, and the shape of the work is the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -97,13 +101,20 @@ def as_json(races: list[Race]) -> list[dict[str, object]]:
     ]
 
 
+def tell(doing: str) -> None:
+    """Say on stderr what is done now, with the time of day: the table on stdout stays a table."""
+    print(f"{time.strftime('%H:%M:%S')} {doing}", file=sys.stderr, flush=True)
+
+
 def measure(networks: list[str], threads: list[int], rounds: int) -> Iterator[Race]:
     """Time networks in both types, printing each as it comes."""
     print(head("microseconds: median (minimum)"))
     for name in networks:
         for dtype in ("float32", "int8"):
+            tell(f"{name} {dtype}: making the files")
             found = case(name, dtype)
             for count in threads:
+                tell(f"{found.name}, {count} thread(s): timing")
                 result = race(found, count, rounds)
                 print(line(result, inference.TOLERANCE[found.program.dtype]), flush=True)
                 yield result
@@ -116,9 +127,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    races = list(measure(options.networks, options.threads, options.rounds))
-    if options.json:
-        options.json.write_text(json.dumps(as_json(races), indent=1) + "\n", encoding="utf-8")
+    races: list[Race] = []
+    for result in measure(options.networks, options.threads, options.rounds):
+        races.append(result)
+        if options.json:
+            options.json.write_text(json.dumps(as_json(races), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

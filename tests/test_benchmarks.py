@@ -59,6 +59,22 @@ def test_peers_compute_every_kind_of_layer(form):
     assert "every kind" in larger.line(result, 0.2)
 
 
+def test_a_run_that_is_stopped_leaves_what_it_has_measured(tmp_path, monkeypatch, capsys):
+    def race(found, threads, _rounds):
+        if threads == 2:
+            raise KeyboardInterrupt
+        return larger.Race(found.name, threads, {"edgebn": inference.Times(1.0, 1.0)}, {"edgebn": 0.0})
+
+    made = tmp_path / "larger.json"
+    monkeypatch.setattr(larger, "case", lambda _name, _dtype: case_of(every_kind(), FLOAT32))
+    monkeypatch.setattr(larger, "race", race)
+    monkeypatch.setattr("sys.argv", ["larger", "--networks", "U-Net", "--threads", "1", "2", "--json", str(made)])
+    with pytest.raises(KeyboardInterrupt):
+        larger.main()
+    assert [(found["network"], found["threads"]) for found in json.loads(made.read_text())] == [("every kind, float32", 1)]
+    assert "2 thread(s): timing" in capsys.readouterr().err
+
+
 def test_files_of_a_folder_are_timed_beside_their_runtimes(tmp_path, capsys):
     found = case_of(every_kind(), FLOAT32)
     (tmp_path / "a.tflite").write_bytes(found.tflite)
