@@ -661,7 +661,7 @@ class Resize(Layer):
 
     Attributes
     ----------
-    function : {'nearest', 'bilinear'}
+    function : {'nearest', 'bilinear', 'cubic'}
     size : pair of int
         Output (height, width).
     ratio : pair of float
@@ -676,6 +676,8 @@ class Resize(Layer):
     truncation_offset : int or None
         Of int8 codes that the file's own runtime interpolates as real numbers whose fraction it drops: what its codes are larger by
         than ours, 0 for int8 and 128 for uint8. None rounds.
+    cubic : (float, bool)
+        Of cubic ones, the kernel's parameter, and whether pixels outside do not count (`coordinates.cubic_matrix`).
     """
 
     function: str = "nearest"
@@ -685,6 +687,7 @@ class Resize(Layer):
     rounding: str = "floor"
     arithmetic: str = "exact"
     truncation_offset: int | None = None
+    cubic: tuple[float, bool] = (-0.75, False)
     channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -21,7 +21,6 @@ def test_no_hint_is_for_an_operator_that_is_run(reader):
     [
         ("max_unpool", "use a resizing or a transposed convolution"),
         ("NonMaxSuppression", "leave the decoding of results out of the export"),
-        ("upsample_bicubic2d", "use nearest or bilinear"),
         ("Anything", "docs/formats.md lists"),
     ],
 )

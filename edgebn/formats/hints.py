@@ -20,7 +20,6 @@ HINTS = {
     "rnn": FEED_FORWARD,
     "scan": FEED_FORWARD,
     "topk": POSTPROCESSING,
-    "upsamplebicubic2d": "use nearest or bilinear",
 }
 
 

@@ -334,9 +334,9 @@ def upsample(net: Drawing, x: str) -> str:
 
 
 def resize(net: Drawing, x: str) -> str:
-    """Resize by scales or to sizes, with every way of counting pixels; rarely in a mode that edgebn does not have."""
+    """Resize by scales or to sizes, with every way of counting pixels."""
     net.need(len(net.sample(x)) in (2, 3))
-    mode = net.pick(("nearest", "linear")) if net.chance(0.97) else "cubic"
+    mode = net.pick(("nearest", "linear", "nearest", "linear", "cubic"))
     if net.opset < 11:
         return net.node("Resize", x, net.initializer(np.array(_scales(net, x), np.float32), "scales"), mode=mode)
     modes = ["asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"]
@@ -345,6 +345,10 @@ def resize(net: Drawing, x: str) -> str:
     attributes: dict = {"mode": mode, "coordinate_transformation_mode": net.pick(modes)}
     if mode == "nearest" and net.chance(0.8):
         attributes["nearest_mode"] = net.pick(("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"))
+    if mode == "cubic":
+        # Behind the last pixel, where asymmetric coordinates come to, hardly any weight is inside, and rounding decides.
+        inside = net.size(0, int(attributes["coordinate_transformation_mode"] != "asymmetric"))
+        attributes |= {"cubic_coeff_a": net.pick((-0.75, -0.5)), "exclude_outside": inside} if net.chance(0.6) else {}
     none = net.constant(np.zeros(0, np.float32), "none") if net.opset < 13 else ""
     if net.chance(0.5):
         return net.node("Resize", x, none, net.initializer(np.array(_scales(net, x), np.float32), "scales"), **attributes)

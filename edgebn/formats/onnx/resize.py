@@ -1,4 +1,4 @@
-"""Resize and Upsample over spatial axes: nearest and linear, in the float32 arithmetic of onnxruntime.
+"""Resize and Upsample over spatial axes: nearest, linear and cubic, in the float32 arithmetic of onnxruntime.
 
 ONNX leaves the arithmetic open, and its own shape inference works in float64; sizes and pixels follow onnxruntime, with which
 PyTorch's exporters agree: 5 rows by 1.8 are 9, not 8.
@@ -23,7 +23,12 @@ COORDINATES = (
     "align_corners",
     "tf_half_pixel_for_nn",
 )
-FUNCTIONS = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear"}  # some exporters' opset 7 says bilinear
+FUNCTIONS = {
+    "nearest": "nearest",
+    "linear": "bilinear",
+    "bilinear": "bilinear",
+    "cubic": "cubic",
+}  # some exporters' opset 7 says bilinear
 ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 
 
@@ -112,7 +117,7 @@ def _sized(node: Node, x: Dynamic) -> list[Length]:
 def _resize(node: Node, context: Context, x: Dynamic, lengths: list[Length], coordinates: str, rounding: str) -> Dynamic:
     mode = node.text("mode", "nearest")
     if mode not in FUNCTIONS:
-        raise node.refuse(f"its mode is '{mode}'; edgebn resamples nearest and linear")
+        raise node.damaged(f"its mode '{mode}' is not one that ONNX defines")
     if all(length.size == size for length, size in zip(lengths, x.shape, strict=True)):
         lengths = [Length(size) for size in x.shape]  # the same elements, whatever the scales and coordinates are
     if len(x.shape) not in (3, 4):
@@ -133,7 +138,12 @@ def _resize(node: Node, context: Context, x: Dynamic, lengths: list[Length], coo
         "channels_first": True,
     }
 
+    if mode == "cubic":  # may leave the range of its input: of codes it makes real numbers
+        x = node.real(0)
+        fields["cubic"] = node.number("cubic_coeff_a", -0.75), bool(node.integer("exclude_outside", 0))
+
     def build(image: Dynamic, part: str, copies: int) -> Dynamic:  # noqa: ARG001  # channels do not meet
-        return context.moved(node, Resize, image, part=part, **fields)
+        append = context.emit if mode == "cubic" else context.moved
+        return append(node, Resize, image, part=part, **fields)
 
     return context.on_images(node, x, build)

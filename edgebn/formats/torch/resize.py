@@ -1,4 +1,4 @@
-"""Upsampling: nearest, nearest-exact and (bi)linear, by a size or by factors, in PyTorch's float32 arithmetic."""
+"""Upsampling: nearest, nearest-exact, (bi)linear and bicubic, by a size or by factors, in PyTorch's float32 arithmetic."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def upsample_linear(node: Node, context: Context) -> Dynamic:
     return _resize(node, context, function="bilinear", coordinates="align_corners" if aligned else "half_pixel", rounding="floor")
 
 
+def upsample_bicubic(node: Node, context: Context) -> Dynamic:
+    """upsample_bicubic2d."""
+    aligned = node.flag("align_corners", default=False)
+    return _resize(node, context, function="cubic", coordinates="align_corners" if aligned else "half_pixel", rounding="floor")
+
+
 def _resize(node: Node, context: Context, *, function: str, coordinates: str, rounding: str) -> Dynamic:
     x = node.dynamic("self" if node.has("self") else "input")
     sizes = windows.spatial(node, x)
@@ -47,7 +53,7 @@ def _resize(node: Node, context: Context, *, function: str, coordinates: str, ro
         targets = tuple(math.floor(size * (factor or 1.0)) for size, factor in zip(sizes, factors, strict=True))
     if len(targets) != len(sizes) or any(not 1 <= target <= MAX_EXTENT for target in targets):
         raise node.damaged(f"its output sizes {targets} do not fit an input of shape {x.shape}")
-    if function == "bilinear":  # pixels are copied where an axis keeps its length, whatever factor led there
+    if function != "nearest":  # pixels are copied where an axis keeps its length, whatever factor led there
         copies: tuple[int, ...] = (1,)
     else:
         copies = (1, 2) if coordinates == "asymmetric" and len(sizes) == 2 and sum(targets) <= SMALL_IMAGE else ()

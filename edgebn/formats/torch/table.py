@@ -176,6 +176,7 @@ OPERATORS: dict[str, Reader] = {
     "unsafe_split": indexing.split,
     "unsafe_split_with_sizes": indexing.split,
     "unsqueeze": shapes.unsqueeze,
+    "upsample_bicubic2d": resize.upsample_bicubic,
     "upsample_bilinear2d": resize.upsample_linear,
     "upsample_linear1d": resize.upsample_linear,
     "upsample_nearest1d": resize.upsample_nearest,

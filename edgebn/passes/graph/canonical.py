@@ -1,7 +1,7 @@
 """The canonical form: one spelling for each thing a network can mean, reached by small rules applied until none fits.
 
 Runs on channels-last networks (`layout.py` goes first). The rules are in `simplify.py`, `patterns.py`, `channel_affine.py`,
-`windows.py`, `moves.py`, `merge_axes.py` and `three_axes.py`.
+`windows.py`, `moves.py`, `merge_axes.py`, `three_axes.py` and `cubic.py`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ from __future__ import annotations
 from edgebn.errors import ModelError
 from edgebn.graph import Graph
 from edgebn.passes.batch_norm import channel_affine, moves
-from edgebn.passes.graph import merge_axes, patterns, simplify, three_axes, windows
+from edgebn.passes.graph import cubic, merge_axes, patterns, simplify, three_axes, windows
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule
 
 # Activations spelled out are recognised before their constants become affines.
 FIRST: tuple[Rule, ...] = (*simplify.RULES, *patterns.RULES)
-THEN: tuple[Rule, ...] = (*FIRST, *channel_affine.RULES, *windows.RULES, *moves.RULES, *merge_axes.RULES, *three_axes.RULES)
+THEN: tuple[Rule, ...] = (
+    *FIRST,
+    *channel_affine.RULES,
+    *windows.RULES,
+    *moves.RULES,
+    *merge_axes.RULES,
+    *three_axes.RULES,
+    *cubic.RULES,
+)
 
 # Every rule makes the network smaller or moves a layer towards its producer; a network this far from rest is no network.
 MAX_ROUNDS = 1000
