@@ -27,7 +27,7 @@ def through_broker(place: World, model: Path, folder: Path, count: int) -> dict:
             sent = time.monotonic() - began
             listener.wait(lambda topics: topics.get(prior.topic("state")) == wanted, 120)
             merged = time.monotonic() - began
-            listener.wait(lambda topics: len(json.loads(topics[prior.topic("report")])["used"]) == count, 10)
+            listener.wait(lambda topics: accounted(topics.get(prior.topic("report"), b"{}")) == count, 30)  # behind the prior
             report = listener.topics[prior.topic("report")]
             memory, broker_memory = memory_of(one), memory_of(broker_process)
         listener.close()

@@ -185,4 +185,4 @@ def expected(place: World, known: dict[str, Known], address: Address) -> bytes:
 def accounted(report: bytes) -> int:
     """Return how many devices a group's report knows of."""
     told = json.loads(report)
-    return sum(len(told[name]) for name in ("used", "left_out", "refused"))
+    return sum(len(told.get(name, ())) for name in ("used", "left_out", "refused"))
