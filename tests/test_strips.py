@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgebn
+from benchmarks.architectures import Stack
 from edgebn import program as p
 from edgebn.session import strip_pairs, strips
 from tests import programs
@@ -102,3 +103,16 @@ def behind(program, dtype):
 @given(data=st.data())
 def test_networks(dtype, data):
     check(data.draw(programs.programs(dtype)))
+
+
+def test_what_a_pair_reads_stays_for_a_later_reader(monkeypatch):
+    """A shortcut past a pair: the pair once ended the life of what it reads, and the addition then read what came in its place."""
+    net = Stack("a shortcut past a pair", 28)
+    kept = net.convolution(net.input, 16, act="")
+    wide = net.depthwise(net.convolution(kept, 96, act="hard_swish"), 3, 1, act="hard_swish")
+    program = net.finish(net.add(kept, net.convolution(wide, 16, act="")))
+    assert any(program.steps[pair.first].inputs[0] in program.steps[-1].inputs for pair in strip_pairs.found(program))
+    x = programs.inputs_for(program, 1, 0)
+    made = edgebn.Session(program).run(x)
+    monkeypatch.setattr(strip_pairs, "found", lambda _program: [])
+    np.testing.assert_array_equal(made, edgebn.Session(program).run(x))

@@ -169,7 +169,7 @@ def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str,
         if name in roots:
             root = roots[name]
             first.setdefault(root, time)
-            last[root] = time
+            last[root] = max(last.get(root, 0), time)
             size[root] = max(size.get(root, 0), forms[name].size)
 
     for name in program.entering:
