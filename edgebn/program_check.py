@@ -31,6 +31,8 @@ def check_program(program: Program) -> None:
         _check_buffer(name, buffer)
     if not program.inputs or not program.outputs:
         raise ModelError("the program has no input, or no output")
+    if len(set(program.inputs)) < len(program.inputs):
+        raise ModelError("two inputs of the program are one buffer")
     _check_states(program)
     made = set(program.entering) | set(program.constants)
     for name in [*made, *program.leaving, *(name for step in program.steps for name in (*step.inputs, step.output))]:

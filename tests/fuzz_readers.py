@@ -29,7 +29,7 @@ import edgebn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fuzz import FORMATS
+from fuzz import FORMATS, onnx_files
 
 SECONDS_PER_FILE = 5
 GROWTH_LIMIT = 1 << 30
@@ -67,7 +67,8 @@ def _alarm(*_: object) -> None:
 
 def load_and_run(path: Path) -> None:
     """Load a file; what loads must also run, on zeros: a forged program must not lead a kernel outside its memory."""
-    program = edgebn.load(path)
+    states = onnx_files.states_of(path.read_bytes()) if path.suffix == ".onnx" else {}
+    program = edgebn.load(path, states=states) if states else edgebn.load(path)
     if path.suffix == ".edgebn":
         edgebn.Session(program).run({name: np.zeros((1, *program.shapes[name]), np.float32) for name in program.inputs})
 

@@ -141,6 +141,7 @@ def misconnected(program):
         yield with_step(program, place, replace(step, output=program.inputs[0]))
         yield with_step(program, place, p.Step(step.name, step.inputs, step.output))
     yield replace(program, outputs=("nowhere",))
+    yield replace(program, inputs=(*program.inputs, program.inputs[0]))
     yield replace(program, steps=(*program.steps, program.steps[0]))
 
 

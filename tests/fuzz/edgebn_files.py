@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -25,7 +28,22 @@ def seeds() -> list[bytes]:
         shape = (8, *program.shapes[program.inputs[0]])
         if len(program.inputs) == 1:
             files.append(native.to_bytes(edgebn.quantize(program, rng.normal(0, 1, shape).astype(np.float32))))
-    return [*files, native.to_bytes(_with_state())]
+    return [*files, native.to_bytes(_with_state()), *_of_tensorflow_lite()]
+
+
+def _of_tensorflow_lite() -> list[bytes]:
+    """Programs of codes: int8, uint8, int16, mixed with float32, with states."""
+    if not importlib.util.find_spec("ai_edge_litert"):
+        return []
+    from fuzz import tflite_files
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "seed.tflite"
+        programs = []
+        for content in tflite_files.seeds():
+            path.write_bytes(content)
+            programs.append(edgebn.load(path))
+    return [native.to_bytes(program) for program in programs]
 
 
 def _with_state() -> p.Program:

@@ -13,8 +13,10 @@ from fuzz import damage
 def _network(rng: np.random.Generator, dtype: type) -> bytes:
     file = FileBuilder()
     quantized = dtype is not np.float32
+    wide = dtype is np.int16  # with weights of 8 bits and biases of 64
     lift = 128 if dtype is np.uint8 else 0
-    scale = {"scale": 0.05, "zero_point": 3 + lift} if quantized else {}
+    scale = {"scale": 0.05 / (256 if wide else 1), "zero_point": 0 if wide else 3 + lift} if quantized else {}
+    soft = {"scale": 1 / 32768, "zero_point": 0} if wide else {"scale": 1 / 256, "zero_point": -128 + lift}
 
     def value(*shape: int) -> int:
         return file.value((1, *shape), dtype, **scale)
@@ -29,12 +31,12 @@ def _network(rng: np.random.Generator, dtype: type) -> bytes:
             return file.constant(codes, 0.01, 90), file.constant(rng.integers(-900, 900, channels).astype(np.int32), 0.0005, 0)
         scales = rng.uniform(0.005, 0.02, channels)
         codes = rng.integers(-127, 128, shape).astype(np.int8)
-        bias = rng.integers(-900, 900, channels).astype(np.int32)
-        return file.constant(codes, scales, 0, axis), file.constant(bias, scales * 0.05, 0, 0)
+        bias = rng.integers(-900, 900, channels).astype(np.int64 if wide else np.int32)
+        return file.constant(codes, scales, 0, axis), file.constant(bias, scales * scale["scale"], 0, 0)
 
     x, a, b, c, d, e, f, g, y = (
         value(8, 8, 3), value(8, 8, 4), value(8, 8, 4), value(8, 8, 4), value(4, 4, 4), value(6, 6, 4),
-        value(144), value(5), file.value((1, 5), dtype, **({"scale": 1 / 256, "zero_point": -128 + lift} if quantized else {})),
+        value(144), value(5), file.value((1, 5), dtype, **(soft if quantized else {})),
     )  # fmt: skip
     file.operator("CONV_2D", (x, *weight(4, 3, 3, 3)), [a], "Conv2DOptions", strideH=1, strideW=1, padding=0)
     file.operator(
@@ -68,9 +70,27 @@ def _with_states(rng: np.random.Generator, dtype: type) -> bytes:
     return file.bytes([x], [y])
 
 
+def _with_a_float_end(rng: np.random.Generator, dtype: type) -> bytes:
+    """A convolution of codes, then a softmax in float32, which is quantised again for a second output."""
+    file = FileBuilder()
+    lift = 128 if dtype is np.uint8 else 0
+    x, y = (file.value((1, 4, 4, size), dtype, 0.05, 3 + lift) for size in (3, 2))
+    real, soft = (file.value((1, 4, 4, 2), np.float32) for _ in range(2))
+    again = file.value((1, 4, 4, 2), dtype, 1 / 256, -128 + lift)
+    weight = file.constant((rng.integers(-127, 128, (2, 1, 1, 3)) + lift).astype(dtype), 0.01, lift)
+    bias = file.constant(rng.integers(-300, 300, 2).astype(np.int32), 0.0005, 0)
+    file.operator("CONV_2D", [x, weight, bias], [y], "Conv2DOptions", strideH=1, strideW=1, padding=1)
+    file.operator("DEQUANTIZE", [y], [real], "DequantizeOptions")
+    file.operator("SOFTMAX", [real], [soft], "SoftmaxOptions", beta=1.0)
+    file.operator("QUANTIZE", [soft], [again], "QuantizeOptions")
+    return file.bytes([x], [soft, again])
+
+
 def seeds() -> list[bytes]:
-    kinds = [(_network, dtype) for dtype in (np.float32, np.int8, np.uint8)] + [
-        (_with_states, dtype) for dtype in (np.float32, np.int8)
+    kinds = [
+        *((_network, dtype) for dtype in (np.float32, np.int8, np.uint8, np.int16)),
+        *((_with_states, dtype) for dtype in (np.float32, np.int8)),
+        *((_with_a_float_end, dtype) for dtype in (np.int8, np.uint8)),
     ]
     return [make(np.random.default_rng(seed), dtype) for seed in range(2) for make, dtype in kinds]
 
