@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def demo_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def compile_c(snippet):
+    compiler = shutil.which("cc")
+    if compiler is not None:
+        command = [compiler, "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Ifirmware", "-xc", "-"]
+        done = subprocess.run(command, input=snippet, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.usefixtures("demo_folder")
 def test_every_snippet_runs(page):
     text = page.read_text(encoding="utf-8")
@@ -43,6 +52,8 @@ def test_every_snippet_runs(page):
                     program, *arguments = shlex.split(command[2:])
                     assert program == "edgebn", f"{page.name}:{line}: console snippets show the edgebn command only"
                     assert main(arguments) == 0, f"{page.name}:{line}: {command}"
+        elif language == "c":  # of the firmware that a command before it wrote
+            compile_c(snippet)
         else:
             assert language in {"", "text", "sh"}, f"{page.name}:{line}: nobody runs a snippet marked '{language}'"
 

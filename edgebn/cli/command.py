@@ -58,7 +58,12 @@ def build_parser() -> Parser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"edgebn {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"edgebn {__version__}",
+        help="print the version; with --verbose also those of files and packages",
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in VERBS:
         module = verb_module(name)
@@ -87,7 +92,10 @@ def _execute(argv: Sequence[str], *, as_json: bool) -> int:
     arguments = argparse.Namespace()
     report = None
     try:
-        arguments = usage.parse(build_parser, argv)
+        if sorted(argv) == ["--verbose", "--version"]:
+            print("\n".join(f"{name} {version}" for name, version in all_versions().items()))
+            return 0
+        arguments = usage.parse(build_parser, argv or ["--help"])
         usage.check(arguments)
         refuse_overwriting(arguments)
         screen = Screen(as_json=arguments.json)
@@ -116,6 +124,17 @@ def _execute(argv: Sequence[str], *, as_json: bool) -> int:
         print(json.dumps(report or {"error": message}, indent=2))
         sys.stdout.flush()
     return status
+
+
+def all_versions() -> dict[str, str]:
+    """Return what is installed, then what this edgebn writes: of model files, of saved states and of the serial link."""
+    from edgebn.adapt import state_file
+    from edgebn.doctor import machine
+    from edgebn.formats import native
+    from edgebn.link import frame
+
+    written = {".edgebn": native.FORMAT_VERSION, ".bnstate": state_file.VERSION, "link": frame.VERSION}
+    return machine.versions() | {name: f"format {version}" for name, version in written.items()}
 
 
 def refuse_overwriting(arguments: argparse.Namespace) -> None:

@@ -3,13 +3,15 @@
 Every extension that uses NumPy's C interface reads these words in the same places: right after the head that all Python objects
 have come the address of the data, the number of axes, the addresses of shape and strides, the base, the type and the flags
 (`PyArrayObject_fields` of its `ndarraytypes.h`). Arrays of known properties prove it at import; where it is not so (another
-Python), NumPy is asked.
+Python), or where nobody wants it (`EDGEBN_PLAIN_CALLS`), NumPy is asked. docs/calls.md says why this is safe.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+import os
+import sysconfig
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +23,19 @@ AXES_AT, SHAPE_AT, TYPE_AT, FLAGS_AT, END = HEAD + 8, HEAD + 16, HEAD + 40, HEAD
 # Bits of `ndarray.flags.num`: C-contiguous, aligned, writeable.
 READABLE = 0x101
 WRITEABLE = 0x501
+
+
+def are_wanted(environment: Mapping[str, str], is_free_threaded: bool) -> bool:
+    """Whether words may be looked at at all: not where they were turned off, nor where no global lock keeps an array as it is.
+
+    Parameters
+    ----------
+    environment : mapping of str
+        The process's; `EDGEBN_PLAIN_CALLS` set to anything but nothing and 0 turns them off.
+    is_free_threaded : bool
+        Whether this Python was built to run without its global lock, whether or not it does.
+    """
+    return not is_free_threaded and environment.get("EDGEBN_PLAIN_CALLS", "") in {"", "0"}
 
 
 def is_after_head() -> bool:
@@ -53,8 +68,9 @@ def _words(array: np.ndarray) -> tuple[int, tuple[int, ...], int | None, int]:
     return axes, tuple(shape), kind, ctypes.c_int.from_address(at + FLAGS_AT).value
 
 
-IS_AFTER_HEAD = is_after_head()
-ARE_KNOWN = are_known()
+ARE_WANTED = are_wanted(os.environ, is_free_threaded=bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
+IS_AFTER_HEAD = ARE_WANTED and is_after_head()
+ARE_KNOWN = ARE_WANTED and are_known()
 
 
 def held_elsewhere(arrays: Sequence[np.ndarray]) -> np.ndarray:
