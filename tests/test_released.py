@@ -42,6 +42,11 @@ def test_the_command_tells_the_versions_of_what_it_writes(capsys):
     )
 
 
+def test_verbose_without_version_is_refused(capsys):
+    assert main(["--verbose", "boards"]) == 2
+    assert "it goes with --version alone" in capsys.readouterr().err
+
+
 def test_the_bare_command_prints_its_help(capsys):
     assert main([]) == 0
     assert "quantize" in capsys.readouterr().out

@@ -58,12 +58,8 @@ def build_parser() -> Parser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"edgebn {__version__}",
-        help="print the version; with --verbose also those of files and packages",
-    )
+    parser.add_argument("--version", action="version", version=f"edgebn {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="with --version: also the versions of packages, files and the link")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in VERBS:
         module = verb_module(name)
@@ -96,6 +92,8 @@ def _execute(argv: Sequence[str], *, as_json: bool) -> int:
             print("\n".join(f"{name} {version}" for name, version in all_versions().items()))
             return 0
         arguments = usage.parse(build_parser, argv or ["--help"])
+        if arguments.verbose:  # the rules of `usage` are those of verbs
+            raise UsageError("--verbose does nothing here: it goes with --version alone; leave it out")
         usage.check(arguments)
         refuse_overwriting(arguments)
         screen = Screen(as_json=arguments.json)
