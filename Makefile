@@ -46,7 +46,8 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
 FIRMWARE_TOOLS := cc:gcc clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
   arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
   riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
-  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc \
+  xtensa-lx106-elf-gcc:gcc-xtensa-lx106+picolibc-xtensa-lx106-elf \
+  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc qemu-system-xtensa:qemu-system-misc \
   ld.lld:lld llvm-mca-19:llvm-19 chromium:chromium+chromium-driver mosquitto:mosquitto
 
 firmware-tools:

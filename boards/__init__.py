@@ -57,6 +57,7 @@ def _board(name: str, facts: dict[str, Any], folder: Path) -> Board:
         link_flags=tuple(compiler["link_flags"]),
         flash=Memory(**memory["flash"]),
         ram=Memory(**memory["ram"]),
+        pools={pool: Memory(**place) for pool, place in memory.get("pools", {}).items()},
         stack=memory["stack"],
         startup=parts["startup"],
         linker_script=parts["linker_script"],

@@ -118,6 +118,8 @@ class Board:
         For linking alone; the linker script is added by whoever knows where it lies.
     flash, ram : Memory
         Sizes in bytes; what a program may use of them.
+    pools : dict of str to Memory
+        RAM beside that, of another speed: for the pools of an arena that are called so.
     stack : int
         Bytes of RAM that the linker script keeps for the stack.
     startup, linker_script, clocks, exit, storage, semihosting : str
@@ -142,6 +144,7 @@ class Board:
     link_flags: tuple[str, ...]
     flash: Memory
     ram: Memory
+    pools: dict[str, Memory]
     stack: int
     startup: str
     linker_script: str
@@ -175,6 +178,11 @@ class Board:
         """Files of a project that its owner is told to change: clocks, their numbers, and storage where there is none."""
         storage = ("storage_none.c",) if self.storage == "none" else ()
         return (f"clocks_{self.clocks}.c", "board_config.h", *storage)
+
+    @property
+    def pool_sections(self) -> dict[str, str]:
+        """Sections that the linker script puts into the memories of `pools`; nothing clears them at start."""
+        return {name: f".pool_{name}" for name in self.pools}
 
     @property
     def flash_address(self) -> int:
@@ -213,6 +221,15 @@ class Board:
             ram_origin=f"0x{self.ram.origin:08X}",
             ram_size=self.ram.size,
             stack=self.stack,
+            pool_memories="".join(
+                f"\n    POOL_{name.upper()} (rw) : ORIGIN = 0x{pool.origin:08X}, LENGTH = {pool.size}"
+                for name, pool in self.pools.items()
+            ),
+            pool_headers="".join(f"\n    pool_{name} PT_LOAD FLAGS(6);" for name in self.pools),
+            pool_sections="".join(
+                f"\n    .pool_{name} (NOLOAD) : {{ *({section}) }} > POOL_{name.upper()} : pool_{name}"
+                for name, section in self.pool_sections.items()
+            ),
         )
 
     def project_files(self) -> dict[str, str]:

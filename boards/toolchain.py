@@ -32,7 +32,7 @@ class Size:
     flash : int
         Bytes of code, constants and the image of initialised data.
     ram : int
-        Bytes of data, zeroed data (the arena among it) and the stack that is kept free.
+        Bytes of data, zeroed data (the arena among it), what is in other memories, and the stack that is kept free.
     """
 
     flash: int
@@ -133,4 +133,4 @@ def size(board: Board, program: Path) -> Size:
     sections = {row[0]: int(row[1]) for line in done.stdout.splitlines() if len(row := line.split()) == 3 and row[1].isdigit()}
     data = sections.get(".data", 0)
     flash = sum(sections.get(name, 0) for name in (".text", ".ARM.exidx", ".rodata", ".boot")) + data
-    return Size(flash, data + sum(sections.get(name, 0) for name in (".bss", ".stack")))
+    return Size(flash, data + sum(sections.get(name, 0) for name in (".bss", ".stack", *board.pool_sections.values())))

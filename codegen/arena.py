@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
+from codegen import pools as memories
+from codegen.pools import Filled, Pool
 from codegen.schedule import Action
 from codegen.stepcode import SCRATCH_ALIGNMENT
 from codegen.values import Values, size_of
 from edgebn import memory
-from edgebn.program import Program
+from edgebn.program import Convolution, Program, Step, unpooled_shape
+from edgebn.program import Pool as Pooling
 
 PLANS_TRIED = 16  # whole plans made in search of a smaller arena, where the first is above its lower bound
 
@@ -38,6 +41,12 @@ class Arena:
         What is needed there: owner, or 'scratch memory', and bytes.
     in_place : frozenset of int
         Actions that write over their first input.
+    pools : tuple of Filled
+        The memories that the arena is spread over; empty where it is one. Offsets then count from the start of each.
+    pool : dict of str to str
+        Name of the pool of each owner, where there are any.
+    scratch_pool : tuple of str
+        Likewise of each action's scratch memory; empty where it wants none.
     """
 
     offsets: dict[str, int]
@@ -47,13 +56,16 @@ class Arena:
     peak: int
     live: tuple[tuple[str, int], ...]
     in_place: frozenset[int]
+    pools: tuple[Filled, ...] = ()
+    pool: dict[str, str] = field(default_factory=dict)
+    scratch_pool: tuple[str, ...] = ()
 
     def fullest_step(self, actions: Sequence[Action]) -> int:
         """Return the step at the peak, as an index into the program's steps."""
         return actions[self.peak].steps[-1]
 
 
-def plan_arena(program: Program, values: Values, actions: Sequence[Action]) -> Arena:
+def plan_arena(program: Program, values: Values, actions: Sequence[Action], pools: Sequence[Pool] = ()) -> Arena:
     """Give every value and all scratch memory a place, writing in place where that makes the arena smaller.
 
     Parameters
@@ -61,15 +73,24 @@ def plan_arena(program: Program, values: Values, actions: Sequence[Action]) -> A
     program : Program
     values : Values
     actions : sequence of Action
+    pools : sequence of Pool
+        Memories to spread the arena over, the fastest first; none for one memory.
 
     Returns
     -------
     Arena
         Inputs and outputs have a place as well, which callers may use instead of memory of their own; inputs are never written
         over by a step that reads them.
+
+    Raises
+    ------
+    BoardError
+        The pools do not hold it.
     """
     lifetimes = _lifetimes(program, values, actions)
     chosen = _choose(lifetimes, actions)
+    if pools:
+        return _spread(program, lifetimes, actions, chosen, pools)
     best, groups = _planned(lifetimes, actions, chosen)
     for index in sorted(chosen)[:PLANS_TRIED]:
         if best.size == best.lower_bound:
@@ -81,6 +102,60 @@ def plan_arena(program: Program, values: Values, actions: Sequence[Action]) -> A
     scratch = tuple(best.offsets.get(_scratch(i), 0) for i in range(len(actions)))
     peak, live = _peak(_requests(lifetimes, actions, chosen)[0], actions)
     return Arena(offsets, scratch, best.size, best.lower_bound, peak, live, frozenset(chosen))
+
+
+def _spread(
+    program: Program, lifetimes: dict[str, _Lifetime], actions: Sequence[Action], chosen: frozenset[int], pools: Sequence[Pool]
+) -> Arena:
+    """Return the arena in several memories."""
+    requests, groups = _requests(lifetimes, actions, chosen)
+    traffic: dict[str, int] = {}
+    for owner, nbytes in _traffic(program, lifetimes, actions).items():
+        traffic[groups[owner]] = traffic.get(groups[owner], 0) + nbytes
+    scratch = [_scratch(i) if action.scratch else "" for i, action in enumerate(actions)]
+    steps = {name: program.steps[actions[i].steps[-1]].name for i, name in enumerate(scratch) if name}
+    found = memories.place(requests, steps, traffic, pools)
+    peak, live = _peak(requests, actions)
+    return Arena(
+        {owner: found.offsets[group] for owner, group in groups.items()},
+        tuple(found.offsets.get(name, 0) for name in scratch),
+        sum(filled.taken for filled in found.filled),
+        _bound(requests, len(actions)),
+        peak,
+        live,
+        chosen,
+        found.filled,
+        {owner: pools[found.pool[group]].name for owner, group in groups.items()},
+        tuple(pools[found.pool[name]].name if name else "" for name in scratch),
+    )
+
+
+def _traffic(program: Program, lifetimes: dict[str, _Lifetime], actions: Sequence[Action]) -> dict[str, int]:
+    """Return how many bytes an inference reads and writes of each owner: windows read what they overlap once each."""
+    traffic = dict.fromkeys(lifetimes, 0)
+    for action in actions:
+        steps = [program.steps[i] for i in action.steps]
+        for buffer, owner in zip(action.inputs, action.owners, strict=True):
+            if owner in traffic:
+                times = max([_overlap(step, program) for step in steps if buffer in step.inputs], default=1.0)
+                traffic[owner] += round(size_of(program.buffers[buffer]) * times)
+        if action.output_owner in traffic:
+            traffic[action.output_owner] += size_of(program.buffers[action.output])
+    return traffic
+
+
+def _overlap(step: Step, program: Program) -> float:
+    """Return in how many windows an element of the input lies, on average: 1 for steps without windows."""
+    height, width, _ = program.buffers[step.inputs[0]].shape
+    if isinstance(step, Convolution):
+        rows, columns, _ = unpooled_shape(step, program.buffers[step.inputs[0]].shape)
+        taps = step.weight.shape[1] * step.weight.shape[2]
+    elif isinstance(step, Pooling):
+        rows, columns, _ = program.buffers[step.output].shape
+        taps = step.window.kernel[0] * step.window.kernel[1]
+    else:
+        return 1.0
+    return rows * columns * taps / (height * width)
 
 
 def pressure(program: Program, values: Values, actions: Sequence[Action]) -> list[int]:

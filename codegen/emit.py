@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -38,6 +39,7 @@ from codegen.naming import NameTakenError, check_name, check_prefix, check_proje
 from codegen.packages.board_header import below
 from codegen.packages.library import BAUD, SOURCE
 from codegen.params_only import files as params_only_files
+from codegen.pools import Pool, check
 from codegen.project import BOARD, KERNELS, SERVICE, EmittedProject, Listing
 from codegen.schedule import actions_of
 from codegen.stamp import stamped
@@ -69,6 +71,7 @@ def emit(
     system: str | None = None,
     instances: bool = False,
     pipeline: bool = False,
+    pools: Sequence[Pool] = (),
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -111,6 +114,8 @@ def emit(
     pipeline : bool
         Whether there is a function from a camera's frame or a microphone's samples to the answer, `<name>_answer`: preparation,
         network and decoding of a model that keeps both (see `edgebn.prepare`).
+    pools : sequence of codegen.Pool
+        Memories of different speed to spread the arena over, the fastest first; none for one array.
 
     Returns
     -------
@@ -125,7 +130,7 @@ def emit(
         model, samples that do not fit, a model that cannot adapt, or a file in `out` that is not edgebn's, or was edited, and would
         be overwritten.
     BoardError
-        No such board, or the network does not fit it: by how much, and which layer decides it.
+        No such board, or the network does not fit it: by how much, and which layer decides it; or the pools do not hold the arena.
     OSError
         The folder cannot be written; it is then as it was.
     """
@@ -142,6 +147,8 @@ def emit(
         raise UsageError("instances=True is for networks that run and do not adapt: what one learned is one for all")
     if pipeline and (adapt or params_only):
         raise UsageError("pipeline=True is for networks that run and do not adapt; leave adapt and params_only out")
+    if pools and (instances or params_only):
+        raise UsageError("pools are for the network's own memory; leave instances and params_only out")
     target = boards.load(board or build_files.HOST)
     if not params_only and layout != OWN_LAYOUT:
         raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
@@ -149,7 +156,9 @@ def emit(
     def made(name: str) -> EmittedProject:
         if params_only:
             return _emit_parameters(model, Path(out), layout, name, prefix, section)
-        network = replace(list_network(model, name, prefix, policy if adapt else None), instances=instances, pipeline=pipeline)
+        network = list_network(model, name, prefix, policy if adapt else None, pools)
+        sections = target.pool_sections if system is None else {}
+        network = replace(network, instances=instances, pipeline=pipeline, sections=sections)
         if pipeline:
             answer.check(network)
         fit.check(network, target)
@@ -276,6 +285,7 @@ def _outcome(out: Path, network: Listing, written: Written) -> EmittedProject:
         adaptation_bytes=network.adaptation_bytes,
         state_bytes=network.values.state_bytes,
         board=None,
+        pools=network.arena.pools,
     )
 
 
@@ -290,8 +300,15 @@ def _emit_parameters(model: Program, out: Path, layout: str, name: str, prefix: 
     )
 
 
-def list_network(model: Program, name: str | None = None, prefix: str = kernels.PREFIX, policy: str | None = None) -> Listing:
+def list_network(
+    model: Program,
+    name: str | None = None,
+    prefix: str = kernels.PREFIX,
+    policy: str | None = None,
+    pools: Sequence[Pool] = (),
+) -> Listing:
     """Decide everything about a network in C but its text: see `emit`; `policy` is None where it shall not adapt."""
+    pools = check(pools)
     if not model.steps:
         raise ModelError(f"{model.source}: the network has no layers, so there is nothing to run on a device")
     check_prefix(prefix)
@@ -320,7 +337,7 @@ def list_network(model: Program, name: str | None = None, prefix: str = kernels.
         model_hash=digest,
         values=values,
         actions=tuple(actions),
-        arena=plan_arena(model, values, actions),
+        arena=plan_arena(model, values, actions, pools),
         constants=constants,
         adaptation=plan,
         initial=states.initial_arrays(model, name, values),

@@ -23,12 +23,13 @@ def check(listing: Listing, board: Board) -> None:
     """
     adaptive = listing.adaptation_bytes
     states = listing.values.state_bytes
-    ram = listing.arena.size + states + adaptive + board.stack
+    _check_pools(listing, board)
+    ram = in_ram(listing, board) + states + adaptive + board.stack
     if ram > board.ram.size:
         learning = f"{adaptive:,} of adaptation, " if adaptive else f"{states:,} of states, " if states else ""
         raise BoardError(
             f"{listing.program.source} does not fit {board.name}: it needs {ram - board.ram.size:,} bytes more than the board's "
-            f"{board.ram.size:,} bytes of RAM ({listing.arena.size:,} of arena, {learning}{board.stack:,} of stack). "
+            f"{board.ram.size:,} bytes of RAM ({in_ram(listing, board):,} of arena, {learning}{board.stack:,} of stack). "
             f"{_fullest(listing)}"
         )
     missing = listing.flash_bytes - board.flash.size
@@ -37,6 +38,21 @@ def check(listing: Listing, board: Board) -> None:
             f"{listing.program.source} does not fit {board.name}: its constants alone need {missing:,} bytes more "
             f"than the board's {board.flash.size:,} bytes of flash. {_heaviest(listing)}"
         )
+
+
+def in_ram(listing: Listing, board: Board) -> int:
+    """Return the bytes of the arena that lie in a board's RAM, and in none of its other memories."""
+    return listing.arena.size - sum(filled.taken for filled in listing.arena.pools if filled.name in board.pools)
+
+
+def _check_pools(listing: Listing, board: Board) -> None:
+    for filled in listing.arena.pools:
+        memory = board.pools.get(filled.name)
+        if memory is not None and filled.taken > memory.size:
+            raise BoardError(
+                f"{listing.program.source} does not fit {board.name}: {filled.taken:,} bytes are in the pool {filled.name}, and "
+                f"that memory has {memory.size:,}; ask for --pool {filled.name}={memory.size}"
+            )
 
 
 def _fullest(listing: Listing) -> str:

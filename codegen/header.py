@@ -34,7 +34,7 @@ extern "C" {{
 
 #define {upper}_MODEL_HASH "{listing.model_hash}"
 #define {upper}_ARENA_BYTES {listing.arena.size}
-#define {upper}_STEPS {len(listing.program.steps)}
+{_pools(listing)}#define {upper}_STEPS {len(listing.program.steps)}
 
 {_facts(listing)}
 /* Call once, before anything else. */
@@ -51,6 +51,13 @@ void {listing.name}_run({parameters(listing)});
 
 #endif
 """
+
+
+def _pools(listing: Listing) -> str:
+    """Return the macros about the memories that the arena is spread over."""
+    upper = listing.name.upper()
+    taken = [filled for filled in listing.arena.pools if filled.taken]
+    return "".join(f"#define {upper}_ARENA_{filled.name.upper()}_BYTES {filled.taken}\n" for filled in taken)
 
 
 def _kept(listing: Listing) -> str:

@@ -8,21 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codegen.pools import Filled
 from codegen.project import Listing
 from edgebn.program import has_floats
 
 _ABOUT = "every value between steps, and what kernels need for themselves; the same bytes serve many in turn"
 
 
-def arena(listing: Listing) -> str:
-    """Return the expression for the arena's first byte, where a network runs."""
+def arena(listing: Listing, pool: str = "") -> str:
+    """Return the expression for the first byte of the arena, or of its part in a pool, where a network runs."""
+    if pool:
+        return f"{pool_array(listing, pool)}.bytes"
     return "instance->arena.bytes" if listing.instances else f"{listing.name}_arena.bytes"
 
 
 def own_arena(listing: Listing) -> str:
     """Return the definition of the network's own arena."""
     about = f"/* {_ABOUT[0].upper()}{_ABOUT[1:]}. */\n"
+    if listing.arena.pools:
+        return about + "\n".join(_pool(listing, filled) for filled in listing.arena.pools if filled.taken)
     return f"{_section(listing)}\n{about}static {listing.name.upper()}_MEMORY {_union(listing, '')} {listing.name}_arena;\n"
+
+
+def clearing(listing: Listing) -> str:
+    """Return the statements that clear the network's own arena."""
+    arrays = [pool_array(listing, filled.name) for filled in listing.arena.pools if filled.taken] or [f"{listing.name}_arena"]
+    return "\n".join(f"    memset(&{array}, 0, sizeof {array});" for array in arrays)
+
+
+def pool_array(listing: Listing, pool: str) -> str:
+    """Return the name of the array that a pool's part of the arena is."""
+    return f"{listing.name}_arena_{pool}"
+
+
+def _pool(listing: Listing, filled: Filled) -> str:
+    """Return the definition of one pool's part of the arena."""
+    upper, name = f"{listing.name}_arena_{filled.name}".upper(), filled.name
+    section = listing.sections.get(name, "")
+    default = f' __attribute__((section("{section}")))' if section else ""
+    attribute = f"#ifndef {upper}_MEMORY /* a section attribute: where this part lies */\n#define {upper}_MEMORY{default}\n#endif\n"
+    return f"{attribute}static {upper}_MEMORY {_union(listing, '', f'{upper}_BYTES')} {pool_array(listing, name)};\n"
 
 
 def declarations(listing: Listing, places: Sequence[tuple[str, str]], given: str) -> str:
@@ -99,7 +124,7 @@ def _section(listing: Listing) -> str:
     return f"#ifndef {macro} /* a section attribute, for example */\n#define {macro}\n#endif\n"
 
 
-def _union(listing: Listing, indent: str) -> str:
+def _union(listing: Listing, indent: str, size: str = "") -> str:
     item = "float" if has_floats(listing.program) else "int32_t"
-    lines = ("int64_t alignment;", f"{item} elements;", f"int8_t bytes[{listing.name.upper()}_ARENA_BYTES];")
+    lines = ("int64_t alignment;", f"{item} elements;", f"int8_t bytes[{size or listing.name.upper() + '_ARENA_BYTES'}];")
     return "union {\n" + "".join(f"{indent}    {line}\n" for line in lines) + f"{indent}}}"

@@ -44,10 +44,10 @@ def _run(listing: Listing, body: str, start: str) -> str:
         return f"""
 {instances.own_arena(listing)}{states.memory(listing)}
 {states.functions(listing)}void {name}_init(void) {{
-    memset(&{name}_arena, 0, sizeof {name}_arena);{start}
+{instances.clearing(listing)}{start}
 }}
 
-{_accessors(listing, instances.arena(listing), "", "void")}
+{_accessors(listing, "", "void")}
 {adapting.functions(listing) if listing.adaptation else ""}void {name}_run({parameters(listing)}) {{{body}
 }}
 """
@@ -66,7 +66,7 @@ struct {name} *{name}_place(void *memory, uint32_t bytes) {{
     return instance;
 }}
 
-{_accessors(listing, instances.arena(listing), "_of", f"struct {name} *instance")}
+{_accessors(listing, "_of", f"struct {name} *instance")}
 void {name}_run_with(struct {name} *instance, {parameters(listing)}) {{{"" if "instance->" in body else _NO_USE}{body}
 }}
 
@@ -117,11 +117,11 @@ def _names(listing: Listing) -> list[str]:
     return [parameter for _, parameter in (*listing.values.inputs, *listing.values.outputs)]
 
 
-def _accessors(listing: Listing, arena: str, suffix: str, given: str) -> str:
+def _accessors(listing: Listing, suffix: str, given: str) -> str:
     functions = []
     for parameter, offset, buffer in accessors(listing):
         item = item_of(listing, buffer)
-        place = _pointer(item, arena, offset)
+        place = _pointer(item, instances.arena(listing, listing.arena.pool.get(listing.values.owner[buffer], "")), offset)
         functions.append(f"{item} *{listing.name}_{parameter}{suffix}({given}) {{\n    return {place};\n}}\n")
     return "\n".join(functions)
 
@@ -132,6 +132,9 @@ def _pointer(item: str, memory: str, offset: int) -> str:
 
 
 def _uses_memory(listing: Listing) -> bool:
+    """Whether the run needs the arena's first byte under a name; that of a pool stands where it is used."""
+    if listing.arena.pools:
+        return False
     return bool(_places(listing)) or any(SCRATCH in action.code.call for action in listing.actions)
 
 
@@ -146,17 +149,29 @@ def _places(listing: Listing) -> list[str]:
         if owner in declared or expression in outside:
             continue
         declared.add(owner)
-        item = item_of(listing, owner)
-        text = f"    {item} *const {expression} = {_pointer(item, 'memory', listing.arena.offsets[owner])};"
+        item, offset = item_of(listing, owner), listing.arena.offsets[owner]
+        text = f"    {item} *const {expression} = {_pointer(item, _memory(listing, listing.arena.pool.get(owner, '')), offset)};"
         shape = shape_text(listing.program.buffers[action.output].shape)
         lines.append(f"{text}{' ' * max(1, 76 - len(text))}/* {shape} */")
     return lines
 
 
+def _memory(listing: Listing, pool: str) -> str:
+    """Return the expression for the first byte of the arena, or of a pool, within the run function."""
+    return instances.arena(listing, pool) if pool else "memory"
+
+
+def _scratch(listing: Listing, index: int) -> str:
+    """Return the expression for an action's scratch memory."""
+    pools, offset = listing.arena.scratch_pool, listing.arena.scratch[index]
+    memory = _memory(listing, pools[index] if pools else "")
+    return f"({memory} + {offset})" if offset else memory
+
+
 def _steps(listing: Listing) -> list[str]:
     lines: list[str] = []
     for index, action in enumerate(listing.actions):
-        scratch = f"(memory + {listing.arena.scratch[index]})" if listing.arena.scratch[index] else "memory"
+        scratch = _scratch(listing, index)
         lines += [f"    /* {comment(_headline(listing, action))} */"]
         call = action.code.call.replace(SCRATCH, scratch)
         lines += [f"    {line}" for line in call.splitlines()]

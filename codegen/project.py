@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from codegen.adaptation import Plan
 from codegen.arena import Arena
+from codegen.pools import Filled
 from codegen.schedule import Action
 from codegen.stepcode import CArray
 from codegen.values import Values
@@ -39,6 +40,8 @@ class EmittedProject:
         RAM for adaptation: state, sums of an inference, epilogues that are rewritten; 0 where the network does not adapt.
     state_bytes : int
         RAM for states that live from run to run.
+    pools : tuple of Filled
+        What stands in which memory, where the arena is spread over several.
     kept : tuple of str
         Files that people had edited and that were left as they are: `board/clocks_*.c` and others that are theirs to fill in.
     """
@@ -53,6 +56,7 @@ class EmittedProject:
     adaptation_bytes: int = 0
     state_bytes: int = 0
     kept: tuple[str, ...] = ()
+    pools: tuple[Filled, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Listing:
         Whether it runs in memory of a caller's.
     pipeline : bool
         Whether there is a function from frames or samples to the answer.
+    sections : dict of str to str
+        Where the linker script of its board puts what is in a pool, by the pool's name.
     """
 
     program: Program
@@ -91,6 +97,7 @@ class Listing:
     initial: Mapping[str, CArray] = field(default_factory=dict)
     instances: bool = False
     pipeline: bool = False
+    sections: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import boards
 from codegen.emit import list_network
+from codegen.pools import Filled, Pool
 from edgebn.analysis import Analysis, analyze
 from edgebn.cli import analyze_adapt, on_board
 from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.pools import add_pool_option, said
 from edgebn.cli.scaling import text
 from edgebn.cli.screen import Screen
 from edgebn.errors import ModelError
@@ -28,32 +31,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_model_argument(parser)
     parser.add_argument("--board", metavar="NAME", help="whose flash, RAM and instructions count: see `edgebn boards`")
+    add_pool_option(parser)
     analyze_adapt.add_options(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Analyse one model."""
     program = load_model(arguments.model, arguments)
-    report, told = on_device(program, arguments.board)
+    report, told = on_device(program, arguments.board, arguments.pool)
     kept = {name: text(scaling) for name, scaling in (program.input_scaling or {}).items()}
     found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept, **told}
     if arguments.adapt:
         return found | {"adaptation": analyze_adapt.run(program, arguments, screen)}
     if told.get("fits"):
-        told |= on_board.cost_of(program, boards.load(arguments.board), screen)
+        told |= on_board.cost_of(program, boards.load(arguments.board), screen, pools=arguments.pool)
     found |= told
     show(report, screen)
     if told.get("layers"):
         layers = [(row["step"], row["name"], row["instructions"]) for row in told["layers"]]
         screen.table(f"instructions on a {boards.load(arguments.board).core}", ("step", "layer", "instructions"), layers)
-    for line in on_board.said(told) if told else ():
+    pools = [Filled(**row) for row in told.get("pools", ())]
+    for line in (*said(pools), *(on_board.said(told) if "board" in told else ())):
         screen.say(line)
     for name, options in kept.items():
         screen.say(f"stored numbers become the input {name} by {options}, where a command does not say otherwise")
     return found
 
 
-def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, Any]]:
+def on_device(program: Program, name: str | None, pools: Sequence[Pool] = ()) -> tuple[Analysis, dict[str, Any]]:
     """Analyse a program with the arena that its firmware has, and say what that takes of a board.
 
     Parameters
@@ -61,6 +66,8 @@ def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, A
     program : Program
     name : str or None
         The board's.
+    pools : sequence of Pool
+        Memories to spread the arena over.
 
     Returns
     -------
@@ -81,15 +88,14 @@ def on_device(program: Program, name: str | None) -> tuple[Analysis, dict[str, A
     if not program.steps:
         return report, {}
     try:
-        listing = list_network(program)
+        listing = list_network(program, pools=pools)
     except ModelError:  # it is none for firmware; for a session it may do
         if board is not None:
             raise
         return report, {}
     report = replace(report, arena_bytes=listing.arena.size, arena_lower_bound=listing.arena.lower_bound)
-    if board is None:
-        return report, {}
-    return report, on_board.memory_of(listing, board)
+    told: dict[str, Any] = {"pools": [asdict(filled) for filled in listing.arena.pools]} if pools else {}
+    return report, told if board is None else told | on_board.memory_of(listing, board)
 
 
 def show(report: Analysis, screen: Screen) -> None:

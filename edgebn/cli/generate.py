@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from codegen.layouts import LAYOUTS, OWN_LAYOUT
 from codegen.mains import KINDS
 from codegen.packages import SYSTEMS
 from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.pools import add_pool_option, said
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 
@@ -65,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write <name>_answer too, from a camera's frame or samples to the answer, of a model that `edgebn prepare` made",
     )
+    add_pool_option(parser)
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -90,6 +93,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         system=arguments.system,
         instances=arguments.instances,
         pipeline=arguments.pipeline,
+        pools=arguments.pool,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:
@@ -97,6 +101,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     states = f" and {project.state_bytes:,} of states" if project.state_bytes else ""
     learning = f" and {project.adaptation_bytes:,} of adaptation" if project.adaptation_bytes else ""
     screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena{states}{learning}")
+    for line in said(project.pools):
+        screen.say(line)
     footprint = _footprint(project)
     if footprint is not None:
         stack = "unbounded" if footprint.stack is None else f"{footprint.stack:,} bytes"
@@ -114,6 +120,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "state_bytes": project.state_bytes,
         "ram_bytes": project.arena_bytes + project.adaptation_bytes + project.state_bytes,
         "arena_lower_bound": project.arena_lower_bound,
+        "pools": [asdict(filled) for filled in project.pools],
         "code_bytes": None if footprint is None else footprint.code,
         "stack_bytes": None if footprint is None else footprint.stack,
         "files": list(project.files),

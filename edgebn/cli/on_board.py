@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from boards.tidy import temporary_folder
 from codegen import fit
 from codegen.emit import list_network
 from codegen.footprint import measure
+from codegen.pools import Pool
 from codegen.project import Listing
 from edgebn.cli.device.samples import drawn, sample, to_bytes
 from edgebn.cli.device.target import emulated
@@ -28,7 +30,7 @@ def memory_of(listing: Listing, board: Board) -> dict[str, Any]:
         fit.check(listing, board)
     except BoardError as error:
         why = str(error)
-    ram = listing.arena.size + listing.values.state_bytes + board.stack
+    ram = fit.in_ram(listing, board) + listing.values.state_bytes + board.stack
     return {
         "board": board.name,
         "fits": why is None,
@@ -40,7 +42,9 @@ def memory_of(listing: Listing, board: Board) -> dict[str, Any]:
     }
 
 
-def cost_of(program: Program, board: Board, screen: Screen, counted: dict[str, Counted] | None = None) -> dict[str, Any]:
+def cost_of(
+    program: Program, board: Board, screen: Screen, counted: dict[str, Counted] | None = None, pools: Sequence[Pool] = ()
+) -> dict[str, Any]:
     """Return what a network that fits costs on a board: code, stack, instructions, cycles and time, as far as they can be told.
 
     Parameters
@@ -50,11 +54,13 @@ def cost_of(program: Program, board: Board, screen: Screen, counted: dict[str, C
     screen : Screen
     counted : dict of str to tuple, optional
         What emulated boards counted already, by name: it is added to.
+    pools : sequence of Pool
+        Memories that the arena is spread over; what is counted runs from one.
     """
     if not toolchain.has_compiler(board):
         return {"not_counted": f"{board.compiler} is not installed"}
     with temporary_folder("edgebn-board-") as folder:
-        project = codegen.emit(program, Path(folder) / "project", board.name)
+        project = codegen.emit(program, Path(folder) / "project", board.name, pools=pools)
         taken = measure(project, board)
     told: dict[str, Any] = {
         "code_bytes": taken.code,
