@@ -5,7 +5,6 @@ import subprocess
 
 import numpy as np
 import pytest
-from edgebn.passes import lower
 
 import boards
 import codegen
@@ -16,6 +15,7 @@ from codegen.pools import place
 from edgebn.cli.main import main
 from edgebn.errors import BoardError, UsageError
 from edgebn.memory import Request
+from edgebn.passes import lower
 from tests import emitted
 from tests.demo_model import demo_int8
 from tests.test_emit_names import convolution, several
