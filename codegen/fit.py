@@ -51,7 +51,7 @@ def _check_pools(listing: Listing, board: Board) -> None:
         if memory is not None and filled.taken > memory.size:
             raise BoardError(
                 f"{listing.program.source} does not fit {board.name}: {filled.taken:,} bytes are in the pool {filled.name}, and "
-                f"that memory has {memory.size:,}; ask for --pool {filled.name}={memory.size}"
+                f"that memory has {memory.size:,}; give the pool that size"
             )
 
 

@@ -125,7 +125,7 @@ def test_a_pool_that_a_boards_memory_cannot_hold_is_refused(monkeypatch, tmp_pat
     board = boards.load("mps3-an547")
     board.pools["fast"] = boards.Memory(0, whole - 8)
     monkeypatch.setattr(boards, "load", lambda name: board)
-    with pytest.raises(BoardError, match=f"--pool fast={whole - 8}"):
+    with pytest.raises(BoardError, match=f"in the pool fast, and that memory has {whole - 8:,}"):
         codegen.emit(program, tmp_path, "mps3-an547", pools=[Pool("fast", whole)])
 
 

@@ -16,7 +16,7 @@ def add_pool_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=BYTES",
-        help="spread the arena over several memories, each named once, the fastest first: --pool fast=300000 --pool slow=4000000",
+        help="a memory that the arena is spread over, and its size; once for each, the fastest first",
     )
 
 

@@ -104,7 +104,7 @@ RULES = (
     Rule(("quantize",), ("method", "key", "dtype", "limit"), _lacks("calibration"), "give --calibration too, or leave it out"),
     Rule(("device verify",), _OF_INPUTS, _lacks("input"), "give INPUT too, or leave it out"),
     Rule(("run", "device run", "device verify"), ("key",), _no_file_is(".npz", "input"), _NO_ARCHIVE % "input"),
-    Rule(("evaluate",), ("key",), _no_file_is(".npz", "data"), _NO_ARCHIVE % "data"),
+    Rule(("evaluate", "device evaluate"), ("key",), _no_file_is(".npz", "data"), _NO_ARCHIVE % "data"),
     Rule(("quantize",), ("key",), _no_file_is(".npz", "calibration"), _NO_ARCHIVE % "calibration"),
     Rule(("adapt", "analyze", "device adapt"), ("key", "domain"), _no_file_is(".npz", "stream"), _NO_ARCHIVE % "stream"),
     Rule(("adapt", "analyze"), ("key",), _has("domain"), "--domain names the arrays; leave one of them out"),
@@ -125,11 +125,13 @@ RULES = (
     ),
     Rule(
         ("generate",),
-        ("main", "board", "adapt", "baud", "system", "instances", "pipeline"),
+        ("main", "board", "adapt", "baud", "system", "instances", "pipeline", "pool"),
         _has("params_only"),
         "--params-only writes no program; leave one of them out",
     ),
     Rule(("generate",), ("instances",), _has("adapt"), "what a network learns is one for all that it runs; leave one of them out"),
+    Rule(("generate",), ("pool",), _has("instances"), "instances bring one memory each; leave one of them out"),
+    Rule(("analyze",), ("pool",), _has("adapt"), "--adapt ranks layers; leave one of them out"),
     Rule(("generate",), ("pipeline",), _has("adapt"), "answers are those of networks that do not adapt; leave one of them out"),
     Rule(("generate",), ("main",), _has("system"), "a library for {system} has both its programs as examples; leave it out"),
     # Devices.

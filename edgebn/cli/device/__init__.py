@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgebn.cli.device import adapt, bench, info, reset, run_inputs, state, verify
+from edgebn.cli.device import adapt, bench, evaluate, info, ports, reset, run_inputs, state, verify
 from edgebn.cli.screen import Screen
 
 HELP = "talk to a model on a board, over a serial port or in an emulator"
@@ -14,7 +14,17 @@ DESCRIPTION = (
     "firmware is built for an emulated board, which is started and stopped for the occasion."
 )
 
-ACTIONS = {"info": info, "run": run_inputs, "verify": verify, "bench": bench, "adapt": adapt, "state": state, "reset": reset}
+ACTIONS = {
+    "info": info,
+    "run": run_inputs,
+    "verify": verify,
+    "evaluate": evaluate,
+    "bench": bench,
+    "adapt": adapt,
+    "state": state,
+    "reset": reset,
+    "ports": ports,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

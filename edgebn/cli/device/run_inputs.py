@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         milliseconds = target.milliseconds(int(np.median(ticks)))
         instructions = target.instructions(int(np.median(ticks)))
         facts = target.facts()
-    outputs = {name: _as_given(program, name, np.stack(values), inputs) for name, values in rows.items()}
+    outputs = {name: as_given(program, name, np.stack(values), inputs) for name, values in rows.items()}
     if arguments.output:
         write(arguments.output, outputs)
         screen.say(f"wrote {arguments.output}")
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return report
 
 
-def _as_given(program: Program, name: str, codes: np.ndarray, inputs: Inputs) -> np.ndarray:
+def as_given(program: Program, name: str, codes: np.ndarray, inputs: Inputs) -> np.ndarray:
     """Return outputs as a session would: real numbers, or codes where all inputs were codes."""
     buffer = program.buffers[name]
     arrays = inputs.values() if isinstance(inputs, dict) else (inputs,)
