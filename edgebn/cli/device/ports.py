@@ -9,7 +9,7 @@ from edgebn.cli.screen import Screen
 from edgebn.errors import LinkError
 
 HELP = "list the serial ports of this computer"
-DESCRIPTION = "List the serial ports of this computer, as --port takes them, with what the system knows of each; nothing is opened."
+DESCRIPTION = "List the serial ports of this computer, with what the system knows of each; nothing is opened."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
