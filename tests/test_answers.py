@@ -55,6 +55,26 @@ def test_a_yolov5_head():
     assert told(box_answers(rows, model, (8, 8))) == [("b", 0.5, 3, 2, 5, 6), ("a", 0.5, 3, 2.125, 5, 5.875)]
 
 
+@pytest.mark.parametrize("head", ["yolov5", "yolov8", "corners"])
+def test_shares_that_are_said_to_be_pixels_are_refused(head):
+    """Boxes of two pixels, all in one corner, were the silent answer."""
+    rng = np.random.default_rng(0)
+    boxes, scores = rng.uniform(0, 1, (100, 4)), rng.uniform(0.6, 1, (100, 2))
+    parts = {"yolov5": (boxes, scores[:, :1], scores), "yolov8": (boxes, scores), "corners": (boxes,)}[head]
+    rows = np.concatenate(parts, axis=1).astype(np.float32)
+    outputs = [rows, scores.astype(np.float32)] if head == "corners" else [rows]
+    program = network(*(output.shape for output in outputs), side=64)
+    answers = outputs if head == "corners" else rows
+    for shares in (False, True):
+        model = edgebn.prepare(program, image=PICTURE, boxes=Boxes(("a", "b"), head, shares=shares))
+        given = dict(zip(program.outputs, outputs, strict=True)) if head == "corners" else answers
+        if shares:
+            assert max(box.right for box in box_answers(given, model, (64, 64))) > 32
+        else:
+            with pytest.raises(ModelError, match="prepare the model with --shares"):
+                box_answers(given, model, (64, 64))
+
+
 def test_a_pose_has_points():
     row = np.array([[4, 4, 2, 4, 0.5, 3, 3, 0.9, 5, 6, 0.1]], np.float32)
     model = edgebn.prepare(network((11, 1)), image=PICTURE, boxes=Boxes(("person",), points=2))

@@ -17,11 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgebn.errors import ModelError
 from edgebn.preparation.data import Anchors, Boxes
 from edgebn.program import Crop, DetectionPostProcess, Program, Reshape
 
 FREE_OF_OVERLAPS = ("post_process", "fomo")
 BLAZEFACE_MAPS = {896: ((16, 16, 2), (8, 8, 6)), 2304: ((48, 48, 1),)}  # MediaPipe's detectors, by their anchors
+# Of so many candidates, in pictures of so many pixels, some are farther than this from the corner: else they are in shares.
+MANY, LARGE, NO_PIXELS = 64, 32, 2
 BLAZEFACE_POINTS = 6  # eyes, nose, mouth, ears
 
 
@@ -120,6 +123,21 @@ def _around(middle: np.ndarray, sides: np.ndarray) -> np.ndarray:
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
+def _check_pixels(boxes: np.ndarray, found: np.ndarray, wanted: tuple[int, int], *, shares: bool) -> None:
+    """Refuse boxes that are said to be in pixels and are in shares: of many candidates all over a picture none can be so small.
+
+    Raises
+    ------
+    ModelError
+        With what to set.
+    """
+    if not shares and len(found) and len(boxes) >= MANY and min(wanted) >= LARGE and boxes.max() <= NO_PIXELS:
+        raise ModelError(
+            f"all {len(boxes)} boxes lie within {NO_PIXELS} pixels: they are shares of the input; prepare the model with --shares, "
+            "or edgebn.prepare(..., boxes=Boxes(..., shares=True))"
+        )
+
+
 def _scaled(values: np.ndarray, wanted: tuple[int, int], *, shares: bool) -> np.ndarray:
     """Return x and y in turns, in pixels of the input."""
     return values * np.array([wanted[1], wanted[0]] * (values.shape[1] // 2), np.float32) if shares else values
@@ -131,6 +149,7 @@ def _yolov8(outputs: list[np.ndarray], after: Boxes, wanted: tuple[int, int]) ->
     shares = values[:, 4 : 4 + count]
     classes, scores = shares.argmax(axis=1), shares.max(axis=1)
     order = _surest(scores, after.score)
+    _check_pixels(values[:, :4], order, wanted, shares=after.shares)
     corners = _scaled(_around(values[order, :2], values[order, 2:4]), wanted, shares=after.shares)
     dots = values[order, 4 + count :].reshape(len(order), after.points, 3)[..., :2].reshape(len(order), 2 * after.points)
     points = _scaled(dots, wanted, shares=after.shares).reshape(len(order), after.points, 2)
@@ -142,6 +161,7 @@ def _yolov5(outputs: list[np.ndarray], after: Boxes, wanted: tuple[int, int]) ->
     shares = values[:, 4:5] * values[:, 5:]
     classes, scores = shares.argmax(axis=1), shares.max(axis=1)
     order = _surest(scores, after.score)
+    _check_pixels(values[:, :4], order, wanted, shares=after.shares)
     corners = _scaled(_around(values[order, :2], values[order, 2:4]), wanted, shares=after.shares)
     return Candidates(corners, scores[order], classes[order], np.zeros((len(order), 0, 2), np.float32))
 
@@ -163,6 +183,7 @@ def _best(shares: np.ndarray, after: Boxes) -> tuple[np.ndarray, np.ndarray, np.
 def _corners(outputs: list[np.ndarray], after: Boxes, wanted: tuple[int, int]) -> Candidates:
     boxes, shares = outputs
     classes, scores, order = _best(shares, after)
+    _check_pixels(boxes[:, :4], order, wanted, shares=after.shares)
     found = _scaled(boxes[order], wanted, shares=after.shares)
     return Candidates(found[:, :4], scores[order], classes[order], found[:, 4:].reshape(len(order), after.points, 2))
 
