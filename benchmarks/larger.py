@@ -5,8 +5,8 @@
 Interleaved in one process like `inference.py`. What it is at goes to stderr, as making a network can take longer than timing it;
 the JSON is whole after every race, so that a run that is stopped leaves what it has measured.
 
-A peer whose result is not ours is marked with '!': in int8, where peers round otherwise than TensorFlow Lite Micro, networks
-of random weights amplify single steps, and the shape of the work is the same.
+A peer whose float32 result is not ours ends the run. In int8, where peers round otherwise than TensorFlow Lite Micro, networks of
+random weights amplify single steps: such a result is marked with '!', for the shape of the work is the same.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ def race(found: Case, threads: int, rounds: int) -> Race:
     slowest = (time.perf_counter() - begun) / len(runners)
     ours = runners["edgebn"].output().copy()
     apart = {engine: inference.difference(found, ours, runner.output()) for engine, runner in runners.items()}
+    wrong = {engine: far for engine, far in apart.items() if far > inference.TOLERANCE["float32"]}
+    if wrong and found.program.dtype == "float32":
+        raise inference.DisagreementError(f"{found.name}: {wrong} of its size away from edgebn's result")
     times = inference.interleave(runners, rounds, max(2, int(TURN_SECONDS / slowest)))
     return Race(found.name, threads, times, apart)
 
