@@ -55,7 +55,6 @@ def test_python_m_edgebn_is_the_command():
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["fly"],
         ["run", MODEL],
         ["quantize", MODEL],

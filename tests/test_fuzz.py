@@ -18,11 +18,11 @@ def test_damaged_files_give_one_clear_error(reader):
 
 
 def test_the_harness_finds_what_it_looks_for():
-    calls = []
+    calls, seeds = [], len(fuzz_readers.FORMATS["onnx"][0]())
 
     def fragile(path):
         calls.append(path)
-        if len(calls) % 10 == 0:
+        if len(calls) > seeds and (len(calls) - seeds) % 10 == 0:  # the seeds as they are come first
             raise KeyError("a reader's mistake")
 
     findings = fuzz_readers.fuzz("onnx", 100, 0, fragile)

@@ -396,7 +396,9 @@ def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where
     """Return the epilogue of an average with an output scale of its own: an entry for each of the numbers of codes in `counts`."""
     is_wide = output.dtype == "int16"
     if max(counts) > (MOST_WIDE_POSITIONS if is_wide else INT32_MAX // 256):
-        raise QuantizationError(f"{where}: a sum of {max(counts)} codes can overflow its sum; pool in two steps")
+        raise QuantizationError(
+            f"{where}: a sum of {max(counts)} codes can overflow {64 if is_wide else 32} bits; pool in two steps"
+        )
     count = np.array(counts, np.int64)
     acc_bias = -count * given.zero_point
     start = identity_epilogue(acc_bias, output)
