@@ -502,6 +502,9 @@ class Pool(Layer):
         Whether the average divides by the whole window where it overlaps the padding (ONNX count_include_pad).
         Padding beyond what `ceil_mode` adds is the reader's to express in `padding`; `clipped_end` tells how many of the
         bottom and right padding rows never count (ceil mode).
+    rounds_codes : bool
+        Whether an average of codes rounds the code, as onnxruntime's QLinearAveragePool does, where QuantizeLinear rounds the steps
+        from the zero point: ties differ where that is odd.
     """
 
     function: str = "max"
@@ -511,6 +514,7 @@ class Pool(Layer):
     padding: Sides = (0, 0, 0, 0)
     count_padding: bool = False
     clipped_end: Pair = (0, 0)
+    rounds_codes: bool = False
     channels_first: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:

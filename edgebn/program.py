@@ -167,8 +167,10 @@ class Window:
     clipped_end : (rows, columns)
         How much of the bottom and right padding is never counted (ceil mode).
     ties_to_even : bool
-        How an int8 average that keeps its scale rounds ties: away from code 0 as TensorFlow Lite Micro does, or to the even code as
-        onnxruntime's QLinearAveragePool does.
+        How an average of codes that keeps its scale rounds ties: away from code 0 as TensorFlow Lite Micro does, or to the even
+        code as onnxruntime's QLinearAveragePool does.
+    ties_to_odd : bool
+        To the odd code: the even number of steps from an odd zero point, which ONNX's QuantizeLinear adds after it rounds.
     """
 
     function: str
@@ -179,6 +181,12 @@ class Window:
     count_padding: bool = False
     clipped_end: Pair = (0, 0)
     ties_to_even: bool = False
+    ties_to_odd: bool = field(default=False, metadata={OMITTED_WHEN_EMPTY: True})
+
+    @property
+    def ties(self) -> int:
+        """Where ties go, as the kernels and the C take it: 0 away from code 0, 1 to the even code, 2 to the odd one."""
+        return 2 * self.ties_to_odd or int(self.ties_to_even)
 
 
 @dataclass(frozen=True)

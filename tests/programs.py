@@ -161,10 +161,12 @@ class Maker:
         if count_padding is None:
             count_padding = self.draw(st.booleans())
         clipped = tuple(self.integer(0, pad) for pad in padding[2:]) if count_padding else (0, 0)
-        return p.Window(function, kernel, strides, dilations, padding, count_padding, clipped, self.ties_to_even(function))
+        return p.Window(function, kernel, strides, dilations, padding, count_padding, clipped, **self.ties(function))
 
-    def ties_to_even(self, function):
-        return self.coded and function == "average" and self.draw(st.booleans())
+    def ties(self, function):
+        if not self.coded or function != "average":
+            return {}
+        return self.draw(st.sampled_from([{}, {"ties_to_even": True}, {"ties_to_odd": True}]))
 
     def geometry(self, shape, largest=4):
         """Return kernel, strides, dilations and padding that fit `shape`, asymmetric paddings and big strides included."""
@@ -356,7 +358,7 @@ class Maker:
         function = "average" if kind == "rescaled" else self.draw(st.sampled_from(["max", "average"]))
         window = p.Window(function, shape[:2], (1, 1))
         if kind == "global":
-            window = replace(window, ties_to_even=self.ties_to_even(function))
+            window = replace(window, **self.ties(function))
             return self.finish_step(p.Pool(name, (x,), self.buffer((1, 1, shape[2]), like=x), window))
         if self.draw(st.booleans()):
             window = self.window(shape, function="average")

@@ -7,10 +7,14 @@ import pytest
 import tflite
 from onnx import TensorProto, helper
 
+import edgebn
 from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import ModelError
+from edgebn.formats.onnx import from_proto
+from edgebn.passes import lower
 from edgebn.passes.integer.multipliers import softmax_parameters
+from tests.random_networks.running import run_onnxruntime
 
 
 def onnxruntime_result(op, arrays, attributes, opset=13):
@@ -176,6 +180,39 @@ def test_int8_average_with_ties_to_even_is_onnxruntimes(zero_point):
     steps = (p.Pool("pool", ("x",), "y", window),)
     program = p.Program("m", "m.onnx", "onnx", True, buffers, {}, steps, ("x",), ("y",), shapes)
     np.testing.assert_array_equal(reference.run_steps(program, {"x": x})["y"], want)
+
+
+@pytest.mark.parametrize(
+    "operator", ["AveragePool", "GlobalAveragePool", "ReduceMean", "QLinearAveragePool", "QLinearGlobalAveragePool"]
+)
+@pytest.mark.parametrize(("given_zero", "made_zero"), [(0, 0), (5, 5), (-7, -7), (6, 3), (5, 2)])
+def test_averages_of_onnx_files_round_ties_as_onnxruntime(operator, given_zero, made_zero):
+    """Without its optimiser, which puts QLinearAveragePool, of other ties, in the place of a QDQ AveragePool."""
+    side = 2 if "Global" in operator or operator == "ReduceMean" else 8
+    settings = {"kernel_shape": [2, 2], "strides": [2, 2]} if side == 8 else {}
+    before, after = ["scale", "before"], ["scale", "after"]
+    if operator.startswith("QLinear"):
+        nodes = [helper.make_node(operator, ["x", *before, *after], ["y"], domain="com.microsoft", **settings)]
+    else:
+        settings |= {"axes": [2, 3]} if operator == "ReduceMean" else {}
+        nodes = [
+            helper.make_node("DequantizeLinear", ["x", *before], ["real"]),
+            helper.make_node(operator, ["real"], ["mean"], **settings),
+            helper.make_node("QuantizeLinear", ["mean", *after], ["y"]),
+        ]
+    constants = [
+        helper.make_tensor("scale", TensorProto.FLOAT, (), [0.5]),
+        helper.make_tensor("before", TensorProto.INT8, (), [given_zero]),
+        helper.make_tensor("after", TensorProto.INT8, (), [made_zero]),
+    ]
+    given = helper.make_tensor_value_info("x", TensorProto.INT8, (1, 40, side, side))
+    made = helper.make_tensor_value_info("y", TensorProto.INT8, (1, 40, side // 2, side // 2))
+    domains = [helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph(nodes, "g", [given], [made], constants), opset_imports=domains, ir_version=8)
+    x = np.random.default_rng(0).integers(-128, 128, (1, 40, side, side)).astype(np.int8)
+    want = run_onnxruntime(model, {"x": x}, optimised=False)["y"]
+    got = edgebn.Session(lower(from_proto(model, "ties"))).run(np.moveaxis(x, 1, -1))
+    np.testing.assert_array_equal(np.moveaxis(got, -1, 1), want)
 
 
 def test_fused_pool_is_the_pool_of_the_unfused_rows():

@@ -42,7 +42,7 @@ EDGEBN_INLINE void edgebn_pool_with_s16(const int16_t *in, int16_t *out, edgebn_
                 } else if (e != NULL) {
                     *out++ = edgebn_requantize_s16(result, by_count ? (int)count - 1 : 0, *e);
                 } else {
-                    *out++ = (int16_t)(s.ties_to_even ? edgebn_half_even(result, count) : edgebn_half_away(result, count));
+                    *out++ = (int16_t)(s.ties != 0 ? edgebn_half_to_parity(result, count, s.ties) : edgebn_half_away(result, count));
                 }
             }
         }

@@ -27,7 +27,7 @@ typedef struct {
     int count_padding;
     int counted_bottom, counted_right;
     int zero_point;   /* the code that padding has in an average */
-    int ties_to_even; /* of an average that keeps its scale; 0: away from zero */
+    int ties; /* of an average that keeps its scale, where they go; 0: away from zero, 1: to the even code, 2: to the odd one */
 } edgebn_pool_shape;
 
 #endif

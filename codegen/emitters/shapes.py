@@ -51,5 +51,5 @@ def pool_shape(window: Window, shape: Hwc, out_shape: Hwc, zero_point: int) -> s
         counted_bottom=window.padding[2] - window.clipped_end[0],
         counted_right=window.padding[3] - window.clipped_end[1],
         zero_point=zero_point,
-        ties_to_even=window.ties_to_even,
+        ties=window.ties,
     )

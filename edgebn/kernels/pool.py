@@ -217,12 +217,12 @@ def _store_averages(sums: int, channels: int, extra: int, count: int, dst: int) 
 
 
 @kernel
-def _store_even_averages(sums: int, channels: int, extra: int, count: int, dst: int) -> None:
-    """Store (sums + extra) / count as codes, ties to the even code."""
+def _store_averages_by_parity(sums: int, channels: int, extra: int, count: int, ties: int, dst: int) -> None:
+    """Store (sums + extra) / count as codes, ties to the even code where `ties` is 1 and to the odd one where it is 2."""
     for c in range(channels):
         doubled = 2 * (load_i32(sums, c) + extra) + count
         mean = doubled // (2 * count)
-        if mean * 2 * count == doubled and mean % 2 != 0:
+        if mean * 2 * count == doubled and (mean + ties) % 2 == 0:
             mean -= 1
         store_code(dst, c, min(max(mean, -128), 127))
 
@@ -254,9 +254,9 @@ def average_i8(
     end_column: int,
     scratch: int,
     padding_value: int,
-    ties_to_even: int,
+    ties: int,
 ) -> None:
-    """int8 of one scale; `scratch` holds `channels` int32 sums. Ties go away from zero, or to the even code."""
+    """int8 of one scale; `scratch` holds `channels` int32 sums. `ties` is `Window.ties`."""
     for y in range(first_row, first_row + rows):
         for x in range(columns):
             count, outside = sum_window(
@@ -280,8 +280,8 @@ def average_i8(
             if count_padding == 0:
                 outside = 0
             out = dst + y * dst_row + x * pixel
-            if ties_to_even != 0:
-                _store_even_averages(scratch, channels, outside * padding_value, max(count + outside, 1), out)
+            if ties != 0:
+                _store_averages_by_parity(scratch, channels, outside * padding_value, max(count + outside, 1), ties, out)
             else:
                 _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), out)
 
@@ -382,7 +382,7 @@ def average_i16(
     zero_point: int,
     qmin: int,
     qmax: int,
-    ties_to_even: int,
+    ties: int,
 ) -> None:
     """int16: of one scale, or where `rescaled` through an epilogue, as in int8. Padding reads 0."""
     for y in range(first_row, first_row + rows):
@@ -403,9 +403,9 @@ def average_i16(
                 count = max(count, 1)
                 if rescaled != 0:
                     value = requantize(total, epilogue, count - 1 if by_count != 0 else 0, neg, zero_point, qmin, qmax)
-                elif ties_to_even != 0:
+                elif ties != 0:
                     value = (2 * total + count) // (2 * count)
-                    if value * 2 * count == 2 * total + count and value % 2 != 0:
+                    if value * 2 * count == 2 * total + count and (value + ties) % 2 == 0:
                         value -= 1
                 else:
                     value = (abs(total) + count // 2) // count

@@ -58,9 +58,9 @@ def int_windows(codes: np.ndarray, window: Window, zero_point: int) -> np.ndarra
         return windows(codes, window.kernel, window.strides, window.dilations, window.padding, least).max(axis=(3, 4))
     total, count = sum_and_count(codes.astype(np.int64), window, zero_point)
     count = np.maximum(count, 1)
-    if window.ties_to_even:
+    if window.ties != 0:
         mean = (2 * total + count) // (2 * count)  # floor: ties go up
-        mean -= ((2 * total + count) % (2 * count) == 0) & (mean % 2 == 1)
+        mean -= ((2 * total + count) % (2 * count) == 0) & (mean % 2 == window.ties % 2)
         return np.clip(mean, least, most).astype(codes.dtype)
     magnitude = (np.abs(total) + count // 2) // count  # floor of a non-negative number: C's division
     return np.clip(np.sign(total) * magnitude, least, most).astype(codes.dtype)

@@ -163,7 +163,7 @@ def emit_pool(
     if kind == "i8":
         arguments["padding_value"] = padding_value
         if epilogue is None:
-            arguments["ties_to_even"] = int(window.ties_to_even)
+            arguments["ties"] = window.ties
     if epilogue is None:
         packer.emit(f"average_{kind}", **arguments)
     else:
@@ -175,7 +175,7 @@ def _emit_wide_average(
     packer: Packer, window: p.Window, epilogue: p.IntEpilogue | None, arguments: dict[str, Address | float]
 ) -> None:
     """Emit an average of int16 codes."""
-    arguments |= {"rescaled": int(epilogue is not None), "ties_to_even": int(window.ties_to_even)}
+    arguments |= {"rescaled": int(epilogue is not None), "ties": window.ties}
     if epilogue is None:
         nothing = {"by_count": 0, "epilogue": 0, "neg": 0, "zero_point": 0, "qmin": 0, "qmax": 0}
         packer.emit("average_i16", **nothing, **arguments)

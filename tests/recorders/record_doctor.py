@@ -44,7 +44,7 @@ TELLING = (
     "general",
     "mode",
     "by_count",
-    "ties_to_even",
+    "ties",
     "centred",
 )  # arguments that choose other code
 

@@ -36,11 +36,11 @@ def pool(
     quantization: Quantization | None = None,
     shift: int = 0,
     *,
-    counts_end: bool = False,
+    of_codes: bool = False,
 ) -> Dynamic:
     """Append a pool; shared by MaxPool, AveragePool and QLinearAveragePool.
 
-    `counts_end` is for an average that counts padding, and what ceil mode adds at the end too.
+    `of_codes` is for QLinearAveragePool: it rounds codes, and where it counts padding, what ceil mode adds counts too.
     """
     kernel = node.integers("kernel_shape")
     if kernel is None:
@@ -53,7 +53,8 @@ def pool(
         "dilations": shape.dilations,
         "padding": shape.padding,
         "count_padding": bool(node.integer("count_include_pad", 0)),
-        "clipped_end": (0, 0) if counts_end else shape.extra,
+        "clipped_end": (0, 0) if of_codes else shape.extra,
+        "rounds_codes": of_codes,
         "channels_first": True,
     }
 

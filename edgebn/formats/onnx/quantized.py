@@ -304,7 +304,7 @@ def qlinear_global_average_pool(node: Node, context: Context) -> Dynamic:
 def qlinear_average_pool(node: Node, context: Context) -> Dynamic:
     """QLinearAveragePool: where it counts padding, it divides by the whole window behind the end too, unlike AveragePool."""
     x, output, shift = _unary(node)
-    return pooling.pool(node, context, x, "average", output, shift, counts_end=True)
+    return pooling.pool(node, context, x, "average", output, shift, of_codes=True)
 
 
 def qlinear_reduce_mean(node: Node, context: Context) -> Dynamic:

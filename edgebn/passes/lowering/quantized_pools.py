@@ -29,7 +29,6 @@ def pool(state: Lowering, layer: Layer) -> None:
         layer.padding,
         layer.count_padding,
         layer.clipped_end,
-        ties_to_even=layer.function == "average" and not state.double,
     )
     value, qmin, qmax = state.with_clips(layer)
     after = state.quantizations[value]
@@ -38,7 +37,9 @@ def pool(state: Lowering, layer: Layer) -> None:
         epilogue = _unsigned_average(output, _counts(layer), qmin, qmax, state.where(layer))
         state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
         return
-    if layer.function == "average" and not state.double and not same_codes(before, after):
+    if layer.function == "average" and not state.double:
+        window = _with_ties(window, _zero_point(before) - (_zero_point(after) if layer.rounds_codes else 0))
+    if layer.function == "average" and not state.double and not _same_steps(before, after):
         output = state.make(value)
         epilogue = average_epilogue(given, output, _counts(layer), state.where(layer))
         epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
@@ -53,6 +54,23 @@ def pool(state: Lowering, layer: Layer) -> None:
     elif not plain:
         table = state.requantizing_table(before, after, qmin, qmax)
         state.steps.append(Lookup(state.step_name(layer, "clip"), (target.name,), output.name, table))
+
+
+def _with_ties(window: Window, zero_point: int) -> Window:
+    """An average of an ONNX file: ties go to the code that is an even number of steps from `zero_point`."""
+    return replace(window, ties_to_even=zero_point % 2 == 0, ties_to_odd=zero_point % 2 == 1)
+
+
+def _same_steps(before: Quantization | None, after: Quantization | None) -> bool:
+    """Whether codes become the others by adding a whole number, which no rounding comes into."""
+    if before is None or after is None:
+        return False
+    return same_codes(before, after) or (before.bits == after.bits == 8 and bool(np.array_equal(before.scale, after.scale)))
+
+
+def _zero_point(how: Quantization | None) -> int:
+    assert how is not None
+    return int(how.zero_point[0])
 
 
 def _counts(layer: PoolLayer) -> tuple[int, ...]:
@@ -105,8 +123,14 @@ def reduce(state: Lowering, layer: Layer) -> None:
         _maximum(state, layer, given, window, target, (before, after))
     elif layer.function == "min":
         _minimum(state, layer, given, window, target, (before, after))
-    elif not state.double and layer.function == "mean" and same_codes(before, after):
-        state.add(layer, Pool(name, (given.name,), target.name, replace(window, ties_to_even=True)))
+    elif not state.double and layer.function == "mean" and _same_steps(before, after):
+        rounded = _with_ties(window, _zero_point(before))  # QLinearGlobalAveragePool too adds the zero point after it rounded
+        direct = same_codes(before, after)
+        mean = target if direct else state.scratch(f"{layer.name}/mean", target.shape, before)
+        state.add(layer, Pool(name, (given.name,), mean.name, rounded))
+        if not direct:
+            table = state.requantizing_table(before, after)
+            state.steps.append(Lookup(state.step_name(layer, "requantize"), (mean.name,), target.name, table))
     elif not state.double:
         whole = replace(given, scale=given.scale * count) if layer.function == "sum" else given
         epilogue = average_epilogue(whole, target, (count,), state.where(layer))
