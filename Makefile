@@ -92,7 +92,7 @@ smoke: $(VENV)/.test
 
 test-all: firmware-tools lint .venv-frameworks/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
-	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/live
+	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
 
 # The arm64 packages are only unpacked, under build/arm64: see tests/arm64/run.sh.
 test-arm64: $(VENV)/.test

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.plain import RELU, RELU6, Layer, NotExportedError, PlainNetwork, Value, is_global, same_padding
-from tests.tflite_models import FileBuilder
+from tests.formats.tflite.tflite_models import FileBuilder
 
 SAME, VALID = 0, 1
 FUSED = {RELU: 1, RELU6: 3}  # the schema's ActivationFunctionType

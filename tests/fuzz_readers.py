@@ -27,9 +27,9 @@ import numpy as np
 
 import edgebn
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz import FORMATS, onnx_files
+from tests.fuzz import FORMATS, onnx_files
 
 SECONDS_PER_FILE = 5
 GROWTH_LIMIT = 1 << 30

@@ -201,7 +201,7 @@ def gather(layer: nn.Gather, x: np.ndarray) -> np.ndarray:
 
 
 def detections(layer: nn.DetectionPostProcess, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Passes only move it: the specification, which tests/test_detection_post_process.py holds against LiteRT."""
+    """Passes only move it: the specification, which tests/formats/tflite/test_detection_post_process.py holds against LiteRT."""
     names = ("anchors", "scales", "classes", "most", "each", "per_class", "regular", "score", "overlap")
     settings = {name: getattr(layer, name) for name in names}
     step = p.DetectionPostProcess(layer.name, layer.inputs, layer.output, **settings)

@@ -10,7 +10,7 @@ import codegen
 import edgebn
 from edgebn import passes
 from edgebn.errors import EdgebnError, ModelError, QuantizationError
-from tests.test_session import network
+from tests.session.test_session import network
 from tests.test_tiny import network as tiny
 
 IMAGES = np.random.default_rng(0).normal(0, 1, (40, 8, 8, 3)).astype(np.float32)

@@ -33,7 +33,7 @@ NETWORKS = 5000 if TEST_ALL else 200
 MOST_REFUSED = {"float": 0.005, "quantized": 0.01}  # of what onnxruntime runs; to be lowered as operators are added
 # No quantiser writes the first, and onnxruntime has no kernel for it; at the steps of the others roundings become whole numbers.
 UNDRAWN = {"QLinearReduceMean", "Ceil", "Floor", "Round"}
-ONLY_FOLDED = {"Cos", "CumSum", "Not", "Sin"}  # of constants: tests/onnx_cases.py
+ONLY_FOLDED = {"Cos", "CumSum", "Not", "Sin"}  # of constants: tests/formats/onnx/onnx_cases.py
 
 
 def drawn_by(row) -> set[str]:

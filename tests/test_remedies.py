@@ -8,7 +8,6 @@ import ast
 import dataclasses
 import inspect
 import re
-import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -20,11 +19,8 @@ import edgebn
 from edgebn.cli import wording
 from edgebn.cli.command import build_parser
 from edgebn.preparation import data
+from tests import fuzz_readers
 from tests.conftest import TEST_ALL
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import fuzz_readers
 
 ROOT = Path(edgebn.__file__).resolve().parents[1]
 PACKAGES = ("edgebn", "codegen", "boards")

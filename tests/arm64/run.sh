@@ -72,7 +72,7 @@ case ${1-} in
 --jit) jit=yes; shift ;;
 esac
 [ "${1-}" = -- ] && shift
-[ $# -gt 0 ] || set -- tests/test_contract.py tests/test_observe.py
+[ $# -gt 0 ] || set -- tests/test_contract.py tests/adapt/test_observe.py
 
 need qemu-aarch64-static qemu-user-static
 prepare

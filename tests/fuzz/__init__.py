@@ -1,6 +1,6 @@
 """One mutator a format: reader name -> (function that makes seed files, function that damages one, file suffix)."""
 
-from fuzz import edgebn_files, keras_files, onnx_files, tflite_files, torch_files
+from tests.fuzz import edgebn_files, keras_files, onnx_files, tflite_files, torch_files
 
 FORMATS = {
     "edgebn": (edgebn_files.seeds, edgebn_files.mutate, ".edgebn"),

@@ -13,8 +13,8 @@ import numpy as np
 import edgebn
 from edgebn import program as p
 from edgebn.formats import native, tensor_file
-from fuzz import damage
-from fuzz.keras_files import NETWORKS, RECORDED
+from tests.fuzz import damage
+from tests.fuzz.keras_files import NETWORKS, RECORDED
 
 _ZEROS = "0" * 64
 
@@ -35,7 +35,7 @@ def _of_tensorflow_lite() -> list[bytes]:
     """Programs of codes: int8, uint8, int16, mixed with float32, with states."""
     if not importlib.util.find_spec("ai_edge_litert"):
         return []
-    from fuzz import tflite_files
+    from tests.fuzz import tflite_files
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "seed.tflite"

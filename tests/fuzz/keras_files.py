@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fuzz import damage
+from tests.fuzz import damage
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 NETWORKS = tuple(

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fuzz import damage
+from tests.fuzz import damage
 
 
 def _network(rng: np.random.Generator) -> bytes:

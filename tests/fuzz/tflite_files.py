@@ -5,9 +5,9 @@ from __future__ import annotations
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from tflite_models import FileBuilder
 
-from fuzz import damage
+from tests.formats.tflite.tflite_models import FileBuilder
+from tests.fuzz import damage
 
 
 def _network(rng: np.random.Generator, dtype: type) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fuzz import damage
+from tests.fuzz import damage
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded" / "torch_zoo"
 SEEDS = ("batchnorm_everywhere", "in_place", "reshapes", "splits_and_slices", "squeeze_excite", "two_outputs")

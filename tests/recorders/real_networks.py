@@ -1,6 +1,6 @@
 """Networks as torchvision, timm and ultralytics build them, with random weights and batch norms that have seen pictures.
 
-For tests/live/test_real_networks.py: needs those packages, knows nothing of edgebn.
+For tests/frameworks/test_real_networks.py: needs those packages, knows nothing of edgebn.
 """
 
 from __future__ import annotations

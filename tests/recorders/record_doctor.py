@@ -3,7 +3,7 @@
     python -m tests.recorders.record_doctor            add networks for kernels that none of those there are needs; a minute
     python -m tests.recorders.record_doctor --anew     all of them, on every instruction set of this CPU, and what is timed
 
-tests/test_doctor.py says which kernels no network needs.
+tests/doctor/test_doctor.py says which kernels no network needs.
 """
 
 import json

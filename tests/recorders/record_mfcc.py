@@ -15,7 +15,7 @@ import scipy.fft
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.sound_samples import mfcc_sounds
+from tests.preparation.sound_samples import mfcc_sounds
 
 OUT = Path(__file__).resolve().parents[1] / "recorded" / "sound" / "mfcc.npz"
 RATE, WINDOW, STEP, FFT, FILTERS, COEFFICIENTS, LOW, HIGH = 16000, 480, 320, 512, 40, 10, 20.0, 4000.0

@@ -1,4 +1,4 @@
-"""Record ResNet-8 and KWS as PyTorch exports them to ONNX, without their weights, for ``tests/test_onnxruntime.py``.
+"""Record ResNet-8 and KWS as PyTorch exports them to ONNX, without their weights, for ``tests/formats/onnx/test_onnxruntime.py``.
 
     python tests/recorders/record_torch_onnx.py
 

@@ -1,0 +1,129 @@
+"""`edgebn device adapt` and `state`: what a device learns over the line is what Python learns, and it goes to files and back."""
+
+import json
+
+import numpy as np
+import pytest
+
+import boards
+import edgebn
+from boards import emulator
+from edgebn.adapt import Adapter
+from edgebn.cli.device import learning, target
+from edgebn.cli.device.samples import drawn
+from edgebn.cli.main import main
+from edgebn.errors import LinkError
+from edgebn.link import connect
+from tests import emitted
+from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
+from tests.conftest import TEST_ALL
+from tests.demo_model import demo_images
+from tests.link_device import Library, Noise, SimulatedPort, build, expected, meet
+
+
+@pytest.fixture(scope="module")
+def files(demo, tmp_path_factory):  # noqa: F811
+    """The adaptable demo network, and 12 darker images of it as real numbers."""
+    folder = tmp_path_factory.mktemp("files")
+    edgebn.save(demo[0], folder / "demo.edgebn")
+    np.save(folder / "dark.npy", demo_images()[0][500:512] * np.float32(0.4))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    return build("link_library", tmp_path_factory.mktemp("link"), "-shared", "-fPIC")
+
+
+def answer(capsys, *arguments, status=0):
+    assert main(["device", *map(str, arguments), "--json"]) == status
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("board", ["host", "mps2-an386"] if TEST_ALL else ["host"])
+def test_a_device_learns_what_python_learns(files, board, capsys, tmp_path):
+    emitted.board_or_skip(board)
+    model, stream = files / "demo.edgebn", files / "dark.npy"
+    report = answer(capsys, "adapt", model, stream, "--board", board, "--every", 5, "--save", tmp_path / "learned.state")
+    adapter = Adapter(edgebn.Session(edgebn.load(model)))
+    outputs = adapter.run(np.load(stream))
+    adapter.save(tmp_path / "python.state")
+    assert (tmp_path / "learned.state").read_bytes() == (tmp_path / "python.state").read_bytes()
+    assert report["predicted"] == outputs.reshape(12, -1).argmax(axis=1).tolist()
+    assert [line["seen"] for line in report["drift"]] == [5, 10, 12]
+    there = answer(capsys, "state", model, "--load", tmp_path / "learned.state", "--board", board)
+    assert [layer["drift"] for layer in there["layers"]] == [layer.drift for layer in adapter.report().layers]
+
+
+@pytest.mark.parametrize("board", ["host", "mps2-an386"] if TEST_ALL else ["host"])
+def test_verify_learns_too(files, board, capsys):
+    emitted.board_or_skip(board)
+    report = answer(capsys, "verify", files / "demo.edgebn", "--samples", 2, "--board", board)
+    assert (report["mismatches"], report["learns_as_python"]) == (0, True)
+    assert main(["device", "verify", str(files / "demo.edgebn"), "--samples", "2", "--board", board]) == 0
+    assert "10 samples learned from: the same state as Python's" in capsys.readouterr().out
+
+
+def test_verify_finds_another_learning(files, capsys, monkeypatch):
+    emitted.board_or_skip("host")
+    emit = target.codegen.emit
+
+    def emit_with_another_rate(program, *arguments, **options):
+        project = emit(program, *arguments, **options)
+        path = project.folder / "kernels/edgebn_adapt.c"
+        path.write_text(path.read_text().replace("#define FAST_RATE 0.1f", "#define FAST_RATE 0.11f"))
+        return project
+
+    monkeypatch.setattr(target.codegen, "emit", emit_with_another_rate)
+    report = answer(capsys, "verify", files / "demo.edgebn", "--samples", 2, "--board", "host", status=1)
+    assert (report["mismatches"], report["learns_as_python"]) == (0, False)
+    assert main(["device", "verify", str(files / "demo.edgebn"), "--samples", "2", "--board", "host"]) == 1
+    assert "the device learns something else than Python" in capsys.readouterr().err
+
+
+def test_verify_leaves_what_the_device_had_learned(files, tmp_path):
+    emitted.board_or_skip("host")
+    program = edgebn.load(files / "demo.edgebn")
+    policy = "compensated"
+    adapter = Adapter(edgebn.Session(program), policy)
+    adapter.run(np.load(files / "dark.npy"))
+    board = boards.load("host")
+    elf = target.build(program, board, tmp_path, policy)
+    with emulator.start(board, elf) as running, connect(running.url) as device:
+        device.set_state(adapter.to_bytes())
+        with learning.factory_state(program, device) as found:
+            assert found == policy
+            assert learning.learns(program, device, policy, drawn(program, 2), 2)
+        assert device.state() == adapter.to_bytes()
+
+
+def test_a_damaged_state_and_a_model_without_tables_are_refused(files, capsys, tmp_path):
+    (tmp_path / "bad.state").write_bytes(b"EBNS" + bytes(60))
+    model = files / "demo.edgebn"
+    assert main(["device", "state", str(model), "--load", str(tmp_path / "bad.state"), "--board", "host"]) == 1
+    assert "bad.state" in capsys.readouterr().err
+
+
+def test_the_link_learns_once_a_run_however_noisy_the_line(library):
+    """What a run is asked to do beside its output happens once, though requests are repeated."""
+    device = Library(library)
+    port = SimulatedPort(device, Noise(3, flip=0.0005, drop=0.0005, double=0.0005))
+    device.start(with_state=True)
+    met = meet(port)
+    before = met.state()[0]
+    data = bytes(range(256)) * 3
+    data = data[:605]
+    for turn in range(5):
+        assert met.learn(data).output[: len(expected(data)[0])] == expected(data)[0]
+        assert met.state()[0] == (before + turn + 1) % 256
+    met.run(data)
+    assert met.state()[0] == (before + 5) % 256
+    assert port.noise.damaged
+
+
+def test_learning_without_adaptation_is_refused(library):
+    device = Library(library)
+    port = SimulatedPort(device)
+    device.start()
+    with pytest.raises(LinkError, match="adaptation"):
+        meet(port).learn(bytes(605))

@@ -1,0 +1,214 @@
+"""`<name>_answer`: from frames and samples to answers in C, bit for bit those of `edgebn.Pipeline`."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import codegen
+import edgebn
+from boards import emulator
+from codegen.constants import declarations, definition
+from codegen.stepcode import CArray
+from edgebn.errors import ModelError, UsageError
+from edgebn.preparation.data import (
+    Anchors,
+    Boxes,
+    Classes,
+    Frame,
+    MicroFrontEnd,
+    Picture,
+    Preparation,
+    Sound,
+    WakeWord,
+)
+from edgebn.preparation.prepare import plain_pixels
+from tests import emitted
+from tests.conftest import TEST_ALL
+from tests.preparation.test_answers import network
+from tests.preparation.test_sound import SANITIZERS
+
+MAIN = """
+#include "board/board.h"
+#include "eye.h"
+#include "eye_answer.h"
+
+{arrays}
+static edgebn_found found[EYE_ANSWERS];
+
+static int differs(float a, float b) {{
+    return a < b || a > b;
+}}
+
+int main(void) {{
+    int32_t i, number, wrong = 0;
+
+    eye_init();
+    number = eye_answer(frame, found);
+    wrong += number != {number};
+    for (i = 0; i < number && i < {number}; i++) {{
+        const float *side = sides + 5 * i;
+        wrong += found[i].index != classes[i] || differs(found[i].score, side[0]) || differs(found[i].left, side[1]);
+        wrong += differs(found[i].top, side[2]) || differs(found[i].right, side[3]) || differs(found[i].bottom, side[4]);
+    }}
+    board_put((uint8_t)(wrong == 0 ? '1' : '0'));
+    return wrong != 0;
+}}
+"""
+FRAME = Frame(12, 17, "rgb888")
+ANCHORS = Anchors(((3, 3, 2),), scales=(9.0, 8.0, 7.0, 6.0), order="xywh")
+CASES = {  # outputs, and the head that they are
+    "yolov8": (((7, 24),), Boxes(("a", "b", "c"), score=0.6, overlap=0.3, most=9)),
+    "yolov8 in rows and shares": (((24, 7),), Boxes(("a", "b", "c"), shares=True, score=0.5, overlap=0.2)),
+    "yolov5": (((18, 8),), Boxes(("a", "b", "c"), "yolov5", score=0.5, overlap=0.3)),
+    "corners": (((20, 4), (20, 3)), Boxes(("a", "b"), "corners", shares=True, score=0.6, overlap=0.3)),
+    "anchors": (((18, 4), (18, 2)), Boxes(("a", "b"), "anchors", logits=True, score=0.65, overlap=0.3, anchors=ANCHORS)),
+    "linear anchors": (
+        ((18, 4), (18, 1)),
+        Boxes(("a",), "anchors", score=0.5, overlap=0.1, anchors=replace(ANCHORS, exponential=False)),
+    ),
+}
+# Types take turns in the quick run.
+TRIED = [
+    (case, dtype)
+    for place, case in enumerate(CASES)
+    for dtype in (("int8", "float32") if TEST_ALL else (("int8", "float32")[place % 2],))
+]
+
+
+def run_c(model, arrays, text, folder, board):
+    """Emit the network with its pipeline and run a main program of ours in the self-test's place."""
+    shutil.rmtree(folder, ignore_errors=True)
+    project = codegen.emit(model, folder, board=board.name, name="eye", pipeline=True)
+    arrays = declarations(arrays) + "\n".join(definition(array) for array in arrays)
+    (folder / "self_test.c").write_text(text.replace("{arrays}", arrays))
+    flags = SANITIZERS if board.name == "host" else ()
+    ended = emulator.run(board, emitted.build(project, board, trace=False, flags=flags), timeout=600)
+    assert (ended.status, ended.output[:1]) == (0, b"1"), ended
+
+
+def compare(model, folder, board, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (FRAME.height, FRAME.width, 3)).astype(np.uint8)
+    found = edgebn.Pipeline(model)(pixels)
+    sides = [
+        (box.score, box.left, box.top, box.right, box.bottom) if hasattr(box, "left") else (box.score, 0, 0, 0, 0) for box in found
+    ]
+    assert found
+    arrays = [
+        CArray("frame", "uint8_t", pixels, ""),
+        CArray("classes", "int32_t", np.array([box.index for box in found], np.int32), ""),
+        CArray("sides", "float", np.array(sides, np.float32), ""),
+    ]
+    text = MAIN.replace("{arrays}", "{{arrays}}").format(number=len(found))
+    run_c(model, arrays, text, folder, board)
+    return len(found)
+
+
+@pytest.mark.parametrize(("case", "dtype"), TRIED)
+def test_boxes(case, dtype, tmp_path):
+    shapes, boxes = CASES[case]
+    board = emitted.board_or_skip("host")
+    fit = ("letterbox", "crop", "stretch")[[*CASES].index(case) % 3]
+    picture = Picture(fit=fit, border=114, scale=(1 / 128,), offset=(-0.5,) if "anchors" in case else (0.0,), frame=FRAME)
+    model = network(*shapes, dtype=dtype)
+    model = edgebn.prepare(model, image=picture, boxes=boxes)
+    counts = [compare(model, tmp_path / "out", board, seed) for seed in range(4 if TEST_ALL else 1)]
+    assert max(counts) > 1
+
+
+@pytest.mark.parametrize("name", ["mps2-an386", "qemu-riscv32-virt"] if TEST_ALL else ["mps2-an386"])
+def test_cores(name, tmp_path):
+    shapes, boxes = CASES["anchors"]
+    picture = Picture(fit="letterbox", border=114, scale=(1 / 128,), offset=(-0.5,), frame=FRAME)
+    model = edgebn.prepare(network(*shapes, dtype="int8"), image=picture, boxes=boxes)
+    compare(model, tmp_path / "out", emitted.board_or_skip(name), 0)
+
+
+def test_an_ssd_detector(tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+    from tests.formats.tflite.test_detection_post_process import ssd
+
+    (tmp_path / "ssd.tflite").write_bytes(ssd(np.random.default_rng(4), unsigned=True)[0])
+    model = edgebn.load(tmp_path / "ssd.tflite")
+    scale, offset = plain_pixels(model.buffers[model.inputs[0]])
+    image = Picture(scale=scale, offset=offset, frame=FRAME)
+    model = edgebn.prepare(model, image=image, boxes=Boxes(("a", "b"), "post_process"))  # its third class has no name
+    assert 1 < compare(model, tmp_path / "out", emitted.board_or_skip("host"), 3) < 10
+
+
+def test_classes(tmp_path):
+    board = emitted.board_or_skip("host")
+    model = edgebn.prepare(network((12,), dtype="int8"), image=Picture(scale=(1 / 128,), frame=FRAME))
+    model = replace(model, preparation=Preparation(model.preparation.before, Classes()))
+    assert compare(model, tmp_path / "out", board, 0) == 5
+
+
+EAR = """
+#include "board/board.h"
+#include "eye.h"
+#include "eye_answer.h"
+
+{arrays}
+int main(void) {{
+    int32_t wrong = 0, taken = 0, answers = 0, number;
+    edgebn_found found[EYE_ANSWERS];
+
+    eye_init();
+    eye_answer_reset();
+    while (taken < {count}) {{
+        taken += eye_answer(samples + taken, {count} - taken < 777 ? {count} - taken : 777, found, &number);
+        if (number > 0 && answers < {answers}) {{
+            wrong += found[0].index != heard[answers] || found[0].score < scores[answers] || found[0].score > scores[answers];
+        }}
+        answers += number;
+    }}
+    wrong += answers != {answers};
+    board_put((uint8_t)(wrong == 0 ? '1' : '0'));
+    return wrong != 0;
+}}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_wake_words(dtype, tmp_path):
+    """The network hands its first feature on."""
+    board = emitted.board_or_skip("host")
+    base = network((1,), dtype=dtype)
+    buffers = {name: replace(buffer, scale=1 / 256, zero_point=-128) for name, buffer in base.buffers.items()}
+    buffers["x"] = replace(buffers["x"], shape=(1, 1, 40))
+    buffers["flat"] = replace(buffers["flat"], shape=(1, 1, 40))
+    model = replace(base, buffers=buffers, shapes={"x": (40,), "y0": (1,)})
+    sound = Sound(MicroFrontEnd(), scale=1 / 700)
+    model = edgebn.prepare(model, sound=sound, answer=WakeWord("hey", 4, 0.5, 7))
+    rng = np.random.default_rng(0)
+    samples = (rng.normal(0, 1, 16000) * np.repeat(rng.uniform(1, 6000, 20), 800)).astype(np.int16)
+    answers = edgebn.Pipeline(model)(samples)
+    assert 1 < sum(answer.is_heard for answer in answers) < len(answers) / 2
+    arrays = [
+        CArray("samples", "int16_t", samples, ""),
+        CArray("heard", "int32_t", np.array([answer.is_heard for answer in answers], np.int32), ""),
+        CArray("scores", "float", np.array([answer.score for answer in answers], np.float32), ""),
+    ]
+    text = EAR.replace("{arrays}", "{{arrays}}").format(count=len(samples), answers=len(answers))
+    run_c(model, arrays, text, tmp_path / "out", board)
+
+
+@pytest.mark.parametrize(
+    ("image", "how", "message"),
+    [
+        (Picture(), {"labels": ["a", "b"]}, "does not say what its frames or samples are"),
+        (Picture(frame=FRAME), {}, "answers in C are classes"),
+        (Picture(frame=FRAME), {"answer": WakeWord("hey")}, "answers in C are classes"),
+        (Picture(frame=FRAME), {"boxes": Boxes(("a",), "fomo")}, "the model keeps Boxes fomo"),
+    ],
+)
+def test_what_has_no_answer_in_c_is_refused(image, how, message, tmp_path):
+    shape = (1,) if "answer" in how else (2, 2, 2) if "boxes" in how else (2,)
+    with pytest.raises(ModelError, match=rf"eye\.onnx.*{message}"):
+        codegen.emit(edgebn.prepare(network(shape), image=image, **how), tmp_path, pipeline=True)
+
+
+def test_what_does_not_go_together(tmp_path):
+    with pytest.raises(UsageError, match="pipeline=True"):
+        codegen.emit(network((2,)), tmp_path, pipeline=True, params_only=True)

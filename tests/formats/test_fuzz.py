@@ -1,0 +1,25 @@
+"""Every reader against 2,000 damaged files each: only EdgebnError, no hang, no gigabyte. The harness is `fuzz_readers.py`."""
+
+import pytest
+
+from tests import fuzz_readers
+
+
+@pytest.mark.parametrize("reader", sorted(fuzz_readers.FORMATS))
+def test_damaged_files_give_one_clear_error(reader):
+    findings = fuzz_readers.fuzz_apart(reader, 2000, 0)
+    assert not findings.failures, findings.line()
+    assert findings.refused > 500, "the damage is too mild to show anything"
+
+
+def test_the_harness_finds_what_it_looks_for():
+    calls, seeds = [], len(fuzz_readers.FORMATS["onnx"][0]())
+
+    def fragile(path):
+        calls.append(path)
+        if len(calls) > seeds and (len(calls) - seeds) % 10 == 0:  # the seeds as they are come first
+            raise KeyError("a reader's mistake")
+
+    findings = fuzz_readers.fuzz("onnx", 100, 0, fragile)
+    assert sum(findings.failures.values()) == 10
+    assert "KeyError" in next(iter(findings.failures))

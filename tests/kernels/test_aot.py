@@ -1,0 +1,187 @@
+"""Ahead-of-time objects: the bytes of the JIT, without Numba in the process, and never one made from other sources."""
+
+import os
+import pickle
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from edgebn.kernels import aot, isa, python_function
+from tests.programs import KINDS, PURE, inputs_for, programs, single
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = 15  # whole random networks a data type, beside a few programs of every kind of step
+SINGLES = 3
+
+pytestmark = [
+    pytest.mark.skipif(platform.system() != "Linux", reason="objects are for Linux"),
+    pytest.mark.skipif(not (shutil.which("cc") or shutil.which("ld.lld")), reason="no linker: install a C compiler or ld.lld"),
+]
+
+# Runs pickled programs, prints a hash of each one's values, then whether a compiler came along.
+RUN = """
+import hashlib, pathlib, pickle, sys
+from edgebn.session import Session
+for label, program, x in pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()):
+    values = sorted(Session(program).run_buffers(x).items())
+    print(label, hashlib.sha256(b"".join(name.encode() + value.tobytes() for name, value in values)).hexdigest())
+print("compiler" if "numba" in sys.modules or "llvmlite" in sys.modules else "no compiler")
+"""
+
+
+def python(*arguments, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def drawn(strategy, count):
+    """The same examples each time; drawn here, not where they run: what hypothesis draws depends on the modules that are loaded."""
+    examples = []
+
+    @settings(max_examples=count, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def collect(program):
+        examples.append((program, inputs_for(program, 2)))
+
+    collect()
+    return examples
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    found = []
+    for dtype, kinds in KINDS.items():
+        if dtype in PURE:
+            found += [(f"{dtype} network", *example) for example in drawn(programs(dtype), NETWORKS)]
+        found += [(f"{dtype} {kind}", *example) for kind in kinds for example in drawn(single(kind, dtype), SINGLES)]
+    path = tmp_path_factory.mktemp("cases") / "cases.pickle"
+    path.write_bytes(pickle.dumps(found))
+    return path
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("objects")
+    python("-m", "edgebn.kernels.aot", "--isa", isa.SELECTED.name, "--output", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lines(cases, objects, tmp_path_factory):
+    """What `RUN` prints with an object, with a JIT that has to compile, and with the machine code that it kept."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    found = {"object": python("-c", RUN, str(cases), EDGEBN_OBJECTS=str(objects))}
+    for name in ("cold", "warm"):
+        found[name] = python("-c", RUN, str(cases), EDGEBN_OBJECTS="", NUMBA_CACHE_DIR=cache)
+    return found
+
+
+@pytest.mark.parametrize("how", ["cold", "warm"])
+def test_an_object_has_the_bytes_of_the_jit(lines, how):
+    assert len(lines["object"]) > 60
+    assert lines["object"][:-1] == lines[how][:-1]
+
+
+def test_an_object_needs_no_compiler_in_the_process(lines):
+    assert (lines["object"][-1], lines["cold"][-1], lines["warm"][-1]) == ("no compiler", "compiler", "compiler")
+
+
+def test_the_usual_call_of_an_object_is_pythons_own(objects):
+    """Everything said of the usual call holds where an object's machine code is a function of Python, too."""
+    ask = "from edgebn.kernels import executor; print(type(executor.usual('int8', 0)).__name__)"
+    kind = "builtin_function_or_method" if object.__basicsize__ == python_function.DATA_AT else "function"
+    assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == [kind]
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/test_usual_call.py")
+    assert " passed" in python(*command, EDGEBN_OBJECTS=str(objects))[-1]
+
+
+def test_an_object_of_other_sources_is_not_found(objects, tmp_path):
+    (built,) = objects.iterdir()
+    shutil.copy(built, tmp_path / built.name.replace(built.stem.rpartition("-")[2], "0" * 16))
+    ask = "from edgebn.kernels import native; print(native.load() is not None)"
+    assert python("-c", ask, EDGEBN_OBJECTS=str(tmp_path)) == ["False"]
+    assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == ["True"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],  # loading it would end the process with a bus error
+        lambda data: data[:-1],
+        lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :],
+        lambda data: bytes(range(256)) * (len(data) // 256),
+        lambda _: Path(np.random.mtrand.__file__).read_bytes(),  # a library of something else
+    ],
+    ids=["empty", "half", "cut", "one bit", "garbage", "foreign"],
+)
+def test_a_damaged_object_is_told_and_left(damage, objects, tmp_path):
+    (built,) = objects.iterdir()
+    (tmp_path / built.name).write_bytes(damage(built.read_bytes()))
+    script = """
+import warnings
+from edgebn.kernels import native
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    print(native.load() is None, *(str(one.message) for one in told))
+"""
+    (line,) = python("-c", script, EDGEBN_OBJECTS=str(tmp_path))
+    assert line.startswith(f"True {tmp_path / built.name} is damaged")
+    assert "install edgebn again" in line
+
+
+def test_neither_an_object_nor_a_compiler_is_one_clear_error():
+    """What an installation without Numba says where no object fits."""
+    script = """
+import sys
+sys.modules["numba"] = None  # importing it fails
+import edgebn, edgebn.cli.warmup
+try:
+    edgebn.Session(edgebn.cli.warmup.smallest_program("int8"))
+except edgebn.EdgebnError as error:
+    print(error)
+"""
+    (line,) = python("-c", script, EDGEBN_OBJECTS="")
+    assert isa.SELECTED.name in line
+    assert "pip install numba" in line
+
+
+@pytest.mark.skipif(not shutil.which("ld.lld"), reason="no linker for other processors: apt install lld")
+def test_objects_for_arm64_are_built_anywhere(tmp_path):
+    """Machine code for AArch64 that needs nothing but what every C library has."""
+    python("-m", "edgebn.kernels.aot", "--machine", "aarch64", "--isa", "neondot", "--output", str(tmp_path))
+    (built,) = tmp_path.iterdir()
+    assert built.name.startswith("linux-aarch64-neondot-")
+    header = built.read_bytes()[:20]
+    assert header[:5] == b"\x7fELF\x02"
+    assert int.from_bytes(header[18:20], "little") == 183  # EM_AARCH64
+
+
+def test_a_set_of_another_processor_is_refused():
+    command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", "aarch64", "--isa", "avx2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "aarch64 has neondot, neon, plain" in done.stderr
+
+
+def test_building_several_sets_says_what_is_ready(monkeypatch, capsys, tmp_path):
+    def run(command, *, check):
+        assert not check
+        return subprocess.CompletedProcess(command, int(command[-1] == "avx2"))
+
+    monkeypatch.setattr(aot.subprocess, "run", run)
+    monkeypatch.setattr(aot, "TERMINAL", tmp_path / "terminal")
+    assert aot.main(["--machine", "x86_64", "--isa", "avx2", "--isa", "avx512"]) == 1
+    said = capsys.readouterr().out
+    assert "for 2 instruction sets" in said
+    assert "avx2 failed" in said
+    assert "avx512 is ready" in said
+    assert "(2 of 2)" in (tmp_path / "terminal").read_text(encoding="utf-8")

@@ -1,0 +1,59 @@
+"""`EDGEBN_PLAIN_CALLS`, free-threaded Pythons and other versions of Python: the same bytes, by the way that is asked for."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from edgebn.session.array_words import are_wanted
+from tests.formats.test_released import FOLDER
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASED = FOLDER / "edgebn1-state1"
+OTHER = os.environ.get("EDGEBN_OTHER_PYTHON") or shutil.which("python3.13")
+
+
+def told(python, **environment):
+    command = [python, str(ROOT / "tests" / "plain_calls.py"), str(RELEASED)]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_calls_are_plain_where_they_were_asked_to_be():
+    usual, plain = told(sys.executable, EDGEBN_PLAIN_CALLS="0"), told(sys.executable, EDGEBN_PLAIN_CALLS="1")
+    assert usual["same"]
+    assert plain["same"]
+    assert not plain["known"]
+    assert not plain["after_head"]
+    assert not plain["shortcut"]
+    if sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        assert usual["known"]
+        assert usual["shortcut"]
+
+
+def test_who_wants_the_words():
+    assert are_wanted({}, is_free_threaded=False)
+    assert are_wanted({"EDGEBN_PLAIN_CALLS": "0"}, is_free_threaded=False)
+    assert not are_wanted({"EDGEBN_PLAIN_CALLS": "1"}, is_free_threaded=False)
+    assert not are_wanted({}, is_free_threaded=True)
+
+
+@pytest.mark.skipif(OTHER is None, reason="no other Python: EDGEBN_OTHER_PYTHON names none, and python3.13 is not on PATH")
+@pytest.mark.parametrize("plain", ["0", "1"])
+def test_another_python_gives_the_same_bytes(plain):
+    found = subprocess.run([OTHER, "-c", "import numpy"], capture_output=True, check=False)
+    if found.returncode:
+        pytest.skip(f"{OTHER} has no NumPy")
+    if not (os.environ.get("EDGEBN_OBJECTS") or list((ROOT / "edgebn" / "kernels" / "objects").glob("*.so"))):
+        pytest.skip("no kernels compiled ahead of time: `make objects`, or EDGEBN_OBJECTS names a folder of them")
+    outcome = told(OTHER, EDGEBN_PLAIN_CALLS=plain)
+    assert outcome["object"]
+    assert outcome["same"]
+    assert outcome["known"] == outcome["shortcut"] == (plain == "0")

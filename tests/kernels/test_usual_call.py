@@ -1,0 +1,208 @@
+"""The usual call, checked in machine code: what passes, what is left to the general way, and whose turn it is."""
+
+import gc
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import edgebn
+from edgebn.errors import ModelError
+from edgebn.kernels import executor
+from edgebn.session import Session, array_words
+from tests.session.test_session import network, reals
+
+pytestmark = pytest.mark.skipif(not array_words.ARE_KNOWN, reason="another Python: every call goes the general way")
+
+
+class Watched:
+    """What a fresh session asks of machine code, by the usual way and the general one, and what it is answered."""
+
+    def __init__(self, session, monkeypatch):
+        self.answers = []
+        execute, usual = session._execute, executor.usual
+
+        def general(*arguments):
+            answer = execute(*arguments)
+            self.answers.append(("general", answer))
+            return answer
+
+        def watched(*arguments):
+            function = usual(*arguments)
+
+            def call(x, out):
+                result = function(x, out)
+                assert result is None or result is out
+                self.answers.append(("usual", result is not None))
+                return result
+
+            return call
+
+        session._execute = general
+        monkeypatch.setattr(executor, "usual", watched)
+
+
+class Special(np.ndarray):
+    pass
+
+
+def of_another_order(x):
+    return np.asfortranarray(x)
+
+
+def with_gaps(x):
+    return np.repeat(x, 2, axis=-1)[..., ::2]
+
+
+def misaligned(x):
+    data = np.zeros(x.nbytes + 1, np.uint8)[1:]
+    found = data.view(x.dtype).reshape(x.shape)
+    found[:] = x
+    return found
+
+
+def swapped(x):
+    return x.astype(x.dtype.newbyteorder())
+
+
+def special(x):
+    return x.view(Special)
+
+
+@pytest.fixture(params=["float32", "codes"])
+def sample(request, monkeypatch):
+    """A fresh session, its executor watched, and one sample."""
+    program = network("float32" if request.param == "float32" else "int8")
+    x = reals(1)
+    if request.param == "codes":
+        x = (x * 30).astype(np.int8)
+    session = Session(program)
+    return session, Watched(session, monkeypatch), x
+
+
+def test_one_sample_is_the_usual_call(sample):
+    session, watched, x = sample
+    two = session.run(np.concatenate([x, x]))
+    assert watched.answers == [("general", 0)]
+    out = np.empty_like(two[:1])
+    np.testing.assert_array_equal(session.run(x), two[:1])
+    assert session.run(x, out) is out
+    np.testing.assert_array_equal(out, two[:1])
+    assert watched.answers[1:] == [("usual", True)] * 2
+
+
+@pytest.mark.parametrize("made", [of_another_order, with_gaps, misaligned, swapped, special])
+def test_other_arrays_go_the_general_way(sample, made):
+    session, watched, x = sample
+    wanted = session.run(x)
+    watched.answers.clear()
+    np.testing.assert_array_equal(session.run(made(x)), wanted)
+    alike = x.dtype == np.int8 and made is misaligned  # a byte is aligned everywhere
+    assert watched.answers[-1] == (("usual", True) if alike else ("general", 0))
+
+
+def test_wrong_shapes_and_results_are_refused_with_an_error(sample):
+    session, watched, x = sample
+    right = session.run(x)
+    watched.answers.clear()
+    for wrong in (x[0], x[:, :-1], x[:, :, :, :2].copy(), x.reshape(1, -1), x[None], x.reshape(1, 8, 9, 3)):
+        with pytest.raises(ModelError, match="shape"):
+            session.run(wrong)
+    frozen = np.empty_like(right)
+    frozen.flags.writeable = False
+    outs = (frozen, np.empty((2, 5), right.dtype), np.empty(5, right.dtype), np.empty((1, 10), right.dtype)[:, ::2])
+    for out in (*outs, np.empty((1, 5), np.float64)):
+        with pytest.raises(ModelError, match="out for"):
+            session.run(x, out)
+    assert set(watched.answers) <= {("usual", False)}
+    assert np.array_equal(session.run(x), right)
+
+
+def test_a_nan_is_refused_and_the_session_goes_on():
+    session = Session(network())
+    x = reals(1)
+    wanted = session.run(x)
+    x[0, 4, 5, 1] = np.nan
+    with pytest.raises(ModelError, match="NaN"):
+        session.run(x)
+    x = reals(1)
+    np.testing.assert_array_equal(session.run(x), wanted)
+
+
+def test_who_cannot_wait_goes_the_general_way_and_waits(monkeypatch):
+    session = Session(network())
+    watched = Watched(session, monkeypatch)
+    x = reals(1)
+    wanted = session.run(x)
+    session._packed._key[0] = 1  # as if another thread's inference were going on
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(session.run(x)))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    assert watched.answers[-1] == ("usual", False)
+    session._packed._key[0] = 0
+    waiting.join()
+    np.testing.assert_array_equal(found[0], wanted)
+    assert watched.answers[-1] == ("general", 0)
+
+
+def test_no_reference_is_lost_or_kept(sample):
+    session, _, x = sample
+    out = session.run(x)
+    gc.collect()  # what others left also refers to None
+    counts = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
+    with pytest.raises(ModelError):
+        session.run(x, out[:, :-1])
+    for _ in range(10_000):
+        assert session.run(x, out) is out
+        session.run(x)
+        assert session.run(of_another_order(x), out) is out  # the usual way answers None
+    gc.collect()
+    after = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
+    assert after[:2] == counts[:2]
+    assert abs(after[2] - counts[2]) < 5000
+
+
+def test_threads_share_a_session_that_adapts():
+    """Usual calls, batches and refolds of one session at once: every answer is that of one state or the other."""
+    model = edgebn.quantize(network(), reals(20))
+    model = edgebn.adaptable(model, reals(40, seed=2))
+    session = Session(model)
+    channels = session._packed.sums.words.shape[1]
+    states = [(np.full(channels, drift, np.float32), np.full(channels, ratio, np.float32)) for drift, ratio in ((0, 1), (0.5, 2))]
+    x = reals(3, seed=3)
+    answers = []
+    for state in states:
+        session.refold(*state)
+        answers.append(session.run(x))
+    assert not np.array_equal(*answers)
+    wrong, stop = [], threading.Event()
+
+    def one_by_one(i):
+        while not stop.is_set():
+            found = session.run(x[i : i + 1])
+            if not any(np.array_equal(found, answer[i : i + 1]) for answer in answers):
+                wrong.append(("one", found))
+
+    def together():
+        while not stop.is_set():
+            found = session.run(x)
+            if not any(np.array_equal(found, answer) for answer in answers):  # no refold comes between two samples of a call
+                wrong.append(("batch", found))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=one_by_one, args=(i,)) for i in range(3)] + [threading.Thread(target=together)]
+        for thread in threads:
+            thread.start()
+        for i in range(3000):
+            session.refold(*states[i % 2])
+        stop.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong

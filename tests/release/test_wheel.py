@@ -1,0 +1,89 @@
+"""Wheels as users get them: what is in them, and that one runs with NumPy alone. Building needs the network (`make test-all`)."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgebn
+from edgebn.kernels import aot
+from tests.conftest import TEST_ALL
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [
+    pytest.mark.skipif(not TEST_ALL, reason="builds wheels: make test-all"),
+    pytest.mark.skipif(platform.system() != "Linux", reason="objects are for Linux"),
+    pytest.mark.skipif(not shutil.which("ld.lld"), reason="no linker for other processors: apt install lld"),
+]
+
+RUN = """
+import hashlib, sys, numpy as np, edgebn
+program = edgebn.load(sys.argv[1])
+x = np.random.default_rng(0).integers(-128, 128, (4, *program.shapes[program.inputs[0]])).astype(np.int8)
+print(hashlib.sha256(edgebn.Session(program).run(x).tobytes()).hexdigest(), edgebn.__file__)
+"""
+
+
+@pytest.fixture(scope="module", params=["x86_64", "aarch64"])
+def wheel(request, tmp_path_factory):
+    """A wheel of a copy of the sources, so that nothing is left in the checkout."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("edgebn", "codegen", "boards", "build_backend"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "objects"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    folder = tmp_path_factory.mktemp("wheels")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
+    subprocess.run([*command, f"--config-settings=machine={request.param}", str(source)], check=True)
+    (built,) = folder.iterdir()
+    return request.param, built
+
+
+def test_a_wheel_has_an_object_for_every_instruction_set(wheel):
+    machine, path = wheel
+    assert path.name.endswith(f"-py3-none-manylinux_2_17_{machine}.whl")
+    names = [name.rpartition("/")[2] for name in zipfile.ZipFile(path).namelist() if name.endswith(".so")]
+    assert sorted(name.rpartition("-")[0] for name in names) == sorted(f"linux-{machine}-{isa}" for isa in aot.sets_of(machine))
+
+
+def test_a_wheel_asks_for_numpy_alone(wheel):
+    _, path = wheel
+    with zipfile.ZipFile(path) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        lines = archive.read(metadata).decode().splitlines()
+    assert [line for line in lines if line.startswith("Requires-Dist:") and "extra ==" not in line] == ["Requires-Dist: numpy>=2.0"]
+
+
+def test_an_installed_wheel_runs_every_instruction_set_without_numba(wheel, tmp_path):
+    machine, path = wheel
+    if machine != platform.machine():
+        pytest.skip("for another processor")
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", str(path)], check=True)
+    images = np.load(ROOT / "edgebn" / "demo_data" / "fashion_mnist_slice.npz")["calibration"] / np.float32(255)
+    program = edgebn.quantize(edgebn.load(ROOT / "edgebn" / "demo_data" / "fashion_mnist.keras"), images)
+    edgebn.save(program, tmp_path / "network.edgebn")
+    x = np.random.default_rng(0).integers(-128, 128, (4, *program.shapes["image"])).astype(np.int8)
+    expected = hashlib.sha256(edgebn.Session(program).run(x).tobytes()).hexdigest()
+    packages = subprocess.run([python, "-m", "pip", "list"], check=True, capture_output=True, text=True).stdout
+    assert "numba" not in packages
+    from edgebn.kernels import isa
+
+    for one in isa.AVAILABLE:
+        environment = {**os.environ, "EDGEBN_ISA": one.name, "PYTHONPATH": ""}
+        command = [python, "-c", RUN, str(tmp_path / "network.edgebn")]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+        found, place = done.stdout.split()
+        assert found == expected, one.name
+        assert Path(place).is_relative_to(home)
