@@ -19,7 +19,7 @@ OTHER = os.environ.get("EDGEBN_OTHER_PYTHON") or shutil.which("python3.13")
 
 
 def told(python, **environment):
-    command = [python, str(ROOT / "tests" / "plain_calls.py"), str(RELEASED)]
+    command = [python, str(ROOT / "tests" / "kernels" / "plain_calls.py"), str(RELEASED)]
     settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
