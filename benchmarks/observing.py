@@ -122,7 +122,7 @@ def _learning(model: edgebn.Program, images: np.ndarray, rounds: int) -> float:
 def _time(session: Any, table: Any) -> float:
     begin = time.perf_counter()
     for _ in range(CALLS):
-        session._execute(table.call, 1, 0, 0)
+        session._execute(table.call, 1, 0)
     return (time.perf_counter() - begin) / CALLS
 
 

@@ -132,11 +132,14 @@ class Compiler:
         return module
 
     def _add_usual(self, module: ir.Module, symbol: str, entry: str) -> None:
-        """Add the entry that Python calls itself: (words, (x, out), 2) -> out, or None where the call is not the usual one."""
+        """Add the entry that Python calls itself: (words, arrays, their number) -> the last of them.
+
+        Or None, where the call is not the usual one.
+        """
         word, objects = ir.IntType(64), ir.IntType(64).as_pointer()
         function = ir.Function(module, ir.FunctionType(word, [word, objects, word]), symbol)
         builder = ir.IRBuilder(function.append_basic_block())
-        holder, given, _ = function.args
+        holder, given, count = function.args
         address = builder.add(holder, ir.Constant(word, python_function.DATA_AT))
         words = builder.load(builder.inttoptr(address, objects.as_pointer()))
 
@@ -147,12 +150,13 @@ class Compiler:
             kind = ir.FunctionType(word, [word] * len(arguments))
             return builder.call(builder.inttoptr(item(words, index), kind.as_pointer()), arguments)
 
-        x, out = item(given, 0), item(given, 1)
         thread = ask(python_function.LEAVE)
-        status = builder.call(module.globals[entry], [item(words, python_function.CALL), ir.Constant(word, 1), x, out])
+        arrays = builder.ptrtoint(given, word)
+        status = builder.call(module.globals[entry], [item(words, python_function.CALL), ir.Constant(word, 1), arrays])
         ask(python_function.RETURN, thread)
         is_done = builder.icmp_signed("==", status, ir.Constant(word, 0))
-        result = builder.select(is_done, out, item(words, python_function.NONE))
+        last = builder.load(builder.gep(given, [builder.sub(count, ir.Constant(word, 1))]))
+        result = builder.select(is_done, last, item(words, python_function.NONE))
         ask(python_function.HOLD, result)
         builder.ret(result)
 

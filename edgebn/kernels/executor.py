@@ -118,7 +118,7 @@ def call(
 
 
 @functools.cache
-def executor(dtype: str) -> Callable[[int, int, int, int], int]:
+def executor(dtype: str) -> Callable[[int, int, int], int]:
     """Return an executor; the first call may compile it.
 
     Parameters
@@ -128,32 +128,35 @@ def executor(dtype: str) -> Callable[[int, int, int, int], int]:
 
     Returns
     -------
-    callable (call, batch, x, out) -> int
+    callable (call, batch, given) -> int
         `call` is the address of what the function of that name returned. Returns 0, or before running anything 1 + the index of
         the check that found a NaN. Releases the GIL. With `HELP` as batch it helps those who walk the table, and returns 0
-        when they need no more help. x and out are 0, or with a batch of 1 the addresses of two array objects: the call then binds
-        them itself, or does nothing and returns `ELSEWHERE` where they are not what the guard says or another call goes on.
+        when they need no more help. `given` is 0, or with a batch of 1 the address of the addresses of objects, as many as the
+        guard has forms: the call then binds them itself, or does nothing and returns `ELSEWHERE` where they are not what the guard
+        says or another call goes on.
     """
     found = native.load()
     return found.executor if found is not None else _jit().compiled(dtype)
 
 
-def usual(dtype: str, call: int) -> Callable[[Any, Any], Any]:
-    """Return the usual call of one table as a function: (x, out) -> out, or None where the executor does nothing (`ELSEWHERE`).
+def usual(dtype: str, call: int) -> Callable[..., Any]:
+    """Return the usual call of one table: a function of its arrays that returns the last, or None where the executor does nothing.
+
+    It takes as many objects as the guard has forms, those that enter and then those that leave, and looks at what they are.
 
     Parameters
     ----------
     dtype : str
         As for `executor`.
     call : int
-        Address of what `call` returned, with a guard; it must outlive the function. x and out must be NumPy arrays: only those
-        have the words that the guard looks at.
+        Address of what `call` returned, with a guard; it must outlive the function.
     """
     found = native.load()
     if found is not None and object.__basicsize__ == python_function.DATA_AT:
         return python_function.python_function(found.usual, call)
     execute = executor(dtype)
-    return lambda x, out: None if execute(call, 1, id(x), id(out)) else out
+    items = tuple.__basicsize__
+    return lambda *arrays: None if execute(call, 1, id(arrays) + items) else arrays[-1]
 
 
 def _jit() -> ModuleType:

@@ -23,19 +23,19 @@ Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its 
 TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over kernels, {dtype}."""
 
 
-def run(call, batch, x, out):
+def run(call, batch, given):
     table, rows, width = load_i64(call, 0), load_i64(call, 1), load_i64(call, 2)
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
     team, phases, phase_count, tasks = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9), load_i64(call, 10)
     key = load_i64(call, 11)
     failed = sample = 0
-    who = x if batch == HELP else 0
+    who = given if batch == HELP else 0
     if batch == HELP:
         come(team)
     else:
-        if x != 0:
-            if not admit(load_i64(call, 12), key, x, out, patches, checks, check_count):
+        if given != 0:
+            if not admit(load_i64(call, 12), key, given, patches, checks, check_count):
                 return ELSEWHERE
         elif key != 0:
             take(key)

@@ -22,7 +22,7 @@ from edgebn.quick_dataclass import dataclass
 MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[kernel, [[argument, is_float], ...]], ...]
 ENTRY = "edgebn_run"
 USUAL = "edgebn_usual"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
-ARGUMENTS = 4  # of an entry, all int64
+ARGUMENTS = 3  # of an entry, all int64
 SEAL = b"edgebn object"  # at an object's end, before the checksum of all that stands before: the loader looks at neither
 CHECKSUM = 4  # bytes
 

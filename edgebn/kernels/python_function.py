@@ -33,15 +33,15 @@ def _method(code: int) -> _Method:
     return _Method(b"edgebn_usual", code, _FASTCALL, None)
 
 
-def python_function(code: int, call: int) -> Callable[[Any, Any], Any]:
-    """Return the function (x, out) -> out, or None where the executor did not run.
+def python_function(code: int, call: int) -> Callable[..., Any]:
+    """Return the function that takes the arrays of a call and returns the last, or None where the executor did not run.
 
     Parameters
     ----------
     code : int
         Address of what `aot_compiler.py` writes as an object's usual entry.
     call : int
-        Address of what `executor.call` returned, which must outlive the function; x and out must be arrays.
+        Address of what `executor.call` returned, which must outlive the function; it takes as many objects as the guard has forms.
     """
     python = ctypes.pythonapi
     functions = [ctypes.cast(getattr(python, name), ctypes.c_void_p).value for name in FUNCTIONS]

@@ -47,8 +47,9 @@ ELSEWHERE = -1
 CHECK_WORD, CHECK_NUMBERS, CHECK_HOME, CHECK_ROW, CHECK_ROWS, CHECK_COUNT = range(6)
 CHECK_WORDS = 6
 
-# Words of a guard (`usual.py`): bytes from an array object's beginning to the words with its type, flags, number of axes, address
-# of its shape and address of its data; then the addresses of the forms of input and output. Words of a form: the address of the
-# type, flags that must be set, the number of axes, and every axis.
-GUARD_TYPE_AT, GUARD_FLAGS_AT, GUARD_AXES_AT, GUARD_SHAPE_AT, GUARD_DATA_AT, GUARD_INPUT, GUARD_OUTPUT = range(7)
-FORM_TYPE, FORM_FLAGS, FORM_AXES, FORM_SHAPE = range(4)
+# Words of a guard (`usual.py`): bytes from an array object's beginning to the words with its class, type, flags, number of axes,
+# address of its shape and address of its data; the class; how many arrays enter, and how many there are; then the addresses of
+# their forms. Words of a form: the address of the type, flags that must be set, bytes, the number of axes, and every axis.
+GUARD_CLASS_AT, GUARD_TYPE_AT, GUARD_FLAGS_AT, GUARD_AXES_AT, GUARD_SHAPE_AT, GUARD_DATA_AT = range(6)
+GUARD_CLASS, GUARD_ENTRIES, GUARD_COUNT, GUARD_FORMS = range(6, 10)
+FORM_TYPE, FORM_FLAGS, FORM_BYTES, FORM_AXES, FORM_SHAPE = range(5)

@@ -1,10 +1,10 @@
 """Whose call it is: every call of an executor holds its session's key, and the usual call is checked and bound in machine code.
 
-The usual call has one NumPy array in and one out, each of one sample and as the kernels read it. In Python its checks take as long
-as a small network does. What does not fit, or would have to wait, is left to the caller, unharmed.
+The usual call has NumPy arrays of one sample as the kernels read it, those that enter and then those that leave. In Python its
+checks take as long as a small network does. What does not fit, or would have to wait, is left to the caller, unharmed.
 
 A key is a word: 1 while somebody uses the session's memory. A guard is words (`records.GUARD_*`): where an array object keeps its
-words, and the form (`records.FORM_*`) that either array must have.
+words, and the form (`records.FORM_*`) that each array must have.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ from edgebn.kernels.atomics import exchange, publish, rest
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_i32, load_i64, store_i64
 from edgebn.kernels.records import (
+    CHECK_WORDS,
     FORM_AXES,
+    FORM_BYTES,
     FORM_FLAGS,
     FORM_SHAPE,
     FORM_TYPE,
     GUARD_AXES_AT,
+    GUARD_CLASS,
+    GUARD_CLASS_AT,
+    GUARD_COUNT,
     GUARD_DATA_AT,
+    GUARD_ENTRIES,
     GUARD_FLAGS_AT,
-    GUARD_INPUT,
-    GUARD_OUTPUT,
+    GUARD_FORMS,
     GUARD_SHAPE_AT,
     GUARD_TYPE_AT,
 )
@@ -29,7 +34,9 @@ from edgebn.kernels.records import (
 
 @kernel
 def _fits(guard: int, form: int, array: int) -> bool:
-    """Whether the array object at `array` is of a form: its type, its flags, and every axis."""
+    """Whether the object at `array` is an array of a form: its class, its type, its flags, and every axis."""
+    if load_i64(array + load_i64(guard, GUARD_CLASS_AT), 0) != load_i64(guard, GUARD_CLASS):
+        return False
     if load_i64(array + load_i64(guard, GUARD_TYPE_AT), 0) != load_i64(form, FORM_TYPE):
         return False
     flags = load_i64(form, FORM_FLAGS)
@@ -46,17 +53,35 @@ def _fits(guard: int, form: int, array: int) -> bool:
 
 
 @kernel
-def admit(guard: int, key: int, x: int, out: int, patches: int, checks: int, check_count: int) -> bool:
-    """Whether the array objects fit and nobody holds the key; if so, take it and set where the addresses of their data stand."""
-    if not (_fits(guard, load_i64(guard, GUARD_INPUT), x) and _fits(guard, load_i64(guard, GUARD_OUTPUT), out)):
+def _are_apart(guard: int, given: int) -> bool:
+    """Whether no two of the arrays that leave share memory."""
+    first, count, data = load_i64(guard, GUARD_ENTRIES), load_i64(guard, GUARD_COUNT), load_i64(guard, GUARD_DATA_AT)
+    are = True
+    for i in range(first, count):
+        begin = load_i64(load_i64(given, i) + data, 0)
+        end = begin + load_i64(load_i64(guard, GUARD_FORMS + i), FORM_BYTES)
+        for j in range(first, i):
+            other = load_i64(load_i64(given, j) + data, 0)
+            are = are and (end <= other or other + load_i64(load_i64(guard, GUARD_FORMS + j), FORM_BYTES) <= begin)
+    return are
+
+
+@kernel
+def admit(guard: int, key: int, given: int, patches: int, checks: int, check_count: int) -> bool:
+    """Whether the array objects fit and nobody holds the key; if so, take it and set where the addresses of their data stand.
+
+    `given` holds the addresses of the objects.
+    """
+    count, data = load_i64(guard, GUARD_COUNT), load_i64(guard, GUARD_DATA_AT)
+    for i in range(count):
+        if not _fits(guard, load_i64(guard, GUARD_FORMS + i), load_i64(given, i)):
+            return False
+    if not (_are_apart(guard, given) and exchange(key, 0, 0, 1)):
         return False
-    if not exchange(key, 0, 0, 1):
-        return False
-    data = load_i64(guard, GUARD_DATA_AT)
-    store_i64(patches, 2, x + data)
-    store_i64(patches, 6, out + data)
-    if check_count != 0:
-        store_i64(checks, 0, x + data)
+    for i in range(count):
+        store_i64(patches, 4 * i + 2, load_i64(given, i) + data)
+    for i in range(check_count):
+        store_i64(checks, CHECK_WORDS * i, load_i64(given, i) + data)
     return True
 
 

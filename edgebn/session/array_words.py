@@ -1,24 +1,28 @@
 """Where NumPy's array objects keep their words, so that kernels look at them: NumPy takes 0.5 us and more to say what they hold.
 
 Every extension that uses NumPy's C interface reads these words in the same places: right after the head that all Python objects
-have come the address of the data, the number of axes, the addresses of shape and strides, the base, the type and the flags
-(`PyArrayObject_fields` of its `ndarraytypes.h`). Arrays of known properties prove it at import; where it is not so (another
-Python), or where nobody wants it (`EDGEBN_PLAIN_CALLS`), NumPy is asked. docs/calls.md says why this is safe.
+have, whose last word is the class, come the address of the data, the number of axes, the addresses of shape and strides, the base,
+the type and the flags (`PyArrayObject_fields` of its `ndarraytypes.h`). Arrays of known properties prove it at import; where it is
+not so (another Python), or where nobody wants it (`EDGEBN_PLAIN_CALLS`), NumPy is asked. docs/calls.md says why this is safe.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sysconfig
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from edgebn.kernels.records import GUARD_INPUT
+from edgebn.kernels.records import GUARD_FORMS
 
 HEAD = object.__basicsize__  # bytes
-AXES_AT, SHAPE_AT, TYPE_AT, FLAGS_AT, END = HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48, HEAD + 56
+CLASS_AT, AXES_AT, SHAPE_AT, TYPE_AT, FLAGS_AT, END = HEAD - 8, HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48, HEAD + 56
+
+Form = tuple[tuple[int, ...], np.dtype[Any]]  # shape with the axis of samples, type
 
 # Bits of `ndarray.flags.num`: C-contiguous, aligned, writeable.
 READABLE = 0x101
@@ -55,6 +59,12 @@ def are_known() -> bool:
     frozen.flags.writeable = False
     shifted = np.zeros(13, np.uint8)[1:].view(np.float32)
     arrays = (whole, frozen, shifted, whole.transpose(), np.zeros((4, 1), np.float32), np.zeros((7, 2), np.float64)[:, 0])
+    objects = (*arrays, None, arrays, arrays.__class__)
+    items = (ctypes.c_void_p * len(objects)).from_address(id(objects) + tuple.__basicsize__)
+    if list(items) != [id(one) for one in objects]:
+        return False
+    if any(ctypes.c_void_p.from_address(id(one) + CLASS_AT).value != id(type(one)) for one in objects):
+        return False
     return all(_words(array) == (array.ndim, array.shape, id(array.dtype), array.flags.num) for array in arrays)
 
 
@@ -78,20 +88,20 @@ def held_elsewhere(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([array.ctypes.data for array in arrays], np.int64)
 
 
-def guard(dtypes: tuple[np.dtype, np.dtype], input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+def guard(entries: Sequence[Form], exits: Sequence[Form]) -> tuple[np.ndarray, ...]:
     """Return what only arrays of those types and shapes pass (`kernels/usual.py`): the guard, then what it has addresses of.
 
     Parameters
     ----------
-    dtypes : (dtype, dtype)
-        Of input and output, as NumPy keeps them: arrays of an equal type that is another object do not pass.
-    input_shape, output_shape : tuple of int
-        With the axis of samples.
+    entries, exits : sequence of (shape, dtype)
+        Of the arrays that enter and of those that leave: shapes with the axis of samples, and types as NumPy keeps them: arrays of
+        an equal type that is another object do not pass.
     """
+    flags = [READABLE] * len(entries) + [WRITEABLE] * len(exits)
     forms = [
-        np.array([id(dtype), flags, len(shape), *shape], np.int64)
-        for dtype, shape, flags in zip(dtypes, (input_shape, output_shape), (READABLE, WRITEABLE), strict=True)
+        np.array([id(dtype), flag, math.prod(shape) * dtype.itemsize, len(shape), *shape], np.int64)
+        for (shape, dtype), flag in zip((*entries, *exits), flags, strict=True)
     ]
-    words = [TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD]
-    assert len(words) == GUARD_INPUT
+    words = [CLASS_AT, TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD, id(np.ndarray), len(entries), len(forms)]
+    assert len(words) == GUARD_FORMS
     return np.array([*words, *(form.ctypes.data for form in forms)], np.int64), *forms

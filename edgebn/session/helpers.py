@@ -19,13 +19,13 @@ class Helpers:
 
     Parameters
     ----------
-    execute : callable (call, batch, x, out) -> int
+    execute : callable (call, batch, given) -> int
         The executor.
     count : int
         How many.
     """
 
-    def __init__(self, execute: Callable[[int, int, int, int], int], count: int) -> None:
+    def __init__(self, execute: Callable[[int, int, int], int], count: int) -> None:
         self._execute = execute
         self._calls: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
         for number, calls in enumerate(self._calls, start=1):
@@ -42,7 +42,7 @@ class Helpers:
         if shares:
             self.wake(table)
         begun = time.perf_counter()
-        failed = self._execute(chosen.call, batch, 0, 0)
+        failed = self._execute(chosen.call, batch, 0)
         if table.alone is not None:
             pace.note((time.perf_counter() - begun) / batch)
         del held
@@ -61,10 +61,10 @@ class Helpers:
             calls.put(None)
 
 
-def _help(execute: Callable[[int, int, int, int], int], calls: queue.SimpleQueue[Any], number: int) -> None:
+def _help(execute: Callable[[int, int, int], int], calls: queue.SimpleQueue[Any], number: int) -> None:
     while True:
         table = calls.get()  # what is held here keeps the memory that the executor looks at alive
         if table is None:
             return
-        execute(table.call, HELP, number, 0)
+        execute(table.call, HELP, number)
         del table

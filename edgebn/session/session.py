@@ -105,6 +105,7 @@ class Session:
         self._folded: np.ndarray | None = None  # float32 (2, channels): drift and ratio that the epilogues have; None the factory's
         self._adapter: weakref.ref[Any] | None = None
         self._isa = isa.SELECTED.name
+        self._first, self._enters_alone = program.inputs[0], len(program.inputs) == 1
         inherited_by_forks(self, Session, Packed, Table)
 
     @staticmethod
@@ -146,14 +147,14 @@ class Session:
         if states is not None:
             with self._writing():
                 self._packed.states.snapshot[:] = states
-                self._execute(self._packed.states.restore, 1, 0, 0)
+                self._execute(self._packed.states.restore, 1, 0)
 
     def _saved_states(self) -> np.ndarray | None:
         """Return the bytes that the states hold, or None where there are none."""
         if not len(self._packed.states):
             return None
         with self._lock:
-            self._execute(self._packed.states.save, 1, 0, 0)
+            self._execute(self._packed.states.save, 1, 0)
             return self._packed.states.snapshot.copy()
 
     def reset_state(self) -> None:
@@ -163,7 +164,7 @@ class Session:
         """
         if len(self._packed.states):
             with self._writing():
-                self._execute(self._packed.states.reset, 1, 0, 0)
+                self._execute(self._packed.states.reset, 1, 0)
 
     @property
     def folded(self) -> np.ndarray | None:
@@ -229,8 +230,9 @@ class Session:
         ModelError
             A value of the wrong shape or type, one that holds NaN, or an unfit `out`.
         """
-        if type(x) is np.ndarray:
-            dtype = x.dtype
+        first = x if self._enters_alone else x.get(self._first) if type(x) is dict else None
+        if type(first) is np.ndarray:
+            dtype = first.dtype
             usual = self._on_codes if dtype is INT8 else self._on_reals if dtype is FLOAT32 else None
             if usual is not None:
                 result = usual(x, out)
@@ -330,7 +332,7 @@ class Session:
         arrays_out = (learner.logits, *(taken[name] for name in self._program.outputs))
         with self._writing():
             self._run(table, (*x.values(), *arrays_out), 1)
-            self._execute(learner.learn, 1, 0, 0)
+            self._execute(learner.learn, 1, 0)
             refused = self._fold(learner.drift, learner.ratio) if learner.status == LEARNED and learner.needs_fold() else []
         return taken, refused
 
@@ -338,7 +340,7 @@ class Session:
         """Fold what a state set into `learner` says; return the indices of the steps that refused."""
         with self._writing():
             learner.prepare()
-            self._execute(learner.begin, 1, 0, 0)
+            self._execute(learner.begin, 1, 0)
             return self._fold(learner.drift, learner.ratio)
 
     def _observing_table(self, x: dict[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -378,7 +380,7 @@ class Session:
     def _fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         refolder = self._packed.refolder()
         refolder.drift[:], refolder.ratio[:] = drift, ratio
-        self._execute(refolder.call, 1, 0, 0)
+        self._execute(refolder.call, 1, 0)
         refused = refolder.refused()
         self._keep(drift, ratio, refused)
         return refused
@@ -407,14 +409,15 @@ class Session:
 
     def _shortcut(self, dtype: np.dtype[Any]) -> Shortcut | None:
         program = self._program
-        if not array_words.ARE_KNOWN or len(program.inputs) != 1 or len(program.outputs) != 1:
+        if not array_words.ARE_KNOWN:
             return None
         table = self._packed.raw if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
             return None
-        made = np.dtype(result_dtype(program, program.outputs[0], raw=dtype is INT8))
-        shapes = program.shapes[program.inputs[0]], program.shapes[program.outputs[0]]
-        return shortcut(table, program.executor_dtype, self._packed.key, (dtype, made), shapes)
+        entries = [((1, *program.shapes[name]), dtype) for name in table.entries]
+        made = [np.dtype(result_dtype(program, name, raw=dtype is INT8)) for name in table.exits]
+        exits = [((1, *program.shapes[name]), one) for name, one in zip(table.exits, made, strict=True)]
+        return shortcut(table, program.executor_dtype, self._packed.key, entries, exits)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""
@@ -424,7 +427,7 @@ class Session:
     def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         if table.tasks is None:
             held = table.bind(arrays)
-            failed = self._execute(table.call, batch, 0, 0)
+            failed = self._execute(table.call, batch, 0)
             del held
         else:  # threads can share it
             failed = self._helpers.run(table, arrays, batch)

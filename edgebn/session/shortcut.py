@@ -1,4 +1,4 @@
-"""The usual call in as few steps as Python takes: one array in, one array out, of one sample, checked in machine code.
+"""The usual call in as few steps as Python takes: arrays of one sample in and out, checked in machine code.
 
 Every line costs a tenth of a microsecond, where a small network takes three. What is not usual is left to the session.
 
@@ -8,7 +8,7 @@ and the memory cannot go, as the caller holds the array.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,18 +19,14 @@ from edgebn.session import array_words
 if TYPE_CHECKING:
     from edgebn.session.tables import Table
 
-# (x, out or None) -> the array with the result, or None where the call is not a usual one or has an error to tell of.
-Shortcut = Callable[[np.ndarray, Any], np.ndarray | None]
+# (x, out or None) -> what `Session.run` returns, or None where the call is not a usual one or has an error to tell of.
+Shortcut = Callable[[Any, Any], Any]
 
 
 def shortcut(
-    table: Table,
-    program_dtype: str,
-    key: int,
-    dtypes: tuple[np.dtype[Any], np.dtype[Any]],
-    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    table: Table, program_dtype: str, key: int, entries: Sequence[array_words.Form], exits: Sequence[array_words.Form]
 ) -> Shortcut:
-    """Return the usual call of a table with one entry and one exit, for arrays of `dtypes` and `shapes` (of one sample).
+    """Return the usual call of a table: of arrays, or where there are several of dicts of them.
 
     Parameters
     ----------
@@ -38,20 +34,53 @@ def shortcut(
         Of the table's executor.
     key : int
         Address of the session's key.
+    entries, exits : sequence of (shape, dtype)
+        In the table's order; shapes are of one sample, and begin with its axis of 1.
     """
-    one_in, one_out = ((1, *shape) for shape in shapes)
-    guard, *forms = array_words.guard(dtypes, one_in, one_out)
+    guard, *forms = array_words.guard(entries, exits)
     patches, checks = table.patches.copy(), table.checks.copy()  # bound while the key is held; the table's own, under the lock
     words = executor.call(table.words, patches, checks, key=key, guard=guard.ctypes.data)
-    array, empty, dtype = np.ndarray, np.empty, dtypes[1]
     execute = executor.usual(program_dtype, words.ctypes.data)
     held = (table, guard, forms, patches, checks, words)
+    if len(entries) == len(exits) == 1:
+        return _from_one_to_one(execute, *exits[0], held)
+    return _of_several(execute, table.entries, table.exits, exits, held)
 
-    def run(x: np.ndarray, out: Any, _held: object = held) -> np.ndarray | None:
-        if type(out) is array:
+
+def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype[Any], held: object) -> Shortcut:
+    empty = np.empty
+
+    def run(x: Any, out: Any, _held: object = held) -> Any:
+        if out is not None:
             return execute(x, out)
-        if out is not None or x.ndim == 0 or len(x) != 1:
+        if x.ndim == 0 or len(x) != 1:
             return None
-        return execute(x, empty(one_out, dtype))
+        return execute(x, empty(shape, dtype))
+
+    return run
+
+
+def _of_several(
+    execute: Callable[..., Any], inputs: tuple[str, ...], outputs: tuple[str, ...], exits: Sequence[array_words.Form], held: object
+) -> Shortcut:
+    """Return the usual call where several arrays enter or leave; one of either comes and goes without a dict."""
+    empty, enters_alone, leaves_alone = np.empty, len(inputs) == 1, len(outputs) == 1
+
+    def run(x: Any, out: Any, _held: object = held) -> Any:
+        if enters_alone:
+            given = [x]
+        elif len(x) == len(inputs):
+            given = [x.get(name) for name in inputs]  # None where a name is another: no array
+        else:
+            return None
+        if leaves_alone:
+            return execute(*given, empty(*exits[0]) if out is None else out)
+        if out is None:
+            taken: dict[str, Any] = {name: empty(shape, dtype) for name, (shape, dtype) in zip(outputs, exits, strict=True)}
+        elif type(out) is dict and len(out) == len(outputs):
+            taken = {name: out.get(name) for name in outputs}
+        else:
+            return None
+        return None if execute(*given, *taken.values()) is None else taken
 
     return run

@@ -11,6 +11,7 @@ import edgebn
 from edgebn.errors import ModelError
 from edgebn.kernels import executor
 from edgebn.session import Session, array_words
+from tests.session.test_out import two_ends
 from tests.session.test_session import network, reals
 
 pytestmark = pytest.mark.skipif(not array_words.ARE_KNOWN, reason="another Python: every call goes the general way")
@@ -31,9 +32,9 @@ class Watched:
         def watched(*arguments):
             function = usual(*arguments)
 
-            def call(x, out):
-                result = function(x, out)
-                assert result is None or result is out
+            def call(*given):
+                result = function(*given)
+                assert result is None or result is given[-1]
                 self.answers.append(("usual", result is not None))
                 return result
 
@@ -117,6 +118,84 @@ def test_wrong_shapes_and_results_are_refused_with_an_error(sample):
             session.run(x, out)
     assert set(watched.answers) <= {("usual", False)}
     assert np.array_equal(session.run(x), right)
+
+
+@pytest.fixture(params=["float32", "codes"])
+def several(request, monkeypatch):
+    """A fresh session of two inputs and two outputs, its executor watched, one sample, and what the general way makes of it."""
+    program, rng = two_ends(), np.random.default_rng(0)
+    x = {name: rng.standard_normal((1, 2, 3, 2)).astype(np.float32) for name in "ab"}
+    if request.param == "codes":
+        program = edgebn.quantize(program, {name: rng.standard_normal((50, 2, 3, 2)).astype(np.float32) for name in "ab"})
+        x = {name: (value * 30).astype(np.int8) for name, value in x.items()}
+    session = Session(program)
+    watched = Watched(session, monkeypatch)
+    two = session.run({name: np.concatenate([value, value]) for name, value in x.items()})
+    assert watched.answers[-1] == ("general", 0)
+    watched.answers.clear()
+    return session, watched, x, {name: value[:1] for name, value in two.items()}
+
+
+def same(found, wanted):
+    return list(found) == list(wanted) and all(np.array_equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_one_sample_of_several_arrays_is_the_usual_call(several):
+    session, watched, x, wanted = several
+    found = session.run(x)
+    assert same(found, wanted)
+    assert [value.dtype for value in found.values()] == [value.dtype for value in wanted.values()]
+    assert same(session.run({"b": x["b"], "a": x["a"]}), wanted)
+    out = {name: np.empty_like(value) for name, value in reversed(wanted.items())}
+    found = session.run(x, out)
+    assert same({name: out[name] for name in wanted}, wanted)
+    assert all(found[name] is out[name] for name in wanted)
+    assert watched.answers == [("usual", True)] * 3
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+@pytest.mark.parametrize("made", [of_another_order, with_gaps, misaligned, swapped, special, np.ndarray.tolist])
+def test_several_arrays_one_of_them_another_go_the_general_way(several, made, which):
+    session, watched, x, wanted = several
+    if x["a"].dtype == np.int8 and made is np.ndarray.tolist:
+        pytest.skip("a list holds no codes")
+    assert same(session.run(x | {which: made(x[which])}), wanted)
+    alike = x["a"].dtype == np.int8 and made is misaligned
+    assert watched.answers[-1] == (("usual", True) if alike else ("general", 0))
+
+
+def test_several_arrays_that_are_wrong_are_refused_with_an_error(several):
+    session, watched, x, wanted = several
+    a, b = x["a"], x["b"]
+    seconds = (None, b[0], b.reshape(1, 3, 2, 2), np.concatenate([b, b]))
+    for wrong in ({"a": a}, {"a": a, "c": b}, {**x, "c": b}, *({"a": a, "b": one} for one in seconds), a, [a, b]):
+        with pytest.raises(ModelError):
+            session.run(wrong)
+    out = {name: np.empty_like(value) for name, value in wanted.items()}
+    memory = np.empty(2 * a.size, out["sum"].dtype)
+    crossing = {"sum": memory[: a.size].reshape(a.shape), "product": memory[a.size - 1 : -1].reshape(a.shape)}
+    sums = ({"sum": None}, {"sum": out["product"]}, {"c": a})
+    for wrong in ({"sum": out["sum"]}, *(out | one for one in sums), crossing, crossing["sum"]):
+        with pytest.raises(ModelError, match="out"):
+            session.run(x, wrong)
+    assert set(watched.answers) <= {("usual", False)}
+    assert same(session.run(x), wanted)
+    if a.dtype == np.float32:
+        b[0, 1, 2, 1] = np.nan
+        with pytest.raises(ModelError, match="'b' holds NaN"):
+            session.run(x)
+
+
+def test_no_reference_of_several_arrays_is_lost_or_kept(several):
+    session, _, x, _ = several
+    out = session.run(x)
+    held = [*x.values(), *out.values()]
+    before = [sys.getrefcount(one) for one in held]
+    for _ in range(1000):
+        session.run(x, out)
+        session.run(x)
+        session.run(x | {"b": of_another_order(x["b"])})
+    assert [sys.getrefcount(one) for one in held] == before
 
 
 def test_a_nan_is_refused_and_the_session_goes_on():

@@ -296,7 +296,7 @@ def test_a_helper_that_comes_late_leaves_at_once():
     program = large()
     session = Session(program, threads=2)
     session.run(inputs_for(program, 1))
-    assert session._execute(session._packed.real.call, HELP, 1, 0) == 0
+    assert session._execute(session._packed.real.call, HELP, 1) == 0
 
 
 @pytest.mark.usefixtures("eager")
