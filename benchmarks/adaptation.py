@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.balanced_bn import BalancedBn, PlainMoments
+from benchmarks.learning.balanced_bn import BalancedBn, PlainMoments
+from benchmarks.learning.shifts import SPEECH_SHIFTS, UNTUNED_IMAGE_SHIFTS
 from benchmarks.places import VARIABLE, models_folder
-from benchmarks.shifts import SPEECH_SHIFTS, UNTUNED_IMAGE_SHIFTS
 from edgebn.adapt.evaluate import evaluate
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.streams import ORDERS, arrange

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.architectures import NETWORKS, case
 from benchmarks.layers import bind
+from benchmarks.models.architectures import NETWORKS, case
 from edgebn.kernels import executor
 from edgebn.kernels.records import HELP, MASK_BITS, TEAM_PRESENT, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
 from edgebn.program import Program, takes_codes

@@ -19,7 +19,7 @@ import numpy as np
 import edgebn
 from benchmarks import inference
 from benchmarks.larger import TURN_SECONDS, Race, as_json, head, line
-from benchmarks.peers import Runner
+from benchmarks.peers.engines import Runner
 
 KINDS = {".tflite": "LiteRT", ".onnx": "onnxruntime", ".keras": "", ".h5": "", ".pt2": "", ".edgebn": ""}
 

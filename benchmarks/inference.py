@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import edgebn
-from benchmarks.networks import Case, cases
-from benchmarks.peers import Runner, open_litert, open_ncnn, open_onnxruntime
+from benchmarks.models.networks import Case, cases
+from benchmarks.peers.engines import Runner, open_litert, open_ncnn, open_onnxruntime
 
 CALLS = 50  # in a row, before the next engine's turn
 # How far a peer's result may be from ours: the root mean square difference over ours. Peers round int8 values otherwise than

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import inference
-from benchmarks.architectures import NETWORKS, case
 from benchmarks.inference import ENGINES, Times
-from benchmarks.networks import Case
-from benchmarks.peers import Runner, open_litert, open_ncnn, open_onnxruntime
+from benchmarks.models.architectures import NETWORKS, case
+from benchmarks.models.networks import Case
+from benchmarks.peers.engines import Runner, open_litert, open_ncnn, open_onnxruntime
 
 TURN_SECONDS = 0.1  # of an engine, before the next one's
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import edgebn
-from benchmarks.networks import Case, cases
+from benchmarks.models.networks import Case, cases
 from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
 

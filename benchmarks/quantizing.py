@@ -17,9 +17,9 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.export_onnx import onnx_bytes
-from benchmarks.mobilenet import mobilenet, mobilenet_v2
-from benchmarks.plain import plain
+from benchmarks.models.mobilenet import mobilenet, mobilenet_v2
+from benchmarks.peers.export_onnx import onnx_bytes
+from benchmarks.peers.plain import plain
 
 ROOT = Path(__file__).resolve().parents[1]
 PIECE = 8  # images handed over at once

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import edgebn
 from benchmarks import chart, inference, larger, layers, startup
-from benchmarks.architectures import NETWORKS
-from benchmarks.networks import INT8, INT8_FILE, Case, cases
-from benchmarks.peers import versions
+from benchmarks.models.architectures import NETWORKS
+from benchmarks.models.networks import INT8, INT8_FILE, Case, cases
+from benchmarks.peers.engines import versions
 from edgebn.kernels import isa
 
 RESULTS = Path(__file__).parent / "results"

@@ -21,8 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import edgebn
-from benchmarks.networks import INT8, INT8_FILE, Case, cases
-from benchmarks.plain import NotExportedError, plain
+from benchmarks.models.networks import INT8, INT8_FILE, Case, cases
+from benchmarks.peers.plain import NotExportedError, plain
 from edgebn.kernels import isa, native
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +103,7 @@ def _ways(case: Case, folder: Path) -> dict[str, tuple[str, Path, Mapping[str, s
         file.write_bytes(case.tflite)
         ways["LiteRT"] = ("LiteRT", file, {})
     if find_spec("onnxruntime") and find_spec("onnx"):
-        from benchmarks.export_onnx import onnx_bytes
+        from benchmarks.peers.export_onnx import onnx_bytes
 
         try:
             content = onnx_bytes(plain(case.program))

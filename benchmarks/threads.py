@@ -17,8 +17,8 @@ import numpy as np
 
 import edgebn
 from benchmarks.inference import DisagreementError, Times, interleave
-from benchmarks.networks import Case, generated
-from benchmarks.peers import Runner
+from benchmarks.models.networks import Case, generated
+from benchmarks.peers.engines import Runner
 
 SIZES = (96, 192, 320, 640)
 THREADS = (1, 2, 4)

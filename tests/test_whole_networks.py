@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import edgebn
-from benchmarks.architectures import NETWORKS
-from benchmarks.export_onnx import onnx_bytes
-from benchmarks.plain import plain
+from benchmarks.models.architectures import NETWORKS
+from benchmarks.peers.export_onnx import onnx_bytes
+from benchmarks.peers.plain import plain
 from tests.conftest import TEST_ALL
 
 ort = pytest.importorskip("onnxruntime")

@@ -8,11 +8,11 @@ import pytest
 
 import edgebn
 from benchmarks import critical_path, files, inference, larger, run
-from benchmarks.architectures import Stack
-from benchmarks.export_onnx import onnx_bytes
-from benchmarks.networks import FLOAT32, INT8, Case, codes, generated
-from benchmarks.peers import Runner, tflite_of
-from benchmarks.plain import plain
+from benchmarks.models.architectures import Stack
+from benchmarks.models.networks import FLOAT32, INT8, Case, codes, generated
+from benchmarks.peers.engines import Runner, tflite_of
+from benchmarks.peers.export_onnx import onnx_bytes
+from benchmarks.peers.plain import plain
 from tests.conftest import TEST_ALL
 
 TINY = 32  # pixels on a side

@@ -18,10 +18,10 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 import edgebn
-from benchmarks.export_onnx import onnx_bytes
-from benchmarks.export_tflite import tflite_bytes
-from benchmarks.mobilenet import mobilenet
-from benchmarks.plain import plain
+from benchmarks.models.mobilenet import mobilenet
+from benchmarks.peers.export_onnx import onnx_bytes
+from benchmarks.peers.export_tflite import tflite_bytes
+from benchmarks.peers.plain import plain
 from edgebn import passes, reference
 from edgebn import program as p
 from edgebn.adapt.engines import ReferenceEngine

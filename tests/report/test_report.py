@@ -149,7 +149,7 @@ def test_what_does_nothing_is_refused(folder, capsys):
 
 
 def test_a_large_network_stays_small(tmp_path):
-    from benchmarks.mobilenet import mobilenet_v2
+    from benchmarks.models.mobilenet import mobilenet_v2
 
     text = page(gathered(mobilenet_v2(size=96)))
     assert len(text.encode()) < LIMIT

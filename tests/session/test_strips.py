@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgebn
-from benchmarks.architectures import Stack
+from benchmarks.models.architectures import Stack
 from edgebn import program as p
 from edgebn.session import strip_pairs, strips
 from tests import programs

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.mobilenet import mobilenet
+from benchmarks.models.mobilenet import mobilenet
 from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.kernels import executor

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.plain import NO_CLIP, RELU, Layer, NotExportedError, PlainNetwork, Value
+from benchmarks.peers.plain import NO_CLIP, RELU, Layer, NotExportedError, PlainNetwork, Value
 
 OPSET = 13
 IR_VERSION = 8

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 import edgebn
-from benchmarks.networks import FLOAT32, INT8, Case, codes
-from benchmarks.peers import tflite_of
-from benchmarks.plain import same_padding
+from benchmarks.models.networks import FLOAT32, INT8, Case, codes
+from benchmarks.peers.engines import tflite_of
+from benchmarks.peers.plain import same_padding
 from edgebn import layers as nn
 from edgebn import passes
 from edgebn.graph import GraphBuilder

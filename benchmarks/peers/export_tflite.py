@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.plain import RELU, RELU6, Layer, NotExportedError, PlainNetwork, Value, is_global, same_padding
+from benchmarks.peers.plain import RELU, RELU6, Layer, NotExportedError, PlainNetwork, Value, is_global, same_padding
 from tests.formats.tflite.tflite_models import FileBuilder
 
 SAME, VALID = 0, 1

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.mobilenet import SIZE, mobilenet
-from benchmarks.peers import tflite_of
+from benchmarks.models.mobilenet import SIZE, mobilenet
+from benchmarks.peers.engines import tflite_of
 from benchmarks.places import models_folder
 from edgebn.program import Program
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODELS = models_folder()
 DEMO = ROOT / "edgebn" / "demo_data"
 SAMPLES = 100  # that quantisation is calibrated with

@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 
-from benchmarks.plain import RELU, RELU6, Layer, NotExportedError, PlainNetwork
+from benchmarks.peers.plain import RELU, RELU6, Layer, NotExportedError, PlainNetwork
 
 MAGIC = 7767517
 FLOAT32_TAG = np.zeros(1, np.uint32).tobytes()  # stands before weights that may also be stored in other types

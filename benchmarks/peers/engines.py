@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.plain import NotExportedError, plain
+from benchmarks.peers.plain import NotExportedError, plain
 from edgebn.program import Program
 
 
@@ -38,7 +38,7 @@ def tflite_of(program: Program) -> bytes | None:
     """Return a TensorFlow Lite file with `program`'s weights, or None where it cannot be written."""
     if find_spec("ai_edge_litert") is None or find_spec("flatbuffers") is None:
         return None
-    from benchmarks.export_tflite import tflite_bytes
+    from benchmarks.peers.export_tflite import tflite_bytes
 
     try:
         return tflite_bytes(plain(program))
@@ -64,7 +64,7 @@ def open_onnxruntime(program: Program, x: np.ndarray, threads: int = 1) -> Runne
         return None
     import onnxruntime
 
-    from benchmarks.export_onnx import UNSIGNED, onnx_bytes
+    from benchmarks.peers.export_onnx import UNSIGNED, onnx_bytes
 
     try:
         file = onnx_bytes(plain(program))
@@ -97,7 +97,7 @@ def open_ncnn(program: Program, x: np.ndarray, threads: int = 1) -> Runner | Non
         return None
     import ncnn
 
-    from benchmarks.export_ncnn import ncnn_files
+    from benchmarks.peers.export_ncnn import ncnn_files
 
     try:
         network = plain(program)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.plain import same_padding
+from benchmarks.peers.plain import same_padding
 from edgebn import layers as nn
 from edgebn import passes
 from edgebn.graph import GraphBuilder
