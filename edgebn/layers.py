@@ -655,6 +655,39 @@ class DetectionPostProcess(Layer):
 
 
 @dataclass(frozen=True)
+class NonMaxSuppression(Layer):
+    """Which boxes (n, 4) with scores (classes, n) stay, int32 (rows, 3): 0, class, box; `program.NonMaxSuppression` says how.
+
+    Attributes
+    ----------
+    most : int
+        Boxes of a class that stay at most, and no more than there are.
+    centred : bool
+        Whether boxes are middle (x, y), width and height; else two opposite corners, y before x.
+    score, overlap : float
+        Which scores are too low, and by how much two boxes may overlap.
+    """
+
+    most: int = 1
+    centred: bool = False
+    score: float = -np.inf
+    overlap: float = 0.0
+
+    def check(self) -> None:
+        super().check()
+        if self.most < 1:
+            raise ModelError("it keeps no box")
+        if not (0 <= self.overlap <= 1 and self.score < np.inf):
+            raise ModelError(f"its overlap {self.overlap} is not between 0 and 1, or its score {self.score} is not a number")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        boxes, scores = shapes
+        if len(boxes) != 2 or boxes[1] != 4 or len(scores) != 2 or scores[1] != boxes[0]:
+            raise ModelError(f"its scores of shape {scores} do not fit boxes of shape {boxes}")
+        return (scores[0] * min(self.most, boxes[0]), 3)
+
+
+@dataclass(frozen=True)
 class Resize(Layer):
     """Spatial resampling.
 
@@ -867,7 +900,8 @@ def integer_values(layers: Iterable[Layer]) -> frozenset[str]:
         elif isinstance(layer, GatherND):
             is_integer = layer.inputs[0] in found
         else:
-            is_integer = isinstance(layer, IntegerBinary | ArgExtreme) or (isinstance(layer, _MOVING) and layer.inputs[-1] in found)
+            is_made = isinstance(layer, IntegerBinary | ArgExtreme | NonMaxSuppression)
+            is_integer = is_made or (isinstance(layer, _MOVING) and layer.inputs[-1] in found)
         if is_integer:
             found.add(layer.output)
     return frozenset(found)

@@ -508,6 +508,31 @@ class DetectionPostProcess(Step):
 
 
 @dataclass(frozen=True)
+class NonMaxSuppression(Step):
+    """Which float32 boxes stay, class by class, as ONNX's NonMaxSuppression of onnxruntime has it: int32 rows.
+
+    Inputs are boxes (1, n, 4) and scores (1, classes, n); the output is (1, classes * min(most, n), 3): 0, the class and the place
+    of a box that stays; classes in their order, the surest box first; -1 three times in the rows behind the last.
+
+    Of each class the boxes are taken whose score is above `score` (all, where that is -inf), in the order of their scores, the
+    lower index first among equals; dropped are those that overlap a taken one by more than `overlap`; `most` are taken at most. Two
+    boxes overlap by common / (area + area - common), 0 where an area is not positive.
+
+    Attributes
+    ----------
+    most : int
+    centred : bool
+        Whether boxes are middle (x, y), width and height, corners being middle -+ side / 2; else two opposite corners (y, x, y, x).
+    score, overlap : float
+    """
+
+    most: int
+    centred: bool
+    score: float
+    overlap: float
+
+
+@dataclass(frozen=True)
 class Concat(Step):
     """Concatenation along axis 0, 1 or 2 of (H, W, C).
 

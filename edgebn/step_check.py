@@ -85,11 +85,13 @@ def _norms(norms: tuple[p.Norm, ...], channels: int) -> None:
 
 _OPERANDS: dict[type[p.Step], int] = {  # 1 where not said; 0: any number
     p.Concat: 0, p.Add: 2, p.Multiply: 2, p.Binary: 2, p.MatMul: 2, p.IntegerBinary: 2, p.GatherND: 2, p.Select: 3,
-    p.DetectionPostProcess: 2,
+    p.DetectionPostProcess: 2, p.NonMaxSuppression: 2,
 }  # fmt: skip
-_OF_SEVERAL_TYPES = (p.Quantize, p.Dequantize, p.Rescale, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
+_OF_SEVERAL_TYPES = (
+    p.Quantize, p.Dequantize, p.Rescale, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND, p.NonMaxSuppression,
+)  # fmt: skip
 _MOVING = (p.Concat, p.Pad, p.Crop, p.Resize, p.Transpose, p.Reshape)  # and nothing more, so that int32 may pass
-OF_INTEGERS = (*_MOVING, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND)
+OF_INTEGERS = (*_MOVING, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND, p.NonMaxSuppression)
 
 
 def _same_codes(given: p.Buffer, target: p.Buffer) -> None:
@@ -308,6 +310,14 @@ def _detections(step: p.DetectionPostProcess, inputs: list[p.Buffer], target: p.
     _need(math.isfinite(step.score) and 0 < step.overlap <= 1, "score or overlap")
 
 
+def _suppression(step: p.NonMaxSuppression, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    boxes, scores = (buffer.shape for buffer in inputs)
+    _need(target.dtype == "int32" and all(buffer.dtype == "float32" for buffer in inputs), "type")
+    _need(step.most >= 1 and step.score < math.inf and 0 <= step.overlap <= 1, "count, score or overlap")
+    _need(boxes[0] == scores[0] == 1 and boxes[2] == 4 and scores[2] == boxes[1], "boxes or scores")
+    _need(target.shape == (1, scores[1] * min(step.most, boxes[1]), 3), "output's shape")
+
+
 def _concat(step: p.Concat, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(0 <= step.axis <= 2, "axis")
     shape = list(inputs[0].shape)
@@ -445,6 +455,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Softmax: _softmax,
     p.Normalization: _normalization,
     p.DetectionPostProcess: _detections,
+    p.NonMaxSuppression: _suppression,
     p.Concat: _concat,
     p.Pad: _pad,
     p.Crop: _crop,

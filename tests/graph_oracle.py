@@ -209,6 +209,13 @@ def detections(layer: nn.DetectionPostProcess, codes: np.ndarray, scores: np.nda
     return reference.STEPS[type(step)](step, SimpleNamespace(values=values)).reshape(-1)
 
 
+def suppression(layer: nn.NonMaxSuppression, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The same, held against onnxruntime by tests/test_non_max_suppression.py."""
+    step = p.NonMaxSuppression(layer.name, layer.inputs, layer.output, layer.most, layer.centred, layer.score, layer.overlap)
+    values = tuple(np.float32(value)[np.newaxis] for value in (boxes, scores))
+    return reference.STEPS[type(step)](step, SimpleNamespace(values=values))[0]
+
+
 BINARY = {
     "subtract": lambda a, b: a - b,
     "divide": lambda a, b: a / b,
@@ -252,6 +259,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.GatherND: gather_nd,
     nn.Identity: lambda _, x: x,
     nn.IntegerBinary: lambda layer, a, b: INTEGER[layer.function](a, b),
+    nn.NonMaxSuppression: suppression,
     nn.MatMul: lambda _, a, b: a @ b,
     nn.Normalization: normalization,
     nn.Multiply: lambda layer, a, b: np.clip(a * b, layer.low, layer.high),

@@ -472,6 +472,22 @@ class Maker:
             p.DetectionPostProcess(f"detections{len(self.steps)}", (codes, rounded), y, anchors, scales, *settings)
         )
 
+    def step_suppression(self, x):
+        """Which boxes stay; scores are few numbers, so that there are equal ones."""
+        count, classes, most = self.integer(1, 9), self.integer(1, 4), self.integer(1, 12)
+        boxes = self.part(x, (1, count, 4))
+        rounded = self.buffer((1, classes, count))
+        self.steps.append(p.Elementwise(f"rounded{len(self.steps)}", (self.part(x, self.shape(rounded)),), rounded, "round"))
+        settings = (
+            most,
+            self.draw(st.booleans()),
+            self.draw(st.sampled_from([-np.inf, -1.0, 0.0])),
+            self.draw(st.sampled_from([0.0, 0.2, 0.6, 1.0])),
+        )
+        self.dtype = "int32"
+        y = self.buffer((1, classes * min(most, count), 3))
+        return self.finish_step(p.NonMaxSuppression(f"suppression{len(self.steps)}", (boxes, rounded), y, *settings))
+
     def part(self, x, shape):
         """Return a value of another shape that repeats the elements of `x`."""
         flat = self.buffer((1, np.prod(self.shape(x)), 1))
@@ -644,13 +660,13 @@ PURE = {
     "int16": (*_BOTH.replace("matmul ", "").split(), "curve", "rescale"),
 }
 KINDS = {
-    "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections"),
+    "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections", "suppression"),
     "int8": (*PURE["int8"], *_INTEGERS),
     "int16": (*PURE["int16"], "select", "gather_nd"),
     "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "transpose", "reshape"),
 }
 CONVERSIONS = {"float32": "quantize", "int8": "leave", "int16": "leave", "int32": "cast"}
-STEEP = ("detections",)  # behind float32 arithmetic, two engines may choose two boxes: drawn in front of it only
+STEEP = ("detections", "suppression")  # behind float32 arithmetic, two engines may choose two boxes: drawn in front of it only
 
 
 def pooled_shape(window, shape):

@@ -53,6 +53,7 @@ EMITTERS: dict[type[p.Step], Callable[[Any, p.Program, Names], StepCode]] = {
     p.Softmax: softmax.emit,
     p.Normalization: normalization.emit,
     p.DetectionPostProcess: detections.emit,
+    p.NonMaxSuppression: detections.emit_suppression,
     p.Concat: concat.emit,
     p.Pad: pad.emit,
     p.Crop: crop.emit,

@@ -1,10 +1,10 @@
-"""Boxes of SSD detectors."""
+"""Boxes of detectors."""
 
 from __future__ import annotations
 
 from codegen.emitters.text import call, float_literal, offset, struct
 from codegen.stepcode import CArray, Names, StepCode
-from edgebn.program import DetectionPostProcess, Program
+from edgebn.program import DetectionPostProcess, NonMaxSuppression, Program
 
 
 def emit(step: DetectionPostProcess, program: Program, names: Names) -> StepCode:
@@ -31,3 +31,22 @@ def emit(step: DetectionPostProcess, program: Program, names: Names) -> StepCode
     parts += [offset(names.scratch, 0, "float"), offset(names.scratch, 20 * count, "int32_t"), f"&{how}"]
     kernel = "edgebn_detection_post_process_f32"
     return StepCode(call(kernel, *parts), (anchors,), ("edgebn_detection_post_process_f32.h",), scratch=24 * count)
+
+
+def emit_suppression(step: NonMaxSuppression, program: Program, names: Names) -> StepCode:
+    """Return the call of edgebn_non_max_suppression_f32."""
+    _, classes, count = program.buffers[step.inputs[1]].shape
+    how = struct(
+        "edgebn_suppression",
+        count=count,
+        classes=classes,
+        most=step.most,
+        rows=program.buffers[step.output].shape[1],
+        centred=step.centred,
+        threshold=float_literal(step.score),
+        overlap=float_literal(step.overlap),
+    )
+    parts = [names.buffer(name) for name in (*step.inputs, step.output)]
+    parts += [offset(names.scratch, 0, "float"), offset(names.scratch, 16 * count, "int32_t"), f"&{how}"]
+    kernel = "edgebn_non_max_suppression_f32"
+    return StepCode(call(kernel, *parts), (), ("edgebn_non_max_suppression_f32.h",), scratch=20 * count)

@@ -15,7 +15,6 @@ HINTS = {
     "lppool": "use average or max pooling",
     "lstm": FEED_FORWARD,
     "maxunpool": "use a resizing or a transposed convolution",
-    "nonmaxsuppression": POSTPROCESSING,
     "nonzero": POSTPROCESSING,
     "rnn": FEED_FORWARD,
     "scan": FEED_FORWARD,

@@ -1,4 +1,4 @@
-"""Boxes of an SSD detector: decoding and non-maximum suppression as TFLite_Detection_PostProcess does them, float32 and float64.
+"""Boxes of detectors: decoding and non-maximum suppression as TFLite_Detection_PostProcess and ONNX have them, float32 and float64.
 
 There is no sorting: the surest candidate is looked for again after each that was taken, among those that are left.
 """
@@ -188,3 +188,55 @@ def detection_post_process_f32(
             left = _without(boxes, candidates, left, taken, overlap)
             picked += 1
     store_f32(dst, 6 * rows, np.float32(size))
+
+
+@kernel
+def non_max_suppression_f32(
+    given: int,
+    given_pixel: int,
+    scores: int,
+    scores_pixel: int,
+    dst: int,
+    boxes: int,
+    candidates: int,
+    count: int,
+    classes: int,
+    most: int,
+    rows: int,
+    centred: int,
+    threshold: float,
+    overlap: float,
+) -> None:
+    """`boxes` (corners in their order) and `candidates` are scratch; `threshold` is -inf where every box counts."""
+    for i in range(count):
+        box = given + i * given_pixel
+        for side in range(2):
+            if centred != 0:
+                middle = load_f32(box, 1 - side)
+                half = load_f32(box, 3 - side) / np.float32(2.0)
+                low = middle - half
+                high = middle + half
+            else:
+                low = min(load_f32(box, side), load_f32(box, 2 + side))
+                high = max(load_f32(box, side), load_f32(box, 2 + side))
+            store_f32(boxes + i * 16, side, low)
+            store_f32(boxes + i * 16, 2 + side, high)
+    size = 0
+    for group in range(classes):
+        own = scores + group * scores_pixel
+        left = 0
+        for i in range(count):
+            if load_f32(own, i) > threshold or threshold == -np.inf:
+                store_i32(candidates, left, np.int32(i))
+                left += 1
+        picked = 0
+        while left > 0 and picked < most:
+            taken = _take(own, candidates, left)
+            store_i32(dst, 3 * size, np.int32(0))
+            store_i32(dst, 3 * size + 1, np.int32(group))
+            store_i32(dst, 3 * size + 2, np.int32(taken))
+            size += 1
+            picked += 1
+            left = _without(boxes, candidates, left, taken, overlap)
+    for i in range(3 * size, 3 * rows):
+        store_i32(dst, i, np.int32(-1))

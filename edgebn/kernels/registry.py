@@ -145,5 +145,6 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         integers.arg_extreme_i8,
         integers.select,
         integers.gather_nd,
+        detections.non_max_suppression_f32,
     ),
 }

@@ -18,7 +18,7 @@ from edgebn.errors import ModelError
 from edgebn.reference.arithmetic import add, affine, binary, curve, elementwise, lookup, matmul, multiply, rescale
 from edgebn.reference.codes import dequantize, dequantize_step, quantize_real, quantize_step
 from edgebn.reference.convolution import convolution, transposed_convolution
-from edgebn.reference.detections import detection_post_process
+from edgebn.reference.detections import detection_post_process, non_max_suppression
 from edgebn.reference.integers import arg_extreme, cast, gather_nd, integer_binary, select
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
 from edgebn.reference.normalization import normalization
@@ -56,6 +56,7 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Softmax: softmax,
     p.Normalization: normalization,
     p.DetectionPostProcess: detection_post_process,
+    p.NonMaxSuppression: non_max_suppression,
     p.Concat: concat,
     p.Pad: pad,
     p.Crop: crop,

@@ -1,4 +1,4 @@
-"""Boxes of an SSD detector: decoding and non-maximum suppression in the order that `program.DetectionPostProcess` says."""
+"""Boxes of detectors: decoding and non-maximum suppression, in the order that the docstrings of their steps in `program.py` say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebn.program import DetectionPostProcess
+from edgebn.program import DetectionPostProcess, NonMaxSuppression
 
 if TYPE_CHECKING:
     from edgebn.reference import Operands
@@ -58,14 +58,36 @@ def _class_by_class(boxes: np.ndarray, scores: np.ndarray, step: DetectionPostPr
     return dict(enumerate(sorted(taken, key=lambda one: -one[0])[: step.most]))
 
 
+def non_max_suppression(step: NonMaxSuppression, operands: Operands) -> np.ndarray:
+    """Return a row for each box that stays: 0, class, box; -1 behind the last."""
+    boxes, scores = operands.values[0][0], operands.values[1][0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if step.centred:
+            middle, half = boxes[:, 1::-1], boxes[:, :1:-1] / np.float32(2)
+            corners = np.concatenate([middle - half, middle + half], axis=1)
+        else:
+            corners = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1)
+        found = []
+        for index, row in enumerate(scores):
+            candidates = np.flatnonzero((row > np.float32(step.score)) | (step.score == -np.inf))
+            found += [(0, index, box) for box in _taken(corners, row, candidates, step.overlap, step.most)]
+    rows = np.full((len(scores) * min(step.most, len(boxes)), 3), -1, np.int32)
+    rows[: len(found)] = np.reshape(found, (-1, 3))
+    return rows[np.newaxis]
+
+
 def _suppressed(boxes: np.ndarray, scores: np.ndarray, step: DetectionPostProcess, most: int) -> list[int]:
     """Return the boxes that stay, the surest first."""
-    candidates = np.flatnonzero(scores >= np.float32(step.score))
+    return _taken(boxes, scores, np.flatnonzero(scores >= np.float32(step.score)), step.overlap, most)
+
+
+def _taken(boxes: np.ndarray, scores: np.ndarray, candidates: np.ndarray, overlap: float, most: int) -> list[int]:
+    """Return those of the candidates that stay, the surest first."""
     taken: list[int] = []
     for box in candidates[np.argsort(-scores[candidates], kind="stable")].tolist():
         if len(taken) == most:
             break
-        if not any(_overlap(boxes[box], boxes[other]) > np.float32(step.overlap) for other in taken):
+        if not any(_overlap(boxes[box], boxes[other]) > np.float32(overlap) for other in taken):
             taken.append(box)
     return taken
 

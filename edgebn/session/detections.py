@@ -1,4 +1,4 @@
-"""Packs the boxes of SSD detectors."""
+"""Packs the boxes of detectors."""
 
 from __future__ import annotations
 
@@ -36,6 +36,34 @@ def pack(step: p.DetectionPostProcess, packer: Packer) -> None:
         per_class=step.per_class,
         regular=int(step.regular),
         **dict(zip(("y_scale", "x_scale", "h_scale", "w_scale"), step.scales, strict=True)),
+        threshold=step.score,
+        overlap=step.overlap,
+    )
+
+
+def suppression_scratch(step: p.NonMaxSuppression, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001
+    """Return the scratch: corners, and the candidates that are left."""
+    count = program.buffers[step.inputs[0]].shape[1]
+    return {"boxes": 16 * count, "candidates": 4 * count}
+
+
+def pack_suppression(step: p.NonMaxSuppression, packer: Packer) -> None:
+    """Emit suppression alone."""
+    boxes, scores, output = (packer.view(name) for name in (*step.inputs, step.output))
+    packer.emit(
+        "non_max_suppression_f32",
+        given=boxes.address,
+        given_pixel=boxes.pixel,
+        scores=scores.address,
+        scores_pixel=scores.pixel,
+        dst=output.address,
+        boxes=packer.scratch(step, "boxes"),
+        candidates=packer.scratch(step, "candidates"),
+        count=boxes.form.shape[1],
+        classes=scores.form.shape[1],
+        most=step.most,
+        rows=output.form.shape[1],
+        centred=int(step.centred),
         threshold=step.score,
         overlap=step.overlap,
     )

@@ -26,6 +26,7 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Softmax: arithmetic.pack_softmax,
     p.Normalization: arithmetic.pack_normalization,
     p.DetectionPostProcess: detections.pack,
+    p.NonMaxSuppression: detections.pack_suppression,
     p.Concat: movement.pack_concat,
     p.Pad: movement.pack_pad,
     p.Crop: movement.pack_crop,
@@ -49,6 +50,7 @@ SCRATCH: dict[type[p.Step], Callable[[Any, p.Program, Options], Mapping[str, int
     p.MatMul: arithmetic.matmul_scratch,
     p.Normalization: arithmetic.normalization_scratch,
     p.DetectionPostProcess: detections.scratch,
+    p.NonMaxSuppression: detections.suppression_scratch,
 }
 
 

@@ -20,7 +20,6 @@ def test_no_hint_is_for_an_operator_that_is_run(reader):
     ("name", "words"),
     [
         ("max_unpool", "use a resizing or a transposed convolution"),
-        ("NonMaxSuppression", "leave the decoding of results out of the export"),
         ("Anything", "docs/formats.md lists"),
     ],
 )

@@ -116,9 +116,16 @@ def every_step(dtype) -> p.Program:
             ((1, 4, 4), p.Crop("row", ("x",), "row", (0, 0, 0))),
             ((1, 4, 1), p.Crop("indices", ("w",), "indices", (0, 0, 0))),
             ((1, 4, 16), p.GatherND("gather", ("x", "indices"), "gather", 0)),
+            ((1, 16, 4), p.Reshape("flat", ("r",), "flat")),
+            ((1, 4, 16), p.Transpose("scores", ("flat",), "scores", (0, 2, 1))),
+            ((1, 8, 3), p.NonMaxSuppression("boxes", ("flat", "scores"), "boxes", 2, True, -np.inf, 0.5)),
         )
     shapes = {"x": (4, 4, 4), "k": (1, 1, 4), **{step.output: shape for shape, step in made}}
-    types = (dict.fromkeys("rv", "float32") | dict.fromkeys(("u", "w", "indices"), "int32")) if is_mixed else {}
+    types = (
+        (dict.fromkeys(("r", "v", "flat", "scores"), "float32") | dict.fromkeys(("u", "w", "indices", "boxes"), "int32"))
+        if is_mixed
+        else {}
+    )
     scales = dict.fromkeys(shapes, (0.1 + 0.2, -7) if integer else (1.0, 0))
     scales |= dict.fromkeys(("w16", "u16"), (0.25, 0)) if is_mixed else {}
     types |= dict.fromkeys(("w16", "u16"), "int16") if is_mixed else {}
@@ -142,7 +149,7 @@ def every_step(dtype) -> p.Program:
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
     absent = {p.Lookup, p.Rescale} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
-    integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.Select}
+    integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.NonMaxSuppression, p.Select}
     absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, p.Curve, *integers}
     assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent
     native.save(program, tmp_path / "a.edgebn")

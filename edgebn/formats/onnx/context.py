@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from edgebn.formats.batch_axis import Place
 from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.vacant import Vacant
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.formats.sample_context import SampleContext
 from edgebn.layers import Constant, Dequantize, Identity, Layer, Quantization
@@ -22,9 +23,12 @@ class Context(SampleContext[Dynamic]):
     ----------
     integer : bool
         Whether values of the network are integers somewhere.
+    vacant : Vacant
+        Which have rows that may hold nothing.
     """
 
     integer: bool
+    vacant: Vacant = field(default_factory=Vacant)
 
     def emit(
         self,
@@ -45,6 +49,10 @@ class Context(SampleContext[Dynamic]):
         `quantization` and `shift` are the output's, if it is int8 codes; `whole` says whether it is whole numbers.
         """
         made = self.append(node, kind, inputs, part=part, output=output, place=place, quantization=quantization, fields=fields)
+        if not self.vacant.follow(kind, (value.tensor for value in inputs), made.tensor):
+            raise node.refuse(
+                "it works on all boxes that NonMaxSuppression leaves, whose number only a run tells; end the network before it"
+            )
         return Dynamic(made.tensor, made.shape, made.place, quantization, shift, whole=whole)
 
     def moved(

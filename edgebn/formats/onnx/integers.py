@@ -13,6 +13,7 @@ from edgebn.formats.batch_axis import Place
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
+from edgebn.formats.onnx.suppression import filled, keeps_signs
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.layers import ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select, Transpose
 
@@ -57,7 +58,8 @@ def two_integers(node: Node, context: Context, function: str) -> Dynamic:
     for number, other in enumerate(others, 1):
         (a, b), place = _met(node, context, (result, other))
         part = "" if number == len(others) else f"of{number}"
-        result = context.emit(node, IntegerBinary, a, b, part=part, whole=True, function=function, place=place)
+        made = context.emit(node, IntegerBinary, a, b, part=part, whole=True, function=function, place=place)
+        result = keeps_signs(context, made, (result, other), function)
     if isinstance(result, np.ndarray) or len(node.inputs) < 2:
         raise node.damaged(f"it has {len(node.inputs)} inputs")
     return result
@@ -202,7 +204,7 @@ def gather_computed(node: Node, context: Context) -> Dynamic:
     count = int(np.prod(shape, dtype=np.int64))
     flat = context.moved(node, Reshape, x, part="flat", place=ALONE, shape=(before, x.shape[axis], behind))
     first = context.moved(node, Transpose, flat, part="first", place=ALONE, permutation=(1, 0, 2))
-    picked = context.moved(node, GatherND, first, rows, part="parts", place=ALONE)
+    picked = filled(node, context, context.moved(node, GatherND, first, rows, part="parts", place=ALONE), rows)
     apart = context.moved(node, Reshape, picked, part="apart", place=ALONE, shape=(count, before, behind))
     back = context.moved(node, Transpose, apart, part="back", place=ALONE, permutation=(1, 0, 2))
     return context.reshape(node, back, (*x.shape[:axis], *shape, *x.shape[axis + 1 :]))
@@ -244,4 +246,5 @@ def gather_nd(node: Node, context: Context) -> Dynamic:
     rest = int(np.prod(own[indexed:], dtype=np.int64))
     flat = context.moved(node, Reshape, x, part="flat", place=ALONE, shape=(*own[:indexed], *([rest] if rest > 1 else [])))
     picked = context.moved(node, GatherND, flat, rows, part="parts", place=ALONE, first=first)
+    picked = filled(node, context, picked, rows)
     return context.reshape(node, picked, (*shape[:-1], *x.shape[columns[0] :]))

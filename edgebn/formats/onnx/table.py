@@ -16,6 +16,7 @@ from edgebn.formats.onnx import (
     quantized,
     resize,
     shapes,
+    suppression,
 )
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -83,6 +84,7 @@ OPERATORS: dict[str, Reader] = {
     "Mod": integers.modulo,
     "Mul": arithmetic.mul,
     "Neg": arithmetic.negative,
+    "NonMaxSuppression": suppression.non_max_suppression,
     "Not": integers.logical_not,
     "Or": integers.logical("maximum"),
     "Pad": shapes.pad,

@@ -469,6 +469,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "IntegerBinary": _binary,
     "MatMul": _in_file_order,
     "Multiply": _binary,
+    "NonMaxSuppression": _in_file_order,
     "Normalization": _normalization,
     "Pad": _pad,
     "Pool": _spatial,

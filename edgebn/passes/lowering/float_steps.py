@@ -145,6 +145,12 @@ def _detections(lowering: FloatLowering, layer: Layer) -> None:
     lowering.add(steps.DetectionPostProcess(**lowering.common(layer), **{name: getattr(layer, name) for name in names}), layer)
 
 
+def _suppression(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.NonMaxSuppression)
+    settings = {name: getattr(layer, name) for name in ("most", "centred", "score", "overlap")}
+    lowering.add(steps.NonMaxSuppression(**lowering.common(layer), **settings), layer)
+
+
 def _concat(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.Concat)
     axis = layer.axis + 3 - len(lowering.network.shapes[layer.output])
@@ -282,6 +288,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "IntegerBinary": _integer_binary,
     "MatMul": float_product,
     "Multiply": _binary,
+    "NonMaxSuppression": _suppression,
     "Normalization": _normalization,
     "Pad": _pad,
     "Pool": _pool,

@@ -244,6 +244,18 @@ def _picked() -> list[Model]:
                                 node("Gather", ["x", "i"], ["y"], axis=1)],
                                {"four": np.array(4, np.int64), "rows": np.array([20], np.int64)}),
     }  # fmt: skip
+    made["NonMaxSuppression"] = (
+        [
+            node("Reshape", ["x", "boxes"], ["b"]),
+            node("Reshape", ["x", "scores"], ["s"]),
+            node("NonMaxSuppression", ["b", "s", "most", "overlap"], ["i"]),
+            node("Gather", ["i", "first"], ["k"], axis=0),  # of which there are more, so that onnxruntime has as many
+            node("Cast", ["k"], ["g"], to=TensorProto.FLOAT),
+            raised,
+        ],
+        {**zero, "boxes": np.array([1, 30, 4]), "scores": np.array([1, 4, 30]), "most": np.array([5]), "overlap": np.float32([0.5]),
+         "first": np.arange(20)},
+    )  # fmt: skip
     return [(name, _model(nodes, constants, shape), 0.0) for name, (nodes, constants) in made.items()]
 
 
