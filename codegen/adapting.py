@@ -24,8 +24,8 @@ def memory(listing: Listing, plan: Plan) -> str:
         ram.append(
             f"static int32_t {own}_{ADAPTED}[{5 * layer.channels}];\n"
             f"static const edgebn_observation_s8 {own}_{OBSERVATION} = {{\n"
-            f"    {name}_adapt_centers + {start}, {name}_adapt_shifts + {start}, {own}_rows, {name}_first + {start}, "
-            f"{name}_second + {start},\n}};"
+            f"    &{name}_adapt_centers[{start}], &{name}_adapt_shifts[{start}], {own}_rows, &{name}_first[{start}], "
+            f"&{name}_second[{start}],\n}};"
         )
         epilogue = adapted_epilogue(step)
         layers.append(

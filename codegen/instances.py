@@ -33,7 +33,7 @@ def own_arena(listing: Listing) -> str:
 def clearing(listing: Listing) -> str:
     """Return the statements that clear the network's own arena."""
     arrays = [pool_array(listing, filled.name) for filled in listing.arena.pools if filled.taken] or [f"{listing.name}_arena"]
-    return "\n".join(f"    memset(&{array}, 0, sizeof {array});" for array in arrays)
+    return "\n".join(f"    (void)memset(&{array}, 0, sizeof {array});" for array in arrays)
 
 
 def pool_array(listing: Listing, pool: str) -> str:

@@ -53,7 +53,7 @@ def _run(listing: Listing, body: str, start: str) -> str:
 """
     return f"""
 {states.functions(listing)}void {name}_init_with(struct {name} *instance) {{
-    memset(&instance->arena, 0, sizeof instance->arena);{start}
+    (void)memset(&instance->arena, 0, sizeof instance->arena);{start}
 }}
 
 struct {name} *{name}_place(void *memory, uint32_t bytes) {{
@@ -184,7 +184,7 @@ def _steps(listing: Listing) -> list[str]:
         lines += [""]
     for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):
         nbytes = size_of(listing.program.buffers[buffer])
-        lines += [f"    memcpy({parameter}, {copied}, {nbytes});", ""]
+        lines += [f"    (void)memcpy({parameter}, {copied}, {nbytes});", ""]
     lines += [*states.leaving(listing), ""] if listing.program.states else []
     return lines[:-1]
 

@@ -174,7 +174,7 @@ static edgebn_micro_state state = {{ waiting, work, noise, 0 }};""",
         feed="edgebn_micro_feed",
         target="features",
         take="for (i = 0; i < {channels}; i++) {{\n    heard[{last} + i] = value_of(features[i]);\n}}",
-        give="memcpy(input, heard, sizeof heard);",
+        give="(void)memcpy(input, heard, sizeof heard);",
     )
 
 
@@ -206,12 +206,12 @@ static edgebn_mfcc_state state = {{ waiting, work, 0 }};""",
         reset="state.used = 0;",
         feed="edgebn_mfcc_feed",
         target="row",
-        take="memcpy(heard + {last}, row, sizeof row);",
+        take="(void)memcpy(heard + {last}, row, sizeof row);",
         give="""\
 const int32_t loudest = edgebn_mfcc_loudest(&tables, heard, {windows});
 int32_t w;
 for (w = 0; w < {windows}; w++) {{
-    memcpy(row, heard + w * {row}, sizeof row);
+    (void)memcpy(row, heard + w * {row}, sizeof row);
     edgebn_mfcc_features(&tables, row, loudest, features);
     for (i = 0; i < {channels}; i++) {{
         input[w * {channels} + i] = value_of(features[i]);

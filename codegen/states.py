@@ -56,7 +56,7 @@ def functions(listing: Listing) -> str:
     for state in listing.program.states:
         place, nbytes = _place(listing, state.reads), state.initial.nbytes
         byte = _repeated_byte(state.initial)
-        source = f"memset({place}, {byte}" if byte is not None else f"memcpy({place}, {listing.initial[state.reads].name}"
+        source = f"(void)memset({place}, {byte}" if byte is not None else f"(void)memcpy({place}, {listing.initial[state.reads].name}"
         lines.append(f"    {source}, {nbytes});")
     body = "\n".join(lines)
     head = f"void {name}_reset_state_of(struct {name} *instance)" if listing.instances else f"void {name}_reset_state(void)"
@@ -109,7 +109,7 @@ def leaving(listing: Listing) -> list[str]:
     """Return the copies at the end of a run: what the next one reads."""
     program = listing.program
     return [
-        f"    memcpy({_place(listing, state.reads)}, {listing.values.expressions[state.writes]}, "
+        f"    (void)memcpy({_place(listing, state.reads)}, {listing.values.expressions[state.writes]}, "
         f"{size_of(program.buffers[state.reads])});"
         for state in program.states
     ]

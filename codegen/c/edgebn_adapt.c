@@ -54,11 +54,11 @@ static int32_t numbers_of(const struct edgebn_adapt_model *model) { return (is_t
 static float *count_of(const struct edgebn_adapt *adapt) { return adapt->numbers + numbers_of(adapt->model) - 1; }
 
 /* A channel's two sums, read, are the rule's own memory: residuals while it learns, logarithms while it folds. */
-static void keep(void *place, float value) { memcpy(place, &value, sizeof value); }
+static void keep(void *place, float value) { (void)memcpy(place, &value, sizeof value); }
 
 static float kept(const void *place) {
     float value;
-    memcpy(&value, place, sizeof value);
+    (void)memcpy(&value, place, sizeof value);
     return value;
 }
 
@@ -251,7 +251,7 @@ static struct signs fold(struct edgebn_adapt *adapt) {
     int32_t i, j, c = 0;
     for (i = 0; i < model->layer_count; i++) {
         const struct edgebn_adapt_layer *layer = &model->layers[i];
-        memcpy(layer->adapted, layer->factory, (size_t)layer->channels * EDGEBN_ADAPT_WORDS * sizeof *layer->adapted);
+        (void)memcpy(layer->adapted, layer->factory, (size_t)layer->channels * EDGEBN_ADAPT_WORDS * sizeof *layer->adapted);
         for (j = 0; j < layer->channels && share > 0.0f; j++) {
             float drift, ratio;
             (void)believe_channel(adapt, c + j, &drift, &ratio);
@@ -273,7 +273,7 @@ static void restart_watch(struct edgebn_adapt *adapt) {
     adapt->pinned = 0;
     adapt->energetic = 0;
     adapt->age = 0;
-    memset(adapt->shares, 0, (size_t)adapt->model->classes * sizeof *adapt->shares);
+    (void)memset(adapt->shares, 0, (size_t)adapt->model->classes * sizeof *adapt->shares);
 }
 
 static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
@@ -307,8 +307,8 @@ EDGEBN_ONCE void edgebn_adapt_init(struct edgebn_adapt *adapt) {
 EDGEBN_ONCE void edgebn_adapt_begin(struct edgebn_adapt *adapt) {
     adapt->observed = 0;
     if (edgebn_adapt_observes(adapt)) {
-        memset(adapt->first, 0, (size_t)adapt->model->channels * sizeof *adapt->first);
-        memset(adapt->second, 0, (size_t)adapt->model->channels * sizeof *adapt->second);
+        (void)memset(adapt->first, 0, (size_t)adapt->model->channels * sizeof *adapt->first);
+        (void)memset(adapt->second, 0, (size_t)adapt->model->channels * sizeof *adapt->second);
     }
 }
 
@@ -322,6 +322,8 @@ EDGEBN_ONCE void edgebn_adapt_believe(struct edgebn_adapt *adapt, const int8_t *
             adapt->label = k;
         } else if (second < 0 || logits[k] > logits[second]) {
             second = k;
+        } else {
+            /* neither the best nor the second best */
         }
     }
     adapt->margin = (float)(logits[adapt->label] - model->logit_zero) * model->logit_scale -
@@ -344,7 +346,7 @@ EDGEBN_ONCE enum edgebn_adapt_outcome edgebn_adapt_learn(struct edgebn_adapt *ad
 }
 
 EDGEBN_ONCE void edgebn_adapt_reset(struct edgebn_adapt *adapt) {
-    memset(adapt->numbers, 0, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
+    (void)memset(adapt->numbers, 0, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
     adapt->observed = 0;
     restart_watch(adapt);
     (void)fold(adapt);
@@ -352,11 +354,11 @@ EDGEBN_ONCE void edgebn_adapt_reset(struct edgebn_adapt *adapt) {
 
 /* ---- saved states ---- */
 
-static void put_u32(uint8_t *bytes, uint32_t value) { memcpy(bytes, &value, sizeof value); }
+static void put_u32(uint8_t *bytes, uint32_t value) { (void)memcpy(bytes, &value, sizeof value); }
 
 static uint32_t get_u32(const uint8_t *bytes) {
     uint32_t value;
-    memcpy(&value, bytes, sizeof value);
+    (void)memcpy(&value, bytes, sizeof value);
     return value;
 }
 
@@ -368,18 +370,18 @@ EDGEBN_ONCE uint32_t edgebn_adapt_state_bytes(const struct edgebn_adapt_model *m
 static void put_header(const struct edgebn_adapt_model *model, uint8_t *bytes) {
     static const uint8_t magic[4] = {'E', 'B', 'N', 'S'};
 
-    memcpy(bytes, magic, sizeof magic);
+    (void)memcpy(bytes, magic, sizeof magic);
     put_u32(bytes + 4, 1u | (uint32_t)model->policy << 16);
     put_u32(bytes + 8, 0);
     put_u32(bytes + 12, 4u * (uint32_t)numbers_of(model));
-    memcpy(bytes + 16, model->hash, EDGEBN_ADAPT_MODEL);
+    (void)memcpy(bytes + 16, model->hash, EDGEBN_ADAPT_MODEL);
 }
 
 EDGEBN_ONCE void edgebn_adapt_get(const struct edgebn_adapt *adapt, uint32_t sequence, uint8_t *bytes) {
     const uint32_t end = edgebn_adapt_state_bytes(adapt->model) - EDGEBN_ADAPT_CHECKSUM;
     put_header(adapt->model, bytes);
     put_u32(bytes + 8, sequence);
-    memcpy(bytes + EDGEBN_ADAPT_HEADER, adapt->numbers, (size_t)(end - EDGEBN_ADAPT_HEADER));
+    (void)memcpy(bytes + EDGEBN_ADAPT_HEADER, adapt->numbers, (size_t)(end - EDGEBN_ADAPT_HEADER));
     put_u32(bytes + end, edgebn_crc32(0, bytes, end));
 }
 
@@ -391,7 +393,7 @@ EDGEBN_ONCE int edgebn_adapt_is_good(const struct edgebn_adapt_model *model, con
         return 0;
     }
     put_header(model, header);
-    memcpy(header + 8, bytes + 8, 4);
+    (void)memcpy(header + 8, bytes + 8, 4);
     if (memcmp(header, bytes, sizeof header) != 0 || get_u32(bytes + end) != edgebn_crc32(0, bytes, end)) {
         return 0;
     }
@@ -407,7 +409,7 @@ EDGEBN_ONCE int edgebn_adapt_set(struct edgebn_adapt *adapt, const uint8_t *byte
     if (!edgebn_adapt_is_good(adapt->model, bytes, count)) {
         return 0;
     }
-    memcpy(adapt->numbers, bytes + EDGEBN_ADAPT_HEADER, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
+    (void)memcpy(adapt->numbers, bytes + EDGEBN_ADAPT_HEADER, (size_t)numbers_of(adapt->model) * sizeof *adapt->numbers);
     adapt->observed = 0;
     restart_watch(adapt);
     (void)fold(adapt);

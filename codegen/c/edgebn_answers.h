@@ -188,7 +188,7 @@ typedef struct {
 } edgebn_wake_word;
 
 EDGEBN_SHARED void edgebn_wake_reset(edgebn_wake_word *state) {
-    memset(state->codes, 0, (size_t)state->window);
+    (void)memset(state->codes, 0, (size_t)state->window);
     state->next = 0;
     state->silent = 0;
 }

@@ -20,7 +20,7 @@ EDGEBN_INLINE void edgebn_taps_done_s8(int8_t *columns, int pixel, int taps, int
 
 /* Lays down `count` taps that stand side by side at `codes`. */
 EDGEBN_INLINE void edgebn_taps_put_s8(int8_t *columns, int pixel, int taps, int first, int count, const int8_t *codes) {
-    memcpy(edgebn_taps_place_s8(columns, pixel, taps, first, count), codes, (size_t)count);
+    (void)memcpy(edgebn_taps_place_s8(columns, pixel, taps, first, count), codes, (size_t)count);
 }
 
 #endif

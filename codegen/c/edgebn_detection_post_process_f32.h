@@ -60,7 +60,7 @@ EDGEBN_SHARED void edgebn_decode_box(const float *code, const float *anchor, flo
 }
 
 EDGEBN_SHARED void edgebn_write_box(float *out, int rows, int place, const float *box, int index, float score) {
-    memcpy(out + 4 * place, box, 4 * sizeof *box);
+    (void)memcpy(out + 4 * place, box, 4 * sizeof *box);
     out[4 * rows + place] = (float)index;
     out[5 * rows + place] = score;
 }

@@ -36,7 +36,7 @@ EDGEBN_SHARED float edgebn_exp_f32(float x) {
     power = power * f + 0.5f;
     power = power * f * f + f + 1.0f;
     bits = (uint32_t)(n + 127) << 23;
-    memcpy(&scale, &bits, sizeof scale);
+    (void)memcpy(&scale, &bits, sizeof scale);
     return power * scale;
 }
 

@@ -19,17 +19,17 @@ EDGEBN_INLINE void edgebn_gather_row_s8(const int8_t *row, int8_t *columns, int 
             return;
         }
         place = EDGEBN_TAPS(place)(columns, pixel, taps, first, count);
-        memset(place, s.zero_point, (size_t)count);
-        memcpy(place + before * s.channels, row + (x + before) * s.channels,
-               (size_t)((s.kernel_width - before - after) * s.channels));
+        (void)memset(place, s.zero_point, (size_t)count);
+        (void)memcpy(place + before * s.channels, row + (x + before) * s.channels,
+                     (size_t)((s.kernel_width - before - after) * s.channels));
     } else {
         int i;
         place = EDGEBN_TAPS(place)(columns, pixel, taps, first, count);
         for (i = 0; i < s.kernel_width; i++, x += s.dilation_x, place += per_group) {
             if (x < 0 || x >= s.width) {
-                memset(place, s.zero_point, (size_t)per_group);
+                (void)memset(place, s.zero_point, (size_t)per_group);
             } else {
-                memcpy(place, row + x * s.channels + first_channel, (size_t)per_group);
+                (void)memcpy(place, row + x * s.channels + first_channel, (size_t)per_group);
             }
         }
     }
@@ -45,7 +45,7 @@ EDGEBN_INLINE void edgebn_gather_s8(const int8_t *in, int8_t *columns, int pixel
     for (i = 0; i < s.kernel_height; i++, y += s.dilation_y) {
         if (y < 0 || y >= s.height) {
             const int taps = s.kernel_height * count;
-            memset(EDGEBN_TAPS(place)(columns, pixel, taps, i * count, count), s.zero_point, (size_t)count);
+            (void)memset(EDGEBN_TAPS(place)(columns, pixel, taps, i * count, count), s.zero_point, (size_t)count);
             EDGEBN_TAPS(done)(columns, pixel, taps, i * count, count);
         } else {
             edgebn_gather_row_s8(in + y * s.width * s.channels, columns, pixel, s, i * count, x, group * per_group);

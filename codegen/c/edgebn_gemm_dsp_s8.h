@@ -17,11 +17,11 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
     int8_t *halves = columns + 4 * first + 4 * pixel;
     for (; codes != end; codes += 4, halves += 16) {
         uint32_t word, even, odd;
-        memcpy(&word, codes, 4);
+        (void)memcpy(&word, codes, 4);
         __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
         __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
-        memcpy(halves, &even, 4);
-        memcpy(halves + 8, &odd, 4);
+        (void)memcpy(halves, &even, 4);
+        (void)memcpy(halves + 8, &odd, 4);
     }
 }
 

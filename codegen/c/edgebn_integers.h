@@ -135,8 +135,8 @@ EDGEBN_INLINE void edgebn_select(const int32_t *condition, const void *a, const 
         for (x = 0; x < s.width; x++) {
             for (c = 0; c < s.channels; c++, target += size) {
                 const int first = (y * s.a_y + x * s.a_x + c * s.a_c) * size, second = (y * s.b_y + x * s.b_x + c * s.b_c) * size;
-                memmove(target, condition[y * c_y + x * c_x + c * c_c] ? (const int8_t *)a + first : (const int8_t *)b + second,
-                        (size_t)size);
+                (void)memmove(target, condition[y * c_y + x * c_x + c * c_c] ? (const int8_t *)a + first : (const int8_t *)b + second,
+                              (size_t)size);
             }
         }
     }
@@ -166,7 +166,7 @@ EDGEBN_INLINE void edgebn_gather_nd(const void *in, const int32_t *indices, void
         if (p.size2 > 0) {
             from += edgebn_inside(indices[2], p.size2) * p.step2;
         }
-        memcpy(target, from, (size_t)p.part);
+        (void)memcpy(target, from, (size_t)p.part);
     }
 }
 

@@ -59,7 +59,7 @@ static void write_spans(const struct edgebn_link_span *spans, uint32_t offset, c
         uint8_t *place;
         const uint32_t part = piece(spans, offset, count, &place);
 
-        memcpy(place, bytes, (size_t)part);
+        (void)memcpy(place, bytes, (size_t)part);
         bytes += part;
         offset += part;
         count -= part;
@@ -71,7 +71,7 @@ static void read_spans(const struct edgebn_link_span *spans, uint32_t offset, ui
         uint8_t *place;
         const uint32_t part = piece(spans, offset, count, &place);
 
-        memcpy(bytes, place, (size_t)part);
+        (void)memcpy(bytes, place, (size_t)part);
         bytes += part;
         offset += part;
         count -= part;
@@ -180,7 +180,7 @@ static void hold_states(struct edgebn_link *link, uint32_t run) {
         const int again = link->has_begun && link->run == run;
         void *target = again ? model->states : model->states_before;
 
-        memcpy(target, again ? model->states_before : model->states, (size_t)model->states_bytes);
+        (void)memcpy(target, again ? model->states_before : model->states, (size_t)model->states_bytes);
     }
     link->has_begun = 1;
 }
@@ -228,6 +228,8 @@ static void answer_run(struct edgebn_link *link, const struct request *request) 
         link->layers = learning < UINT32_MAX ? (uint32_t)learning : UINT32_MAX;
     } else if (watches) {
         model->state->unwatch();
+    } else {
+        /* a run without adaptation */
     }
     link->detail = EDGEBN_LINK_OUTPUT;
     link->has_run = 1;
@@ -246,7 +248,7 @@ static void send_layer_data(struct edgebn_link *link, uint32_t layer, const uint
 
         edgebn_frame_put_u32(payload_of(link), layer);
         edgebn_frame_put_u32(payload_of(link) + 4, offset);
-        memcpy(payload_of(link) + 8, data + offset, (size_t)count);
+        (void)memcpy(payload_of(link) + 8, data + offset, (size_t)count);
         send_frame(link, EDGEBN_LINK_DATA, link->sequence, 8u + count);
         offset += count;
     }
@@ -423,7 +425,7 @@ void edgebn_link_receive(struct edgebn_link *link, uint8_t byte) {
 void edgebn_link_init(struct edgebn_link *link, const struct edgebn_link_model *model) {
     uint64_t start;
 
-    memset(link, 0, sizeof *link);
+    (void)memset(link, 0, sizeof *link);
     link->model = model;
     edgebn_frame_restart(&link->receiver);
     model->init();

@@ -173,7 +173,7 @@ EDGEBN_SHARED int32_t edgebn_mfcc_feed(
     const int32_t missing = t->length - state->used;
     const int32_t taken = count < missing ? count : missing;
 
-    memcpy(state->waiting + state->used, samples, (size_t)taken * sizeof *samples);
+    (void)memcpy(state->waiting + state->used, samples, (size_t)taken * sizeof *samples);
     state->used += taken;
     *ready = state->used == t->length;
     if (*ready) {
@@ -183,9 +183,9 @@ EDGEBN_SHARED int32_t edgebn_mfcc_feed(
             loudest = sample > loudest ? sample : loudest;
             state->work[i] = (sample * t->window[i]) >> 3;
         }
-        memset(state->work + t->length, 0, (size_t)(2 * t->half - t->length) * sizeof *state->work);
+        (void)memset(state->work + t->length, 0, (size_t)(2 * t->half - t->length) * sizeof *state->work);
         state->used -= t->step;
-        memmove(state->waiting, state->waiting + t->step, (size_t)state->used * sizeof *state->waiting);
+        (void)memmove(state->waiting, state->waiting + t->step, (size_t)state->used * sizeof *state->waiting);
         edgebn_mfcc_permute(t, state->work);
         edgebn_mfcc_fft(t, state->work);
         edgebn_mfcc_separate(t, state->work);

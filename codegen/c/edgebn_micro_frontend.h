@@ -57,7 +57,7 @@ EDGEBN_SHARED int32_t edgebn_micro_window(const edgebn_micro_tables *t, const in
     for (i = 0; i < t->length; i++) {
         work[i] = (int16_t)(uint16_t)((uint32_t)(uint16_t)work[i] << shift);
     }
-    memset(work + t->length, 0, (size_t)(2 * t->half - t->length) * sizeof *work);
+    (void)memset(work + t->length, 0, (size_t)(2 * t->half - t->length) * sizeof *work);
     return shift;
 }
 
@@ -288,7 +288,7 @@ EDGEBN_SHARED void edgebn_micro_filters(
 
 /* Forgets what was heard. */
 EDGEBN_INLINE void edgebn_micro_reset(const edgebn_micro_tables *t, edgebn_micro_state *state) {
-    memset(state->noise, 0, (size_t)t->channels * sizeof *state->noise);
+    (void)memset(state->noise, 0, (size_t)t->channels * sizeof *state->noise);
     state->used = 0;
 }
 
@@ -300,13 +300,13 @@ EDGEBN_SHARED int32_t edgebn_micro_feed(
     const int32_t missing = t->length - state->used;
     const int32_t taken = count < missing ? count : missing;
 
-    memcpy(state->waiting + state->used, samples, (size_t)taken * sizeof *samples);
+    (void)memcpy(state->waiting + state->used, samples, (size_t)taken * sizeof *samples);
     state->used += taken;
     *ready = state->used == t->length;
     if (*ready) {
         const int32_t shift = edgebn_micro_window(t, state->waiting, state->work);
         state->used -= t->step;
-        memmove(state->waiting, state->waiting + t->step, (size_t)state->used * sizeof *state->waiting);
+        (void)memmove(state->waiting, state->waiting + t->step, (size_t)state->used * sizeof *state->waiting);
         edgebn_micro_permute(t, state->work);
         edgebn_micro_fft(t, state->work);
         edgebn_micro_separate(t, state->work);

@@ -116,7 +116,7 @@ static int read_number(const char *word, uint32_t *number) {
     uint32_t value = 0;
 
     for (; *word != '\0'; word++) {
-        const uint32_t digit = (uint32_t)(uint8_t)*word - '0';
+        const uint32_t digit = (uint32_t)(uint8_t)*word - (uint32_t)'0';
         if (digit > 9u || value > (MOST - digit) / 10u) {
             return 0;
         }
@@ -358,7 +358,7 @@ void edgebn_mlperf_receive(struct edgebn_mlperf *mlperf, uint8_t byte) {
 }
 
 void edgebn_mlperf_init(struct edgebn_mlperf *mlperf, const struct edgebn_mlperf_model *model) {
-    memset(mlperf, 0, sizeof *mlperf);
+    (void)memset(mlperf, 0, sizeof *mlperf);
     mlperf->model = model;
     if (model->pin_high != NULL) {
         model->pin_high();

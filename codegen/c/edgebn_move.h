@@ -16,7 +16,7 @@ EDGEBN_INLINE void edgebn_copy_box(const void *in, void *out, edgebn_box box) {
     int y, x;
     for (y = 0; y < box.height; y++) {
         for (x = 0; x < box.width; x++) {
-            memcpy(target + y * box.out_row + x * box.out_column, source + y * box.in_row + x * box.in_column, (size_t)box.run);
+            (void)memcpy(target + y * box.out_row + x * box.out_column, source + y * box.in_row + x * box.in_column, (size_t)box.run);
         }
     }
 }
@@ -37,7 +37,7 @@ EDGEBN_INLINE void edgebn_translate_box_s8(const int8_t *in, int8_t *out, edgebn
 EDGEBN_INLINE void edgebn_fill(void *out, const void *value, int size, int count) {
     int8_t *target = (int8_t *)out;
     for (; count > 0; count--, target += size) {
-        memcpy(target, value, (size_t)size);
+        (void)memcpy(target, value, (size_t)size);
     }
 }
 
@@ -50,7 +50,7 @@ EDGEBN_INLINE void edgebn_transpose(const void *in, void *out, int size, int a, 
     for (i = 0; i < a; i++) {
         for (j = 0; j < b; j++) {
             for (k = 0; k < c; k++, target += size) {
-                memcpy(target, source + (i * stride_a + j * stride_b + k * stride_c) * size, (size_t)size);
+                (void)memcpy(target, source + (i * stride_a + j * stride_b + k * stride_c) * size, (size_t)size);
             }
         }
     }
@@ -66,7 +66,7 @@ EDGEBN_INLINE void edgebn_resize_nearest(const void *in, void *out, int width, i
         for (x = 0; x < out_width; x++, target += run) {
             const uint32_t row = rows ? (uint32_t)rows[y] : (uint32_t)y;
             const uint32_t column = columns ? (uint32_t)columns[x] : (uint32_t)x;
-            memcpy(target, source + (row * (uint32_t)width + column) * (uint32_t)run, (size_t)run);
+            (void)memcpy(target, source + (row * (uint32_t)width + column) * (uint32_t)run, (size_t)run);
         }
     }
 }

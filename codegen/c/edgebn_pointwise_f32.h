@@ -11,7 +11,7 @@ EDGEBN_INLINE void edgebn_pointwise_f32(const float *in, float *out, float *pixe
     for (; pixels > 0; pixels--, in += channels, out += out_channels) {
         const float *w = weights;
         int o;
-        memcpy(pixel, in, sizeof(float) * (size_t)channels);
+        (void)memcpy(pixel, in, sizeof(float) * (size_t)channels);
         for (o = 0; o < out_channels; o++, w += channels) {
             out[o] = edgebn_finish_f32(edgebn_dot_f32(pixel, w, channels), &e, o);
         }

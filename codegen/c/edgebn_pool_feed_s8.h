@@ -20,9 +20,9 @@ typedef struct {
 EDGEBN_INLINE edgebn_pool_state edgebn_pool_begin_s8(int8_t *out, int32_t *sums, edgebn_pool_shape s) {
     const edgebn_pool_state state = {out, sums, 0};
     if (s.is_max) {
-        memset(out, -128, (size_t)(s.out_height * s.out_width * s.channels));
+        (void)memset(out, -128, (size_t)(s.out_height * s.out_width * s.channels));
     } else {
-        memset(sums, 0, sizeof(int32_t) * (size_t)(EDGEBN_POOL_ROWS(s) * s.out_width * s.channels));
+        (void)memset(sums, 0, sizeof(int32_t) * (size_t)(EDGEBN_POOL_ROWS(s) * s.out_width * s.channels));
     }
     return state;
 }

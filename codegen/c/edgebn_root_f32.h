@@ -6,13 +6,13 @@
 
 EDGEBN_INLINE int32_t edgebn_bits_f32(float x) {
     int32_t bits;
-    memcpy(&bits, &x, sizeof bits);
+    (void)memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
 EDGEBN_INLINE float edgebn_of_bits_f32(int32_t bits) {
     float x;
-    memcpy(&x, &bits, sizeof x);
+    (void)memcpy(&x, &bits, sizeof x);
     return x;
 }
 

@@ -28,11 +28,11 @@ EDGEBN_INLINE void edgebn_ring_fill(edgebn_row_ring *ring, const int8_t *in, edg
         int8_t *row = ring->rows + ring->filled % ring->count * ring->pitch;
         const int y = ring->filled - s.top, length = s.width * s.channels;
         if (y < 0 || y >= s.height) {
-            memset(row, s.zero_point, (size_t)ring->pitch);
+            (void)memset(row, s.zero_point, (size_t)ring->pitch);
         } else {
-            memset(row, s.zero_point, (size_t)(s.left * s.channels));
-            memcpy(row + s.left * s.channels, in + y * length, (size_t)length);
-            memset(row + s.left * s.channels + length, s.zero_point, (size_t)(ring->pitch - s.left * s.channels - length));
+            (void)memset(row, s.zero_point, (size_t)(s.left * s.channels));
+            (void)memcpy(row + s.left * s.channels, in + y * length, (size_t)length);
+            (void)memset(row + s.left * s.channels + length, s.zero_point, (size_t)(ring->pitch - s.left * s.channels - length));
         }
     }
 }

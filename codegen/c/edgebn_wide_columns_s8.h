@@ -23,6 +23,8 @@ EDGEBN_INLINE void edgebn_wide_taps_done_s8(int8_t *columns, int pixel, int taps
         edgebn_taps_widen_s8(columns, pixel, first, count, codes);
     } else if (first + count == taps) {
         edgebn_taps_widen_s8(columns, pixel, 0, taps, codes);
+    } else {
+        /* the column is not complete yet */
     }
 }
 
@@ -31,7 +33,7 @@ EDGEBN_INLINE void edgebn_wide_taps_put_s8(int8_t *columns, int pixel, int taps,
     if (count % 4 == 0) {
         edgebn_taps_widen_s8(columns, pixel, first, count, codes);
     } else {
-        memcpy(edgebn_wide_taps_place_s8(columns, pixel, taps, first, count), codes, (size_t)count);
+        (void)memcpy(edgebn_wide_taps_place_s8(columns, pixel, taps, first, count), codes, (size_t)count);
         edgebn_wide_taps_done_s8(columns, pixel, taps, first, count);
     }
 }
