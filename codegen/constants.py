@@ -65,8 +65,10 @@ def definition(array: CArray) -> str:
 
 
 def literals(array: CArray) -> list[str]:
-    """Return every element as a C literal."""
+    """Return every element as a C literal; pairs of channels in the words of edgebn_pairs_s8.h."""
     flat = np.asarray(array.values).reshape(-1)
+    if array.pairs:
+        return [f"EDGEBN_PAIR({', '.join(map(str, block))})" for block in flat.reshape(-1, 8).tolist()]
     if array.ctype == "float":
         return [float_literal(value) for value in flat]
     if array.ctype == "int64_t":

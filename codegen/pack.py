@@ -48,6 +48,13 @@ def has_lowest_pair(packed: np.ndarray) -> bool:
     return bool(np.any(np.all(packed.reshape(-1, 2) == -128, axis=1)))
 
 
+def can_share(packed: np.ndarray) -> bool:
+    """Whether a half word can hold a tap's weights of both channels as 256 a + b, and what the sums of a reach 24 bits."""
+    b, a = packed[..., 0, :].astype(np.int64), packed[..., 1, :].astype(np.int64)
+    fits = np.all(a - (b < 0) >= -128) and np.all(np.abs(a).sum(axis=(-2, -1)) * 128 < 2**23)
+    return bool(fits)
+
+
 def pack_depthwise(weight: np.ndarray) -> np.ndarray:
     """Return depthwise weights (C, kh, kw, 1) as (kh, kw, C)."""
     return weight[:, :, :, 0].transpose(1, 2, 0)
@@ -68,7 +75,7 @@ class PackedEpilogue:
     low, high : int
     neg, wide : bool
     lowest : bool
-        Whether weights of -128 stand side by side.
+        Whether weights are too large for what kernels share: `has_lowest_pair`, or not `can_share`.
     adapts : bool
         Whether the kernels read the table in RAM, and hand out accumulators to be observed.
     """

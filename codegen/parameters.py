@@ -21,4 +21,5 @@ def source(listing: Listing) -> str:
     """Return the text of `<name>_params.c`."""
     arrays = "\n".join(definition(array) for array in listing.arrays)
     head = f"/* Weights and epilogues of {comment(listing.title)}. */"
-    return "\n".join([head, f'#include "{listing.name}_params.h"', "", arrays])
+    pairs = ['#include "kernels/edgebn_pairs_s8.h"'] if any(array.pairs for array in listing.arrays) else []
+    return "\n".join([head, f'#include "{listing.name}_params.h"', *pairs, "", arrays])

@@ -56,8 +56,8 @@ def functions(listing: Listing) -> str:
     for state in listing.program.states:
         place, nbytes = _place(listing, state.reads), state.initial.nbytes
         byte = _repeated_byte(state.initial)
-        source = f"(void)memset({place}, {byte}" if byte is not None else f"(void)memcpy({place}, {listing.initial[state.reads].name}"
-        lines.append(f"    {source}, {nbytes});")
+        copied = f"memset({place}, {byte}" if byte is not None else f"memcpy({place}, {listing.initial[state.reads].name}"
+        lines.append(f"    (void){copied}, {nbytes});")
     body = "\n".join(lines)
     head = f"void {name}_reset_state_of(struct {name} *instance)" if listing.instances else f"void {name}_reset_state(void)"
     whole = "" if listing.instances else f"void *{name}_state(void) {{\n    return {name}_states.bytes;\n}}\n\n"

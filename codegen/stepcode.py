@@ -28,12 +28,15 @@ class CArray:
         Its shape and order are the array's; written flat. Constant arrays are emitted aligned to 8 bytes.
     comment : str
         What it holds and its shape, for the line above it.
+    pairs : bool
+        Whether every eight are four taps of a pair of channels, which processors read in different orders (edgebn_pairs_s8.h).
     """
 
     name: str
     ctype: str
     values: np.ndarray
     comment: str
+    pairs: bool = False
 
     @property
     def nbytes(self) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from codegen import emitters
+from codegen.constants import literals
 from codegen.stepcode import CArray
 from edgebn import reference
 
@@ -96,7 +97,9 @@ class StepNames:
 
 def array_text(array: CArray):
     values = np.ascontiguousarray(array.values).reshape(-1)
-    if array.ctype == "float":
+    if array.pairs:
+        text = ", ".join(literals(array))
+    elif array.ctype == "float":
         text = ", ".join(_float_text(v) for v in values)
     else:
         text = ", ".join("INT32_MIN" if v == -(2**31) else f"INT64_C({v})" if abs(int(v)) > 2**31 else str(int(v)) for v in values)

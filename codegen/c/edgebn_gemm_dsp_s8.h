@@ -25,8 +25,24 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
     }
 }
 
-/* Four taps of two pixels and two channels. */
-#define EDGEBN_BLOCK_2X2                          \
+/* Four taps of two pixels and two channels, of which the second's sums are of 256 a + b. */
+#define EDGEBN_BLOCK_SHARED                       \
+    "ldrd %[p], %[q], [%[x]], #8\n\t"             \
+    "ldrd %[u], %[v], [%[w]], #8\n\t"             \
+    "sxtb16 %[t], %[u]\n\t"                       \
+    "smlad %[acc00], %[p], %[t], %[acc00]\n\t"    \
+    "smlad %[acc01], %[q], %[t], %[acc01]\n\t"    \
+    "smlad %[acc10], %[p], %[u], %[acc10]\n\t"    \
+    "smlad %[acc11], %[q], %[u], %[acc11]\n\t"    \
+    "ldrd %[p], %[q], [%[x]], #8\n\t"             \
+    "sxtb16 %[t], %[v]\n\t"                       \
+    "smlad %[acc00], %[p], %[t], %[acc00]\n\t"    \
+    "smlad %[acc01], %[q], %[t], %[acc01]\n\t"    \
+    "smlad %[acc10], %[p], %[v], %[acc10]\n\t"    \
+    "smlad %[acc11], %[q], %[v], %[acc11]\n\t"
+
+/* The same of weights as they are, taps of a channel side by side. */
+#define EDGEBN_BLOCK_APART                        \
     "ldrd %[p], %[q], [%[x]], #8\n\t"             \
     "ldrd %[u], %[v], [%[w]], #8\n\t"             \
     "sxtb16 %[t], %[u]\n\t"                       \
@@ -51,6 +67,9 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
                      : [stop] "r"(end)                                                                                \
                      : "cc", "memory")
 
+/* The second channel's sum of sums that both share, which is all of them modulo 2^32; its own are within 2^23. */
+EDGEBN_INLINE int32_t edgebn_second_s8(int32_t both, int32_t first) { return (int32_t)((uint32_t)both - (uint32_t)first) >> 8; }
+
 EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, int taps, int channels, const edgebn_epilogue_s8 *e,
                                        int8_t *out, int stride, int count) {
     const int8_t *const end = columns + 4 * EDGEBN_ROUND_UP_4(taps);
@@ -59,17 +78,23 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
     int o;
     for (o = 0; o < channels; o += 2) {
         const int8_t *x = columns;
-        const int pair = o + 1 < channels;
-        int32_t acc00 = edgebn_bias(e, o), acc01 = acc00;
-        int32_t acc10 = pair ? edgebn_bias(e, o + 1) : 0, acc11 = acc10;
+        int32_t acc00 = edgebn_bias(e, o), acc01 = acc00, acc10 = acc00, acc11 = acc00;
         uint32_t p, q, u, v, t;
         edgebn_channel_s8 c;
         int8_t y0, y1;
-        if (x != single_end) {
-            EDGEBN_LOOP_2X2(EDGEBN_BLOCK_2X2, single_end);
-        }
-        if (x != end) {
-            EDGEBN_LOOP_2X2(EDGEBN_BLOCK_2X2 EDGEBN_BLOCK_2X2 EDGEBN_BLOCK_2X2 EDGEBN_BLOCK_2X2, end);
+        if (e->lowest) {
+            acc10 = 0;
+            acc11 = 0;
+            EDGEBN_LOOP_2X2(EDGEBN_BLOCK_APART, end);
+        } else {
+            if (x != single_end) {
+                EDGEBN_LOOP_2X2(EDGEBN_BLOCK_SHARED, single_end);
+            }
+            if (x != end) {
+                EDGEBN_LOOP_2X2(EDGEBN_BLOCK_SHARED EDGEBN_BLOCK_SHARED EDGEBN_BLOCK_SHARED EDGEBN_BLOCK_SHARED, end);
+            }
+            acc10 = edgebn_second_s8(acc10, acc00);
+            acc11 = edgebn_second_s8(acc11, acc01);
         }
         edgebn_observe_pair_s8(e, o, acc00, acc01);
         c = edgebn_channel(e, o);
@@ -77,7 +102,10 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
         y0 = edgebn_requantize_s8(acc00, &c, e);
         out1[o] = y1;
         out[o] = y0;
-        if (pair) {
+        if (o + 1 < channels) {
+            const int32_t bias = edgebn_bias(e, o + 1);
+            acc10 += bias;
+            acc11 += bias;
             edgebn_observe_pair_s8(e, o + 1, acc10, acc11);
             c = edgebn_channel(e, o + 1);
             y1 = edgebn_requantize_s8(acc11, &c, e);

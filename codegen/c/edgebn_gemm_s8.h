@@ -1,6 +1,7 @@
 /* Columns times weights: the inner loop of every int8 convolution that mixes channels, for a tile of output pixels.
 
-   weights  (channels / 2, taps / 4, 2, 4): pairs of channels, blocks of four taps, filled with zeros
+   weights  (channels / 2, taps / 4, 2, 4): pairs of channels, blocks of four taps, filled with zeros, as edgebn_pairs_s8.h has them
+            unless the epilogue says `lowest`
    columns  the taps of each pixel of the tile, laid down in scratch memory as the processor wants them
    out      one pixel's channels; the next pixel of the tile lies `stride` bytes further; pixels from `count` on are not wanted
 
@@ -10,12 +11,14 @@
 #ifndef EDGEBN_GEMM_S8_H
 #define EDGEBN_GEMM_S8_H
 
+#include "edgebn_pairs_s8.h"
+
 /* Those of one processor read taps in words, lowest byte first. */
 #if defined(__ARM_BIG_ENDIAN)
 #include "edgebn_gemm_plain_s8.h"
 #elif defined(__ARM_FEATURE_MVE)
 #include "edgebn_gemm_mve_s8.h"
-#elif defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__)
+#elif defined(EDGEBN_HAS_DSP)
 #include "edgebn_gemm_dsp_s8.h"
 #elif (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)) && defined(__GNUC__)
 #include "edgebn_gemm_v6m_s8.h"

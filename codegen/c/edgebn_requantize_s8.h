@@ -23,7 +23,7 @@ typedef struct {
     int clips;               /* whether lo and hi can change an accumulator */
     int neg;                 /* whether 2^31 is taken from negative sums (TensorFlow Lite Micro's double rounding) */
     int wide;                /* whether the table holds s itself, for a shift of all 64 bits */
-    int lowest;              /* whether weights of -128 stand side by side: two products may need 17 bits */
+    int lowest;              /* whether weights are too large to share words or halves: -128s side by side, or sums beyond 24 bits */
 #if defined(EDGEBN_ADAPT)
     const edgebn_observation_s8 *observation; /* NULL where nothing is observed */
     int first_channel;                        /* of `observation`: the one that `channels` begins with */

@@ -15,6 +15,7 @@ from codegen.emitters.wide_s8 import narrowed, with_wide_channels
 from codegen.pack import (
     PackedEpilogue,
     accumulator_bound,
+    can_share,
     has_lowest_pair,
     pack_depthwise,
     pack_epilogue,
@@ -71,7 +72,7 @@ def emit_with_sum(step: Convolution, following: Add, program: Program, names: Na
     if other.shape != program.buffers[following.output].shape or other.shape != program.buffers[step.output].shape:
         return None
     parts = _parts(step, program, names, names.buffer(following.output))
-    weights = _pairs(step, names)
+    weights = _pairs(step, names, shared=not parts.packed.lowest)
     columns = _columns_bytes(step)
     zero_points = [program.buffers[name].zero_point for name in following.inputs]
     text = call(
@@ -95,9 +96,10 @@ def _parts(step: Convolution, program: Program, names: Names, target: str) -> _P
     assert isinstance(step.epilogue, IntEpilogue)
     source = program.buffers[step.inputs[0]]
     out_shape = unpooled_shape(step, source.shape)
-    lowest = has_lowest_pair(pack_pairs(step.weight, step.groups))
+    pairs = pack_pairs(step.weight, step.groups)
+    apart = not is_dense(step, source.shape) and not can_share(pairs)
     bound = accumulator_bound(step.epilogue, sum_bound(step.weight))
-    packed = pack_epilogue(step.epilogue, bound, lowest=lowest, adapts=does_adapt(step, program))
+    packed = pack_epilogue(step.epilogue, bound, lowest=has_lowest_pair(pairs) or apart, adapts=does_adapt(step, program))
     epilogue, arrays = epilogue_s8(packed, names)
     geometry = conv_shape(step, source.shape, out_shape, source.zero_point)
     return _Parts(names.buffer(source.name), target, source.shape, out_shape, geometry, packed, epilogue, arrays)
@@ -126,7 +128,7 @@ def _dense(step: Convolution, parts: _Parts, names: Names) -> StepCode:
 
 
 def _columns(step: Convolution, parts: _Parts, names: Names, pool: str | None) -> StepCode:
-    weights = _pairs(step, names)
+    weights = _pairs(step, names, shared=not parts.packed.lowest)
     columns = _columns_bytes(step)
     gemm = kernel_name("gemm", parts.packed)
     arrays = (weights, *parts.arrays)
@@ -188,12 +190,12 @@ def _depthwise(step: Convolution, parts: _Parts, names: Names, pool: str | None)
     return StepCode(text, arrays, ("edgebn_depthwise_pool_s8.h",), ring + row + _sums(step.pool, parts.out_shape))
 
 
-def _pairs(step: Convolution, names: Names) -> CArray:
+def _pairs(step: Convolution, names: Names, *, shared: bool = False) -> CArray:
     packed = pack_pairs(step.weight, step.groups)
     shape = ", ".join(str(size) for size in packed.shape)
     o, kh, kw, i = step.weight.shape
     comment = f"({shape}): groups, pairs of channels, blocks of taps, 2, 4; from {o} x {kh} x {kw} x {i}"
-    return CArray(names.array("weights"), "int8_t", packed, comment)
+    return CArray(names.array("weights"), "int8_t", packed, comment, pairs=shared)
 
 
 def _sums(window: Window, shape: Hwc) -> int:

@@ -148,6 +148,23 @@ def test_clips_that_no_accumulator_reaches_are_left_out():
     assert pack.pack_epilogue(epilogue(m=2**30, r=0, s=40, lo=0, hi=5000), bound).limits is not None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "taps", "fits"),
+    [
+        (-1, -127, 4, True),
+        (-1, -128, 4, False),
+        (0, -128, 4, True),
+        (-128, 127, 516, True),
+        (1, -127, 520, False),
+        (-128, 1, 520, True),
+    ],
+)
+def test_pairs_share_halves_where_these_hold_them(first, second, taps, fits):
+    weight = np.full((2, 1, 1, taps), first, np.int8)
+    weight[1] = second
+    assert pack.can_share(pack.pack_pairs(weight)) is fits
+
+
 def test_weights_are_packed_in_pairs_and_blocks():
     weight = np.arange(1, 16, dtype=np.int8).reshape(3, 1, 1, 5)
     packed = pack.pack_pairs(weight)

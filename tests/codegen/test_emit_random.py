@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import codegen
 from boards import emulator, toolchain
@@ -15,7 +16,7 @@ from edgebn import program as p
 from tests import emitted
 from tests.codegen.test_codegen_kernels import drawn
 from tests.conftest import TEST_ALL
-from tests.programs import programs, single
+from tests.programs import Maker, programs, single
 
 HOST_NETWORKS = 300 if TEST_ALL else 40
 CORE_NETWORKS = 30 if TEST_ALL else 6
@@ -109,6 +110,30 @@ def test_the_lowest_codes_and_weights_meet_on_a_core(board, tmp_path):
     random = drawn(single("convolution", "int8"), 2 * CORE_NETWORKS)
     networks = [(with_lowest_codes(program, i), np.full_like(sample, -128)) for i, (program, sample) in enumerate(random)]
     assert_all_right(networks, run_all(networks, tmp_path, board))
+
+
+@st.composite
+def long_columns(draw):
+    """One convolution of weights at both ends, with as many taps as sums of 24 bits allow, or more."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    maker = Maker(draw, "int8", rng)
+    taps = draw(st.sampled_from([516, 520]))
+    x, y = maker.buffer((1, 3, taps)), maker.buffer((1, 3, 4))
+    weight = rng.choice(np.array([-127, 127], np.int8), (4, 1, 1, taps))
+    weight[1] = draw(st.sampled_from([-127, 127]))
+    maker.finish_step(p.Convolution("long", (x,), y, weight, maker.epilogue(4, taps, y)))
+    return maker.program((x,), (y,))
+
+
+@pytest.mark.parametrize("board", CORES)
+def test_sums_of_24_bits_and_more_on_a_core(board, tmp_path):
+    """Channels that share a half word have 24 bits for the sums of the second; those of more do not share."""
+    random = drawn(long_columns(), CORE_NETWORKS)
+    networks = [(program, np.full_like(sample, (-128, 127)[i % 2])) for i, (program, sample) in enumerate(random)]
+    assert_all_right(networks, run_all(networks, tmp_path, board))
+    shared = ["EDGEBN_PAIR" in path.read_text() for path in tmp_path.glob("*/*_params.c")]
+    assert len(shared) == len(networks)
+    assert set(shared) == {False, True}
 
 
 def test_float_networks_on_the_host(tmp_path):
