@@ -1,6 +1,6 @@
 """The elementwise functions by name: one formula each, for the specification and for int8 tables.
 
-The names are those of `layers.ACTIVATIONS` and `layers.BINARY_FUNCTIONS`. Knows nothing of layers, steps or codes.
+Layers, steps and kernels know functions by these names. Knows nothing of layers, steps or codes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
 
 # Name to formula; x is float64. Outside a function's domain the value is infinite or NaN, as IEEE has it.
 FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
-    "clip": lambda x, f: np.clip(x, f.low, f.high),
+    "clip": lambda x, f: np.clip(x, f.low, f.high),  # relu is clip(0, inf), relu6 is clip(0, 6)
     "leaky_relu": lambda x, f: np.where(x < 0, f.alpha * x, x),
     "prelu": lambda x, f: prelu(x, f.slope),
     "sigmoid": lambda x, _: sigmoid(x),
@@ -90,6 +90,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "silu": lambda x, _: x * sigmoid(x),
     "abs": lambda x, _: np.abs(x),
     "ceil": lambda x, _: np.ceil(x),
+    "cos": lambda x, _: quiet(np.cos, x),
     "elu": lambda x, f: elu(x, f.alpha),
     "erf": lambda x, _: erf(x),
     "exp": lambda x, _: quiet(np.exp, x),
@@ -99,9 +100,10 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "log": lambda x, _: quiet(np.log, x),
     "mish": lambda x, _: x * np.tanh(softplus(x)),
     "reciprocal": lambda x, _: quiet(np.reciprocal, x),
-    "round": lambda x, _: np.rint(x),
+    "round": lambda x, _: np.rint(x),  # ties to even
     "rsqrt": lambda x, _: quiet(lambda v: 1.0 / np.sqrt(v), x),
     "selu": lambda x, _: SELU_SCALE * elu(x, SELU_ALPHA),
+    "sin": lambda x, _: quiet(np.sin, x),
     "softplus": lambda x, _: softplus(x),
     "sqrt": lambda x, _: quiet(np.sqrt, x),
     "square": lambda x, _: np.square(x),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from edgebn import functions
 from edgebn.errors import ModelError, UnsupportedLayerError
 
 Shape = tuple[int, ...]
@@ -27,45 +28,13 @@ MAX_EXTENT = 1 << 16
 # Elements that a Gather takes of one axis at most: more would be damage too.
 MAX_PICKED = 1 << 22
 
-ACTIVATIONS = (
-    "clip",  # min(max(x, low), high); relu is clip(0, inf), relu6 is clip(0, 6)
-    "leaky_relu",  # x < 0: alpha * x
-    "prelu",  # x < 0: slope * x, slope broadcast against x
-    "sigmoid",
-    "tanh",
-    "hard_sigmoid",  # min(max(alpha * x + beta, 0), 1)
-    "hard_swish",  # x * min(max(x / 6 + 1 / 2, 0), 1)
-    "silu",  # x * sigmoid(x)
-    "abs",
-    "ceil",
-    "elu",  # x < 0: alpha * (exp(x) - 1)
-    "erf",
-    "exp",
-    "floor",
-    "gelu",  # x * (1 + erf(x / sqrt(2))) / 2
-    "gelu_tanh",  # x * sigmoid(sqrt(8 / pi) * (x + 0.044715 x^3))
-    "log",
-    "mish",  # x * tanh(log(1 + exp(x)))
-    "reciprocal",
-    "round",  # ties to even
-    "rsqrt",  # 1 / sqrt(x)
-    "selu",  # 1.0507... * elu(x) with alpha 1.6732...
-    "softplus",  # log(1 + exp(x))
-    "sqrt",
-    "square",
-)
+# Functions of one value and of two, by the names that say their formulas.
+ACTIVATIONS = tuple(functions.FUNCTIONS)
+BINARY_FUNCTIONS = tuple(functions.BINARY)
 
-BINARY_FUNCTIONS = (
-    "subtract",  # a - b
-    "divide",  # a / b; float32 only
-    "maximum",
-    "minimum",
-    "squared_difference",  # (a - b)^2
-)
-
-# Functions of two values whose value is int32, as in `functions.INTEGER_BINARY`; comparisons are 1 where they hold, else 0.
-COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
-INTEGER_FUNCTIONS = (*COMPARISONS, "add", "subtract", "multiply", "maximum", "minimum", "floor_divide", "floor_mod")
+# Functions of two values whose value is int32; comparisons are 1 where they hold, else 0.
+COMPARISONS = tuple(functions.COMPARISONS)
+INTEGER_FUNCTIONS = tuple(functions.INTEGER_BINARY)
 
 
 @dataclass(frozen=True)
@@ -326,7 +295,7 @@ class Activation(Layer):
     Attributes
     ----------
     function : str
-        One of `ACTIVATIONS`, which gives the formulas.
+        One of `ACTIVATIONS`; `functions.FUNCTIONS` gives the formulas.
     low, high : float
         Bounds of 'clip'; infinite where there is none.
     alpha, beta : float

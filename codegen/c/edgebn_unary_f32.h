@@ -122,6 +122,52 @@ EDGEBN_INLINE float edgebn_gelu_f32(float x) {
     return x < 0.0f ? x * tail : x * (1.0f - tail);
 }
 
+/* What an angle is beyond whole quarter turns, between -pi/4 and pi/4, and the number of these modulo 4: a product of 96 bits with
+   those of 2/pi that matter to its size, of which 62 lie behind the point. */
+EDGEBN_SHARED float edgebn_beyond_quarters_f32(float x, int *quarters) {
+    static const uint32_t two_over_pi[8] = {0u,          0xA2F9836Eu, 0x4E441529u, 0xFC2757D1u,
+                                            0xF534DDC0u, 0xDB629599u, 0x3C439041u, 0xFE5163ABu};
+    const int32_t bits = edgebn_bits_f32(x) & 0x7FFFFFFF;
+    const uint32_t mantissa = ((uint32_t)bits & 0x7FFFFFu) | 0x800000u;
+    uint32_t window[3];
+    uint64_t product, turn;
+    float rest;
+    int i, start;
+    *quarters = 0;
+    if (bits <= 0x3F490FDA || bits >= 0x7F800000) { /* up to pi/4; no number comes of an infinite one */
+        return bits >= 0x7F800000 ? x - x : x;
+    }
+    start = (int)(bits >> 23) - 120;
+    for (i = 0; i < 3; i++) {
+        const uint32_t *word = two_over_pi + start / 32 + i;
+        window[i] = start % 32 ? (word[0] << (start % 32)) | (word[1] >> (32 - start % 32)) : word[0];
+    }
+    product = (((uint64_t)mantissa * window[2]) >> 32) + (uint64_t)mantissa * window[1];
+    turn = product + (((uint64_t)mantissa * window[0]) << 32);
+    *quarters = (int)((turn + ((uint64_t)1 << 61)) >> 62);
+    turn -= (uint64_t)*quarters << 62;
+    rest = turn >> 63 ? -(float)(UINT64_MAX - turn) : (float)turn;
+    rest *= 3.4061215800304503e-19f; /* pi/2 / 2**62 */
+    *quarters = x < 0.0f ? -*quarters & 3 : *quarters & 3;
+    return x < 0.0f ? -rest : rest;
+}
+
+/* The sine of an angle and `ahead` quarter turns, by Taylor's polynomials. */
+EDGEBN_SHARED float edgebn_turned_f32(float x, int ahead) {
+    int quarters;
+    const float rest = edgebn_beyond_quarters_f32(x, &quarters), square = rest * rest;
+    float value;
+    quarters += ahead;
+    if (quarters & 1) {
+        value = ((-1.0f / 3628800.0f * square + 1.0f / 40320.0f) * square - 1.0f / 720.0f) * square + 1.0f / 24.0f;
+        value = value * square * square - 0.5f * square + 1.0f;
+    } else {
+        value = ((1.0f / 362880.0f * square - 1.0f / 5040.0f) * square + 1.0f / 120.0f) * square - 1.0f / 6.0f;
+        value = value * square * rest + rest;
+    }
+    return quarters & 2 ? -value : value;
+}
+
 EDGEBN_INLINE float edgebn_softplus_f32(float x) {
     const float e = edgebn_exp_f32(-edgebn_abs_f32(x)), sum = 1.0f + e;
     return (x > 0.0f ? x : 0.0f) + edgebn_log_f32(sum) + (e - (sum - 1.0f)) / sum;

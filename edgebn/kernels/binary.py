@@ -6,7 +6,8 @@ a loop for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from edgebn.functions import BINARY
 from edgebn.kernels.add import rescale
@@ -14,7 +15,33 @@ from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_f32, store_f32
 
-SUBTRACT, DIVIDE, MAXIMUM, MINIMUM, _ = range(len(BINARY))
+Scalar = Callable[[Any, Any], Any]
+# What each function of `functions.BINARY` makes of two numbers, float32 ones or codes in units that they share.
+SCALARS: dict[str, Scalar] = {
+    "subtract": lambda a, b: a - b,
+    "divide": lambda a, b: a / b,
+    "maximum": lambda a, b: max(a, b),  # noqa: PLW0108  # Numba types no builtin by itself
+    "minimum": lambda a, b: min(a, b),  # noqa: PLW0108  # the same
+    "squared_difference": lambda a, b: (a - b) * (a - b),
+}
+OF_REALS = ("divide",)  # which codes do not have
+
+
+def _choice(names: Sequence[str]) -> Callable[[int, Any, Any], Any]:
+    """Return what picks one of `names` by its place in `functions.BINARY`, the last where it is none before, and applies it."""
+    first, number, others = kernel(SCALARS[names[0]]), list(BINARY).index(names[0]), names[1:]
+    if not others:
+        return kernel(lambda function, a, b: first(a, b))  # noqa: ARG005  # called as the others are
+    rest = _choice(others)
+
+    def choose(function: int, a: Any, b: Any) -> Any:
+        return first(a, b) if function == number else rest(function, a, b)
+
+    return kernel(choose)
+
+
+_of_reals = _choice(list(BINARY))
+_of_codes = _choice([name for name in BINARY if name not in OF_REALS])
 
 
 @kernel
@@ -44,16 +71,7 @@ def binary_f32(
             out = dst + y * dst_row + x * channels * 4
             for c in range(channels):
                 va, vb = load_f32(pa, c * a_channel), load_f32(pb, c * b_channel)
-                if function == SUBTRACT:
-                    value = va - vb
-                elif function == DIVIDE:
-                    value = va / vb
-                elif function == MAXIMUM:
-                    value = max(va, vb)
-                elif function == MINIMUM:
-                    value = min(va, vb)
-                else:
-                    value = (va - vb) * (va - vb)
+                value = _of_reals(function, va, vb)
                 store_f32(out, c, min(max(value, low), high))
 
 
@@ -99,14 +117,7 @@ def _binary(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
                 for c in range(channels):
                     va = rescale((load(pa, c * a_channel) - a_zero) << left_shift, a_multiplier, a_shift)
                     vb = rescale((load(pb, c * b_channel) - b_zero) << left_shift, b_multiplier, b_shift)
-                    if function == SUBTRACT:
-                        value = va - vb
-                    elif function == MAXIMUM:
-                        value = max(va, vb)
-                    elif function == MINIMUM:
-                        value = min(va, vb)
-                    else:
-                        value = (va - vb) * (va - vb)
+                    value = _of_codes(function, va, vb)
                     store(out, c, min(max(zero_point + rescale(value, multiplier, shift), qmin), qmax))
 
     return (binary,)

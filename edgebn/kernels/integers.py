@@ -6,9 +6,13 @@ the place of a function's name in `functions.INTEGER_BINARY`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from edgebn.functions import INTEGER_BINARY
+from edgebn.kernels.elements import named
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, load_i16, load_i32, load_u8, store_f32, store_i16, store_i32, store_u8
 
@@ -139,88 +143,42 @@ def binary_i32(
                 store_i32(out, c, np.int32(value))
 
 
-@kernel
-def arg_extreme_f32(
-    src: int,
-    src_0: int,
-    src_1: int,
-    src_along: int,
-    dst: int,
-    dst_0: int,
-    dst_1: int,
-    count_0: int,
-    count_1: int,
-    along: int,
-    smallest: int,
-    last: int,
-) -> None:
-    """Place of the largest or smallest float32 along one axis."""
-    for i in range(count_0):
-        for j in range(count_1):
-            first = src + i * src_0 + j * src_1
-            best, place = load_f32(first, 0), 0
-            for k in range(along):
-                value = load_f32(first + k * src_along, 0)
-                better = value < best if smallest else value > best
-                if better or (last and value == best):
-                    best, place = value, k
-            store_i32(dst + i * dst_0 + j * dst_1, 0, np.int32(place))
+def _arg_extreme(load: Callable[[int, int], Any], suffix: str) -> Callable[..., None]:
+    """Return the kernel of one type of elements."""
+
+    @named(f"arg_extreme_{suffix}")
+    def arg_extreme(
+        src: int,
+        src_0: int,
+        src_1: int,
+        src_along: int,
+        dst: int,
+        dst_0: int,
+        dst_1: int,
+        count_0: int,
+        count_1: int,
+        along: int,
+        smallest: int,
+        last: int,
+    ) -> None:
+        """Place of the largest or smallest element along one axis."""
+        for i in range(count_0):
+            for j in range(count_1):
+                first = src + i * src_0 + j * src_1
+                best, place = load(first, 0), 0
+                for k in range(along):
+                    value = load(first + k * src_along, 0)
+                    better = value < best if smallest else value > best
+                    if better or (last and value == best):
+                        best, place = value, k
+                store_i32(dst + i * dst_0 + j * dst_1, 0, np.int32(place))
+
+    return arg_extreme
 
 
-@kernel
-def arg_extreme_i32(
-    src: int,
-    src_0: int,
-    src_1: int,
-    src_along: int,
-    dst: int,
-    dst_0: int,
-    dst_1: int,
-    count_0: int,
-    count_1: int,
-    along: int,
-    smallest: int,
-    last: int,
-) -> None:
-    """Place of the largest or smallest int32 along one axis."""
-    for i in range(count_0):
-        for j in range(count_1):
-            first = src + i * src_0 + j * src_1
-            best, place = load_i32(first, 0), 0
-            for k in range(along):
-                value = load_i32(first + k * src_along, 0)
-                better = value < best if smallest else value > best
-                if better or (last and value == best):
-                    best, place = value, k
-            store_i32(dst + i * dst_0 + j * dst_1, 0, np.int32(place))
-
-
-@kernel
-def arg_extreme_i8(
-    src: int,
-    src_0: int,
-    src_1: int,
-    src_along: int,
-    dst: int,
-    dst_0: int,
-    dst_1: int,
-    count_0: int,
-    count_1: int,
-    along: int,
-    smallest: int,
-    last: int,
-) -> None:
-    """Place of the largest or smallest code along one axis."""
-    for i in range(count_0):
-        for j in range(count_1):
-            first = src + i * src_0 + j * src_1
-            best, place = load_code(first, 0), 0
-            for k in range(along):
-                value = load_code(first + k * src_along, 0)
-                better = value < best if smallest else value > best
-                if better or (last and value == best):
-                    best, place = value, k
-            store_i32(dst + i * dst_0 + j * dst_1, 0, np.int32(place))
+arg_extreme_f32 = _arg_extreme(load_f32, "f32")
+arg_extreme_i32 = _arg_extreme(load_i32, "i32")
+arg_extreme_i8 = _arg_extreme(load_code, "i8")
 
 
 @kernel

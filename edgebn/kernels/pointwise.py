@@ -22,39 +22,27 @@ ELEMENT = 4
 PLAIN_LANES = 4  # where the instruction set has no vectors of ours: the compiler makes of them what the machine has
 
 Function = Callable[[VectorMath, ir.Value, ir.Value, ir.Value], ir.Value]
-# What is computed of x and two parameters, for each of `POINTWISE`.
-FUNCTIONS: dict[str, Function] = {
+# Those of `POINTWISE` that read one parameter or two; the others are methods of their names in `VectorMath`.
+WITH_PARAMETERS: dict[str, Function] = {
     "clip": lambda math, x, low, high: math.clip(x, low, high),
     "leaky_relu": lambda math, x, alpha, _: math.leaky_relu(x, alpha),
-    "sigmoid": lambda math, x, _a, _b: math.sigmoid(x),
-    "tanh": lambda math, x, _a, _b: math.tanh(x),
     "hard_sigmoid": lambda math, x, alpha, beta: math.hard_sigmoid(x, alpha, beta),
-    "hard_swish": lambda math, x, _a, _b: math.hard_swish(x),
-    "silu": lambda math, x, _a, _b: math.silu(x),
-    "abs": lambda math, x, _a, _b: math.absolute(x),
-    "ceil": lambda math, x, _a, _b: math.ceil(x),
-    "erf": lambda math, x, _a, _b: math.erf(x),
-    "exp": lambda math, x, _a, _b: math.exp(x),
-    "floor": lambda math, x, _a, _b: math.floor(x),
-    "gelu": lambda math, x, _a, _b: math.gelu(x),
-    "gelu_tanh": lambda math, x, _a, _b: math.gelu_tanh(x),
-    "log": lambda math, x, _a, _b: math.log(x),
-    "mish": lambda math, x, _a, _b: math.mish(x),
-    "reciprocal": lambda math, x, _a, _b: math.reciprocal(x),
-    "round": lambda math, x, _a, _b: math.round_even(x),
-    "rsqrt": lambda math, x, _a, _b: math.rsqrt(x),
-    "selu": lambda math, x, _a, _b: math.selu(x),
-    "softplus": lambda math, x, _a, _b: math.softplus(x),
-    "sqrt": lambda math, x, _a, _b: math.sqrt(x),
-    "square": lambda math, x, _a, _b: math.square(x),
     "elu": lambda math, x, alpha, _: math.elu(x, alpha),
     "exp_of_difference": lambda math, x, scale, less: math.exp_of_difference(x, scale, less),
 }
 EXP_OF_DIFFERENCE = POINTWISE.index("exp_of_difference")
 
 
+def _value(math: VectorMath, name: str, x: ir.Value, first: ir.Value, second: ir.Value) -> ir.Value:
+    """Return a function of x and two parameters."""
+    if name in WITH_PARAMETERS:
+        return WITH_PARAMETERS[name](math, x, first, second)
+    value: ir.Value = getattr(math, name)(x)
+    return value
+
+
 class Pointwise:
-    """Writes one function a row of `FUNCTIONS`: it goes over one row."""
+    """Writes one function for each name of `POINTWISE`: it goes over one row."""
 
     arguments = ("src", "dst", "count", "first_bits", "second_bits")
     variants = POINTWISE
@@ -75,14 +63,14 @@ class Pointwise:
         with cgutils.for_range(builder, whole) as turn:
             at = builder.mul(turn.index, ir.Constant(I64, lanes * ELEMENT))
             x = load(builder, vector(F32, lanes), given["src"], at)
-            store(builder, FUNCTIONS[name](math, x, first, second), given["dst"], at)
+            store(builder, _value(math, name, x, first, second), given["dst"], at)
         begun = builder.mul(whole, ir.Constant(I64, lanes))
         left = builder.sub(given["count"], begun)
         with builder.if_then(builder.icmp_signed("!=", left, ir.Constant(I64, 0))):
             at = builder.mul(begun, ir.Constant(I64, ELEMENT))
             source, target = builder.add(given["src"], at), builder.add(given["dst"], at)
             x = self._load_first(builder, source, left)
-            self._store_first(builder, FUNCTIONS[name](math, x, first, second), target, left)
+            self._store_first(builder, _value(math, name, x, first, second), target, left)
         builder.ret_void()
         return builder.function
 

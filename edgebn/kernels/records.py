@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgebn.functions import FUNCTIONS
+
 # Plain kernels: one int64 record a channel: acc_bias, lo, hi, m, r, s.
 RECORD_WORDS = 6
 NUDGE = 1 << 31  # what double rounding takes off the product of a negative sum
@@ -16,12 +18,8 @@ UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 # they have no base (`requantization.py`); outputs have bounds of their own.
 NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 
-# float32 functions of one number (`pointwise.py`); the position is the variant's number.
-POINTWISE = (
-    *("clip", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "abs", "ceil", "elu", "erf", "exp", "floor"),
-    *("gelu", "gelu_tanh", "log", "mish", "reciprocal", "round", "rsqrt", "selu", "softplus", "sqrt", "square"),
-    "exp_of_difference",
-)
+# float32 functions of one number (`pointwise.py`); the position is the variant's number. A PReLU reads a second one.
+POINTWISE = (*(name for name in FUNCTIONS if name != "prelu"), "exp_of_difference")
 
 # Functions of int16 codes (`curve.py`), likewise.
 CURVES = ("table", "sigmoid", "tanh")

@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from edgebn.functions import GELU_CUBE, GELU_TANH, SELU_ALPHA, SELU_SCALE
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.vectors import F32, I32, call, constant, fused_multiply_add, suffix
+from edgebn.kernels.vectors import F32, F64, I32, I64, call, constant, fused_multiply_add, suffix, vector
 
 # exp(x) = 2**n * exp(r), n the integer nearest to x / ln 2 and |r| <= ln(2) / 2. ln 2 is split so that n times its first part is
 # exact in float32; exp(r) = 1 + r (1 + r q(r)), with q of least relative error (Remez) over that range.
@@ -45,6 +45,14 @@ ERFC = (-7.46312045e-2, 3.52180380e-1, -6.12726740e-1, 4.08279062e-1, -1.0942803
         2.81977045e-1, 3.83705848e-6)  # fmt: skip
 ROOT_HALF = 0.70710678118654752
 SOFTPLUS_IS_X = 20.0  # in float32, as tanh of it is 1
+# 2 / pi in steps of 24 bits: their products with a float32 are exact in float64. Together they tell any float32's quarter turns.
+TWO_OVER_PI = (10680707, 7228996, 1387004, 2578385, 16069853, 12639074, 9804092, 4427841)
+STEP_BITS = 24
+WHOLE_F64 = 2.0**50  # products beyond it are multiples of four
+ROUNDER_F64 = 1.5 * 2**52
+# sin and cos of up to an eighth of a turn, in float64, by Taylor's polynomials of x**2.
+SIN = (1 / 362880, -1 / 5040, 1 / 120, -1 / 6, 1.0)
+COS = (-1 / 3628800, 1 / 40320, -1 / 720, 1 / 24, -1 / 2, 1.0)
 
 
 class VectorMath:
@@ -86,7 +94,7 @@ class VectorMath:
     def sigmoid(self, x: ir.Value) -> ir.Value:
         """Return 1 / (1 + exp(-x))."""
         b, one = self._builder, self.real(1.0)
-        e = self.exp_of_negative(b.fneg(self.absolute(x)))
+        e = self.exp_of_negative(b.fneg(self.abs(x)))
         total = b.fadd(one, e)
         lost = b.fsub(e, b.fsub(total, one))  # what rounding left out of the sum, exactly
         positive = b.fcmp_ordered(">=", x, self.real(0.0))
@@ -123,7 +131,7 @@ class VectorMath:
         b, one = self._builder, self.real(1.0)
         square = b.fmul(x, x)
         small = self.multiply_add(b.fmul(self._polynomial(TANH, square), square), x, x)
-        size = self.absolute(x)
+        size = self.abs(x)
         e = self.exp_of_negative(b.fmul(size, self.real(-2.0)))
         large = self._quotient(b.fsub(one, e), b.fadd(one, e))
         large = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), large, b.fneg(large))
@@ -161,7 +169,7 @@ class VectorMath:
     def softplus(self, x: ir.Value) -> ir.Value:
         """Return log(1 + exp(x))."""
         b = self._builder
-        e = self.exp_of_negative(b.fneg(self.absolute(x)))
+        e = self.exp_of_negative(b.fneg(self.abs(x)))
         total = b.fadd(self.real(1.0), e)
         lost = b.fsub(e, b.fsub(total, self.real(1.0)))
         logarithm = b.fadd(self._log_of_normal(total), b.fdiv(lost, total))
@@ -197,7 +205,7 @@ class VectorMath:
     def erf(self, x: ir.Value) -> ir.Value:
         """Return the error function."""
         b, one = self._builder, self.real(1.0)
-        size = self.absolute(x)
+        size = self.abs(x)
         near = b.fmul(x, self._polynomial(ERF, b.fmul(x, x)))
         far = b.fsub(one, self._erfc(self.maximum(size, one), self.real(0.0)))
         far = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), far, b.fneg(far))
@@ -206,7 +214,7 @@ class VectorMath:
     def gelu(self, x: ir.Value) -> ir.Value:
         """Return x * erfc(-x / sqrt(2)) / 2."""
         b, real = self._builder, self.real
-        size = self.absolute(x)
+        size = self.abs(x)
         z = b.fmul(size, real(ROOT_HALF))
         # What rounding left out of z, which exp(-z**2) would magnify.
         rest = self.multiply_add(size, real(ROOT_HALF - float(np.float32(ROOT_HALF))), self._residue(size, real(ROOT_HALF), z))
@@ -225,7 +233,7 @@ class VectorMath:
         cube = b.fmul(b.fmul(x, x), x)
         u = b.fmul(self.real(GELU_TANH), self.multiply_add(self.real(GELU_CUBE), cube, x))
         product = b.fmul(x, self.sigmoid(u))
-        size = self.absolute(x)
+        size = self.abs(x)
         product = b.select(b.fcmp_ordered(">", size, self.real(SIGMOID_IS_ONE)), self.maximum(x, self.real(0.0)), product)
         return self._or_nan(x, product)
 
@@ -261,27 +269,73 @@ class VectorMath:
         """Return x * x."""
         return self._builder.fmul(x, x)
 
-    def round_even(self, x: ir.Value) -> ir.Value:
+    def round(self, x: ir.Value) -> ir.Value:
         """Return the nearest whole number, ties to even; without the instruction that some machines lack."""
         b, whole = self._builder, self.real(WHOLE)
-        size = self.absolute(x)
+        size = self.abs(x)
         rounded = b.fsub(b.fadd(size, whole), whole)
         signed = call(b, f"llvm.copysign.{suffix(x.type)}", x.type, [rounded, x])
         return b.select(b.fcmp_ordered("<", size, whole), signed, x)
 
     def floor(self, x: ir.Value) -> ir.Value:
         """Return the largest whole number that is not above x."""
-        b, nearest = self._builder, self.round_even(x)
+        b, nearest = self._builder, self.round(x)
         return b.select(b.fcmp_ordered(">", nearest, x), b.fsub(nearest, self.real(1.0)), nearest)
 
     def ceil(self, x: ir.Value) -> ir.Value:
         """Return the least whole number that is not below x."""
-        b, nearest = self._builder, self.round_even(x)
+        b, nearest = self._builder, self.round(x)
         return b.select(b.fcmp_ordered("<", nearest, x), b.fadd(nearest, self.real(1.0)), nearest)
 
     def _or_nan(self, x: ir.Value, value: ir.Value) -> ir.Value:
         """Return `value`, NaN where x is."""
         return self._builder.select(self._builder.fcmp_unordered("uno", x, x), x, value)
+
+    def sin(self, x: ir.Value) -> ir.Value:
+        """Return the sine of an angle of any size; NaN of infinity."""
+        return self._turned(x, 0)
+
+    def cos(self, x: ir.Value) -> ir.Value:
+        """Return the cosine of an angle of any size; NaN of infinity."""
+        return self._turned(x, 1)
+
+    def _turned(self, x: ir.Value, ahead: int) -> ir.Value:
+        """Return the sine of x and `ahead` quarter turns, computed in float64."""
+        b, wide = self._builder, vector(F64, self._lanes)
+
+        def real(value: float) -> ir.Constant:
+            return constant(F64, self._lanes, value)
+
+        def nearest(value: ir.Value) -> ir.Value:
+            return b.fsub(b.fadd(value, real(ROUNDER_F64)), real(ROUNDER_F64))
+
+        def polynomial(coefficients: tuple[float, ...], square: ir.Value) -> ir.Value:
+            total: ir.Value = real(coefficients[0])
+            for coefficient in coefficients[1:]:
+                total = b.fadd(b.fmul(total, square), real(coefficient))
+            return total
+
+        angle = b.fpext(x, wide)
+        turn, quarters = real(-0.0), real(float(ahead))  # -0, which a sum leaves: the sine of -0 is -0
+        for place, bits in enumerate(TWO_OVER_PI, 1):
+            product = b.fmul(angle, real(bits * 2.0 ** (-STEP_BITS * place)))
+            rest = b.fsub(product, b.fmul(nearest(b.fmul(product, real(0.25))), real(4.0)))
+            small = b.and_(b.fcmp_ordered("<", product, real(WHOLE_F64)), b.fcmp_ordered(">", product, real(-WHOLE_F64)))
+            turn = b.fadd(turn, b.select(small, rest, real(-0.0)))
+            whole = nearest(turn)
+            quarters, turn = b.fadd(quarters, whole), b.fsub(turn, whole)
+        angle = b.fmul(turn, real(np.pi / 2))
+        square = b.fmul(angle, angle)
+        sine, cosine = b.fmul(angle, polynomial(SIN, square)), polynomial(COS, square)
+        kind = vector(I64, self._lanes)
+        number = b.bitcast(b.fadd(quarters, real(ROUNDER_F64)), kind)
+
+        def has(bit: int) -> ir.Value:
+            return b.icmp_signed("!=", b.and_(number, constant(I64, self._lanes, bit)), constant(I64, self._lanes, 0))
+
+        found = b.select(has(1), cosine, sine)
+        found = b.fptrunc(b.select(has(2), b.fneg(found), found), x.type)
+        return b.select(b.fcmp_ordered("<", self.abs(x), self.real(np.inf)), found, self.real(np.nan))
 
     def hard_sigmoid(self, x: ir.Value, alpha: ir.Value, beta: ir.Value) -> ir.Value:
         """Return min(max(alpha * x + beta, 0), 1)."""
@@ -306,7 +360,7 @@ class VectorMath:
         """Return the larger; `b` where `a` is NaN."""
         return self._builder.select(self._builder.fcmp_ordered(">", a, b), a, b)
 
-    def absolute(self, x: ir.Value) -> ir.Value:
+    def abs(self, x: ir.Value) -> ir.Value:
         """Return |x|."""
         return call(self._builder, f"llvm.fabs.{suffix(x.type)}", x.type, [x])
 

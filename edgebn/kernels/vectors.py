@@ -18,6 +18,7 @@ I16 = ir.IntType(16)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 F32 = ir.FloatType()
+F64 = ir.DoubleType()
 
 # How often the other way of a branch is taken for each time that `seldom` is right about.
 SELDOM = 4000

@@ -87,6 +87,10 @@ def _clip(place: Place) -> str:
     )
 
 
+def _function(name: str) -> LayerFunction:
+    return lambda place: place.add(Activation, [place.input], function=name)
+
+
 def _softmax(place: Place) -> str:
     axis = _argument(place, 1, "axis")
     number = -1 if axis is None else as_integer(axis, "axis")
@@ -169,6 +173,8 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Relu": activation_operation("relu"),
     "Relu6": activation_operation("relu6"),
     "LeakyRelu": activation_operation("leaky_relu"),
+    "Sin": _function("sin"),
+    "Cos": _function("cos"),
     "Sigmoid": activation_operation("sigmoid"),
     "Tanh": activation_operation("tanh"),
     "Silu": activation_operation("silu"),
@@ -203,6 +209,8 @@ TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
     "clip_by_value": _clip,
     "nn.relu": activation_operation("relu"),
     "nn.relu6": activation_operation("relu6"),
+    "math.sin": _function("sin"),
+    "math.cos": _function("cos"),
     "math.sigmoid": activation_operation("sigmoid"),
     "math.tanh": activation_operation("tanh"),
     "nn.silu": activation_operation("silu"),

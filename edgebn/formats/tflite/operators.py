@@ -19,7 +19,7 @@ from edgebn.formats.tflite import (
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
 
-UNARY = ("abs", "ceil", "exp", "floor", "log", "round", "rsqrt", "sqrt", "square")
+UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "round", "rsqrt", "sin", "sqrt", "square")
 
 OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "CONV_2D": convolutions.conv_2d,

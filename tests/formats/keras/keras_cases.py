@@ -48,6 +48,8 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] 
     "nn.relu6": ({}, lambda x: x.clip(0, 6)),
     "math.sigmoid": ({}, lambda x: 1 / (1 + np.exp(-x))),
     "math.tanh": ({}, np.tanh),
+    "math.sin": ({}, np.sin),
+    "math.cos": ({}, np.cos),
     "nn.silu": ({}, lambda x: x / (1 + np.exp(-x))),
     "nn.softmax": ({"axis": 1}, lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
     "reshape": ({"shape": [-1, 10, 4]}, lambda x: x.reshape(3, 10, 4)),

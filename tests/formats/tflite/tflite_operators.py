@@ -488,7 +488,7 @@ def _function(kind: str, positive: bool = False, **settings):
 
 
 FUNCTIONS = (
-    *(_function(kind) for kind in ("ABS", "EXP", "SQUARE", "ELU")),
+    *(_function(kind) for kind in ("ABS", "COS", "EXP", "SIN", "SQUARE", "ELU")),
     *(_function(kind, positive=True) for kind in ("LOG", "RSQRT", "SQRT")),
     _function("GELU", options="GeluOptions", approximate=False),
 )
