@@ -529,7 +529,7 @@ class Maker:
     def step_resize(self, x):
         height, width, channels = self.shape(x)
         size = tuple(self.draw(st.sampled_from([into, self.integer(1, 2 * into)])) for into in (height, width))
-        function = "nearest" if self.wide else self.draw(st.sampled_from(["nearest", "bilinear"]))
+        function = "nearest" if self.wide or self.dtype == "int32" else self.draw(st.sampled_from(["nearest", "bilinear"]))
         offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.coded and function == "bilinear" else None
         half, offset = (True, None) if offset == "half" else (None, offset)
         indices, weights = [], []
@@ -539,7 +539,7 @@ class Maker:
                 table[:, 0] = np.arange(out)  # all rows or columns as they are, which C is told without a table
             indices.append(table.astype(np.int32))
             share = self.rng.uniform(0, 1, out)
-            if self.coded and offset is None and not half:
+            if self.dtype == "int32" or (self.coded and offset is None and not half):
                 whole = np.rint(share * 1024).astype(np.int32)
                 weights.append(np.stack([1024 - whole, whole], 1))
             else:
@@ -663,7 +663,7 @@ KINDS = {
     "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections", "suppression"),
     "int8": (*PURE["int8"], *_INTEGERS),
     "int16": (*PURE["int16"], "select", "gather_nd"),
-    "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "transpose", "reshape"),
+    "int32": (*_INTEGERS, "integer_binary", "concat", "pad", "crop", "resize", "transpose", "reshape"),
 }
 CONVERSIONS = {"float32": "quantize", "int8": "leave", "int16": "leave", "int32": "cast"}
 STEEP = ("detections", "suppression")  # behind float32 arithmetic, two engines may choose two boxes: drawn in front of it only

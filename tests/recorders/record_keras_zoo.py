@@ -20,6 +20,7 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+import zoo_choosing
 import zoo_layers
 import zoo_moving
 import zoo_networks
@@ -33,6 +34,7 @@ FOLDERS = {
     "keras_operations": zoo_operations.ZOO,
     "keras_moving": zoo_moving.ZOO,
     "keras_norms": zoo_norms.ZOO,
+    "keras_choosing": zoo_choosing.ZOO,
 }
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch_choosing import CHOOSING
 from torch_constants import CONSTANTS
 from torch_moving import MOVING
 from torch_rows import ROWS
 from torch_zoo import ZOO, randomise
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
-FOLDERS = {"torch_zoo": ZOO, "torch_rows": ROWS, "torch_moving": MOVING, "torch_constants": CONSTANTS}
+FOLDERS = {"torch_zoo": ZOO, "torch_rows": ROWS, "torch_moving": MOVING, "torch_constants": CONSTANTS, "torch_choosing": CHOOSING}
 STAMP = (2026, 1, 1, 0, 0, 0)  # archives of equal content are equal files
 
 

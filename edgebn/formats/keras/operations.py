@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
+from edgebn.formats.keras import choosing, picking
 from edgebn.formats.keras.activations import operation as activation_operation
 from edgebn.formats.keras.activations import relu
 from edgebn.formats.keras.merging import chain, difference, joined
@@ -187,6 +188,25 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "GetItem": _get_item,
     "ExpandDims": _expand_dims,
     "Squeeze": _squeeze,
+    "Take": picking.take,
+    "Tile": picking.tile,
+    "Flip": picking.flip,
+    "Roll": picking.roll,
+    "Pad": picking.pad,
+    "Argmax": choosing.arg("max"),
+    "Argmin": choosing.arg("min"),
+    "Where": choosing.where,
+    "Cast": choosing.cast,
+    "Equal": choosing.comparison("equal"),
+    "NotEqual": choosing.comparison("not_equal"),
+    "Greater": choosing.comparison("greater"),
+    "GreaterEqual": choosing.comparison("greater_equal"),
+    "Less": choosing.comparison("less"),
+    "LessEqual": choosing.comparison("less_equal"),
+    "LogicalAnd": choosing.logical("minimum"),
+    "LogicalOr": choosing.logical("maximum"),
+    "LogicalXor": choosing.logical("not_equal"),
+    "LogicalNot": choosing.logical_not,
 }
 
 # TensorFlow's names, as a TFOpLambda gives them under 'function'.

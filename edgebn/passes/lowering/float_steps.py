@@ -192,7 +192,8 @@ def _gather(lowering: FloatLowering, layer: Layer) -> None:
     """Rows and columns by index tables; `three_axes.py` has brought all other axes there."""
     assert isinstance(layer, graph_layers.Gather)
     rows, columns = index_tables(layer, lowering.shape(layer.inputs[0]))
-    weights = [np.zeros((len(table), 2), np.float32) for table in (rows, columns)]
+    kind = np.int32 if layer.output in lowering.integers else np.float32
+    weights = [np.zeros((len(table), 2), kind) for table in (rows, columns)]
     lowering.add(steps.Resize(**lowering.common(layer), function="nearest", rows=rows, columns=columns,
                               row_weights=weights[0], column_weights=weights[1]), layer)  # fmt: skip
 
