@@ -68,7 +68,7 @@ TABLE = (
     Row(("Mul",), elementwise.binary("Mul"), 2),
     Row(("Div",), elementwise.binary("Div")),
     Row(("Neg",), elementwise.plain("Neg"), 0.5),
-    *(Row((op,), elementwise.plain(op), 0.4) for op in ("Abs", "Erf", "Softplus")),
+    *(Row((op,), elementwise.plain(op), 0.4) for op in ("Abs", "Cos", "Erf", "Sin", "Softplus")),
     Row(("Exp",), elementwise.bounded("Exp"), 0.4),
     *(Row((op,), elementwise.of_positive(op), 0.4) for op in ("Log", "Reciprocal", "Sqrt")),
     Row(("Pow",), elementwise.power, 0.6),
