@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from onnx import numpy_helper
 
 from edgebn.errors import EdgebnError
 from edgebn.formats.onnx import from_proto
-from edgebn.passes import lower
+from edgebn.passes import as_states, lower
 from edgebn.passes.graph.layout import channels_first_values
 from edgebn.session import Session
 from tests.random_networks.networks import Network
@@ -49,9 +50,12 @@ class Outcome:
         return self.verdict in ("crashed", "shape", "far")
 
 
-def run_edgebn(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run_edgebn(
+    model: onnx.ModelProto, samples: dict[str, np.ndarray], states: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray]:
     """Return every output in the file's layout, each with the shape it has in a session; all samples as one batch."""
     graph = from_proto(model, "a random network")
+    graph = as_states(graph, states) if states else graph
     turned = channels_first_values(graph)
     program = lower(graph)
     given = {name: np.moveaxis(array, 1, -1) if name in turned else array for name, array in samples.items()}
@@ -63,10 +67,12 @@ def run_edgebn(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[s
     return {name: np.moveaxis(array, -1, 1) if name in turned else array for name, array in results.items()}
 
 
-def attempt(model: onnx.ModelProto, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray] | Outcome:
+def attempt(
+    model: onnx.ModelProto, samples: dict[str, np.ndarray], states: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray] | Outcome:
     """Return edgebn's outputs, or the outcome where there are none."""
     try:
-        return run_edgebn(model, samples)
+        return run_edgebn(model, samples, states) if states else run_edgebn(model, samples)
     except EdgebnError as error:
         return Outcome("refused", str(error))
     except Exception as error:  # noqa: BLE001  # whatever escapes is a finding
@@ -96,12 +102,12 @@ def check_float(network: Network) -> Outcome:
     Where onnxruntime's own numbers differ by more than a quarter of that, with and without its optimiser or under inputs that are
     one unit in the last place away, the network is ill-conditioned and four times their difference is allowed.
     """
-    model, samples = network.model, network.samples
+    model, samples, states = network.model, network.samples, network.states
     try:
-        plain, optimised = (run_onnxruntime(model, samples, optimised=flag) for flag in (False, True))
+        plain, optimised = (run_onnxruntime(model, samples, optimised=flag, states=states) for flag in (False, True))
     except Exception as error:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
         return Outcome("untold", str(error))
-    given = attempt(model, samples)
+    given = attempt(model, samples, states)
     if isinstance(given, Outcome):
         return given
     for name, expected in plain.items():
@@ -130,7 +136,7 @@ def _conditioning(network: Network, name: str, expected: np.ndarray) -> float:
             key: np.nextafter(value, rng.choice([-np.inf, np.inf], value.shape).astype(value.dtype))
             for key, value in network.samples.items()
         }
-        run = run_onnxruntime(network.model, samples, optimised=False)[name]
+        run = run_onnxruntime(network.model, samples, optimised=False, states=network.states)[name]
         both = (np.abs(run) < LARGEST) & (np.abs(expected) < LARGEST)
         moved = max(moved, float(np.abs(run - expected)[both].max(initial=0)))
     return moved

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
 
 from tests.random_networks.drawing import Drawing, NotDrawnError
 from tests.random_networks.operators import TABLE
+from tests.random_networks.remembering import remembering
 
 MOST_LAYERS = 14
 ATTEMPTS = 40  # draws per layer before a network is left as long as it is
 SAMPLES = 4  # that networks are compared on; a multiple of every batch
 CALIBRATION = 12  # samples for the quantiser
-OPSETS = {"float": (*range(9, 22), 24), "quantized": tuple(range(13, 22))}
+OPSETS = {"float": (*range(9, 22), 24), "quantized": tuple(range(13, 22)), "stateful": (*range(9, 22), 24)}
 
 
 @dataclass
@@ -27,18 +28,22 @@ class Network:
     model : ModelProto
     samples, calibration : dict of input name to ndarray
         (samples, ...): what is compared, and what the quantiser sees.
+    states : dict of str to str
+        Inputs that are states, each with the output that the next run reads there; they have no samples.
     """
 
     seed: int
     model: onnx.ModelProto
     samples: dict[str, np.ndarray]
     calibration: dict[str, np.ndarray]
+    states: dict[str, str] = field(default_factory=dict)
 
 
 def draw(seed: int, kind: str = "float") -> Network:
-    """Return network `seed` of a kind, 'float' or 'quantized' (operator sets that onnxruntime's quantiser takes)."""
+    """Return network `seed` of a kind: 'float', 'quantized' (operator sets that onnxruntime's quantiser takes) or 'stateful'."""
     rng = np.random.default_rng([seed, sorted(OPSETS).index(kind)])
-    net = Drawing(rng, int(rng.choice(OPSETS[kind])), (None, None, 1, 1, 2)[rng.integers(5)], computes=kind == "float")
+    opset, batch = int(rng.choice(OPSETS[kind])), (None, None, 1, 1, 2)[rng.integers(5)]
+    net = Drawing(rng, opset, 1 if kind == "stateful" else batch, computes=kind == "float")
     ends = _draw_inputs(net)
     rows = [row for row in TABLE if row.since <= net.opset <= row.until]
     weights = np.array([row.weight for row in rows])
@@ -59,7 +64,10 @@ def draw(seed: int, kind: str = "float") -> Network:
     model = net.model(_outputs(net, ends[-1]))
     shapes = {entry.name: net.sample(entry.name) for entry in model.graph.input}
     drawn = [{name: net.normal(count, *shape) for name, shape in shapes.items()} for count in (SAMPLES, CALIBRATION)]
-    return Network(seed, model, *drawn)
+    if kind != "stateful":
+        return Network(seed, model, *drawn)
+    model, states = remembering(model, rng)
+    return Network(seed, model, *drawn, states)
 
 
 def _draw_inputs(net: Drawing) -> list[str]:

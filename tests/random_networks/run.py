@@ -2,6 +2,7 @@
 
 python tests/random_networks/run.py --networks 5000 --seed 0 --kind float
 python tests/random_networks/run.py --networks 5000 --seed 0 --kind quantized
+python tests/random_networks/run.py --networks 5000 --seed 0 --kind stateful
 python tests/random_networks/run.py --networks 1 --seed 4711 --kind quantized --shrink
 
 `--seed` is the first network's; `--shrink` prints the smallest network that fails in the same way.
@@ -24,7 +25,7 @@ from tests.random_networks.networks import Network, draw
 from tests.random_networks.quantizing import draw_settings
 from tests.random_networks.shrinking import listing, shrink
 
-KINDS = ("float", "quantized")
+KINDS = ("float", "quantized", "stateful")
 # What makes two refusals of one reason different: names, shapes, numbers.
 OWN = re.compile(r"'[^']*'|\[[^\]]*\]|\((?:[\d, ()-]*)\)|-?\d+(?:\.\d+)?")
 
@@ -78,7 +79,7 @@ def reason_of(message: str) -> str:
 
 def checker(kind: str, seed: int) -> Callable[[Network], Outcome]:
     """Return the check of network `seed` of a kind."""
-    if kind == "float":
+    if kind != "quantized":
         return check_float
     settings = draw_settings(seed)
     return lambda network: check_quantized(network, settings)

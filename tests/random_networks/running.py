@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -20,12 +22,26 @@ def session(model: onnx.ModelProto, *, optimised: bool) -> onnxruntime.Inference
 
 
 def run_onnxruntime(
-    model: onnx.ModelProto, samples: dict[str, np.ndarray], *, optimised: bool, batch: int = 0
+    model: onnx.ModelProto,
+    samples: dict[str, np.ndarray],
+    *,
+    optimised: bool,
+    batch: int = 0,
+    states: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return every output for every sample, in batches as large as the file or `batch` says."""
+    """Return every output for every sample, in batches as large as the file or `batch` says; states begin with zeros."""
     run = session(model, optimised=optimised)
     names = [entry.name for entry in model.graph.output]
     batch = batch or model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
     places = range(0, len(next(iter(samples.values()))), batch)
-    results = [run.run(names, {name: array[place : place + batch] for name, array in samples.items()}) for place in places]
+    kept = {
+        entry.name: np.zeros([axis.dim_value for axis in entry.type.tensor_type.shape.dim], np.float32)
+        for entry in model.graph.input
+        if entry.name in (states or {})
+    }
+    results = []
+    for place in places:
+        results.append(run.run(names, {name: array[place : place + batch] for name, array in samples.items()} | kept))
+        kept = {name: results[-1][names.index(output)] for name, output in (states or {}).items()}
+    names = [name for name in names if name not in (states or {}).values()]  # which stand behind the others
     return {name: np.concatenate([result[index] for result in results]) for index, name in enumerate(names)}
