@@ -40,7 +40,8 @@ class Network:
 
 
 def draw(seed: int, kind: str = "float") -> Network:
-    """Return network `seed` of a kind: 'float', 'quantized' (operator sets that onnxruntime's quantiser takes) or 'stateful'."""
+    """Return network `seed` of a kind: 'float', 'stateful', or 'quantized' and 'int16' (operator sets that the quantiser takes)."""
+    kind = "quantized" if kind == "int16" else kind
     rng = np.random.default_rng([seed, sorted(OPSETS).index(kind)])
     opset, batch = int(rng.choice(OPSETS[kind])), (None, None, 1, 1, 2)[rng.integers(5)]
     net = Drawing(rng, opset, 1 if kind == "stateful" else batch, computes=kind == "float")

@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +48,16 @@ class Settings:
         return ", ".join([*words, "prepared" if self.prepared else "as it is", *(["symmetric"] if self.symmetric else [])])
 
 
-def draw_settings(seed: int) -> Settings:
-    """Return the settings of network `seed`."""
+def draw_settings(seed: int, kind: str = "quantized") -> Settings:
+    """Return the settings of network `seed`; of the kind 'int16' activations are, of which onnxruntime has QDQ only."""
     rng = np.random.default_rng([seed, 7])
     activations, weights = TYPES[rng.integers(len(TYPES))]
     form = ortq.QuantFormat.QDQ if rng.random() < 0.5 else ortq.QuantFormat.QOperator
-    return Settings(form, activations, weights, *(bool(rng.random() < share) for share in (0.5, 0.5, 0.15)))
+    settings = Settings(form, activations, weights, *(bool(rng.random() < share) for share in (0.5, 0.5, 0.15)))
+    if kind != "int16":
+        return settings
+    types = {"activations": ortq.QuantType.QInt16, "weights": (ortq.QuantType.QInt8, ortq.QuantType.QInt16)[rng.integers(2)]}
+    return replace(settings, form=ortq.QuantFormat.QDQ, symmetric=bool(rng.random() < 0.5), **types)
 
 
 class _Samples(ortq.CalibrationDataReader):

@@ -3,6 +3,7 @@
 python tests/random_networks/run.py --networks 5000 --seed 0 --kind float
 python tests/random_networks/run.py --networks 5000 --seed 0 --kind quantized
 python tests/random_networks/run.py --networks 5000 --seed 0 --kind stateful
+python tests/random_networks/run.py --networks 5000 --seed 0 --kind int16
 python tests/random_networks/run.py --networks 1 --seed 4711 --kind quantized --shrink
 
 `--seed` is the first network's; `--shrink` prints the smallest network that fails in the same way.
@@ -25,7 +26,7 @@ from tests.random_networks.networks import Network, draw
 from tests.random_networks.quantizing import draw_settings
 from tests.random_networks.shrinking import listing, shrink
 
-KINDS = ("float", "quantized", "stateful")
+KINDS = ("float", "quantized", "stateful", "int16")
 # What makes two refusals of one reason different: names, shapes, numbers.
 OWN = re.compile(r"'[^']*'|\[[^\]]*\]|\((?:[\d, ()-]*)\)|-?\d+(?:\.\d+)?")
 
@@ -79,9 +80,9 @@ def reason_of(message: str) -> str:
 
 def checker(kind: str, seed: int) -> Callable[[Network], Outcome]:
     """Return the check of network `seed` of a kind."""
-    if kind != "quantized":
+    if kind in ("float", "stateful"):
         return check_float
-    settings = draw_settings(seed)
+    settings = draw_settings(seed, kind)
     return lambda network: check_quantized(network, settings)
 
 
@@ -110,7 +111,7 @@ def main() -> int:
     given = parser.parse_args()
 
     def report(seed: int, outcome: Outcome) -> None:
-        settings = f" [{draw_settings(seed)}]" if given.kind == "quantized" else ""
+        settings = "" if given.kind in ("float", "stateful") else f" [{draw_settings(seed, given.kind)}]"
         print(f"seed {seed} {outcome.verdict}: {outcome.reason}{settings}", flush=True)
         if given.shrink:
             smallest = shrink(draw(seed, given.kind), checker(given.kind, seed))

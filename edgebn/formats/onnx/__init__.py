@@ -156,6 +156,10 @@ def _graph(
             raise ModelError(
                 f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
             )
+        if value.stands_for is not None:
+            raise ModelError(
+                f"{builder.source}: the output '{name}' is int16 codes with a zero point; end the network with real numbers"
+            )
         if value.unit is not None:
             raise ModelError(f"{builder.source}: the output '{name}' is counted in a scale that the network computes")
         context.check_output(name, value)

@@ -84,6 +84,10 @@ class Node:
         value = self.value(index)
         if isinstance(value, Static):
             raise self.refuse(f"its input {index} is a constant and would be computed by no layer; simplify the model first")
+        if value.stands_for is not None and self.op != "DequantizeLinear":
+            raise self.refuse(
+                f"its input {index} holds int16 codes with a zero point, which edgebn only dequantises; quantise symmetrically"
+            )
         if value.unit is not None:
             raise self.refuse(
                 f"its input {index} is counted in a scale that the network computes, which edgebn runs in products only"

@@ -19,6 +19,7 @@ from edgebn.formats.onnx.values import Codes, Dynamic, Static
 from edgebn.layers import (
     Activation,
     Add,
+    Binary,
     Concat,
     Constant,
     Dense,
@@ -75,10 +76,12 @@ def _parameters(node: Node, index: int, unsigned: bool) -> tuple[np.ndarray, np.
 def value_type(node: Node, index: int, *, unsigned: bool) -> QuantizedType:
     """Return the quantisation of a value of the network whose scale is input `index`, and 128 when its codes are uint8."""
     scale, zero_point, dtype = _parameters(node, index, unsigned)
-    if dtype not in (np.uint8, np.int8):
-        raise node.refuse(f"it quantises to {dtype}; edgebn runs int8 and uint8")
+    if dtype not in (np.uint8, np.int8, np.int16):
+        raise node.refuse(f"it quantises to {dtype}; edgebn runs int8, uint8 and int16")
     if scale.size != 1 or node.integer("block_size", 0):
         raise node.refuse("it quantises a value of the network per channel or block; edgebn runs one scale a tensor there")
+    if dtype == np.int16:
+        return Quantization.per_tensor(float(scale[0]), int(zero_point[0]), bits=16), 0
     shift = 128 if dtype == np.uint8 else 0
     return Quantization.per_tensor(float(scale[0]), int(zero_point[0]) - shift), shift
 
@@ -86,15 +89,15 @@ def value_type(node: Node, index: int, *, unsigned: bool) -> QuantizedType:
 def quantize_linear(node: Node, context: Context) -> Dynamic | Static:
     """QuantizeLinear; of a constant it is computed at once."""
     value = node.value(0)
-    # Without a zero point the attribute output_dtype says the type: 3 is int8, uint8 otherwise.
+    # Without a zero point the attribute output_dtype says the type: 3 is int8, uint8 otherwise; int16 comes with one.
     unsigned = node.integer("output_dtype", 0) != 3
     if node.integer("output_dtype", 0) not in (0, 2, 3):
         raise node.refuse("it quantises to another type than int8 or uint8")
     if isinstance(value, Static):
         scale, zero_point, dtype = _parameters(node, 1, unsigned)
         along = _along(node, scale, value.array)
-        if dtype not in (np.uint8, np.int8):
-            raise node.refuse(f"it quantises to {dtype}; edgebn runs int8 and uint8")
+        if dtype not in (np.uint8, np.int8, np.int16):
+            raise node.refuse(f"it quantises to {dtype}; edgebn runs int8, uint8 and int16")
         real = weights.real_array(node, value.array, "input")
         limits = np.iinfo(dtype)
         codes = np.rint(real / scale.astype(np.float32).reshape(along)) + zero_point.reshape(along)
@@ -102,7 +105,24 @@ def quantize_linear(node: Node, context: Context) -> Dynamic | Static:
     if value.quantization is not None:
         raise node.refuse("its input holds integers already")
     quantization, shift = value_type(node, 1, unsigned=unsigned)
+    if quantization.bits == 16 and quantization.zero_point.any():
+        return _rounded(node, context, node.real(0), quantization)
     return context.emit(node, Quantize, value, quantization=quantization, shift=shift)
+
+
+def _rounded(node: Node, context: Context, x: Dynamic, how: Quantization) -> Dynamic:
+    """Return the real numbers that int16 codes with a zero point stand for: edgebn's own have none, and float32 holds all of these.
+
+    As onnxruntime computes them: x / scale, rounded, clipped to the codes, times the scale.
+    """
+    scale, zero_point = float(how.scale[0]), int(how.zero_point[0])
+    ends = np.iinfo(np.int16)
+    by = context.number(node, scale, "scale")
+    steps = context.emit(node, Binary, x, by, part="steps", place=x.place, function="divide")
+    whole = context.emit(node, Activation, steps, part="whole", place=x.place, function="round")
+    low, high = float(ends.min - zero_point), float(ends.max - zero_point)
+    held = context.emit(node, Activation, whole, part="held", place=x.place, function="clip", low=low, high=high)
+    return replace(context.emit(node, Multiply, held, by, place=x.place), stands_for=how)
 
 
 def dequantize_linear(node: Node, context: Context) -> Dynamic | Static:
@@ -110,10 +130,19 @@ def dequantize_linear(node: Node, context: Context) -> Dynamic | Static:
     value = node.value(0)
     if isinstance(value, Static):
         return _dequantized(node, value.array)
+    if value.stands_for is not None:
+        quantization, _ = value_type(node, 1, unsigned=False)
+        if quantization.bits != 16 or not _same(quantization, value.stands_for):
+            raise node.refuse("it reads its input with another scale or zero point than it was written with; quantise it again")
+        return replace(context.identity(node, value), stands_for=None)
     if value.quantization is None:
         raise node.damaged("its input is float32")
     x = codes_of(node, 0, 1)
     return context.emit(node, Dequantize, x)
+
+
+def _same(a: Quantization, b: Quantization) -> bool:
+    return np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)
 
 
 def _along(node: Node, scale: np.ndarray, array: np.ndarray) -> list[int]:

@@ -80,12 +80,15 @@ class Dynamic(Placed):
         Set where the file computes a scale as it runs: of scales and zero points there is no tensor then.
     whole : bool
         Whether it is whole numbers or truth (int32), not real numbers or codes.
+    stands_for : Quantization or None
+        Of int16 codes with a zero point, which the tensor holds as real numbers.
     """
 
     quantization: Quantization | None = None
     shift: int = 0
     unit: Unit | None = None
     whole: bool = False
+    stands_for: Quantization | None = None
 
 
 Value = Static | Dynamic

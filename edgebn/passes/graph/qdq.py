@@ -40,6 +40,7 @@ WEIGHTED = (Convolution, TransposedConvolution, Dense)
 # The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off,
 # which layers behind it would magnify: it stands where its codes leave the network.
 FINEST_SOFTMAX = 0.9 / 256
+INT16_BITS = 16  # codes between which onnxruntime has no integer kernels: it dequantises, computes and quantises, and so do we
 EXACT = 1e-6  # of a scale: how near a real number must be to that of a code to count as the same
 
 
@@ -193,6 +194,11 @@ class _Collapse:
         if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
             return None
         if isinstance(layer, Binary) and layer.function == "divide":  # which int8 has not
+            return None
+        if any(
+            how is not None and how.bits == INT16_BITS
+            for how in (*map(self._held, self._values(layer)), self.meaning.get(layer.output))
+        ):
             return None
         if layer.output in self.meaning:
             meaning = self.meaning[layer.output]
