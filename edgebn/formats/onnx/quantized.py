@@ -69,7 +69,7 @@ def _parameters(node: Node, index: int, unsigned: bool) -> tuple[np.ndarray, np.
     if zero_point.size not in (1, scale.size):
         raise node.damaged(f"it has {scale.size} scales and {zero_point.size} zero points")
     if zero_point.dtype.kind not in "iu":
-        raise node.refuse(f"it quantises to {zero_point.dtype}; edgebn runs int8 and uint8")
+        raise node.refuse(f"it quantises to {zero_point.dtype}; edgebn runs int8, uint8 and int16")
     return scale, np.broadcast_to(zero_point.astype(np.int64).reshape(-1), scale.shape).copy(), zero_point.dtype
 
 
