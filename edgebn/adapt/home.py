@@ -73,7 +73,7 @@ class Home:
 
     def per_channel(self, layer_values: np.ndarray) -> np.ndarray:
         """Return (layers,) repeated over each layer's channels."""
-        return np.repeat(layer_values, self.counts)
+        return np.repeat(layer_values, self.counts.astype(np.intp, copy=False))  # which is 32 bits on some machines
 
     def tables(self, policy: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a policy's two tables as float32 (rows, channels): code times its layer's scale.

@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -25,16 +24,26 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebn.kernels import isa, native
+from edgebn.kernels import features, isa, native
 
 if TYPE_CHECKING:
     from edgebn.kernels.aot_compiler import Compiler
 
 SYSTEM = "Linux"
+MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64")
 TERMINAL = Path("/dev/tty")
 OBJECTS = Path(__file__).parent / "objects"
 # All that objects may call: the oldest version that the C library of the day has of each will do.
-LIBRARIES = {"m": ("expf", "tanhf", "rintf"), "c": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
+LIBRARIES = {"libm.so.6": ("expf", "tanhf", "rintf"), "libc.so.6": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
+# ARM's arithmetic of 64 bits on 32, and what finds its way back through functions: of the compiler's library, which comes with C's.
+ARM32_HELPERS = ("d2lz", "f2lz", "l2d", "l2f", "ldivmod", "ul2d", "ul2f", "uldivmod", "unwind_cpp_pr0", "unwind_cpp_pr1")
+OF_32_BITS = {"libgcc_s.so.1": tuple(f"__aeabi_{name}" for name in ARM32_HELPERS)}
+
+
+def libraries_of(machine: str) -> dict[str, tuple[str, ...]]:
+    """Return what objects of a kind of processor may call, by the name of the library."""
+    helpers = tuple(f"__aeabi_{name}" for name in ("memcpy", "memmove", "memset", "memclr"))
+    return LIBRARIES | OF_32_BITS | {"libc.so.6": (*LIBRARIES["libc.so.6"], *helpers)} if machine.startswith("arm") else LIBRARIES
 
 
 class BuildError(RuntimeError):
@@ -79,22 +88,22 @@ def build(name: str, machine: str, output: Path) -> Path:
 def _link(machine: str, compiler: Compiler, parts: list[Path], linked: Path) -> None:
     """Link `parts` against stubs of the C library: no library of that processor is needed, and no version of any is asked for."""
     stubs = []
-    for library, functions in LIBRARIES.items():
+    for library, functions in libraries_of(machine).items():
         code = linked.with_name(f"{library}.o")
         code.write_bytes(compiler.stubs(functions))
-        stubs.append(linked.with_name(f"lib{library}.so"))
-        _shared(machine, [code], stubs[-1], f"-soname=lib{library}.so.6")
+        stubs.append(linked.with_name(library))
+        _shared(machine, [code], stubs[-1], f"-soname={library}")
     # defs: an object that needs anything but these functions is a defect of a kernel.
     _shared(machine, [*parts, *stubs], linked, "-s", "--gc-sections", "-znoexecstack", "-zdefs")
 
 
 def _shared(machine: str, parts: list[Path], linked: Path, *options: str) -> None:
-    if machine == platform.machine() and shutil.which("cc"):
+    if machine == features.machine() and shutil.which("cc"):
         command = ["cc", "-nostartfiles", "-nostdlib", *(f"-Wl,{option}" for option in options)]
     elif shutil.which("ld.lld"):
         command = ["ld.lld", *options]
     else:
-        raise BuildError(f"no linker for {machine} objects on {platform.machine()}: install ld.lld")
+        raise BuildError(f"no linker for {machine} objects on {features.machine()}: install ld.lld")
     command += ["-shared", "-o", str(linked), *map(str, parts)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a compiler, with our own arguments
     if done.returncode:
@@ -104,7 +113,7 @@ def _shared(machine: str, parts: list[Path], linked: Path, *options: str) -> Non
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(description="build ahead-of-time objects of the kernels", prog="python -m edgebn.kernels.aot")
-    parser.add_argument("--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="kind of processor")
+    parser.add_argument("--machine", default=features.machine(), choices=MACHINES, help="kind of processor")
     parser.add_argument("--isa", action="append", help="only this instruction set (may be given again)")
     parser.add_argument("--output", type=Path, default=OBJECTS, help="folder of the objects")
     options = parser.parse_args(arguments)

@@ -19,9 +19,20 @@ from edgebn.kernels import jit_executor, native, python_function
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.jit import decorator
 
-TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+TRIPLES = {
+    "x86_64": "x86_64-unknown-linux-gnu",
+    "aarch64": "aarch64-unknown-linux-gnu",
+    "armv7l": "armv7-unknown-linux-gnueabihf",
+    "armv6l": "armv6-unknown-linux-gnueabihf",
+    "riscv64": "riscv64-unknown-linux-gnu",
+}
 # The plainest processor that has an object's features: an object must run on all of them.
-BASELINES = {"x86_64": "x86-64", "aarch64": "generic"}
+BASELINES = {"x86_64": "x86-64", "aarch64": "generic", "armv7l": "generic", "armv6l": "arm1176jzf-s", "riscv64": "generic-rv64"}
+# What such a processor has, or lacks, beside that name's own: LLVM takes NEON for granted on ARMv7, Debian does not.
+BASELINE_FEATURES = {"armv7l": "+vfp3d16,-neon,-d32", "riscv64": "+m,+a,+f,+d,+c"}
+# How arguments are passed, where a triple does not say it.
+ABIS = {"riscv64": "lp64d"}
+OF_64_BITS = {"x86_64", "aarch64", "riscv64"}
 # The processor for which an object's instructions are put in order: the one that runs them in order. Others do not mind.
 TUNED_FOR = {"neon": "cortex-a53"}
 
@@ -37,14 +48,14 @@ class _Codegen(codegen.AOTCPUCodegen):
 
     _library_class = _Library
 
-    def __init__(self, triple: str, cpu: str, features: str) -> None:
-        self._triple, self._cpu, self._wanted = triple, cpu, features
+    def __init__(self, triple: str, cpu: str, features: str, abi: str) -> None:
+        self._triple, self._cpu, self._wanted, self._abi = triple, cpu, features, abi
         super().__init__("edgebn.aot")
 
     def _init(self, llvm_module: llvm.ModuleRef) -> None:  # noqa: ARG002  # only an engine would want it
         self._tm_features = self._wanted
         self._tm = llvm.Target.from_triple(self._triple).create_target_machine(
-            cpu=self._cpu, features=self._wanted, opt=3, reloc="pic", codemodel="default"
+            cpu=self._cpu, features=self._wanted, opt=3, reloc="pic", codemodel="default", abiname=self._abi
         )
         self._target_data = self._tm.target_data
         self._data_layout = str(self._target_data)
@@ -67,19 +78,20 @@ class Compiler:
     isa : InstructionSet
         The selected one: kernels are already written for it.
     machine : str
-        x86_64 or aarch64.
+        One of `TRIPLES`.
     """
 
     def __init__(self, isa: InstructionSet, machine: str) -> None:
         self._isa = isa
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-        features = ",".join(f"+{feature}" for feature in isa.features)
-        self._codegen = _Codegen(TRIPLES[machine], BASELINES[machine], features)
+        self._is_of_64_bits = machine in OF_64_BITS
+        features = ",".join([*filter(None, [BASELINE_FEATURES.get(machine)]), *(f"+{feature}" for feature in isa.features)])
+        self._codegen = _Codegen(TRIPLES[machine], BASELINES[machine], features, ABIS.get(machine, ""))
         cpu_target.target_context._internal_codegen = self._codegen  # noqa: SLF001  # Numba offers no other way in
 
     def executor(self) -> bytes:
-        """Return an object file with the executor of all kernels as C functions: the general entry and the usual one."""
+        """Return an object file with the executor of all kernels as C functions: the general entry, and of 64 bits the usual one."""
         symbol, usual = native.ENTRY, native.USUAL
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = decorator(**options)(jit_executor.plain_function(jit_executor.ALL))
@@ -87,7 +99,8 @@ class Compiler:
         (result,) = dispatcher.overloads.values()
         entry = self._entry(symbol, result.fndesc.llvm_func_name)
         module = llvm.parse_assembly(_tuned(result.library.get_llvm_str(), TUNED_FOR.get(self._isa.name)))
-        self._add_usual(entry, usual, symbol)
+        if self._is_of_64_bits:
+            self._add_usual(entry, usual, symbol)
         module.link_in(llvm.parse_assembly(str(entry)))
         for value in (*module.functions, *module.global_variables):
             if not value.is_declaration and value.name not in {symbol, usual}:

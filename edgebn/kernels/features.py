@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 # Linux' names of x86 features to LLVM's, where they differ or matter here.
 X86_FLAGS = {"avx512_vnni": "avx512vnni", "avx_vnni": "avxvnni"}
 
-# The bits that Linux hands every AArch64 process in its auxiliary vector.
+# The bits that Linux hands every ARM process in its auxiliary vector, where it runs 64 and where it runs 32 bits.
 HARDWARE_CAPABILITIES = 16
 ARM64_BITS = {"neon": 1 << 1, "dotprod": 1 << 20}
+ARM32_BITS = {"neon": 1 << 12, "vfp4": 1 << 16}
+POINTER = ctypes.sizeof(ctypes.c_void_p)
+
+
+def machine_of(system_says: str, pointer: int) -> str:
+    """Return the kind of processor that a process sees, of pointers of so many bytes.
+
+    A Python of 32 bits on a Raspberry Pi often has a kernel of 64, which names itself: it runs what ARMv7 does.
+    """
+    return "armv7l" if pointer == 4 and system_says in {"aarch64", "armv8l"} else system_says
+
+
+@functools.cache
+def machine() -> str:
+    """Return the kind of processor, as `platform.machine()` has it, that this process sees."""
+    return machine_of(platform.machine(), POINTER)
 
 
 def host_features() -> frozenset[str]:
-    """Return LLVM's names of what this CPU, and the system on it, has; of AArch64 only those in `ARM64_BITS`."""
-    if platform.machine() in ("aarch64", "arm64"):
+    """Return LLVM's names of what this CPU, and the system on it, has; of ARM only those in `ARM64_BITS` or `ARM32_BITS`."""
+    if machine() in ("aarch64", "arm64"):
         if sys.platform == "linux":
-            return from_capabilities(_capabilities())
+            return from_capabilities(_capabilities(), ARM64_BITS)
         if sys.platform == "darwin":  # every such machine ever sold has both
             return frozenset(ARM64_BITS)
+    elif machine() in ("armv7l", "armv6l"):
+        return from_capabilities(_capabilities(), ARM32_BITS)
     elif sys.platform == "linux":
         return from_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace"))
     return _from_llvm()
@@ -33,9 +53,9 @@ def from_cpuinfo(text: str) -> frozenset[str]:
     return frozenset(X86_FLAGS.get(flag, flag) for flag in line.partition(":")[2].split())
 
 
-def from_capabilities(bits: int) -> frozenset[str]:
-    """Return the features that an AArch64 process' hardware capabilities name."""
-    return frozenset(name for name, bit in ARM64_BITS.items() if bits & bit)
+def from_capabilities(bits: int, known: Mapping[str, int]) -> frozenset[str]:
+    """Return those of the `known` features, by their bit, that an ARM process' hardware capabilities name."""
+    return frozenset(name for name, bit in known.items() if bits & bit)
 
 
 def _capabilities() -> int:

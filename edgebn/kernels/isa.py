@@ -6,9 +6,8 @@ The set is chosen once, at import and before any typing: an instruction that the
 from __future__ import annotations
 
 import os
-import platform
 
-from edgebn.kernels.features import host_features
+from edgebn.kernels.features import host_features, machine
 from edgebn.quick_dataclass import dataclass
 
 
@@ -25,14 +24,14 @@ class InstructionSet:
     name : str
         What `EDGEBN_ISA` calls it.
     machines : tuple of str
-        `platform.machine()` values it belongs to; empty for every machine.
+        `features.machine()` values it belongs to; empty for every machine.
     features : tuple of str
         LLVM's names of the CPU features that its kernels use.
     vector_bytes : int
         Bytes of one vector register; 0 where there are no vector kernels at all.
     registers : int
         How many vector registers there are: bounds the tiles.
-    dot : {'vpdpbusd', 'pmaddwd', 'sdot', 'smull', ''}
+    dot : {'vpdpbusd', 'pmaddwd', 'sdot', 'smull', 'vmull', ''}
         How four products of bytes are summed into 32 bits (`vectors.Dot`); '' leaves int8 convolutions to the plain kernels.
     code_flip : int
         int8 codes are stored as `code ^ code_flip` (as bytes): 0x80 stores q + 128 as an unsigned byte, which is what the x86 dot
@@ -62,12 +61,13 @@ class InstructionSet:
 
     @property
     def least_weight(self) -> int:
-        """The least int8 weight that `dot` takes: two products by -128 do not fit the 16 bits in which 'smull' sums them."""
-        return -127 if self.dot == "smull" else -128
+        """The least int8 weight that `dot` takes: two products by -128 do not fit the 16 bits of 'smull' and 'vmull'."""
+        return -127 if self.dot in {"smull", "vmull"} else -128
 
 
 X86 = ("x86_64", "AMD64")
 ARM64 = ("aarch64", "arm64")
+ARM32 = ("armv7l",)
 AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")
 
 # Best first: the first that the CPU has is used.
@@ -78,13 +78,14 @@ INSTRUCTION_SETS = (
     InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
     InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0, by_lane=True),
     InstructionSet("neon", ARM64, ("neon",), 16, 32, "smull", 0, by_lane=True),
+    InstructionSet("neon32", ARM32, ("neon", "vfp4"), 16, 16, "vmull", 0),
     InstructionSet("plain", (), (), 0, 0, "", 0),
 )
 
 
-def available(machine: str, features: frozenset[str]) -> list[InstructionSet]:
-    """Return the sets that a CPU of `machine` with LLVM `features` has, best first."""
-    return [isa for isa in INSTRUCTION_SETS if (not isa.machines or machine in isa.machines) and features.issuperset(isa.features)]
+def available(kind: str, features: frozenset[str]) -> list[InstructionSet]:
+    """Return the sets that a CPU of a kind of processor with LLVM `features` has, best first."""
+    return [isa for isa in INSTRUCTION_SETS if (not isa.machines or kind in isa.machines) and features.issuperset(isa.features)]
 
 
 def choose(wanted: str | None, sets: list[InstructionSet]) -> InstructionSet:
@@ -104,7 +105,7 @@ def choose(wanted: str | None, sets: list[InstructionSet]) -> InstructionSet:
     return found
 
 
-AVAILABLE = available(platform.machine(), host_features())
+AVAILABLE = available(machine(), host_features())
 SELECTED = choose(os.environ.get("EDGEBN_ISA"), AVAILABLE)
 CODE_FLIP = SELECTED.code_flip
 

@@ -1,7 +1,7 @@
 """int8 elementwise function as a table of 256 codes, one for all channels or one a channel.
 
 One table for all is looked up in whole vectors: a byte shuffle knows 16 codes, 16 of them hold the table, and the upper bits of a
-code say which of their answers is its own. NEON's shuffles know 64.
+code say which of their answers is its own. NEON's shuffles know 64, or 32 for half a vector where it is of 32 bits.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from edgebn.kernels.isa import SELECTED
+from edgebn.kernels.isa import ARM32, SELECTED
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_i8, store_code
-from edgebn.kernels.vectors import I8, I64, call, clamp, constant, load, shuffle, store, vector
+from edgebn.kernels.vectors import I8, I64, call, clamp, concat, constant, load, shuffle, store, vector
 
 VECTOR = SELECTED.vector_bytes
-SHUFFLES = {64: "llvm.x86.avx512.pshuf.b.512", 32: "llvm.x86.avx2.pshuf.b", 16: "llvm.aarch64.neon.tbl4.v16i8"}
+SHUFFLES = {64: "llvm.x86.avx512.pshuf.b.512", 32: "llvm.x86.avx2.pshuf.b"}
+IS_OF_32_BITS = bool(set(SELECTED.machines) & set(ARM32))
 PART = 16  # codes that one register of a table holds
 PARTS = 256 // PART
-TOGETHER = 4  # registers of a table that one of NEON's shuffles knows
+TOGETHER = 2 if IS_OF_32_BITS else 4  # registers of a table that one of NEON's shuffles knows
 
 
 def _parts(builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
@@ -48,13 +49,22 @@ def _by_bits(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> 
 
 
 def _by_fours(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> ir.Value:
-    """Return what stands at `places`; a shuffle answers 0 to those that its four parts do not hold."""
+    """Return what stands at `places`; a shuffle answers 0 to those that its parts do not hold."""
     found = None
     for first in range(0, PARTS, TOGETHER):
         inside = builder.sub(places, constant(I8, VECTOR, first * PART))
-        answer = call(builder, SHUFFLES[VECTOR], places.type, [*parts[first : first + TOGETHER], inside])
+        answer = _in_some(builder, parts[first : first + TOGETHER], inside)
         found = answer if found is None else builder.or_(found, answer)
     return found
+
+
+def _in_some(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> ir.Value:
+    """Return what one of NEON's shuffles finds in some parts."""
+    if not IS_OF_32_BITS:
+        return call(builder, "llvm.aarch64.neon.tbl4.v16i8", places.type, [*parts, places])
+    halves = [[shuffle(builder, whole, None, range(first, first + 8)) for first in (0, 8)] for whole in (*parts, places)]
+    held = [half for both in halves[:-1] for half in both]
+    return concat(builder, [call(builder, "llvm.arm.neon.vtbl4", half.type, [*held, half]) for half in halves[-1]])
 
 
 @intrinsic

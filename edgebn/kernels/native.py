@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from edgebn.kernels import isa, version
+from edgebn.kernels import features, isa, version
 from edgebn.quick_dataclass import dataclass
 
 MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[kernel, [[argument, is_float], ...]], ...]
@@ -41,7 +41,7 @@ class Native:
     executor : callable
         See `executor.executor`.
     usual : int
-        The address of its usual entry; see `executor.usual`.
+        The address of its usual entry; see `executor.usual`. 0 where there is none: on processors of 32 bits.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Native:
 
 
 def file_name(isa_name: str, machine: str, system: str) -> str:
-    """Return the name of an object made from the present sources; `machine` and `system` as `platform` has them."""
+    """Return the name of an object made from the present sources; `machine` as `features` has it, `system` as `platform` does."""
     return f"{system.lower()}-{machine.lower()}-{isa_name}-{version.sources()}.so"
 
 
@@ -80,7 +80,7 @@ def load() -> Native | None:
     place = folder()
     if place is None:
         return None
-    path = place / file_name(isa.SELECTED.name, platform.machine(), platform.system())
+    path = place / file_name(isa.SELECTED.name, features.machine(), platform.system())
     if not path.exists():
         return None
     try:
@@ -94,4 +94,5 @@ def load() -> Native | None:
     signatures = [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in json.loads(text)]
     entry = library[ENTRY]
     entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
-    return Native(path, signatures, entry, ctypes.cast(library[USUAL], ctypes.c_void_p).value or 0)
+    usual = ctypes.cast(library[USUAL], ctypes.c_void_p).value if features.POINTER == 8 else None
+    return Native(path, signatures, entry, usual or 0)

@@ -180,7 +180,7 @@ class Dot:
 
     Parameters
     ----------
-    kind : {'vpdpbusd', 'pmaddwd', 'sdot', 'smull'}
+    kind : {'vpdpbusd', 'pmaddwd', 'sdot', 'smull', 'vmull'}
     lanes : int
         Of 32 bits.
     """
@@ -194,6 +194,7 @@ class Dot:
             "vpdpbusd": (self._as_they_are, self._vpdpbusd),
             "sdot": (self._as_they_are, self._sdot),
             "smull": (self._as_they_are, self._smull),
+            "vmull": (self._as_they_are, self._vmull),
             "pmaddwd": (self._even_and_odd, self._pmaddwd),
         }
         self.prepare, self._accumulate = forms[kind]
@@ -228,15 +229,26 @@ class Dot:
 
     def _smull(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
         """Products and their sums by two in 16 bits, which no weight above -128 overflows, then by two into 32 bits (sadalp)."""
-        half, products = vector(I8, 8), vector(I16, 8)
+        low, high = self._products(builder, a, w, "llvm.aarch64.neon.smull.v8i16")
+        pairs = call(builder, "llvm.aarch64.neon.addp.v8i16", low.type, [low, high])
+        return builder.add(acc, call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", self._words, [pairs]))
+
+    def _vmull(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
+        """The same in 32-bit ARM's words, whose sums by two take half a vector at a time."""
+        sums = []
+        for whole in self._products(builder, a, w, "llvm.arm.neon.vmulls.v8i16"):
+            halves = [shuffle(builder, whole, None, range(first, first + 4)) for first in (0, 4)]
+            sums.append(call(builder, "llvm.arm.neon.vpadd.v4i16", vector(I16, 4), halves))
+        return call(builder, "llvm.arm.neon.vpadals.v4i32.v8i16", self._words, [acc, concat(builder, sums)])
+
+    def _products(self, builder: ir.IRBuilder, a: ir.Value, w: ir.Value, name: str) -> list[ir.Value]:
+        """Return the products of bytes in 16 bits, of the first eight and of the last, by an intrinsic that makes eight."""
 
         def multiplied(first: int) -> ir.Value:
             parts = [shuffle(builder, self._bytes(builder, value), None, range(first, first + 8)) for value in (a, w)]
-            assert parts[0].type == half
-            return call(builder, "llvm.aarch64.neon.smull.v8i16", products, parts)
+            return call(builder, name, vector(I16, 8), parts)
 
-        pairs = call(builder, "llvm.aarch64.neon.addp.v8i16", products, [multiplied(0), multiplied(8)])
-        return builder.add(acc, call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", self._words, [pairs]))
+        return [multiplied(0), multiplied(8)]
 
     def _pmaddwd(self, builder: ir.IRBuilder, acc: ir.Value, a: ir.Value, w: ir.Value) -> ir.Value:
         pairs = vector(I16, 2 * self._lanes)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.kernels.features import POINTER
 from edgebn.kernels.records import GUARD_FORMS
 
 HEAD = object.__basicsize__  # bytes
@@ -45,14 +46,14 @@ def are_wanted(environment: Mapping[str, str], is_free_threaded: bool) -> bool:
 def is_after_head() -> bool:
     """Whether the address of the data is where it is expected: of two arrays, one a view that begins elsewhere."""
     whole = np.zeros(8, np.int64)
-    if np.ndarray.__basicsize__ < HEAD + ctypes.sizeof(ctypes.c_void_p):
+    if POINTER != 8 or np.ndarray.__basicsize__ < HEAD + POINTER:  # kernels read words of 64 bits
         return False
     return all(ctypes.c_void_p.from_address(id(array) + HEAD).value == array.ctypes.data for array in (whole, whole[3:]))
 
 
 def are_known() -> bool:
     """Whether all words are where they are expected: of arrays that differ in each of them."""
-    if ctypes.sizeof(ctypes.c_void_p) != 8 or np.ndarray.__basicsize__ < END or not is_after_head():
+    if np.ndarray.__basicsize__ < END or not is_after_head():
         return False
     whole = np.zeros((2, 3, 5), np.int8)
     frozen = whole[1]

@@ -45,8 +45,9 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
         wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
-    if "places" in wanted:
-        wanted["places"] *= parts.most_shares(options.threads)
+    for what in ("places", *(("sums",) if count == 1 else ())):  # bands are not split into shares, a lone one's pool is
+        if what in wanted:
+            wanted[what] *= parts.most_shares(options.threads)
     if count > 1:
         wanted = {scratch_name(what, band): size for what, size in wanted.items() for band in range(count)}
     return shared | wanted

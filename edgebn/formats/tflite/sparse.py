@@ -55,7 +55,7 @@ def densified(sparsity: Any, shape: tuple[int, ...], data: np.ndarray, limit: in
             continue
         segments = _vector(metadata.ArraySegmentsType(), metadata.ArraySegments())
         indices = _vector(metadata.ArrayIndicesType(), metadata.ArrayIndices())
-        counts = np.diff(segments)
+        counts = np.diff(segments).astype(np.intp)
         if len(segments) != len(places) + 1 or segments[0] != 0 or (counts < 0).any() or segments[-1] != len(indices):
             raise ModelError("its sparse segments do not fit together; the file is damaged")
         if ((indices < 0) | (indices >= shape[axis])).any():
