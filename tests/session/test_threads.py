@@ -20,6 +20,8 @@ from edgebn.kernels import executor
 from edgebn.kernels.records import HELP
 from edgebn.kernels.registry import OPERATIONS
 from edgebn.session import Session, bands, choosing, pace, parts, shares, splitting, winograd
+from edgebn.session import convolution as session_convolution
+from edgebn.session.options import Options
 from tests.adaptations import with_adaptation
 from tests.kernels.test_winograd import convolution
 from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, single
@@ -103,6 +105,22 @@ def pool_program(window, dtype, channels=40, *, rescaled=False):
     epilogue = maker.average_epilogue("y", window.kernel[0] * window.kernel[1], by_count=False) if rescaled else None
     maker.steps.append(p.Pool("pool", (x,), "y", window, epilogue))
     return maker.program((x,), ("y",))
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_pool_of_a_convolution_of_one_row_has_scratch_for_every_share():
+    """One row goes by no bands: its pool is split into shares, each of which sums in scratch of its own."""
+    bare = convolution_program((4, 160, 1, (3, 3), (1, 1), (1, 1), (0, 1, 0, 1), 3, 8), "int8", 0)
+    (step,) = bare.steps
+    window = p.Window("average", (1, 3), (1, 2), (1, 1), (0, 1, 0, 1))
+    pooled = replace(bare.buffers[step.output], shape=pooled_shape(window, bare.buffers[step.output].shape))
+    shapes = {**bare.shapes, step.output: pooled.shape}
+    program = replace(bare, steps=(replace(step, pool=window),), buffers={**bare.buffers, step.output: pooled}, shapes=shapes)
+    assert assert_same_bytes(program)
+    rows = Session(program, threads=2)._packed._packer.rows
+    used = len({row.arguments["scratch"] for row in rows if row.operation == "average_i8"})
+    assert used > 1
+    assert session_convolution.scratch(program.steps[0], program, Options(threads=2))["sums"] >= used * 4 * 160
 
 
 @pytest.mark.usefixtures("eager")
