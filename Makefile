@@ -15,12 +15,12 @@ help:
 	@echo "make demo      install edgebn in $(VENV) and run the main job on the shipped Fashion-MNIST model"
 	@echo "make test      install the test tools too, check style and types, run every test"
 	@echo "make test-all  the same tests with many more examples, and live PyTorch and Keras in a venv of their own"
-	@echo "make test-arm64  the contract suite on emulated AArch64, for NEON with and without dot product, ahead-of-time objects and JIT"
+	@echo "make test-arm64  the contract suite on emulated processors: AArch64 with ahead-of-time objects and JIT, 32-bit ARM, RISC-V"
 	@echo "make smoke     a few tests that fail within seconds when something basic broke"
 	@echo "make fuzz      feed every reader 2,000 damaged files each"
 	@echo "make fuzz-link feed the firmware's end of the serial link anything for five minutes, under sanitizers (clang)"
 	@echo "make bench     time edgebn beside its peers"
-	@echo "make wheels    build the wheels for x86_64 and aarch64 Linux, with kernels compiled ahead of time, into dist"
+	@echo "make wheels    build the wheels for Linux (x86_64, aarch64, armv7l, armv6l, riscv64), with kernels compiled ahead of time, into dist"
 	@echo "make objects   compile the kernels ahead of time for this checkout: sessions then start without Numba"
 	@echo "make clean     remove $(VENV) and every cache"
 
@@ -94,15 +94,17 @@ test-all: firmware-tools lint .venv-frameworks/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
 
-# The arm64 packages are only unpacked, under build/arm64: see tests/arm64/run.sh.
+# The packages of other processors are only unpacked, under build/emulated: see tests/emulated/run.sh.
 test-arm64: $(VENV)/.test
 	@for tool in debootstrap:debootstrap qemu-aarch64-static:qemu-user-static ld.lld:lld; do \
 	  PATH=$$PATH:/usr/sbin command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; \
 	done; [ -z "$$missing" ] || { \
 	  echo "== installing$$missing with the system's package manager"; \
 	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq $$missing; }
-	@PYTHON=$(BIN)/python sh tests/arm64/run.sh
-	@PYTHON=$(BIN)/python sh tests/arm64/run.sh --jit
+	@PYTHON=$(BIN)/python sh tests/emulated/run.sh arm64
+	@PYTHON=$(BIN)/python sh tests/emulated/run.sh arm64 --jit
+	@PYTHON=$(BIN)/python sh tests/emulated/run.sh armhf
+	@PYTHON=$(BIN)/python sh tests/emulated/run.sh riscv64
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python tests/fuzz_readers.py --mutations 2000
@@ -122,7 +124,7 @@ bench: $(VENV)/.bench objects
 .PHONY: wheels objects
 wheels: $(BIN)/python
 	@command -v ld.lld >/dev/null || { echo "== installing ld.lld, which links for other processors"; $(AS_ROOT) apt-get install -y -qq lld; }
-	@for machine in x86_64 aarch64; do \
+	@for machine in x86_64 aarch64 armv7l armv6l riscv64; do \
 	  $(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist --config-settings=machine=$$machine . || exit 1; done
 	@ls dist/*.whl
 

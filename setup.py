@@ -10,8 +10,10 @@ from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
-# The oldest C library that wheels of today are for; objects need nothing of it but memset and the like.
+# The oldest C library that wheels of today are for; objects need nothing of it but memset and the like. RISC-V has none that old,
+# and for ARMv6 nobody agreed on any: pip takes what is for Linux there.
 PLATFORM = "manylinux_2_17_{machine}"
+OTHERS = {"riscv64": "manylinux_2_31_riscv64", "armv6l": "linux_armv6l"}
 
 
 class BuildWithObjects(build_py):
@@ -43,11 +45,11 @@ class PlatformWheel(bdist_wheel):
         """Return Python, ABI and platform."""
         if edgebn_build.shipped is None:
             return super().get_tag()
-        return "py3", "none", PLATFORM.format(machine=edgebn_build.shipped)
+        return "py3", "none", OTHERS.get(edgebn_build.shipped, PLATFORM.format(machine=edgebn_build.shipped))
 
 
 setup(
     distclass=PlatformDistribution,
-    install_requires=["numpy>=2.0"] if edgebn_build.shipped is not None else ["numpy>=2.0", "numba>=0.61"],
+    install_requires=["numpy>=1.24"] if edgebn_build.shipped is not None else ["numpy>=1.24", "numba>=0.61"],
     cmdclass={"build_py": BuildWithObjects, "bdist_wheel": PlatformWheel},
 )

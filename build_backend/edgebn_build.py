@@ -35,7 +35,9 @@ __all__ = [
 
 Settings = dict[str, Any] | None
 
-MACHINES = ("x86_64", "aarch64")
+# Kinds of processor that there are objects for: all when asked for, else those that the compiler itself runs on.
+MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64")
+WITH_COMPILER = MACHINES[:2] if sys.maxsize > 2**32 else ()
 COMPILER = ("numpy>=2.0", "numba>=0.61")
 
 # The kind of processor whose objects go into what is being built, or None: read by setup.py, which setuptools runs in this process.
@@ -72,9 +74,9 @@ def _machine(config_settings: Settings) -> str | None:
     asked = (config_settings or {}).get("machine")
     if asked is not None and asked not in MACHINES:
         sys.exit(f"error: machine={asked}: there are objects for {', '.join(MACHINES)}")
-    if asked not in {None, platform.machine()}:
+    if asked is not None and (asked != platform.machine() or asked not in WITH_COMPILER):
         if not shutil.which("ld.lld"):
             sys.exit(f"error: linking for {asked} on {platform.machine()} needs ld.lld (Debian: apt install lld)")
         return asked
     can_link = shutil.which("cc") or shutil.which("ld.lld")
-    return platform.machine() if platform.system() == "Linux" and platform.machine() in MACHINES and can_link else None
+    return platform.machine() if platform.system() == "Linux" and platform.machine() in WITH_COMPILER and can_link else None

@@ -66,7 +66,7 @@ def _scaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
     """Return x(v, m, e) of `program.IntAdd`."""
     if e == 0:
         return (v * m + 2**30) >> 31
-    return (v * m + 2**30 + 2 ** (30 + e) - np.where(v < 0, 2**31, 0)) >> (31 + e)
+    return (v * m + 2**30 + 2 ** (30 + e) - np.where(v < 0, np.int64(2**31), 0)) >> (31 + e)
 
 
 def binary(step: Binary, operands: Operands) -> np.ndarray:
@@ -93,7 +93,7 @@ def multiply(step: Multiply, operands: Operands) -> np.ndarray:
 
 
 def _rescaled(u: np.ndarray, how: IntMultiply, dtype: str) -> np.ndarray:
-    y = (u * how.m + how.r - np.where(u < 0, 2**31 if how.neg else 0, 0)) >> how.s
+    y = (u * how.m + how.r - np.where(u < 0, np.int64(2**31 if how.neg else 0), 0)) >> how.s
     return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(dtype)
 
 

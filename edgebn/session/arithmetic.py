@@ -93,7 +93,7 @@ def _rescaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
     """TensorFlow Lite Micro's rescaling of int64 values: see `program.IntAdd`."""
     if e == 0:
         return (v * m + (1 << 30)) >> 31
-    return (v * m + (1 << 30) + (1 << (30 + e)) - np.where(v < 0, 1 << 31, 0)) >> (31 + e)
+    return (v * m + (1 << 30) + (1 << (30 + e)) - np.where(v < 0, np.int64(1 << 31), 0)) >> (31 + e)
 
 
 def pack_multiply(step: p.Multiply, packer: Packer) -> None:

@@ -1,6 +1,6 @@
 """`edgebn doctor`: every kernel is tested on this processor, a byte that differs is found, and the block says so.
 
-Runs on emulated AArch64 too: `tests/arm64/run.sh -- tests/doctor/test_doctor.py`.
+Runs on emulated AArch64 too: `tests/emulated/run.sh arm64 -- tests/doctor/test_doctor.py`.
 """
 
 import json
