@@ -91,7 +91,7 @@ class Compiler:
         cpu_target.target_context._internal_codegen = self._codegen  # noqa: SLF001  # Numba offers no other way in
 
     def executor(self) -> bytes:
-        """Return an object file with the executor of all kernels as C functions: the general entry, and of 64 bits the usual one."""
+        """Return an object file with the executor of all kernels as C functions: the general entry and, of 64 bits, the usual."""
         symbol, usual = native.ENTRY, native.USUAL
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = decorator(**options)(jit_executor.plain_function(jit_executor.ALL))
