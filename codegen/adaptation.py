@@ -219,7 +219,7 @@ def _check_refold(program: Program, step: Step, layer: AdaptedLayer) -> None:
     lives = layer.sigma > 0
     center = layer.observation.center.astype(object)
     home = epilogue.m.astype(object) * center + epilogue.r.astype(object)
-    unit = np.ldexp(layer.sigma.astype(np.float64), layer.observation.shift.astype(np.int64) + DRIFT_BITS)
+    unit = np.ldexp(layer.sigma.astype(np.float64), layer.observation.shift.astype(np.int32) + DRIFT_BITS)
     fits = (
         (np.abs(home) <= LARGEST_HOME_OUTPUT)
         & (np.abs(center) <= LARGEST_CENTER)

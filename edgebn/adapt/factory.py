@@ -142,5 +142,5 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
     fits &= (how.m != 0) & ~refusal(how, center, (low, high))
     center = np.where(fits, center, np.clip(0, low, high))
     observation = Observation(step.name, *rows, center.astype(np.int32), shift.astype(np.uint8))
-    unit = np.ldexp(sigma, -shift)
+    unit = np.ldexp(sigma, (-shift).astype(np.int32))
     return AdaptedLayer(observation, layer, np.where(fits, unit, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))

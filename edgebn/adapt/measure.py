@@ -289,7 +289,7 @@ def _moved(layer: AdaptedLayer, first: np.ndarray, second: np.ndarray) -> Moment
     center = observation.center.astype(np.float64)
     if observation.shift is not None:
         shift = observation.shift.astype(np.int64)
-        unit = np.ldexp(unit, shift)
+        unit = np.ldexp(unit, shift.astype(np.int32))
         center = center + ((np.int64(1) << shift) >> 1)
     variance = (second + layer.home - first**2) * unit**2
     nothing = np.zeros(len(first))

@@ -161,7 +161,7 @@ def _saturated(how: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.
     """
     lo, hi = lo.copy(), hi.copy()
     largest = np.maximum(np.abs(lo), np.abs(hi))
-    power = np.ldexp(1.0, -how.s.astype(np.int64)) * UNIT
+    power = np.ldexp(1.0, -how.s.astype(np.int32)) * UNIT
     bound = largest * np.abs(how.m * power) + np.abs(how.r * power + (how.zero_point + 128) * float(UNIT)) + NUDGE * power
     for channel in np.flatnonzero((bound >= MOST) & (how.m != 0)).tolist():
         m, r, s = (int(array[channel]) for array in (how.m, how.r, how.s))
@@ -202,7 +202,7 @@ def _float_form(how: Requantization, largest: np.ndarray, *, with_base: bool) ->
     largest : ndarray of int64
         Bound on the magnitude of every channel's u.
     """
-    power = np.ldexp(1.0, -how.s.astype(np.int64)) * UNIT
+    power = np.ldexp(1.0, -how.s.astype(np.int32)) * UNIT
     exact_scale = how.m.astype(np.float64) * power
     exact_nudge = np.full(len(power), float(NUDGE) if how.neg else 0.0) * power
     exact_start = how.r.astype(np.float64) * power + (how.zero_point + 128) * float(UNIT)

@@ -52,8 +52,8 @@ for one in "$@"; do
     [ -z "$emulator" ] || cp "$(command -v "$emulator")" "$root/tmp/emulator"
     # The system's /proc, for as long as this one command; a Python that starts others by name would need the emulator registered.
     fresh() {
-        unshare --mount sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" /usr/bin/env -i \
-            HOME=/root PATH=/usr/local/bin:/usr/bin:/bin ${emulator:+QEMU_CPU=$processor /tmp/emulator} /usr/bin/python3 "$@"
+        env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin ${processor:+QEMU_CPU=$processor} unshare --mount sh -c \
+            'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" ${emulator:+/tmp/emulator} /usr/bin/python3 "$@"
     }
     say "$one: $(fresh -c 'import sys, numpy, platform; print("Python", sys.version.split()[0], "NumPy", numpy.__version__, platform.machine())')"
     fresh -m pip install -q --no-index --break-system-packages --root-user-action=ignore "/tmp/$(cd "$root/tmp" && ls edgebn-*.whl)"

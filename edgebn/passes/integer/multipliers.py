@@ -79,16 +79,16 @@ def single_rounding(
     offset = np.clip(offset, -limit, limit)
     shift = np.where(a == 0, MAX_SHIFT, np.clip(31 - np.frexp(a)[1], 1, MAX_SHIFT))
     while True:
-        m = np.rint(np.ldexp(a, shift))
+        m = np.rint(np.ldexp(a, shift.astype(np.int32)))
         # the margin is for the rounding of this float64 estimate; the exact proof follows in `prove_epilogue`
-        largest = np.abs(m) * reach + np.ldexp(np.abs(offset) + 1, shift)
+        largest = np.abs(m) * reach + np.ldexp(np.abs(offset) + 1, shift.astype(np.int32))
         too_large = (np.abs(m) > INT32_MAX) | (largest >= 2.0**63 - 2.0**23)
         if not too_large.any():
             break
         shift = shift - too_large
         if (shift < 1).any():
             raise QuantizationError(f"{where}: no shift keeps its 64-bit sums from overflowing; keep this network in float32")
-    r = np.rint(np.ldexp(offset, shift)).astype(np.int64) + (np.int64(1) << (shift - 1))
+    r = np.rint(np.ldexp(offset, shift.astype(np.int32))).astype(np.int64) + (np.int64(1) << (shift - 1))
     return m.astype(np.int32), r, shift.astype(np.uint8)
 
 
