@@ -60,11 +60,11 @@ def outcome(board, program, timeout=600):
     return Outcome(ended.status, text, *(int(number) for number in said.groups()))
 
 
-def check(program, folder, board_name, samples=None, *, trace=True, flags=()):
+def check(program, folder, board_name, samples=None, *, trace=True, flags=(), pools=()):
     """Emit, build, run; every byte of every step must be the reference's."""
     board = board_or_skip(board_name)
     shutil.rmtree(folder, ignore_errors=True)
-    project = codegen.emit(program, folder, board=board_name, samples=samples)
+    project = codegen.emit(program, folder, board=board_name, samples=samples, pools=pools)
     said = outcome(board, build(project, board, trace=trace, flags=flags))
     assert (said.status, said.differ) == (0, 0), said.text
     if samples is not None:

@@ -6,7 +6,10 @@ All files on the host and on an emulated Cortex-M4F with EDGEBN_TEST_ALL=1, some
 import numpy as np
 import pytest
 
+import boards
 import edgebn
+from codegen import Pool
+from codegen.emit import list_network
 from edgebn.errors import EdgebnError
 from tests import emitted
 from tests.conftest import SHARED, TEST_ALL
@@ -16,6 +19,15 @@ FEW = {"coral_split_concat", "esp_streaming", "mww_v2_okay_nabu", "tflm_simple_a
 # For files that leave height and width open: small, for the emulator's sake.
 OPEN_SHAPES = {"mtcnn_pnet": (48, 64, 3), "ppocr_det_v4": (3, 96, 96), "ppocr_cls": (3, 48, 192)}
 MOST_WEIGHT_BYTES = 4 << 20  # the board's flash
+OWN_RAM = 3 << 20  # bytes of an arena that stay in the board's RAM, where that has not room for all
+
+
+def _pools(program, board):
+    """Return the memories that the arena is spread over: none but the board's RAM, where it fits."""
+    slow = boards.load(board).pools.get("slow")
+    if slow is None or list_network(program).arena.size <= OWN_RAM:
+        return ()
+    return (Pool("fast", OWN_RAM), Pool("slow", slow.size))
 
 
 def _loaded(path):
@@ -46,5 +58,7 @@ def test_every_output_byte(path, board, tmp_path):
     program = edgebn.load(tmp_path / "saved.edgebn")
     if board != "host" and edgebn.analyze(program).weight_bytes > MOST_WEIGHT_BYTES:
         pytest.skip(f"its weights alone fill the {MOST_WEIGHT_BYTES} bytes of the board's flash")
-    _, said = emitted.check(program, tmp_path / "out", board, _sample(program), trace=path.stem in FEW)
+    _, said = emitted.check(
+        program, tmp_path / "out", board, _sample(program), trace=path.stem in FEW, pools=_pools(program, board)
+    )
     assert said.vectors > 0

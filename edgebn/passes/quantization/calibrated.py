@@ -28,6 +28,7 @@ from edgebn.passes.quantization.calibration import (
 )
 from edgebn.passes.quantization.coarse_outputs import coarse_outputs
 from edgebn.passes.quantization.equalize import equalize
+from edgebn.passes.quantization.expected_ranges import expected_ranges
 from edgebn.passes.quantization.head_ranges import HeadObserver
 from edgebn.passes.quantization.patch_moments import PatchMoments, PatchObserver
 from edgebn.passes.quantization.score_ranges import ScoreObserver
@@ -64,6 +65,8 @@ class Calibrated:
         By the method, or by several to choose from.
     extremes : mapping of str to (low, high)
         All that was seen: int16 codes hold it.
+    expected : mapping of str to (low, high)
+        What other samples may be expected to show (`expected_ranges`).
     means : mapping of str to ndarray (channels,)
     moments : mapping of str to PatchMoments
     samples : sequence of dict
@@ -73,6 +76,7 @@ class Calibrated:
     program: Program
     ways: Sequence[Ranges]
     extremes: Mapping[str, Range]
+    expected: Mapping[str, Range]
     means: dict[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
     samples: Sequence[Batch]
@@ -155,7 +159,7 @@ def calibrated(
                 ranges |= end.ranges()
         ways.append(Ranges(ranges, coarse_outputs(program, ranges, observers)))
     extremes, means = ranges_and_means(program, observers, "minmax")
-    return Calibrated(program, ways, extremes, means, patches.moments(), samples)
+    return Calibrated(program, ways, extremes, expected_ranges(program, observers), means, patches.moments(), samples)
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:

@@ -26,6 +26,7 @@ BATCH = 32  # samples run at once, at most, and statistics that take a sample of
 BATCH_BYTES = 1 << 25  # that all values of the samples run at once may take, unless one sample takes more
 HISTOGRAM = 1 << 15  # values of one sample's buffer that are counted: those of pixels spread evenly; its extremes are of all
 PERCENTILE = 99.99  # of the values of one side of zero
+MANY = 100  # samples from which on the extremes that were seen are taken for those that will be
 LEVELS = 255  # steps between the lowest and the highest int8 code
 
 
@@ -44,11 +45,16 @@ class Observer:
     channel_sum: np.ndarray | None = None  # (channels,)
     positions: int = 0
     samples: int = 0
+    # Of each sample's lowest and highest value and zero: their sums, and those of their squares.
+    ends: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
 
     def see(self, values: np.ndarray) -> None:
         """Take in values (N, H, W, C); they are finite."""
-        self.low = min(self.low, float(values.min()))
-        self.high = max(self.high, float(values.max()))
+        lows, highs = (np.minimum(values.min(axis=(1, 2, 3)), 0.0), np.maximum(values.max(axis=(1, 2, 3)), 0.0))
+        self.low = min(self.low, float(lows.min()))
+        self.high = max(self.high, float(highs.max()))
+        both = np.stack([lows, highs]).astype(np.float64)
+        self.ends += np.stack([both.sum(axis=1), (both**2).sum(axis=1)])
         values = thinned(values, self.samples)
         self.samples += len(values)
         sums = values.sum(axis=(0, 1), dtype=np.float64)
@@ -86,6 +92,18 @@ class Observer:
 
     def _extremes(self) -> Range:
         return self.low, self.high
+
+    def expected(self) -> Range:
+        """Return what one sample in MANY may be expected to go beyond; the extremes where as many were seen.
+
+        The ends of samples are taken for Gumbel's, whose largest of n grows by their scale times the logarithm of n.
+        """
+        if not 1 < self.samples < MANY:
+            return self.low, self.high
+        mean, square = self.ends / self.samples
+        spread = np.sqrt(np.maximum(square - mean**2, 0.0) * self.samples / (self.samples - 1))
+        margin = spread * np.sqrt(6.0) / np.pi * np.log(MANY / self.samples)
+        return self.low - float(margin[0]), self.high + float(margin[1])
 
     def _percentile(self) -> Range:
         """Leave out the outermost 1 - PERCENTILE of the values that lie on each side."""

@@ -1,12 +1,14 @@
 """By which method ranges are taken where the user names none: least squared error, unless the widest ranges are clearly nearer.
 
 Clipping the rarest values wins almost everywhere; it loses where they carry what a network computes, as in deep networks with gates
-and many branches. Both ways are tried on the first samples, with weights rounded plainly. Is handed what runs programs.
+and many branches. Both ways are tried on the first samples, with weights rounded plainly. There the ends are then put where other
+samples may be expected to reach, which those that were seen cannot judge. Is handed what runs programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,7 +57,7 @@ def chosen_ranges(
         near = nearness(ranges)
         if near > most:
             best, most = ranges, near
-    return best
+    return best if best is first else replace(best, ranges=dict(found.expected))
 
 
 def _is_vector(program: Program, name: str) -> bool:
