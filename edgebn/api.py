@@ -159,7 +159,7 @@ def quantize(
         addition reads; of the margins between classes, for logits and for what the dense layer before them reads), 99.99 % of the
         values on each side of zero, or all of them. The network's inputs always keep their full range. Where it is left out,
         'mse', unless 'minmax' leaves the outputs of the first samples clearly nearer to float32; of fewer than 100 samples its
-        ends are then moved out to where one sample in 100 may be expected to pass them. For calibration data only.
+        ends are then moved out, for values of one position, to where one in 100 may be expected to pass. For calibration data only.
     progress : callable, optional
         Called as progress(done, in all) throughout: what is counted are samples run (the first ones run twice) and layers rounded.
         In all is None while an iterable has not said how many samples it holds.

@@ -94,6 +94,17 @@ def test_dynamic_range_weights_become_real(net):
     assert np.allclose(step.weight, codes * scale[:, None, None, None], rtol=1e-6)
 
 
+@pytest.mark.parametrize("part", ["weights", "bias"])
+def test_weights_and_biases_beyond_float32_are_refused(net, part):
+    codes, x = np.full((4, 3, 3, 2), 100, np.int8), net.builder.add_input("x", (6, 6, 2))
+    scale = np.full(4, 1e38 if part == "weights" else 1.0)
+    bias = np.full(4, 1e300) if part == "bias" else None
+    quantization = nn.Quantization(scale, np.zeros(4, np.int64), 0)
+    y = net.add(nn.Convolution, x, weight=codes, weight_quantization=quantization, bias=bias)
+    with pytest.raises(UnsupportedLayerError, match=rf"its {part}.*beyond float32"):
+        lower(net.builder.finish([y]))
+
+
 @given(bounds=st.lists(st.floats(-3, 3, width=32).map(lambda bound: round(bound, 3)), min_size=4, max_size=4))
 def test_clip_after_clip_is_one_clip(bounds):
     net = Net(np.random.default_rng(0))

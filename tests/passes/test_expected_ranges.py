@@ -45,18 +45,23 @@ def test_batches_make_no_difference():
     np.testing.assert_allclose(parts.expected(), seen(values).expected(), rtol=1e-9)
 
 
-def test_no_value_is_expected_where_its_step_makes_none():
+@pytest.mark.parametrize("size", [1, 4])
+def test_no_value_is_expected_where_its_step_makes_none(size):
+    """And maps, of which one sample shows many values, stay as they were seen."""
     rng = np.random.default_rng(3)
     build = GraphBuilder("net", "net", "test")
-    build.add_input("x", (4, 4, 3))
+    build.add_input("x", (size, size, 3))
     build.add(Convolution("conv", ("x",), "c", weight=rng.normal(0, 2, (5, 1, 1, 3)).astype(np.float32)))
     build.add(Activation("gate", ("c",), "g", function="hard_sigmoid", alpha=0.2, beta=0.5))
     build.add(Activation("cut", ("c",), "r", function="clip", low=0.0, high=6.0))
     program = lower(build.finish(["g", "r"]))
-    x = (rng.normal(size=(6, 4, 4, 3)) * np.linspace(1, 4, 6)[:, None, None, None]).astype(np.float32)
+    x = (rng.normal(size=(6, size, size, 3)) * np.linspace(1, 4, 6)[:, None, None, None]).astype(np.float32)
     observers = observe(program, edgebn.Session(program).run_buffers, x)
     found = expected_ranges(program, observers)
     assert found["x"] == observers["x"].range("minmax")
+    if size > 1:
+        assert found == {name: seen.range("minmax") for name, seen in observers.items()}
+        return
     convolved = next(step.output for step in program.steps if step.name == "conv")
     assert found[convolved][1] > observers[convolved].high
     assert found["g"] == (0.0, 1.0)

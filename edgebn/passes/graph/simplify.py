@@ -29,7 +29,7 @@ from edgebn.layers import (
     Resize,
     Transpose,
 )
-from edgebn.passes.graph.network import Network
+from edgebn.passes.graph.network import Network, refuse
 from edgebn.passes.graph.requantizations import same_codes
 
 Rule = Callable[[Network, Layer], bool]
@@ -87,8 +87,12 @@ def dequantize_weights(network: Network, layer: Layer) -> bool:
     shape = [1] * weight.ndim
     if quantization.axis is not None:
         shape[quantization.axis] = -1
-    real = quantization.scale.reshape(shape) * (weight.astype(np.float64) - quantization.zero_point.reshape(shape))
-    network.put(replace(layer, weight=real.astype(np.float32), weight_quantization=None), layer.output)  # type: ignore[call-arg]
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = quantization.scale.reshape(shape) * (weight.astype(np.float64) - quantization.zero_point.reshape(shape))
+        real = real.astype(np.float32)
+    if not np.isfinite(real).all():
+        raise refuse(network.source, layer, "its weights times their scale are beyond float32; is the file damaged?")
+    network.put(replace(layer, weight=real, weight_quantization=None), layer.output)  # type: ignore[call-arg]
     return True
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from edgebn import layers as graph_layers
 from edgebn import program as steps
 from edgebn.layers import BatchNorm, Layer
-from edgebn.passes.batch_norm.placement import is_clip
+from edgebn.passes.batch_norm.placement import fits_float32, is_clip
 from edgebn.passes.graph.network import check_broadcast, refuse
 from edgebn.passes.lowering.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
 from edgebn.passes.lowering.matrix_products import float_product
@@ -23,6 +23,8 @@ def _weighted(lowering: FloatLowering, layer: Layer) -> None:
     weight = np.ascontiguousarray(layer.weight, np.float32)
     if isinstance(layer, graph_layers.Dense):
         weight = weight[:, np.newaxis, np.newaxis, :]
+    if layer.bias is not None and not fits_float32(layer.bias[np.isfinite(layer.bias)]):
+        raise refuse(lowering.graph.source, layer, "its bias is beyond float32; is the file damaged?")
     common = lowering.common(layer)
     chain = lowering.chain(layer.output, common["name"])
     common["output"] = chain.output

@@ -1,7 +1,7 @@
 """How far values go on samples that calibration has not shown, from how far they went on each of those that it has.
 
-Of few samples the extremes are soon passed, most of all where a sample shows one number a channel (gates, dense layers), and what
-is cut off there scales a whole branch. Knows what was seen and steps; runs nothing.
+Where a sample shows one number a channel (gates, dense layers) the extremes of few samples are soon passed, and what is cut off
+there scales a whole branch. Of maps the outermost pixels alone are lost, for finer codes of all. Knows what was seen; runs nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ POINTS = 1025  # of a function, between the ends of its input
 
 
 def expected_ranges(program: p.Program, observers: Mapping[str, Observer]) -> dict[str, Range]:
-    """Return (low, high) of every value of a float32 program: within what its step can make, the inputs of the network as seen."""
+    """Return (low, high) of every value: those of one position within what their step can make, all others as seen."""
     found = {name: seen.range("minmax") for name, seen in observers.items()}
     for step in program.steps:
+        if program.buffers[step.output].shape[:2] != (1, 1):
+            continue
         low, high = observers[step.output].expected()
         least, most = _bounds(step, found)
         found[step.output] = (min(max(low, least), 0.0), max(min(high, most), 0.0))
