@@ -28,8 +28,12 @@ class Trace:
         After how many samples the next two were looked at.
     drift, gate : ndarray of float64, shape (looks, layers)
         Root mean square of what was folded (means in factory sigmas and logarithms of variances together), and the gate.
-    trips : int
-        How often the watchdog returned to the factory state.
+    accepted : ndarray of int64, shape (looks,)
+        How many samples were learned from until then.
+    refused : dict of str to int
+        Why others, or single layers' refolds, were refused.
+    trips : tuple of (int, str)
+        When (samples) and why the watchdog returned to the factory state.
     """
 
     policy: str
@@ -38,7 +42,9 @@ class Trace:
     at: np.ndarray
     drift: np.ndarray
     gate: np.ndarray
-    trips: int
+    accepted: np.ndarray
+    refused: dict[str, int]
+    trips: tuple[tuple[int, str], ...]
 
     @property
     def error(self) -> float:
@@ -69,19 +75,21 @@ def evaluate(
     session = Session(program)
     if policy is None:
         right = np.argmax(session.run(images).reshape(len(images), -1), axis=1) == labels
-        return Trace("none", right, (), np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0)), 0)
+        return Trace("none", right, (), np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, np.int64), {}, ())
     adapter = Adapter(session, policy)
-    correct, at, drift, gate = np.zeros(len(labels), bool), [], [], []
+    correct, at, drift, gate, accepted = np.zeros(len(labels), bool), [], [], [], []
     for start in range(0, len(labels), EVERY):
         stop = min(start + EVERY, len(labels))
         answer = adapter.run(images[start:stop])
         correct[start:stop] = np.argmax(answer.reshape(stop - start, -1), axis=1) == labels[start:stop]
-        layers = adapter.report().layers
+        seen = adapter.report()
         at.append(stop)
-        drift.append([float(np.hypot(one.drift, one.spread)) for one in layers])
-        gate.append([one.gate for one in layers])
+        drift.append([float(np.hypot(one.drift, one.spread)) for one in seen.layers])
+        gate.append([one.gate for one in seen.layers])
+        accepted.append(seen.accepted)
         if progress is not None:
             progress(stop, len(labels))
     report = adapter.report()
     names = tuple(one.name for one in report.layers)
-    return Trace(adapter.policy, correct, names, np.array(at), np.array(drift), np.array(gate), len(report.trips))
+    looks = np.array(at), np.array(drift), np.array(gate), np.array(accepted)
+    return Trace(adapter.policy, correct, names, *looks, report.refused, report.trips)

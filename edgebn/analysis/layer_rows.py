@@ -85,8 +85,12 @@ def _added(program: Program) -> list[LayerRecord]:
     ]
 
 
+def row_of_each_step(program: Program) -> dict[str, int]:
+    """Return the index of the row that carries what a step takes: the layer of the same name, else the first it serves."""
+    return _row_of_each_step(program, [*program.records, *_added(program)])
+
+
 def _row_of_each_step(program: Program, records: list[LayerRecord]) -> dict[str, int]:
-    """Return the index of the record that carries a step's bytes: the layer of the same name, else the first it serves."""
     row: dict[str, int] = {}
     for step in program.steps:
         serving = [index for index, record in enumerate(records) if record.step == step.name]

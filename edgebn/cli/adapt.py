@@ -16,6 +16,7 @@ from edgebn.adapt.evaluate import Trace, evaluate
 from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.streams import ORDERS, SEQUENCES, Stream, arrange, continual, mixed
+from edgebn.cli import page_file
 from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, load_labelled, load_labels
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--policy", action="append", choices=UNTAUGHT, help=f"again for several; default {', '.join(DEFAULT_POLICIES)}"
     )
     parser.add_argument("--plot", type=new_file, metavar="OUT.png", help="accuracy over time and drift by layer (with matplotlib)")
+    page_file.add_report_option(parser)
 
 
 def add_stream_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -101,6 +103,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
         plot(arguments.plot, [(f"{case.name}, {case.order}", ran) for case, ran in traces])
         screen.say(f"wrote {arguments.plot}")
+    if arguments.report:
+        from edgebn.report.gather import adaptation
+
+        streams = [adaptation(case.name, case.order, ran) for case, ran in traces]
+        page_file.write(arguments.report, program, arguments, screen, {"adaptation": streams})
     return {
         "model": str(arguments.model),
         "stream": str(arguments.stream),
@@ -171,6 +178,6 @@ def _result(case: Case, trace: Trace) -> dict[str, Any]:
         "policy": trace.policy,
         "samples": len(trace.correct),
         "error": trace.error,
-        "watchdog_trips": trace.trips,
+        "watchdog_trips": len(trace.trips),
         "drift": last,
     }

@@ -11,7 +11,7 @@ import boards
 from codegen.emit import list_network
 from codegen.pools import Filled, Pool
 from edgebn.analysis import Analysis, analyze
-from edgebn.cli import analyze_adapt, on_board
+from edgebn.cli import analyze_adapt, on_board, page_file
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.pools import add_pool_option, said
 from edgebn.cli.scaling import text
@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("--board", metavar="NAME", help="whose flash, RAM and instructions count: see `edgebn boards`")
     add_pool_option(parser)
+    page_file.add_report_option(parser)
     analyze_adapt.add_options(parser)
 
 
@@ -42,7 +43,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     kept = {name: text(scaling) for name, scaling in (program.input_scaling or {}).items()}
     found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept, **told}
     if arguments.adapt:
-        return found | {"adaptation": analyze_adapt.run(program, arguments, screen)}
+        ranked = analyze_adapt.run(program, arguments, screen)
+        if arguments.report:
+            page_file.write(arguments.report, program, arguments, screen, {"ranking": ranked})
+        return found | {"adaptation": ranked}
     if told.get("fits"):
         told |= on_board.cost_of(program, boards.load(arguments.board), screen, pools=arguments.pool)
     found |= told
@@ -55,6 +59,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         screen.say(line)
     for name, options in kept.items():
         screen.say(f"stored numbers become the input {name} by {options}, where a command does not say otherwise")
+    if arguments.report:
+        parts = {"board": told | {"said": on_board.said(told)}} if "board" in told else {}
+        page_file.write(arguments.report, program, arguments, screen, parts)
     return found
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.cli import page_file
+from edgebn.cli.inputs import Inputs
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
@@ -25,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("--runs", type=count, default=100, metavar="N", help="timed inferences; default 100")
     add_session_options(parser)
+    page_file.add_report_option(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
@@ -41,6 +44,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         f"{report['inferences_per_second']:.0f} a second"
     )
     screen.say(f"  arena {report['arena_bytes']:,} bytes, proved lower bound {report['arena_lower_bound']:,} bytes")
+    if arguments.report:
+        from edgebn.cli.report import timed
+
+        parts = {"bench": report, "time": timed(program, screen, winograd=arguments.winograd)}
+        page_file.write(arguments.report, program, arguments, screen, parts)
     return report
 
 
@@ -49,17 +57,7 @@ def time_program(program: Program, runs: int, screen: Screen, threads: int | str
     started = time.perf_counter()
     session = open_session(program, screen, threads, winograd=winograd)
     constructed = time.perf_counter() - started
-    random = np.random.default_rng(SEED)
-    inputs: dict[str, np.ndarray] = {}
-    for name in program.inputs:
-        shape = (1, *program.shapes[name])
-        if takes_codes(program):
-            dtype = program.buffers[name].dtype
-            least, most = CODE_RANGES[dtype]
-            inputs[name] = random.integers(least, most + 1, shape).astype(dtype)
-        else:
-            inputs[name] = random.random(shape, np.float32)
-    x = inputs if len(inputs) > 1 else inputs[program.inputs[0]]
+    x = made_up(program)
     for _ in range(WARM_UP_RUNS):
         session.run(x)
     times = []
@@ -78,3 +76,18 @@ def time_program(program: Program, runs: int, screen: Screen, threads: int | str
         "minimum_ms": min(times),
         "inferences_per_second": 1000.0 / float(np.median(times)),
     }
+
+
+def made_up(program: Program) -> Inputs:
+    """Return one random sample: codes where the network takes such, else reals from 0 to 1."""
+    random = np.random.default_rng(SEED)
+    inputs: dict[str, np.ndarray] = {}
+    for name in program.inputs:
+        shape = (1, *program.shapes[name])
+        if takes_codes(program):
+            dtype = program.buffers[name].dtype
+            least, most = CODE_RANGES[dtype]
+            inputs[name] = random.integers(least, most + 1, shape).astype(dtype)
+        else:
+            inputs[name] = random.random(shape, np.float32)
+    return inputs if len(inputs) > 1 else inputs[program.inputs[0]]

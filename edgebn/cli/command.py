@@ -20,7 +20,7 @@ from edgebn.cli.main import VERBS
 from edgebn.cli.screen import Screen
 from edgebn.errors import EdgebnError, ModelError, UsageError
 
-WRITTEN = frozenset({"output", "plot", "save"})  # options that name a file to write
+WRITTEN = frozenset({"output", "plot", "report", "save"})  # options that name a file to write
 EPILOG = """\
 exit codes: 0 it worked, 1 it ran and failed, 2 wrong usage.
 Start with `edgebn demo`; `edgebn VERB --help` explains a verb."""

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edgebn import api
+from edgebn.cli import page_file
 from edgebn.cli.analyze import shape_text
 from edgebn.cli.inputs import Inputs, add_input_options, holds_integers, load_inputs, part, sample_count
-from edgebn.cli.models import add_model_argument, load_model
+from edgebn.cli.models import add_model_argument, load_model, scores
 from edgebn.cli.scaling import given, keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
@@ -66,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT=NUMBER",
         help="with --keep auto: db or agreement (percent) to reach, bytes of weights not to exceed",
     )
+    page_file.add_report_option(parser)
     add_input_options(parser)
 
 
@@ -96,6 +98,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     )
     api.save(quantized, arguments.output)
     screen.say(f"wrote {arguments.output}, {arguments.output.stat().st_size:,} bytes")
+    if arguments.report:
+        _write_page(program, quantized, images, rows, arguments, screen)
     return {
         "model": str(arguments.model),
         "output": str(arguments.output),
@@ -104,6 +108,32 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "file_bytes": arguments.output.stat().st_size,
         "layers": rows,
     }
+
+
+def _write_page(
+    program: Program,
+    quantized: Program,
+    images: Inputs | None,
+    rows: list[dict[str, Any]],
+    arguments: argparse.Namespace,
+    screen: Screen,
+) -> None:
+    """Write what --report asks for: with calibration inputs the layers' errors and histograms, and which answers change."""
+    from edgebn.cli import report
+
+    parts: dict[str, Any] = {}
+    pictures: dict[int, str] = {}
+    if images is not None:
+        shown = part(images, 0, ERROR_SAMPLES)
+        parts = report.quantised(program, quantized, shown) | {"quantisation": rows}
+        if report.is_classifier(program):
+            answers = [
+                scores(one, shown, screen, label).reshape(sample_count(shown), -1).argmax(axis=1)
+                for one, label in ((program, "float32"), (quantized, "int8"))
+            ]
+            changed, pictures = report.differing(answers[0], answers[1], shown, None, quantized)
+            parts |= changed
+    page_file.write(arguments.report, quantized, arguments, screen, parts, pictures)
 
 
 def quantize(

@@ -7,25 +7,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import boards
 from edgebn import api
+from edgebn.cli import page_file
 from edgebn.cli.evaluate import classify
-from edgebn.cli.inputs import add_input_options, load_inputs, load_labelled, load_labels
+from edgebn.cli.inputs import Inputs, add_input_options, load_inputs, load_labelled, load_labels, part, sample_count
 from edgebn.cli.models import add_model_argument, load_model, scores
 from edgebn.cli.scaling import keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
-from edgebn.errors import ModelError, UsageError
-from edgebn.formats.whole_file import write_whole
+from edgebn.errors import EdgebnError, ModelError
 from edgebn.preparation.data import Classes
 from edgebn.program import Program
 
-HELP = "write one HTML file about a model: layers, steps, arena, errors"
+HELP = "write one HTML file about a model: layers, time, steps, arena, errors, adaptation"
 DESCRIPTION = (
-    "Write a page about a model that needs no network: what each layer costs and was folded into, the steps that run, the arena "
-    "over time; with --board what it takes there; with --data and --compare FLOAT what int8 costs each layer, with "
-    "--labels what is right and wrong, and which answers int8 changes."
+    "Write a page about a model that needs no network: what each layer costs, the time here among it, and was folded into, the "
+    "steps that run, the arena over time; with --board what it takes there; with --data histograms of each layer, with --compare "
+    "FLOAT too what int8 costs it and which answers int8 changes; with --labels what is right and wrong, and how a model with "
+    "source tables adapts to the data in their order."
 )
+POLICY = "compensated-tracking"
+SAMPLES = 100  # of the data, for histograms
+PICTURES = 60  # of samples whose class changed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,41 +47,131 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Gather and write."""
-    from edgebn.cli.command import finite
-    from edgebn.report.gather import changed, confusion, gathered
-    from edgebn.report.page import page
-
-    if arguments.data is None and (arguments.labels or arguments.compare):
-        raise UsageError("--labels and --compare do nothing here: give --data too, or leave them out")
     program = load_model(arguments.model, arguments)
-    report = gathered(program)
-    report["files"] = {name: str(value) for name in ("model", "data", "labels", "compare") if (value := getattr(arguments, name))}
+    parts: dict[str, Any] = {"time": timed(program, screen)}
     if arguments.board:
-        report["board"] = _on_board(program, arguments.board, screen)
-    original = None
-    if arguments.compare:
-        original = load_model(arguments.compare, arguments)
-        if (original.dtype, program.dtype) != ("float32", "int8"):
-            raise ModelError(f"{arguments.compare}: --compare takes the float32 model that MODEL, an int8 one, was made of")
-        kept = next(iter((program.input_scaling or {}).values()), None)
-        original = original if original.input_scaling else keeping(original, kept)
-        inputs = load_inputs(arguments.data, original, arguments)
-        report["quantisation"] = [asdict(row) for row in api.error_table(original, program, inputs)]
-    if arguments.labels:
-        known = load_labels(arguments.labels, arguments.data)
-        inputs, known = load_labelled(arguments.data, known, program, arguments)
-        answers = classify(scores(program, inputs, screen, str(arguments.model)), known, str(arguments.model))
-        after = program.preparation.after if program.preparation else None
-        names = after.names if isinstance(after, Classes) else ()
-        report["confusion"] = confusion(answers, known, names)
-        if original is not None:
-            before = classify(scores(original, inputs, screen, str(arguments.compare)), known, str(arguments.compare))
-            report["changed"] = changed(before, answers, known, names)
-    report = finite(report)
-    text = page(report)
-    write_whole(arguments.output, text.encode("utf-8"))
-    screen.say(f"wrote {arguments.output}, {len(text.encode('utf-8')):,} bytes")
-    return report
+        parts["board"] = _on_board(program, arguments.board, screen)
+    pictures: dict[int, str] = {}
+    if arguments.data:
+        original = _original(arguments, program)
+        fed = original or program
+        inputs = load_inputs(arguments.data, fed, arguments)
+        parts |= quantised(original, program, inputs)
+        labels = None
+        if arguments.labels:
+            inputs, labels = load_labelled(arguments.data, load_labels(arguments.labels, arguments.data), fed, arguments)
+        if labels is not None or (original is not None and is_classifier(program)):
+            found, pictures = _answers(original, program, inputs, labels, arguments, screen)
+            parts |= found
+        if labels is not None and program.adaptation is not None and program.adaptation.classes:
+            parts["adaptation"] = [_adapting(program, inputs, labels, arguments, screen)]
+    return page_file.write(arguments.output, program, arguments, screen, parts, pictures)
+
+
+def timed(program: Program, screen: Screen, *, winograd: bool = True) -> dict[str, Any]:
+    """Return how long each step takes here, and how that was measured."""
+    from edgebn.cli.bench import made_up
+
+    try:
+        from edgebn.kernels import isa
+        from edgebn.session.step_times import step_times
+
+        with screen.progress("timing each layer"):
+            found = step_times(program, made_up(program), winograd=winograd)
+    except (EdgebnError, ValueError) as error:  # no kernels here: isa.IsaError is a ValueError
+        return {"not_timed": str(error)}
+    beside = "".join(
+        f" {one} goes strip by strip with {other}, in whose time its own stands." for one, other in found.beside.items()
+    )
+    return {
+        "method": f"Time here: the operations of each step called alone, in the order of an inference, on one thread "
+        f"({isa.SELECTED.name}) with random inputs; medians of {found.rounds} rounds, less an empty call. An inference as a whole, "
+        f"in turn with these: {found.whole:,.1f} µs; the steps together: {sum(found.steps.values()):,.1f} µs, "
+        f"moving inputs and states {found.moving:,.1f} µs.{beside}",
+        "instruction_set": isa.SELECTED.name,
+        **asdict(found),
+    }
+
+
+def quantised(original: Program | None, program: Program, inputs: Inputs) -> dict[str, Any]:
+    """Return histograms of each layer and, of an int8 network beside its original, what int8 costs it."""
+    from edgebn.report.samples import histograms
+    from edgebn.session import Session
+
+    parts: dict[str, Any] = {}
+    if original is not None:
+        parts["quantisation"] = [asdict(row) for row in api.error_table(original, program, inputs)]
+    runs = Session(original).run_buffers if original is not None else None, Session(program).run_buffers
+    parts["histograms"] = histograms(original, program, runs, part(inputs, 0, SAMPLES))
+    return parts
+
+
+def is_classifier(program: Program) -> bool:
+    """Whether there is one output of scores."""
+    shapes = [program.shapes[name] for name in program.outputs]
+    return len(shapes) == 1 and len(shapes[0]) == 1 and shapes[0][0] > 1
+
+
+def differing(
+    before: np.ndarray, after: np.ndarray, inputs: Inputs, labels: np.ndarray | None, program: Program
+) -> tuple[dict[str, Any], dict[int, str]]:
+    """Return the samples whose class differs, and pictures of the first of them."""
+    from edgebn.report.samples import changed, pictures
+
+    rows = changed(before, after, labels, _names(program))
+    return {"changed": rows}, pictures(inputs, [row["sample"] for row in rows[:PICTURES]])
+
+
+def _original(arguments: argparse.Namespace, program: Program) -> Program | None:
+    if not arguments.compare:
+        return None
+    original = load_model(arguments.compare, arguments)
+    if (original.dtype, program.dtype) != ("float32", "int8"):
+        raise ModelError(f"{arguments.compare}: --compare takes the float32 model that MODEL, an int8 one, was made of")
+    kept = next(iter((program.input_scaling or {}).values()), None)
+    return original if original.input_scaling else keeping(original, kept)
+
+
+def _names(program: Program) -> tuple[str, ...]:
+    after = program.preparation.after if program.preparation else None
+    return after.names if isinstance(after, Classes) else ()
+
+
+def _answers(
+    original: Program | None,
+    program: Program,
+    inputs: Inputs,
+    labels: np.ndarray | None,
+    arguments: argparse.Namespace,
+    screen: Screen,
+) -> tuple[dict[str, Any], dict[int, str]]:
+    """Return what is right and wrong, and which answers int8 changes."""
+    from edgebn.report.gather import confusion
+
+    known = labels if labels is not None else np.zeros(sample_count(inputs), np.int64)  # any class: only lengths are checked
+    answers = classify(scores(program, inputs, screen, str(arguments.model)), known, str(arguments.model))
+    found = {} if labels is None else {"confusion": confusion(answers, labels, _names(program))}
+    if original is None:
+        return found, {}
+    before = classify(scores(original, inputs, screen, str(arguments.compare)), known, str(arguments.compare))
+    rows, pictures = differing(before, answers, inputs, labels, program)
+    return found | rows, pictures
+
+
+def _adapting(
+    program: Program, inputs: Inputs, labels: np.ndarray, arguments: argparse.Namespace, screen: Screen
+) -> dict[str, Any]:
+    """Return how the network adapts to the data in their order, beside the network as it is."""
+    from edgebn.adapt.evaluate import evaluate
+    from edgebn.adapt.labels import checked_labels
+    from edgebn.report.gather import adaptation
+
+    assert program.adaptation is not None
+    assert not isinstance(inputs, dict)  # networks with several inputs do not adapt
+    checked_labels(program, labels, len(labels), program.adaptation.classes)
+    with screen.progress("adapting") as progress:
+        traces = [evaluate(program, inputs, labels, policy, progress=progress) for policy in (None, POLICY)]
+    return adaptation(arguments.data.name, "in the order of the file", traces)
 
 
 def _on_board(program: Program, name: str, screen: Screen) -> dict[str, Any]:

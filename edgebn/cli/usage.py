@@ -25,7 +25,7 @@ def parse(build_parser: Callable[[], argparse.ArgumentParser], argv: Sequence[st
         for action in parser._actions:  # noqa: SLF001  # argparse has no public way to list them
             action.default = argparse.SUPPRESS
     arguments.given = frozenset(vars(silent.parse_args(argv)))
-    arguments.known_as = {}
+    arguments.known_as, arguments.argv = {}, tuple(argv)
     return arguments
 
 
@@ -102,9 +102,10 @@ RULES = (
     # Inputs.
     # --scale and --offset are kept in the file that is written.
     Rule(("quantize",), ("method", "key", "dtype", "limit"), _lacks("calibration"), "give --calibration too, or leave it out"),
+    Rule(("report",), ("labels", "compare", *_OF_INPUTS), _lacks("data"), "give --data too, or leave it out"),
     Rule(("device verify",), _OF_INPUTS, _lacks("input"), "give INPUT too, or leave it out"),
     Rule(("run", "device run", "device verify"), ("key",), _no_file_is(".npz", "input"), _NO_ARCHIVE % "input"),
-    Rule(("evaluate", "device evaluate"), ("key",), _no_file_is(".npz", "data"), _NO_ARCHIVE % "data"),
+    Rule(("evaluate", "report", "device evaluate"), ("key",), _no_file_is(".npz", "data"), _NO_ARCHIVE % "data"),
     Rule(("quantize",), ("key",), _no_file_is(".npz", "calibration"), _NO_ARCHIVE % "calibration"),
     Rule(("adapt", "analyze", "device adapt"), ("key", "domain"), _no_file_is(".npz", "stream"), _NO_ARCHIVE % "stream"),
     Rule(("adapt", "analyze"), ("key",), _has("domain"), "--domain names the arrays; leave one of them out"),

@@ -162,6 +162,8 @@ class Packed:
     key : int
         Address of the word that every call holds while it uses them (`kernels/usual.py`).
     states : States
+    beside : dict of str to str
+        By step, in whose rows its own stand in tables that one thread walks.
     """
 
     def __init__(self, program: p.Program, options: Options = DEFAULTS) -> None:
@@ -181,7 +183,7 @@ class Packed:
             self._pack_halo(step.output)
             PACK[type(step)](step, self._packer)
             sections.append(_shared(self._taken(), threads, by_block=by_block))
-        self._beside: dict[str, str] = {}  # by step, in whose rows its own stand in tables that one thread walks
+        self.beside: dict[str, str] = {}
         self._go_by_strips(sections[1:])
         rows += [row for section in sections for row in section]
         ends = list(itertools.accumulate(map(len, sections)))
@@ -217,7 +219,7 @@ class Packed:
                     section[:] = [replace(row, tables=row.tables - {WHOLE}) for row in section if row.tables != {WHOLE}]
                 sections[pair.second] += cut
                 first, second = self._program.steps[pair.first], self._program.steps[pair.second]
-                self._beside[first.name] = second.name
+                self.beside[first.name] = second.name
 
     @property
     def is_running(self) -> bool:
@@ -422,7 +424,7 @@ class Packed:
         others = np.array([(place[0], place[3]) for place in directly.values()], np.int64).reshape(-1, 2)
         for at in direct_entries:
             entry = in_place[owners[at]]
-            beside = self._beside if kind == WHOLE else {}
+            beside = self.beside if kind == WHOLE else {}
             last = entry.last + (self._program.steps[entry.last].name in beside)
             found = self._places(entry.name, rows[at + 1 : ends[last]], at + 1)
             if entries.reaches_all(entry, found, owners, beside):
