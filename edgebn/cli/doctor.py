@@ -13,8 +13,8 @@ from edgebn.errors import EdgebnError, ModelError
 
 HELP = "say what machine this is, test every kernel on it, and time it; for bug reports"
 DESCRIPTION = (
-    "Say what machine this is, run every kernel on one thread and on all against recorded bytes of the specification, and time a "
-    "demo network beside the peers that are installed. Prints one block to paste into an issue. Exits 1 when a byte differs."
+    "Say what machine this is, run every kernel on one thread and on all against recorded bytes of the specification, and time the "
+    "demo networks, one beside the peers that are installed. Prints one block to paste into an issue. Exits 1 when a byte differs."
 )
 SHOWN_FAULTS = 20
 
@@ -60,15 +60,22 @@ def block(report: dict[str, Any]) -> str:
         ("temperature", ", ".join(f"{name} {value:.0f} C" for name, value in machine["celsius"].items()) or None),
         ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
         ("instruction set", f"{kernels['instruction_set']} (of {', '.join(kernels['available'])})"),
+        ("features", " ".join(kernels["features"])),
         ("kernels", kernels["object"] or f"compiled here by Numba, kept in {kernels['cache'] or 'no folder: none is writable'}"),
         ("self-test", _verdict(test)),
         *(("", f"WRONG: {fault}") for fault in test["wrong"][:SHOWN_FAULTS]),
-        *((f"{name}", f"{found['median_ms']:.3f} ms (best {found['minimum_ms']:.3f})") for name, found in report["times"].items()),
+        *(line for network, engines in report["times"].items() for line in _times(network, engines)),
     ]
     shown = [(name, text) for name, text in lines if text]
     width = max(len(name) for name, _ in shown)
-    title = ["edgebn doctor", *(["times: MobileNet v1 0.25, 96 x 96 x 3, int8"] if report["times"] else [])]
-    return "\n".join(["; ".join(title), *(f"  {name.ljust(width)}  {text}" for name, text in shown)])
+    return "\n".join(["edgebn doctor", *(f"  {name.ljust(width)}  {text}" for name, text in shown)])
+
+
+def _times(network: str, engines: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
+    return [
+        ("times", network),
+        *((name, f"{found['median_ms']:.3f} ms (best {found['minimum_ms']:.3f})") for name, found in engines.items()),
+    ]
 
 
 def _governor(machine: dict[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ suite=${SUITE:-trixie}
 jit=no
 [ "${1-}" = --jit ] && { jit=yes; suite=bookworm; shift; }
 [ "${1-}" = -- ] && shift
-[ $# -gt 0 ] || set -- tests/test_contract.py tests/adapt/test_observe.py
+[ $# -gt 0 ] || set -- tests/test_contract.py tests/adapt/test_observe.py tests/doctor/test_doctor.py
 
 say() { printf '== %s\n' "$*" >&2; }
 
