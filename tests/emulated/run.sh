@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the contract suite on an emulated processor (QEMU user mode), with Python, NumPy and pytest of Debian for that processor.
 #
-#     tests/emulated/run.sh arm64                   the contract tests, for neon and neondot, with ahead-of-time objects
+#     tests/emulated/run.sh arm64                   the contract tests and those of the doctor, for neon and neondot, with ahead-of-time objects
 #     tests/emulated/run.sh armhf                   32-bit ARM: neon32 and plain, as Debian's ARMv7 runs them; also the object for
 #                                                   ARMv6, which says that it is for ARMv7 here: no Debian runs on ARMv6
 #     tests/emulated/run.sh riscv64
