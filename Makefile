@@ -8,14 +8,15 @@ BIN := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 TEST_WORKERS ?= 2
 
-.PHONY: help demo firmware-tools test test-all test-arm64 smoke lint fuzz fuzz-link bench clean
+.PHONY: help demo firmware-tools test test-all emulation-tools test-arm64 test-emulated smoke lint fuzz fuzz-link bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      install edgebn in $(VENV) and run the main job on the shipped Fashion-MNIST model"
 	@echo "make test      install the test tools too, check style and types, run every test"
 	@echo "make test-all  the same tests with many more examples, and live PyTorch and Keras in a venv of their own"
-	@echo "make test-arm64  the contract suite on emulated processors: AArch64 with ahead-of-time objects and JIT, 32-bit ARM, RISC-V"
+	@echo "make test-arm64  the contract and doctor on emulated AArch64, with ahead-of-time objects and with the JIT"
+	@echo "make test-emulated  the same on emulated 32-bit ARM and RISC-V"
 	@echo "make smoke     a few tests that fail within seconds when something basic broke"
 	@echo "make fuzz      feed every reader 2,000 damaged files each"
 	@echo "make fuzz-link feed the firmware's end of the serial link anything for five minutes, under sanitizers (clang)"
@@ -95,14 +96,18 @@ test-all: firmware-tools lint .venv-frameworks/.ready
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
 
 # The packages of other processors are only unpacked, under build/emulated: see tests/emulated/run.sh.
-test-arm64: $(VENV)/.test
+emulation-tools: $(VENV)/.test
 	@for tool in debootstrap:debootstrap qemu-aarch64-static:qemu-user-static ld.lld:lld; do \
 	  PATH=$$PATH:/usr/sbin command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; \
 	done; [ -z "$$missing" ] || { \
 	  echo "== installing$$missing with the system's package manager"; \
 	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq $$missing; }
+
+test-arm64: emulation-tools
 	@PYTHON=$(BIN)/python sh tests/emulated/run.sh arm64
 	@PYTHON=$(BIN)/python sh tests/emulated/run.sh arm64 --jit
+
+test-emulated: emulation-tools
 	@PYTHON=$(BIN)/python sh tests/emulated/run.sh armhf
 	@PYTHON=$(BIN)/python sh tests/emulated/run.sh riscv64
 
