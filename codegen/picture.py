@@ -10,7 +10,7 @@ from codegen.stepcode import CArray
 from codegen.values import ELEMENT
 from edgebn.preparation.check import BYTES
 from edgebn.preparation.data import Frame, Picture
-from edgebn.preparation.pictures import lookup
+from edgebn.preparation.pixel_numbers import lookup
 from edgebn.preparation.resizing import boxes, linear_taps, taps
 
 HEADER = "edgebn_picture.h"

@@ -18,64 +18,31 @@ def linear(
     row_weights: np.ndarray,
     columns: np.ndarray,
     column_weights: np.ndarray,
-    order: np.ndarray,
     table: np.ndarray,
     shift: int,
     out: np.ndarray,
 ) -> None:
-    """Fill `out` (rows, columns, channels) with mixtures of two by two pixels; its channel c is the pixels' channel order[c].
+    """Fill `out` (rows, columns, 1) with mixtures of two by two grey pixels; `bilinear_kernel.py` does those of three colours.
 
-    `shift`: what every entry of the table is more than its pixel, or 256 where they differ. Rows are worked on channel by channel.
+    `shift`: what every entry of the table is more than its pixel, or 256 where they differ.
     """
-    width, channels = len(columns), out.shape[2]
-    across = np.empty((2, channels * width), np.int16)
+    width = len(columns)
+    across = np.empty((2, width), np.int16)
     held = np.full(2, -1, np.int64)  # which row of pixels each row of `across` comes from
-    values = np.empty(channels * width, np.uint8)
-    pairs = np.empty(width, np.uint64)
-    first, second = column_weights[:, 0].astype(np.uint16), column_weights[:, 1].astype(np.uint16)
-    starts = (columns[:, 0] * channels).astype(np.uint32)
+    values = np.empty(width, np.uint8)
     flat = pixels.reshape(len(pixels), -1)
-    last = np.zeros(flat.shape[1] + 8, np.uint8)  # the last row, behind which more can be read
-    last[: flat.shape[1]] = flat[-1]
+    order = np.zeros(1, np.int64)
     for y in range(len(rows)):
         for side in range(2):
             row = rows[y, side]
             if held[side] != row:
                 if held[1 - side] == row:
                     across[side] = across[1 - side]
-                elif channels == 3:
-                    _row_of_three(flat[row] if row < len(flat) - 1 else last, starts, first, second, pairs, across[side])
                 else:
                     _row_of_one(flat[row], columns, column_weights, across[side])
                 held[side] = row
         _mixed(across[0], across[1], row_weights[y, 0], row_weights[y, 1], values)
-        _looked_up_planes(values, order, table, shift, out[y])
-
-
-@compiled
-def _row_of_three(
-    row: np.ndarray, starts: np.ndarray, first: np.ndarray, second: np.ndarray, pairs: np.ndarray, out: np.ndarray
-) -> None:
-    """Mix two neighbours of a row each, red, green and blue apart; a second one beyond the edge has the weight 0.
-
-    Eight bytes that hold both come in one load, which compilers make of these; what follows is done on many at once.
-    """
-    width = len(starts)
-    for x in range(width):
-        at = np.uint64(starts[x])
-        pair = np.uint64(row[at]) | np.uint64(row[at + np.uint64(1)]) << np.uint64(8)
-        pair |= np.uint64(row[at + np.uint64(2)]) << np.uint64(16) | np.uint64(row[at + np.uint64(3)]) << np.uint64(24)
-        more = np.uint64(row[at + np.uint64(4)]) | np.uint64(row[at + np.uint64(5)]) << np.uint64(8)
-        more |= np.uint64(row[at + np.uint64(6)]) << np.uint64(16) | np.uint64(row[at + np.uint64(7)]) << np.uint64(24)
-        pairs[x] = pair | more << np.uint64(32)
-    reds, greens, blues = out[:width], out[width : 2 * width], out[2 * width :]
-    for x in range(width):
-        low, high = np.uint32(pairs[x]), np.uint32(pairs[x] >> np.uint64(32))  # red, green, blue, red; green, blue
-        a, b = np.uint32(first[x]), np.uint32(second[x])
-        byte = np.uint32(255)
-        reds[x] = np.uint32((low & byte) * a + (low >> np.uint32(24)) * b) >> np.uint32(4)
-        greens[x] = np.uint32((low >> np.uint32(8) & byte) * a + (high & byte) * b) >> np.uint32(4)
-        blues[x] = np.uint32((low >> np.uint32(16) & byte) * a + (high >> np.uint32(8) & byte) * b) >> np.uint32(4)
+        _looked_up(values, order, table, shift, out[y])
 
 
 @compiled
@@ -95,26 +62,27 @@ def _mixed(above: np.ndarray, below: np.ndarray, upper: int, lower: int, out: np
 
 
 @compiled
-def _looked_up_planes(values: np.ndarray, order: np.ndarray, table: np.ndarray, shift: int, out: np.ndarray) -> None:
-    width, channels = out.shape
-    if channels == 1:
-        _looked_up(values, order, table, shift, out)
-        return
-    first = values[order[0] * width : (order[0] + 1) * width]
-    second = values[order[1] * width : (order[1] + 1) * width]
-    third = values[order[2] * width : (order[2] + 1) * width]
-    if shift != 256:
-        added = np.uint8(shift & 255)
-        flat = out.reshape(-1)
-        for x in range(width):
-            flat[3 * x] = np.int8(np.uint8(first[x] + added))
-            flat[3 * x + 1] = np.int8(np.uint8(second[x] + added))
-            flat[3 * x + 2] = np.int8(np.uint8(third[x] + added))
-    else:
-        for x in range(width):
-            out[x, 0] = table[0, first[x]]
-            out[x, 1] = table[1, second[x]]
-            out[x, 2] = table[2, third[x]]
+def nearest(
+    pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray, order: np.ndarray, table: np.ndarray, shift: int, out: np.ndarray
+) -> None:
+    """Fill `out` (rows, columns, channels) with one pixel each."""
+    width, channels = len(columns), out.shape[2]
+    flat = pixels.reshape(len(pixels), -1)
+    values = np.empty(width * channels, np.uint8)
+    for y in range(len(rows)):
+        row = flat[rows[y, 0]]
+        if channels == 3:
+            at = np.uint64(0)
+            for x in range(width):
+                start = np.uint64(3 * columns[x, 0])
+                values[at] = row[start]
+                values[at + np.uint64(1)] = row[start + np.uint64(1)]
+                values[at + np.uint64(2)] = row[start + np.uint64(2)]
+                at += np.uint64(3)
+        else:
+            for x in range(width):
+                values[x] = row[np.uint64(columns[x, 0])]
+        _looked_up(values, order, table, shift, out[y])
 
 
 @compiled

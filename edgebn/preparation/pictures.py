@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.util import find_spec
 
 import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.preparation.data import Picture
-from edgebn.preparation.resizing import boxes, linear_taps, resized, taps
+from edgebn.preparation.pixel_numbers import affine, lookup
+from edgebn.preparation.resizing import Taps, boxes, linear_taps, resized, taps
 from edgebn.program import Buffer
 
+DIFFERENT = 256  # no shift of codes: the kernels look them up
 _GREY = (19595, 38470, 7471)  # ITU-R BT.601 in 16 bits, as Pillow has it
 
 
-def lookup(picture: Picture, buffer: Buffer) -> np.ndarray:
-    """Return the input's number of each pixel value, (channels, 256), in the input's type.
-
-    real = pixel * scale + offset; code = clip(rint(real / the input's scale) + zero point), every operation in float32.
-    """
-    channels = buffer.shape[2]
-    scale, offset = (np.broadcast_to(np.array(values, np.float32), channels) for values in (picture.scale, picture.offset))
-    real = np.arange(256, dtype=np.float32) * scale[:, None] + offset[:, None]
-    if buffer.dtype == "float32":
-        return real
-    return np.clip(np.rint(real / np.float32(buffer.scale)) + buffer.zero_point, -128, 127).astype(np.int8)
+@functools.lru_cache(maxsize=64)
+def _rows_ofaffine(picture: Picture, channels: int, width: int) -> np.ndarray:
+    """Return scales and offsets for a whole row, (2, width * channels)."""
+    return np.stack([np.tile(values, width) for values in affine(picture, channels)])
 
 
 def pictured(pixels: np.ndarray, picture: Picture, buffer: Buffer) -> np.ndarray:
@@ -60,7 +56,7 @@ def pictured(pixels: np.ndarray, picture: Picture, buffer: Buffer) -> np.ndarray
         inner = specified(pixels[..., order], picture.resize, table, (height, width))
     else:
         inner = np.empty((height, width, channels), table.dtype)
-        _fill(inner, np.ascontiguousarray(pixels), picture.resize, order, table)
+        _fill(inner, np.ascontiguousarray(pixels), picture, order, table)
     if (height, width) == (rows, columns):
         return inner
     out = np.broadcast_to(table[:, picture.border], buffer.shape).copy()
@@ -68,27 +64,51 @@ def pictured(pixels: np.ndarray, picture: Picture, buffer: Buffer) -> np.ndarray
     return out
 
 
-def _fill(inner: np.ndarray, pixels: np.ndarray, method: str, order: np.ndarray, table: np.ndarray) -> None:
+def _fill(inner: np.ndarray, pixels: np.ndarray, picture: Picture, order: np.ndarray, table: np.ndarray) -> None:
     """Do what `specified` does by a kernel."""
     from edgebn.preparation import picture_kernel
 
-    height, width, _ = inner.shape
-    if method == "bilinear":
+    height, width, channels = inner.shape
+    shift = _shift(table)
+    if picture.resize == "bilinear":
         down, across = linear_taps(pixels.shape[0], height, is_row=True), linear_taps(pixels.shape[1], width, is_row=False)
-        sides = (down.first, down.weights, across.first, across.weights)
-        picture_kernel.linear(pixels, *sides, order, table, _shift(table), inner)
+        if channels == 3:
+            _fill_by_blocks(inner, pixels, picture, (down, across), table)
+        else:
+            picture_kernel.linear(pixels, down.first, down.weights, across.first, across.weights, table, shift, inner)
+        return
+    down, across = taps(picture.resize, pixels.shape[0], height), taps(picture.resize, pixels.shape[1], width)
+    if picture.resize == "nearest":
+        picture_kernel.nearest(pixels, down.first, across.first, order, table, shift, inner)
     else:
-        down, across = taps(method, pixels.shape[0], height), taps(method, pixels.shape[1], width)
         several = (down.first, down.counts, down.weights, across.first, across.counts, across.weights)
-        picture_kernel.weighed(pixels, *several, order, table, _shift(table), inner)
+        picture_kernel.weighed(pixels, *several, order, table, shift, inner)
+
+
+def _fill_by_blocks(inner: np.ndarray, pixels: np.ndarray, picture: Picture, sides: tuple[Taps, Taps], table: np.ndarray) -> None:
+    """Mix two by two pixels of three colours."""
+    from edgebn.preparation import bilinear_kernel
+
+    down, across = sides
+    blocks = bilinear_kernel.blocks(across)
+    shift = _shift(table)
+    added, numbers = 0, table
+    if inner.dtype == np.float32:
+        finish, numbers = bilinear_kernel.REAL, _rows_ofaffine(picture, *inner.shape[:0:-1])
+    elif shift != DIFFERENT:
+        finish, added = bilinear_kernel.CODES, shift
+    else:
+        finish = bilinear_kernel.LISTED
+    turned = picture.colours == "bgr"
+    bilinear_kernel.mixed(pixels, down.first, down.weights, blocks.starts, blocks.weights, turned, finish, added, numbers, inner)
 
 
 def _shift(table: np.ndarray) -> int:
-    """Return what codes are more than their pixels, 256 where that is not the same for all."""
+    """Return what codes are more than their pixels, or DIFFERENT."""
     if table.dtype != np.int8:
-        return 256
+        return DIFFERENT
     shifts = table.astype(np.int64) - np.arange(256)
-    return int(shifts[0, 0]) if (shifts == shifts[0, 0]).all() else 256
+    return int(shifts[0, 0]) if (shifts == shifts[0, 0]).all() else DIFFERENT
 
 
 def specified(pixels: np.ndarray, method: str, table: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:

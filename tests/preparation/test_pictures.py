@@ -13,7 +13,8 @@ from edgebn.preparation import pictures
 from edgebn.preparation.answers import class_answers
 from edgebn.preparation.check import FITS, RESIZES
 from edgebn.preparation.data import Picture
-from edgebn.preparation.pictures import coloured, lookup, pictured
+from edgebn.preparation.pictures import coloured, pictured
+from edgebn.preparation.pixel_numbers import lookup
 from edgebn.preparation.resizing import boxes, resized, taps
 
 NAMES = ("smaller", "larger", "same", "tall")
@@ -68,6 +69,17 @@ def test_the_kernels_are_the_specification(resize, colours, dtype, known, monkey
                     slow = pictured(known[f"{name}/x"], picture, buffer)
                 assert fast.dtype == dtype
                 np.testing.assert_array_equal(fast, slow)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 2), (2, 3), (5, 40), (40, 5)])
+@pytest.mark.parametrize("resize", ["bilinear", "nearest"])
+def test_the_smallest_pictures_read_nothing_beyond_their_edge(resize, size):
+    picture = Picture("bgr", resize, scale=(1.0,))
+    pixels = np.random.default_rng(size[0]).integers(0, 256, (*size, 3)).astype(np.uint8)
+    for wanted in ((1, 1), (1, 17), (16, 3), (33, 35)):
+        buffer = p.Buffer("x", (*wanted, 3), "int8", 1.0, -128)
+        expected = pictures.specified(pixels[..., ::-1], resize, lookup(picture, buffer), wanted)
+        np.testing.assert_array_equal(pictured(pixels, picture, buffer), expected)
 
 
 def test_codes_are_the_quantised_pixels(known):
