@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from codegen.adaptation import CODES, DRIFT_BOUND, Plan, adapted_epilogue, is_nudged, is_wide
 from codegen.emitters.text import ADAPTED, FACTORY, OBSERVATION, float_literal
 from codegen.project import Listing
@@ -51,6 +53,18 @@ def memory(listing: Listing, plan: Plan) -> str:
         code=CODES[plan.policy],
         digest=", ".join(f"0x{byte:02X}" for byte in digest),
     )
+
+
+def believing(listing: Listing, logits: str) -> list[str]:
+    """Return the lines that read the prediction from `logits`, as soon as they are made."""
+    given = listing.program.adaptation
+    assert given is not None
+    buffer = listing.program.buffers[given.logits]
+    call = f"    edgebn_adapt_believe(&{listing.name}_adapter, "
+    if math.prod(buffer.shape) > 1:
+        return [f"{call}{logits});"]
+    pair = f"int8_t pair[2] = {{{buffer.zero_point}, 0}}; /* the first class's logit is 0 */"
+    return ["    {", f"        {pair}", f"        pair[1] = {logits}[0];", f"    {call}pair);", "    }"]
 
 
 def functions(listing: Listing) -> str:

@@ -20,7 +20,8 @@ def source(listing: Listing) -> str:
         f"{item_of(listing, buffer)} *{listing.name}_{parameter}(void);\n"
         for parameter, _, buffer in accessors(listing)
     ]
-    functions = adapting.declarations(listing, listing.adaptation) if listing.adaptation else states.declarations(listing)
+    adapted = adapting.declarations(listing, listing.adaptation) if listing.adaptation else ""
+    functions = f"{states.declarations(listing)}{adapted}"
     return f"""\
 /* {comment(listing.title)} in C, {listing.program.dtype}. See README.md. */
 #ifndef {upper}_H

@@ -26,7 +26,7 @@ def source(listing: Listing) -> str:
     switch, header = (adapting.SWITCH, f'\n#include "{KERNELS}/edgebn_adapt.h"') if plan else ("", "")
     state = f"\n{adapting.memory(listing, plan)}" if plan else ""
     reset = states.reset(listing)
-    start = f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else reset and f"\n    {reset}"
+    start = (reset and f"\n    {reset}") + (f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else "")
     return f"""\
 /* {comment(listing.title)}: the network as C, one call a step, sizes literal. See README.md. */
 {switch}#include "{name}.h"
@@ -180,7 +180,7 @@ def _steps(listing: Listing) -> list[str]:
         lines += [f"    EDGEBN_MADE({action.steps[-1]}, {target}, {nbytes});"]
         given = listing.program.adaptation
         if listing.adaptation and given and action.output == given.logits:
-            lines += [f"    edgebn_adapt_believe(&{listing.name}_adapter, {target});"]
+            lines += adapting.believing(listing, target)
         lines += [""]
     for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):
         nbytes = size_of(listing.program.buffers[buffer])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codegen import mlperf_main, self_test
+from codegen import mlperf_main, self_test, states
 from codegen.kernels import text
 from codegen.places import input_names, memory_outside, output_names, place
 from codegen.project import BOARD, KERNELS, SERVICE, Listing
@@ -106,6 +106,8 @@ def link_source(listing: Listing, includes: str, entry: str = "int main(void)", 
     """
     inputs, outputs = input_names(listing), output_names(listing)
     upper = listing.name.upper()
+    kept = states.memory_name(listing)
+    kept_bytes = f"{kept.upper()}_BYTES"
     return fill(
         "link.c.in",
         name=listing.name,
@@ -123,8 +125,8 @@ def link_source(listing: Listing, includes: str, entry: str = "int main(void)", 
         state=fill("link_state.c.in", name=listing.name, upper=upper) if listing.adaptation else "",
         init="init" if listing.adaptation else f"{listing.name}_init",
         state_pointer="&state" if listing.adaptation else "NULL",
-        states_before=fill("link_states_before.c.in", upper=upper) if listing.program.states else "",
-        states=fill("link_states.c.in", name=listing.name, upper=upper) if listing.program.states else "",
+        states_before=fill("link_states_before.c.in", bytes=kept_bytes) if listing.program.states else "",
+        states=fill("link_states.c.in", memory=kept, bytes=kept_bytes) if listing.program.states else "",
     )
 
 

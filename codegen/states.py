@@ -11,6 +11,14 @@ from codegen.values import ELEMENT, Values, size_of
 from edgebn.program import Program
 
 
+def memory_name(listing: Listing) -> str:
+    """Return what the function that gives their memory is called, and with `_BYTES` how large it is.
+
+    "State" alone is the adaptation's in a network that has both.
+    """
+    return f"{listing.name}_kept" if listing.adaptation else f"{listing.name}_state"
+
+
 def initial_arrays(program: Program, name: str, values: Values) -> dict[str, CArray]:
     """Return the constant arrays that states begin with, by buffer; those of one repeated byte are filled instead."""
     parameters = [parameter for _, parameter in (*values.inputs, *values.outputs)]
@@ -37,13 +45,12 @@ def memory(listing: Listing) -> str:
     """Return the definition of the states' memory, where it is the network's own."""
     if not listing.values.states or listing.instances:
         return ""
-    name, upper = listing.name, listing.name.upper()
     return f"""
 /* What lives from run to run. */
 static union {{
     int64_t alignment;
-    int8_t bytes[{upper}_STATE_BYTES];
-}} {name}_states;
+    int8_t bytes[{memory_name(listing).upper()}_BYTES];
+}} {listing.name}_states;
 """
 
 
@@ -60,7 +67,7 @@ def functions(listing: Listing) -> str:
         lines.append(f"    (void){copied}, {nbytes});")
     body = "\n".join(lines)
     head = f"void {name}_reset_state_of(struct {name} *instance)" if listing.instances else f"void {name}_reset_state(void)"
-    whole = "" if listing.instances else f"void *{name}_state(void) {{\n    return {name}_states.bytes;\n}}\n\n"
+    whole = "" if listing.instances else f"void *{memory_name(listing)}(void) {{\n    return {name}_states.bytes;\n}}\n\n"
     return f"""\
 {head} {{
 {body}
@@ -73,16 +80,16 @@ def declarations(listing: Listing) -> str:
     """Return what the network's header says of them."""
     if not listing.values.states:
         return ""
-    name, upper = listing.name, listing.name.upper()
+    name, size = listing.name, f"{memory_name(listing).upper()}_BYTES"
     return f"""\
-/* What lives from run to run: {upper}_STATE_BYTES bytes, beside the arena. */
-#define {upper}_STATE_BYTES {listing.values.state_bytes}
+/* What lives from run to run: {size} bytes, beside the arena. */
+#define {size} {listing.values.state_bytes}
 
 /* Begins a new sequence: the next run is a first one. {name}_init does it too. */
 void {name}_reset_state(void);
 
 /* The memory itself: with a copy for each, one network follows several streams. */
-void *{name}_state(void);
+void *{memory_name(listing)}(void);
 
 """
 

@@ -96,7 +96,8 @@ class Adaptation:
     classes : int
         0 where the network does not classify.
     logits : str
-        The buffer that the predicted class is read from; '' where classes is 0.
+        The buffer that the predicted class is read from; '' where classes is 0. A single number is the second of two classes',
+        and the first one's is 0: what a sigmoid makes a probability of.
     margin : float
         Median, at home, of the difference between the two largest logits.
     strength : float

@@ -54,6 +54,7 @@ class ReferenceEngine:
         self.program = program
         self._home = Home(program)
         self._current = program
+        self._states = reference.initial_states(program)
 
     @property
     def current(self) -> p.Program:
@@ -69,7 +70,7 @@ class ReferenceEngine:
             buffer = program.buffers[name]
             codes[name] = value[0] if raw or buffer.dtype == "float32" else reference.quantize_real(value[0], buffer)
         sums: dict[str, reference.Sums] = {}
-        values = reference.run_steps(program, codes, sums)
+        values = reference.run_steps(program, codes, sums, self._states)
         outputs = {}
         for name in program.outputs:
             is_code = not raw and p.holds_codes(program.buffers[name])
@@ -110,10 +111,11 @@ def refolded(
 
 
 def real_logits(value: np.ndarray, buffer: p.Buffer) -> np.ndarray:
-    """Return a buffer's value as float32 (classes,): of codes, (code - zero point) * float32(scale)."""
-    if buffer.dtype == "float32":
-        return value.reshape(-1)
-    return (value.reshape(-1).astype(np.int32) - buffer.zero_point).astype(np.float32) * np.float32(buffer.scale)
+    """Return a buffer's value as float32 (classes,): of codes, (code - zero point) * float32(scale); 0 before a single one."""
+    real = value.reshape(-1)
+    if buffer.dtype != "float32":
+        real = (real.astype(np.int32) - buffer.zero_point).astype(np.float32) * np.float32(buffer.scale)
+    return real if len(real) > 1 else np.append(np.float32(0), real)
 
 
 class SessionEngine:

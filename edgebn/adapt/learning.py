@@ -5,6 +5,7 @@ Both keep the state and the statistics folded last, refuse the same things and c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -113,7 +114,8 @@ class PolicyLearning:
         """Return the loss's slopes, of a policy that asks for them, while its gate is open."""
         if self._backward is None or not isinstance(self._policy, GradientPolicy) or not self.last.gate.any():
             return None
-        return self._backward.slopes(sample, self._policy.loss_slope(observed.logits, label))
+        size = math.prod(self._engine.program.buffers[self._home.adaptation.logits].shape)  # 1 of two classes, or all
+        return self._backward.slopes(sample, self._policy.loss_slope(observed.logits, label)[-size:])
 
     def _targets(self) -> Targets:
         return targets(self._home, self._policy, self._state, self._drift_bound)

@@ -38,6 +38,7 @@ from edgebn.session import Session, arrays
 PASSES_TO_LOCATE = 3  # over the images, for the statistics of a folded model: each narrows the window of 16 bits
 LEAST_SAMPLES = 2
 MOST_TRIALS = 1000  # labelled samples on which another reference is tried
+STREAK = 32  # samples of a sequence that stand for one: each has few positions, and they belong together
 MOST_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at home, 99 % of the time
 
 
@@ -60,7 +61,7 @@ def adaptable(
     model : Program
         float32 or int8. Its outputs stay what they are, bit for bit.
     images : ndarray (N, ...), or dict of input name to such
-        Typical inputs, as `Session.run` takes them.
+        Typical inputs, as `Session.run` takes them; of a network with states one after the other, as they come.
     labels : ndarray of int (N,), optional
         Their true classes. With them it is asked whether the images are shifted themselves: where adapting to what they differ by
         from the factory statistics lowers the errors beyond chance, the factory statistics are the reference, otherwise the images.
@@ -83,11 +84,6 @@ def adaptable(
         Fewer than two images.
     """
     checked_program(model, "edgebn.adaptable")
-    if model.states:
-        raise ModelError(
-            f"{model.source}: the network has states that live from run to run, so its samples are no independent pictures of "
-            "where it runs, as adaptation takes them to be; run it without adapting"
-        )
     given, count, _ = arrays.accept(model, images)
     if count < LEAST_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")
@@ -122,7 +118,7 @@ def adaptable(
         if _is_better(replace(plain, adaptation=centred), given, checked_labels(model, labels, count, classes), seen.predicted):
             return replace(model, adaptation=centred)
     if classes:
-        unrest = np.float64(_unrest(Home(replace(plain, adaptation=adaptation)), samples))
+        unrest = np.float64(_unrest(Home(replace(plain, adaptation=adaptation)), samples, is_sequence=bool(model.states)))
         noise = np.minimum(adaptation.noise * unrest, np.finfo(np.float32).max).astype(np.float32)
         adaptation = replace(adaptation, noise=noise)
     return replace(model, adaptation=adaptation)
@@ -154,22 +150,37 @@ def _norm_name(step: Adaptable) -> str:
 def _logits(program: p.Program) -> tuple[str, int]:
     """Return the buffer that predictions are read from and its size, or ('', 0) where the network does not classify.
 
-    A network classifies if its one output is a vector of two or more numbers, through a softmax or of another size than its input.
+    A network classifies if its one output is a vector of two or more numbers, through a softmax or of another size than its input,
+    or a single probability through a sigmoid: then there are two classes.
     """
     if len(program.outputs) != 1 or len(program.inputs) != 1:
         return "", 0
     makers = {step.output: step for step in program.steps}
     name = program.outputs[0]
-    has_softmax = False
-    while isinstance(makers.get(name), p.Softmax | p.Reshape | p.Dequantize):
+    has_softmax = has_sigmoid = False
+    while isinstance(makers.get(name), p.Softmax | p.Reshape | p.Dequantize) or _is_sigmoid(makers.get(name), program):
         has_softmax |= isinstance(makers[name], p.Softmax)
+        has_sigmoid |= _is_sigmoid(makers[name], program)
         name = makers[name].inputs[0]
     shape = program.buffers[name].shape
     size = int(np.prod(shape))
+    if has_sigmoid:
+        return name, 2
     is_vector = sum(side > 1 for side in program.shapes[program.outputs[0]]) == 1
     if not is_vector or size < 2 or not (has_softmax or size != int(np.prod(program.buffers[program.inputs[0]].shape))):
         return "", 0
     return name, size
+
+
+def _is_sigmoid(step: p.Step | None, program: p.Program) -> bool:
+    """Return whether a step makes one probability: a sigmoid, or a table of codes that rises within 0 and 1."""
+    if step is None or math.prod(program.buffers[step.output].shape) != 1:
+        return False
+    if isinstance(step, p.Lookup):
+        made = program.buffers[step.output]
+        real = (step.table.reshape(-1).astype(np.int64) - made.zero_point) * made.scale
+        return len(real) == 256 and bool((np.diff(real) >= 0).all() and 0 <= real[0] < real[-1] <= 1)  # all codes
+    return isinstance(step, p.Elementwise) and step.function == "sigmoid"
 
 
 def _samples(given: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
@@ -209,7 +220,14 @@ def _strength(program: p.Program, layer: AdaptedLayer, given: Mapping[str, np.nd
     whole = replace(layer, observation=replace(layer.observation, first_row=first, row_step=every))
     bare = replace(program, adaptation=Adaptation((whole,), 0, "", 1.0, 1.0, np.ones(1, np.float32), ()))
     seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
-    return measure_strength(seen.first, seen.second)
+    length = STREAK if program.states else 1
+    return measure_strength(*(_means_of_streaks(values, length) for values in (seen.first, seen.second)))
+
+
+def _means_of_streaks(values: np.ndarray, length: int) -> np.ndarray:
+    """Return means of so many samples in a row; of fewer samples than that one mean."""
+    whole = max(len(values) // length, 1)
+    return np.stack([part.mean(axis=0) for part in np.array_split(values[: whole * length], whole)])
 
 
 def _filled(bare: Adaptation, source: Source, strength: float) -> Adaptation:
@@ -218,24 +236,35 @@ def _filled(bare: Adaptation, source: Source, strength: float) -> Adaptation:
 
 def _is_better(centred: p.Program, given: Mapping[str, np.ndarray], labels: np.ndarray, predicted: np.ndarray) -> bool:
     """Return whether adapting to what home differs by mends more errors at home than it makes, beyond chance (two sigmas)."""
-    at = np.random.default_rng(0).permutation(len(labels))[:MOST_TRIALS]
+    count = len(labels)
+    at = (np.arange(count) if centred.states else np.random.default_rng(0).permutation(count))[:MOST_TRIALS]
     session = Session(centred)
     answer = Adapter(session, Compensated.name).run({name: value[at] for name, value in given.items()})
-    found = np.argmax(answer.reshape(len(at), -1), axis=1)
+    scores = answer.reshape(len(at), -1)
+    found = np.argmax(scores, axis=1) if scores.shape[1] > 1 else _is_likely(scores[:, 0], centred).astype(np.int64)
     mended = int(((found == labels[at]) & (predicted[at] != labels[at])).sum())
     broken = int(((found != labels[at]) & (predicted[at] == labels[at])).sum())
     return mended - broken > 2 * math.sqrt(mended + broken)
 
 
-def _unrest(home: Home, samples: HomeSamples) -> np.float32:
+def _is_likely(scores: np.ndarray, program: p.Program) -> np.ndarray:
+    """Return whether single probabilities, as a session gives them, are above a half."""
+    made = program.buffers[program.outputs[0]]
+    real = scores if scores.dtype == np.float32 else (scores.astype(np.int64) - made.zero_point) * made.scale
+    return np.asarray(real) > 0.5  # a half
+
+
+def _unrest(home: Home, samples: HomeSamples, *, is_sequence: bool) -> np.float32:
     """Return by how much the noise must be raised so that the gate stays shut at home: 1 for most networks.
 
-    The samples are replayed, mixed and sorted by class: shut gates change no statistics, so what was recorded can be used again.
+    The samples are replayed, mixed and sorted by class, those of a sequence as they came: shut gates change no statistics, so what
+    was recorded can be used again.
     """
     policy = Compensated(home)
     mixed = np.random.default_rng(0).permutation(len(samples.predicted))
+    orders = [np.arange(len(mixed))] if is_sequence else [mixed, mixed[np.argsort(samples.predicted[mixed], kind="stable")]]
     levels = []
-    for order in (mixed, mixed[np.argsort(samples.predicted[mixed], kind="stable")]):
+    for order in orders:
         state = policy.start()
         for i in order:
             seen = Seen(samples.first[i], samples.second[i], int(samples.predicted[i]), np.float32(0), samples.margin[i])

@@ -36,7 +36,8 @@ def check_adaptation(program: p.Program) -> None:
     for layer in given.layers:
         _check_layer(layer, steps[layer.observation.step], program)
     logits = program.buffers.get(given.logits)
-    fits = given.classes == 0 or (logits is not None and given.classes == math.prod(logits.shape) >= 2)
+    size = math.prod(logits.shape) if logits is not None else 0
+    fits = given.classes == 0 or given.classes == size >= 2 or (given.classes == 2 and size == 1)
     _need(fits and (given.logits == "" or logits is not None), "buffer of logits")
     _need(0 < given.margin < math.inf, "margin")
     _need(0 <= given.strength <= 1, "strength")

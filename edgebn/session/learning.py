@@ -49,8 +49,10 @@ class Learner:
     rule : Rule
     dtype : {'float32', 'int8'}
         Of the steps that adapt.
-    logits : {'float32', 'int8'}
+    logits : ndarray of float32 or int8, shape (classes,)
         What predictions are read from.
+    left : ndarray
+        The part of it that an observing run leaves: all, or of two classes the last.
     sums : SumReader
     memory : ndarray of uint8
         Where the sums stand.
@@ -59,8 +61,8 @@ class Learner:
     ----------
     state : ndarray of float32, shape (planes * channels + 1,)
         Set it before `begin`.
-    logits : ndarray, shape (classes,)
-        Where an observing run leaves them.
+    left : ndarray
+        Where an observing run leaves its logits.
     drift, ratio : ndarray of float32, shape (channels,)
         What the last call wanted folded; like the following, changed in place by the next.
     energy : ndarray of float32, shape (layers,)
@@ -70,11 +72,13 @@ class Learner:
         Addresses of the tables' descriptions, for the executor: `learn` after an observing run, `begin` after `state` was set.
     """
 
-    def __init__(self, rule: Rule, dtype: str, logits: str, sums: SumReader, memory: np.ndarray) -> None:
+    def __init__(  # what a session knows
+        self, rule: Rule, dtype: str, logits: np.ndarray, left: np.ndarray, sums: SumReader, memory: np.ndarray
+    ) -> None:
         layers, channels = len(rule.counts), int(rule.counts.sum())
         numbers = rule.planes * channels + 1
         self.state = np.zeros(numbers, np.float32)
-        self.logits = np.zeros(len(rule.first_table) - 1, np.dtype(logits))
+        self.left = left
         self.drift, self.ratio = np.zeros(channels, np.float32), np.ones(channels, np.float32)
         self.energy, self.gate = np.zeros(layers, np.float32), np.zeros(1, np.float32)
         self.pinned = np.zeros(channels, np.bool_)
@@ -87,7 +91,7 @@ class Learner:
             "factors": rule.factors,
             "deviations": np.zeros((2, channels), np.float32),
             "status": self._status,
-            "logits": self.logits,
+            "logits": logits,
             "label": self._label,
             "margin": np.zeros(1, np.float32),
             "first_table": rule.first_table,
@@ -107,8 +111,8 @@ class Learner:
         self._held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         self._known = dict(rule.numbers) | {name: array.ctypes.data for name, array in self._held.items()}
         self._known |= {"layers": layers, "channels": channels, "numbers": numbers, "terms": len(sums.words)}
-        self._known["classes"] = len(self.logits)
-        kind, predicting = ("i8" if one == "int8" else "f32" for one in (dtype, logits))
+        self._known["classes"] = len(logits)
+        kind, predicting = ("i8" if one == "int8" else "f32" for one in (dtype, logits.dtype.name))
         keep = {"src": self.state.ctypes.data, "dst": self._known["backup"], "count": self.state.nbytes}
         self._known |= keep | {"src_row": 0, "dst_row": 0, "rows": 1}
         rule_steps = ("compensate", *(("notice",) if rule.planes == TRACKING_PLANES else ()), "average")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import weakref
 from collections.abc import Iterator
@@ -290,7 +291,8 @@ class Session:
         given = self._program.adaptation
         assert given is not None
         exits = [taken[name] for name in self._program.outputs]
-        logits = np.empty(given.classes, self._program.buffers[given.logits].dtype if given.classes else np.float32)
+        buffer = self._program.buffers[given.logits] if given.classes else None
+        logits = np.empty(0, np.float32) if buffer is None else np.empty(math.prod(buffer.shape), buffer.dtype)
         if given.classes:
             exits.insert(0, logits)
         with self._lock:
@@ -304,8 +306,10 @@ class Session:
 
         given = self._program.adaptation
         assert given is not None
-        logits = self._program.buffers[given.logits].dtype if given.classes else "float32"
-        return Learner(rule, adapted_dtype(self._program), logits, self._packed.sums, self._packed.constants)
+        buffer = self._program.buffers[given.logits]
+        logits = np.full(given.classes, buffer.zero_point, buffer.dtype)  # what a single one is held against is 0
+        left = logits[-math.prod(buffer.shape) :]
+        return Learner(rule, adapted_dtype(self._program), logits, left, self._packed.sums, self._packed.constants)
 
     def learn(self, learner: Learner, x: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[int]]:
         """Run one sample, learn from what its adapted steps show, and fold what was learned; for `edgebn.Adapter`.
@@ -329,7 +333,7 @@ class Session:
             A value holds NaN; nothing was then learned.
         """
         table, taken = self._observing_table(x)
-        arrays_out = (learner.logits, *(taken[name] for name in self._program.outputs))
+        arrays_out = (learner.left, *(taken[name] for name in self._program.outputs))
         with self._writing():
             self._run(table, (*x.values(), *arrays_out), 1)
             self._execute(learner.learn, 1, 0)

@@ -213,8 +213,6 @@ def test_what_is_not_done_with_states_says_so(small):
     steps = tuple(replace(step, tables=()) if isinstance(step, p.Concat) else step for step in small.steps)
     with pytest.raises(QuantizationError, match="states that live from run to run"):
         edgebn.quantize(replace(small, buffers=buffers, states=(state,), steps=steps))
-    with pytest.raises(ModelError, match="states that live from run to run"):
-        edgebn.adaptable(small, np.zeros((2, 1, 4, 1), np.int8))
 
 
 @given(programs.stateful("float32"), st.integers(0, 1000))
