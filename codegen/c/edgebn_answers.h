@@ -1,5 +1,6 @@
-/* From a network's outputs to answers, without malloc: the surest classes, boxes freed of overlaps, wake words. The arithmetic is that
-   of edgebn's Python: scores and overlaps in float, anchors and the way back to the picture in double, rounded once. */
+/* From a network's outputs to answers, without malloc: the surest classes, boxes freed of overlaps, key points, masks, wake words. The
+   arithmetic is that of edgebn's Python: scores and overlaps in float, anchors and the way back to the picture in double, rounded
+   once. */
 #ifndef EDGEBN_ANSWERS_H
 #define EDGEBN_ANSWERS_H
 
@@ -7,12 +8,14 @@
 #include "edgebn_found.h"
 
 /* A table of numbers: row by row, or the other way round. */
-typedef struct {
+typedef struct edgebn_table {
     const void *data;
     int is_codes; /* int8, which stand for scale * (code - zero_point); else float */
     float scale;
     int32_t zero_point;
     int row, column; /* from one candidate to the next, and from one of its numbers to the next */
+    int rows;        /* how many there are before those of `more` go on */
+    const struct edgebn_table *more; /* of the same numbers, or NULL */
 } edgebn_table;
 
 typedef enum { EDGEBN_MIDDLES, EDGEBN_CORNERS, EDGEBN_ANCHORS, EDGEBN_FINISHED } edgebn_head;
@@ -34,10 +37,16 @@ typedef struct {
     int order[4];          /* where a box's codes have them */
     int exponential;
     double to_left, to_top, ratio_x, ratio_y, left, top, right, bottom; /* from the input's pixels back to the picture's */
+    int points;                  /* key points of a candidate, */
+    int first_point, point_step; /* where they begin in its row of boxes, and from one to the next */
 } edgebn_detector;
 
 EDGEBN_SHARED float edgebn_number(const edgebn_table *table, int row, int column) {
-    const int place = row * table->row + column * table->column;
+    int place;
+    for (; table->more != NULL && row >= table->rows; table = table->more) {
+        row -= table->rows;
+    }
+    place = row * table->row + column * table->column;
     if (table->is_codes) {
         return table->scale * (float)(((const int8_t *)table->data)[place] - table->zero_point);
     }
@@ -112,10 +121,42 @@ EDGEBN_INLINE float edgebn_in_picture(float place, double from, double ratio, do
     return (float)(moved < 0.0 ? 0.0 : moved > end ? end : moved);
 }
 
+/* Turns a box in pixels of the input into one in those of the picture. */
+EDGEBN_SHARED void edgebn_back_to_picture(const edgebn_detector *how, edgebn_found *found) {
+    found->left = edgebn_in_picture(found->left, how->to_left, how->ratio_x, how->left, how->right);
+    found->top = edgebn_in_picture(found->top, how->to_top, how->ratio_y, how->top, how->bottom);
+    found->right = edgebn_in_picture(found->right, how->to_left, how->ratio_x, how->left, how->right);
+    found->bottom = edgebn_in_picture(found->bottom, how->to_top, how->ratio_y, how->top, how->bottom);
+}
+
+/* Writes a point, given in pixels of the input, in those of the picture. */
+EDGEBN_INLINE void edgebn_point_in_picture(const edgebn_detector *how, float x, float y, edgebn_point *point) {
+    point->x = edgebn_in_picture(x, how->to_left, how->ratio_x, how->left, how->right);
+    point->y = edgebn_in_picture(y, how->to_top, how->ratio_y, how->top, how->bottom);
+}
+
+/* Writes a candidate's key points. */
+EDGEBN_SHARED void edgebn_points_of(const edgebn_detector *how, const edgebn_table *boxes, int row, edgebn_point *points) {
+    int i;
+    for (i = 0; i < how->points; i++) {
+        const int place = how->first_point + i * how->point_step;
+        float x = edgebn_number(boxes, row, place), y = edgebn_number(boxes, row, place + 1);
+        if (how->head == EDGEBN_ANCHORS) {
+            const double *anchor = how->anchors + 4 * row;
+            x = (float)(((double)x / how->scales[1] * anchor[3] + anchor[1]) * (double)how->width);
+            y = (float)(((double)y / how->scales[0] * anchor[2] + anchor[0]) * (double)how->height);
+        } else {
+            x *= how->width;
+            y *= how->height;
+        }
+        edgebn_point_in_picture(how, x, y, points + i);
+    }
+}
+
 /* Finds objects, the surest first, the earlier candidate first among equals; returns how many, `how->most` at most. `classes` has
-   those of EDGEBN_FINISHED, and is NULL of others. */
+   those of EDGEBN_FINISHED, and is NULL of others. `points` has room for those of each object; NULL where it has none. */
 EDGEBN_SHARED int32_t edgebn_find_boxes(const edgebn_detector *how, const edgebn_table *boxes, const edgebn_table *scores,
-                                        const edgebn_table *classes, edgebn_found *found) {
+                                        const edgebn_table *classes, edgebn_found *found, edgebn_point *points) {
     float last = 0.0f;
     int32_t number = 0;
     int i, other, place = -1;
@@ -150,13 +191,15 @@ EDGEBN_SHARED int32_t edgebn_find_boxes(const edgebn_detector *how, const edgebn
                 break;
             }
         }
-        number += other == number;
+        if (other == number) {
+            if (points != NULL) {
+                edgebn_points_of(how, boxes, best, points + number * how->points);
+            }
+            number++;
+        }
     }
     for (i = 0; i < number; i++) {
-        found[i].left = edgebn_in_picture(found[i].left, how->to_left, how->ratio_x, how->left, how->right);
-        found[i].top = edgebn_in_picture(found[i].top, how->to_top, how->ratio_y, how->top, how->bottom);
-        found[i].right = edgebn_in_picture(found[i].right, how->to_left, how->ratio_x, how->left, how->right);
-        found[i].bottom = edgebn_in_picture(found[i].bottom, how->to_top, how->ratio_y, how->top, how->bottom);
+        edgebn_back_to_picture(how, found + i);
     }
     return number;
 }
@@ -179,6 +222,144 @@ EDGEBN_SHARED int32_t edgebn_find_classes(const edgebn_table *scores, int count,
         found[number] = next;
     }
     return number;
+}
+
+/* Puts an object behind those that are surer; returns how many there are then, `most` at most. */
+EDGEBN_SHARED int32_t edgebn_put_by_score(const edgebn_found *object, int32_t number, int32_t most, edgebn_found *found) {
+    int32_t place = number;
+    while (place > 0 && found[place - 1].score < object->score) {
+        place--;
+    }
+    if (place == most) {
+        return number;
+    }
+    number += number < most;
+    memmove(found + place + 1, found + place, (size_t)(number - 1 - place) * sizeof *found);
+    found[place] = *object;
+    return number;
+}
+
+/* Whether a cell or one of its eight neighbours is marked 2. */
+EDGEBN_SHARED int edgebn_touches(const uint8_t *marks, int height, int width, int y, int x) {
+    const int end_y = y + 2 < height ? y + 2 : height, end_x = x + 2 < width ? x + 2 : width;
+    int near_y, near_x;
+    for (near_y = y > 0 ? y - 1 : 0; near_y < end_y; near_y++) {
+        for (near_x = x > 0 ? x - 1 : 0; near_x < end_x; near_x++) {
+            if (marks[near_y * width + near_x] == 2) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Takes every cell that hangs together with the first open one: marks are 1 of open cells, 2 of those that are taken, 3 later. */
+EDGEBN_SHARED void edgebn_take_group(uint8_t *marks, int height, int width, int first) {
+    int changed = 1, y, x;
+    marks[first] = 2;
+    while (changed) {
+        changed = 0;
+        for (y = 0; y < height; y++) {
+            for (x = 0; x < width; x++) {
+                if (marks[y * width + x] == 1 && edgebn_touches(marks, height, width, y, x)) {
+                    marks[y * width + x] = 2;
+                    changed = 1;
+                }
+            }
+        }
+    }
+}
+
+/* Finds objects in a map (height * width rows of scores, of which the first is nothing's): neighbouring cells are one. `marks` has a
+   byte for every cell. The surest first; returns how many, `how->most` at most. */
+EDGEBN_SHARED int32_t edgebn_find_groups(const edgebn_detector *how, const edgebn_table *scores, int height, int width,
+                                         uint8_t *marks, edgebn_found *found) {
+    const int cells = height * width;
+    int32_t index, number = 0;
+    int i, cell;
+    for (index = 0; index < how->names; index++) {
+        for (i = 0; i < cells; i++) {
+            marks[i] = edgebn_number(scores, i, how->first + (int)index) > how->least;
+        }
+        for (i = 0; i < cells; i++) {
+            edgebn_found object = {index, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+            int begin_x = width, begin_y = height, end_x = 0, end_y = 0;
+            if (marks[i] != 1) {
+                continue;
+            }
+            object.score = edgebn_number(scores, i, how->first + (int)index);
+            edgebn_take_group(marks, height, width, i);
+            for (cell = 0; cell < cells; cell++) {
+                const int y = cell / width, x = cell % width;
+                float score;
+                if (marks[cell] != 2) {
+                    continue;
+                }
+                score = edgebn_number(scores, cell, how->first + (int)index);
+                object.score = score > object.score ? score : object.score;
+                begin_x = x < begin_x ? x : begin_x;
+                begin_y = y < begin_y ? y : begin_y;
+                end_x = x + 1 > end_x ? x + 1 : end_x;
+                end_y = y + 1 > end_y ? y + 1 : end_y;
+                marks[cell] = 3;
+            }
+            object.left = (float)((double)begin_x / (double)width * (double)how->width);
+            object.top = (float)((double)begin_y / (double)height * (double)how->height);
+            object.right = (float)((double)end_x / (double)width * (double)how->width);
+            object.bottom = (float)((double)end_y / (double)height * (double)how->height);
+            number = edgebn_put_by_score(&object, number, how->most, found);
+        }
+    }
+    for (i = 0; i < number; i++) {
+        edgebn_back_to_picture(how, found + i);
+    }
+    return number;
+}
+
+/* Finds key points that are sure enough, in the network's order; rows are y, x in shares of the input, and a score. Their place is
+   `left` and `top`, and again `right` and `bottom`. Returns how many. */
+EDGEBN_SHARED int32_t edgebn_find_points(const edgebn_detector *how, const edgebn_table *rows, edgebn_found *found) {
+    int32_t i, number = 0;
+    for (i = 0; i < how->count; i++) {
+        const float score = edgebn_number(rows, i, 2);
+        edgebn_point point;
+        if (score >= how->least) {
+            edgebn_point_in_picture(how, edgebn_number(rows, i, 1) * how->width, edgebn_number(rows, i, 0) * how->height, &point);
+            found[number].index = i;
+            found[number].score = score;
+            found[number].left = found[number].right = point.x;
+            found[number].top = found[number].bottom = point.y;
+            number++;
+        }
+    }
+    return number;
+}
+
+/* Writes the class of every cell, the lower among equals, and for each class its share of them as the score; returns how many classes
+   there are. */
+EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, int cells, int classes, uint8_t *mask, edgebn_found *found) {
+    int i, k;
+    for (k = 0; k < classes; k++) {
+        const edgebn_found nothing = {k, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+        found[k] = nothing;
+    }
+    for (i = 0; i < cells; i++) {
+        float best = edgebn_number(scores, i, 0);
+        mask[i] = 0;
+        for (k = 1; k < classes; k++) {
+            const float score = edgebn_number(scores, i, k);
+            if (score > best) {
+                best = score;
+                mask[i] = (uint8_t)k;
+            }
+        }
+        found[mask[i]].index++; /* for now, counted from k on */
+    }
+    for (k = 0; k < classes; k++) {
+        found[k].score = (float)((double)(found[k].index - k) / (double)cells);
+        found[k].index = k;
+    }
+    return classes;
 }
 
 /* What a wake word keeps: the last codes, where the next goes, and inferences that nothing is heard in. */

@@ -11,4 +11,9 @@ typedef struct {
     float left, top, right, bottom; /* in pixels of the picture */
 } edgebn_found;
 
+/* A key point, in pixels of the picture. */
+typedef struct {
+    float x, y;
+} edgebn_point;
+
 #endif

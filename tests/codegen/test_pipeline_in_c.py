@@ -14,15 +14,20 @@ from codegen.stepcode import CArray
 from edgebn.errors import ModelError, UsageError
 from edgebn.preparation.data import (
     Anchors,
+    Anomaly,
     Boxes,
     Classes,
     Frame,
+    KeyPoints,
+    Mask,
     MicroFrontEnd,
     Picture,
     Preparation,
     Sound,
     WakeWord,
 )
+from edgebn.preparation.key_points import PointAnswer
+from edgebn.preparation.masks import MaskAnswer
 from edgebn.preparation.prepare import plain_pixels
 from tests import emitted
 from tests.conftest import TEST_ALL
@@ -34,8 +39,11 @@ MAIN = """
 #include "eye.h"
 #include "eye_answer.h"
 
+#include <string.h>
+
 {arrays}
 static edgebn_found found[EYE_ANSWERS];
+{memory}
 
 static int differs(float a, float b) {{
     return a < b || a > b;
@@ -45,19 +53,26 @@ int main(void) {{
     int32_t i, number, wrong = 0;
 
     eye_init();
-    number = eye_answer(frame, found);
+    number = eye_answer(frame, found{more});
     wrong += number != {number};
     for (i = 0; i < number && i < {number}; i++) {{
         const float *side = sides + 5 * i;
         wrong += found[i].index != classes[i] || differs(found[i].score, side[0]) || differs(found[i].left, side[1]);
         wrong += differs(found[i].top, side[2]) || differs(found[i].right, side[3]) || differs(found[i].bottom, side[4]);
     }}
+{check}
     board_put((uint8_t)(wrong == 0 ? '1' : '0'));
     return wrong != 0;
 }}
 """
+POINTS = """\
+    for (i = 0; i < number * EYE_POINTS; i++) {{
+        wrong += differs(points[i].x, places[2 * i]) || differs(points[i].y, places[2 * i + 1]);
+    }}"""
+CELLS = "    wrong += memcmp(mask, cells, sizeof cells) != 0;"
 FRAME = Frame(12, 17, "rgb888")
 ANCHORS = Anchors(((3, 3, 2),), scales=(9.0, 8.0, 7.0, 6.0), order="xywh")
+TWO_MAPS = replace(ANCHORS, maps=((3, 3, 2), (2, 2, 1)), exponential=False)
 CASES = {  # outputs, and the head that they are
     "yolov8": (((7, 24),), Boxes(("a", "b", "c"), score=0.6, overlap=0.3, most=9)),
     "yolov8 in rows and shares": (((24, 7),), Boxes(("a", "b", "c"), shares=True, score=0.5, overlap=0.2)),
@@ -68,6 +83,14 @@ CASES = {  # outputs, and the head that they are
         ((18, 4), (18, 1)),
         Boxes(("a",), "anchors", score=0.5, overlap=0.1, anchors=replace(ANCHORS, exponential=False)),
     ),
+    "poses": (((13, 14),), Boxes(("a", "b", "c"), score=0.6, overlap=0.3, points=2)),
+    "corners with points": (((18, 10), (18, 3)), Boxes(("a", "b"), "corners", shares=True, score=0.6, overlap=0.3, points=3)),
+    "anchors on two maps": (
+        ((18, 8), (4, 8), (18, 1), (4, 1)),
+        Boxes(("a",), "anchors", logits=True, score=0.5, overlap=0.9, points=2, anchors=TWO_MAPS),
+    ),
+    "fomo": (((6, 7, 3),), Boxes(("a", "b"), "fomo", score=0.7, most=6)),
+    "fomo of many": (((5, 4, 2),), Boxes(("a",), "fomo", score=0.99)),
 }
 # Types take turns in the quick run.
 TRIED = [
@@ -91,18 +114,31 @@ def run_c(model, arrays, text, folder, board):
 def compare(model, folder, board, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (FRAME.height, FRAME.width, 3)).astype(np.uint8)
     found = edgebn.Pipeline(model)(pixels)
-    sides = [
-        (box.score, box.left, box.top, box.right, box.bottom) if hasattr(box, "left") else (box.score, 0, 0, 0, 0) for box in found
-    ]
     assert found
+    more, memory, check, extra = "", "", "", []
+    if isinstance(found, MaskAnswer):
+        memory, more, check = "static uint8_t mask[EYE_MASK_HEIGHT * EYE_MASK_WIDTH];", ", mask", CELLS
+        extra = [CArray("cells", "uint8_t", found.classes.astype(np.uint8), "")]
+        sides = [(share, 0, 0, 0, 0) for share in found.shares]
+        indices = list(range(len(sides)))
+    elif isinstance(found[0], PointAnswer):
+        sides = [(point.score, point.x, point.y, point.x, point.y) for point in found]
+        indices = [int(point.name) for point in found]
+    else:
+        sides = [(one.score, *(getattr(one, side, 0) for side in ("left", "top", "right", "bottom"))) for one in found]
+        indices = [one.index for one in found]
+        if getattr(found[0], "points", ()):
+            memory, more, check = "static edgebn_point points[EYE_ANSWERS * EYE_POINTS];", ", points", POINTS
+            extra = [CArray("places", "float", np.array([box.points for box in found], np.float32), "")]
     arrays = [
         CArray("frame", "uint8_t", pixels, ""),
-        CArray("classes", "int32_t", np.array([box.index for box in found], np.int32), ""),
+        CArray("classes", "int32_t", np.array(indices, np.int32), ""),
         CArray("sides", "float", np.array(sides, np.float32), ""),
+        *extra,
     ]
-    text = MAIN.replace("{arrays}", "{{arrays}}").format(number=len(found))
+    text = MAIN.replace("{arrays}", "{{arrays}}").format(number=len(sides), more=more, memory=memory, check=check.format())
     run_c(model, arrays, text, folder, board)
-    return len(found)
+    return len(sides)
 
 
 @pytest.mark.parametrize(("case", "dtype"), TRIED)
@@ -115,6 +151,20 @@ def test_boxes(case, dtype, tmp_path):
     model = edgebn.prepare(model, image=picture, boxes=boxes)
     counts = [compare(model, tmp_path / "out", board, seed) for seed in range(4 if TEST_ALL else 1)]
     assert max(counts) > 1
+
+
+@pytest.mark.parametrize(("dtype", "fit"), [("int8", "stretch"), ("float32", "crop")])
+def test_key_points(dtype, fit, tmp_path):
+    picture = Picture(fit=fit, border=114, scale=(1 / 128,), frame=FRAME)
+    names = tuple(map(str, range(9)))
+    model = edgebn.prepare(network((1, 9, 3), dtype=dtype), image=picture, answer=KeyPoints(names, score=1.0))
+    assert 1 < compare(model, tmp_path / "out", emitted.board_or_skip("host"), 1) < len(names)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_masks(dtype, tmp_path):
+    model = edgebn.prepare(network((5, 6, 4), dtype=dtype), image=Picture(scale=(1 / 128,), frame=FRAME), answer=Mask())
+    assert compare(model, tmp_path / "out", emitted.board_or_skip("host"), 2) == 4
 
 
 @pytest.mark.parametrize("name", ["mps2-an386", "qemu-riscv32-virt"] if TEST_ALL else ["mps2-an386"])
@@ -200,11 +250,13 @@ def test_wake_words(dtype, tmp_path):
         (Picture(), {"labels": ["a", "b"]}, "does not say what its frames or samples are"),
         (Picture(frame=FRAME), {}, "answers in C are classes"),
         (Picture(frame=FRAME), {"answer": WakeWord("hey")}, "answers in C are classes"),
-        (Picture(frame=FRAME), {"boxes": Boxes(("a",), "fomo")}, "the model keeps Boxes fomo"),
+        (Picture(frame=FRAME), {"answer": Anomaly(1.0)}, "the model keeps Anomaly"),
     ],
 )
 def test_what_has_no_answer_in_c_is_refused(image, how, message, tmp_path):
-    shape = (1,) if "answer" in how else (2, 2, 2) if "boxes" in how else (2,)
+    shape = (
+        (8, 8, 3) if isinstance(how.get("answer"), Anomaly) else (1,) if "answer" in how else (2, 2, 2) if "boxes" in how else (2,)
+    )
     with pytest.raises(ModelError, match=rf"eye\.onnx.*{message}"):
         codegen.emit(edgebn.prepare(network(shape), image=image, **how), tmp_path, pipeline=True)
 

@@ -1,0 +1,224 @@
+"""How C turns outputs into answers: tables, constants and the call of `edgebn_answers.h` that an answer needs. Text only."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from codegen.emitters.text import float_literal
+from codegen.project import Listing
+from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
+from edgebn.preparation.heads import anchor_boxes, roles
+from edgebn.preparation.resizing import boxes as placed
+
+TOP = 5  # classes that are told
+HEADS = {
+    "yolov8": "MIDDLES",
+    "yolov5": "MIDDLES",
+    "corners": "CORNERS",
+    "anchors": "ANCHORS",
+    "post_process": "FINISHED",
+    "fomo": "CORNERS",
+}
+
+
+def map_of(listing: Listing) -> tuple[int, int, int]:
+    """Return height, width and classes of an output that is a map."""
+    height, width, classes = listing.program.shapes[listing.program.outputs[0]]
+    return height, width, classes
+
+
+def most(listing: Listing) -> int:
+    """Return how many answers there can be at once."""
+    assert listing.program.preparation is not None
+    after = listing.program.preparation.after
+    if isinstance(after, Boxes):
+        return min(after.most, _candidates(listing, after))
+    if isinstance(after, KeyPoints):
+        return len(after.names)
+    if isinstance(after, Mask):
+        return map_of(listing)[2]
+    return min(TOP, math.prod(listing.program.shapes[listing.program.outputs[0]])) if isinstance(after, Classes) else 1
+
+
+def _candidates(listing: Listing, after: Boxes) -> int:
+    parts = roles(listing.program, after)
+    shape = listing.program.shapes[parts[0]]
+    if after.head == "fomo":
+        return shape[0] * shape[1] * len(after.names)
+    if after.head == "anchors":
+        return sum(listing.program.shapes[name][0] for name in parts[: len(parts) // 2])
+    is_turned = after.head in {"yolov8", "yolov5"} and shape[1] != _size(after)
+    return shape[1] if is_turned else shape[0]
+
+
+def _size(after: Boxes) -> int:
+    """Return how many numbers a candidate of a YOLO head has."""
+    return (4 if after.head == "yolov8" else 5) + len(after.names) + 3 * after.points
+
+
+def _table(listing: Listing, output: str, row: int, column: int, more: str = "0, NULL") -> str:
+    """Return the initialiser of an edgebn_table over an output; `more` has its rows and where they go on."""
+    parameter = dict(listing.values.outputs)[output]
+    buffer = listing.program.buffers[output]
+    how = f"1, {float_literal(buffer.scale)}, {buffer.zero_point}" if buffer.dtype == "int8" else "0, 1.0f, 0"
+    return f"{{{parameter}, {how}, {row}, {column}, {more}}}"
+
+
+def _joined(listing: Listing, called: str, outputs: tuple[str, ...]) -> list[str]:
+    """Return the declarations of a table that goes on from output to output."""
+    lines, more = [], "0, NULL"
+    for place, output in reversed(list(enumerate(outputs))):
+        name = f"{called}_{place}" if place else called
+        rows, columns = listing.program.shapes[output]
+        end = more if place == len(outputs) - 1 else f"{rows}, &{called}_{place + 1}"
+        lines.append(f"    const edgebn_table {name} = {_table(listing, output, columns, 1, end)};")
+    return lines
+
+
+def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
+    """Return lines that begin a function, constants of the file, and the expression that decodes."""
+    program = listing.program
+    assert program.preparation is not None
+    after = program.preparation.after
+    first = program.outputs[0]
+    if isinstance(after, Classes):
+        size = math.prod(program.shapes[first])
+        line = f"    const edgebn_table scores = {_table(listing, first, 1, 0)};"
+        return [line], [], f"edgebn_find_classes(&scores, {size}, {most(listing)}, found)"
+    if isinstance(after, WakeWord):
+        return _wake_word(listing, after)
+    if isinstance(after, Mask):
+        height, width, classes = map_of(listing)
+        line = f"    const edgebn_table scores = {_table(listing, first, classes, 1)};"
+        return [line], [], f"edgebn_find_mask(&scores, {height * width}, {classes}, mask, found)"
+    if isinstance(after, KeyPoints):
+        line = f"    const edgebn_table rows = {_table(listing, first, 3, 1)};"
+        return [line], _points_detector(listing, after), "edgebn_find_points(&detector, &rows, found)"
+    assert isinstance(after, Boxes)
+    parts = roles(program, after)
+    if after.head == "fomo":
+        height, width, size = map_of(listing)
+        line = f"    const edgebn_table scores = {_table(listing, first, size, 1)};"
+        constants = [f"static uint8_t marks[{height * width}];", *_detector(listing, after)]
+        return [line], constants, f"edgebn_find_groups(&detector, &scores, {height}, {width}, marks, found)"
+    points = "points" if after.points else "NULL"
+    if after.head == "anchors":
+        half = len(parts) // 2
+        lines = [*_joined(listing, "boxes", parts[:half]), *_joined(listing, "scores", parts[half:])]
+        return lines, _detector(listing, after), f"edgebn_find_boxes(&detector, &boxes, &scores, NULL, found, {points})"
+    shapes = [program.shapes[name] for name in parts]
+    tables = []
+    if after.head in {"yolov8", "yolov5"}:
+        turned = shapes[0][1] != _size(after)
+        row, column = (1, shapes[0][1]) if turned else (_size(after), 1)
+        tables = [_table(listing, parts[0], row, column)] * 2
+    else:
+        width = shapes[1][1] if after.head != "post_process" else 1
+        tables = [_table(listing, parts[0], shapes[0][1], 1)]
+        tables.append(_table(listing, parts[2] if after.head == "post_process" else parts[1], width, 1))
+    lines = [f"    const edgebn_table {name} = {table};" for name, table in zip(("boxes", "scores"), tables, strict=True)]
+    pointer = "NULL"
+    if after.head == "post_process":
+        lines.append(f"    const edgebn_table classes = {_table(listing, parts[1], 1, 1)};")
+        pointer = "&classes"
+    return lines, _detector(listing, after), f"edgebn_find_boxes(&detector, &boxes, &scores, {pointer}, found, {points})"
+
+
+def _detector(listing: Listing, after: Boxes) -> list[str]:
+    """Return the constants of a detector."""
+    program = listing.program
+    height, width, _ = program.buffers[program.inputs[0]].shape
+    is_finished = after.head == "post_process"
+    shares = after.shares or after.head in {"anchors", "post_process", "fomo"}
+    parts = roles(program, after)
+    scores = program.shapes[parts[len(parts) // 2]][1] if after.head in {"corners", "anchors"} else 0
+    begin = {"yolov8": 4, "yolov5": 5, "post_process": 0, "fomo": 1}.get(after.head, scores - len(after.names))
+    how, names = after.anchors, len(after.names)
+    lines = []
+    if how is not None:
+        rows = ",\n".join("    " + ", ".join(_double(number) for number in row) for row in anchor_boxes(how))
+        lines.append(f"EDGEBN_CONST static const double anchors[] = {{ /* middle y and x, height, width */\n{rows}\n}};")
+    scales = ", ".join(_double(scale) for scale in (how.scales if how else (1.0,) * 4))
+    order = ", ".join(str(how.order.index(letter) if how else 0) for letter in "yxhw")
+    first_point, point_step = (4 + names, 3) if after.head == "yolov8" else (4, 2)
+    lines.append(f"""\
+EDGEBN_CONST static const edgebn_detector detector = {{
+    EDGEBN_{HEADS[after.head]}, {_candidates(listing, after)}, {1 if is_finished else names}, {names}, {begin},
+    {4 if after.head == "yolov5" else -1},
+    {int(after.logits and after.head in {"corners", "anchors"})}, {float_literal(after.score)}, {float_literal(after.overlap)},
+    {most(listing)}, {float_literal(width if shares else 1)}, {float_literal(height if shares else 1)},
+    {"anchors" if how else "NULL"}, {{{scales}}}, {{{order}}}, {int(bool(how and how.exponential))},
+    {_way_back(listing)},
+    {after.points}, {first_point}, {point_step}
+}};""")
+    return lines
+
+
+def _points_detector(listing: Listing, after: KeyPoints) -> list[str]:
+    """Return the constant by which key points come to their places in the picture."""
+    height, width, _ = listing.program.buffers[listing.program.inputs[0]].shape
+    return [
+        f"""\
+EDGEBN_CONST static const edgebn_detector detector = {{
+    EDGEBN_CORNERS, {len(after.names)}, 1, 1, 0, -1, 0, {float_literal(after.score)}, 1.0f, {len(after.names)},
+    {float_literal(width)}, {float_literal(height)}, NULL, {{1.0, 1.0, 1.0, 1.0}}, {{0, 0, 0, 0}}, 0,
+    {_way_back(listing)},
+    0, 0, 0
+}};"""
+    ]
+
+
+def _way_back(listing: Listing) -> str:
+    """Return the last numbers of a detector: from the input's pixels to those of the frame."""
+    assert listing.program.preparation is not None
+    picture = listing.program.preparation.before
+    assert isinstance(picture, Picture)
+    assert picture.frame is not None
+    height, width, _ = listing.program.buffers[listing.program.inputs[0]].shape
+    size = picture.frame.height, picture.frame.width
+    found = placed(picture, size, (height, width))
+    top, left, high, wide = found.source
+    to_top, to_left, to_high, to_wide = found.target
+    place = [to_left, to_top, wide / to_wide, high / to_high, left, top, size[1], size[0]]
+    return ", ".join(_double(number) for number in place)
+
+
+def _double(number: float) -> str:
+    text = repr(float(np.float64(number)))
+    return text if "." in text or "e" in text else f"{text}.0"
+
+
+def _wake_word(listing: Listing, word: WakeWord) -> tuple[list[str], list[str], str]:
+    buffer = listing.program.buffers[listing.program.outputs[0]]
+    parameter = listing.values.outputs[0][1]
+    code = f"(uint8_t)({parameter}[0] + 128)" if buffer.dtype == "int8" else f"code_of({parameter}[0])"
+    constants = [
+        f"static uint8_t codes[{word.window}];",
+        f"static edgebn_wake_word word = {{codes, {word.window}, 0, 0}};",
+    ]
+    if buffer.dtype != "int8":
+        constants.append(_CODE_OF)
+    constants.append(
+        f"""
+static int32_t hear(uint8_t code, edgebn_found *found) {{
+    int32_t total;
+    const int32_t is_heard = edgebn_wake_feed(&word, code, {int(word.cutoff * 255)}, {word.refractory}, &total);
+    const edgebn_found heard = {{is_heard, (float)total / {255 * word.window}.0f, 0.0f, 0.0f, 0.0f, 0.0f}};
+
+    *found = heard;
+    return 1;
+}}"""
+    )
+    return [], constants, f"hear({code}, found)"
+
+
+_CODE_OF = """
+/* The nearest code of a probability, the even one of two. */
+static uint8_t code_of(float probability) {
+    const float scaled = probability * 255.0f, clipped = scaled > 0.0f ? scaled < 255.0f ? scaled : 255.0f : 0.0f;
+    const int32_t below = (int32_t)clipped;
+    const float rest = clipped - (float)below;
+    return (uint8_t)(below + (rest > 0.5f || (!(rest < 0.5f) && (below & 1))));
+}"""
