@@ -8,22 +8,24 @@ BIN := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 TEST_WORKERS ?= 2
 
-.PHONY: help demo firmware-tools test test-all emulation-tools test-arm64 test-emulated smoke lint fuzz fuzz-link bench clean
+.PHONY: help demo firmware-tools test test-all emulation-tools test-arm64 test-emulated smoke lint fuzz fuzz-link bench docs clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo      install edgebn in $(VENV) and run the main job on the shipped Fashion-MNIST model"
-	@echo "make test      install the test tools too, check style and types, run every test"
-	@echo "make test-all  the same tests with many more examples, and live PyTorch and Keras in a venv of their own"
-	@echo "make test-arm64  the contract and doctor on emulated AArch64, with ahead-of-time objects and with the JIT"
+	@echo "make demo        install edgebn in $(VENV), run the main job on a shipped model"
+	@echo "make test        install the test tools too; style, types, every test"
+	@echo "make test-all    many more examples of each, and live PyTorch and Keras"
+	@echo "make test-arm64  the contract on emulated AArch64, compiled ahead and JIT"
 	@echo "make test-emulated  the same on emulated 32-bit ARM and RISC-V"
-	@echo "make smoke     a few tests that fail within seconds when something basic broke"
-	@echo "make fuzz      feed every reader 2,000 damaged files each"
-	@echo "make fuzz-link feed the firmware's end of the serial link anything for five minutes, under sanitizers (clang)"
-	@echo "make bench     time edgebn beside its peers"
-	@echo "make wheels    build the wheels for Linux (x86_64, aarch64, armv7l, armv6l, riscv64), with kernels compiled ahead of time, into dist"
-	@echo "make objects   compile the kernels ahead of time for this checkout: sessions then start without Numba"
-	@echo "make clean     remove $(VENV) and every cache"
+	@echo "make smoke       a few tests that fail in seconds when something basic broke"
+	@echo "make lint        style, types, import contracts, workflows"
+	@echo "make fuzz        2,000 damaged files for every reader"
+	@echo "make fuzz-link   anything over the serial link, for five minutes (clang)"
+	@echo "make bench       time edgebn beside its peers"
+	@echo "make docs        the pages and the API as a site, in build/site"
+	@echo "make wheels      wheels with kernels compiled ahead of time, in dist"
+	@echo "make objects     kernels compiled ahead of time for this checkout"
+	@echo "make clean       remove $(VENV) and every cache"
 
 # A stamp beside the environment says which requirements it satisfies; pyproject.toml is where they stand.
 $(BIN)/python:
@@ -121,6 +123,15 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.runtime
 	@echo "== installing the peers into $(VENV) (LiteRT, onnxruntime, ncnn) and matplotlib"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[bench]"
 	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.runtime
+	@echo "== installing what makes the site into $(VENV) (mkdocs, mkdocstrings)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	@$(BIN)/mkdocs build --quiet
+	@echo "== build/site/index.html"
 
 # As shipped: with the kernels compiled ahead of time.
 bench: $(VENV)/.bench objects
