@@ -48,6 +48,14 @@ def models():
 
 
 @copied
+@pytest.mark.parametrize("name", ["float32", "int8"])
+def test_a_copied_program_is_saved_as_the_first(models, name, how, tmp_path):
+    edgebn.save(models[name], tmp_path / "first.edgebn")
+    edgebn.save(how(models[name]), tmp_path / "copy.edgebn")
+    assert (tmp_path / "copy.edgebn").read_bytes() == (tmp_path / "first.edgebn").read_bytes()
+
+
+@copied
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_a_copied_session_gives_the_same_bytes_from_memory_of_its_own(dtype, how):
     session = edgebn.Session(network(dtype), threads=2, winograd=False)
