@@ -18,7 +18,7 @@ import numpy as np
 
 import edgebn
 from benchmarks import inference
-from benchmarks.larger import TURN_SECONDS, Race, as_json, head, line
+from benchmarks.larger import TURN_SECONDS, Race, as_json, head, line, who_wins
 from benchmarks.peers.engines import Runner
 
 KINDS = {".tflite": "LiteRT", ".onnx": "onnxruntime", ".keras": "", ".h5": "", ".pt2": "", ".edgebn": ""}
@@ -105,11 +105,8 @@ def measure(paths: list[Path], threads: list[int], rounds: int) -> tuple[list[Ra
             refused[path.name] = " ".join(str(error).split())
             print(f"{path.name[-38:]:38} {refused[path.name][:120]}", flush=True)
     for count in threads:
-        ratios = np.array([found.best_peer for found in races if found.threads == count and found.best_peer])
-        if ratios.size:
-            mean = float(np.exp(np.log(ratios).mean()))
-            won = f"ours is faster on {(ratios >= 1).sum()} of {ratios.size}"
-            print(f"{count} thread(s): {won}; geometric mean of peer / ours {mean:.2f}")
+        if any(found.best_peer for found in races if found.threads == count):
+            print(f"{count} thread(s): {who_wins([found for found in races if found.threads == count])}")
     return races, refused
 
 
