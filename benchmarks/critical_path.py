@@ -72,13 +72,13 @@ def handing_over(phases: int = 1000, rounds: int = 60) -> float:
 
     def microseconds(call: np.ndarray) -> float:
         begin = time.perf_counter()
-        run(call.ctypes.data, 1, 0, 0)
+        run(call.ctypes.data, 1, 0)
         return (time.perf_counter() - begin) * 1e6 / phases
 
     one = min(microseconds(alone) for _ in range(rounds)) / 2
     found = []
     for _ in range(rounds):
-        helper = threading.Thread(target=run, args=(call.ctypes.data, HELP, 1, 0))
+        helper = threading.Thread(target=run, args=(call.ctypes.data, HELP, 1))
         helper.start()
         while team[TEAM_PRESENT] == 0 and helper.is_alive():
             time.sleep(1e-5)
@@ -119,7 +119,7 @@ class _Tasks:
     def measure(self) -> None:
         """Time every task once more; the first time only finds how often each must be repeated."""
         first = self._turns == 0
-        self._run(self._whole.ctypes.data, 1, 0, 0)  # the arena holds what a task finds there in a network
+        self._run(self._whole.ctypes.data, 1, 0)  # the arena holds what a task finds there in a network
         for _ in range(3):
             self._time(self._none, 1)  # the first calls after it are late, whatever they do
         self._nothing = min(self._nothing, self._time(self._none, 1))
@@ -133,7 +133,7 @@ class _Tasks:
 
     def _time(self, call: np.ndarray, repeats: int) -> float:
         begin = time.perf_counter_ns()
-        self._run(call.ctypes.data, repeats, 0, 0)
+        self._run(call.ctypes.data, repeats, 0)
         return (time.perf_counter_ns() - begin) / 1e3 / repeats
 
     def by_phase(self) -> list[list[float]]:

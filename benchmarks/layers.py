@@ -71,9 +71,9 @@ def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
     for turn in range(rounds + 1):
         peaks.append(peak.gigamacs(program.dtype))
         for index, (before, step) in enumerate(calls):
-            run(before.ctypes.data, 1, 0, 0)  # the arena holds what the step finds there in a network
+            run(before.ctypes.data, 1, 0)  # the arena holds what the step finds there in a network
             begin = time.perf_counter_ns()
-            run(step.ctypes.data, repeats[index], 0, 0)
+            run(step.ctypes.data, repeats[index], 0)
             spent = (time.perf_counter_ns() - begin) / 1e3 / repeats[index]
             if turn:
                 samples[index].append(spent)

@@ -35,7 +35,7 @@ LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2
 TEAM_WORDS = 32
 TEAM_STATE, TEAM_LEFT, TEAM_PRESENT, TEAM_THREADS = 0, 8, 16, 24
 MASK_BITS = 48  # of the word of state, for tasks; above them the phase
-HELP = -1  # in place of a batch: join those who walk the table; x is then the helper's number, from 1 on
+HELP = -1  # in place of a batch: join those who walk the table; `given` is then the helper's number, from 1 on
 
 # What an executor returns when it leaves a call to the caller: the arrays are not of the usual form, or another call is going on.
 ELSEWHERE = -1
