@@ -29,6 +29,7 @@ HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"  # stands for what is put in when the 
 FOREIGN = {
     "version": "HTTP, the content type of Prometheus text",
     "charset": "the same",
+    "scope": "HTML, the heads of a table",
     "antialias": "ONNX, Resize",
     "fmod": "ONNX, Mod",
     "inplace": "torch.nn.ReLU",

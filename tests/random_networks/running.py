@@ -44,4 +44,4 @@ def run_onnxruntime(
         results.append(run.run(names, {name: array[place : place + batch] for name, array in samples.items()} | kept))
         kept = {name: results[-1][names.index(output)] for name, output in (states or {}).items()}
     names = [name for name in names if name not in (states or {}).values()]  # which stand behind the others
-    return {name: np.concatenate([result[index] for result in results]) for index, name in enumerate(names)}
+    return {name: np.concatenate([np.atleast_1d(result[index]) for result in results]) for index, name in enumerate(names)}

@@ -205,7 +205,7 @@ def test_cpython_keeps_the_words_of_arrays_where_kernels_look_for_them():
 def test_an_inference_is_one_foreign_call(convert, monkeypatch):
     calls = []
     session = Session(network("int8"))
-    monkeypatch.setattr(session, "_execute", lambda call, batch, x, out: calls.append(batch) or 0)
+    monkeypatch.setattr(session, "_execute", lambda call, batch, given: calls.append(batch) or 0)
     session.run(convert(reals(3)))
     assert calls == [3]
 

@@ -144,6 +144,12 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
     many_groups = convolution_program((80, 80, 40, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 7, 9), dtype, 0)
     assert_same_bytes(many_groups, samples=1)
     found |= shared_operations(Session(many_groups, threads=3))
+    if dtype == "int8":
+        (step,) = many_groups.steps
+        weight = step.weight.astype(np.int16)
+        wide = replace(many_groups, steps=(replace(step, weight=np.where(weight > 100, weight + 100, weight)),))
+        assert_same_bytes(wide, samples=1)
+        found |= shared_operations(Session(wide, threads=3))
     for window in (p.Window("max", (2, 2), (2, 2)), p.Window("average", (3, 3), (1, 1))):
         for channels in (40, 3):
             pooled = pool_program(window, dtype, channels)

@@ -1,6 +1,7 @@
 """`edgebn device`: verify, run, bench, info and reset on emulated boards, and over a port as on real ones."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,8 @@ def test_verify_names_the_first_layer_that_differs(models, monkeypatch, capsys):
         project = emit(program, *arguments, **options)
         path = project.folder / f"{project.name}_params.c"
         text = path.read_text()
-        second = text.index("{\n", text.index("int8_t", text.index("int8_t") + 1)) + 2  # weights of the second layer
-        path.write_text(text[:second] + "    77, " + text[text.index(",", second) + 1 :])
+        first = list(re.finditer(r"_weights\[\d+\] = \{\s*(?:\w+\()?(-?\d+)", text))[1]  # weight of the second layer
+        path.write_text(text[: first.start(1)] + "77" + text[first.end(1) :])
         return project
 
     monkeypatch.setattr(target.codegen, "emit", emit_with_a_wrong_weight)
