@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FETCHED = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=["']?(?:https?:)?//[^>]*>""")
 FETCHED_BY_STYLE = re.compile(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//")
 CODE = re.compile(r"<(pre|code|script|style)\b.*?</\1>", re.DOTALL)
-MARKDOWN = re.compile(r"^\s*(?:- |\d+\. |\|).*|\*\*.*|\]\(.*|^```.*|^:::.*", re.MULTILINE)
+MARKDOWN = re.compile(r"^\s*(?:- |1\. |\|).*|\*\*.*|\]\(.*|^```.*|^:::.*", re.MULTILINE)
 
 
 def build(config: Path, target: Path) -> subprocess.CompletedProcess:
