@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import onnx
 from onnxruntime import quantization as ortq
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 TYPES = (
     (ortq.QuantType.QUInt8, ortq.QuantType.QInt8),
@@ -81,9 +83,26 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+def _sharing(quantizer: QDQQuantizer) -> None:
+    """onnxruntime's own pass over tensors that share another's scale, unless it would loop for ever."""
+    known = set(quantizer.quantized_value_map)
+    waiting = {name: getattr(info.quant_para_provider, "input_name", "") for name, info in quantizer.tensors_to_quantize.items()}
+    while ready := [name for name, source in waiting.items() if source in known]:
+        known.update(ready)
+        for name in ready:
+            del waiting[name]
+    if waiting:
+        raise RuntimeError(f"onnxruntime's quantiser would never end: nobody quantises what {', '.join(waiting)} share")
+    _SHARING(quantizer)
+
+
+_SHARING = QDQQuantizer._quantize_sharing_param_tensors
+
+
 def quantized(model: onnx.ModelProto, calibration: dict[str, np.ndarray], settings: Settings) -> onnx.ModelProto:
     """Return the model as onnxruntime quantises it; its exceptions are of any kind."""
-    with _quiet(), tempfile.TemporaryDirectory() as folder:
+    guarded = patch.object(QDQQuantizer, "_quantize_sharing_param_tensors", _sharing)
+    with _quiet(), guarded, tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "float.onnx"), Path(folder, "quantized.onnx")
         onnx.save(model, source)
         if settings.prepared:
