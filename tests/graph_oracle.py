@@ -210,7 +210,7 @@ def detections(layer: nn.DetectionPostProcess, codes: np.ndarray, scores: np.nda
 
 
 def suppression(layer: nn.NonMaxSuppression, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The same, held against onnxruntime by tests/test_non_max_suppression.py."""
+    """The same, held against onnxruntime by tests/formats/test_non_max_suppression.py."""
     step = p.NonMaxSuppression(layer.name, layer.inputs, layer.output, layer.most, layer.centred, layer.score, layer.overlap)
     values = tuple(np.float32(value)[np.newaxis] for value in (boxes, scores))
     return reference.STEPS[type(step)](step, SimpleNamespace(values=values))[0]
