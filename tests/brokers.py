@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 120.0
 
 
 class Mosquitto:
