@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn import reference
 from edgebn.adapt import Adapter
 from edgebn.cli.device.samples import from_bytes, sample, to_bytes
 from edgebn.cli.device.state import adapter_of, add_keep_option, keep
@@ -16,6 +17,7 @@ from edgebn.cli.inputs import add_input_options, load_inputs, sample_count
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
+from edgebn.program import Program, holds_codes
 
 HELP = "run a stream on the device and have it learn from every sample"
 DESCRIPTION = (
@@ -47,9 +49,13 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         open_target(arguments, program, screen, policy=adapter.policy) as target,
         screen.progress(f"adapting on {target.information.board}") as progress,
     ):
+        if program.states:
+            learned = target.device.state()
+            target.device.begin_sequence()
+            target.device.set_state(learned)
         for index in range(total):
             done = target.device.learn(to_bytes(program, sample(program, inputs, index)))
-            predicted.append(int(np.argmax(from_bytes(program, done.output)[program.outputs[0]])))
+            predicted.append(_best(program, from_bytes(program, done.output)[program.outputs[0]]))
             if (index + 1) % arguments.every == 0 or index + 1 == total:
                 adapter.take_bytes(target.device.state(), target.information.board)
                 drifts.append(_line(adapter, index + 1, screen))
@@ -60,6 +66,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         adapter.save(arguments.save)
         screen.say(f"wrote {arguments.save}")
     return {**facts, "policy": adapter.policy, "samples": total, **kept, "predicted": predicted, "drift": drifts}
+
+
+def _best(program: Program, output: np.ndarray) -> int:
+    """Return the class that an output is for; a single score is that of the second of two."""
+    if output.size > 1:
+        return int(np.argmax(output))
+    buffer = program.buffers[program.outputs[0]]
+    score = reference.dequantize(output, buffer) if holds_codes(buffer) else output
+    return int(score.item() > 0.5)
 
 
 def _line(adapter: Adapter, seen: int, screen: Screen) -> dict[str, Any]:

@@ -70,6 +70,8 @@ def learns(program: Program, device: Device, policy: str, inputs: Inputs, total:
     assert program.adaptation is not None
     if program.adaptation.logits not in exact_buffers(program):
         return None
+    if program.states:
+        device.begin_sequence()  # at the factory statistics, as it is already
     adapter = Adapter(ReferenceEngine(program), policy)
     for lesson in range(LESSONS):
         given = sample(program, inputs, lesson % total)

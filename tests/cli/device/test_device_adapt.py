@@ -127,3 +127,28 @@ def test_learning_without_adaptation_is_refused(library):
     device.start()
     with pytest.raises(LinkError, match="adaptation"):
         meet(port).learn(bytes(605))
+
+
+@pytest.mark.parametrize("board", ["host", "mps2-an386"])
+def test_a_network_with_states_learns_over_the_link_what_python_learns(board, tmp_path, capsys):
+    """Behind samples that were run already: verifying and adapting begin the sequence anew."""
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    emitted.board_or_skip(board)
+    from tests.adapt.test_adapt_states import listener
+
+    onnx.save(listener(), tmp_path / "listener.onnx")
+    network = edgebn.load(tmp_path / "listener.onnx", states={"past": "past_out"})
+    walk = np.random.default_rng(4).normal(0, 1, (200, *network.shapes["x"])).astype(np.float32)
+    model, stream = tmp_path / "listener.edgebn", tmp_path / "stream.npy"
+    edgebn.save(edgebn.adaptable(edgebn.quantize(network, walk), walk), model)
+    np.save(stream, walk[:40] * np.float32(1.6) + np.float32(0.8))
+    report = answer(capsys, "verify", model, stream, "--samples", 5, "--board", board)
+    assert (report["mismatches"], report["learns_as_python"]) == (0, True)
+    report = answer(capsys, "adapt", model, stream, "--board", board, "--save", tmp_path / "learned.state")
+    adapter = Adapter(edgebn.Session(edgebn.load(model)))
+    outputs = adapter.run(np.load(stream))
+    adapter.save(tmp_path / "python.state")
+    assert (tmp_path / "learned.state").read_bytes() == (tmp_path / "python.state").read_bytes()
+    wanted = (outputs.reshape(-1) > 0.5).astype(int).tolist()  # one probability: of the second of two classes
+    assert report["predicted"] == wanted
+    assert len(set(wanted)) == 2
