@@ -123,9 +123,9 @@ def features(networks):
     return found
 
 
-def chosen(sets, kept):
-    """Return `kept` and as few more networks as need everything that the candidates need on some instruction sets of this CPU."""
-    networks = [*kept, *(one for one in candidates() if one.name not in {network.name for network in kept})]
+def chosen(sets, kept, found):
+    """Return `kept` and as few more of those found as need everything that all need on some instruction sets of this CPU."""
+    networks = [*kept, *(one for one in found if one.name not in {network.name for network in kept})]
     needs = [set() for _ in networks]
     for one in sets:
         output = subprocess.run(
@@ -198,9 +198,11 @@ def timed():
 def main():
     DATA.mkdir(exist_ok=True)
     anew = "--anew" in sys.argv or not NETWORKS.exists()
+    there = [] if anew else read()
+    found = candidates()  # before anything else runs, as in `--features`: Hypothesis draws by the modules that are loaded, too
     by_hand = [dense(), direct(), *learning()]
-    kept = [] if anew else [one for one in read() if one.name not in {other.name for other in by_hand}]
-    networks = [*chosen(isa.AVAILABLE if anew else [isa.SELECTED], kept), *by_hand]
+    kept = [one for one in there if one.name not in {other.name for other in by_hand}]
+    networks = [*chosen(isa.AVAILABLE if anew else [isa.SELECTED], kept, found), *by_hand]
     write(sorted(networks, key=lambda network: network.name))
     if anew:
         timed()
