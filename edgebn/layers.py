@@ -7,7 +7,7 @@ pairs (height, width); a 1-D layer uses height 1. Padding is always explicit: (t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -862,15 +862,19 @@ def integer_values(layers: Iterable[Layer]) -> frozenset[str]:
     """Return the values that are int32, of layers in topological order."""
     found: set[str] = set()
     for layer in layers:
-        if isinstance(layer, Constant):
-            is_integer = layer.value.dtype == np.int32
-        elif isinstance(layer, Cast):
-            is_integer = layer.to == "int32"
-        elif isinstance(layer, GatherND):
-            is_integer = layer.inputs[0] in found
-        else:
-            is_made = isinstance(layer, IntegerBinary | ArgExtreme | NonMaxSuppression)
-            is_integer = is_made or (isinstance(layer, _MOVING) and layer.inputs[-1] in found)
-        if is_integer:
+        if makes_integers(layer, found):
             found.add(layer.output)
     return frozenset(found)
+
+
+def makes_integers(layer: Layer, integers: Container[str]) -> bool:
+    """Whether a layer's output is int32, given which values in front of it are."""
+    if isinstance(layer, Constant):
+        return bool(layer.value.dtype == np.int32)
+    if isinstance(layer, Cast):
+        return layer.to == "int32"
+    if isinstance(layer, GatherND):
+        return layer.inputs[0] in integers
+    if isinstance(layer, IntegerBinary | ArgExtreme | NonMaxSuppression):
+        return True
+    return isinstance(layer, _MOVING) and layer.inputs[-1] in integers

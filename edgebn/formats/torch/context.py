@@ -12,7 +12,7 @@ from edgebn.formats.batch_axis import Place
 from edgebn.formats.sample_context import ALONE, SampleContext
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Constant, Layer
+from edgebn.layers import Cast, Constant, Layer, Select, makes_integers
 
 
 @dataclass
@@ -31,14 +31,20 @@ class Context(SampleContext[Dynamic]):
         **fields: Any,
     ) -> Dynamic:
         """Append a layer and return its output, in memory of its own; see `append`."""
+        integers = {value.tensor for value in inputs if value.whole}
         made = self.append(node, kind, inputs, part=part, output=output, place=place, quantization=None, fields=fields)
-        return Dynamic(made.tensor, made.shape, made.place, made.tensor, made.tensor)
+        whole = makes_integers(self.builder.layers[-1], integers)
+        mixed = len(integers) < len({value.tensor for value in inputs})
+        if integers and kind not in (Cast, Select) and (mixed or not whole):
+            raise node.refuse("it computes with whole numbers of the network; cast them first: x.float()")
+        return Dynamic(made.tensor, made.shape, made.place, made.tensor, made.tensor, whole=whole)
 
-    moved = emit  # values are float32: what only moves them needs nothing more
+    moved = emit  # whether values are whole follows from the layers
 
     def constant(self, node: Node, array: np.ndarray, part: str) -> Dynamic:
-        """Append a constant layer holding `array` (one sample's share)."""
-        return self.emit(node, Constant, part=part, value=np.ascontiguousarray(array, np.float32).reshape(array.shape))
+        """Append a constant layer holding `array` (one sample's share), float32 or int32."""
+        dtype = np.int32 if array.dtype == np.int32 else np.float32
+        return self.emit(node, Constant, part=part, value=np.ascontiguousarray(array, dtype).reshape(array.shape))
 
     def number(self, node: Node, value: float, part: str) -> Dynamic:
         """Append a constant layer holding one number."""

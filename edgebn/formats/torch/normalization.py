@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.formats.torch.archive import FLOAT32
+from edgebn.formats.torch.archive import FLOAT32, WHOLE
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Value
-from edgebn.layers import BatchNorm
+from edgebn.layers import BatchNorm, Cast
 
 EXPORT_FOR_INFERENCE = "call module.eval() before the export"
 
@@ -47,9 +47,9 @@ def batch_norm_outputs(node: Node, context: Context) -> Dynamic:
     return batch_norm(node, context)
 
 
-def same(node: Node, context: Context) -> Value:  # noqa: ARG001  # every operator has the same signature
-    """The same value, perhaps copied (contiguous, to)."""
-    value = _unconverted(node)
+def same(node: Node, context: Context) -> Value:
+    """The same value, perhaps copied or of another type (contiguous, to)."""
+    value = _converted(node, context)
     return replace(value, view=node.outputs[0]) if isinstance(value, Dynamic) else value
 
 
@@ -58,20 +58,27 @@ def alias(node: Node, context: Context) -> Value:  # noqa: ARG001  # every opera
     return node.value("self")
 
 
-def clone(node: Node, context: Context) -> Value:  # noqa: ARG001  # every operator has the same signature
-    """The same value in memory of its own (clone, _to_copy)."""
-    value = _unconverted(node)
+def clone(node: Node, context: Context) -> Value:
+    """The same value in memory of its own, perhaps of another type (clone, _to_copy)."""
+    value = _converted(node, context)
     if isinstance(value, Static):
         return Static(value.array.copy())
     return replace(value, memory=node.outputs[0], view=node.outputs[0])
 
 
-def _unconverted(node: Node) -> Value:
-    """Return a value whose type stays float32, or a constant."""
+def _converted(node: Node, context: Context) -> Value:
+    """Return a value as float32 or int32, or a constant as it is."""
     value = node.value("self")
-    if isinstance(value, Dynamic) and node.has("dtype") and node.integer("dtype") != FLOAT32:
-        raise node.refuse("it changes the type of a value of the network; edgebn runs float32: export module.float()")
-    return value
+    if not isinstance(value, Dynamic) or not node.has("dtype"):
+        return value
+    to = node.integer("dtype")
+    if to not in (FLOAT32, *WHOLE):
+        raise node.refuse(
+            "it changes the type of a value of the network; edgebn casts to float32, int32 and int64: export module.float()"
+        )
+    if value.whole == (to in WHOLE):
+        return value
+    return context.emit(node, Cast, value, place=value.place, to="int32" if to in WHOLE else "float32")
 
 
 def dropout(node: Node, context: Context) -> Dynamic:  # noqa: ARG001  # every operator has the same signature

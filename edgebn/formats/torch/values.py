@@ -27,10 +27,13 @@ class Dynamic(Placed):
         Values with the same memory may be views of each other, so that changing one in place changes the others.
     view : str
         Values with the same memory and view are one and the same.
+    whole : bool
+        Whether it is whole numbers or truth (int32), not real numbers.
     """
 
     memory: str
     view: str
+    whole: bool = False
 
 
 class Stale(NamedTuple):
