@@ -20,6 +20,7 @@ CHOOSING: dict[str, Callable[[], Made]] = {
     "argmin": one(lambda _, x: x.argmin(-1).float() + 0.5),
     "logical_not": one(lambda _, x: torch.logical_not(x > 0.3).float() * x),
     "masked_fill": one(lambda _, x: x.masked_fill(x < -0.5, 0.25)),
+    "mul_by_truth": one(lambda _, x: x * (x > 0.3) + (x < 0)),
     "where": one(lambda m, x: torch.where(x > m.bias, x, x * -3), bias=torch.randn(3, 1, 1)),
     "where_of_numbers": one(lambda _, x: torch.where(x.long() == 0, 2.5, x)),
     "cos": one(lambda _, x: torch.cos(x * 9)),

@@ -9,7 +9,7 @@ import numpy as np
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Symbol
-from edgebn.layers import Add, Binary, Layer, Multiply
+from edgebn.layers import Add, Binary, Cast, Layer, Multiply
 
 Operand = Dynamic | np.ndarray
 
@@ -117,6 +117,14 @@ def combine(
     node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand, part: str = "", **fields: Any
 ) -> Dynamic:
     """Append a sum, product or `Binary` of two values or arrays."""
+    sides = (first, second)
+    if any(isinstance(item, Dynamic) and not item.whole for item in sides):  # beside real numbers, whole ones become real
+        first, second = (
+            context.emit(node, Cast, item, part=f"{part}{side}_real", place=item.place, to="float32")
+            if isinstance(item, Dynamic) and item.whole
+            else item
+            for side, item in zip("ab", sides, strict=True)
+        )
     met, place = context.broadcast(node, (first, second))
     inputs = [
         context.constant(node, item, f"{part}{side}") if isinstance(item, np.ndarray) else item
