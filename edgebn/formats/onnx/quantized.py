@@ -170,7 +170,7 @@ def _dequantized(node: Node, array: np.ndarray) -> Static:
 def _shifted(array: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, axis: int | None) -> Codes | None:
     """Return int8 or int32 codes; None for other types."""
     if array.dtype == np.uint8:
-        return Codes((array.astype(np.int16) - 128).astype(np.int8), Quantization(scale, zero_point - 128, axis))
+        return Codes(np.asarray(array.astype(np.int16) - 128, np.int8), Quantization(scale, zero_point - 128, axis))
     if array.dtype in (np.int8, np.int32):
         return Codes(array, Quantization(scale, zero_point, axis))
     return None

@@ -1,0 +1,34 @@
+"""Constants of one number without axes in QOperator files, as attention scales are: held against onnxruntime."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+
+import edgebn  # noqa: E402
+
+
+@pytest.mark.parametrize("operator", ["QLinearMul", "QLinearAdd"])
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_a_constant_without_axes_beside_codes(operator, kind, tmp_path):
+    middle = 128 if kind is np.uint8 else 0
+    held = {
+        "xs": np.float32(0.02), "xz": kind(middle + 3), "c": kind(middle + 101), "cs": np.float32(0.01), "cz": kind(middle - 5),
+        "ys": np.float32(0.03), "yz": kind(middle + 7),
+    }  # fmt: skip
+    nodes = [
+        onnx.helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        onnx.helper.make_node(operator, ["xq", "xs", "xz", "c", "cs", "cz", "ys", "yz"], ["yq"], domain="com.microsoft"),
+        onnx.helper.make_node("DequantizeLinear", ["yq", "ys", "yz"], ["y"]),
+    ]
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 40]) for name in ("x", "y")]
+    constants = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in held.items()]
+    graph = onnx.helper.make_graph(nodes, "scalar", values[:1], values[1:], constants)
+    domains = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "scalar.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=domains, ir_version=8), path)
+    x = np.random.default_rng(3).normal(0, 1, (5, 40)).astype(np.float32)
+    (wanted,) = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    assert np.ptp(wanted) > 1
+    np.testing.assert_allclose(edgebn.Session(edgebn.load(path)).run(x), wanted, rtol=0, atol=0.031)
