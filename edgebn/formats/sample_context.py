@@ -409,6 +409,9 @@ class SampleContext(ABC, Generic[Value]):
             )
         if len(a.shape) == len(b.shape) > 2 and a.place.leading and b.place.leading:
             return a, b, a.place
+        stacked = a.place.axis if len(a.shape) == len(b.shape) and a.place.axis == b.place.axis else None
+        if not self.batch.single and stacked is not None and stacked < len(a.shape) - 2 and a.shape[stacked] == b.shape[stacked]:
+            return self.spread(node, a), self.spread(node, b), Place(stacked, 0)  # windows of all samples, one behind the other
         if not self.batch.single:
             raise self.apart(
                 node, f"it multiplies values of shapes {a.shape} and {b.shape}, of which one's batch meets another axis"

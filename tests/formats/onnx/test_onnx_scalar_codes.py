@@ -19,7 +19,9 @@ def test_a_constant_without_axes_beside_codes(operator, kind, tmp_path):
     }  # fmt: skip
     nodes = [
         onnx.helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
-        onnx.helper.make_node(operator, ["xq", "xs", "xz", "c", "cs", "cz", "ys", "yz"], ["yq"], domain="com.microsoft"),
+        onnx.helper.make_node("Transpose", ["xq"], ["xt"]),  # the batch behind
+        onnx.helper.make_node(operator, ["xt", "xs", "xz", "c", "cs", "cz", "ys", "yz"], ["yt"], domain="com.microsoft"),
+        onnx.helper.make_node("Transpose", ["yt"], ["yq"]),
         onnx.helper.make_node("DequantizeLinear", ["yq", "ys", "yz"], ["y"]),
     ]
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 40]) for name in ("x", "y")]
