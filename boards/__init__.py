@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from boards.board import Board, Clock, Emulator, Memory, Timer, Uart
+from boards.board import Board, Clock, Emulator, Flasher, Memory, Timer, Uart
 from edgebn.errors import BoardError
 
-__all__ = ["Board", "Clock", "Emulator", "Memory", "Timer", "Uart", "load", "names"]
+__all__ = ["Board", "Clock", "Emulator", "Flasher", "Memory", "Timer", "Uart", "load", "names"]
 
 FOLDER = Path(__file__).parent
 
@@ -69,5 +69,6 @@ def _board(name: str, facts: dict[str, Any], folder: Path) -> Board:
         timer=Timer(**facts["timer"]),
         emulator=Emulator(emulator["program"], tuple(emulator["arguments"])) if emulator else None,
         clock=Clock(**facts["clock"]) if "clock" in facts else None,
+        flasher=Flasher(**facts["flasher"]) if "flasher" in facts else None,
         folder=folder,
     )

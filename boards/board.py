@@ -100,6 +100,24 @@ class Emulator:
 
 
 @dataclass(frozen=True)
+class Flasher:
+    """What writes the flash of a real board.
+
+    Attributes
+    ----------
+    tool : {'picotool', 'esptool', 'pyocd'}
+    target : str
+        What the tool calls the chip; '' where it need not be told.
+    family : int, optional
+        Of UF2 files, where the boot ROM takes them.
+    """
+
+    tool: str
+    target: str = ""
+    family: int | None = None
+
+
+@dataclass(frozen=True)
 class Board:
     """One board.
 
@@ -130,6 +148,8 @@ class Board:
     emulator : Emulator or None
     clock : Clock or None
         None for what is emulated.
+    flasher : Flasher or None
+        None for what is not real.
     folder : Path
         Where board.toml lies.
     """
@@ -156,6 +176,7 @@ class Board:
     timer: Timer
     emulator: Emulator | None
     clock: Clock | None
+    flasher: Flasher | None
     folder: Path
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgebn.cli.device import adapt, bench, evaluate, info, ports, reset, run_inputs, state, verify
+from edgebn.cli.device import adapt, bench, evaluate, flash, info, ports, reset, run_inputs, state, verify
 from edgebn.cli.screen import Screen
 
 HELP = "talk to a model on a board, over a serial port or in an emulator"
@@ -24,6 +24,7 @@ ACTIONS = {
     "state": state,
     "reset": reset,
     "ports": ports,
+    "flash": flash,
 }
 
 
