@@ -175,6 +175,22 @@ def test_cores(name, tmp_path):
     compare(model, tmp_path / "out", emitted.board_or_skip(name), 0)
 
 
+@pytest.mark.skipif(not TEST_ALL, reason="the host compares them: EDGEBN_TEST_ALL=1 for an emulated core too")
+@pytest.mark.parametrize(
+    ("shape", "dtype", "how"),
+    [
+        ((6, 7, 3), "int8", {"boxes": CASES["fomo"][1]}),
+        ((1, 9, 3), "float32", {"answer": KeyPoints(tuple(map(str, range(9))), score=0.5)}),
+        ((5, 6, 4), "int8", {"answer": Mask()}),
+    ],
+    ids=["fomo", "key points", "mask"],
+)
+def test_other_answers_on_a_core(shape, dtype, how, tmp_path):
+    picture = Picture(fit="letterbox", border=114, scale=(1 / 128,), frame=FRAME)
+    model = edgebn.prepare(network(shape, dtype=dtype), image=picture, **how)
+    assert compare(model, tmp_path / "out", emitted.board_or_skip("mps2-an386"), 1) > 1
+
+
 def test_an_ssd_detector(tmp_path):
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
     from tests.formats.tflite.test_detection_post_process import ssd
