@@ -12,7 +12,7 @@ import serial
 from edgebn.link.port import open_port
 
 BYTES_A_COMMAND = 31
-SECONDS = 60.0  # until an answer has failed to come; far beyond what any takes
+SECONDS = 120.0  # until an answer has failed to come; far beyond what any takes
 
 
 class Runner:

@@ -16,7 +16,7 @@ from edgebn.errors import BoardError
 from tests import emitted
 
 BOARDS = ["host", "mps2-an386", "microbit", "qemu-riscv32-virt"]
-PATIENCE = 30.0  # seconds until a test has failed that waits for what comes at once
+PATIENCE = 120.0  # seconds until a test has failed that waits for what comes at once
 ECHO = """#include "board.h"
 int main(void) {
     board_put('!');

@@ -41,7 +41,7 @@ except StoppedError as error:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_a_finaliser(number, cleaning):
     code = CODE.format(number=int(number), cleaning=cleaning)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 128 + number
     assert done.stdout == "cleaned\n"
     assert "Exception ignored in" in done.stderr

@@ -101,7 +101,7 @@ def built(folder, source, *flags, compiler="gcc", sources=("net.c", "net_params.
 
 
 def said(program, given):
-    return subprocess.run([program], input=given, capture_output=True, check=True, timeout=60).stdout
+    return subprocess.run([program], input=given, capture_output=True, check=True, timeout=300).stdout
 
 
 @pytest.mark.parametrize("flags", [(), ("-DNET_NO_MEMORY",)], ids=["", "no-memory"])

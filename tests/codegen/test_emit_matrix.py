@@ -56,7 +56,7 @@ def test_a_host_gives_the_references_bytes(name, compiler, level, standard, tmp_
     sources = [file for file in project.files if file.endswith(".c") and file != "folders.c"]
     flags = [f"-std={standard}", *level.split(), *STRICT]
     compiled([compiler, *flags, "-Iboard", *sources, "-o", "program"], tmp_path)
-    said = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=False, timeout=60)
+    said = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=False, timeout=300)
     assert (said.returncode, ", 0 differ, " in said.stdout) == (0, True), said.stdout
 
 
@@ -108,7 +108,7 @@ def test_an_xtensa_gives_the_references_bytes(name, level, standard, tmp_path):
         "-serial",
         "none",
     ]
-    said = subprocess.run([*machine, "-kernel", "net.elf"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    said = subprocess.run([*machine, "-kernel", "net.elf"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert (said.returncode, said.stdout) == (0, "net: 2 vectors, 0 differ, 0 ticks each\n"), said.stderr
 
 

@@ -40,7 +40,7 @@ def test_the_example_answers_as_the_reference(system, tmp_path):
     codegen.emit(network, tmp_path / "one", name="one", system=system)
     program = system_builds.PROGRAMS[system](tmp_path / "one", "answer")
     codes = emitted.draw_codes(network, 2)
-    done = subprocess.run([program], input=codes.tobytes(), capture_output=True, check=False, timeout=60)
+    done = subprocess.run([program], input=codes.tobytes(), capture_output=True, check=False, timeout=300)
     said = done.stdout.decode().replace("\r", "").splitlines()
     assert said[1] == "one: as the reference"
     given = [[int(word) for word in re.findall(r"-?\d+", line.removeprefix("one:"))] for line in said[2:]]
@@ -91,7 +91,7 @@ def test_two_models_in_one_image_answer_as_the_reference(system, tmp_path):
     (tmp_path / "both" / "main.c").write_text(BOTH)
     program = system_builds.TOGETHER[system](folders, tmp_path / "both" / "main.c")
     codes = emitted.draw_codes(networks["one"], 3)
-    done = subprocess.run([program], input=codes.tobytes(), capture_output=True, check=True, timeout=60)
+    done = subprocess.run([program], input=codes.tobytes(), capture_output=True, check=True, timeout=300)
     expected = np.concatenate([outputs(networks[name], codes) for name in ("two", "one")], axis=1)
     assert done.stdout == expected.astype(np.int8).tobytes()
 
@@ -132,7 +132,7 @@ def test_a_float32_network_prints_numbers(tmp_path):
         codegen.emit(program, tmp_path / system, name="net", system=system)
         built = system_builds.PROGRAMS[system](tmp_path / system, "answer")
         sample = np.array([0.25, -3.5], np.float32)
-        said = subprocess.run([built], input=sample.tobytes(), capture_output=True, check=False, timeout=60).stdout.decode()
+        said = subprocess.run([built], input=sample.tobytes(), capture_output=True, check=False, timeout=300).stdout.decode()
         answer = said.replace("\r", "").splitlines()[-1]
         assert [float(word) for word in answer.split(":")[-1].split()] == pytest.approx([0.25, 3.5, -1.625], abs=0.006)
         assert "best 1:" in answer
@@ -162,7 +162,7 @@ def test_what_cannot_be_made_is_refused(tmp_path):
 def test_another_prefix_is_everywhere(tmp_path):
     codegen.emit(convolution(), tmp_path / "one", name="one", system="make", prefix="acme")
     program = system_builds.PROGRAMS["make"](tmp_path / "one", "answer")
-    done = subprocess.run([program], input=b"", capture_output=True, check=False, timeout=60)
+    done = subprocess.run([program], input=b"", capture_output=True, check=False, timeout=300)
     assert b"as the reference" in done.stdout
     assert not list((tmp_path / "one" / "src").rglob("edgebn_*"))
 

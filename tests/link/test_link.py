@@ -416,7 +416,7 @@ def test_a_port_that_another_program_has_open_is_refused(program):
 
 
 def test_a_line_that_closes_is_an_error(program):
-    with served_by(program) as number, connect(f"socket://127.0.0.1:{number}", booting=True, patience=IMPATIENT) as device:
+    with served_by(program) as number, connect(f"socket://127.0.0.1:{number}", booting=True) as device:
         device._exchange._line.port._port._socket.shutdown(socket.SHUT_RDWR)
         with pytest.raises(LinkError, match="the serial line has failed"):
             device.run(sample(0))

@@ -92,7 +92,7 @@ def test_stages_overlap():
         def items(self, stop):
             for number in range(3):
                 if number == 2:
-                    answering.wait(20)
+                    answering.wait(120)
                     captured.set()
                 yield media.picture(number)
 
@@ -101,7 +101,7 @@ def test_stages_overlap():
 
     def slow(*arguments):
         answering.set()
-        overlapped.append(captured.wait(20))
+        overlapped.append(captured.wait(120))
         return answer(*arguments)
 
     pipeline.answer = slow
@@ -258,7 +258,7 @@ def test_ctrl_c_leaves_nothing(folder, tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline()  # it shows the first line after a second
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "edgebn: stopped"
     assert "Traceback" not in errors

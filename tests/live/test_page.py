@@ -44,7 +44,7 @@ def local():
 def ask(server, path="/", **headers):
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, answer.read(), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.read(), error.headers
@@ -108,12 +108,12 @@ def test_nonsense_is_survived(guarded):
     ]
     for number in range(10_000 if TEST_ALL else 300):
         data = b" ".join(random_.choices(words, k=random_.randrange(1, 12)))
-        with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as line:
+        with socket.create_connection(("127.0.0.1", guarded.port), timeout=120) as line:
             line.sendall(data + (b"\r\n\r\n" if number % 2 else b""))
             if number % 2:
                 assert b" 200 " not in line.recv(200)[:20]
     for method in ("POST", "PUT", "DELETE", "TRACE"):
-        connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=120)
         connection.request(method, "/state", body=b"x" * 1000)
         assert connection.getresponse().status in {403, 405}
         connection.close()

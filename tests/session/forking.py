@@ -19,7 +19,7 @@ from tests.adaptations import with_adaptation
 from tests.passes.test_quantize import Maker
 
 CHILDREN = 10
-PATIENCE = 30  # seconds: children end in a fraction of one, or never
+PATIENCE = 120  # seconds: children end in a fraction of one, or never
 OUTCOMES = ("right", "wrong", "told", "failed")
 
 
