@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-import zipfile
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from edgebn.program import Program
 from edgebn.quick_dataclass import dataclass
 
 DATA = Path(__file__).parent / "data"
-NETWORKS = DATA / "networks.zip"
+NETWORKS = DATA / "networks.tar.xz"
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,20 @@ class Recorded:
 
 def read(path: Path = NETWORKS) -> Iterator[Recorded]:
     """Read them one by one, by name."""
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(file.removesuffix(".edgebn") for file in archive.namelist() if file.endswith(".edgebn")):
-            program = native.from_bytes(archive.read(f"{name}.edgebn"), name)
-            with np.load(io.BytesIO(archive.read(f"{name}.npz")), allow_pickle=False) as arrays:
-                values = {key.removeprefix("value:"): arrays[key] for key in arrays.files if key.startswith("value:")}
-                learns = "policy" in arrays.files
-                policy = str(arrays["policy"]) if learns else ""
-                yield Recorded(name, program, arrays["inputs"], values, policy, arrays["state"].tobytes() if learns else b"")
+    with tarfile.open(path, "r:xz") as archive:  # all at once: in half of what it takes to press them one by one
+        files = {entry.name: content.read() for entry in archive if (content := archive.extractfile(entry)) is not None}
+    for name in sorted(file.removesuffix(".edgebn") for file in files if file.endswith(".edgebn")):
+        program = native.from_bytes(files[f"{name}.edgebn"], name)
+        with np.load(io.BytesIO(files[f"{name}.npz"]), allow_pickle=False) as arrays:
+            values = {key.removeprefix("value:"): arrays[key] for key in arrays.files if key.startswith("value:")}
+            learns = "policy" in arrays.files
+            policy = str(arrays["policy"]) if learns else ""
+            yield Recorded(name, program, arrays["inputs"], values, policy, arrays["state"].tobytes() if learns else b"")
 
 
 def write(networks: list[Recorded], path: Path = NETWORKS) -> None:
     """Write them; the same networks give the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with tarfile.open(path, "w:xz", preset=9) as archive:
         for network in networks:
             data = io.BytesIO()
             arrays = {f"value:{name}": value for name, value in network.values.items()}
@@ -68,6 +69,6 @@ def write(networks: list[Recorded], path: Path = NETWORKS) -> None:
                 arrays |= {"policy": np.array(network.policy), "state": np.frombuffer(network.state, np.uint8)}
             np.savez(data, allow_pickle=False, inputs=network.inputs, **arrays)
             for suffix, content in ((".edgebn", native.to_bytes(network.program)), (".npz", data.getvalue())):
-                entry = zipfile.ZipInfo(network.name + suffix)  # of no particular time
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, content)
+                entry = tarfile.TarInfo(network.name + suffix)  # of no particular time
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
