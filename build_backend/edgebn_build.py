@@ -8,6 +8,7 @@ Only a wheel needs the compiler (Numba) while it is built; source distributions 
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -39,6 +40,10 @@ Settings = dict[str, Any] | None
 MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64")
 WITH_COMPILER = MACHINES[:2] if sys.maxsize > 2**32 else ()
 COMPILER = ("numpy>=2.0", "numba>=0.61")
+
+# The time of every file in an archive, where nobody set another (reproducible-builds.org): the first that a zip file can say. So
+# the same sources give the same bytes.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "315532800")
 
 # The kind of processor whose objects go into what is being built, or None: read by setup.py, which setuptools runs in this process.
 shipped: str | None = None
