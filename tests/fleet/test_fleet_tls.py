@@ -62,15 +62,20 @@ def secured(authority, tmp_path):
     passwords.write_text("camera:secret\n")
     passwords.chmod(0o600)
     subprocess.run([tool, "-U", passwords], check=True, capture_output=True)
-    port = brokers.free_port()
-    lines = ("allow_anonymous true", f"listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}")
     files = (f"cafile {authority / 'ca.pem'}", f"certfile {authority / 'broker.pem'}", f"keyfile {authority / 'broker.key'}")
-    running = Mosquitto(tmp_path, ("per_listener_settings true", *lines, *files, "require_certificate true"))
-    text = running.config.read_text().splitlines()
-    text.remove("per_listener_settings true")  # it stands before the first listener
-    running.config.write_text("\n".join(["per_listener_settings true", *text]) + "\n")
-    running.start()
-    yield running, port
+
+    def make():
+        port = brokers.free_port()
+        lines = ("allow_anonymous true", f"listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}")
+        running = Mosquitto(tmp_path, ("per_listener_settings true", *lines, *files, "require_certificate true"))
+        running.secured_port = port
+        text = running.config.read_text().splitlines()
+        text.remove("per_listener_settings true")  # it stands before the first listener
+        running.config.write_text("\n".join(["per_listener_settings true", *text]) + "\n")
+        return running
+
+    running = brokers.started(make)
+    yield running, running.secured_port
     running.kill()
 
 

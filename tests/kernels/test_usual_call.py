@@ -11,6 +11,7 @@ import edgebn
 from edgebn.errors import ModelError
 from edgebn.kernels import executor
 from edgebn.session import Session, array_words
+from tests.brokers import until
 from tests.session.test_out import two_ends
 from tests.session.test_session import network, reals
 
@@ -218,7 +219,8 @@ def test_who_cannot_wait_goes_the_general_way_and_waits(monkeypatch):
     found = []
     waiting = threading.Thread(target=lambda: found.append(session.run(x)))
     waiting.start()
-    waiting.join(0.3)
+    until(lambda: watched.answers[-1] == ("usual", False))
+    waiting.join(0.3)  # a chance to go on where it must not; one that waits cannot end here, however long this takes
     assert waiting.is_alive()
     assert watched.answers[-1] == ("usual", False)
     session._packed._key[0] = 0
