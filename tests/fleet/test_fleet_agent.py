@@ -1,8 +1,8 @@
 """Agents: they never make an inference wait, catch up after interruptions, take good priors only, and obey."""
 
 import json
+import subprocess
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ from edgebn.fleet.envelope import to_bytes
 from edgebn.fleet.keys import device_keys, read_device, read_master, write_device, write_master
 from edgebn.fleet.merging import merge
 from edgebn.fleet.topics import PRIOR
-from tests.brokers import Client, Mosquitto, broker, until
+from tests import brokers
+from tests.brokers import LONGEST_WAIT, Client, Mosquitto, broker, until
 from tests.demo_model import demo_images
 from tests.fleet.fleets import address, envelope, fleet, group_of, message
 
@@ -128,9 +129,9 @@ def test_bad_priors_are_refused(mosquitto, adapter):
     with Agent(adapter, mosquitto.url, "hall", "pi", take_prior=False) as one:
         until(lambda: one._member.connection.is_subscribed(topic))  # else only the last of what is retained arrives
         watcher.send_all([(topic, b"anything"), (topic, to_bytes(envelope(fleet().model.to_bytes(wild)), topic))])
-        until(lambda: one.refused == {"malformed": 1, "harmful": 1})
+        until(lambda: one.refused.keys() == {"malformed", "harmful"})
         watcher.send_all([(topic, payload), (topic, older)])
-        until(lambda: one.refused.get("replayed") == 1)
+        until(lambda: one.refused.get("replayed"))
         assert one._member.offered.envelope.state == state
         watcher.send_all([(topic, b"")])
         until(lambda: one._member.offered is None)
@@ -162,25 +163,35 @@ def test_signed_priors(mosquitto, adapter):
     with Agent(adapter, mosquitto.url, "hall", "pi", keys=keys) as one:
         until(lambda: one._member.connection.is_subscribed(topic))
         watcher.send_all([(topic, unsigned), (topic, prior_message(key=keys.own)[1])])
-        until(lambda: one.refused.get("unsigned") == 2)
+        until(lambda: one.refused.get("unsigned", 0) >= 2)
         watcher.send_all([prior_message(key=keys.prior)[:2]])
         run_until(one, lambda: one.taken)
         assert adapter.to_bytes() == state
     watcher.close()
 
 
-def test_without_a_network_nothing_waits_and_it_catches_up(tmp_path, adapter):
-    with broker(tmp_path / ".") as first:
-        port = first.port
-    later = Mosquitto(tmp_path, port=port)
+def test_without_a_network_nothing_waits_and_it_catches_up(tmp_path, adapter, monkeypatch):
+    if brokers.PROGRAM is None:
+        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
+    mqtt = pytest.importorskip("paho.mqtt.client")
+    connect, connecting, may_fail = mqtt.Client.connect, [], threading.Event()
+
+    def hang(*arguments, **options):
+        connecting.append(threading.get_ident())
+        assert may_fail.wait(LONGEST_WAIT), "an inference waits for the network"
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(mqtt.Client, "connect", hang)
+    later = Mosquitto(tmp_path)
+    port = later.port
     with Agent(adapter, later.url, "hall", "pi", every=0.02) as one:
-        slowest = 0.0
+        until(lambda: connecting)
         for start in range(500, 700):
-            began = time.perf_counter()
             one.tick()
-            slowest = max(slowest, time.perf_counter() - began)
             adapter.run(dim(1, start))
-        assert slowest < 2, "a connection that is refused or times out takes longer"
+        assert len(connecting) == 1, "a connection that hangs has hung all the while"
+        may_fail.set()
+        until(lambda: one._member.connection.failures)
         assert not one.status()["online"]
         assert one.status()["problem"]
         assert len(one._member.connection._pending) <= 2, "the newest state and report, however long it lasts"
@@ -194,8 +205,8 @@ def test_without_a_network_nothing_waits_and_it_catches_up(tmp_path, adapter):
             later.kill()
             later.start()  # without anything that it retained
             watcher = Client(port, STATE)
-            until(lambda: topic in watcher.topics)
-            assert fleet().model.read(watcher.topics[topic], topic).envelope.count > first_count
+            run_until(one, lambda: topic in watcher.topics)
+            run_until(one, lambda: fleet().model.read(watcher.topics[topic], topic).envelope.count > first_count)
             watcher.close()
             one.close()
         finally:
@@ -218,7 +229,7 @@ def test_old_states_under_its_name_are_replaced(mosquitto, adapter):
         for bad in (message("pi", fleet().learned["home"][0], count=5)[1], b"", b"junk"):
             watcher.send_all([(topic, bad)])
             run_until(one, lambda: watcher.topics[topic][:4] == b"EBNF" and newest().state == adapter.to_bytes())
-        assert one.refused["replayed"] == 1
+        assert one.refused["replayed"]
     watcher.close()
 
 
@@ -234,7 +245,7 @@ def test_commands(mosquitto, adapter):
         watcher.send(topic, command("thaw"))
         run_until(one, lambda: not adapter.frozen)
         watcher.send_all([(topic, freeze), (topic, b"{}"), (topic, b"\xff" * 2000)])
-        run_until(one, lambda: one.refused.get("command") == 2)
+        run_until(one, lambda: one.refused.get("command", 0) >= 2)  # one that is retained may come again
         assert not adapter.frozen, "a command is obeyed once"
         watcher.send(topic, command("reset"))
         run_until(one, lambda: adapter.to_bytes() == fleet().model.to_bytes(fleet().model.factory))
@@ -270,9 +281,6 @@ def test_a_part_of_the_group_is_followed(mosquitto, adapter):
 
 
 def test_users_and_passwords(tmp_path, adapter):
-    import subprocess
-
-    from tests import brokers
 
     tool = brokers.shutil.which("mosquitto_passwd")
     if tool is None:
@@ -323,7 +331,8 @@ def test_key_files(tmp_path):
 
 
 def test_threads_end(mosquitto, adapter):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with Agent(adapter, mosquitto.url, "hall", "pi"):
-        assert threading.active_count() > before
-    assert threading.active_count() == before
+        own = set(threading.enumerate()) - before
+        assert own
+    until(lambda: not own & set(threading.enumerate()))

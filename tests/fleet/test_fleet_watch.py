@@ -2,8 +2,6 @@
 
 import json
 import re
-import threading
-import time
 import urllib.error
 import urllib.request
 from html.parser import HTMLParser
@@ -11,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 import edgebn
+from edgebn.cli.fleet import watch as watch_command
 from edgebn.cli.main import main
 from edgebn.errors import FleetError
 from edgebn.fleet.broker import broker_of
@@ -187,7 +186,31 @@ def test_metrics_are_prometheus_text(watch):
             pass
 
 
-def test_the_commands(mosquitto, model, tmp_path, capsys):
+@pytest.fixture
+def let_see(monkeypatch):
+    """Have `edgebn fleet watch` look on until something has been seen: `let_see(*steps)`, each called with the watch."""
+
+    def let(*steps):
+        watching, left = [], list(steps)
+
+        class Kept(Watch):
+            def __init__(self, *arguments, **options):
+                super().__init__(*arguments, **options)
+                watching.append(self)
+
+        def wait(*_):
+            if left:
+                left.pop(0)(watching[-1])
+                return True
+            return False
+
+        monkeypatch.setattr(watch_command, "Watch", Kept)
+        monkeypatch.setattr(watch_command, "wait", wait)
+
+    return let
+
+
+def test_the_commands(mosquitto, model, tmp_path, capsys, let_see):
     watcher = Client(mosquitto.port, "edgebn/v1/+/+/+/state")
     watcher.send_all(states())
     at = ["--broker", mosquitto.url, "--json"]
@@ -199,8 +222,16 @@ def test_the_commands(mosquitto, model, tmp_path, capsys):
     (group,) = answer("merge", model, "--once")["groups"]
     assert (group["group"], group["prior"], len(group["used"]), group["left_out"]) == ("hall", True, 10, {})
     until(lambda: watcher.topics.get(address(PRIOR).topic("state")) == expected())
-    seen = answer("watch", model, "--report", tmp_path / "fleet.html", "--seconds", 1)
-    assert [one["device"] for one in seen["devices"]] == [f"d{i}" for i in range(10)]
+    there = [f"d{i}" for i in range(10)]
+
+    def all_there(watch):
+        return [one.address.device for one in watch.devices() if one.envelope] == there and [
+            one[2] for one in watch.groups() if one[2]
+        ]
+
+    let_see(lambda watch: until(lambda: all_there(watch)))
+    seen = answer("watch", model, "--report", tmp_path / "fleet.html")
+    assert [one["device"] for one in seen["devices"]] == there
     assert [one["name"] for one in seen["devices"][0]["layers"]] == list(fleet().model.home.names)
     assert seen["groups"][0]["prior"]["devices"] == 10
     assert "d9" in (tmp_path / "fleet.html").read_text(encoding="utf-8")
@@ -215,12 +246,16 @@ def test_the_commands(mosquitto, model, tmp_path, capsys):
     watcher.close()
 
 
-def test_watching_in_the_terminal(mosquitto, capsys):
+def test_watching_in_the_terminal(mosquitto, capsys, let_see):
     watcher = Client(mosquitto.port)
-    later = threading.Thread(target=lambda: (time.sleep(0.5), watcher.send_all([message("late", fleet().learned["dim"][0])])))
-    later.start()
-    assert main(["fleet", "watch", "--broker", mosquitto.url, "--metrics", "0", "--seconds", "2"]) == 0
-    later.join()
+
+    def late(watch):
+        until(lambda: all(watch.connection.is_subscribed(name) for name in watch.connection._subscriptions))
+        watcher.send_all([message("late", fleet().learned["dim"][0])])
+        until(lambda: watch.devices() and watch.devices()[0].envelope)
+
+    let_see(late)
+    assert main(["fleet", "watch", "--broker", mosquitto.url, "--metrics", "0"]) == 0
     shown = capsys.readouterr().out
     assert "metrics at http://127.0.0.1:" in shown
     assert "hall/late has its first state here" in shown
