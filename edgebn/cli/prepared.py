@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import wave
 from pathlib import Path
 
 import numpy as np
 
 from edgebn.cli.images import SUFFIXES, read_pixels
 from edgebn.errors import ModelError, UsageError
+from edgebn.live.recordings import read_sound
 from edgebn.preparation.check import COLOURS
 from edgebn.preparation.data import Picture, Sound
 from edgebn.preparation.pictures import pictured
@@ -45,7 +45,7 @@ def prepared(path: Path, program: Program, arguments: argparse.Namespace) -> np.
     buffer = program.buffers[name]
     if isinstance(before, Sound):
         try:
-            inputs = heard(read_wave(path, before.front_end.sample_rate), before, buffer)
+            inputs = heard(read_sound(path, before.front_end.sample_rate), before, buffer)
         except ModelError as error:
             raise ModelError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
         return inputs[: arguments.limit].reshape(-1, *program.shapes[name])
@@ -82,25 +82,3 @@ def picture_size(path: Path) -> tuple[int, int]:
 def read_8_bits(path: Path, picture: Picture) -> np.ndarray:
     """Return uint8 (height, width, 3 or 1); grey of 16 bits is rounded to the nearest of 8."""
     return np.floor(read_pixels(path, COLOURS[picture.colours]) + np.float32(0.5)).astype(np.uint8)
-
-
-def read_wave(path: Path, sample_rate: int) -> np.ndarray:
-    """Return the samples int16 (n,) of a .wav file, several channels averaged.
-
-    Raises
-    ------
-    ModelError
-        It is damaged, or not of 16 bits at the sample rate.
-    """
-    try:
-        with wave.open(str(path), "rb") as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise ModelError(f"{path} is damaged or no .wav file: {error}") from None
-    if (width, rate) != (2, sample_rate):
-        raise ModelError(
-            f"{path} has {8 * width} bits at {rate} Hz, the network takes 16 bits at {sample_rate} Hz; convert it first"
-        )
-    samples = np.frombuffer(data[: len(data) // (2 * channels) * 2 * channels], "<i2").reshape(-1, channels)
-    return np.floor(samples.mean(axis=1)).astype(np.int16) if channels > 1 else samples[:, 0].astype(np.int16)

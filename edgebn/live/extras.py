@@ -8,6 +8,7 @@ from typing import Any
 from edgebn.errors import ModelError
 
 EXTRAS = {"cv2": "video", "soundfile": "sound", "sounddevice": "sound", "starlette": "web", "uvicorn": "web", "PIL": "images"}
+PACKAGES = {"sounddevice": "libportaudio2", "cv2": "libgl1"}  # libraries of the system that they load
 NAMES = {"cv2": "OpenCV", "PIL": "Pillow"}
 
 
@@ -25,5 +26,6 @@ def needed(module: str, what: str) -> Any:
     except ModuleNotFoundError:
         name = NAMES.get(package, package)
         raise ModelError(f"{what} needs {name}; install it with: pip install 'edgebn[{EXTRAS[package]}]'") from None
-    except OSError as error:  # PortAudio and the like
-        raise ModelError(f"{what} needs a library that {module} cannot find: {error}") from None
+    except OSError as error:
+        remedy = f"; Debian has it: apt install {PACKAGES[package]}" if package in PACKAGES else ""
+        raise ModelError(f"{what} needs a library that {module} cannot find: {error}{remedy}") from None

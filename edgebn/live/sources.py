@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.live.extras import needed
+from edgebn.live.recordings import read_sound
 
 FILMS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
@@ -181,34 +181,6 @@ class Microphone:
                     yield np.ascontiguousarray(samples[:, 0])
         except self._device.PortAudioError as error:
             raise ModelError(f"the microphone cannot be read: {error}") from None
-
-
-def read_sound(path: Path, sample_rate: int) -> np.ndarray:
-    """Return the samples int16 (n,) of a recording, several channels averaged.
-
-    Raises
-    ------
-    ModelError
-        It is damaged or has another sample rate.
-    """
-    if path.suffix.lower() == ".wav":
-        with contextlib.suppress(wave.Error, EOFError), wave.open(str(path), "rb") as file:
-            if (file.getsampwidth(), file.getframerate()) == (2, sample_rate):
-                channels = file.getnchannels()
-                data = file.readframes(file.getnframes())
-                return _mono(np.frombuffer(data[: len(data) // (2 * channels) * 2 * channels], "<i2").reshape(-1, channels))
-    soundfile = needed("soundfile", f"{path}: reading such sounds")
-    try:
-        samples, rate = soundfile.read(str(path), dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ModelError(f"{path} is damaged or no sound file: {error}") from None
-    if rate != sample_rate:
-        raise ModelError(f"{path} is sampled at {rate} Hz, the network takes {sample_rate} Hz; convert it first")
-    return _mono(samples)
-
-
-def _mono(samples: np.ndarray) -> np.ndarray:
-    return np.floor(samples.mean(axis=1)).astype(np.int16) if samples.shape[1] > 1 else samples[:, 0].astype(np.int16)
 
 
 def _rgb(frame: np.ndarray) -> np.ndarray:
