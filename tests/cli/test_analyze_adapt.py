@@ -17,6 +17,7 @@ from edgebn.errors import ModelError
 from tests import emitted
 from tests.demo_model import demo_images, demo_int8
 from tests.link_device import TICKS, Library, SimulatedPort, build, expected, meet
+from tests.report.pages import embedded
 
 DIM = np.float32(0.35)
 IMAGES, LABELS = demo_images()
@@ -102,7 +103,11 @@ def test_layers_are_dropped_until_the_rest_fits(program, limits, most):
 
 
 def test_the_command_ranks_and_chooses_for_a_board(files, capsys, tmp_path):
-    told = answer(capsys, files, "--board", "nucleo-f446re", "--order", "iid", "--ram", 5000, "-o", tmp_path / "small.edgebn")
+    pages = "--report", tmp_path / "ranking.html"
+    told = answer(
+        capsys, files, "--board", "nucleo-f446re", "--order", "iid", "--ram", 5000, *pages, "-o", tmp_path / "small.edgebn"
+    )
+    assert embedded((tmp_path / "ranking.html").read_text(encoding="utf-8"))["ranking"] == told
     layers = {layer["step"]: layer for layer in told["layers"]}
     assert layers["conv_1"]["cost"]["ram"] == 48 * 32
     assert sum(layer["cost"]["ram"] for layer in told["layers"] if layer["chosen"]) <= told["limits"]["ram"] == 5000

@@ -22,6 +22,7 @@ from tests import media
 from tests.browser import chromium, complaints
 from tests.conftest import TEST_ALL
 from tests.demo_model import DATA, demo_images, demo_int8
+from tests.report.pages import embedded
 
 LIMIT = 3 << 20
 
@@ -41,10 +42,6 @@ def whole(folder):
     arguments = ["--data", *data, "--labels", "labels", "--compare", str(DATA / "fashion_mnist.keras")]
     assert main(["report", str(folder / "int8.edgebn"), "-o", str(folder / "whole.html"), *arguments]) == 0
     return folder / "whole.html"
-
-
-def embedded(text):
-    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
 
 
 def test_numbers_are_those_of_json(folder, capsys):
