@@ -37,11 +37,29 @@ def add(state: Lowering, layer: Layer) -> None:
     value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
     output = state.make(value)
     scales, ends = (a.scale, b.scale), (output.zero_point, qmin, qmax)
+    for one, other in ((a, b), (b, a)):
+        number = state.constants.get(other.name)
+        if number is not None and number.size == 1 and output.dtype == "int8" and output.shape == one.shape and not state.double:
+            table = _shifted_table(one, other, int(number.item()), output, (qmin, qmax))
+            state.add(layer, Lookup(state.step_name(layer), (one.name,), output.name, table))
+            return
     if state.double:
         arithmetic = double_rounding_add(scales, output.scale, ends, state.where(layer), state.is_wide(value))
     else:
         arithmetic = single_rounding_add(scales, output.scale, ends, state.where(layer))
     state.add(layer, Add(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
+
+
+def _shifted_table(given: Buffer, constant: Buffer, code: int, output: Buffer, ends: tuple[int, int]) -> np.ndarray:
+    """Return the table (1, 256) of a sum with one number, in float32 as onnxruntime computes it.
+
+    Scales may make every sum a tie (1 + erf(x) with scales of 2 / 255), where only the same arithmetic rounds the same way.
+    """
+    single = np.float32
+    real = (np.arange(-128, 128) - given.zero_point).astype(single) * single(given.scale)
+    real = real + single(code - constant.zero_point) * single(constant.scale)
+    codes = np.rint(real / single(output.scale)) + single(output.zero_point)
+    return np.clip(codes, *ends).astype(np.int8)[None]
 
 
 def multiply(state: Lowering, layer: Layer) -> None:
