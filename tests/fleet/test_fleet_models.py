@@ -56,10 +56,10 @@ def test_what_is_not_the_model_of_its_topic_is_not_taken(mosquitto, capsys):
     for payload in (native.to_bytes(other), native.to_bytes(fleet().program)[:-100], b"nonsense", b"\0" * 70000):
         client.send(model_topic(name), payload).wait_for_publish()
         with pytest.raises(FleetError, match="no model lies at"):
-            models.left(broker_of(mosquitto.url), 5.0)
+            models.left(broker_of(mosquitto.url), 120.0)
     client.send(model_topic(name), native.to_bytes(fleet().program)).wait_for_publish()
     client.send(model_topic(model_key(other).hex()), native.to_bytes(other)).wait_for_publish()
-    assert {model_key(one).hex() for one in models.left(broker_of(mosquitto.url), 5.0)} == {name, model_key(other).hex()}
+    assert {model_key(one).hex() for one in models.left(broker_of(mosquitto.url), 120.0)} == {name, model_key(other).hex()}
     assert main(["fleet", "gateway", "--port", "a=socket://127.0.0.1:9", "--group", "hall", "--broker", mosquitto.url]) == 2
     assert "2 models lie at" in capsys.readouterr().err
     client.close()
