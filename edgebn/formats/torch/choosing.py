@@ -118,7 +118,7 @@ def arg(function: str) -> Callable[[Node, Context], Dynamic]:
 
     def read(node: Node, context: Context) -> Dynamic:
         if not node.has("dim"):
-            raise node.refuse("it finds the place in all samples together; name an axis (dim=1)")
+            raise node.refuse("it finds the place in all samples together; name the axis")
         x, (axis,) = context.along(node, node.dynamic("self"), (node.integer("dim"),))
         if x.whole:
             raise node.refuse("it finds the place among whole numbers; cast them first: x.float()")
