@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgebn.errors import ModelError
 from edgebn.formats import native
 from edgebn.program import Program
 from edgebn.quick_dataclass import dataclass
@@ -47,9 +48,14 @@ class Recorded:
 
 
 def read(path: Path = NETWORKS) -> Iterator[Recorded]:
-    """Read them one by one, by name."""
-    with tarfile.open(path, "r:xz") as archive:  # all at once: in half of what it takes to press them one by one
-        files = {entry.name: content.read() for entry in archive if (content := archive.extractfile(entry)) is not None}
+    """Read them one by one, by name.
+
+    Raises
+    ------
+    ModelError
+        This Python was built without lzma.
+    """
+    files = _files(path)
     for name in sorted(file.removesuffix(".edgebn") for file in files if file.endswith(".edgebn")):
         program = native.from_bytes(files[f"{name}.edgebn"], name)
         with np.load(io.BytesIO(files[f"{name}.npz"]), allow_pickle=False) as arrays:
@@ -57,6 +63,15 @@ def read(path: Path = NETWORKS) -> Iterator[Recorded]:
             learns = "policy" in arrays.files
             policy = str(arrays["policy"]) if learns else ""
             yield Recorded(name, program, arrays["inputs"], values, policy, arrays["state"].tobytes() if learns else b"")
+
+
+def _files(path: Path) -> dict[str, bytes]:
+    """Return the files of an archive, all at once: so they are pressed to half of what they take one by one."""
+    try:
+        with tarfile.open(path, "r:xz") as archive:
+            return {entry.name: content.read() for entry in archive if (content := archive.extractfile(entry)) is not None}
+    except tarfile.CompressionError as error:
+        raise ModelError(f"the self-test's networks cannot be read by this Python: {error}") from None
 
 
 def write(networks: list[Recorded], path: Path = NETWORKS) -> None:

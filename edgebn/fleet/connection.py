@@ -149,6 +149,20 @@ class Connection:
         with self._lock:
             return name in self._confirmed
 
+    def wait_subscribed(self, name: str, seconds: float) -> None:
+        """Wait for the broker's confirmation of a subscription.
+
+        Raises
+        ------
+        FleetError
+            It has not come after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.is_subscribed(name):
+            if time.monotonic() > deadline:
+                raise FleetError(f"{self.broker} has not confirmed the subscription to {name} in {seconds:g} s")
+            time.sleep(0.01)
+
     def _make(self) -> Any:
         try:
             from paho.mqtt import client as mqtt

@@ -68,9 +68,7 @@ def left(broker: Broker, seconds: float) -> list[Program]:
     connection.start()
     try:
         connection.wait_up(seconds)
-        began = time.monotonic()
-        while not connection.is_subscribed(FILTER) and time.monotonic() - began < seconds:
-            time.sleep(0.02)
+        connection.wait_subscribed(FILTER, seconds)
         heard[0] = began = time.monotonic()
         while time.monotonic() - heard[0] < SETTLE and time.monotonic() - began < LONGEST:
             time.sleep(0.02)

@@ -1,7 +1,7 @@
 """Functions of real numbers on vectors of float32, in a fixed order of rounded operations and without a library call.
 
 So the JIT and ahead-of-time objects give the same bytes. Where the exact value is larger than 1e-35, each is within 2 units in the
-last place of it; 2.5 on machines without a fused multiply-add (tests/kernels/test_pointwise.py).
+last place of it, 2.5 on machines without a fused multiply-add, but for those that tests/kernels/test_pointwise.py names.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 from edgebn.errors import ModelError
 
 EXTRAS = {"cv2": "video", "soundfile": "sound", "sounddevice": "sound", "starlette": "web", "uvicorn": "web", "PIL": "images"}
-PACKAGES = {"sounddevice": "libportaudio2", "cv2": "libgl1"}  # libraries of the system that they load
+PACKAGES = {"sounddevice": "libportaudio2"}  # of Debian, with the libraries of the system that they load
 NAMES = {"cv2": "OpenCV", "PIL": "Pillow"}
 
 
