@@ -113,7 +113,8 @@ def emit(
         Whether the network runs in memory of the caller's, several instances at once, besides its own.
     pipeline : bool
         Whether there is a function from a camera's frame or a microphone's samples to the answer, `<name>_answer`: preparation,
-        network and decoding of a model that keeps both (see `edgebn.prepare`).
+        network and decoding of a model that keeps both (see `edgebn.prepare`). With `adapt`, `<name>_adapt` learns after it as after
+        `<name>_run`.
     pools : sequence of codegen.Pool
         Memories of different speed to spread the arena over, the fastest first; none for one array.
 
@@ -145,8 +146,8 @@ def emit(
         raise UsageError(f"there is no layout for the system {system!r}; choose one of {', '.join(packages.SYSTEMS)}")
     if instances and (adapt or params_only):
         raise UsageError("instances=True is for networks that run and do not adapt: what one learned is one for all")
-    if pipeline and (adapt or params_only):
-        raise UsageError("pipeline=True is for networks that run and do not adapt; leave adapt and params_only out")
+    if pipeline and params_only:
+        raise UsageError("pipeline=True is for networks that run; leave params_only out")
     if pools and (instances or params_only):
         raise UsageError("pools are for the network's own memory; leave instances and params_only out")
     target = boards.load(board or build_files.HOST)
