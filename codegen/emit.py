@@ -113,8 +113,8 @@ def emit(
         Whether the network runs in memory of the caller's, several instances at once, besides its own.
     pipeline : bool
         Whether there is a function from a camera's frame or a microphone's samples to the answer, `<name>_answer`: preparation,
-        network and decoding of a model that keeps both (see `edgebn.prepare`). With `adapt`, `<name>_adapt` learns after it as after
-        `<name>_run`.
+        network and decoding of a model that keeps both (see `edgebn.prepare`). With `adapt`, `<name>_adapt` learns
+        after it as after `<name>_run`.
     pools : sequence of codegen.Pool
         Memories of different speed to spread the arena over, the fastest first; none for one array.
 

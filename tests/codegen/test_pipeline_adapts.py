@@ -1,4 +1,4 @@
-"""Adaptation behind the whole way in C: `<name>_answer`, then the same learning step; answers and state those of `edgebn.Pipeline`."""
+"""Adaptation behind the whole way in C: `<name>_answer`, then learning; answers and state those of `edgebn.Pipeline`."""
 
 import shutil
 
