@@ -220,11 +220,13 @@ def _walk(nodes: list[tuple[Node, tuple[str, ...]]], context: Context, values: d
     for bare, names in nodes:
         missing = [name for name in names if name and name not in values]
         if missing:
-            raise bare.damaged(f"it reads '{missing[0]}', which no node before it makes (a cycle, or nodes out of order)")
+            raise bare.damaged(f"it reads '{missing[0]}', which no node before it makes (a cycle, or a node is missing)")
         node = replace(bare, inputs=tuple(values[name] if name else None for name in names))
         result = _branch(node, context, values, file) if node.op == "If" else _read_node(node, context)
         results = result if isinstance(result, tuple) else (result,)
         for name, value in zip(node.outputs, results, strict=False):
+            if not name:
+                continue
             if name in values:
                 raise node.damaged(f"it makes '{name}', which exists already")
             values[name] = value

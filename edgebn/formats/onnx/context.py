@@ -25,10 +25,13 @@ class Context(SampleContext[Dynamic]):
         Whether values of the network are integers somewhere.
     vacant : Vacant
         Which have rows that may hold nothing.
+    channels_first : dict from str to Dynamic
+        What channels-last values of the file were made of, by their tensors.
     """
 
     integer: bool
     vacant: Vacant = field(default_factory=Vacant)
+    channels_first: dict[str, Dynamic] = field(default_factory=dict)
 
     def emit(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ MAX_FILE_BYTES = 1 << 29  # networks for small boards are far below this
 MAX_NODES = 100_000
 MAX_DEPTH = 8  # of graphs within graphs
 MAX_FUNCTIONS_DEEP = 64  # functions that call functions
+ONE_PROCESSOR = ("com.microsoft.nchwc", "com.ms.internal.nhwc")  # of onnxruntime at its last level of optimisation
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,10 @@ def inputs_of(node: Any, depth: int = 0) -> list[str]:
 
 
 def needed_nodes(graph: Any, source: str) -> list[tuple[int, Any]]:
-    """Return (place in the file, node) of the nodes that the outputs depend on, in the file's order."""
+    """Return (place in the file, node) of the nodes that the outputs depend on, in the file's order but behind what they read.
+
+    Converters append nodes at the end, and onnxruntime sorts them.
+    """
     nodes = list(graph.node)
     if len(nodes) > MAX_NODES:
         raise ModelError(f"{source}: the file has {len(nodes)} nodes; edgebn runs networks for small boards")
@@ -212,11 +217,37 @@ def needed_nodes(graph: Any, source: str) -> list[tuple[int, Any]]:
         if maker is not None and maker not in needed:
             needed.add(maker)
             wanted.extend(inputs_of(nodes[maker]))
-    return [(place, nodes[place]) for place in sorted(needed)]
+    return [(place, nodes[place]) for place in _sorted(nodes, producer, needed)]
+
+
+def _sorted(nodes: list[Any], producer: dict[str, int], needed: set[int]) -> list[int]:
+    """Return the places of nodes, each behind those whose values it reads; of a cycle the nodes come last."""
+    makers = {place: {producer[name] for name in inputs_of(nodes[place]) if name in producer} for place in needed}
+    readers: dict[int, list[int]] = {}
+    for place, read in makers.items():
+        for maker in read:
+            readers.setdefault(maker, []).append(place)
+    missing = {place: len(read) for place, read in makers.items()}
+    ready = [place for place in needed if not missing[place]]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        place = heapq.heappop(ready)
+        order.append(place)
+        for reader in readers.get(place, ()):
+            missing[reader] -= 1
+            if not missing[reader]:
+                heapq.heappush(ready, reader)
+    return order + sorted(needed.difference(order))
 
 
 def check_domain(node: Any, name: str, source: str) -> None:
     """Refuse operators of runtimes that edgebn does not know."""
+    if node.domain in ONE_PROCESSOR:
+        raise UnsupportedLayerError(
+            f"{source}: layer '{name}' ({node.op_type}) holds what onnxruntime arranged for one kind of processor "
+            f"('{node.domain}'); save the optimised model at ORT_ENABLE_EXTENDED or lower, or load the model it was made of"
+        )
     if node.domain not in DOMAINS:
         raise UnsupportedLayerError(
             f"{source}: layer '{name}' ({node.op_type}) belongs to the operator set '{node.domain}', which edgebn does not know; "

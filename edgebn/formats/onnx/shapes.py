@@ -101,7 +101,10 @@ def transpose(node: Node, context: Context) -> Dynamic:
     permutation = node.integers("perm") or tuple(reversed(range(len(x.shape))))
     if sorted(permutation) != list(range(len(x.shape))):
         raise node.damaged(f"its perm {permutation} does not fit an input of shape {x.shape}")
-    return context.transpose(node, x, permutation)
+    made = context.transpose(node, x, permutation)
+    if permutation == (0, *range(2, len(x.shape)), 1):
+        context.channels_first[made.tensor] = x
+    return made
 
 
 def concat(node: Node, context: Context) -> Dynamic:

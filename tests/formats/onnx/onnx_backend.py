@@ -21,7 +21,8 @@ DATA = {
     **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), (0, 1)),
     **dict.fromkeys(("Add", "Div", "Mul", "Sub", "MatMul"), (0, 1)),
     **dict.fromkeys(("Concat", "Sum", "Mean", "Max", "Min"), range(64)),
-    **dict.fromkeys(("QLinearAdd", "QLinearMul"), (0, 3)),
+    **dict.fromkeys(("QLinearAdd", "QLinearMul", "FusedConv"), (0, 3)),
+    **dict.fromkeys(("FusedMatMul", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), (0, 1)),
 }
 CONSTANT_MATRIX = ("MatMul",)  # whose second input is a weight where it has two axes
 

@@ -14,6 +14,7 @@ from onnx.backend.test.runner import Runner, _normalize_tensor
 from edgebn.errors import UnsupportedLayerError
 from edgebn.formats.onnx.table import OPERATORS
 from tests.formats.onnx.onnx_backend import EdgebnRep, reference_engine
+from tests.formats.onnx.onnx_fused import fused_nodes
 from tests.formats.onnx.test_onnx_backend import AS_ONNXRUNTIME, expected_refusal, node_cases
 from tests.formats.onnx.test_onnx_backend import OPERATORS as WITH_NODE_TESTS
 from tests.formats.reader_cases import Case, error_between
@@ -178,8 +179,20 @@ def _models() -> list[Model]:
         _float("MatMul by a stack", [node("MatMul", ["x", "c"], ["y"])], c=OWN.normal(0, 1, (4, 6, 3)).astype(np.float32)),
         *_whole_numbers(),
         *_picked(),
+        *(_float(name, nodes, **held) for name, (nodes, held) in fused_nodes().items()),
+        _nhwc_max_pool(),
         _float("ReduceLogSumExp", [node("ReduceLogSumExp", ["x"], ["y"], axes=[2, 3])]),
     ]  # fmt: skip
+
+
+def _nhwc_max_pool() -> Model:
+    last, first = (
+        helper.make_node("Transpose", [a], [b], perm=perm) for a, b, perm in (("q", "l", [0, 2, 3, 1]), ("m", "c", [0, 3, 1, 2]))
+    )
+    pool = helper.make_node("NhwcMaxPool", ["l"], ["m"], domain=MICROSOFT, kernel_shape=[2, 3], strides=[1, 2])
+    held = {"xs": np.float32(X_SCALE), "xz": np.uint8(121)}
+    nodes = [helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q"]), last, pool, first]
+    return "NhwcMaxPool", _model([*nodes, helper.make_node("DequantizeLinear", ["c", "xs", "xz"], ["y"])], held), 0.0
 
 
 def _whole_numbers() -> list[Model]:
