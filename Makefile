@@ -71,6 +71,9 @@ lint: $(VENV)/.test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.citation-file-format CITATION.cff
 	@PATH=$(abspath $(BIN)):$$PATH; if ! command -v actionlint >/dev/null; then \
 	  echo "== actionlint is not to be had here: workflows are held to their schema alone"; \
 	elif [ -e .git ]; then actionlint; fi  # it looks for a repository's workflows
