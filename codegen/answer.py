@@ -36,6 +36,11 @@ def check(listing: Listing) -> None:
             f"{listing.program.source}: answers in C are classes, boxes, key points and masks of pictures, and wake words, and the "
             f"model keeps {what}; leave pipeline=True out and decode the outputs of {listing.name}_run"
         )
+    if isinstance(after, Boxes) and after.masks:
+        raise ModelError(
+            f"{listing.program.source}: masks of objects are no answers in C; leave pipeline=True out and decode the outputs of "
+            f"{listing.name}_run"
+        )
     if isinstance(after, Mask) and map_of(listing)[2] > MOST_CLASSES:
         raise ModelError(
             f"{listing.program.source}: masks in C have at most {MOST_CLASSES} classes; decode the output of {listing.name}_run"

@@ -9,7 +9,7 @@ import numpy as np
 from codegen.emitters.text import float_literal
 from codegen.project import Listing
 from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
-from edgebn.preparation.heads import anchor_boxes, roles
+from edgebn.preparation.heads import anchor_boxes, roles, row_size
 from edgebn.preparation.resizing import boxes as placed
 
 TOP = 5  # classes that are told
@@ -49,13 +49,8 @@ def _candidates(listing: Listing, after: Boxes) -> int:
         return shape[0] * shape[1] * len(after.names)
     if after.head == "anchors":
         return sum(listing.program.shapes[name][0] for name in parts[: len(parts) // 2])
-    is_turned = after.head in {"yolov8", "yolov5"} and shape[1] != _size(after)
+    is_turned = after.head in {"yolov8", "yolov5"} and shape[1] != row_size(after, shape)
     return shape[1] if is_turned else shape[0]
-
-
-def _size(after: Boxes) -> int:
-    """Return how many numbers a candidate of a YOLO head has."""
-    return (4 if after.head == "yolov8" else 5) + len(after.names) + 3 * after.points
 
 
 def _table(listing: Listing, output: str, row: int, column: int, more: str = "0, NULL") -> str:
@@ -111,8 +106,8 @@ def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
     shapes = [program.shapes[name] for name in parts]
     tables = []
     if after.head in {"yolov8", "yolov5"}:
-        turned = shapes[0][1] != _size(after)
-        row, column = (1, shapes[0][1]) if turned else (_size(after), 1)
+        size = row_size(after, shapes[0])
+        row, column = (1, shapes[0][1]) if shapes[0][1] != size else (size, 1)
         tables = [_table(listing, parts[0], row, column)] * 2
     else:
         width = shapes[1][1] if after.head != "post_process" else 1
@@ -142,7 +137,10 @@ def _detector(listing: Listing, after: Boxes) -> list[str]:
         lines.append(f"EDGEBN_CONST static const double anchors[] = {{ /* middle y and x, height, width */\n{rows}\n}};")
     scales = ", ".join(_double(scale) for scale in (how.scales if how else (1.0,) * 4))
     order = ", ".join(str(how.order.index(letter) if how else 0) for letter in "yxhw")
-    first_point, point_step = (4 + names, 3) if after.head == "yolov8" else (4, 2)
+    first_point, point_step = 4, 2
+    if after.head == "yolov8":
+        first_point = 4 + names
+        point_step = (row_size(after, program.shapes[parts[0]]) - first_point) // max(after.points, 1)
     lines.append(f"""\
 EDGEBN_CONST static const edgebn_detector detector = {{
     EDGEBN_{HEADS[after.head]}, {_candidates(listing, after)}, {1 if is_finished else names}, {names}, {begin},

@@ -28,7 +28,7 @@ from edgebn.preparation.data import (
     Sound,
     WakeWord,
 )
-from edgebn.preparation.heads import blazeface
+from edgebn.preparation.heads import blazeface, prototypes_of
 from edgebn.preparation.prepare import plain_pixels, prepare
 from edgebn.program import Program
 
@@ -134,7 +134,9 @@ def boxes_of(arguments: argparse.Namespace, labels: list[str] | None, program: P
         return None
     if labels is None:
         raise UsageError("--boxes does nothing here: give --labels too, or leave it out")
-    found = blazeface(program, tuple(labels)) if arguments.boxes == BLAZEFACE else Boxes(tuple(labels), arguments.boxes)
+    named = tuple(labels)
+    masks = prototypes_of(program) if arguments.boxes == "yolov8" else 0
+    found = blazeface(program, named) if arguments.boxes == BLAZEFACE else Boxes(named, arguments.boxes, masks=masks)
     settings = {name: getattr(arguments, name) for name in given}
     return replace(found, **settings)
 

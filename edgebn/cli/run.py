@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
 from edgebn.errors import ModelError, UsageError
 from edgebn.formats.whole_file import write_whole
+from edgebn.live.answers import plain
 from edgebn.preparation.answers import class_answers
 from edgebn.preparation.data import Boxes, Classes
 from edgebn.preparation.detections import BoxAnswer, box_answers
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     boxes = found_boxes(program, outputs, arguments)
     if boxes is not None:
         show_boxes(boxes, screen)
-        return report | {"boxes": [[asdict(box) for box in found] for found in boxes]}
+        return report | {"boxes": plain(boxes)}
     if named is not None:
         show_classes(named, screen)
         return report | {"top": named}

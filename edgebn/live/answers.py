@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ MOST_NUMBERS = 64  # of an output that nobody decodes
 
 
 def plain(answer: Any) -> Any:
-    """Return an answer as JSON has it: dataclasses as objects, arrays as numbers, large ones as their range."""
+    """Return an answer as JSON has it: dataclasses as objects, masks by COCO's runs, arrays as numbers, large ones as ranges."""
+    if hasattr(answer, "coco"):
+        return answer.coco()
     if is_dataclass(answer) and not isinstance(answer, type):
-        return {name: plain(value) for name, value in asdict(answer).items()}
+        return {field.name: plain(getattr(answer, field.name)) for field in fields(answer)}
     if isinstance(answer, np.ndarray):
         if answer.size <= MOST_NUMBERS:
             return answer.tolist()

@@ -117,6 +117,8 @@ def _check_boxes(after: Boxes, program: Program) -> None:
         raise ModelError("anchors are for the head 'anchors', which has some")
     if after.points and after.head not in {"yolov8", "corners", "anchors"}:
         raise ModelError(f"a {after.head} head has no key points")
+    if after.masks and (after.head != "yolov8" or after.points or not 0 < after.masks <= MOST_POINTS):
+        raise ModelError(f"masks are for a yolov8 head without key points, with 1 to {MOST_POINTS} coefficients each")
     if after.anchors is not None:
         _check_anchors(after.anchors)
     from edgebn.preparation.heads import roles
@@ -124,7 +126,7 @@ def _check_boxes(after: Boxes, program: Program) -> None:
     if not after.names or not roles(program, after):
         shapes = [program.shapes[name] for name in program.outputs]
         said = f"output of shape {shapes[0]} is" if len(shapes) == 1 else f"outputs of shapes {', '.join(map(str, shapes))} are"
-        points = f" and {after.points} key points" if after.points else ""
+        points = f" and {after.points} key points" if after.points else f" and {after.masks} masks" if after.masks else ""
         raise ModelError(f"the network's {said} no {after.head} head with {len(after.names)} classes{points}")
 
 

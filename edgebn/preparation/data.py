@@ -260,6 +260,9 @@ class Boxes:
         Whether scores become probabilities by a sigmoid.
     anchors : Anchors or None
         Of the head 'anchors'.
+    masks : int
+        Coefficients of a mask that come with each box of the head 'yolov8', whose second output is (height, width, masks)
+        prototypes.
     """
 
     names: tuple[str, ...]
@@ -271,6 +274,7 @@ class Boxes:
     points: int = 0
     logits: bool = False
     anchors: Anchors | None = None
+    masks: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ Overlaps are float32, places in the picture float64, rounded to float32 once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgebn.preparation.data import Boxes, Picture
-from edgebn.preparation.heads import FREE_OF_OVERLAPS, candidates
+from edgebn.preparation.heads import FREE_OF_OVERLAPS, Candidates, candidates, real, roles
+from edgebn.preparation.object_masks import ObjectMask, map_taps, object_mask
 from edgebn.preparation.resizing import boxes as placed
 from edgebn.program import Program
 
@@ -30,6 +31,10 @@ class BoxAnswer:
         In pixels of the picture as it was; 0, 0 is its upper left corner.
     points : tuple of (x, y)
         Its key points, in the same pixels; () of detectors without.
+    point_scores : tuple of float
+        How sure each is; () where the network does not tell.
+    mask : ObjectMask or None
+        Which pixels are its; None of detectors without masks.
     """
 
     index: int
@@ -40,6 +45,8 @@ class BoxAnswer:
     right: float
     bottom: float
     points: tuple[tuple[float, float], ...] = ()
+    point_scores: tuple[float, ...] = ()
+    mask: ObjectMask | None = None
 
 
 def box_answers(outputs: np.ndarray | Mapping[str, np.ndarray], program: Program, size: tuple[int, int]) -> list[BoxAnswer]:
@@ -67,11 +74,40 @@ def box_answers(outputs: np.ndarray | Mapping[str, np.ndarray], program: Program
     kept = kept[: after.most]
     corners = in_picture(found.corners[kept], picture, size, wanted)
     points = in_picture(found.points[kept].reshape(-1, 2), picture, size, wanted).reshape(len(kept), found.points.shape[1], 2)
-    rows = zip(corners.tolist(), points.tolist(), found.scores[kept].tolist(), found.classes[kept].tolist(), strict=True)
-    return [
-        BoxAnswer(index, after.names[index], score, box[0], box[1], box[2], box[3], tuple((x, y) for x, y in dots))
-        for box, dots, score, index in rows
+    sure = np.zeros((len(kept), 0)) if found.point_scores is None else found.point_scores[kept]
+    places = zip(corners.tolist(), points.tolist(), sure.tolist(), strict=True)
+    rows = zip(places, found.scores[kept].tolist(), found.classes[kept].tolist(), strict=True)
+    answers = [
+        BoxAnswer(index, after.names[index], score, box[0], box[1], box[2], box[3], tuple((x, y) for x, y in dots), tuple(scores))
+        for (box, dots, scores), score, index in rows
     ]
+    return _with_masks(answers, found, kept, named, program, size) if after.masks else answers
+
+
+def _with_masks(
+    answers: list[BoxAnswer],
+    found: Candidates,
+    kept: np.ndarray,
+    outputs: Mapping[str, np.ndarray],
+    program: Program,
+    size: tuple[int, int],
+) -> list[BoxAnswer]:
+    assert program.preparation is not None
+    picture, after = program.preparation.before, program.preparation.after
+    assert isinstance(picture, Picture)
+    assert isinstance(after, Boxes)
+    assert found.coefficients is not None
+    wanted = program.buffers[program.inputs[0]].shape[:2]
+    name = roles(program, after)[1]
+    prototypes = real(outputs[name], program, name)
+    where = placed(picture, size, wanted)
+    taps = map_taps(prototypes.shape[:2], wanted, where)
+    boxes = ((box.left, box.top, box.right, box.bottom) for box in answers)
+    masks = (
+        object_mask(row, prototypes, corners, taps, where, size)
+        for row, corners in zip(found.coefficients[kept], boxes, strict=True)
+    )
+    return [replace(answer, mask=mask) for answer, mask in zip(answers, masks, strict=True)]
 
 
 def suppressed(corners: np.ndarray, scores: np.ndarray, classes: np.ndarray, overlap: float) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 | head | outputs |
 | --- | --- |
-| yolov8 | (n, 4 + classes + 3 * points) or the other way round: middle, width, height; a score a class; x, y and a score a point |
+| yolov8 | (n, 4 + classes + more) or the other way round: middle, width, height; a score a class; more: see below |
 | yolov5 | (n, 5 + classes): the same with a score of the box behind its four numbers, which the others are multiplied by |
 | corners | (n, 4) left, top, right, bottom and (n, classes), or one more with the background first |
 | anchors | the same with codes, (n, 4 + 2 * points), against anchors; in one part or in one for each of their maps |
 | post_process | the four of TFLite_Detection_PostProcess, free of overlaps already |
 | fomo | a map (height, width, 1 + classes), the first channel nothing: neighbouring cells are one object |
+
+More of yolov8: x, y and mostly a score of each key point; or the coefficients of a mask, whose prototypes are a second output,
+(rows, columns, masks).
 """
 
 from __future__ import annotations
@@ -40,12 +43,18 @@ class Candidates:
     classes : ndarray of int64, shape (n,)
     points : ndarray of float32, shape (n, points, 2)
         x and y of each.
+    point_scores : ndarray of float32, shape (n, points), or None
+        Of heads that tell.
+    coefficients : ndarray of float32, shape (n, masks), or None
+        Of heads with masks.
     """
 
     corners: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
     points: np.ndarray
+    point_scores: np.ndarray | None = None
+    coefficients: np.ndarray | None = None
 
 
 def candidates(outputs: Mapping[str, np.ndarray], program: Program, after: Boxes) -> Candidates:
@@ -91,12 +100,35 @@ def roles(program: Program, after: Boxes) -> tuple[str, ...]:
         if len(set(sizes)) != len(sizes) or any(set(names) != set(sizes) for names in by_size) or len(shapes) != 2 * len(sizes):
             return ()
         return tuple(names[size] for names in by_size for size in sizes)
-    if len(shapes) != 1:
+    prototypes = tuple(name for name in shapes if after.masks and _is_map(program, name, after.masks))
+    others = {name: shape for name, shape in shapes.items() if name not in prototypes}
+    if len(others) != 1 or len(prototypes) != bool(after.masks):
         return ()
-    ((name, shape),) = shapes.items()
-    size = {"yolov8": 4 + count + 3 * after.points, "yolov5": 5 + count, "fomo": 1 + count}[after.head]
-    fits = len(shape) == 3 and shape[2] == size if after.head == "fomo" else len(shape) == 2 and size in shape
-    return (name,) if fits else ()
+    ((name, shape),) = others.items()
+    if after.head == "fomo":
+        return (name,) if len(shape) == 3 and shape[2] == 1 + count else ()
+    return (name, *prototypes) if len(shape) == 2 and row_size(after, shape) else ()
+
+
+def row_size(after: Boxes, shape: tuple[int, ...]) -> int:
+    """Return how many numbers a candidate of a YOLO head has, of which `shape` has one side; 0 where it has none such."""
+    size = (4 if after.head == "yolov8" else 5) + len(after.names) + after.masks
+    sizes = [size + each * after.points for each in ((3, 2) if after.points else (0,))]  # some have points without a score
+    return next((size for size in sizes if size in shape), 0)
+
+
+def prototypes_of(program: Program) -> int:
+    """Return how many prototypes of masks a network with two outputs has; 0 of others."""
+    maps = [shape for name, shape in program.shapes.items() if name in program.outputs and len(shape) == 3]
+    return maps[0][2] if len(program.outputs) == 2 and len(maps) == 1 else 0
+
+
+def _is_map(program: Program, name: str, channels: int) -> bool:
+    """Whether an output is a map of so many channels, whose cells are squares of whole pixels of the input."""
+    wanted, shape = program.buffers[program.inputs[0]].shape, program.shapes[name]
+    if len(shape) != 3 or shape[2] != channels:
+        return False
+    return wanted[0] % shape[0] == 0 and (shape[0] * (wanted[0] // shape[0]), shape[1] * (wanted[0] // shape[0])) == wanted[:2]
 
 
 def _parts_of_post_process(program: Program) -> tuple[str, ...]:
@@ -144,20 +176,24 @@ def _scaled(values: np.ndarray, wanted: tuple[int, int], *, shares: bool) -> np.
 
 
 def _yolov8(outputs: list[np.ndarray], after: Boxes, wanted: tuple[int, int]) -> Candidates:
-    (values,), count = outputs, len(after.names)
-    values = _by_row(values, 4 + count + 3 * after.points)
+    count = len(after.names)
+    values = _by_row(outputs[0], row_size(after, outputs[0].shape))
     shares = values[:, 4 : 4 + count]
     classes, scores = shares.argmax(axis=1), shares.max(axis=1)
     order = _surest(scores, after.score)
     _check_pixels(values[:, :4], order, wanted, shares=after.shares)
     corners = _scaled(_around(values[order, :2], values[order, 2:4]), wanted, shares=after.shares)
-    dots = values[order, 4 + count :].reshape(len(order), after.points, 3)[..., :2].reshape(len(order), 2 * after.points)
-    points = _scaled(dots, wanted, shares=after.shares).reshape(len(order), after.points, 2)
-    return Candidates(corners, scores[order], classes[order], points)
+    rest = values[order, 4 + count :]
+    if after.masks:
+        return Candidates(corners, scores[order], classes[order], np.zeros((len(order), 0, 2), np.float32), coefficients=rest)
+    dots = rest.reshape(len(order), after.points, rest.shape[1] // max(after.points, 1))
+    places = _scaled(dots[..., :2].reshape(len(order), 2 * after.points), wanted, shares=after.shares)
+    sure = dots[..., 2] if dots.shape[2] > 2 else None  # x, y and a score
+    return Candidates(corners, scores[order], classes[order], places.reshape(len(order), after.points, 2), sure)
 
 
 def _yolov5(outputs: list[np.ndarray], after: Boxes, wanted: tuple[int, int]) -> Candidates:
-    values = _by_row(outputs[0], 5 + len(after.names))
+    values = _by_row(outputs[0], row_size(after, outputs[0].shape))
     shares = values[:, 4:5] * values[:, 5:]
     classes, scores = shares.argmax(axis=1), shares.max(axis=1)
     order = _surest(scores, after.score)

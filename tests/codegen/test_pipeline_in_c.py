@@ -267,14 +267,14 @@ def test_wake_words(dtype, tmp_path):
         (Picture(frame=FRAME), {}, "answers in C are classes"),
         (Picture(frame=FRAME), {"answer": WakeWord("hey")}, "answers in C are classes"),
         (Picture(frame=FRAME), {"answer": Anomaly(1.0)}, "the model keeps Anomaly"),
+        (Picture(frame=FRAME), {"boxes": Boxes(("a",), masks=3)}, "masks of objects are no answers in C"),
     ],
 )
 def test_what_has_no_answer_in_c_is_refused(image, how, message, tmp_path):
-    shape = (
-        (8, 8, 3) if isinstance(how.get("answer"), Anomaly) else (1,) if "answer" in how else (2, 2, 2) if "boxes" in how else (2,)
-    )
+    shape = (8, 8, 3) if isinstance(how.get("answer"), Anomaly) else (1,) if "answer" in how else (2,)
+    shapes = [(4, 8), (2, 2, 3)] if "boxes" in how else [shape]
     with pytest.raises(ModelError, match=rf"eye\.onnx.*{message}"):
-        codegen.emit(edgebn.prepare(network(shape), image=image, **how), tmp_path, pipeline=True)
+        codegen.emit(edgebn.prepare(network(*shapes), image=image, **how), tmp_path, pipeline=True)
 
 
 def test_what_does_not_go_together(tmp_path):

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import edgebn
 from edgebn.formats.metadata import said
-from edgebn.preparation.data import Classes, Picture, Preparation
+from edgebn.preparation.data import Boxes, Classes, Picture, Preparation
 from edgebn.preparation.resizing import resized
 
 
@@ -171,7 +171,7 @@ def test_a_classifier_of_ultralytics_needs_nothing_said(tmp_path):
     assert sum(entry.score for entry in answer) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("props", [{}, {"task": "segment"}, {"names": "cat, dog"}, {"names": "{1: 'cat'}"}, {"author": "others"}])
+@pytest.mark.parametrize("props", [{}, {"task": "obb"}, {"names": "cat, dog"}, {"names": "{1: 'cat'}"}, {"author": "others"}])
 def test_other_files_of_onnx_say_nothing(props, tmp_path):
     onnx.save(onnx_classifier(PROPS | props if props else {}), tmp_path / "net.onnx")
     assert edgebn.load(tmp_path / "net.onnx").preparation is None
@@ -180,3 +180,45 @@ def test_other_files_of_onnx_say_nothing(props, tmp_path):
 def test_names_that_do_not_fit_are_left_out(tmp_path):
     onnx.save(onnx_classifier(PROPS, classes=4), tmp_path / "net.onnx")
     assert edgebn.load(tmp_path / "net.onnx").preparation == Preparation(Picture("rgb", "antialias", "crop", scale=(1 / 255,)))
+
+
+def onnx_heads(props, *shapes):
+    """Return a network of one convolution for each output: (numbers, candidates) or a map."""
+    nodes, outputs, weights = [], [], []
+    for place, shape in enumerate(shapes):
+        weights.append(numpy_helper.from_array(np.ones((shape[0], 3, 4, 4), np.float32), f"w{place}"))
+        nodes.append(helper.make_node("Conv", ["images", f"w{place}"], [f"map{place}"], name=f"conv{place}", strides=[4, 4]))
+        if len(shape) == 2:
+            weights.append(numpy_helper.from_array(np.array([1, shape[0], -1], np.int64), f"shape{place}"))
+            nodes.append(helper.make_node("Reshape", [f"map{place}", f"shape{place}"], [f"output{place}"], name=f"reshape{place}"))
+        else:
+            nodes[-1].output[0] = f"output{place}"
+        outputs.append(helper.make_tensor_value_info(f"output{place}", TensorProto.FLOAT, [1, *shape]))
+    given = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 32])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "net", given, outputs, weights), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    helper.set_model_props(model, PROPS | props)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("props", "shapes", "boxes"),
+    [
+        ({"task": "detect"}, ((7, 64),), Boxes(("cat", "dog", "hen"))),
+        ({"task": "segment"}, ((15, 64), (8, 8, 8)), Boxes(("cat", "dog", "hen"), masks=8)),
+        ({"task": "pose", "kpt_shape": "[5, 3]"}, ((22, 64),), Boxes(("cat", "dog", "hen"), points=5)),
+        ({"task": "pose", "kpt_shape": "[4, 2]"}, ((15, 64),), Boxes(("cat", "dog", "hen"), points=4)),
+        ({"task": "segment"}, ((15, 64),), "nothing"),  # no prototypes
+        ({"task": "segment"}, ((16, 64), (8, 8, 8)), None),
+        ({"task": "pose"}, ((22, 64),), "nothing"),
+        ({"task": "detect", "end2end": "True", "names": "{0: 'cat', 1: 'dog'}"}, ((6, 64),), None),  # six numbers, of another kind
+        ({"task": "detect", "args": "{'nms': True}", "names": "{0: 'cat', 1: 'dog'}"}, ((6, 64),), None),
+        ({"task": "detect", "args": "none"}, ((7, 64),), "nothing"),
+    ],
+)
+def test_the_task_of_ultralytics_says_the_answer(props, shapes, boxes, tmp_path):
+    onnx.save(onnx_heads(props, *shapes), tmp_path / "net.onnx")
+    kept = edgebn.load(tmp_path / "net.onnx").preparation
+    picture = Picture("rgb", "bilinear", "letterbox", 114, scale=(1 / 255,))
+    assert kept == (None if boxes == "nothing" else Preparation(picture, boxes))
