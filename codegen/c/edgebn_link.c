@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* A request that has arrived undamaged. */
-struct request {
+struct edgebn_link_request {
     uint8_t kind;
     uint16_t sequence;
     const uint8_t *payload;
@@ -96,11 +96,11 @@ static void send_frame(struct edgebn_link *link, uint32_t kind, uint16_t sequenc
     edgebn_frame_send(link->answer, link->answer_length, link->model->put);
 }
 
-static void send_answer(struct edgebn_link *link, const struct request *request, uint32_t payload) {
+static void send_answer(struct edgebn_link *link, const struct edgebn_link_request *request, uint32_t payload) {
     send_frame(link, request->kind | EDGEBN_LINK_ANSWER, request->sequence, payload);
 }
 
-static void send_error(struct edgebn_link *link, const struct request *request, enum edgebn_link_error code) {
+static void send_error(struct edgebn_link *link, const struct edgebn_link_request *request, enum edgebn_link_error code) {
     payload_of(link)[0] = (uint8_t)code;
     payload_of(link)[1] = request->kind;
     send_frame(link, EDGEBN_LINK_ERROR, request->sequence, 2);
@@ -146,13 +146,13 @@ static uint32_t put_info(struct edgebn_link *link) {
     return length;
 }
 
-static void answer_info(struct edgebn_link *link, const struct request *request) {
+static void answer_info(struct edgebn_link *link, const struct edgebn_link_request *request) {
     send_answer(link, request, put_info(link));
 }
 
 /* ---- inference ---- */
 
-static void answer_write(struct edgebn_link *link, const struct request *request) {
+static void answer_write(struct edgebn_link *link, const struct edgebn_link_request *request) {
     const uint32_t offset = request->length >= 4u ? edgebn_frame_get_u32(request->payload) : 0;
     const uint32_t count = request->length - 4u;
 
@@ -185,7 +185,7 @@ static void hold_states(struct edgebn_link *link, uint32_t run) {
     link->has_begun = 1;
 }
 
-static void answer_run(struct edgebn_link *link, const struct request *request) {
+static void answer_run(struct edgebn_link *link, const struct edgebn_link_request *request) {
     const struct edgebn_link_model *model = link->model;
     const uint8_t *payload = request->payload;
     uint64_t start;
@@ -277,7 +277,7 @@ void edgebn_link_layer(struct edgebn_link *link, uint32_t step, const void *data
     link->since = link->model->ticks();
 }
 
-static void answer_read(struct edgebn_link *link, const struct request *request) {
+static void answer_read(struct edgebn_link *link, const struct edgebn_link_request *request) {
     const struct edgebn_link_model *model = link->model;
     const uint32_t offset = request->length == 10u ? edgebn_frame_get_u32(request->payload + 4) : 0;
     const uint32_t count = request->length == 10u ? edgebn_frame_get_u16(request->payload + 8) : 0;
@@ -295,14 +295,14 @@ static void answer_read(struct edgebn_link *link, const struct request *request)
     send_answer(link, request, 4u + count);
 }
 
-static void answer_reset(struct edgebn_link *link, const struct request *request) {
+static void answer_reset(struct edgebn_link *link, const struct edgebn_link_request *request) {
     send_answer(link, request, 0);
     edgebn_link_init(link, link->model);
 }
 
 /* ---- state ---- */
 
-static void answer_state_get(struct edgebn_link *link, const struct request *request) {
+static void answer_state_get(struct edgebn_link *link, const struct edgebn_link_request *request) {
     const struct edgebn_link_state *state = link->model->state;
     const uint32_t offset = request->length == 6u ? edgebn_frame_get_u32(request->payload) : 0;
     const uint32_t count = request->length == 6u ? edgebn_frame_get_u16(request->payload + 4) : 0;
@@ -317,7 +317,7 @@ static void answer_state_get(struct edgebn_link *link, const struct request *req
     send_answer(link, request, 8u + count);
 }
 
-static void answer_state_put(struct edgebn_link *link, const struct request *request) {
+static void answer_state_put(struct edgebn_link *link, const struct edgebn_link_request *request) {
     const struct edgebn_link_state *state = link->model->state;
     const uint32_t offset = request->length >= 4u ? edgebn_frame_get_u32(request->payload) : 0;
     const uint32_t count = request->length - 4u;
@@ -331,7 +331,7 @@ static void answer_state_put(struct edgebn_link *link, const struct request *req
     send_answer(link, request, 4);
 }
 
-static void answer_state_set(struct edgebn_link *link, const struct request *request) {
+static void answer_state_set(struct edgebn_link *link, const struct edgebn_link_request *request) {
     if (request->length != 4u) {
         send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
     } else if (!link->model->state->set(edgebn_frame_get_u32(request->payload))) {
@@ -341,7 +341,7 @@ static void answer_state_set(struct edgebn_link *link, const struct request *req
     }
 }
 
-static void answer_state_keep(struct edgebn_link *link, const struct request *request) {
+static void answer_state_keep(struct edgebn_link *link, const struct edgebn_link_request *request) {
     const struct edgebn_link_state *state = link->model->state;
 
     if (request->length != 1u || request->payload[0] > 1u) {
@@ -355,23 +355,42 @@ static void answer_state_keep(struct edgebn_link *link, const struct request *re
     }
 }
 
-static void answer_state(struct edgebn_link *link, const struct request *request) {
-    if (link->model->state == NULL) {
-        send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
-    } else if (request->kind == EDGEBN_LINK_STATE_GET) {
+static void answer_state_freeze(struct edgebn_link *link, const struct edgebn_link_request *request) {
+    if (request->length > 1u || (request->length == 1u && request->payload[0] > 1u)) {
+        send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
+        return;
+    }
+    if (request->length == 1u) {
+        link->is_frozen = request->payload[0];
+        link->model->state->freeze(link->is_frozen);
+    }
+    payload_of(link)[0] = link->is_frozen;
+    send_answer(link, request, 1);
+}
+
+void edgebn_link_answer_state(struct edgebn_link *link, const struct edgebn_link_request *request) {
+    switch (request->kind) {
+    case EDGEBN_LINK_STATE_GET:
         answer_state_get(link, request);
-    } else if (request->kind == EDGEBN_LINK_STATE_PUT) {
+        break;
+    case EDGEBN_LINK_STATE_PUT:
         answer_state_put(link, request);
-    } else if (request->kind == EDGEBN_LINK_STATE_KEEP) {
-        answer_state_keep(link, request);
-    } else {
+        break;
+    case EDGEBN_LINK_STATE_SET:
         answer_state_set(link, request);
+        break;
+    case EDGEBN_LINK_STATE_KEEP:
+        answer_state_keep(link, request);
+        break;
+    default:
+        answer_state_freeze(link, request);
+        break;
     }
 }
 
 /* ---- the way in ---- */
 
-static void answer(struct edgebn_link *link, const struct request *request) {
+static void answer(struct edgebn_link *link, const struct edgebn_link_request *request) {
     switch (request->kind) {
     case EDGEBN_LINK_INFO:
         answer_info(link, request);
@@ -392,7 +411,12 @@ static void answer(struct edgebn_link *link, const struct request *request) {
     case EDGEBN_LINK_STATE_PUT:
     case EDGEBN_LINK_STATE_SET:
     case EDGEBN_LINK_STATE_KEEP:
-        answer_state(link, request);
+    case EDGEBN_LINK_STATE_FREEZE:
+        if (link->model->state == NULL) {
+            send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
+        } else {
+            link->model->state->answer(link, request);
+        }
         break;
     default:
         send_error(link, request, EDGEBN_LINK_UNKNOWN_REQUEST);
@@ -403,7 +427,7 @@ static void answer(struct edgebn_link *link, const struct request *request) {
 void edgebn_link_receive(struct edgebn_link *link, uint8_t byte) {
     const uint32_t length = edgebn_frame_take(&link->receiver, byte);
     const uint8_t *frame = link->receiver.bytes;
-    struct request request;
+    struct edgebn_link_request request;
     uint32_t crc;
 
     if (length == 0 || (frame[1] & EDGEBN_LINK_ANSWER) != 0) {

@@ -17,6 +17,7 @@
  *     STATE_SET  CRC-32 of all that was put u32                                nothing
  *     STATE_KEEP u8: 1 to put the state into the board's storage, 0 to ask    number of the newest state there u32 (0: there is
  *                                                                              none), whether the device started from one u8
+ *     STATE_FREEZE u8: 1 to stop learning, 0 to go on; or nothing, to ask      whether it was stopped so u8 (RESET: it goes on)
  *
  *     INFO and BOOT: input bytes u32, output bytes u32, arena bytes u32, ticks a second u32, ticks of asking the clock u32,
  *                    model hash 32 bytes, model name, zero byte, board name, zero byte
@@ -51,6 +52,7 @@ enum edgebn_link_kind {
     EDGEBN_LINK_STATE_PUT = 0x07,
     EDGEBN_LINK_STATE_SET = 0x08,
     EDGEBN_LINK_STATE_KEEP = 0x09,
+    EDGEBN_LINK_STATE_FREEZE = 0x0A,
     EDGEBN_LINK_ANSWER = 0x80, /* added to the kind of the request */
     EDGEBN_LINK_LAYER = 0xC0,
     EDGEBN_LINK_DATA = 0xC1,
@@ -82,6 +84,9 @@ struct edgebn_link_span {
     uint32_t bytes;
 };
 
+struct edgebn_link;
+struct edgebn_link_request;
+
 /* What adaptation keeps, as bytes that a host can take away and bring back. */
 struct edgebn_link_state {
     uint32_t bytes;
@@ -94,6 +99,9 @@ struct edgebn_link_state {
     int (*keep)(void);        /* puts the state into the board's storage; 0 if that failed */
     uint32_t (*kept)(void);   /* number of the newest state there, 0 if there is none */
     const uint8_t *started;   /* whether the device started from one */
+    void (*freeze)(int frozen); /* stops learning, with the statistics as they stand; 0 goes on. `init` does too */
+    /* edgebn_link_answer_state; named here so that a program without adaptation has no code for it */
+    void (*answer)(struct edgebn_link *link, const struct edgebn_link_request *request);
 };
 
 /* What the link serves; all pointers outlive it. */
@@ -129,6 +137,7 @@ struct edgebn_link {
     uint8_t has_run;
     uint8_t has_begun; /* whether `run` is the number of a run that the states have seen */
     uint8_t detail;
+    uint8_t is_frozen; /* whether the host has stopped learning */
     uint16_t sequence;
     uint32_t first_layer;
     uint32_t first_offset;
@@ -142,6 +151,9 @@ void edgebn_link_init(struct edgebn_link *link, const struct edgebn_link_model *
 
 /* Takes one byte from the line; answers if it completes a request. */
 void edgebn_link_receive(struct edgebn_link *link, uint8_t byte);
+
+/* Answers a STATE request: for `answer` of struct edgebn_link_state. */
+void edgebn_link_answer_state(struct edgebn_link *link, const struct edgebn_link_request *request);
 
 /* Reports one step's output; call it from edgebn_trace. Outside a run, or where the host asked for no layers, it does nothing. */
 void edgebn_link_layer(struct edgebn_link *link, uint32_t step, const void *data, uint32_t bytes);

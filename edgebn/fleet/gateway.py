@@ -17,7 +17,7 @@ from edgebn.fleet.member import Member
 from edgebn.fleet.merging import samples
 from edgebn.fleet.model import FleetModel, Known
 from edgebn.fleet.topics import Address, checked_name
-from edgebn.link import Device, Information, Patience, connect
+from edgebn.link import Device, Information, Patience, UnknownRequestError, connect
 
 EVERY, MOVED, POLL = 300.0, 0.05, 5.0  # seconds, drift in units of one sample's noise, seconds between two questions to a board
 START_WITHIN = 50  # samples after which a board that has just started takes no prior by itself any more
@@ -94,6 +94,8 @@ class Gateway:
         self._known: State | None = None
         self._before: bytes | None = None
         self._asked = False
+        self.is_frozen = False  # whether the board has been told to stop learning
+        self._freezes: bool | None = None  # what the newest command about it wishes; None: nothing more
         self._last_time = -1e18
         self._stop = threading.Event()
         self._member = Member(model, broker, self.address, self._facts, keys=keys, obey=obey, discover=discover)
@@ -153,6 +155,7 @@ class Gateway:
         while not self._stop.is_set():
             while self._member.orders:
                 self._execute(device, self._member.orders.popleft())
+            self._freeze(device)
             state = self._read(device)
             offered = self._member.offered
             if offered is not None and (self._asked or self._is_new(state)):
@@ -213,14 +216,35 @@ class Gateway:
             self._asked |= bool(order.get("take"))
         elif what == "publish":
             self._last_time = -1e18
+        elif what in {"freeze", "thaw"}:
+            self._freezes = what == "freeze"
         elif what == "reset":
             device.reset()
         elif what == "rollback" and self._before is not None:
             device.set_state(self._before)
             self._before = None
         else:
-            self._member.refuse(f"command {what}")  # a board behind the link cannot be frozen
+            self._member.refuse(f"command {what}")
         self._member.report()
+
+    def _freeze(self, device: Device) -> None:
+        """Have the board learn or not, as is wished; to freeze again and again, as a board that restarted learns."""
+        wish = self._freezes
+        if wish is None:
+            return
+        try:
+            device.freeze(wish)
+        except UnknownRequestError:
+            self._told(
+                f"{self.line.device}: its firmware is older than freezing; write it again with `edgebn generate`, and flash it"
+            )
+            self._member.refuse("command freeze" if wish else "command thaw")
+            wish = False
+        if not wish:
+            self._freezes = None
+        if wish != self.is_frozen or self._freezes is None:
+            self.is_frozen = wish
+            self._member.report()
 
     def _set_problem(self, problem: str) -> None:
         if problem != self.problem:
@@ -237,5 +261,6 @@ class Gateway:
             "problem": self.problem,
             "seen": seen,
             "trips": self.restarts,
+            "frozen": self.is_frozen,
             "priors_taken": self.taken,
         }

@@ -5,8 +5,8 @@ or boards.
 """
 
 from edgebn.link.device import Device, Information, Run
-from edgebn.link.exchange import NotBuiltInError, Patience
+from edgebn.link.exchange import NotBuiltInError, Patience, UnknownRequestError
 from edgebn.link.layers import Layer
 from edgebn.link.port import connect
 
-__all__ = ["Device", "Information", "Layer", "NotBuiltInError", "Patience", "Run", "connect"]
+__all__ = ["Device", "Information", "Layer", "NotBuiltInError", "Patience", "Run", "UnknownRequestError", "connect"]

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 
 from edgebn.errors import LinkError
-from edgebn.link.exchange import RANDOM, Exchange, FrameLine, Patience, RestartedError, SilentError
+from edgebn.link.exchange import RANDOM, Exchange, FrameLine, Patience, RestartedError, SilentError, UnknownRequestError
 from edgebn.link.frame import MAX_PAYLOAD, Kind
 from edgebn.link.layers import GatheredLayers, Layer
 
@@ -273,6 +273,30 @@ class Device:
             No answer, no adaptation there, or a board without storage; what was kept before then still is.
         """
         return self._keep(1)
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Have the device stop learning, with the statistics as they stand; `freeze(False)` goes on, and so does `reset`.
+
+        Raises
+        ------
+        LinkError
+            No answer, no adaptation there, or a program that knows no freezing (UnknownRequestError).
+        """
+        if self._exchange.request(Kind.STATE_FREEZE, bytes([frozen])) != bytes([frozen]):
+            raise LinkError("the device's answer about freezing cannot be read")
+
+    def is_frozen(self) -> bool:
+        """Ask whether a host has stopped the device's learning.
+
+        Raises
+        ------
+        LinkError
+            No answer, or no adaptation there.
+        """
+        try:
+            return self._exchange.request(Kind.STATE_FREEZE) == b"\1"
+        except UnknownRequestError:  # an older program, which cannot be frozen
+            return False
 
     def _keep(self, action: int) -> Kept:
         answer = self._exchange.request(Kind.STATE_KEEP, bytes([action]))

@@ -10,11 +10,12 @@ from typing import Protocol
 from edgebn.errors import LinkError
 from edgebn.link.frame import ANSWER, Frame, Kind
 
+UNKNOWN_REQUEST = 1
 OTHER_INPUT = 3
 OTHER_RUN = 4
 NOT_BUILT_IN = 5
 REASONS = {
-    1: "it does not know the request; is its program older than this edgebn?",
+    UNKNOWN_REQUEST: "it does not know the request; is its program older than this edgebn?",
     2: "the request's numbers are out of range",
     3: "its input is another",
     4: "it has run again",
@@ -70,6 +71,10 @@ class RestartedError(LinkError):
 
 class NotBuiltInError(LinkError):
     """The device's program has no adaptation."""
+
+
+class UnknownRequestError(LinkError):
+    """The device's program is older than the request."""
 
 
 class SilentError(LinkError):
@@ -164,4 +169,6 @@ def _refusal(code: int, kind: Kind) -> LinkError:
     reason = f"the device refuses a request ({_name(kind)}): {REASONS.get(code, f'error {code}')}"
     if code == NOT_BUILT_IN:
         return NotBuiltInError(reason)
+    if code == UNKNOWN_REQUEST:
+        return UnknownRequestError(reason)
     return RestartedError(reason) if code in {OTHER_INPUT, OTHER_RUN} else LinkError(reason)

@@ -28,6 +28,7 @@ class Kind(IntEnum):
     STATE_PUT = 0x07
     STATE_SET = 0x08
     STATE_KEEP = 0x09
+    STATE_FREEZE = 0x0A
     LAYER = 0xC0
     DATA = 0xC1
     BOOT = 0xC2

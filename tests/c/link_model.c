@@ -16,6 +16,7 @@ static uint64_t now;
 static uint8_t steps[1]; /* of a sequence: what the model keeps from run to run */
 static uint8_t steps_before[1];
 static int keeps;
+static int frozen;
 
 static const struct edgebn_link_span inputs[] = {{first_input, FIRST_INPUT}, {arena, SECOND_INPUT}};
 static const struct edgebn_link_span outputs[] = {{first_output, FIRST_OUTPUT}, {second_output, SECOND_OUTPUT}};
@@ -26,6 +27,7 @@ static void init(void) {
     memset(first_output, 0, sizeof first_output);
     memset(second_output, 0, sizeof second_output);
     steps[0] = 0;
+    frozen = 0;
 }
 
 static uint64_t ticks(void) {
@@ -86,7 +88,7 @@ static void watch(void) {
 
 /* A run that was watched shows in the state's first byte. */
 static void learn(void) {
-    state[0] = (uint8_t)(state[0] + watched);
+    state[0] = (uint8_t)(state[0] + (frozen ? 0 : watched));
     watched = 0;
 }
 
@@ -103,13 +105,17 @@ static uint32_t kept_number(void) {
     return saves;
 }
 
+static void freeze(int on) {
+    frozen = on;
+}
+
 static void unwatch(void) {
     watched = 0;
 }
 
 struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_t byte), int with_state) {
     static const struct edgebn_link_state kept = {STATE, state_get, state_put, state_set, watch, learn,
-                                                    unwatch, keep,  kept_number, &started};
+                                                    unwatch, keep,  kept_number, &started, freeze, edgebn_link_answer_state};
     const struct edgebn_link_model model = {
         "toy",  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, (with_state & 1) != 0 ? &kept : NULL,

@@ -1,8 +1,7 @@
 """A gateway: boards behind serial lines publish what they learned, and a new one starts from the prior, to the byte."""
 
 import contextlib
-import socket
-import threading
+import json
 from functools import cache
 
 import numpy as np
@@ -21,13 +20,14 @@ from edgebn.fleet.commands import command
 from edgebn.fleet.gateway import Gateway, Line
 from edgebn.fleet.merging import merge
 from edgebn.fleet.topics import PRIOR
-from edgebn.link import connect
+from edgebn.link import Device, UnknownRequestError, connect
 from tests import emitted
 from tests.brokers import Client, broker, until
 from tests.conftest import TEST_ALL
 from tests.demo_model import demo_images, demo_int8
 from tests.fleet.fleets import address, fleet
 from tests.fleet.test_fleet_merger import Running
+from tests.plugged import plugged
 
 PATIENCE = 120.0
 SAMPLES = 3  # that a board learns from over the line
@@ -36,55 +36,6 @@ SAMPLES = 3  # that a board learns from over the line
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(module, "FIRST_WAIT", 0.05)
-
-
-@contextlib.contextmanager
-def plugged(url):
-    """Yield an address at which one after another can speak to what is at `url`: emulators of some boards end with the line."""
-    board = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.settimeout(0.05)
-    current, gone = [], threading.Event()
-
-    def from_board():
-        with contextlib.suppress(OSError):
-            while data := board.recv(65536):
-                for one in current[-1:]:
-                    with contextlib.suppress(OSError):
-                        one.sendall(data)
-        gone.set()
-        for one in current[-1:]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def to_board():
-        with contextlib.suppress(OSError):
-            while not gone.is_set():
-                try:
-                    one, _ = listening.accept()
-                except TimeoutError:
-                    continue
-                current.append(one)
-                with contextlib.suppress(OSError):
-                    while data := one.recv(65536):
-                        board.sendall(data)
-                current.remove(one)
-                one.close()
-
-    threads = [threading.Thread(target=work) for work in (from_board, to_board)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield f"socket://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        gone.set()
-        for one in (board, *current):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in threads:
-            thread.join()
-        board.close()
-        listening.close()
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +134,80 @@ def test_other_models_restarts_and_commands(tmp_path, boards_of):
             topic = address("board").topic("state")
             until(lambda: topic in watcher.topics)
             assert fleet().model.read(watcher.topics[topic], topic).envelope.state == state
-            watcher.send(address("board").topic("command"), command("freeze"))
-            until(lambda: one.refused.get("command freeze"))
             watcher.send(address("board").topic("command"), command("reset"))
             until(lambda: one.state == fleet().model.to_bytes(fleet().model.factory))
             assert any("back at the factory" in line for line in told)
         until(lambda: one.problem)  # the line is gone, and that is said
         one.stop()
         watcher.close()
+
+
+def test_a_frozen_board_stays_so_when_it_restarts(tmp_path, boards_of):
+    with broker(tmp_path) as mosquitto, boards_of("host").on(1) as (url, state), contextlib.ExitStack() as stack:
+        watcher = Client(mosquitto.port, "edgebn/v1/+/hall/+/report")
+        stack.callback(watcher.close)
+
+        def gateway():
+            one = Gateway(fleet().model, broker_of(mosquitto.url), "hall", Line("board", url), poll=0.05)
+            one.start()
+            stack.callback(one.stop)
+            return one
+
+        def learn(device):
+            device.learn(to_bytes(fleet().program, sample(fleet().program, boards_of("host").images, 7)))
+            return device.state()
+
+        report = address("board").topic("report")
+        one = gateway()
+        watcher.send(address("board").topic("command"), command("freeze"))
+        until(lambda: one.is_frozen)
+        until(lambda: json.loads(watcher.topics[report]).get("frozen"))
+        one.stop()
+        with connect(url) as device:
+            assert device.is_frozen()
+            assert learn(device) == state
+            device.reset()  # as a restart does
+            assert not device.is_frozen()
+            device.set_state(state)
+        one = gateway()  # which finds the command at the broker, and did not see the restart
+        until(lambda: one.is_frozen)
+        watcher.send(address("board").topic("command"), command("reset"))
+        until(lambda: one.state == fleet().model.to_bytes(fleet().model.factory))
+        one.stop()
+        with connect(url) as device:
+            assert device.is_frozen(), "a command to reset leaves it frozen"
+            assert learn(device) == one.state
+        one = gateway()
+        watcher.send(address("board").topic("command"), command("freeze"))
+        until(lambda: one.is_frozen)
+        watcher.send(address("board").topic("command"), command("thaw"))
+        until(lambda: not one.is_frozen)
+        one.stop()
+        with connect(url) as device:
+            assert not device.is_frozen()
+            assert learn(device) != one.state
+
+
+def test_firmware_older_than_freezing_is_told_once(tmp_path, boards_of, monkeypatch):
+    def freeze(_device, _frozen=True):
+        raise UnknownRequestError("the device refuses a request (state freeze): it does not know the request")
+
+    monkeypatch.setattr(Device, "freeze", freeze)
+    told = []
+    with broker(tmp_path) as mosquitto, boards_of("host").on(1) as (url, _):
+        one = Gateway(fleet().model, broker_of(mosquitto.url), "hall", Line("board", url), poll=0.05, told=told.append)
+        one.start()
+        watcher = Client(mosquitto.port)
+        watcher.send(address("board").topic("command"), command("freeze"))
+        until(lambda: one.refused.get("command freeze"))
+        watcher.send(address("board").topic("command"), command("publish"))
+        published = one.published
+        until(lambda: one.published > published)
+        assert not one.is_frozen
+        assert not one.problem
+        one.stop()
+        watcher.close()
+    assert sum("older than freezing" in line for line in told) == 1
 
 
 def test_a_board_that_is_not_there_is_waited_for(tmp_path, monkeypatch):

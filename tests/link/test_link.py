@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebn.errors import LinkError
-from edgebn.link import Patience, connect
+from edgebn.link import Patience, UnknownRequestError, connect
 from edgebn.link import port as link_port
 from edgebn.link.device import Device
 from edgebn.link.frame import MAX_PAYLOAD, Frame, Kind, decode
@@ -168,6 +168,45 @@ def test_state_goes_there_and_back(library):
     assert device.state() == state
 
 
+def test_a_frozen_device_learns_nothing_until_it_goes_on_or_is_reset(library):
+    port = SimulatedPort(library)
+    port.restart(with_state=True)
+    device, data = meet(port), sample(3)
+
+    def learns():
+        before = device.state()
+        device.learn(data)
+        return device.state() != before
+
+    assert (device.is_frozen(), learns()) == (False, True)
+    device.freeze()
+    assert (device.is_frozen(), learns()) == (True, False)
+    device.freeze(False)
+    assert (device.is_frozen(), learns()) == (False, True)
+    device.freeze()
+    device.reset()
+    assert (device.is_frozen(), learns()) == (False, True)
+    for payload in (b"\2", b"\1\1"):
+        answer = decode(library.take(Frame(Kind.STATE_FREEZE, 78, payload).encode()).strip(b"\0"))
+        assert answer.payload == bytes([2, Kind.STATE_FREEZE])
+    assert not device.is_frozen()
+
+
+def test_a_program_older_than_freezing_refuses_it_and_is_not_frozen(library):
+    class Older:
+        def take(self, data):
+            frame = decode(data.strip(b"\0"))
+            if frame.kind != Kind.STATE_FREEZE:
+                return library.take(data)
+            return Frame(Kind.ERROR, frame.sequence, bytes([1, frame.kind])).encode()
+
+    library.start(with_state=True)
+    device = meet(SimulatedPort(Older()))
+    assert not device.is_frozen()
+    with pytest.raises(UnknownRequestError, match="older than this edgebn"):
+        device.freeze()
+
+
 @pytest.mark.parametrize(
     ("kind", "payload", "code"),
     [
@@ -185,6 +224,7 @@ def test_state_goes_there_and_back(library):
         (Kind.READ, bytes(8) + b"\xfd\0", 2),
         (Kind.READ, bytes(10), 4),
         (Kind.STATE_SET, bytes(4), 5),
+        (Kind.STATE_FREEZE, b"\1", 5),
     ],
 )
 def test_requests_out_of_range_are_refused(library, kind, payload, code):

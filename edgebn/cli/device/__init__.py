@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgebn.cli.device import adapt, bench, evaluate, flash, info, ports, reset, run_inputs, state, verify
+from edgebn.cli.device import adapt, bench, evaluate, flash, freeze, info, ports, reset, run_inputs, state, verify
 from edgebn.cli.screen import Screen
 
 HELP = "talk to a model on a board, over a serial port or in an emulator"
@@ -22,6 +22,7 @@ ACTIONS = {
     "bench": bench,
     "adapt": adapt,
     "state": state,
+    "freeze": freeze,
     "reset": reset,
     "ports": ports,
     "flash": flash,

@@ -17,6 +17,7 @@ from edgebn.cli.inputs import add_input_options, load_inputs, sample_count
 from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count, new_file
+from edgebn.errors import LinkError
 from edgebn.program import Program, holds_codes
 
 HELP = "run a stream on the device and have it learn from every sample"
@@ -49,6 +50,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         open_target(arguments, program, screen, policy=adapter.policy) as target,
         screen.progress(f"adapting on {target.information.board}") as progress,
     ):
+        if target.device.is_frozen():
+            raise LinkError(f"{target.information.board} has stopped learning; `edgebn device freeze --off` has it go on")
         if program.states:
             learned = target.device.state()
             target.device.begin_sequence()

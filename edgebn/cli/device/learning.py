@@ -34,7 +34,7 @@ def policy_of(program: Program, board: str | None) -> str | None:
 
 @contextmanager
 def factory_state(program: Program, device: Device) -> Iterator[str | None]:
-    """Have an adapting device at its factory statistics, and give what it had learned back to it in the end.
+    """Have an adapting device learn from its factory statistics on, and be as it was in the end.
 
     Yields
     ------
@@ -50,7 +50,7 @@ def factory_state(program: Program, device: Device) -> Iterator[str | None]:
         yield None
         return
     try:
-        before = device.state()
+        before, was_frozen = device.state(), device.is_frozen()
     except NotBuiltInError:
         yield None
         return
@@ -63,6 +63,8 @@ def factory_state(program: Program, device: Device) -> Iterator[str | None]:
         yield policy
     finally:
         device.set_state(before)
+        if was_frozen:
+            device.freeze()
 
 
 def learns(program: Program, device: Device, policy: str, inputs: Inputs, total: int) -> bool | None:

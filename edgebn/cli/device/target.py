@@ -20,6 +20,7 @@ from edgebn.formats.native import program_hash
 from edgebn.link import Device, Information, connect
 from edgebn.program import Program
 
+_PORT = "serial port: /dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT"
 TRACE = "-DEDGEBN_TRACE"  # has the firmware report every layer
 
 
@@ -77,7 +78,7 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Add --port and --board, one of which must be given, --storage and --baud."""
     group = parser.add_argument_group("the device")
     one = group.add_mutually_exclusive_group(required=True)
-    one.add_argument("--port", metavar="URL", help="serial port: /dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT")
+    one.add_argument("--port", metavar="URL", help=_PORT)
     one.add_argument("--board", metavar="NAME", help="emulated board to build for and start: see `edgebn boards`")
     group.add_argument(
         "--storage",
@@ -85,6 +86,17 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where an emulated board finds what it kept; left out, it starts with nothing",
     )
+    _add_baud(group)
+
+
+def add_port_options(parser: argparse.ArgumentParser) -> None:
+    """Add --port and --baud alone, where an emulated board that ends with the command would be of no use."""
+    group = parser.add_argument_group("the device")
+    group.add_argument("--port", required=True, metavar="URL", help=_PORT)
+    _add_baud(group)
+
+
+def _add_baud(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--baud", type=count, default=115200, metavar="N", help="speed of the port; default 115200")
 
 
@@ -120,6 +132,19 @@ def open_target(
         with emulated(program, arguments.board, screen, policy, arguments.storage) as target:
             yield target
         return
+    with target_at(arguments, program) as target:
+        yield target
+
+
+@contextmanager
+def target_at(arguments: argparse.Namespace, program: Program | None) -> Iterator[Target]:
+    """Meet the device at --port.
+
+    Raises
+    ------
+    LinkError
+        It does not answer, or runs another model than `program`.
+    """
     with connect(arguments.port, baud=arguments.baud) as device:
         information = device.info()
         if program is not None:

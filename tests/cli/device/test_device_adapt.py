@@ -8,6 +8,7 @@ import pytest
 import boards
 import edgebn
 from boards import emulator
+from codegen.adaptation import DEFAULT_POLICY
 from edgebn.adapt import Adapter
 from edgebn.cli.device import learning, target
 from edgebn.cli.device.samples import drawn
@@ -19,6 +20,7 @@ from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 from tests.conftest import TEST_ALL
 from tests.demo_model import demo_images
 from tests.link_device import Library, Noise, SimulatedPort, build, expected, meet
+from tests.plugged import plugged
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,25 @@ def test_verify_leaves_what_the_device_had_learned(files, tmp_path):
             assert found == policy
             assert learning.learns(program, device, policy, drawn(program, 2), 2)
         assert device.state() == adapter.to_bytes()
+
+
+def test_a_frozen_device_is_not_adapted_and_is_frozen_when_it_was_verified(files, capsys, tmp_path):
+    emitted.board_or_skip("host")
+    model, board = files / "demo.edgebn", boards.load("host")
+    elf = target.build(edgebn.load(model), board, tmp_path, DEFAULT_POLICY)
+    with emulator.start(board, elf) as running, plugged(running.url) as url:
+        at = ("--port", url)
+        assert answer(capsys, "freeze", *at)["frozen"] is True
+        refused = answer(capsys, "adapt", model, files / "dark.npy", *at, status=1)["error"]
+        assert "has stopped learning; `edgebn device freeze --off`" in refused
+        assert answer(capsys, "verify", model, "--samples", 2, *at)["learns_as_python"] is True
+        with connect(url) as device:
+            assert device.is_frozen()
+            before = device.state()
+        assert answer(capsys, "freeze", model, "--off", *at)["frozen"] is False
+        answer(capsys, "adapt", model, files / "dark.npy", *at)
+        with connect(url) as device:
+            assert device.state() != before
 
 
 def test_a_damaged_state_and_a_model_without_tables_are_refused(files, capsys, tmp_path):
