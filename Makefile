@@ -40,7 +40,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
-	@echo "== installing the test tools into $(VENV) (pytest, hypothesis, ruff, mypy, and as oracles tflite-micro, LiteRT, onnxruntime)"
+	@echo "== installing the test tools into $(VENV) (pytest, hypothesis, ruff, mypy, and as oracles tflite-micro, LiteRT, onnxruntime, pymicro-features)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
 	@touch $@
 
@@ -94,6 +94,8 @@ smoke: $(VENV)/.test
 	 .venv-frameworks/bin/python -m pip install -q --disable-pip-version-check huggingface_hub opencv-python-headless polars psutil \
 	   pyyaml requests scipy || \
 	  echo "== torchvision, timm or ultralytics is not to be had: networks of their makers are not tried"
+	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check librosa || \
+	  echo "== librosa is not to be had: its MFCCs are not compared with"
 	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check tensorflow-cpu || \
 	  echo "== TensorFlow (1.3 GB) is not to be had: its converter is not tried"
 	@touch $@
