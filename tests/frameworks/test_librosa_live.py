@@ -13,12 +13,12 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 pytest.importorskip("librosa", reason="live comparison: runs in the frameworks' environment of `make test-all`")
 pytest.importorskip("keras", reason="live comparison: runs in the frameworks' environment of `make test-all`")
 
-from benchmarks.wake_word import NOISES, RATE, gain, noisy, other_speech, recorded  # noqa: E402
-from edgebn.preparation.data import MFCC_OFFSET, MFCC_SCALE, MfccFrontEnd  # noqa: E402
-from edgebn.preparation.mfcc_reference import mfcc_features, mfcc_rows  # noqa: E402
-from edgebn.preparation.mfcc_stream import MfccStream  # noqa: E402
-from tests.conftest import TEST_ALL  # noqa: E402
-from tests.recorders.record_mfcc import by_librosa  # noqa: E402
+from benchmarks.wake_word import NOISES, RATE, gain, noisy, other_speech, recorded
+from edgebn.preparation.data import MFCC_OFFSET, MFCC_SCALE, MfccFrontEnd
+from edgebn.preparation.mfcc_reference import mfcc_features, mfcc_rows
+from edgebn.preparation.mfcc_stream import MfccStream
+from tests.conftest import TEST_ALL
+from tests.recorders.record_mfcc import by_librosa
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras' and librosa's own
 
