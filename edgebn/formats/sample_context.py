@@ -98,6 +98,10 @@ class SampleContext(ABC, Generic[Value]):
     ) -> Value:
         """Append a layer that moves, selects or joins elements and changes none; see `append`."""
 
+    @abstractmethod
+    def whole_numbers(self, node: Any, kind: type[Layer], /, *values: Value, part: str, place: Place, function: str) -> Value:
+        """Append a helper layer that makes whole numbers."""
+
     def append(
         self,
         node: Node,

@@ -38,6 +38,7 @@ EQUAL = {
     ("torch", "FOLDS", "contiguous"): {"pad"},
     ("torch", "FOLDS", "detach"): {"pad"},
     ("torch", "OPERATORS", "expand_as"): {"dropout"},
+    ("torch", "OPERATORS", "minimum"): {"extreme"},  # of two values
     ("torch", "OPERATORS", "t"): {"total"},  # of no named axis, which is refused in the same words
 }
 MOST_CASES = 6  # that are tried for one row, those that run the fewest rows first

@@ -22,10 +22,18 @@ from torch_choosing import CHOOSING
 from torch_constants import CONSTANTS
 from torch_moving import MOVING
 from torch_rows import ROWS
+from torch_whole import WHOLE
 from torch_zoo import ZOO, randomise
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
-FOLDERS = {"torch_zoo": ZOO, "torch_rows": ROWS, "torch_moving": MOVING, "torch_constants": CONSTANTS, "torch_choosing": CHOOSING}
+FOLDERS = {
+    "torch_zoo": ZOO,
+    "torch_rows": ROWS,
+    "torch_moving": MOVING,
+    "torch_constants": CONSTANTS,
+    "torch_choosing": CHOOSING,
+    "torch_whole": WHOLE,
+}
 STAMP = (2026, 1, 1, 0, 0, 0)  # archives of equal content are equal files
 
 

@@ -74,6 +74,10 @@ class Context(SampleContext[Dynamic]):
         meaning: dict[str, Any] = {"quantization": first.quantization, "shift": first.shift, "whole": first.whole}
         return self.emit(node, kind, *values, part=part, output=output, place=place, **meaning, **fields)
 
+    def whole_numbers(self, node: Node, kind: type[Layer], /, *values: Dynamic, part: str, place: Place, function: str) -> Dynamic:
+        """Append a helper layer that makes whole numbers."""
+        return self.emit(node, kind, *values, part=part, place=place, whole=True, function=function)
+
     def identity(self, node: Node, value: Dynamic) -> Dynamic:
         """Append a layer that does nothing, so that the node's output has its name."""
         return self.moved(node, Identity, value)

@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from edgebn.formats import computed_indices
 from edgebn.formats.batch_axis import Place
+from edgebn.formats.computed_indices import ALONE
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.suppression import filled, keeps_signs
 from edgebn.formats.onnx.values import Dynamic, Static
-from edgebn.layers import ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select, Transpose
+from edgebn.layers import ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select
 
 FLOAT, UINT8, BOOL = 1, 2, 9
 REAL, INTEGERS = (1, 10, 16), (6, 7)  # float32, float16 and bfloat16; int32 and int64
 BYTES = 256
-ALONE = Place(None, 0)  # of a value all of whose axes are the sample's
 
 
 def reads_integers(node: Node) -> bool:
@@ -199,15 +200,29 @@ def gather_computed(node: Node, context: Context) -> Dynamic:
     axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     rows, shape = _indices(node, context, 1)
     x = context.spread(node, x)
-    before = int(np.prod(x.shape[:axis], dtype=np.int64))
-    behind = int(np.prod(x.shape[axis + 1 :], dtype=np.int64))
-    count = int(np.prod(shape, dtype=np.int64))
-    flat = context.moved(node, Reshape, x, part="flat", place=ALONE, shape=(before, x.shape[axis], behind))
-    first = context.moved(node, Transpose, flat, part="first", place=ALONE, permutation=(1, 0, 2))
-    picked = filled(node, context, context.moved(node, GatherND, first, rows, part="parts", place=ALONE), rows)
-    apart = context.moved(node, Reshape, picked, part="apart", place=ALONE, shape=(count, before, behind))
-    back = context.moved(node, Transpose, apart, part="back", place=ALONE, permutation=(1, 0, 2))
-    return context.reshape(node, back, (*x.shape[:axis], *shape, *x.shape[axis + 1 :]))
+    made: Dynamic = computed_indices.along_axis(
+        node, context, x, axis, rows, shape, finish=lambda picked: filled(node, context, picked, rows)
+    )
+    return made
+
+
+def gather_elements(node: Node, context: Context) -> Dynamic:
+    """GatherElements: each element from its own place but for the index along one axis."""
+    x = node.dynamic(0)
+    value = node.value(1)
+    axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
+    if isinstance(value, Static):
+        array = weights.whole_array(node, value.array, "indices") % x.shape[axis]
+        indices = context.array(node, np.asarray(context.share(node, array, len(x.shape), x.place), np.int32), "indices")
+    else:
+        indices = node.whole(1)
+        if indices.tensor in context.vacant.rows:
+            raise node.refuse("it picks by what is computed of NonMaxSuppression's rows; edgebn picks whole rows by them")
+        length = context.array(node, np.array(x.shape[axis], np.int32), "length")  # a negative index counts from the end
+        part, place = "from_the_start", indices.place
+        indices = context.whole_numbers(node, IntegerBinary, indices, length, part=part, place=place, function="floor_mod")
+    made: Dynamic = computed_indices.by_element(node, context, x, axis, indices)
+    return made
 
 
 def _gather_places(node: Node, context: Context, indices: np.ndarray) -> Dynamic:

@@ -61,6 +61,7 @@ OPERATORS: dict[str, Reader] = {
     "FusedGemm": fused.fused_gemm,
     "FusedMatMul": fused.fused_matmul,
     "Gather": shapes.gather,
+    "GatherElements": integers.gather_elements,
     "GatherND": integers.gather_nd,
     "Gelu": activations.gelu,
     "Gemm": convolutions.gemm,

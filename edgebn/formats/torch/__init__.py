@@ -215,7 +215,7 @@ def _node(call: Call, source: str, values: dict[str, Value | Stale], read_counts
 
     arguments = {key: looked_up(argument) for key, argument in call.arguments.items()}
     used = tuple(read_counts.get(output, 0) > 0 for output in call.outputs)
-    return Node(source, name, op, arguments, call.outputs, used)
+    return Node(source, name, op, arguments, call.outputs, used, call.kind)
 
 
 def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:

@@ -33,8 +33,10 @@ OLD_MEMBERS = ("serialized_exported_program.json", "data/weights/model.pt")
 
 # PyTorch's numbers for element types (torch/_export/serde/schema.py, ScalarType).
 FLOAT32 = 7
-WHOLE = (4, 5)  # int32 and int64
-DTYPES = {1: "<u1", 2: "<i1", 3: "<i2", 4: "<i4", 5: "<i8", 6: "<f2", FLOAT32: "<f4", 8: "<f8", 12: "|b1"}
+TRUTH, UINT8 = 12, 1
+INTEGERS = (4, 5)  # int32 and int64
+NARROW = (UINT8, 2, 3)  # whole numbers of fewer bits
+DTYPES = {UINT8: "<u1", 2: "<i1", 3: "<i2", 4: "<i4", 5: "<i8", 6: "<f2", FLOAT32: "<f4", 8: "<f8", TRUTH: "|b1"}
 BFLOAT16 = 13
 FLOATING = (6, FLOAT32, 8, BFLOAT16)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.formats.torch import whole_numbers
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Symbol
@@ -16,26 +17,36 @@ Operand = Dynamic | np.ndarray
 
 def add(node: Node, context: Context) -> Dynamic:
     """The sum self + alpha * other."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.total(node, context, "self", "other")
     return _sum(node, context, _operand(node, "self"), _operand(node, "other"), node.number("alpha", 1.0))
 
 
 def sub(node: Node, context: Context) -> Dynamic:
     """The difference self - alpha * other."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.difference(node, context, "self", "other")
     return _sum(node, context, _operand(node, "self"), _operand(node, "other"), -node.number("alpha", 1.0))
 
 
 def rsub(node: Node, context: Context) -> Dynamic:
     """The difference other - alpha * self."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.difference(node, context, "other", "self")
     return _sum(node, context, _operand(node, "other"), _operand(node, "self"), -node.number("alpha", 1.0))
 
 
 def mul(node: Node, context: Context) -> Dynamic:
     """The product self * other."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.two(node, context, "multiply", "minimum")
     return combine(node, context, Multiply, _operand(node, "self"), _operand(node, "other"))
 
 
 def div(node: Node, context: Context) -> Dynamic:
     """The quotient self / other: by a constant a multiplication by its inverse."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.divide(node, context)
     if node.has("rounding_mode"):
         raise node.refuse("it rounds its quotient; edgebn divides without rounding")
     divisor = _operand(node, "other")
@@ -44,16 +55,20 @@ def div(node: Node, context: Context) -> Dynamic:
     if (divisor == 0).any():
         raise node.refuse("it divides by zero")
     inverse = np.asarray(1.0 / divisor.astype(np.float64), np.float32)
-    return combine(node, context, Multiply, node.dynamic("self"), inverse)
+    return combine(node, context, Multiply, _operand(node, "self"), inverse)
 
 
 def maximum(node: Node, context: Context) -> Dynamic:
     """The larger of self and other."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.two(node, context, "maximum", "maximum")
     return combine(node, context, Binary, _operand(node, "self"), _operand(node, "other"), function="maximum")
 
 
 def minimum(node: Node, context: Context) -> Dynamic:
     """The smaller of self and other."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.two(node, context, "minimum", "minimum")
     return combine(node, context, Binary, _operand(node, "self"), _operand(node, "other"), function="minimum")
 
 
@@ -78,6 +93,8 @@ def _inner(node: Node, context: Context, kind: type[Layer], **fields: Any) -> Op
 
 def neg(node: Node, context: Context) -> Dynamic:
     """-self."""
+    if whole_numbers.made_by(node):
+        return whole_numbers.negative(node, context)
     return scaled(node, context, node.dynamic("self"), -1.0, "")
 
 
@@ -117,14 +134,12 @@ def combine(
     node: Node, context: Context, kind: type[Layer], first: Operand, second: Operand, part: str = "", **fields: Any
 ) -> Dynamic:
     """Append a sum, product or `Binary` of two values or arrays."""
-    sides = (first, second)
-    if any(isinstance(item, Dynamic) and not item.whole for item in sides):  # beside real numbers, whole ones become real
-        first, second = (
-            context.emit(node, Cast, item, part=f"{part}{side}_real", place=item.place, to="float32")
-            if isinstance(item, Dynamic) and item.whole
-            else item
-            for side, item in zip("ab", sides, strict=True)
-        )
+    first, second = (
+        context.emit(node, Cast, item, part=f"{part}{side}_real", place=item.place, to="float32")
+        if isinstance(item, Dynamic) and item.whole  # what they make is real
+        else item
+        for side, item in zip("ab", (first, second), strict=True)
+    )
     met, place = context.broadcast(node, (first, second))
     inputs = [
         context.constant(node, item, f"{part}{side}") if isinstance(item, np.ndarray) else item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,18 +16,21 @@ from edgebn.layers import ArgExtreme, Cast, IntegerBinary, Select
 Operand = Dynamic | np.ndarray
 
 
-def _operand(node: Node, argument: str) -> Operand:
+def held(node: Node, argument: str) -> Operand:
     """Return a tensor or number as a value of the network, or as an array of whole numbers or float32."""
     given = node.arguments.get(argument)
     if isinstance(given, bool):
         return np.array(int(given), np.int32)
     if isinstance(given, int | float | str | Symbol):
-        return _held(node, argument, np.array(node.number(argument), np.int64 if isinstance(given, int) else np.float32))
+        return integers_or_reals(
+            node, argument, np.array(node.number(argument), np.int64 if isinstance(given, int) else np.float32)
+        )
     value = node.value(argument)
-    return _held(node, argument, value.array) if isinstance(value, Static) else value
+    return integers_or_reals(node, argument, value.array) if isinstance(value, Static) else value
 
 
-def _held(node: Node, argument: str, array: np.ndarray) -> np.ndarray:
+def integers_or_reals(node: Node, argument: str, array: np.ndarray) -> np.ndarray:
+    """Return a constant as int32, or float32 where it holds real numbers."""
     if array.dtype.kind not in "iub":
         real = np.asarray(array, np.float32)
         if not np.isfinite(real).all():
@@ -42,7 +46,7 @@ def _is_whole(operand: Operand) -> bool:
     return operand.whole if isinstance(operand, Dynamic) else operand.dtype == np.int32
 
 
-def _met(node: Node, context: Context, operands: Sequence[Operand], wholes: Sequence[bool]) -> tuple[list[Dynamic], Place]:
+def met(node: Node, context: Context, operands: Sequence[Operand], wholes: Sequence[bool]) -> tuple[list[Dynamic], Place]:
     """Return operands as values that broadcast, whole or real as told, and the place of the result."""
     met, place = context.broadcast(node, list(operands))
     values = []
@@ -60,9 +64,9 @@ def comparison(function: str) -> Callable[[Node, Context], Dynamic]:
     """Return the reader of a comparison; whole numbers beside real ones become real, as in PyTorch."""
 
     def read(node: Node, context: Context) -> Dynamic:
-        both = [_operand(node, name) for name in ("self", "other")]
+        both = [held(node, name) for name in ("self", "other")]
         whole = all(_is_whole(one) for one in both)
-        (a, b), place = _met(node, context, both, [whole, whole])
+        (a, b), place = met(node, context, both, [whole, whole])
         return context.emit(node, IntegerBinary, a, b, place=place, function=function)
 
     return read
@@ -80,8 +84,8 @@ def logical(function: str) -> Callable[[Node, Context], Dynamic]:
     """Return the reader of logic on two values, of which anything but 0 is true."""
 
     def read(node: Node, context: Context) -> Dynamic:
-        both = [_truth(node, context, _operand(node, name), name) for name in ("self", "other")]
-        (a, b), place = _met(node, context, both, [True, True])
+        both = [_truth(node, context, held(node, name), name) for name in ("self", "other")]
+        (a, b), place = met(node, context, both, [True, True])
         return context.emit(node, IntegerBinary, a, b, place=place, function=function)
 
     return read
@@ -107,9 +111,9 @@ def masked_fill(node: Node, context: Context) -> Dynamic:
 def _select(node: Node, context: Context, *names: str) -> Dynamic:
     if not all(node.has(name) for name in names):
         raise node.refuse("it tells where a value is not 0, of which there may be any number; give it two values to choose from")
-    condition, *values = (_operand(node, name) for name in names)
+    condition, *values = (held(node, name) for name in names)
     whole = all(_is_whole(value) for value in values)
-    (mask, a, b), place = _met(node, context, [_truth(node, context, condition, "mask"), *values], [True, whole, whole])
+    (mask, a, b), place = met(node, context, [_truth(node, context, condition, "mask"), *values], [True, whole, whole])
     return context.emit(node, Select, mask, a, b, place=place)
 
 
@@ -119,11 +123,17 @@ def arg(function: str) -> Callable[[Node, Context], Dynamic]:
     def read(node: Node, context: Context) -> Dynamic:
         if not node.has("dim"):
             raise node.refuse("it finds the place in all samples together; name the axis")
-        x, (axis,) = context.along(node, node.dynamic("self"), (node.integer("dim"),))
-        if x.whole:
-            raise node.refuse("it finds the place among whole numbers; cast them first: x.float()")
-        keeps = node.flag("keepdim", default=False)
-        found = context.emit(node, ArgExtreme, x, part="" if keeps else "place", function=function, axis=axis, last=False)
-        return found if keeps else context.without_axis(node, found, axis + x.place.leading)
+        return places(node, context, function, node.integer("dim"))
 
     return read
+
+
+def places(node: Node, context: Context, function: str, dim: int, output: int = 0) -> Dynamic:
+    """Append the first places of the largest or smallest numbers along an axis."""
+    x, (axis,) = context.along(node, node.dynamic("self"), (dim,))
+    if x.whole:
+        raise node.refuse("it finds the place among whole numbers; cast them first: x.float()")
+    keeps = node.flag("keepdim", default=False)
+    fields: dict[str, Any] = {"function": function, "axis": axis, "last": False, "output": output}
+    found = context.emit(node, ArgExtreme, x, part="" if keeps else "place", **fields)
+    return found if keeps else context.without_axis(node, found, axis + x.place.leading, output=output)

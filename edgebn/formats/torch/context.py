@@ -10,9 +10,10 @@ import numpy as np
 
 from edgebn.formats.batch_axis import Place
 from edgebn.formats.sample_context import ALONE, SampleContext
+from edgebn.formats.torch.archive import TRUTH
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Cast, Constant, Layer, Select, makes_integers
+from edgebn.layers import Cast, Constant, GatherND, Layer, Select, makes_integers
 
 
 @dataclass
@@ -35,11 +36,12 @@ class Context(SampleContext[Dynamic]):
         made = self.append(node, kind, inputs, part=part, output=output, place=place, quantization=None, fields=fields)
         whole = makes_integers(self.builder.layers[-1], integers)
         mixed = len(integers) < len({value.tensor for value in inputs})
-        if integers and kind not in (Cast, Select) and (mixed or not whole):
+        if integers and kind not in (Cast, GatherND, Select) and (mixed or not whole):
             raise node.refuse("it computes with whole numbers of the network; cast them first: x.float()")
-        return Dynamic(made.tensor, made.shape, made.place, made.tensor, made.tensor, whole=whole)
+        truth = whole and not part and node.kind == TRUTH
+        return Dynamic(made.tensor, made.shape, made.place, made.tensor, made.tensor, whole=whole, truth=truth)
 
-    moved = emit  # whether values are whole follows from the layers
+    moved = whole_numbers = emit  # whether values are whole follows from the layers
 
     def constant(self, node: Node, array: np.ndarray, part: str) -> Dynamic:
         """Append a constant layer holding `array` (one sample's share), float32 or int32."""

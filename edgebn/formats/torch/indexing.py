@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgebn.formats.computed_indices import ALONE, along_axis, by_element
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Value
+from edgebn.layers import Reshape
 
 
 def slice_(node: Node, context: Context) -> Dynamic:
@@ -81,23 +83,52 @@ def split(node: Node, context: Context) -> tuple[Value, ...]:
 
 
 def index_select(node: Node, context: Context) -> Dynamic:
-    """Constant indices of an axis."""
+    """Indices of an axis, constant or computed."""
     x = node.dynamic("self")
     axis = context.resolved(node, node.integer("dim"), len(x.shape))
+    value = node.value("index")
+    if isinstance(value, Dynamic):
+        return _computed(node, context, x, axis, value)
     return context.gather(node, x, axis, np.atleast_1d(_indices(node, node.static("index"), x.shape[axis])))
 
 
 def index(node: Node, context: Context) -> Dynamic:
-    """Indexing with a list of constants along one axis: x[:, [0, 2]]."""
+    """Indexing along one axis with constants, x[:, [0, 2]], or whole numbers that the network computes."""
     x, given = node.dynamic("self"), node.arguments.get("indices")
     listed = given if isinstance(given, list) else []
     named = [axis for axis, item in enumerate(listed) if item is not None]
     if len(named) != 1 or named[0] >= len(x.shape):
         raise node.refuse(f"it indexes {len(named)} axes at once; edgebn selects along one: index them one after the other")
     item = listed[named[0]]
+    if isinstance(item, Dynamic):
+        return _computed(node, context, x, named[0], item)
     if not isinstance(item, Static):
-        raise node.refuse("its indices are computed by the network; edgebn selects by constants")
+        raise node.damaged("its indices are no tensor")
     return context.gather(node, x, named[0], _indices(node, item.array, x.shape[named[0]]))
+
+
+def _computed(node: Node, context: Context, x: Dynamic, axis: int, indices: Dynamic) -> Dynamic:
+    """Append what picks along an axis by indices that the network computes, of a network of one sample."""
+    if indices.truth or not indices.whole:
+        raise node.refuse("it selects by a mask, of which any number may be true; edgebn selects by indices")
+    if not context.batch.single:
+        raise context.apart(node, "it picks by indices that the network computes")
+    indices = context.spread(node, indices)
+    count = int(np.prod(indices.shape, dtype=np.int64))
+    rows = context.moved(node, Reshape, indices, part="rows", place=ALONE, shape=(count, 1))
+    picked: Dynamic = along_axis(node, context, context.spread(node, x), axis, rows, indices.shape)
+    return picked
+
+
+def gather(node: Node, context: Context) -> Dynamic:
+    """Each element from its own place but for the index along one axis."""
+    x, value = node.dynamic("self"), node.value("index")
+    axis = context.resolved(node, node.integer("dim"), len(x.shape))
+    if isinstance(value, Static):
+        array = _indices(node, value.array, x.shape[axis])
+        value = context.constant(node, np.asarray(context.share(node, array, len(x.shape), x.place), np.int32), "indices")
+    picked: Dynamic = by_element(node, context, x, axis, value)
+    return picked
 
 
 def _indices(node: Node, array: np.ndarray, length: int) -> np.ndarray:

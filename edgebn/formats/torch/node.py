@@ -36,6 +36,8 @@ class Node:
     outputs : tuple of str
     used : tuple of bool
         Whether anything reads that output.
+    kind : int
+        PyTorch's number for the type of the first output's elements; 0 where it is not said.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Node:
     arguments: dict[str, Any]
     outputs: tuple[str, ...]
     used: tuple[bool, ...]
+    kind: int = 0
 
     def refuse(self, reason: str) -> UnsupportedLayerError:
         """Return the error that refuses this node because of something edgebn does not run."""

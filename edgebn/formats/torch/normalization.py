@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.formats.torch.archive import FLOAT32, WHOLE
+from edgebn.formats.torch.archive import FLOAT32, INTEGERS, TRUTH, UINT8
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Value
-from edgebn.layers import BatchNorm, Cast
+from edgebn.layers import BatchNorm, Cast, IntegerBinary
 
+BYTES = 256
 EXPORT_FOR_INFERENCE = "call module.eval() before the export"
 
 
@@ -72,13 +73,25 @@ def _converted(node: Node, context: Context) -> Value:
     if not isinstance(value, Dynamic) or not node.has("dtype"):
         return value
     to = node.integer("dtype")
-    if to not in (FLOAT32, *WHOLE):
+    if to not in (FLOAT32, *INTEGERS, TRUTH, UINT8):
         raise node.refuse(
-            "it changes the type of a value of the network; edgebn casts to float32, int32 and int64: export module.float()"
+            "it changes the type of a value of the network; edgebn casts to float32, int32, int64, uint8 and bool: "
+            "export module.float()"
         )
-    if value.whole == (to in WHOLE):
-        return value
-    return context.emit(node, Cast, value, place=value.place, to="int32" if to in WHOLE else "float32")
+    if to == TRUTH:
+        return value if value.truth else _with_number(node, context, value, "not_equal", 0)
+    if to == UINT8 and not value.truth:
+        whole = value if value.whole else context.emit(node, Cast, value, part="whole", place=value.place, to="int32")
+        return _with_number(node, context, whole, "floor_mod", BYTES)
+    if value.whole == (to != FLOAT32):
+        return replace(value, truth=False)
+    return context.emit(node, Cast, value, place=value.place, to="float32" if to == FLOAT32 else "int32")
+
+
+def _with_number(node: Node, context: Context, x: Dynamic, function: str, number: int) -> Dynamic:
+    """Append a function of a value and one number, which makes whole numbers."""
+    constant = context.constant(node, np.full((), number, np.int32 if x.whole else np.float32), "number")
+    return context.emit(node, IntegerBinary, x, constant, place=x.place, function=function)
 
 
 def dropout(node: Node, context: Context) -> Dynamic:  # noqa: ARG001  # every operator has the same signature

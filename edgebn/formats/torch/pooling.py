@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebn.formats.channels_first import ceil_extra, pair
 from edgebn.formats.common_layers import reduce
-from edgebn.formats.torch import windows
+from edgebn.formats.torch import arithmetic, choosing, windows
 from edgebn.formats.torch.arithmetic import combine
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
@@ -157,10 +157,20 @@ def _variance(node: Node, context: Context, part: str) -> Dynamic:
     return context.emit(node, Multiply, spread, factor, part=part)
 
 
-def max_values(node: Node, context: Context) -> Dynamic:
-    """max.dim: maximum along one axis, without its indices."""
-    node.only_first_output()
-    return _reduce(node, context, "max")
+def extreme(function: str) -> Callable[[Node, Context], Dynamic | tuple[Dynamic, ...]]:
+    """Return the reader of max or min: of two values, along one axis with the places where asked for, or over all axes."""
+
+    def read(node: Node, context: Context) -> Dynamic | tuple[Dynamic, ...]:
+        if node.has("other"):
+            return (arithmetic.maximum if function == "max" else arithmetic.minimum)(node, context)
+        x = node.dynamic("self")
+        axes = node.integers("dim") or tuple(range(len(x.shape)))
+        context.check_apart(node, x, axes)
+        keeps = node.flag("keepdim", default=False)
+        values: Dynamic = reduce(node, context, x, function, axes, keepdims=keeps)
+        return (values, choosing.places(node, context, function, axes[0], output=1)) if any(node.used[1:]) else values
+
+    return read
 
 
 def _reduce(node: Node, context: Context, function: str) -> Dynamic:

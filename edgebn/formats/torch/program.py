@@ -62,6 +62,7 @@ class Call:
     arguments: dict[str, Any]
     outputs: tuple[str, ...]
     module: str
+    kind: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def parse(document: dict[str, Any], source: str) -> Exported:
             raise ModelError(f"{source}: the program takes an input of kind '{kind}'; edgebn takes tensors")
     if len(graph["nodes"]) > MAX_CALLS:
         raise ModelError(f"{source}: the program has {len(graph['nodes'])} calls; edgebn reads at most {MAX_CALLS}")
-    calls = tuple(_calls(graph["nodes"], symbols, source))
+    calls = tuple(_calls(graph, symbols, source))
     if len(calls) > MAX_CALLS:
         raise ModelError(f"{source}: the program has {len(calls)} calls; edgebn reads at most {MAX_CALLS}")
     return Exported(tuple(inputs), weights, calls, _outputs(signature["output_specs"], source))
@@ -138,13 +139,14 @@ def _outputs(specs: list[dict[str, Any]], source: str) -> tuple[str, ...]:
     return tuple(outputs)
 
 
-def _calls(nodes: list[dict[str, Any]], symbols: dict[str, Any], source: str, prefix: str = "", depth: int = 0) -> list[Call]:
+def _calls(graph: dict[str, Any], symbols: dict[str, Any], source: str, prefix: str = "", depth: int = 0) -> list[Call]:
     """Return the calls of a graph; those within blocks that `WRAPPERS` run stand where the block is."""
     calls: list[Call] = []
-    for node in nodes:
+    tensors = graph.get("tensor_values") or {}
+    for node in graph["nodes"]:
         target = str(node["target"]).removeprefix("torch.ops.")
         if target not in WRAPPERS:
-            calls.append(_renamed(_call(node, symbols), prefix))
+            calls.append(_renamed(_call(node, symbols, tensors), prefix))
             continue
         if depth >= MAX_DEPTH:
             raise ModelError(f"{source}: blocks lie within blocks more than {MAX_DEPTH} deep; the file is damaged")
@@ -166,8 +168,8 @@ def _block(node: dict[str, Any], symbols: dict[str, Any], source: str, prefix: s
     if len(names) != len(given) or not all(isinstance(entry, Reference) for entry in given):
         raise ModelError(f"{source}: the block '{block['name']}' takes other inputs than it is given; the file is damaged")
     calls = [_alias(f"{prefix}{entry.name}", f"{inner}{name}") for name, entry in zip(names, given, strict=True)]
-    calls += _calls(graph["nodes"], {**symbols, **(graph.get("sym_int_values") or {})}, source, inner, depth + 1)
-    made = _call({**node, "inputs": []}, symbols).outputs
+    calls += _calls(graph, {**symbols, **(graph.get("sym_int_values") or {})}, source, inner, depth + 1)
+    made = _call({**node, "inputs": []}, symbols, {}).outputs
     results = [str(entry["as_tensor"]["name"]) for entry in graph["outputs"]]
     return calls + [_alias(f"{inner}{name}", f"{prefix}{output}") for name, output in zip(results, made, strict=True)]
 
@@ -188,17 +190,18 @@ def _renamed(call: Call, prefix: str) -> Call:
         return Reference(f"{prefix}{argument.name}") if isinstance(argument, Reference) else argument
 
     arguments = {name: renamed(argument) for name, argument in call.arguments.items()}
-    return Call(call.target, arguments, tuple(f"{prefix}{output}" for output in call.outputs), call.module)
+    return Call(call.target, arguments, tuple(f"{prefix}{output}" for output in call.outputs), call.module, call.kind)
 
 
-def _call(node: dict[str, Any], symbols: dict[str, Any]) -> Call:
+def _call(node: dict[str, Any], symbols: dict[str, Any], tensors: dict[str, Any]) -> Call:
     arguments = {str(entry["name"]): _argument(entry["arg"], symbols) for entry in node["inputs"]}
     outputs: list[str] = []
     for output in node["outputs"]:
         ((kind, value),) = output.items()
         listed = value if kind == "as_tensors" else [value] if kind == "as_tensor" else []
         outputs.extend(str(tensor["name"]) for tensor in listed)
-    return Call(str(node["target"]), arguments, tuple(outputs), _module(node.get("metadata") or {}))
+    kind = int((tensors.get(outputs[0]) or {}).get("dtype", 0)) if outputs else 0
+    return Call(str(node["target"]), arguments, tuple(outputs), _module(node.get("metadata") or {}), kind)
 
 
 def _module(metadata: dict[str, Any]) -> str:

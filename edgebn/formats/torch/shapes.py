@@ -10,10 +10,12 @@ import numpy as np
 
 from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
 from edgebn.formats.torch import windows
+from edgebn.formats.torch.archive import INTEGERS, TRUTH
+from edgebn.formats.torch.choosing import integers_or_reals
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static
-from edgebn.layers import MAX_EXTENT, MAX_PICKED, Concat, Identity, Reshape, Transpose
+from edgebn.layers import MAX_EXTENT, MAX_PICKED, Cast, Concat, Identity, Reshape, Transpose
 
 Shape = tuple[int, ...]
 
@@ -168,7 +170,7 @@ def cat(node: Node, context: Context) -> Dynamic:
     values = node.values("tensors")
     if len(values) == 1:
         return replace(node.dynamic("tensors") if isinstance(values[0], Static) else values[0], memory=node.outputs[0])
-    given = [np.asarray(value.array, np.float32) if isinstance(value, Static) else value for value in values]
+    given = [np.asarray(value.array) if isinstance(value, Static) else value for value in values]
     return _joined(node, context, given, node.integer("dim", 0))
 
 
@@ -180,7 +182,7 @@ def stack(node: Node, context: Context) -> Dynamic:
     raised: list[Dynamic | np.ndarray] = []
     for index, value in enumerate(values):
         if isinstance(value, Static):
-            raised.append(np.expand_dims(np.asarray(value.array, np.float32), new))
+            raised.append(np.expand_dims(value.array, new))
         else:
             shape, batch = (*value.shape[:new], 1, *value.shape[new:]), value.place.axis
             axis = None if batch is None else batch + (new <= batch)
@@ -190,9 +192,16 @@ def stack(node: Node, context: Context) -> Dynamic:
 
 def _joined(node: Node, context: Context, given: list[Dynamic | np.ndarray], dim: int) -> Dynamic:
     met, axis, place = context.joined(node, given, dim)
-    parts = [
-        context.constant(node, item, f"part{index}") if isinstance(item, np.ndarray) else item for index, item in enumerate(met)
-    ]
+    whole = node.kind in (*INTEGERS, TRUTH)
+    parts = []
+    for index, item in enumerate(met):
+        if isinstance(item, np.ndarray):
+            held = integers_or_reals(node, "tensors", item)
+            parts.append(context.constant(node, held if whole else held.astype(np.float32), f"part{index}"))
+        elif item.whole and not whole:  # beside real numbers, whole ones become real
+            parts.append(context.emit(node, Cast, item, part=f"real{index}", place=item.place, to="float32"))
+        else:
+            parts.append(item)
     return context.emit(node, Concat, *parts, axis=axis, place=place)
 
 

@@ -18,6 +18,7 @@ from edgebn.formats.torch import (
     pooling,
     resize,
     shapes,
+    whole_numbers,
 )
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
@@ -26,6 +27,9 @@ from edgebn.formats.torch.values import Value
 Reader = Callable[[Node, Context], Value | tuple[Value, ...]]
 
 OPERATORS: dict[str, Reader] = {
+    "__and__": whole_numbers.bitwise("minimum"),
+    "__or__": whole_numbers.bitwise("maximum"),
+    "__xor__": whole_numbers.bitwise("not_equal"),
     "_adaptive_avg_pool2d": pooling.adaptive_avg_pool,
     "_batch_norm_no_update": normalization.batch_norm_outputs,
     "_log_softmax": activations.log_softmax,
@@ -55,6 +59,10 @@ OPERATORS: dict[str, Reader] = {
     "avg_pool2d": pooling.avg_pool,
     "baddbmm": convolutions.baddbmm,
     "batch_norm": normalization.batch_norm,
+    "bitwise_and": whole_numbers.bitwise("minimum"),
+    "bitwise_not": whole_numbers.bitwise_not,
+    "bitwise_or": whole_numbers.bitwise("maximum"),
+    "bitwise_xor": whole_numbers.bitwise("not_equal"),
     "bmm": convolutions.matmul,
     "cat": shapes.cat,
     "ceil": activations.function("ceil"),
@@ -89,6 +97,8 @@ OPERATORS: dict[str, Reader] = {
     "flatten": shapes.flatten,
     "flip": shapes.flip,
     "floor": activations.function("floor"),
+    "floor_divide": whole_numbers.divide,
+    "gather": indexing.gather,
     "ge": choosing.comparison("greater_equal"),
     "gelu": activations.gelu,
     "group_norm": own_statistics.group_norm,
@@ -115,12 +125,13 @@ OPERATORS: dict[str, Reader] = {
     "mT": shapes.transpose,
     "masked_fill": choosing.masked_fill,
     "matmul": convolutions.matmul,
-    "max": pooling.max_values,
+    "max": pooling.extreme("max"),
     "max_pool1d": pooling.max_pool,
     "max_pool2d": pooling.max_pool,
     "max_pool2d_with_indices": pooling.max_pool,
     "maximum": arithmetic.maximum,
     "mean": pooling.mean,
+    "min": pooling.extreme("min"),
     "minimum": arithmetic.minimum,
     "mish": activations.function("mish"),
     "mm": convolutions.matmul,
@@ -150,6 +161,7 @@ OPERATORS: dict[str, Reader] = {
     "reflection_pad2d": shapes.border_pad,
     "relu": activations.relu,
     "relu6": activations.relu6,
+    "remainder": whole_numbers.remainder,
     "repeat": shapes.repeat,
     "repeat_interleave": shapes.repeat_interleave,
     "replication_pad1d": shapes.border_pad,

@@ -29,11 +29,14 @@ class Dynamic(Placed):
         Values with the same memory and view are one and the same.
     whole : bool
         Whether it is whole numbers or truth (int32), not real numbers.
+    truth : bool
+        Whether it is truth, 1 and 0.
     """
 
     memory: str
     view: str
     whole: bool = False
+    truth: bool = False
 
 
 class Stale(NamedTuple):

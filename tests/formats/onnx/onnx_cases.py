@@ -179,6 +179,8 @@ def _models() -> list[Model]:
         _float("MatMul by a stack", [node("MatMul", ["x", "c"], ["y"])], c=OWN.normal(0, 1, (4, 6, 3)).astype(np.float32)),
         *_whole_numbers(),
         *_picked(),
+        _float("GatherElements by constants", [node("GatherElements", ["x", "i"], ["y"], axis=2)],
+               i=np.broadcast_to(np.array([[3, -1], [0, 2]]), (2, 3, 2, 2))),
         *(_float(name, nodes, **held) for name, (nodes, held) in fused_nodes().items()),
         _nhwc_max_pool(),
         _float("ReduceLogSumExp", [node("ReduceLogSumExp", ["x"], ["y"], axes=[2, 3])]),
@@ -257,6 +259,10 @@ def _picked() -> list[Model]:
                                 node("Gather", ["x", "i"], ["y"], axis=1)],
                                {"four": np.array(4, np.int64), "rows": np.array([20], np.int64)}),
     }  # fmt: skip
+    made["GatherElements"] = (
+        [*place[:1], node("Sub", ["p", "five"], ["m"]), node("GatherElements", ["x", "m"], ["y"], axis=3)],
+        {"five": np.array(6, np.int64)},
+    )
     made["NonMaxSuppression"] = (
         [
             node("Reshape", ["x", "boxes"], ["b"]),
