@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from codegen.constants import comment
 from codegen.decoding import decoding, map_of, most
-from codegen.listing import accessors, item_of
+from codegen.listing import TRACE_HEADER, accessors, item_of
 from codegen.project import KERNELS, Listing
-from codegen.values import count
+from codegen.values import count, size_of
 from edgebn.errors import ModelError
 from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, Sound, WakeWord
+from edgebn.program import Program
 
 HEADER, FOUND = "edgebn_answers.h", "edgebn_found.h"
+PREPARED = -1  # the step by which what preparation made is traced
 MOST_CLASSES = 256  # of a mask, whose cells are bytes
 
 
-def check(listing: Listing) -> None:
+def check(program: Program, name: str) -> None:
     """Refuse what has no way to an answer in C.
 
     Raises
     ------
     ModelError
     """
-    kept = listing.program.preparation
+    kept = program.preparation
     before, after = (kept.before, kept.after) if kept else (None, None)
     if not (isinstance(before, Sound) or (isinstance(before, Picture) and before.frame is not None)):
         raise ModelError(
-            f"{listing.program.source} does not say what its frames or samples are; edgebn.prepare(model, image=Picture(..., "
+            f"{program.source} does not say what its frames or samples are; edgebn.prepare(model, image=Picture(..., "
             "frame=Frame(...))) or sound= does, and pipeline=True wants it"
         )
     is_known = isinstance(after, Classes) or (isinstance(after, WakeWord) and isinstance(before, Sound))
@@ -33,18 +35,15 @@ def check(listing: Listing) -> None:
     if not is_known:
         what = "nothing" if after is None else f"{type(after).__name__} {getattr(after, 'head', '')}".strip()
         raise ModelError(
-            f"{listing.program.source}: answers in C are classes, boxes, key points and masks of pictures, and wake words, and the "
-            f"model keeps {what}; leave pipeline=True out and decode the outputs of {listing.name}_run"
+            f"{program.source}: answers in C are classes, boxes, key points and masks of pictures, and wake words, and the "
+            f"model keeps {what}; leave pipeline=True out and decode the outputs of {name}_run"
         )
     if isinstance(after, Boxes) and after.masks:
         raise ModelError(
-            f"{listing.program.source}: masks of objects are no answers in C; leave pipeline=True out and decode the outputs of "
-            f"{listing.name}_run"
+            f"{program.source}: masks of objects are no answers in C; leave pipeline=True out and decode the outputs of {name}_run"
         )
-    if isinstance(after, Mask) and map_of(listing)[2] > MOST_CLASSES:
-        raise ModelError(
-            f"{listing.program.source}: masks in C have at most {MOST_CLASSES} classes; decode the output of {listing.name}_run"
-        )
+    if isinstance(after, Mask) and map_of(program)[2] > MOST_CLASSES:
+        raise ModelError(f"{program.source}: masks in C have at most {MOST_CLASSES} classes; decode the output of {name}_run")
 
 
 def files(listing: Listing) -> dict[str, str]:
@@ -56,7 +55,7 @@ def files(listing: Listing) -> dict[str, str]:
 
 def headers(listing: Listing) -> list[str]:
     """Return what they include of the kernel library."""
-    return [HEADER, FOUND] if listing.pipeline else []
+    return [HEADER, FOUND, TRACE_HEADER] if listing.pipeline else []
 
 
 def _header(listing: Listing) -> str:
@@ -72,10 +71,9 @@ def _header(listing: Listing) -> str:
 extern "C" {{
 #endif
 
-#define {upper}_ANSWERS {most(listing)} /* at most */
+#define {upper}_ANSWERS {most(listing.program)} /* at most */
 {_macros(listing)}
-{_declaration(listing)};
-
+{_declaration(listing)}
 #ifdef __cplusplus
 }}
 #endif
@@ -89,7 +87,7 @@ def _macros(listing: Listing) -> str:
     assert listing.program.preparation is not None
     after = listing.program.preparation.after
     if isinstance(after, Mask):
-        height, width, _ = map_of(listing)
+        height, width, _ = map_of(listing.program)
         return f"#define {upper}_MASK_HEIGHT {height}\n#define {upper}_MASK_WIDTH {width}\n"
     if isinstance(after, Boxes) and after.points:
         return f"#define {upper}_POINTS {after.points} /* of each */\n"
@@ -123,7 +121,8 @@ def _declaration(listing: Listing) -> str:
             if about
             else ""
         } */
-int32_t {name}_answer(const uint8_t *frame, edgebn_found *found{parameter})"""
+int32_t {name}_answer(const uint8_t *frame, edgebn_found *found{parameter});
+"""
     heard = "; of a wake word one, whose index says whether it was heard" if isinstance(kept.after, WakeWord) else ""
     return f"""\
 /* Forgets what was heard. Call once, before anything else. */
@@ -131,7 +130,13 @@ void {name}_answer_reset(void);
 
 /* Takes samples until there is an answer, at most `count`; returns how many it took. `*number` says how many answers were
    written to `found`, 0 if it is not time for one yet{heard}. */
-int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found, int32_t *number)"""
+int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found, int32_t *number);
+
+#if defined(EDGEBN_TRACE)
+/* Keeps what was heard, or (`again`) goes back to what was kept: a host that asks for a piece again hears the same. */
+void {name}_answer_hold(int32_t again);
+#endif
+"""
 
 
 def _source(listing: Listing) -> str:
@@ -151,7 +156,8 @@ def _source(listing: Listing) -> str:
         for buffer, parameter in ends
     ]
     run = f"{name}_run({', '.join(parameter for _, parameter in ends)});"
-    given = listing.values.inputs[0][1]
+    buffer, given = listing.values.inputs[0]
+    traced = f"EDGEBN_MADE({PREPARED}, {given}, {size_of(program.buffers[buffer])});"
     tables, constants, decode = decoding(listing)
     lines = [*pointers, *tables]
     before = "picture" if isinstance(kept.before, Picture) else "sound"
@@ -161,6 +167,7 @@ int32_t {name}_answer(const uint8_t *frame, edgebn_found *found{_more(listing)[0
 {chr(10).join(lines)}
 
     {name}_picture(frame, {given});
+    {traced}
     {run}
     return {decode};
 }}
@@ -179,17 +186,20 @@ int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found
 
     *number = 0;
     if (ready) {{
+        {traced}
         {run}
         *number = {decode};
     }}
     return taken;
 }}
-"""
+
+{_hold(listing)}"""
     return f"""\
 /* From frames or samples to the answer of {comment(listing.title)}. Made by edgebn. */
 #include "{name}_answer.h"
 
 #include "{KERNELS}/{HEADER}"
+#include "{KERNELS}/{TRACE_HEADER}"
 #include "{name}.h"
 #include "{name}_params.h"
 #include "{name}_{before}.h"
@@ -197,3 +207,23 @@ int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found
 {chr(10).join(memory + constants)}
 
 {body}"""
+
+
+def _hold(listing: Listing) -> str:
+    """Return the function that keeps what was heard, for a host that looks at every layer."""
+    name = listing.name
+    assert listing.program.preparation is not None
+    after = listing.program.preparation.after
+    word, kept = "", ""
+    if isinstance(after, WakeWord):
+        word = f"    static uint8_t codes_before[{after.window}];\n    static edgebn_wake_word word_before;\n\n"
+        kept = """
+    (void)memcpy(again ? codes : codes_before, again ? codes_before : codes, sizeof codes);
+    *(again ? &word : &word_before) = again ? word_before : word;"""
+    return f"""\
+#if defined(EDGEBN_TRACE)
+void {name}_answer_hold(int32_t again) {{
+{word}    {name}_sound_hold(again);{kept}
+}}
+#endif
+"""

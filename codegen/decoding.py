@@ -11,6 +11,7 @@ from codegen.project import Listing
 from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
 from edgebn.preparation.heads import anchor_boxes, roles, row_size
 from edgebn.preparation.resizing import boxes as placed
+from edgebn.program import Program
 
 TOP = 5  # classes that are told
 HEADS = {
@@ -23,32 +24,32 @@ HEADS = {
 }
 
 
-def map_of(listing: Listing) -> tuple[int, int, int]:
+def map_of(program: Program) -> tuple[int, int, int]:
     """Return height, width and classes of an output that is a map."""
-    height, width, classes = listing.program.shapes[listing.program.outputs[0]]
+    height, width, classes = program.shapes[program.outputs[0]]
     return height, width, classes
 
 
-def most(listing: Listing) -> int:
+def most(program: Program) -> int:
     """Return how many answers there can be at once."""
-    assert listing.program.preparation is not None
-    after = listing.program.preparation.after
+    assert program.preparation is not None
+    after = program.preparation.after
     if isinstance(after, Boxes):
-        return min(after.most, _candidates(listing, after))
+        return min(after.most, _candidates(program, after))
     if isinstance(after, KeyPoints):
         return len(after.names)
     if isinstance(after, Mask):
-        return map_of(listing)[2]
-    return min(TOP, math.prod(listing.program.shapes[listing.program.outputs[0]])) if isinstance(after, Classes) else 1
+        return map_of(program)[2]
+    return min(TOP, math.prod(program.shapes[program.outputs[0]])) if isinstance(after, Classes) else 1
 
 
-def _candidates(listing: Listing, after: Boxes) -> int:
-    parts = roles(listing.program, after)
-    shape = listing.program.shapes[parts[0]]
+def _candidates(program: Program, after: Boxes) -> int:
+    parts = roles(program, after)
+    shape = program.shapes[parts[0]]
     if after.head == "fomo":
         return shape[0] * shape[1] * len(after.names)
     if after.head == "anchors":
-        return sum(listing.program.shapes[name][0] for name in parts[: len(parts) // 2])
+        return sum(program.shapes[name][0] for name in parts[: len(parts) // 2])
     is_turned = after.head in {"yolov8", "yolov5"} and shape[1] != row_size(after, shape)
     return shape[1] if is_turned else shape[0]
 
@@ -81,11 +82,11 @@ def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
     if isinstance(after, Classes):
         size = math.prod(program.shapes[first])
         line = f"    const edgebn_table scores = {_table(listing, first, 1, 0)};"
-        return [line], [], f"edgebn_find_classes(&scores, {size}, {most(listing)}, found)"
+        return [line], [], f"edgebn_find_classes(&scores, {size}, {most(program)}, found)"
     if isinstance(after, WakeWord):
         return _wake_word(listing, after)
     if isinstance(after, Mask):
-        height, width, classes = map_of(listing)
+        height, width, classes = map_of(program)
         line = f"    const edgebn_table scores = {_table(listing, first, classes, 1)};"
         return [line], [], f"edgebn_find_mask(&scores, {height * width}, {classes}, mask, found)"
     if isinstance(after, KeyPoints):
@@ -94,7 +95,7 @@ def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
     assert isinstance(after, Boxes)
     parts = roles(program, after)
     if after.head == "fomo":
-        height, width, size = map_of(listing)
+        height, width, size = map_of(program)
         line = f"    const edgebn_table scores = {_table(listing, first, size, 1)};"
         constants = [f"static uint8_t marks[{height * width}];", *_detector(listing, after)]
         return [line], constants, f"edgebn_find_groups(&detector, &scores, {height}, {width}, marks, found)"
@@ -143,10 +144,10 @@ def _detector(listing: Listing, after: Boxes) -> list[str]:
         point_step = (row_size(after, program.shapes[parts[0]]) - first_point) // max(after.points, 1)
     lines.append(f"""\
 EDGEBN_CONST static const edgebn_detector detector = {{
-    EDGEBN_{HEADS[after.head]}, {_candidates(listing, after)}, {1 if is_finished else names}, {names}, {begin},
+    EDGEBN_{HEADS[after.head]}, {_candidates(program, after)}, {1 if is_finished else names}, {names}, {begin},
     {4 if after.head == "yolov5" else -1},
     {int(after.logits and after.head in {"corners", "anchors"})}, {float_literal(after.score)}, {float_literal(after.overlap)},
-    {most(listing)}, {float_literal(width if shares else 1)}, {float_literal(height if shares else 1)},
+    {most(program)}, {float_literal(width if shares else 1)}, {float_literal(height if shares else 1)},
     {"anchors" if how else "NULL"}, {{{scales}}}, {{{order}}}, {int(bool(how and how.exponential))},
     {_way_back(listing)},
     {after.points}, {first_point}, {point_step}

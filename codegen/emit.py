@@ -161,7 +161,7 @@ def emit(
         sections = target.pool_sections if system is None else {}
         network = replace(network, instances=instances, pipeline=pipeline, sections=sections)
         if pipeline:
-            answer.check(network)
+            answer.check(model, network.name)
         fit.check(network, target)
         if system is not None:
             return _write_library(Path(out), network, system, prefix, section, samples, baud)

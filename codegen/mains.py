@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codegen import mlperf_main, self_test, states
+from codegen import mlperf_main, self_test, states, whole_way
 from codegen.kernels import text
 from codegen.places import input_names, memory_outside, output_names, place
 from codegen.project import BOARD, KERNELS, SERVICE, Listing
@@ -104,29 +104,49 @@ def link_source(listing: Listing, includes: str, entry: str = "int main(void)", 
     traced : str
         Where EDGEBN_TRACE is defined already, in words.
     """
-    inputs, outputs = input_names(listing), output_names(listing)
     upper = listing.name.upper()
     kept = states.memory_name(listing)
     kept_bytes = f"{kept.upper()}_BYTES"
+    way = whole_way.served(listing) if listing.pipeline else _network_alone(listing)
     return fill(
         "link.c.in",
         name=listing.name,
         upper=upper,
-        includes=includes,
+        includes=includes + way.includes,
         entry=entry,
         begin=begin,
         traced=traced,
-        memory=memory_outside(listing, [*inputs, *outputs]),
-        arguments=", ".join(place(listing, parameter) for parameter in [*inputs, *outputs]),
-        inputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in inputs),
-        outputs=", ".join(f"{{{place(listing, parameter)}, {upper}_{parameter.upper()}_BYTES}}" for parameter in outputs),
-        input_count=len(inputs),
-        output_count=len(outputs),
-        state=fill("link_state.c.in", name=listing.name, upper=upper) if listing.adaptation else "",
-        init="init" if listing.adaptation else f"{listing.name}_init",
+        memory=way.memory,
+        run=way.run,
+        inputs=spans(way.inputs),
+        outputs=spans(way.outputs),
+        input_count=len(way.inputs),
+        output_count=len(way.outputs),
+        state=fill("link_state.c.in", name=listing.name, upper=upper, forget=way.forget, when=way.when)
+        if listing.adaptation
+        else "",
+        init="init" if listing.adaptation or way.forget else f"{listing.name}_init",
+        first=way.first if not listing.adaptation else "",
         state_pointer="&state" if listing.adaptation else "NULL",
         states_before=fill("link_states_before.c.in", bytes=kept_bytes) if listing.program.states else "",
         states=fill("link_states.c.in", memory=kept, bytes=kept_bytes) if listing.program.states else "",
+    )
+
+
+def spans(places: tuple[tuple[str, str], ...]) -> str:
+    """Return the initialiser of several struct edgebn_link_span."""
+    return ", ".join(f"{{{place}, {size}}}" for place, size in places)
+
+
+def _network_alone(listing: Listing) -> whole_way.Served:
+    """Return what a host is served of a network without what stands before and behind it."""
+    inputs, outputs = input_names(listing), output_names(listing)
+    stem = listing.name.upper()
+    return whole_way.Served(
+        memory=memory_outside(listing, [*inputs, *outputs]),
+        run=f"    {listing.name}_run({', '.join(place(listing, parameter) for parameter in [*inputs, *outputs])});",
+        inputs=tuple((place(listing, parameter), f"{stem}_{parameter.upper()}_BYTES") for parameter in inputs),
+        outputs=tuple((place(listing, parameter), f"{stem}_{parameter.upper()}_BYTES") for parameter in outputs),
     )
 
 

@@ -50,7 +50,7 @@ void {name}_sound_reset(void);
 /* Takes samples until it is time for an inference, at most `count`; returns how many it took. `*ready` says whether it is: then
    `input` has been written for {name}_run, and the rest of the samples is for the next call. */
 int32_t {name}_sound_feed(const int16_t *samples, int32_t count, {element} *input, int32_t *ready);
-
+{_HOLD_DECLARED.format(name=name) if listing.pipeline else ""}
 #ifdef __cplusplus
 }}
 #endif
@@ -111,6 +111,26 @@ int32_t {name}_sound_feed(const int16_t *samples, int32_t count, {element} *inpu
     }}
     return taken;
 }}
+{_hold(listing, made, heard) if listing.pipeline else ""}"""
+
+
+def _hold(listing: Listing, made: _FrontEnd, heard: str) -> str:
+    """Return the function that keeps what was heard, for a host that looks at every layer."""
+    variables = [*made.kept, (heard, "heard", "sizeof heard"), ("int32_t", "fresh", "sizeof fresh")]
+    before, moves = [], []
+    for ctype, variable, size in variables:
+        is_array = variable not in {"state", "fresh"}
+        before.append(f"    static {ctype} {variable}_before{f'[{size} / sizeof({ctype})]' if is_array else ''};")
+        here, there = (variable, f"{variable}_before") if is_array else (f"&{variable}", f"&{variable}_before")
+        moves.append(f"    (void)memcpy(again ? {here} : {there}, again ? {there} : {here}, {size});")
+    return f"""
+#if defined(EDGEBN_TRACE)
+void {listing.name}_sound_hold(int32_t again) {{
+{chr(10).join(before)}
+
+{chr(10).join(moves)}
+}}
+#endif
 """
 
 
@@ -119,6 +139,7 @@ class _FrontEnd:
     """The parts of a source that differ from one front end to the next; `take` and `give` are filled in.
 
     A window gives `row` numbers, which `take` puts at the end of what was heard; `give` makes the network's input of all of it.
+    `kept` are the type, name and bytes of what it keeps from window to window.
     """
 
     header: str
@@ -131,6 +152,7 @@ class _FrontEnd:
     target: str
     take: str
     give: str
+    kept: tuple[tuple[str, str, str], ...]
 
 
 def _fft_arrays(found: MicroTables, front: MicroFrontEnd | MfccFrontEnd, bits: int) -> list[CArray]:
@@ -175,6 +197,11 @@ static edgebn_micro_state state = {{ waiting, work, noise, 0 }};""",
         target="features",
         take="for (i = 0; i < {channels}; i++) {{\n    heard[{last} + i] = value_of(features[i]);\n}}",
         give="(void)memcpy(input, heard, sizeof heard);",
+        kept=(
+            ("edgebn_micro_state", "state", "sizeof state"),
+            ("int16_t", "waiting", "sizeof waiting"),
+            ("uint32_t", "noise", "sizeof noise"),
+        ),
     )
 
 
@@ -217,9 +244,16 @@ for (w = 0; w < {windows}; w++) {{
         input[w * {channels} + i] = value_of(features[i]);
     }}
 }}""",
+        kept=(("edgebn_mfcc_state", "state", "sizeof state"), ("int16_t", "waiting", "sizeof waiting")),
     )
 
 
+_HOLD_DECLARED = """
+#if defined(EDGEBN_TRACE)
+/* Keeps what was heard, or (`again`) goes back to what was kept. */
+void {name}_sound_hold(int32_t again);
+#endif
+"""
 _CODE = """\
 /* The code of a feature: how many limits it reaches, by halves. */
 static int8_t value_of(uint16_t feature) {

@@ -12,7 +12,7 @@ from edgebn.errors import ModelError
 from edgebn.preparation.data import Picture, Sound
 from edgebn.preparation.decoding import Decoder
 from edgebn.preparation.pictures import pictured
-from edgebn.preparation.sounds import inputs_of, stream_of
+from edgebn.preparation.sounds import Listener
 from edgebn.program import Program
 from edgebn.session import Session
 
@@ -51,6 +51,7 @@ class Pipeline:
         self._before = before
         self._decoder = Decoder(model) if model.preparation and model.preparation.after is not None else None
         self._buffer = model.buffers[model.inputs[0]]
+        self._listener = Listener(before, self._buffer) if isinstance(before, Sound) else None
         self.reset()
 
     def run_by(self, run: Callable[[Any], Any]) -> None:
@@ -62,9 +63,8 @@ class Pipeline:
         self.session.reset_state()
         if self._decoder is not None:
             self._decoder.reset()
-        if isinstance(self._before, Sound):
-            self._stream = stream_of(self._before)
-            self._heard = self._stream.row
+        if self._listener is not None:
+            self._listener.reset()
 
     def __call__(self, seen: Any) -> Any:
         """Return the answer to a picture, or those to what a piece of sound completes.
@@ -84,7 +84,8 @@ class Pipeline:
         if isinstance(self._before, Picture):
             pixels = np.asarray(seen)
             return self.answer(self.prepare(pixels), pixels.shape[:2])
-        inputs = self._next_inputs(np.asarray(seen))
+        assert self._listener is not None
+        inputs = self._listener.feed(np.asarray(seen))
         return self._answers(inputs) if len(inputs) else []
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
@@ -115,13 +116,3 @@ class Pipeline:
         if isinstance(result, dict):
             return [{name: values[index] for name, values in result.items()} for index in range(len(inputs))]
         return list(result)
-
-    def _next_inputs(self, samples: np.ndarray) -> np.ndarray:
-        sound, buffer = self._before, self._buffer
-        assert isinstance(sound, Sound)
-        self._heard = np.concatenate([self._heard, self._stream.feed(samples)])
-        windows = int(np.prod(buffer.shape)) // sound.front_end.channels
-        starts = range(0, len(self._heard) - windows + 1, sound.stride)
-        inputs = inputs_of(self._stream, [self._heard[start : start + windows] for start in starts], sound, buffer)
-        self._heard = self._heard[len(starts) * sound.stride :]
-        return inputs

@@ -12,6 +12,7 @@ from edgebn import reference
 from edgebn.cli.device.samples import sample, to_bytes
 from edgebn.cli.device.target import emulated
 from edgebn.cli.device.verify import verify
+from edgebn.cli.device.way import Alone
 from edgebn.cli.models import open_session
 from edgebn.cli.screen import Screen
 from edgebn.errors import LinkError
@@ -42,7 +43,7 @@ def run(program: Program, images: np.ndarray, screen: Screen) -> dict[str, Any]:
     with emulated(program, BOARD, screen) as target:
         found = [target.device.run(to_bytes(program, sample(program, codes, index))).output for index in range(len(codes))]
         equal = sum(output == row.tobytes() for output, row in zip(found, expected, strict=True))
-        verdict = verify(program, target, codes, VERIFIED, lambda _done, _total: None)
+        verdict = verify(program, target, Alone(program, codes, VERIFIED), lambda _done, _total: None)
         instructions = target.instructions(verdict.ticks)
         facts = target.facts()
     screen.say(f"{board.title}, {board.core}: firmware of {facts['flash']:,} bytes of flash and {facts['ram']:,} bytes of RAM,")

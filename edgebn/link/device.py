@@ -308,7 +308,10 @@ class Device:
     def _infer(self, data: bytes, detail: int, number: int | None = None) -> Run:
         information = self._information or self.info()
         if len(data) != information.input_bytes:
-            raise LinkError(f"the model on the device takes {information.input_bytes} bytes of input, not {len(data)}")
+            raise LinkError(
+                f"the model on the device takes {information.input_bytes} bytes of input, not {len(data)}; firmware of the whole "
+                "way (--pipeline) takes frames or samples, and is for `edgebn device verify` alone"
+            )
         number = RANDOM.randrange(1 << 32) if number is None else number
         gathered = GatheredLayers()
         written = False

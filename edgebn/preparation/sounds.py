@@ -31,6 +31,35 @@ def heard(samples: np.ndarray, sound: Sound, buffer: Buffer) -> np.ndarray:
     return inputs_of(stream, [rows[start : start + windows] for start in starts], sound, buffer)
 
 
+class Listener:
+    """Makes inputs of a sound that comes in pieces: one for each inference that they complete.
+
+    Parameters
+    ----------
+    sound : Sound
+    buffer : Buffer
+        The network's input.
+    """
+
+    def __init__(self, sound: Sound, buffer: Buffer) -> None:
+        self._sound, self._buffer = sound, buffer
+        self._windows = int(np.prod(buffer.shape)) // sound.front_end.channels
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._stream = stream_of(self._sound)
+        self._heard = self._stream.row
+
+    def feed(self, samples: np.ndarray) -> np.ndarray:
+        """Return the inputs (N, size of the buffer), int8 codes or float32, that the next int16 samples (n,) complete."""
+        self._heard = np.concatenate([self._heard, self._stream.feed(samples)])
+        starts = range(0, len(self._heard) - self._windows + 1, self._sound.stride)
+        rows = [self._heard[start : start + self._windows] for start in starts]
+        self._heard = self._heard[len(starts) * self._sound.stride :]
+        return inputs_of(self._stream, rows, self._sound, self._buffer)
+
+
 def stream_of(sound: Sound) -> SoundStream:
     """Return a front end that has heard nothing yet."""
     return MfccStream(sound.front_end) if isinstance(sound.front_end, MfccFrontEnd) else MicroStream(sound.front_end)

@@ -12,8 +12,7 @@ from codegen.emit import list_network
 from codegen.lessons import LESSONS
 from edgebn.adapt import Adapter
 from edgebn.adapt.engines import ReferenceEngine
-from edgebn.cli.device.samples import sample, to_bytes
-from edgebn.cli.inputs import Inputs
+from edgebn.cli.device.way import Source
 from edgebn.errors import BoardError, LinkError, ModelError
 from edgebn.link import Device, NotBuiltInError
 from edgebn.program import Program, exact_buffers
@@ -67,16 +66,16 @@ def factory_state(program: Program, device: Device) -> Iterator[str | None]:
             device.freeze()
 
 
-def learns(program: Program, device: Device, policy: str, inputs: Inputs, total: int) -> bool | None:
+def learns(program: Program, device: Device, policy: str, source: Source) -> bool | None:
     """Whether the device learns from the first samples, over and over, what Python does; None where codes may differ by one."""
     assert program.adaptation is not None
     if program.adaptation.logits not in exact_buffers(program):
         return None
-    if program.states:
+    if source.is_sequence:
         device.begin_sequence()  # at the factory statistics, as it is already
     adapter = Adapter(ReferenceEngine(program), policy)
-    for lesson in range(LESSONS):
-        given = sample(program, inputs, lesson % total)
-        device.learn(to_bytes(program, given))
-        adapter.run({name: value.reshape(1, *program.shapes[name]) for name, value in given.items()})
+    for piece in source.pieces(LESSONS):
+        device.learn(piece.data)
+        if piece.given is not None:
+            adapter.run({name: value.reshape(1, *program.shapes[name]) for name, value in piece.given.items()})
     return device.state() == adapter.to_bytes()

@@ -60,3 +60,8 @@ def value_of(program: Program, buffer: str, data: bytes) -> np.ndarray:
     dtype = np.dtype(program.buffers[buffer].dtype).newbyteorder("<")
     size = int(np.prod(shape))
     return np.frombuffer(data, dtype, size).reshape(shape).astype(program.buffers[buffer].dtype)
+
+
+def size_of(program: Program, buffer: str) -> int:
+    """Return the bytes of a buffer's value."""
+    return int(np.prod(program.buffers[buffer].shape)) * np.dtype(program.buffers[buffer].dtype).itemsize

@@ -107,7 +107,12 @@ def add_policy_option(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def open_target(
-    arguments: argparse.Namespace, program: Program | None, screen: Screen, policy: str | None = None
+    arguments: argparse.Namespace,
+    program: Program | None,
+    screen: Screen,
+    policy: str | None = None,
+    *,
+    pipeline: bool = False,
 ) -> Iterator[Target]:
     """Meet the device that the command line names; an emulator ends with the context.
 
@@ -118,6 +123,10 @@ def open_target(
     program : Program or None
         The model that the device must run; None takes any that is there.
     screen : Screen
+    policy : str or None
+        That firmware which is built here adapts by; None where it does not.
+    pipeline : bool
+        Whether that firmware goes the whole way, from frames or samples to the answer.
 
     Raises
     ------
@@ -129,7 +138,7 @@ def open_target(
     if arguments.board is not None:
         if program is None:
             raise ModelError("an emulated board runs nothing yet: give the model too")
-        with emulated(program, arguments.board, screen, policy, arguments.storage) as target:
+        with emulated(program, arguments.board, screen, policy, arguments.storage, pipeline=pipeline) as target:
             yield target
         return
     with target_at(arguments, program) as target:
@@ -171,7 +180,13 @@ def check_model(information: Information, program: Program) -> None:
 
 @contextmanager
 def emulated(
-    program: Program, board_name: str, screen: Screen, policy: str | None = None, storage: Path | None = None
+    program: Program,
+    board_name: str,
+    screen: Screen,
+    policy: str | None = None,
+    storage: Path | None = None,
+    *,
+    pipeline: bool = False,
 ) -> Iterator[Target]:
     """Build a program's firmware for an emulated board, start it, and meet it; `storage` is the folder with what it kept.
 
@@ -187,7 +202,7 @@ def emulated(
         raise emulator.unavailable(board)
     with temporary_folder("edgebn-device-") as folder:
         with screen.progress(f"building for {board.name}"):
-            elf = build(program, board, folder, policy)
+            elf = build(program, board, folder, policy, pipeline=pipeline)
         if storage is not None:
             storage.mkdir(parents=True, exist_ok=True)
         with emulator.start(board, elf, storage) as running:
@@ -202,8 +217,10 @@ def emulated(
                 raise
 
 
-def build(program: Program, board: Board, folder: Path, policy: str | None = None) -> Path:
+def build(program: Program, board: Board, folder: Path, policy: str | None = None, *, pipeline: bool = False) -> Path:
     """Write a program's firmware for `board` into `folder`, build it, and return what was linked; it adapts by `policy`, if any.
+
+    With `pipeline` it goes the whole way, from frames or samples to the answer.
 
     Raises
     ------
@@ -211,7 +228,13 @@ def build(program: Program, board: Board, folder: Path, policy: str | None = Non
         The compiler is missing, or the program does not fit the board.
     """
     project = codegen.emit(
-        program, folder / "project", board=board.name, main="link", adapt=policy is not None, policy=policy or DEFAULT_POLICY
+        program,
+        folder / "project",
+        board=board.name,
+        main="link",
+        adapt=policy is not None,
+        policy=policy or DEFAULT_POLICY,
+        pipeline=pipeline,
     )
     sources = [project.folder / file for file in project.files if file.endswith(".c") and not file.startswith("board/")]
     return toolchain.build(board, sources, folder / "build", flags=[TRACE])

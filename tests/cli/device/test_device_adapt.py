@@ -12,6 +12,7 @@ from codegen.adaptation import DEFAULT_POLICY
 from edgebn.adapt import Adapter
 from edgebn.cli.device import learning, target
 from edgebn.cli.device.samples import drawn
+from edgebn.cli.device.way import Alone
 from edgebn.cli.main import main
 from edgebn.errors import LinkError
 from edgebn.link import connect
@@ -95,7 +96,7 @@ def test_verify_leaves_what_the_device_had_learned(files, tmp_path):
         device.set_state(adapter.to_bytes())
         with learning.factory_state(program, device) as found:
             assert found == policy
-            assert learning.learns(program, device, policy, drawn(program, 2), 2)
+            assert learning.learns(program, device, policy, Alone(program, drawn(program, 2), 2))
         assert device.state() == adapter.to_bytes()
 
 
