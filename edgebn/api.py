@@ -6,6 +6,7 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -172,7 +173,8 @@ def quantize(
         or float32 what wins most on the first samples, until `budget` is reached.
     budget : dict of str to float, optional
         Of ``keep="auto"``: 'db' (signal to noise of the worst output) and 'agreement' (percent of samples whose largest output is
-        that of float32) are to be reached, 'bytes' (more weights) not to be exceeded.
+        that of float32) are to be reached, 'bytes' (more weights) and 'ms' (more milliseconds that an inference takes here, on one
+        thread, as measured: it differs a little from run to run) not to be exceeded.
     table : callable, optional
         Called with what each step tried by ``keep="auto"`` wins and costs, a list of `KeepRow`, the best first.
     activations : {'int8', 'int16'}
@@ -206,6 +208,7 @@ def quantize(
     from edgebn.passes.quantization.calibrated import Ranges, Work, calibrated
     from edgebn.passes.quantization.keep import kept_steps
     from edgebn.passes.quantization.keep_auto import Judge, checked_budget, choose
+    from edgebn.passes.quantization.more_time import MoreTime
     from edgebn.passes.quantization.norm_ranges import norm_ranges
     from edgebn.passes.quantization.pad_ranges import with_pads_apart
     from edgebn.passes.quantization.quantize import already_int8, integer_form
@@ -265,7 +268,14 @@ def quantize(
     form = integer_form(apart, {"int8": ranges, "int16": extremes}, means, moments)
     form.prepare(types, activations, work.add)
     if wanted is not None:
-        chosen, rows = choose(apart, form.joined, types, Judge(apart, found.samples, open_engine), wanted)
+
+        def open_inference(program: Program) -> Callable[[], object]:
+            return partial(
+                Session(fuse_pools(program), threads=1).run, {name: array[:1] for name, array in found.samples[0].items()}
+            )
+
+        more_time = MoreTime(form.joined(types), open_inference)
+        chosen, rows = choose(apart, form.joined, types, Judge(apart, found.samples, open_engine), more_time, wanted)
         types = dict(chosen)
         if table is not None:
             table(rows)

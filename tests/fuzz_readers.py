@@ -65,10 +65,15 @@ def _alarm(*_: object) -> None:
     raise TooSlowError
 
 
+def loaded(path: Path) -> edgebn.Program:
+    """Load a file, with the states that a seed's has."""
+    states = onnx_files.states_of(path.read_bytes()) if path.suffix == ".onnx" else {}
+    return edgebn.load(path, states=states) if states else edgebn.load(path)
+
+
 def load_and_run(path: Path) -> None:
     """Load a file; what loads must also run, on zeros: a forged program must not lead a kernel outside its memory."""
-    states = onnx_files.states_of(path.read_bytes()) if path.suffix == ".onnx" else {}
-    program = edgebn.load(path, states=states) if states else edgebn.load(path)
+    program = loaded(path)
     if path.suffix == ".edgebn":
         edgebn.Session(program).run({name: np.zeros((1, *program.shapes[name]), np.float32) for name in program.inputs})
 

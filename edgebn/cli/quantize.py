@@ -30,7 +30,7 @@ DESCRIPTION = (
 )
 
 COLUMNS = ("layer", "step", "output", "SQNR dB", "saturated %", "scale", "zero point")
-KEEP_COLUMNS = ("layer", "step", "type", "worst output dB", "agreement %", "more bytes", "kept")
+KEEP_COLUMNS = ("layer", "step", "type", "worst output dB", "agreement %", "more bytes", "more ms", "kept")
 CONVERSIONS = (Quantize, Dequantize, Rescale)
 ERROR_SAMPLES = 100  # of the calibration data, for the error table
 
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_budget,
         metavar="WHAT=NUMBER",
-        help="with --keep auto: db or agreement (percent) to reach, bytes of weights not to exceed",
+        help="with --keep auto: db or agreement (percent) to reach, more bytes of weights or ms of an inference here not to exceed",
     )
     page_file.add_report_option(parser)
     add_input_options(parser)
@@ -167,7 +167,10 @@ def quantize(
             activations=activations,
         )
     if tried:
-        cells = [(row.step, row.kind, row.dtype, row.db, row.agreement, row.bytes, "yes" if row.kept else "") for row in tried]
+        cells = [
+            (row.step, row.kind, row.dtype, row.db, row.agreement, row.bytes, f"{row.ms:.4f}", "yes" if row.kept else "")
+            for row in tried
+        ]
         screen.table(
             "each value alone in float32 or int16 (its layer and its readers): what it wins and costs, best first",
             KEEP_COLUMNS,

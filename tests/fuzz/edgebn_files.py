@@ -32,7 +32,7 @@ def seeds() -> list[bytes]:
 
 
 def _of_tensorflow_lite() -> list[bytes]:
-    """Programs of codes: int8, uint8, int16, mixed with float32, with states."""
+    """Programs of codes: int8, uint8, int16, mixed with float32, with states, with boxes."""
     if not importlib.util.find_spec("ai_edge_litert"):
         return []
     from tests.fuzz import tflite_files

@@ -140,10 +140,47 @@ def _whole_numbers(rng: np.random.Generator) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
 
 
+def _boxes(rng: np.random.Generator) -> bytes:
+    """Boxes and scores that a product of matrices makes, the best of them picked by NonMaxSuppression and gathered."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["both"], "dense"),
+        helper.make_node("Split", ["both"], ["b", "logits"], "halves", axis=2),
+        helper.make_node("Transpose", ["logits"], ["moved"], "move", perm=[0, 2, 1]),
+        helper.make_node("Sigmoid", ["moved"], ["s"], "scores"),
+        helper.make_node("NonMaxSuppression", ["b", "s", "most", "overlap", "least"], ["rows"], "boxes", center_point_box=1),
+        helper.make_node("Gather", ["rows", "two"], ["place"], "column", axis=1),
+        helper.make_node("Squeeze", ["place", "one"], ["index"], "squeeze"),
+        helper.make_node("Reshape", ["b", "flat"], ["flat_b"], "flatten"),
+        helper.make_node("Gather", ["flat_b", "index"], ["found"], "pick"),
+        helper.make_node("Cast", ["rows"], ["real"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["real", "found"], ["y"], "join", axis=1),
+    ]
+    numbers = {"most": [3], "two": [2], "one": [1], "flat": [-1, 4]}
+    constants = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in numbers.items()]
+    constants += [
+        numpy_helper.from_array(np.array([value], np.float32), name) for name, value in (("overlap", 0.5), ("least", 0.4))
+    ]
+    constants.append(numpy_helper.from_array(rng.normal(0, 0.5, (6, 8)).astype(np.float32), "w"))
+    graph = helper.make_graph(
+        nodes,
+        "boxes",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 5, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
 def seeds() -> list[bytes]:
     rngs = [np.random.default_rng(seed) for seed in range(3)]
     quantised = [_quantised(rng, dtype) for rng in rngs[:2] for dtype in (np.int8, np.uint8)]
-    return [*map(_network, rngs), *map(_through_the_batch, rngs), *quantised, *map(_whole_numbers, rngs[:2])]
+    return [
+        *map(_network, rngs),
+        *map(_through_the_batch, rngs),
+        *quantised,
+        *map(_whole_numbers, rngs[:2]),
+        *map(_boxes, rngs[:2]),
+    ]
 
 
 def _mutate_node(graph: onnx.GraphProto, rng: np.random.Generator) -> None:

@@ -6,6 +6,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.formats.tflite.tflite_detections import add_detections
 from tests.formats.tflite.tflite_models import FileBuilder
 from tests.fuzz import damage
 
@@ -86,11 +87,25 @@ def _with_a_float_end(rng: np.random.Generator, dtype: type) -> bytes:
     return file.bytes([x], [soft, again])
 
 
+def _with_detections(rng: np.random.Generator, dtype: type) -> bytes:
+    """Boxes and scores behind a sigmoid, picked by the custom operator: of real numbers, or of codes."""
+    file = FileBuilder()
+    quantized = dtype is np.uint8
+    codes, logits, scores = (
+        file.value((1, 6, size), dtype, *(pair if quantized else ()))
+        for size, pair in ((4, (0.09, 130)), (3, (0.05, 128)), (3, (1 / 256, 0)))
+    )
+    file.operator("LOGISTIC", [logits], [scores])
+    options = {"nms_score_threshold": 0.3, "use_regular_nms": bool(rng.integers(2)), "detections_per_class": 3}
+    return file.bytes([codes, logits], add_detections(file, rng, codes, scores, 6, 2, 4, 1, **options))
+
+
 def seeds() -> list[bytes]:
     kinds = [
         *((_network, dtype) for dtype in (np.float32, np.int8, np.uint8, np.int16)),
         *((_with_states, dtype) for dtype in (np.float32, np.int8)),
         *((_with_a_float_end, dtype) for dtype in (np.int8, np.uint8)),
+        *((_with_detections, dtype) for dtype in (np.float32, np.uint8)),
     ]
     return [make(np.random.default_rng(seed), dtype) for seed in range(2) for make, dtype in kinds]
 
@@ -108,6 +123,8 @@ def _mutate_operator(graph: schema.SubGraphT, rng: np.random.Generator) -> None:
         operator.opcodeIndex = int(rng.integers(0, 12))
     elif kind == 3:
         operator.inputs = list(operator.inputs)[: int(rng.integers(3))]
+    elif operator.customOptions is not None:
+        operator.customOptions = np.frombuffer(damage.bytes_at_random(bytes(operator.customOptions), rng), np.uint8)
     elif operator.builtinOptions is not None:
         numbers = [name for name, value in vars(operator.builtinOptions).items() if type(value) in (int, float)]
         if numbers:

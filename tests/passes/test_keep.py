@@ -11,6 +11,7 @@ from edgebn import program as p
 from edgebn import reference
 from edgebn.cli.main import main
 from edgebn.errors import QuantizationError
+from edgebn.passes.quantization import keep_auto, more_time
 from edgebn.program_check import check_program
 from tests.demo_model import DATA
 from tests.passes.test_quantize import Maker, network_of_everything
@@ -159,6 +160,40 @@ def test_auto_keeps_nothing_where_nothing_is_needed_or_allowed():
     assert edgebn.quantize(sore(), data(), keep="auto", budget={"db": 0}).dtype == "int8"
     without_bytes = edgebn.quantize(sore(), data(), keep="auto", budget={"db": 90, "bytes": 10})
     assert all(step.weight.dtype == np.int8 for step in without_bytes.steps if isinstance(step, p.Convolution))
+
+
+def slow_floats(_, program):
+    """Milliseconds by which every step of float32 slows a network down, in place of a clock's."""
+    return float(sum(program.buffers[step.output].dtype == "float32" for step in program.steps))
+
+
+@pytest.mark.parametrize(("most", "dtypes"), [(0.5, {"int16"}), (9.0, {"float32"})])
+def test_auto_stays_within_the_time_it_has(most, dtypes, monkeypatch):
+    """float32 would be a little nearer, and of both as many bytes may be had."""
+    monkeypatch.setattr(more_time.MoreTime, "__call__", slow_floats)
+    monkeypatch.setattr(keep_auto, "_more_bytes", lambda *_: 0)
+    rows = []
+    edgebn.quantize(sore(), data(), keep="auto", budget={"db": 90, "ms": most}, table=rows.extend)
+    assert {row.ms for row in rows if row.dtype == "int16"} == {0.0}
+    assert {row.ms for row in rows if row.dtype == "float32"} >= {2.0}
+    kept = {row.dtype for row in rows if row.kept}
+    assert kept == dtypes
+
+
+def test_time_is_the_least_of_rounds_in_turn(monkeypatch):
+    """Another process takes the machine for one round; a faster program takes less than none."""
+    now, called, costs = [0], [], {"first": 2_000_000, "second": 1_500_000}
+    monkeypatch.setattr(more_time.time, "perf_counter_ns", lambda: now[0])
+
+    def open_inference(name):
+        def inference():
+            called.append(name)
+            now[0] += costs[name] + (90_000_000 if len(called) == 5 else 0)
+
+        return inference
+
+    assert more_time.MoreTime("first", open_inference)("second") == -0.5
+    assert called[:6] == ["first", "second"] * 3
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from edgebn.passes.quantization.quantize_buffers import keeps_codes
 from edgebn.program import Buffer, Concat, Program, Step
 
 MOST_TRIED = 32  # steps, those behind which most noise is new
-BUDGETS = ("db", "agreement", "bytes")
+BUDGETS = ("db", "agreement", "bytes", "ms")
 SILENCE = 200.0  # dB, where nothing differs
 
 
@@ -36,6 +36,8 @@ class KeepRow:
         Of the samples, in percent: how many have their first output's largest number where float32 has it.
     bytes : int
         More weights: float32 has 4 bytes where int8 has 1; int16 has int8's.
+    ms : float
+        More milliseconds that an inference takes here, on one thread.
     dtype : str
         'float32' or 'int16'.
     kept : bool
@@ -48,6 +50,7 @@ class KeepRow:
     db: float
     agreement: float
     bytes: int
+    ms: float
     dtype: str = "float32"
     kept: bool = False
 
@@ -69,7 +72,7 @@ def checked_budget(budget: Any, source: str) -> dict[str, float]:
     """
     if not isinstance(budget, Mapping) or not budget or any(key not in BUDGETS for key in budget):
         raise QuantizationError(
-            f"{source}: keep='auto' needs a budget: 'db' or 'agreement' (percent) to reach, 'bytes' not to exceed, "
+            f"{source}: keep='auto' needs a budget: 'db' or 'agreement' (percent) to reach, 'bytes' or 'ms' more not to exceed, "
             f"as budget={{'db': 30}}; it was given {budget!r}"
         )
     if not all(isinstance(value, int | float) and value >= 0 for value in budget.values()):
@@ -114,6 +117,7 @@ def choose(
     joined: Callable[[Mapping[str, str]], Program],
     types: Mapping[str, str],
     judge: Judge,
+    more_time: Callable[[Program], float],
     budget: Mapping[str, float],
 ) -> tuple[Mapping[str, str], list[KeepRow]]:
     """Return the types of steps that are not int8, and what each one tried wins and costs, the best first.
@@ -128,6 +132,8 @@ def choose(
         Kept anyway.
     judge : Judge
         Of `program`.
+    more_time : callable
+        Returns how many milliseconds more an inference of a program takes than with `types` alone.
     budget : mapping
         As `checked_budget` returns it. Values are kept, the one that wins most first, until 'db' and 'agreement' are reached.
     """
@@ -136,9 +142,10 @@ def choose(
     for step in _candidates(program, joined(types), types, judge):
         group = _with_readers(program, step)
         for dtype in ("float32", "int16"):
-            found = judge.judge(joined({**dict.fromkeys(group, dtype), **types}))
+            tried = joined({**dict.fromkeys(group, dtype), **types})
+            found = judge.judge(tried)
             more = _more_bytes(program, group) if dtype == "float32" else 0
-            rows.append(KeepRow(step.name, step.kind, group, found.db, found.agreement, more, dtype))
+            rows.append(KeepRow(step.name, step.kind, group, found.db, found.agreement, more, more_time(tried), dtype))
             if found.db <= start.db and found.agreement <= start.agreement:
                 break  # what float32 does not win int16 does not
     rows.sort(key=lambda row: -row.db)
@@ -151,7 +158,10 @@ def choose(
         floats = [name for name, dtype in more_types.items() if dtype == "float32" and name not in types]
         if row.step in chosen or _more_bytes(program, floats) > budget.get("bytes", np.inf):
             continue
-        found = judge.judge(joined(more_types))
+        tried = joined(more_types)
+        if "ms" in budget and more_time(tried) > budget["ms"]:
+            continue
+        found = judge.judge(tried)
         if found.db > now.db or found.agreement > now.agreement:
             kept, now = more_types, found
             chosen[row.step] = row.dtype
