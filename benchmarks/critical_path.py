@@ -3,9 +3,9 @@
     python -m benchmarks.critical_path [--rounds 20] [--json path.json] [--networks NAME ...] [models...]
 
 Each task of a session's shared table (`session/bands.py`) is timed alone on one core. Then the tasks are scheduled as threads take
-them (`kernels/team.py`): phase after phase, each free core the next task of its own part or the last of all, with what it costs to
-hand a phase over, measured between two threads of this machine. So four cores can be argued about on a machine with two. Left out
-is what cores share, the third-level cache and memory, and that one core reads what another made.
+them (`kernels/work_sharing.py`): phase after phase, each free core the next task of its own part or the last of all, with what it
+costs to hand a phase over, measured between two threads of this machine. So four cores can be argued about on a machine with two.
+Left out is what cores share, the third-level cache and memory, and that one core reads what another made.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import edgebn
 from benchmarks.layers import bind
 from benchmarks.models.architectures import NETWORKS, case
 from edgebn.kernels import executor
-from edgebn.kernels.records import HELP, MASK_BITS, TEAM_PRESENT, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
+from edgebn.kernels.records import JOIN, MASK_BITS, SHARING_PRESENT, SHARING_STATE, SHARING_THREADS, SHARING_WORDS
 from edgebn.program import Program, takes_codes
 from edgebn.session.options import Options
 from edgebn.session.tables import Packed
@@ -61,12 +61,12 @@ def handing_over(phases: int = 1000, rounds: int = 60) -> float:
             executor.operations()["fill_bytes"], dst=filled[i].ctypes.data, dst_row=0, rows=16, count=TASK_BYTES, byte=1
         )
         table[i::2, : len(task)] = task
-    team = np.zeros(TEAM_WORDS + 8, np.int64)[-TEAM_WORDS:]
-    team[TEAM_THREADS], team[TEAM_STATE] = 2, phases << MASK_BITS
+    sharing = np.zeros(SHARING_WORDS + 8, np.int64)[-SHARING_WORDS:]
+    sharing[SHARING_THREADS], sharing[SHARING_STATE] = 2, phases << MASK_BITS
     ends = np.array([[2 * i, 2] for i in range(phases)], np.int64)
     tasks = np.array([[i, i + 1] for i in range(2 * phases)], np.int64)
     nothing = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
-    call = executor.call(table, *nothing, shared=(team, ends, tasks))
+    call = executor.call(table, *nothing, shared=(sharing, ends, tasks))
     alone = executor.call(table, *nothing)
     run = executor.executor("float32")
 
@@ -78,12 +78,12 @@ def handing_over(phases: int = 1000, rounds: int = 60) -> float:
     one = min(microseconds(alone) for _ in range(rounds)) / 2
     found = []
     for _ in range(rounds):
-        helper = threading.Thread(target=run, args=(call.ctypes.data, HELP, 1))
-        helper.start()
-        while team[TEAM_PRESENT] == 0 and helper.is_alive():
+        worker = threading.Thread(target=run, args=(call.ctypes.data, JOIN, 1))
+        worker.start()
+        while sharing[SHARING_PRESENT] == 0 and worker.is_alive():
             time.sleep(1e-5)
         found.append(microseconds(call))
-        helper.join()
+        worker.join()
     shared = [spent - one for spent in found if spent < 1.9 * one]
     return max(statistics.median(shared), 0.0) if shared else USUAL_HANDING_OVER
 
@@ -152,7 +152,7 @@ def task_times(program: Program, threads: Sequence[int], rounds: int) -> list[li
 
 
 def scheduled(phases: list[list[float]], cores: int, handing: float) -> float:
-    """Return the microseconds of all phases on `cores` cores, each of which takes tasks as `kernels/team.py` lets it."""
+    """Return the microseconds of all phases on `cores` cores, each of which takes tasks as `kernels/work_sharing.py` lets it."""
     total = 0.0
     for tasks in phases:
         if len(tasks) == 1 or cores == 1:

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import codegen
 from numba.core.registry import cpu_target
 
-from edgebn.kernels import jit_executor, native, python_function
+from edgebn.kernels import builtin_function, jit_executor, native
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.jit import decorator
 
@@ -91,8 +91,8 @@ class Compiler:
         cpu_target.target_context._internal_codegen = self._codegen  # noqa: SLF001  # Numba offers no other way in
 
     def executor(self) -> bytes:
-        """Return an object file with the executor of all kernels as C functions: the general entry and, of 64 bits, the usual."""
-        symbol, usual = native.ENTRY, native.USUAL
+        """Return an object file with the executor of all kernels as C functions: the general entry and, of 64 bits, the fast."""
+        symbol, fast_call = native.ENTRY, native.FAST_CALL
         options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         dispatcher = decorator(**options)(jit_executor.plain_function(jit_executor.ALL))
         dispatcher.compile(numba.int64(*[numba.int64] * native.ARGUMENTS))
@@ -100,10 +100,10 @@ class Compiler:
         entry = self._entry(symbol, result.fndesc.llvm_func_name)
         module = llvm.parse_assembly(_tuned(result.library.get_llvm_str(), TUNED_FOR.get(self._isa.name)))
         if self._is_of_64_bits:
-            self._add_usual(entry, usual, symbol)
+            self._add_fast_call(entry, fast_call, symbol)
         module.link_in(llvm.parse_assembly(str(entry)))
         for value in (*module.functions, *module.global_variables):
-            if not value.is_declaration and value.name not in {symbol, usual}:
+            if not value.is_declaration and value.name not in {symbol, fast_call}:
                 value.linkage = "internal"
         tuning = llvm.create_pipeline_tuning_options(speed_level=0)
         passes = llvm.create_new_module_pass_manager()
@@ -144,16 +144,16 @@ class Compiler:
         builder.ret(builder.load(result))
         return module
 
-    def _add_usual(self, module: ir.Module, symbol: str, entry: str) -> None:
+    def _add_fast_call(self, module: ir.Module, symbol: str, entry: str) -> None:
         """Add the entry that Python calls itself: (words, arrays, their number) -> the last of them.
 
-        Or None, where the call is not the usual one.
+        Or None, where the call is not the fast one.
         """
         word, objects = ir.IntType(64), ir.IntType(64).as_pointer()
         function = ir.Function(module, ir.FunctionType(word, [word, objects, word]), symbol)
         builder = ir.IRBuilder(function.append_basic_block())
         holder, given, count = function.args
-        address = builder.add(holder, ir.Constant(word, python_function.DATA_AT))
+        address = builder.add(holder, ir.Constant(word, builtin_function.DATA_AT))
         words = builder.load(builder.inttoptr(address, objects.as_pointer()))
 
         def item(array: ir.Value, index: int) -> ir.Value:
@@ -163,14 +163,14 @@ class Compiler:
             kind = ir.FunctionType(word, [word] * len(arguments))
             return builder.call(builder.inttoptr(item(words, index), kind.as_pointer()), arguments)
 
-        thread = ask(python_function.LEAVE)
+        thread = ask(builtin_function.LEAVE)
         arrays = builder.ptrtoint(given, word)
-        status = builder.call(module.globals[entry], [item(words, python_function.CALL), ir.Constant(word, 1), arrays])
-        ask(python_function.RETURN, thread)
+        status = builder.call(module.globals[entry], [item(words, builtin_function.CALL), ir.Constant(word, 1), arrays])
+        ask(builtin_function.RETURN, thread)
         is_done = builder.icmp_signed("==", status, ir.Constant(word, 0))
         last = builder.load(builder.gep(given, [builder.sub(count, ir.Constant(word, 1))]))
-        result = builder.select(is_done, last, item(words, python_function.NONE))
-        ask(python_function.HOLD, result)
+        result = builder.select(is_done, last, item(words, builtin_function.NONE))
+        ask(builtin_function.HOLD, result)
         builder.ret(result)
 
     def _module(self) -> ir.Module:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.kernels import isa, native, python_function
+from edgebn.kernels import builtin_function, isa, native
 from edgebn.quick_dataclass import dataclass
 
 NOTHING = np.zeros((0, 0), np.int64)  # what a table is given that nobody's arrays belong to
@@ -86,7 +86,7 @@ def call(
     checks: np.ndarray = NOTHING,
     *,
     shared: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
-    key: int = 0,
+    lock: int = 0,
     guard: int = 0,
 ) -> np.ndarray:
     """Return what an executor wants to know, int64 (13,); it and all the arrays must outlive every use.
@@ -100,21 +100,21 @@ def call(
         where patch[0] is negative.
     checks : ndarray of int64, shape (n, CHECK_WORDS)
         Of float32 arrays that may hold no NaN (`records.CHECK_*`).
-    shared : (ndarray of int64, shape (TEAM_WORDS,); (phases, 2); (tasks, 2)), optional
-        For tables that several threads walk together (`team.py`): the words that they share, each phase's first task and tasks, and
-        each task's first row and the end of its rows.
-    key : int
+    shared : (ndarray of int64, shape (SHARING_WORDS,); (phases, 2); (tasks, 2)), optional
+        For tables that several threads walk together (`work_sharing.py`): the words that they share, each phase's first task and
+        tasks, and each task's first row and the end of its rows.
+    lock : int
         Address of the word that calls which must not overlap hold; 0 where nothing can.
     guard : int
-        Address of the guard, for calls that name arrays (`usual.py`).
+        Address of the guard, for calls that name arrays (`fast_call.py`).
     """
     rows, width = table.shape
     words = (table.ctypes.data, rows, width, patches.ctypes.data, len(patches), checks.ctypes.data, len(checks))
-    team = (0, 0, 0, 0)
+    sharing = (0, 0, 0, 0)
     if shared is not None:
-        words_of_team, phases, tasks = shared
-        team = (words_of_team.ctypes.data, phases.ctypes.data, len(phases), tasks.ctypes.data)
-    return np.array((*words, *team, key, guard), np.int64)
+        words_of_sharing, phases, tasks = shared
+        sharing = (words_of_sharing.ctypes.data, phases.ctypes.data, len(phases), tasks.ctypes.data)
+    return np.array((*words, *sharing, lock, guard), np.int64)
 
 
 @functools.cache
@@ -130,17 +130,17 @@ def executor(dtype: str) -> Callable[[int, int, int], int]:
     -------
     callable (call, batch, given) -> int
         `call` is the address of what the function of that name returned. Returns 0, or before running anything 1 + the index of
-        the check that found a NaN. Releases the GIL. With `HELP` as batch it helps those who walk the table, and returns 0
-        when they need no more help. `given` is 0, or with a batch of 1 the address of the addresses of objects, as many as the
-        guard has forms: the call then binds them itself, or does nothing and returns `ELSEWHERE` where they are not what the guard
-        says or another call goes on.
+        the check that found a NaN. Releases the GIL. With `JOIN` as batch it joins those who walk the table, and returns 0
+        when they need nobody more. `given` is 0, or with a batch of 1 the address of the addresses of objects, as many as the
+        guard has forms: the call then binds them itself, or does nothing and returns `NOT_HANDLED` where they are not what the
+        guard says or another call goes on.
     """
     found = native.load()
     return found.executor if found is not None else _jit().compiled(dtype)
 
 
-def usual(dtype: str, call: int) -> Callable[..., Any]:
-    """Return the usual call of one table: a function of its arrays that returns the last, or None where the executor does nothing.
+def fast_call(dtype: str, call: int) -> Callable[..., Any]:
+    """Return the fast call of one table: a function of its arrays that returns the last, or None where the executor does nothing.
 
     It takes as many objects as the guard has forms, those that enter and then those that leave, and looks at what they are.
 
@@ -152,8 +152,8 @@ def usual(dtype: str, call: int) -> Callable[..., Any]:
         Address of what `call` returned, with a guard; it must outlive the function.
     """
     found = native.load()
-    if found is not None and object.__basicsize__ == python_function.DATA_AT:
-        return python_function.python_function(found.usual, call)
+    if found is not None and object.__basicsize__ == builtin_function.DATA_AT:
+        return builtin_function.builtin_function(found.fast_call, call)
     execute = executor(dtype)
     items = tuple.__basicsize__
     return lambda *arrays: None if execute(call, 1, id(arrays) + items) else arrays[-1]

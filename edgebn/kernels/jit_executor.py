@@ -13,8 +13,8 @@ from typing import Any
 
 import numba
 
-from edgebn.kernels import boundary, kept, native, primitives, team, usual
-from edgebn.kernels.records import CHECK_WORDS, ELSEWHERE, HELP
+from edgebn.kernels import boundary, fast_call, kept, native, primitives, work_sharing
+from edgebn.kernels.records import CHECK_WORDS, JOIN, NOT_HANDLED
 from edgebn.kernels.registry import OPERATIONS
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
@@ -27,18 +27,18 @@ def run(call, batch, given):
     table, rows, width = load_i64(call, 0), load_i64(call, 1), load_i64(call, 2)
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
-    team, phases, phase_count, tasks = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9), load_i64(call, 10)
-    key = load_i64(call, 11)
+    sharing, phases, phase_count, tasks = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9), load_i64(call, 10)
+    lock = load_i64(call, 11)
     failed = sample = 0
-    who = given if batch == HELP else 0
-    if batch == HELP:
-        come(team)
+    who = given if batch == JOIN else 0
+    if batch == JOIN:
+        join(sharing)
     else:
         if given != 0:
-            if not admit(load_i64(call, 12), key, given, patches, checks, check_count):
-                return ELSEWHERE
-        elif key != 0:
-            take(key)
+            if not check_and_bind(load_i64(call, 12), lock, given, patches, checks, check_count):
+                return NOT_HANDLED
+        elif lock != 0:
+            acquire(lock)
         for i in range(check_count):
             if failed == 0 and arrives(checks + 8 * CHECK_WORDS * i, batch):
                 failed = i + 1
@@ -46,7 +46,7 @@ def run(call, batch, given):
             sample = batch
     while sample != batch:
         task = -1
-        if batch != HELP:
+        if batch != JOIN:
             for i in range(patch_count):
                 place = load_i64(patches, 4 * i) * width + load_i64(patches, 4 * i + 1)
                 base = load_i64(load_i64(patches, 4 * i + 2), 0)
@@ -55,27 +55,27 @@ def run(call, batch, given):
             if batch != 1:
                 for i in range(check_count):
                     bring(checks + 8 * CHECK_WORDS * i, sample)
-            if team != 0:
-                task = begin(team, phases, phase_count)
+            if sharing != 0:
+                task = begin(sharing, phases, phase_count)
         first, end = 0, rows
-        if team != 0 and task < 0:
-            task = next_task(team, phases, phase_count, who, task)
-        while team == 0 or task >= 0:
-            if team != 0:
+        if sharing != 0 and task < 0:
+            task = next_task(sharing, phases, phase_count, who, task)
+        while sharing == 0 or task >= 0:
+            if sharing != 0:
                 mine = tasks + 16 * (task & MASK)
                 first, end = load_i64(mine, 0), load_i64(mine, 1)
             for i in range(first, end):
                 row = table + 8 * width * i
                 code = load_i64(row, 0)
 {ladder}
-            if team == 0:
+            if sharing == 0:
                 break
-            task = next_task(team, phases, phase_count, who, task)
-        sample = batch if batch == HELP else sample + 1
-    if batch == HELP:
-        leave(team)
-    elif key != 0:
-        give(key)
+            task = next_task(sharing, phases, phase_count, who, task)
+        sample = batch if batch == JOIN else sample + 1
+    if batch == JOIN:
+        leave(sharing)
+    elif lock != 0:
+        release(lock)
     return failed
 '''
 
@@ -117,11 +117,11 @@ def source(dtype: str) -> str:
 def names(dtype: str) -> dict[str, Any]:
     """Return what the executor's source calls."""
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
-    together = {name: getattr(team, name) for name in ("MASK", "begin", "next_task", "come", "leave")}
-    keyed = {name: getattr(usual, name) for name in ("admit", "take", "give")}
+    walking = {name: getattr(work_sharing, name) for name in ("MASK", "begin", "next_task", "join", "leave")}
+    locked = {name: getattr(fast_call, name) for name in ("check_and_bind", "acquire", "release")}
     found: dict[str, Any] = {kernel.__name__: kernel for kernel in _held(dtype)}
     entered: dict[str, Any] = {name: getattr(boundary, name) for name in ("arrives", "bring")}
-    return found | primitive | together | keyed | entered | {"CHECK_WORDS": CHECK_WORDS, "HELP": HELP, "ELSEWHERE": ELSEWHERE}
+    return found | primitive | walking | locked | entered | {"CHECK_WORDS": CHECK_WORDS, "JOIN": JOIN, "NOT_HANDLED": NOT_HANDLED}
 
 
 def plain_function(dtype: str) -> Callable[..., int]:

@@ -21,7 +21,7 @@ from edgebn.quick_dataclass import dataclass
 
 MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[kernel, [[argument, is_float], ...]], ...]
 ENTRY = "edgebn_run"
-USUAL = "edgebn_usual"  # the same for the usual call, as Python's built-in functions are called (`python_function.py`)
+FAST_CALL = "edgebn_fast_call"  # the same for the fast call, as Python's built-in functions are called (`builtin_function.py`)
 ARGUMENTS = 3  # of an entry, all int64
 SEAL = b"edgebn object"  # at an object's end, before the checksum of all that stands before: the loader looks at neither
 CHECKSUM = 4  # bytes
@@ -40,14 +40,14 @@ class Native:
         The kernels it was built with, in the order of their codes.
     executor : callable
         See `executor.executor`.
-    usual : int
-        The address of its usual entry; see `executor.usual`. 0 where there is none: on processors of 32 bits.
+    fast_call : int
+        The address of its fast entry; see `executor.fast_call`. 0 where there is none: on processors of 32 bits.
     """
 
     path: Path
     signatures: list[Signature]
     executor: Callable[..., int]
-    usual: int
+    fast_call: int
 
 
 def file_name(isa_name: str, machine: str, system: str) -> str:
@@ -94,5 +94,5 @@ def load() -> Native | None:
     signatures = [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in json.loads(text)]
     entry = library[ENTRY]
     entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
-    usual = ctypes.cast(library[USUAL], ctypes.c_void_p).value if features.POINTER == 8 else None
-    return Native(path, signatures, entry, usual or 0)
+    fast_call = ctypes.cast(library[FAST_CALL], ctypes.c_void_p).value if features.POINTER == 8 else None
+    return Native(path, signatures, entry, fast_call or 0)

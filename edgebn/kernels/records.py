@@ -30,24 +30,25 @@ FOLDED, REFUSED, HOME = 0, 1, 2
 # What came of learning from a sample (`compensated.py`): an update, or none as the sample's numbers or the update's are not finite.
 LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2
 
-# Threads that share a table (`team.py`): words of their block, each in a cache line of its own: the phase that goes on and its
-# tasks not taken, its tasks not done, helpers that look on, and all threads.
-TEAM_WORDS = 32
-TEAM_STATE, TEAM_LEFT, TEAM_PRESENT, TEAM_THREADS = 0, 8, 16, 24
+# Threads that share a table (`work_sharing.py`): words of their block, each in a cache line of its own: the phase that goes on
+# and its tasks not taken, its tasks not done, workers that look on, and all threads.
+SHARING_WORDS = 32
+SHARING_STATE, SHARING_LEFT, SHARING_PRESENT, SHARING_THREADS = 0, 8, 16, 24
 MASK_BITS = 48  # of the word of state, for tasks; above them the phase
-HELP = -1  # in place of a batch: join those who walk the table; `given` is then the helper's number, from 1 on
+JOIN = -1  # in place of a batch: join those who walk the table; `given` is then the worker's number, from 1 on
 
-# What an executor returns when it leaves a call to the caller: the arrays are not of the usual form, or another call is going on.
-ELSEWHERE = -1
+# What an executor returns when it leaves a call to the caller: the arrays are not what the fast call
+# wants, or another call is going on.
+NOT_HANDLED = -1
 
 # Words of a check, of a float32 input that may hold no NaN: where the word with its address stands, its numbers a sample; then
 # where it is copied to, 0 for nowhere, the bytes to the next row there, the rows, and the numbers of one.
 CHECK_WORD, CHECK_NUMBERS, CHECK_HOME, CHECK_ROW, CHECK_ROWS, CHECK_COUNT = range(6)
 CHECK_WORDS = 6
 
-# Words of a guard (`usual.py`): bytes from an array object's beginning to the words with its class, type, flags, number of axes,
-# address of its shape and address of its data; the class; how many arrays enter, and how many there are; then the addresses of
-# their forms. Words of a form: the address of the type, flags that must be set, bytes, the number of axes, and every axis.
+# Words of a guard (`fast_call.py`): bytes from an array object's beginning to the words with its class, type, flags, number of
+# axes, address of its shape and address of its data; the class; how many arrays enter, and how many there are; then the addresses
+# of their forms. Words of a form: the address of the type, flags that must be set, bytes, the number of axes, and every axis.
 GUARD_CLASS_AT, GUARD_TYPE_AT, GUARD_FLAGS_AT, GUARD_AXES_AT, GUARD_SHAPE_AT, GUARD_DATA_AT = range(6)
 GUARD_CLASS, GUARD_ENTRIES, GUARD_COUNT, GUARD_FORMS = range(6, 10)
 FORM_TYPE, FORM_FLAGS, FORM_BYTES, FORM_AXES, FORM_SHAPE = range(5)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.functions import BINARY
-from edgebn.kernels import add_form, executor
+from edgebn.kernels import add_int8_proof, executor
 from edgebn.kernels.records import CURVES, NUDGE, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
@@ -65,7 +65,7 @@ def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
         tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, how.m[:2], how.e[:2], strict=True)]
         m, e = how.m[2], how.e[2]
         final = (m, (1 << 30) + (1 << (30 + e) if e else 0), 31 + e, int(e > 0))
-    form = add_form.sum_form(tables[0], tables[1], final, (how.zero_point, how.qmin, how.qmax))
+    form = add_int8_proof.sum_form(tables[0], tables[1], final, (how.zero_point, how.qmin, how.qmax))
     if form is None:
         return False
     rows, columns, channels = output.form.shape

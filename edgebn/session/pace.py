@@ -1,12 +1,12 @@
 """Whether to share the next call among threads: by what the last calls took, shared and alone.
 
-On a quiet machine sharing wins; where other processes keep the cores busy, a helper is held up with work in hand and everybody with
+On a quiet machine sharing wins; where other processes keep the cores busy, a worker is held up with work in hand and everybody with
 it. So both ways are timed; the faster is taken, and the other tried now and then, more and more seldom while it stays the slower.
 """
 
 from __future__ import annotations
 
-# Calls of a try, of which the first does not count: helpers wake up, caches are cold.
+# Calls of a try, of which the first does not count: workers wake up, caches are cold.
 TRY = 3
 # Calls between two tries: at first, and at most. A try that takes three times as long then costs one in a hundred.
 FIRST_INTERVAL, LONGEST_INTERVAL = 8, 512

@@ -56,7 +56,7 @@ class Refolder:
         Of constants, where the packed epilogues are.
     tables : list of ndarray of int64
         The words of every operation table there is.
-    key : int
+    lock : int
         Address of the word that a call holds.
 
     Attributes
@@ -68,7 +68,7 @@ class Refolder:
     """
 
     def __init__(
-        self, program: p.Program, copies: list[EpilogueCopy], memory: np.ndarray, tables: list[np.ndarray], key: int
+        self, program: p.Program, copies: list[EpilogueCopy], memory: np.ndarray, tables: list[np.ndarray], lock: int
     ) -> None:
         given = program.adaptation
         assert given is not None
@@ -90,7 +90,7 @@ class Refolder:
         self._table = np.zeros((len(self._rows), width), np.int64)
         for line, row in zip(self._table, self._rows, strict=True):
             line[: len(row)] = row
-        self._call = executor.call(self._table, key=key)
+        self._call = executor.call(self._table, lock=lock)
         self.call = self._call.ctypes.data
 
     def refused(self) -> list[int]:

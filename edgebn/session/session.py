@@ -18,11 +18,11 @@ from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, arrays
+from edgebn.session import arrays, ndarray_struct
+from edgebn.session.fast_call import FastCall, fast_call
 from edgebn.session.forking import Lost, inherited_by_forks
-from edgebn.session.helpers import Helpers
 from edgebn.session.options import AUTO, Options
-from edgebn.session.shortcut import Shortcut, shortcut
+from edgebn.session.workers import Workers
 
 if TYPE_CHECKING:
     from edgebn.session.learning import Learner, Rule
@@ -123,7 +123,7 @@ class Session:
         self._lock = threading.Lock()
         is_running = self._packed.is_running
         self._packed.release()
-        vars(self).pop("_helpers", None)
+        vars(self).pop("_workers", None)
         if self._folding or (self._program.states and is_running):
             self._lock = Lost(self._program.source)
             vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
@@ -234,9 +234,9 @@ class Session:
         first = x if self._enters_alone else x.get(self._first) if type(x) is dict else None
         if type(first) is np.ndarray:
             dtype = first.dtype
-            usual = self._on_codes if dtype is INT8 else self._on_reals if dtype is FLOAT32 else None
-            if usual is not None:
-                result = usual(x, out)
+            fast_call = self._on_codes if dtype is INT8 else self._on_reals if dtype is FLOAT32 else None
+            if fast_call is not None:
+                result = fast_call(x, out)
                 if result is not None:
                     return result
         unsigned = arrays.is_unsigned(self._program, x)
@@ -403,17 +403,17 @@ class Session:
                 self._folded[:, channels] = before[:, channels]
 
     @functools.cached_property
-    def _on_codes(self) -> Shortcut | None:
-        is_usual = takes_codes(self._program) and self._program.dtype == "int8"
-        return self._shortcut(INT8) if is_usual else None
+    def _on_codes(self) -> FastCall | None:
+        fits = takes_codes(self._program) and self._program.dtype == "int8"
+        return self._fast_call(INT8) if fits else None
 
     @functools.cached_property
-    def _on_reals(self) -> Shortcut | None:
-        return self._shortcut(FLOAT32)
+    def _on_reals(self) -> FastCall | None:
+        return self._fast_call(FLOAT32)
 
-    def _shortcut(self, dtype: np.dtype[Any]) -> Shortcut | None:
+    def _fast_call(self, dtype: np.dtype[Any]) -> FastCall | None:
         program = self._program
-        if not array_words.ARE_KNOWN:
+        if not ndarray_struct.ARE_KNOWN:
             return None
         table = self._packed.raw if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
@@ -421,7 +421,7 @@ class Session:
         entries = [((1, *program.shapes[name]), dtype) for name in table.entries]
         made = [np.dtype(result_dtype(program, name, raw=dtype is INT8)) for name in table.exits]
         exits = [((1, *program.shapes[name]), one) for name, one in zip(table.exits, made, strict=True)]
-        return shortcut(table, program.executor_dtype, self._packed.key, entries, exits)
+        return fast_call(table, program.executor_dtype, self._packed.lock, entries, exits)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""
@@ -434,14 +434,14 @@ class Session:
             failed = self._execute(table.call, batch, 0)
             del held
         else:  # threads can share it
-            failed = self._helpers.run(table, arrays, batch)
+            failed = self._workers.run(table, arrays, batch)
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
 
     @functools.cached_property
-    def _helpers(self) -> Helpers:
+    def _workers(self) -> Workers:
         """Threads that sleep between batches, made when first needed; they end with the session."""
-        found = Helpers(self._execute, self._threads - 1)
+        found = Workers(self._execute, self._threads - 1)
         weakref.finalize(self, found.dismiss)
         return found

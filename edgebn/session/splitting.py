@@ -80,7 +80,7 @@ def _split(halos: Sequence[Row], rows: Sequence[Row], threads: int, phase: int, 
     if len(parts) < threads:
         count = 1  # a part for some, and nothing to take over
     cut = [_in_shares(part, count, by_block=by_block) for part in parts]
-    # Everybody's part must have as many shares (`kernels/team.py`).
+    # Everybody's part must have as many shares (`kernels/work_sharing.py`).
     fewest = min(map(len, cut))
     cut = [
         shares if len(shares) == fewest else _in_shares(part, fewest, by_block=by_block)

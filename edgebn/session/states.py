@@ -1,6 +1,6 @@
 """The memory of a session's states, and the operation rows that move them: into the arena before a run, out of it after.
 
-States lie outside the arena, dense and as the arena stores them. Whoever runs a row or a call made here holds the session's key.
+States lie outside the arena, dense and as the arena stores them. Whoever runs a row or a call made here holds the session's lock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class States:
     program : Program
     packer : Packer
         Of the program; it says where the arena has the buffers.
-    key : int
+    lock : int
         Address of the word that every call holds.
 
     Attributes
@@ -31,8 +31,8 @@ class States:
         Where `save` writes what the states hold and `restore` finds it.
     """
 
-    def __init__(self, program: p.Program, packer: Packer, key: int) -> None:
-        self._program, self._key = program, key
+    def __init__(self, program: p.Program, packer: Packer, lock: int) -> None:
+        self._program, self._lock = program, lock
         self._views = [(packer.view(state.reads), packer.view(state.writes)) for state in program.states]
         values = [_stored(state.initial) for state in program.states]
         self._offsets = np.cumsum([0, *(value.size for value in values)]).tolist()
@@ -75,7 +75,7 @@ class States:
         words = np.zeros((1, executor.table_width()), np.int64)
         row = _copy(source.ctypes.data, 0, target.ctypes.data, 0, rows=1, count=len(source))
         words[0, : len(row)] = row
-        call = executor.call(words, key=self._key)
+        call = executor.call(words, lock=self._lock)
         self._kept = (*getattr(self, "_kept", ()), words, call)
         return int(call.ctypes.data)
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
-from edgebn.kernels.records import CHECK_WORDS, MASK_BITS, TEAM_STATE, TEAM_THREADS, TEAM_WORDS
+from edgebn.kernels.records import CHECK_WORDS, MASK_BITS, SHARING_STATE, SHARING_THREADS, SHARING_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import array_words, bands, entries, strip_pairs, strips
+from edgebn.session import bands, entries, ndarray_struct, strip_pairs, strips
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.pace import Pace
@@ -55,7 +55,7 @@ class Table:
         The same for one thread, nothing split, for when sharing does not pay (`pace.py`).
     threads : int
         How many may share.
-    key : int
+    lock : int
         Address of the word that a call holds.
     places : tuple of ndarray of int64
         Of inputs and outputs that stand in the user's arrays alone: the words that `kernels.boundary.point_words` rewrites, and
@@ -71,7 +71,7 @@ class Table:
     tasks: tuple[np.ndarray, np.ndarray] | None
     alone: Table | None
     threads: int
-    key: int
+    lock: int
     places: tuple[np.ndarray, ...] = ()
 
     def bind(self, arrays: tuple[np.ndarray, ...]) -> object:
@@ -79,18 +79,18 @@ class Table:
 
         Both the arrays and what is returned must outlive the call of the executor.
         """
-        if not array_words.IS_AFTER_HEAD:
-            held = array_words.held_elsewhere(arrays)
+        if not ndarray_struct.IS_AFTER_HEAD:
+            held = ndarray_struct.held_elsewhere(arrays)
             self.patches[:, 2] = held.ctypes.data + held.itemsize * np.arange(len(held))
             self.checks[:, 0] = self.patches[: len(self.checks), 2]
             return held
         patches, checks = self.word_views  # memoryviews: setting an item is twice as fast as in an array
         at = 2
         for array in arrays:
-            patches[at] = id(array) + array_words.HEAD
+            patches[at] = id(array) + ndarray_struct.HEAD
             at += 4
         for i in self._checked:
-            checks[CHECK_WORDS * i] = id(arrays[i]) + array_words.HEAD
+            checks[CHECK_WORDS * i] = id(arrays[i]) + ndarray_struct.HEAD
         return arrays
 
     @functools.cached_property
@@ -109,8 +109,8 @@ class Table:
 
     @functools.cached_property
     def _call(self) -> np.ndarray:
-        shared = None if self.tasks is None else (self.team, *self.tasks)
-        return executor.call(self.words, self.patches, self.checks, shared=shared, key=self.key)
+        shared = None if self.tasks is None else (self.sharing, *self.tasks)
+        return executor.call(self.words, self.patches, self.checks, shared=shared, lock=self.lock)
 
     @functools.cached_property
     def pace(self) -> Pace:
@@ -118,23 +118,23 @@ class Table:
         return Pace()
 
     @functools.cached_property
-    def team(self) -> np.ndarray:
-        """The words that threads share: int64 (TEAM_WORDS,)."""
-        words = aligned(TEAM_WORDS * 8).view(np.int64)
-        self._form_team(words)
+    def sharing(self) -> np.ndarray:
+        """The words that threads share: int64 (SHARING_WORDS,)."""
+        words = aligned(SHARING_WORDS * 8).view(np.int64)
+        self._begin_sharing(words)
         return words
 
-    def send_helpers_away(self) -> None:
-        """Take back what a call of another process offered to helpers."""
-        if "team" in vars(self):
-            self._form_team(self.team)
+    def dismiss_workers(self) -> None:
+        """Take back what a call of another process offered to workers."""
+        if "sharing" in vars(self):
+            self._begin_sharing(self.sharing)
 
-    def _form_team(self, words: np.ndarray) -> None:
+    def _begin_sharing(self, words: np.ndarray) -> None:
         """Write the state after a sample, nobody there."""
         assert self.tasks is not None
         words[:] = 0
-        words[TEAM_STATE] = len(self.tasks[0]) << MASK_BITS
-        words[TEAM_THREADS] = self.threads
+        words[SHARING_STATE] = len(self.tasks[0]) << MASK_BITS
+        words[SHARING_THREADS] = self.threads
 
 
 def _shared(rows: Sequence[Row], threads: int, *, by_block: bool = True) -> list[Row]:
@@ -159,8 +159,8 @@ class Packed:
     layout : Layout
     arena, constants : ndarray of uint8
         The tables hold addresses into both: they live as long as this object.
-    key : int
-        Address of the word that every call holds while it uses them (`kernels/usual.py`).
+    lock : int
+        Address of the word that every call holds while it uses them (`kernels/fast_call.py`).
     states : States
     beside : dict of str to str
         By step, in whose rows its own stand in tables that one thread walks.
@@ -188,9 +188,9 @@ class Packed:
         rows += [row for section in sections for row in section]
         ends = list(itertools.accumulate(map(len, sections)))
         constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
-        self._key = aligned(8).view(np.int64)  # in a cache line of its own
-        self.key = self._key.ctypes.data
-        self.states = States(program, self._packer, self.key)
+        self._lock_word = aligned(8).view(np.int64)  # in a cache line of its own
+        self.lock = self._lock_word.ctypes.data
+        self.states = States(program, self._packer, self.lock)
         words, self.constants = self._packer.finish()
         base = self.constants.ctypes.data
         self._constant_exits = {
@@ -223,14 +223,14 @@ class Packed:
 
     @property
     def is_running(self) -> bool:
-        """Whether a call holds the key."""
-        return bool(self._key[0])
+        """Whether a call holds the lock."""
+        return bool(self._lock_word[0])
 
     def release(self) -> None:
-        """Give the key back, and offer nothing to helpers; for a forked process, in which nobody uses this."""
-        self._key[0] = 0
+        """Release the lock, and offer nothing to workers; for a forked process, in which nobody uses this."""
+        self._lock_word[0] = 0
         for table in self._tables:
-            table.send_helpers_away()
+            table.dismiss_workers()
 
     @property
     def _kind(self) -> str:
@@ -280,7 +280,7 @@ class Packed:
             if not self._tables:
                 _ = self.real  # later tables take from this one the arguments that go with the epilogues
             tables = [table.words for table in self._tables]
-            self._refolder = Refolder(self._program, self._packer.copies, self.constants, tables, self.key)
+            self._refolder = Refolder(self._program, self._packer.copies, self.constants, tables, self.lock)
         return self._refolder
 
     def _take_arguments(self, words: np.ndarray) -> None:
@@ -459,7 +459,7 @@ class Packed:
                 tasks=tasks,
                 alone=alone,
                 threads=self._threads,
-                key=self.key,
+                lock=self.lock,
                 places=(*places.values(), others),
             )
         )

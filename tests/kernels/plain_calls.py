@@ -8,14 +8,14 @@ import numpy as np
 
 import edgebn
 from edgebn.kernels import native
-from edgebn.session import array_words
+from edgebn.session import ndarray_struct
 
 
 def main(folder):
     answers = np.load(folder / "answers.npz")
     x = answers["x"]
     session = edgebn.Session(edgebn.load(folder / "int8.edgebn"))
-    one = [session.run(x[i : i + 1]) for i in range(len(x))]  # the usual call
+    one = [session.run(x[i : i + 1]) for i in range(len(x))]  # the fast call
     is_same = np.array_equal(np.concatenate(one), answers["int8"])
     out = np.empty_like(one[0])
     for i in range(len(x)):
@@ -26,9 +26,9 @@ def main(folder):
             {
                 "python": sys.version_info[:2],
                 "same": bool(is_same),
-                "after_head": array_words.IS_AFTER_HEAD,
-                "known": array_words.ARE_KNOWN,
-                "shortcut": session._on_reals is not None,
+                "after_head": ndarray_struct.IS_AFTER_HEAD,
+                "known": ndarray_struct.ARE_KNOWN,
+                "fast_call": session._on_reals is not None,
                 "object": native.load() is not None,
             }
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from edgebn.kernels import aot, isa, python_function
+from edgebn.kernels import aot, builtin_function, isa
 from tests.programs import KINDS, PURE, inputs_for, programs, single
 from tests.pythons import python
 
@@ -86,11 +86,11 @@ def test_an_object_needs_no_compiler_in_the_process(lines):
 
 
 def test_the_usual_call_of_an_object_is_pythons_own(objects):
-    """Everything said of the usual call holds where an object's machine code is a function of Python, too."""
-    ask = "from edgebn.kernels import executor; print(type(executor.usual('int8', 0)).__name__)"
-    kind = "builtin_function_or_method" if object.__basicsize__ == python_function.DATA_AT else "function"
+    """Everything said of the fast call holds where an object's machine code is a function of Python, too."""
+    ask = "from edgebn.kernels import executor; print(type(executor.fast_call('int8', 0)).__name__)"
+    kind = "builtin_function_or_method" if object.__basicsize__ == builtin_function.DATA_AT else "function"
     assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == [kind]
-    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/test_usual_call.py")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/test_fast_call.py")
     assert " passed" in python(*command, EDGEBN_OBJECTS=str(objects))[-1]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebn.session.array_words import are_wanted
+from edgebn.session.ndarray_struct import are_wanted
 from tests.formats.test_released import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,15 +27,15 @@ def told(python, **environment):
 
 
 def test_calls_are_plain_where_they_were_asked_to_be():
-    usual, plain = told(sys.executable, EDGEBN_PLAIN_CALLS="0"), told(sys.executable, EDGEBN_PLAIN_CALLS="1")
-    assert usual["same"]
+    fast, plain = told(sys.executable, EDGEBN_PLAIN_CALLS="0"), told(sys.executable, EDGEBN_PLAIN_CALLS="1")
+    assert fast["same"]
     assert plain["same"]
     assert not plain["known"]
     assert not plain["after_head"]
-    assert not plain["shortcut"]
+    assert not plain["fast_call"]
     if sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
-        assert usual["known"]
-        assert usual["shortcut"]
+        assert fast["known"]
+        assert fast["fast_call"]
 
 
 def test_who_wants_the_words():
@@ -56,4 +56,4 @@ def test_another_python_gives_the_same_bytes(plain):
     outcome = told(OTHER, EDGEBN_PLAIN_CALLS=plain)
     assert outcome["object"]
     assert outcome["same"]
-    assert outcome["known"] == outcome["shortcut"] == (plain == "0")
+    assert outcome["known"] == outcome["fast_call"] == (plain == "0")

@@ -15,7 +15,7 @@ from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import ModelError
 from edgebn.kernels import isa
-from edgebn.session import Session, array_words
+from edgebn.session import Session, ndarray_struct
 from tests.programs import inputs_for, programs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,7 +182,7 @@ def test_arrays_are_found_wherever_their_data_begins(is_after_head, monkeypatch)
     session = Session(two_ended())
     x = np.arange(60, dtype=np.float32).reshape(5, 2, 2, 3)
     expected = [session.run({"a": x[i], "b": x[i + 1]}) for i in range(4)]
-    monkeypatch.setattr(array_words, "IS_AFTER_HEAD", is_after_head)
+    monkeypatch.setattr(ndarray_struct, "IS_AFTER_HEAD", is_after_head)
     frozen = x[1]
     frozen.flags.writeable = False
     for i, y in enumerate(expected):
@@ -197,8 +197,8 @@ def test_arrays_are_found_wherever_their_data_begins(is_after_head, monkeypatch)
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="another Python keeps arrays elsewhere")
 def test_cpython_keeps_the_words_of_arrays_where_kernels_look_for_them():
-    assert array_words.is_after_head()
-    assert array_words.are_known()
+    assert ndarray_struct.is_after_head()
+    assert ndarray_struct.are_known()
 
 
 @pytest.mark.parametrize("convert", [np.asarray, lambda x: x.astype(np.float64)])

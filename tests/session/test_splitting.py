@@ -33,7 +33,7 @@ def tile(rows, columns, blocks, depth=64, variant=0, weight=1 << 30):
 
 
 def loads(rows, threads):
-    """Return the work of each thread, which takes the shares of its own part (`kernels/team.py`)."""
+    """Return the work of each thread, which takes the shares of its own part (`kernels/work_sharing.py`)."""
     found = [row for row in splitting.shared(rows, threads) if SHARED in row.tables and row.share is not None]
     count = 1 + max(row.share[1] for row in found)
     work = [0.0] * count

@@ -165,9 +165,9 @@ def test_a_child_forked_between_runs_has_a_state_of_its_own_and_one_forked_insid
             return 2 if "states" in str(error) else 3
 
     assert in_child(child) == 0
-    session._packed._key[0] = 1  # as inside a run
+    session._packed._lock_word[0] = 1  # as inside a run
     told = in_child(child)
-    session._packed._key[0] = 0
+    session._packed._lock_word[0] = 0
     assert told == 2
     np.testing.assert_array_equal(session.run(x), expected)
 

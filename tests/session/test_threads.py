@@ -17,7 +17,7 @@ from benchmarks.models.mobilenet import mobilenet
 from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.kernels import executor
-from edgebn.kernels.records import HELP
+from edgebn.kernels.records import JOIN
 from edgebn.kernels.registry import OPERATIONS
 from edgebn.session import Session, bands, choosing, pace, parts, shares, splitting, winograd
 from edgebn.session import convolution as session_convolution
@@ -288,7 +288,7 @@ def large(rows=32):
 
 @pytest.mark.usefixtures("eager")
 def test_many_shared_inferences_at_once_all_end():
-    """More threads than processors, each session with helpers of its own: waiting must let the others work."""
+    """More threads than processors, each session with workers of its own: waiting must let the others work."""
     program = large()
     x = inputs_for(program, 4)
     expected = Session(program).run(x)
@@ -307,26 +307,26 @@ def test_many_shared_inferences_at_once_all_end():
 
 
 @pytest.mark.usefixtures("eager")
-def test_nobody_waits_for_helpers_that_do_not_come(monkeypatch):
+def test_nobody_waits_for_workers_that_do_not_come(monkeypatch):
     program = large()
     x = inputs_for(program, 3)
     session = Session(program, threads=4)
-    monkeypatch.setattr(session._helpers, "wake", lambda _: None)
+    monkeypatch.setattr(session._workers, "wake", lambda _: None)
     assert session.run(x).tobytes() == Session(program).run(x).tobytes()
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_helper_that_comes_late_leaves_at_once():
+def test_a_worker_that_comes_late_leaves_at_once():
     program = large()
     session = Session(program, threads=2)
     session.run(inputs_for(program, 1))
-    assert session._execute(session._packed.real.call, HELP, 1) == 0
+    assert session._execute(session._packed.real.call, JOIN, 1) == 0
 
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_works_without_helpers():
+def test_a_forked_process_works_without_workers():
     program = large()
     x = inputs_for(program, 2)
     session = Session(program, threads=3)
@@ -338,16 +338,16 @@ def test_a_forked_process_works_without_helpers():
 
 
 @pytest.mark.usefixtures("eager")
-def test_helpers_end_with_their_session():
-    def helpers():
-        return [thread for thread in threading.enumerate() if thread.name == "edgebn helper"]
+def test_workers_end_with_their_session():
+    def workers():
+        return [thread for thread in threading.enumerate() if thread.name == "edgebn worker"]
 
     gc.collect()
     program = large()
-    before = set(helpers())
+    before = set(workers())
     session = Session(program, threads=3)
     session.run(inputs_for(program, 1))
-    mine = set(helpers()) - before
+    mine = set(workers()) - before
     assert len(mine) == 2
     del session
     gc.collect()
@@ -371,7 +371,7 @@ def test_small_networks_stay_on_one_thread():
     session = Session(small, threads=4)
     session.run(inputs_for(small, 1))
     assert tasks_of(session) == 0
-    assert "_helpers" not in vars(session)
+    assert "_workers" not in vars(session)
 
 
 def test_auto_measures_and_takes_what_is_clearly_faster(monkeypatch):

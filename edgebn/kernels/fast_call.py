@@ -1,9 +1,9 @@
-"""Whose call it is: every call of an executor holds its session's key, and the usual call is checked and bound in machine code.
+"""Whose call it is: every call of an executor holds its session's lock, and the fast call is checked and bound in machine code.
 
-The usual call has NumPy arrays of one sample as the kernels read it, those that enter and then those that leave. In Python its
+The fast call has NumPy arrays of one sample as the kernels read it, those that enter and then those that leave. In Python its
 checks take as long as a small network does. What does not fit, or would have to wait, is left to the caller, unharmed.
 
-A key is a word: 1 while somebody uses the session's memory. A guard is words (`records.GUARD_*`): where an array object keeps its
+A lock is a word: 1 while somebody uses the session's memory. A guard is words (`records.GUARD_*`): where an array object keeps its
 words, and the form (`records.FORM_*`) that each array must have.
 """
 
@@ -67,8 +67,8 @@ def _are_apart(guard: int, given: int) -> bool:
 
 
 @kernel
-def admit(guard: int, key: int, given: int, patches: int, checks: int, check_count: int) -> bool:
-    """Whether the array objects fit and nobody holds the key; if so, take it and set where the addresses of their data stand.
+def check_and_bind(guard: int, lock: int, given: int, patches: int, checks: int, check_count: int) -> bool:
+    """Whether the array objects fit and nobody holds the lock; if so, acquire it and set where the addresses of their data stand.
 
     `given` holds the addresses of the objects.
     """
@@ -76,7 +76,7 @@ def admit(guard: int, key: int, given: int, patches: int, checks: int, check_cou
     for i in range(count):
         if not _fits(guard, load_i64(guard, GUARD_FORMS + i), load_i64(given, i)):
             return False
-    if not (_are_apart(guard, given) and exchange(key, 0, 0, 1)):
+    if not (_are_apart(guard, given) and exchange(lock, 0, 0, 1)):
         return False
     for i in range(count):
         store_i64(patches, 4 * i + 2, load_i64(given, i) + data)
@@ -86,14 +86,14 @@ def admit(guard: int, key: int, given: int, patches: int, checks: int, check_cou
 
 
 @kernel
-def take(key: int) -> None:
-    """Take a key, when whoever holds it has given it back."""
+def acquire(lock: int) -> None:
+    """Acquire a lock, when whoever holds it has released it."""
     looks = 0
-    while not exchange(key, 0, 0, 1):
+    while not exchange(lock, 0, 0, 1):
         looks = rest(looks)
 
 
 @kernel
-def give(key: int) -> None:
-    """Give a key back."""
-    publish(key, 0, 0)
+def release(lock: int) -> None:
+    """Release a lock."""
+    publish(lock, 0, 0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgebn.kernels import add_form
+from edgebn.kernels import add_int8_proof
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.records import NUDGE, UNIT_BITS
 
@@ -27,7 +27,7 @@ def case(seed):
 @pytest.mark.parametrize("seed", range(24))
 def test_what_is_not_in_doubt_is_exact(seed):
     tables, final, bounds = case(seed)
-    form = add_form.sum_form(*tables, final, bounds)
+    form = add_int8_proof.sum_form(*tables, final, bounds)
     assert form is not None
     multiplier, rounding, shift, neg = final
     zero_point, qmin, qmax = bounds

@@ -90,7 +90,7 @@ def held_elsewhere(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def guard(entries: Sequence[Form], exits: Sequence[Form]) -> tuple[np.ndarray, ...]:
-    """Return what only arrays of those types and shapes pass (`kernels/usual.py`): the guard, then what it has addresses of.
+    """Return what only arrays of those types and shapes pass (`kernels/fast_call.py`): the guard, then what it has addresses of.
 
     Parameters
     ----------

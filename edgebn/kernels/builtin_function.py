@@ -1,7 +1,7 @@
 """A function of an ahead-of-time object as a built-in function of Python: called in a tenth of the time that ctypes takes.
 
 All of it is Python's stable interface (`PyMethodDef`, `PyCFunction_NewEx` and `METH_FASTCALL` of its C API), but for one word: the
-code finds what it needs through the data of a NumPy array, whose place `session/array_words.py` proves.
+code finds what it needs through the data of a NumPy array, whose place `session/ndarray_struct.py` proves.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class _Method(ctypes.Structure):
 # Python keeps the address of a function's method: one for each code, for as long as the process lives.
 @functools.cache
 def _method(code: int) -> _Method:
-    return _Method(b"edgebn_usual", code, _FASTCALL, None)
+    return _Method(b"edgebn_fast_call", code, _FASTCALL, None)
 
 
-def python_function(code: int, call: int) -> Callable[..., Any]:
+def builtin_function(code: int, call: int) -> Callable[..., Any]:
     """Return the function that takes the arrays of a call and returns the last, or None where the executor did not run.
 
     Parameters
     ----------
     code : int
-        Address of what `aot_compiler.py` writes as an object's usual entry.
+        Address of what `aot_compiler.py` writes as an object's fast entry.
     call : int
         Address of what `executor.call` returned, which must outlive the function; it takes as many objects as the guard has forms.
     """

@@ -2,8 +2,8 @@
 
 A task is a range of rows. The word of state says which phase goes on and which of its tasks nobody has taken; whoever is free takes
 one. Who finishes a phase's last task opens the next, and keeps a phase of one task for itself: between them nothing is handed over.
-The leader, the thread that was asked for the inference, opens the first phase for each sample; helpers join when they come. So the
-leader alone finishes everything when no helper comes, and nobody waits but for a task that another has in hand.
+The main thread, the one that was asked for the inference, opens the first phase for each sample; workers join when they come. So
+the main thread alone finishes everything when no worker comes, and nobody waits but for a task that another has in hand.
 
 Every thread has its own part of a phase's tasks, those of the same rows as in the phase before, which its caches hold. Who is
 through takes the last of another's part: packers make those the smallest.
@@ -22,24 +22,24 @@ from edgebn.kernels.atomics import (
 )
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_i64
-from edgebn.kernels.records import MASK_BITS, TEAM_LEFT, TEAM_PRESENT, TEAM_STATE, TEAM_THREADS
+from edgebn.kernels.records import MASK_BITS, SHARING_LEFT, SHARING_PRESENT, SHARING_STATE, SHARING_THREADS
 
 MASK = (1 << MASK_BITS) - 1
-# Looks of a helper, some 50 us, for another call of the same table before it goes back to sleep: waking it takes as long.
+# Looks of a worker, some 50 us, for another call of the same table before it goes back to sleep: waking it takes as long.
 LINGER = 1500
 
 
 @kernel
-def _open(team: int, phases: int, count: int, phase: int) -> int:
+def _open(sharing: int, phases: int, count: int, phase: int) -> int:
     """Begin a phase, all tasks before which are done; return its only task, or -1 when there are several to take, or none."""
     if phase == count:
-        publish(team, TEAM_STATE, phase << MASK_BITS)
+        publish(sharing, SHARING_STATE, phase << MASK_BITS)
         return -1
     first, tasks = load_i64(phases, 2 * phase), load_i64(phases, 2 * phase + 1)
     if tasks == 1:
         return phase << MASK_BITS | first
-    publish(team, TEAM_LEFT, tasks)
-    publish(team, TEAM_STATE, phase << MASK_BITS | ((1 << tasks) - 1))
+    publish(sharing, SHARING_LEFT, tasks)
+    publish(sharing, SHARING_STATE, phase << MASK_BITS | ((1 << tasks) - 1))
     return -1
 
 
@@ -52,44 +52,44 @@ def _choose(mask: int, tasks: int, who: int, threads: int) -> int:
 
 
 @kernel
-def begin(team: int, phases: int, count: int) -> int:
-    """Open a sample's first phase. The leader's, when all tasks of the sample before are done; returns what `_open` does."""
-    publish(team, TEAM_STATE, 0)  # helpers shall know that it goes on, also while the leader keeps a phase for itself
-    return _open(team, phases, count, 0)
+def begin(sharing: int, phases: int, count: int) -> int:
+    """Open a sample's first phase. The main thread's, when all tasks of the sample before are done; returns what `_open` does."""
+    publish(sharing, SHARING_STATE, 0)  # workers shall know that it goes on, also while the main thread keeps a phase for itself
+    return _open(sharing, phases, count, 0)
 
 
 @kernel
-def next_task(team: int, phases: int, count: int, who: int, held: int) -> int:
+def next_task(sharing: int, phases: int, count: int, who: int, held: int) -> int:
     """Finish the task in hand and take another.
 
     Parameters
     ----------
-    team, phases, count : int
-        The words of the team; first task and tasks of each phase, and how many phases.
+    sharing, phases, count : int
+        The words that the threads share; first task and tasks of each phase, and how many phases.
     who : int
-        0 for the leader, or the helper's number.
+        0 for the main thread, or the worker's number.
     held : int
         What this function or `begin` returned last; -1 where nothing is in hand.
 
     Returns
     -------
     int
-        The task, with its phase above `MASK_BITS`; -1 when there is none: for the leader when the sample is done.
+        The task, with its phase above `MASK_BITS`; -1 when there is none: for the main thread when the sample is done.
     """
     if held >= 0:
         phase = held >> MASK_BITS
-        if load_i64(phases, 2 * phase + 1) == 1 or add(team, TEAM_LEFT, -1) == 1:
-            opened = _open(team, phases, count, phase + 1)
+        if load_i64(phases, 2 * phase + 1) == 1 or add(sharing, SHARING_LEFT, -1) == 1:
+            opened = _open(sharing, phases, count, phase + 1)
             if opened >= 0:
                 return opened
     looks = waited = 0
     while True:
-        word = look(team, TEAM_STATE)
+        word = look(sharing, SHARING_STATE)
         phase = word >> MASK_BITS
         if word & MASK != 0:
             first, tasks = load_i64(phases, 2 * phase), load_i64(phases, 2 * phase + 1)
-            task = _choose(word & MASK, tasks, who, load_i64(team, TEAM_THREADS))
-            if exchange(team, TEAM_STATE, word, word - (1 << task)):
+            task = _choose(word & MASK, tasks, who, load_i64(sharing, SHARING_THREADS))
+            if exchange(sharing, SHARING_STATE, word, word - (1 << task)):
                 return phase << MASK_BITS | (first + task)
             continue
         if phase == count and (who == 0 or waited == LINGER):
@@ -101,12 +101,12 @@ def next_task(team: int, phases: int, count: int, who: int, held: int) -> int:
 
 
 @kernel
-def come(team: int) -> None:
-    """Say that one more helper looks at the table."""
-    add(team, TEAM_PRESENT, 1)
+def join(sharing: int) -> None:
+    """Say that one more worker looks at the table."""
+    add(sharing, SHARING_PRESENT, 1)
 
 
 @kernel
-def leave(team: int) -> None:
-    """Say that a helper looks at the table no more."""
-    add(team, TEAM_PRESENT, -1)
+def leave(sharing: int) -> None:
+    """Say that a worker looks at the table no more."""
+    add(sharing, SHARING_PRESENT, -1)

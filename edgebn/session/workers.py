@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgebn.kernels.records import HELP, TEAM_PRESENT
+from edgebn.kernels.records import JOIN, SHARING_PRESENT
 
 
-class Helpers:
+class Workers:
     """Sleeping threads; daemons, so that a forgotten session keeps no process alive.
 
-    A batch never waits for a helper to wake up: who comes too late finds nothing to do. So a process that was forked, where there
-    are no helpers, still computes everything.
+    A batch never waits for a worker to wake up: who comes too late finds nothing to do. So a process that was forked, where there
+    are no workers, still computes everything.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Helpers:
         self._execute = execute
         self._calls: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
         for number, calls in enumerate(self._calls, start=1):
-            threading.Thread(target=_help, args=(execute, calls, number), name="edgebn helper", daemon=True).start()
+            threading.Thread(target=_work, args=(execute, calls, number), name="edgebn worker", daemon=True).start()
 
     def run(self, table: Any, arrays: tuple[Any, ...], batch: int) -> int:
         """Do what the executor does with the call of `table` between the user's arrays, and let the others help where that pays."""
@@ -50,7 +50,7 @@ class Helpers:
 
     def wake(self, table: Any) -> None:
         """Ask everybody to join those who walk `table`: those who do not look at it still, and have not been asked."""
-        if table.team[TEAM_PRESENT] < len(self._calls):
+        if table.sharing[SHARING_PRESENT] < len(self._calls):
             for calls in self._calls:
                 if calls.empty():
                     calls.put(table)
@@ -61,10 +61,10 @@ class Helpers:
             calls.put(None)
 
 
-def _help(execute: Callable[[int, int, int], int], calls: queue.SimpleQueue[Any], number: int) -> None:
+def _work(execute: Callable[[int, int, int], int], calls: queue.SimpleQueue[Any], number: int) -> None:
     while True:
         table = calls.get()  # what is held here keeps the memory that the executor looks at alive
         if table is None:
             return
-        execute(table.call, HELP, number)
+        execute(table.call, JOIN, number)
         del table

@@ -1,6 +1,6 @@
-"""The usual call in as few steps as Python takes: arrays of one sample in and out, checked in machine code.
+"""The fast call in as few steps as Python takes: arrays of one sample in and out, checked in machine code.
 
-Every line costs a tenth of a microsecond, where a small network takes three. What is not usual is left to the session.
+Every line costs a tenth of a microsecond, where a small network takes three. What does not fit is left to the session.
 
 An array belongs to whoever passes it until the call returns: a shape that another thread assigns meanwhile may or may not be seen,
 and the memory cannot go, as the caller holds the array.
@@ -14,40 +14,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebn.kernels import executor
-from edgebn.session import array_words
+from edgebn.session import ndarray_struct
 
 if TYPE_CHECKING:
     from edgebn.session.tables import Table
 
-# (x, out or None) -> what `Session.run` returns, or None where the call is not a usual one or has an error to tell of.
-Shortcut = Callable[[Any, Any], Any]
+# (x, out or None) -> what `Session.run` returns, or None where the call is not a fast one or has an error to tell of.
+FastCall = Callable[[Any, Any], Any]
 
 
-def shortcut(
-    table: Table, program_dtype: str, key: int, entries: Sequence[array_words.Form], exits: Sequence[array_words.Form]
-) -> Shortcut:
-    """Return the usual call of a table: of arrays, or where there are several of dicts of them.
+def fast_call(
+    table: Table, program_dtype: str, lock: int, entries: Sequence[ndarray_struct.Form], exits: Sequence[ndarray_struct.Form]
+) -> FastCall:
+    """Return the fast call of a table: of arrays, or where there are several of dicts of them.
 
     Parameters
     ----------
     program_dtype : {'int8', 'float32', 'mixed'}
         Of the table's executor.
-    key : int
-        Address of the session's key.
+    lock : int
+        Address of the session's lock.
     entries, exits : sequence of (shape, dtype)
         In the table's order; shapes are of one sample, and begin with its axis of 1.
     """
-    guard, *forms = array_words.guard(entries, exits)
-    patches, checks = table.patches.copy(), table.checks.copy()  # bound while the key is held; the table's own, under the lock
-    words = executor.call(table.words, patches, checks, key=key, guard=guard.ctypes.data)
-    execute = executor.usual(program_dtype, words.ctypes.data)
+    guard, *forms = ndarray_struct.guard(entries, exits)
+    patches, checks = table.patches.copy(), table.checks.copy()  # bound while the lock is held; the table's own, under the lock
+    words = executor.call(table.words, patches, checks, lock=lock, guard=guard.ctypes.data)
+    execute = executor.fast_call(program_dtype, words.ctypes.data)
     held = (table, guard, forms, patches, checks, words)
     if len(entries) == len(exits) == 1:
         return _from_one_to_one(execute, *exits[0], held)
     return _of_several(execute, table.entries, table.exits, exits, held)
 
 
-def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype[Any], held: object) -> Shortcut:
+def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype[Any], held: object) -> FastCall:
     empty = np.empty
 
     def run(x: Any, out: Any, _held: object = held) -> Any:
@@ -61,9 +61,13 @@ def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype:
 
 
 def _of_several(
-    execute: Callable[..., Any], inputs: tuple[str, ...], outputs: tuple[str, ...], exits: Sequence[array_words.Form], held: object
-) -> Shortcut:
-    """Return the usual call where several arrays enter or leave; one of either comes and goes without a dict."""
+    execute: Callable[..., Any],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    exits: Sequence[ndarray_struct.Form],
+    held: object,
+) -> FastCall:
+    """Return the fast call where several arrays enter or leave; one of either comes and goes without a dict."""
     empty, enters_alone, leaves_alone = np.empty, len(inputs) == 1, len(outputs) == 1
 
     def run(x: Any, out: Any, _held: object = held) -> Any:

@@ -1,4 +1,4 @@
-"""The usual call, checked in machine code: what passes, what is left to the general way, and whose turn it is."""
+"""The fast call, checked in machine code: what passes, what is left to the general way, and whose turn it is."""
 
 import gc
 import sys
@@ -10,20 +10,20 @@ import pytest
 import edgebn
 from edgebn.errors import ModelError
 from edgebn.kernels import executor
-from edgebn.session import Session, array_words
+from edgebn.session import Session, ndarray_struct
 from tests.brokers import until
 from tests.session.test_out import two_ends
 from tests.session.test_session import network, reals
 
-pytestmark = pytest.mark.skipif(not array_words.ARE_KNOWN, reason="another Python: every call goes the general way")
+pytestmark = pytest.mark.skipif(not ndarray_struct.ARE_KNOWN, reason="another Python: every call goes the general way")
 
 
 class Watched:
-    """What a fresh session asks of machine code, by the usual way and the general one, and what it is answered."""
+    """What a fresh session asks of machine code, by the fast way and the general one, and what it is answered."""
 
     def __init__(self, session, monkeypatch):
         self.answers = []
-        execute, usual = session._execute, executor.usual
+        execute, fast = session._execute, executor.fast_call
 
         def general(*arguments):
             answer = execute(*arguments)
@@ -31,18 +31,18 @@ class Watched:
             return answer
 
         def watched(*arguments):
-            function = usual(*arguments)
+            function = fast(*arguments)
 
             def call(*given):
                 result = function(*given)
                 assert result is None or result is given[-1]
-                self.answers.append(("usual", result is not None))
+                self.answers.append(("fast", result is not None))
                 return result
 
             return call
 
         session._execute = general
-        monkeypatch.setattr(executor, "usual", watched)
+        monkeypatch.setattr(executor, "fast_call", watched)
 
 
 class Special(np.ndarray):
@@ -91,7 +91,7 @@ def test_one_sample_is_the_usual_call(sample):
     np.testing.assert_array_equal(session.run(x), two[:1])
     assert session.run(x, out) is out
     np.testing.assert_array_equal(out, two[:1])
-    assert watched.answers[1:] == [("usual", True)] * 2
+    assert watched.answers[1:] == [("fast", True)] * 2
 
 
 @pytest.mark.parametrize("made", [of_another_order, with_gaps, misaligned, swapped, special])
@@ -101,7 +101,7 @@ def test_other_arrays_go_the_general_way(sample, made):
     watched.answers.clear()
     np.testing.assert_array_equal(session.run(made(x)), wanted)
     alike = x.dtype == np.int8 and made is misaligned  # a byte is aligned everywhere
-    assert watched.answers[-1] == (("usual", True) if alike else ("general", 0))
+    assert watched.answers[-1] == (("fast", True) if alike else ("general", 0))
 
 
 def test_wrong_shapes_and_results_are_refused_with_an_error(sample):
@@ -117,7 +117,7 @@ def test_wrong_shapes_and_results_are_refused_with_an_error(sample):
     for out in (*outs, np.empty((1, 5), np.float64)):
         with pytest.raises(ModelError, match="out for"):
             session.run(x, out)
-    assert set(watched.answers) <= {("usual", False)}
+    assert set(watched.answers) <= {("fast", False)}
     assert np.array_equal(session.run(x), right)
 
 
@@ -151,7 +151,7 @@ def test_one_sample_of_several_arrays_is_the_usual_call(several):
     found = session.run(x, out)
     assert same({name: out[name] for name in wanted}, wanted)
     assert all(found[name] is out[name] for name in wanted)
-    assert watched.answers == [("usual", True)] * 3
+    assert watched.answers == [("fast", True)] * 3
 
 
 @pytest.mark.parametrize("which", ["a", "b"])
@@ -162,7 +162,7 @@ def test_several_arrays_one_of_them_another_go_the_general_way(several, made, wh
         pytest.skip("a list holds no codes")
     assert same(session.run(x | {which: made(x[which])}), wanted)
     alike = x["a"].dtype == np.int8 and made is misaligned
-    assert watched.answers[-1] == (("usual", True) if alike else ("general", 0))
+    assert watched.answers[-1] == (("fast", True) if alike else ("general", 0))
 
 
 def test_several_arrays_that_are_wrong_are_refused_with_an_error(several):
@@ -179,7 +179,7 @@ def test_several_arrays_that_are_wrong_are_refused_with_an_error(several):
     for wrong in ({"sum": out["sum"]}, *(out | one for one in sums), crossing, crossing["sum"]):
         with pytest.raises(ModelError, match="out"):
             session.run(x, wrong)
-    assert set(watched.answers) <= {("usual", False)}
+    assert set(watched.answers) <= {("fast", False)}
     assert same(session.run(x), wanted)
     if a.dtype == np.float32:
         b[0, 1, 2, 1] = np.nan
@@ -215,15 +215,15 @@ def test_who_cannot_wait_goes_the_general_way_and_waits(monkeypatch):
     watched = Watched(session, monkeypatch)
     x = reals(1)
     wanted = session.run(x)
-    session._packed._key[0] = 1  # as if another thread's inference were going on
+    session._packed._lock_word[0] = 1  # as if another thread's inference were going on
     found = []
     waiting = threading.Thread(target=lambda: found.append(session.run(x)))
     waiting.start()
-    until(lambda: watched.answers[-1] == ("usual", False))
+    until(lambda: watched.answers[-1] == ("fast", False))
     waiting.join(0.3)  # a chance to go on where it must not; one that waits cannot end here, however long this takes
     assert waiting.is_alive()
-    assert watched.answers[-1] == ("usual", False)
-    session._packed._key[0] = 0
+    assert watched.answers[-1] == ("fast", False)
+    session._packed._lock_word[0] = 0
     waiting.join()
     np.testing.assert_array_equal(found[0], wanted)
     assert watched.answers[-1] == ("general", 0)
@@ -239,7 +239,7 @@ def test_no_reference_is_lost_or_kept(sample):
     for _ in range(10_000):
         assert session.run(x, out) is out
         session.run(x)
-        assert session.run(of_another_order(x), out) is out  # the usual way answers None
+        assert session.run(of_another_order(x), out) is out  # the fast way answers None
     gc.collect()
     after = sys.getrefcount(x), sys.getrefcount(out), sys.getrefcount(None)
     assert after[:2] == counts[:2]
@@ -247,7 +247,7 @@ def test_no_reference_is_lost_or_kept(sample):
 
 
 def test_threads_share_a_session_that_adapts():
-    """Usual calls, batches and refolds of one session at once: every answer is that of one state or the other."""
+    """Fast calls, batches and refolds of one session at once: every answer is that of one state or the other."""
     model = edgebn.quantize(network(), reals(20))
     model = edgebn.adaptable(model, reals(40, seed=2))
     session = Session(model)
