@@ -17,14 +17,15 @@ import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.formats.zip_member import ZIP_ERRORS, read_member, to_json
-from edgebn.graph import MAX_TENSOR_ELEMENTS
 
 MAX_JSON_BYTES = 1 << 26
 MAX_JSON_DEPTH = 150
-MAX_MEMBER_BYTES = 1 << 28
+MAX_MEMBER_BYTES = 1 << 29
 MAX_MEMBERS = 1 << 14
 MAX_WEIGHT_AXES = 8
-MAX_ELEMENTS = 2 * MAX_TENSOR_ELEMENTS  # of all weights together; strides of 0 cost a file nothing
+MAX_WEIGHT_ELEMENTS = 1 << 27  # of one weight: VGG has some of 103 million
+MAX_ELEMENTS = 2 * MAX_WEIGHT_ELEMENTS  # of all weights together; strides of 0 cost a file nothing
+ABSURD = 1 << 40
 
 MODEL_SUFFIX = "models/model.json"
 AGAIN = "export it again with torch.export.save"
@@ -95,9 +96,14 @@ class Archive:
         elements = 1
         for size in shape:
             elements *= size
-        if len(shape) > MAX_WEIGHT_AXES or min(shape, default=1) < 0 or elements > MAX_TENSOR_ELEMENTS:
+        if len(shape) > MAX_WEIGHT_AXES or min(shape, default=1) < 0 or elements > ABSURD:
             raise ModelError(f"{self.source}: the weight '{name}' has shape {shape}, which is absurd; the file is damaged, {AGAIN}")
         self._elements += elements
+        if elements > MAX_WEIGHT_ELEMENTS:
+            raise ModelError(
+                f"{self.source}: the weight '{name}' of shape {shape} holds more than {MAX_WEIGHT_ELEMENTS} numbers; "
+                "edgebn runs networks for small boards"
+            )
         if self._elements > MAX_ELEMENTS:
             raise ModelError(
                 f"{self.source}: its weights hold more than {MAX_ELEMENTS} numbers; edgebn runs networks for small boards"

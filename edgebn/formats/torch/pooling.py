@@ -8,12 +8,12 @@ from typing import Any
 
 from edgebn.formats.channels_first import ceil_extra, pair
 from edgebn.formats.common_layers import reduce
-from edgebn.formats.torch import arithmetic, choosing, windows
+from edgebn.formats.torch import adaptive, arithmetic, choosing, windows
 from edgebn.formats.torch.arithmetic import combine
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Activation, Binary, Multiply, Pool, Reduce
+from edgebn.layers import Activation, Binary, Identity, Multiply, Pool, Reduce
 
 
 def max_pool(node: Node, context: Context) -> Dynamic:
@@ -86,12 +86,16 @@ def _adaptive(node: Node, context: Context, function: str, reduction: str) -> Dy
     if all(size == 1 for size in wanted):
         fields = context.reduction(node, x, range(2, len(x.shape)), keepdims=True)
         return context.emit(node, Reduce, x, function=reduction, channels_first=bool(x.place.leading), **fields)
-    if any(target < 1 or size % target for size, target in zip(sizes, wanted, strict=True)):
-        raise node.refuse(
-            f"it pools {sizes} to {wanted} with windows of unequal size; give it an output size that divides its input's"
-        )
-    kernel = pair(tuple(size // target for size, target in zip(sizes, wanted, strict=True)), 1)
-    return _pooled(node, context, x, {"function": function, "kernel": kernel, "strides": kernel})
+    if min(wanted) < 1:
+        raise node.damaged(f"its output size {wanted} is none")
+    windows_of = [adaptive.windows(size, target) for size, target in zip(sizes, wanted, strict=True)]
+    if all(one.regular for one in windows_of):
+        kernel = pair(tuple(one.length for one in windows_of), 1)
+        strides = pair(tuple(one.stride for one in windows_of), 1)
+        return _pooled(node, context, x, {"function": function, "kernel": kernel, "strides": strides})
+    for axis, one in enumerate(windows_of, 2):
+        x = adaptive.along(node, context, x, axis, one, function)
+    return context.emit(node, Identity, x)
 
 
 def mean(node: Node, context: Context) -> Dynamic:

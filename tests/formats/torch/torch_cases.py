@@ -19,7 +19,7 @@ from tests.conftest import RECORDED
 from tests.formats.reader_cases import Case, error_between
 
 MODEL = "model/models/model.json"
-FOLDERS = ("torch_zoo", "torch_rows", "torch_moving", "torch_constants", "torch_choosing", "torch_whole")
+FOLDERS = ("torch_zoo", "torch_rows", "torch_moving", "torch_constants", "torch_choosing", "torch_whole", "torch_pooling")
 
 
 def cases() -> list[Case]:
