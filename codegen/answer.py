@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codegen.constants import comment
-from codegen.decoding import decoding, map_of, most
+from codegen.decoding import cells_of, decoding, map_of, most
 from codegen.listing import TRACE_HEADER, accessors, item_of
 from codegen.project import KERNELS, Listing
 from codegen.values import count, size_of
@@ -87,8 +87,8 @@ def _macros(listing: Listing) -> str:
     assert listing.program.preparation is not None
     after = listing.program.preparation.after
     if isinstance(after, Mask):
-        height, width, _ = map_of(listing.program)
-        return f"#define {upper}_MASK_HEIGHT {height}\n#define {upper}_MASK_WIDTH {width}\n"
+        (top, bottom), (left, right) = cells_of(listing.program)
+        return f"#define {upper}_MASK_HEIGHT {bottom - top}\n#define {upper}_MASK_WIDTH {right - left}\n"
     if isinstance(after, Boxes) and after.points:
         return f"#define {upper}_POINTS {after.points} /* of each */\n"
     return ""
@@ -100,7 +100,9 @@ def _more(listing: Listing) -> tuple[str, str]:
     assert listing.program.preparation is not None
     after = listing.program.preparation.after
     if isinstance(after, Mask):
-        about = f"\n   `mask` is the class of every cell, {upper}_MASK_HEIGHT * {upper}_MASK_WIDTH; a score is its share of them."
+        about = (
+            f"\n   `mask` is the class of each cell of the frame, {upper}_MASK_HEIGHT * {upper}_MASK_WIDTH; a score is its share."
+        )
         return ", uint8_t *mask", about
     if isinstance(after, Boxes) and after.points:
         return ", edgebn_point *points", f"\n   `points` has room for {upper}_POINTS of each."

@@ -10,6 +10,8 @@ from codegen.emitters.text import float_literal
 from codegen.project import Listing
 from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
 from edgebn.preparation.heads import anchor_boxes, roles, row_size
+from edgebn.preparation.masks import seen_cells
+from edgebn.preparation.resizing import Boxes as Placed
 from edgebn.preparation.resizing import boxes as placed
 from edgebn.program import Program
 
@@ -28,6 +30,12 @@ def map_of(program: Program) -> tuple[int, int, int]:
     """Return height, width and classes of an output that is a map."""
     height, width, classes = program.shapes[program.outputs[0]]
     return height, width, classes
+
+
+def cells_of(program: Program) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first and the end of a map's rows and columns that show the frame."""
+    where, wanted = placed_in(program)
+    return seen_cells(map_of(program)[:2], where, wanted)
 
 
 def most(program: Program) -> int:
@@ -86,9 +94,12 @@ def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
     if isinstance(after, WakeWord):
         return _wake_word(listing, after)
     if isinstance(after, Mask):
-        height, width, classes = map_of(program)
+        _, width, classes = map_of(program)
+        (top, bottom), (left, right) = cells_of(program)
         line = f"    const edgebn_table scores = {_table(listing, first, classes, 1)};"
-        return [line], [], f"edgebn_find_mask(&scores, {height * width}, {classes}, mask, found)"
+        part = f"{{{top * width + left}, {width}, {bottom - top}, {right - left}}}"
+        constants = [f"EDGEBN_CONST static const edgebn_cells part = {part}; /* of the map, without borders */"]
+        return [line], constants, f"edgebn_find_mask(&scores, &part, {classes}, mask, found)"
     if isinstance(after, KeyPoints):
         line = f"    const edgebn_table rows = {_table(listing, first, 3, 1)};"
         return [line], _points_detector(listing, after), "edgebn_find_points(&detector, &rows, found)"
@@ -149,7 +160,7 @@ EDGEBN_CONST static const edgebn_detector detector = {{
     {int(after.logits and after.head in {"corners", "anchors"})}, {float_literal(after.score)}, {float_literal(after.overlap)},
     {most(program)}, {float_literal(width if shares else 1)}, {float_literal(height if shares else 1)},
     {"anchors" if how else "NULL"}, {{{scales}}}, {{{order}}}, {int(bool(how and how.exponential))},
-    {_way_back(listing)},
+    {_way_back(listing.program)},
     {after.points}, {first_point}, {point_step}
 }};""")
     return lines
@@ -163,25 +174,38 @@ def _points_detector(listing: Listing, after: KeyPoints) -> list[str]:
 EDGEBN_CONST static const edgebn_detector detector = {{
     EDGEBN_CORNERS, {len(after.names)}, 1, 1, 0, -1, 0, {float_literal(after.score)}, 1.0f, {len(after.names)},
     {float_literal(width)}, {float_literal(height)}, NULL, {{1.0, 1.0, 1.0, 1.0}}, {{0, 0, 0, 0}}, 0,
-    {_way_back(listing)},
+    {_way_back(listing.program)},
     0, 0, 0
 }};"""
     ]
 
 
-def _way_back(listing: Listing) -> str:
+def _way_back(program: Program) -> str:
     """Return the last numbers of a detector: from the input's pixels to those of the frame."""
-    assert listing.program.preparation is not None
-    picture = listing.program.preparation.before
-    assert isinstance(picture, Picture)
-    assert picture.frame is not None
-    height, width, _ = listing.program.buffers[listing.program.inputs[0]].shape
-    size = picture.frame.height, picture.frame.width
-    found = placed(picture, size, (height, width))
+    found, _ = placed_in(program)
+    height, width = frame_size(program)
     top, left, high, wide = found.source
     to_top, to_left, to_high, to_wide = found.target
-    place = [to_left, to_top, wide / to_wide, high / to_high, left, top, size[1], size[0]]
+    place = [to_left, to_top, wide / to_wide, high / to_high, left, top, width, height]
     return ", ".join(_double(number) for number in place)
+
+
+def frame_size(program: Program) -> tuple[int, int]:
+    """Return height and width of the frame."""
+    assert program.preparation is not None
+    picture = program.preparation.before
+    assert isinstance(picture, Picture)
+    assert picture.frame is not None
+    return picture.frame.height, picture.frame.width
+
+
+def placed_in(program: Program) -> tuple[Placed, tuple[int, int]]:
+    """Return how the frame fills the input, and the input's height and width."""
+    assert program.preparation is not None
+    picture = program.preparation.before
+    assert isinstance(picture, Picture)
+    height, width, _ = program.buffers[program.inputs[0]].shape
+    return placed(picture, frame_size(program), (height, width)), (height, width)
 
 
 def _double(number: float) -> str:

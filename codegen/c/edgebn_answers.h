@@ -335,19 +335,27 @@ EDGEBN_SHARED int32_t edgebn_find_points(const edgebn_detector *how, const edgeb
     return number;
 }
 
-/* Writes the class of every cell, the lower among equals, and for each class its share of them as the score; returns how many classes
-   there are. */
-EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, int cells, int classes, uint8_t *mask, edgebn_found *found) {
+/* A part of a map that shows the picture: `first` is its first cell, and the map has `step` cells a row. */
+typedef struct {
+    int first, step, height, width;
+} edgebn_cells;
+
+/* Writes the class of every cell of a part, the lower among equals, and for each class its share of them as the score; returns how many
+   classes there are. */
+EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, const edgebn_cells *part, int classes, uint8_t *mask,
+                                       edgebn_found *found) {
+    const int cells = part->height * part->width;
     int i, k;
     for (k = 0; k < classes; k++) {
         const edgebn_found nothing = {k, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
         found[k] = nothing;
     }
     for (i = 0; i < cells; i++) {
-        float best = edgebn_number(scores, i, 0);
+        const int row = part->first + i / part->width * part->step + i % part->width;
+        float best = edgebn_number(scores, row, 0);
         mask[i] = 0;
         for (k = 1; k < classes; k++) {
-            const float score = edgebn_number(scores, i, k);
+            const float score = edgebn_number(scores, row, k);
             if (score > best) {
                 best = score;
                 mask[i] = (uint8_t)k;

@@ -1,9 +1,8 @@
-"""Answers that are neither classes nor boxes: made of what a session returned, drawn as tables, and as --json has them."""
+"""Answers that are neither classes nor boxes: made of what a session returned, and drawn as tables."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -33,16 +32,6 @@ def other_answers(
     sizes = [picture_size(file) for file in files_of(arguments.input)[: arguments.limit]] if is_picture else []
     given = inputs if isinstance(inputs, np.ndarray) else inputs[program.inputs[0]]
     return Decoder(program).answers(outputs, given, sizes)
-
-
-def as_json(answer: Any) -> Any:
-    """Return an answer as plain lists and tables."""
-    if isinstance(answer, list):
-        return [asdict(part) for part in answer]
-    plain = asdict(answer)
-    if isinstance(answer, MaskAnswer):
-        plain["classes"] = answer.classes.tolist()
-    return plain
 
 
 def show_answers(found: list[Any], screen: Screen) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.cli.answers import as_json, other_answers, show_answers
+from edgebn.cli.answers import other_answers, show_answers
 from edgebn.cli.inputs import add_input_options, load_inputs
 from edgebn.cli.media import is_media, run_media
 from edgebn.cli.models import add_model_argument, add_session_options, load_model, open_session
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     others = other_answers(program, outputs, inputs, arguments)
     if others is not None:
         show_answers(others, screen)
-        return report | {"answers": [as_json(answer) for answer in others]}
+        return report | {"answers": plain(others)}
     return report | show_outputs(outputs, arguments.top, screen)
 
 

@@ -13,8 +13,8 @@ MOST_NUMBERS = 64  # of an output that nobody decodes
 
 def plain(answer: Any) -> Any:
     """Return an answer as JSON has it: dataclasses as objects, masks by COCO's runs, arrays as numbers, large ones as ranges."""
-    if hasattr(answer, "coco"):
-        return answer.coco()
+    if hasattr(answer, "as_json"):
+        return answer.as_json()
     if is_dataclass(answer) and not isinstance(answer, type):
         return {field.name: plain(getattr(answer, field.name)) for field in fields(answer)}
     if isinstance(answer, np.ndarray):

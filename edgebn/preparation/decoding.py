@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebn.preparation.anomalies import AnomalyAnswer, anomaly_answer
 from edgebn.preparation.answers import ClassAnswer, class_answers
-from edgebn.preparation.data import Anomaly, Boxes, Classes, KeyPoints, Mask, WakeWord
+from edgebn.preparation.data import Anomaly, Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
 from edgebn.preparation.detections import BoxAnswer, box_answers
 from edgebn.preparation.key_points import PointAnswer, point_answers
 from edgebn.preparation.masks import MaskAnswer, mask_answer
@@ -70,7 +70,11 @@ class Decoder:
             case Boxes():
                 return box_answers(outputs, self.program, size)
             case Mask():
-                return mask_answer(first, self.after)
+                kept = self.program.preparation
+                assert kept is not None
+                assert isinstance(kept.before, Picture)
+                wanted = self.program.buffers[self.program.inputs[0]].shape[:2]
+                return mask_answer(first, self.after, kept.before, size if any(size) else wanted, wanted)
             case KeyPoints():
                 return point_answers(first, self.program, size)
             case Anomaly():

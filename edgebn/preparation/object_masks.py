@@ -56,7 +56,7 @@ class ObjectMask:
         found[self.top : self.top + height, self.left : self.left + width] = self.pixels
         return found
 
-    def coco(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Return it as COCO's compressed run lengths of the whole picture."""
         return run_lengths(self.pixels, (self.top, self.left), self.size)
 

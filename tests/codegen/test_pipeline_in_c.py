@@ -161,9 +161,10 @@ def test_key_points(dtype, fit, tmp_path):
     assert 1 < compare(model, tmp_path / "out", emitted.board_or_skip("host"), 1) < len(names)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-def test_masks(dtype, tmp_path):
-    model = edgebn.prepare(network((5, 6, 4), dtype=dtype), image=Picture(scale=(1 / 128,), frame=FRAME), answer=Mask())
+@pytest.mark.parametrize(("dtype", "fit"), [("int8", "stretch"), ("float32", "letterbox")])
+def test_masks(dtype, fit, tmp_path):
+    picture = Picture(fit=fit, scale=(1 / 128,), frame=FRAME)
+    model = edgebn.prepare(network((5, 6, 4), dtype=dtype), image=picture, answer=Mask())
     assert compare(model, tmp_path / "out", emitted.board_or_skip("host"), 2) == 4
 
 

@@ -16,6 +16,10 @@ from edgebn.preparation.data import Anchors, Anomaly, Boxes, KeyPoints, Mask, Pi
 from edgebn.preparation.decoding import Decoder
 from edgebn.preparation.detections import box_answers
 from edgebn.preparation.heads import _HEADS, anchor_boxes
+from edgebn.preparation.masks import mask_answer
+from edgebn.preparation.resizing import boxes as placed
+from edgebn.preparation.resizing import resized
+from edgebn.preparation.run_lengths import run_lengths
 from edgebn.preparation.wake_words import WakeWordStream, probability_code
 
 
@@ -156,6 +160,35 @@ def test_a_mask(tmp_path):
     assert answer.shares == (0.5, 0.5)
 
 
+@pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
+@pytest.mark.parametrize("size", [(48, 96), (100, 50), (33, 31), (5, 400)])
+def test_a_mask_lies_in_the_picture(fit, size):
+    """A picture that is dark on the left and bright on the right, drawn to the input, gives a mask with the edge where it was."""
+    pixels = np.where(np.arange(size[1]) < size[1] // 2, 0, 255).astype(np.uint8) * np.ones((*size, 1), np.uint8).transpose(2, 0, 1)
+    picture, wanted = Picture("grey", "nearest", fit, border=128), (64, 96)
+    where = placed(picture, size, wanted)
+    (top, left, height, width), (to_top, to_left, to_height, to_width) = where.source, where.target
+    seen = np.full(wanted, 128)
+    part = pixels[0, top : top + height, left : left + width, None]
+    seen[to_top : to_top + to_height, to_left : to_left + to_width] = resized(part, (to_height, to_width), "nearest")[..., 0]
+    cells = seen[2::4, 2::4] if to_height > 4 and to_width > 4 else seen
+    output = np.stack([cells == value for value in (0, 255, 128)], axis=2).astype(np.float32)
+    answer = mask_answer(output, Mask(), picture, size, wanted)
+    assert answer.shares[2] == 0  # no border
+    assert sum(answer.shares) == pytest.approx(1)
+    whole = answer.whole()
+    assert whole.shape == size
+    assert (whole[:, :left] == -1).all()
+    assert (whole[:, left + width :] == -1).all()
+    assert (whole[:top] == -1).all()
+    inside = whole[top : top + height, left : left + width]
+    edge = size[1] // 2 - left
+    near = 4 * 4 * width // to_width + 1  # as far as a cell goes
+    assert (inside[:, : max(edge - near, 0)] == 0).all()
+    assert (inside[:, edge + near :] == 1).all()
+    assert answer.shares[0] == pytest.approx(edge / width, abs=near / width)
+
+
 def test_key_points():
     model = edgebn.prepare(network((1, 2, 3)), image=PICTURE, answer=KeyPoints(("nose", "eye"), 0.25))
     output = np.array([[[0.5, 0.25, 0.5], [0.1, 0.1, 0.125]]], np.float32)
@@ -267,7 +300,10 @@ def test_the_command_line_prepares_and_tells(tmp_path, capsys):
         return drawn, json.loads(capsys.readouterr().out)
 
     drawn, found = run((2, 2, 3), "--mask", "--labels", "a,b,c")
-    assert found["answers"][0]["classes"] == [[2, 0], [1, 0]]
+    (answer,) = found["answers"]
+    assert answer["shares"] == [0.5, 0.25, 0.25]
+    pixels = np.kron([[2, 0], [1, 0]], np.ones((4, 4)))
+    assert answer["masks"] == [{"class": index, **run_lengths(pixels == index)} for index in range(3)]
     assert "50.0%" in drawn
     drawn, found = run((1, 3), "--key-points", "nose", "--score", "0.5")
     assert found["answers"] == [[{"name": "nose", "score": 0.75, "x": 4.0, "y": 4.0}]]

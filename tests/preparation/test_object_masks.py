@@ -53,7 +53,7 @@ def test_pixels_are_those_of_ultralytics(name, recorded):
         assert not (differing & (np.abs(values) > TIE)).any()
         assert differing.sum() <= 1
         if not differing.any():
-            assert found.coco() == {"size": size, "counts": counts.decode()}
+            assert found.as_json() == {"size": size, "counts": counts.decode()}
 
 
 def detector(rows, size=INPUT, picture=LETTERBOX, **settings):
@@ -92,7 +92,7 @@ def test_a_crop_has_no_object_outside():
     assert np.argwhere(found.whole()).max(axis=0).tolist() == [29, 69]
     outside = object_mask(np.ones(1, np.float32), np.ones((8, 8, 1), np.float32), (0.0, 0.0, 20.0, 30.0), taps, where, (40, 100))
     assert not outside.whole().any()
-    assert outside.coco()["counts"] == run_lengths(np.zeros((40, 100), bool))["counts"]
+    assert outside.as_json()["counts"] == run_lengths(np.zeros((40, 100), bool))["counts"]
 
 
 def test_codes_and_files(tmp_path):
@@ -155,6 +155,6 @@ def test_the_command_line_prepares_and_tells(tmp_path, capsys):
     assert main(["run", kept, photo, "--json"]) == 0
     (boxes,) = json.loads(capsys.readouterr().out)["boxes"]
     wanted = edgebn.Pipeline(model)(pixels)
-    assert [box["mask"] for box in boxes] == [box.mask.coco() for box in wanted]
+    assert [box["mask"] for box in boxes] == [box.mask.as_json() for box in wanted]
     assert main(["run", kept, photo, photo, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"][1]["answers"] == [boxes]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from codegen import answer
-from codegen.decoding import map_of, most
+from codegen.decoding import cells_of, most
 from edgebn import reference
 from edgebn.cli.device.samples import SEED, sample, to_bytes
 from edgebn.cli.inputs import Inputs
@@ -275,7 +275,8 @@ def _layout(program: Program) -> list[tuple[str, np.dtype, tuple[int, ...]]]:
     after, places = program.preparation.after, most(program)
     found: list[tuple[str, np.dtype, tuple[int, ...]]] = [("number", np.dtype("<i4"), (1,)), ("answer", FOUND, (places,))]
     if isinstance(after, Mask):
-        found.append(("mask", np.dtype(np.uint8), map_of(program)[:2]))
+        (top, bottom), (left, right) = cells_of(program)
+        found.append(("mask", np.dtype(np.uint8), (bottom - top, right - left)))
     elif isinstance(after, Boxes) and after.points:
         found.append(("points", np.dtype("<f4"), (places, after.points, 2)))
     return found
