@@ -11,7 +11,6 @@ import numpy as np
 from edgebn.live.answers import line
 from edgebn.live.extras import needed
 from edgebn.live.limbs import limbs_of
-from edgebn.preparation.masks import MaskAnswer
 
 # Of classes, one after the other (Okabe and Ito's, which people who see no red can tell apart).
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
@@ -36,7 +35,7 @@ def drawn(pixels: np.ndarray, answer: Any) -> Any:
     if points:
         dots = {number: (point.x, point.y) for number, point in enumerate(points)}
         _skeleton(pen, dots, limbs_of([point.name for point in points]), COLOURS[0], thick)
-    elif isinstance(answer, MaskAnswer):
+    elif hasattr(answer, "whole"):
         _legend(pen, answer)
     elif not boxes:
         _text(pen, (2, 2), line(answer), COLOURS[0])
@@ -46,7 +45,7 @@ def drawn(pixels: np.ndarray, answer: Any) -> Any:
 def _covered(pixels: np.ndarray, answer: Any, boxes: list[Any]) -> np.ndarray:
     """Return the picture under the colours of its masks, the surest object's on top."""
     covered = pixels.copy()
-    if isinstance(answer, MaskAnswer):
+    if hasattr(answer, "whole"):
         classes = answer.whole()
         colours = np.array(COLOURS)[classes % len(COLOURS)]
         covered = np.where(classes[..., None] >= 0, _mixed(pixels, colours), pixels)
@@ -86,7 +85,7 @@ def _skeleton(
         pen.ellipse((x - 2 * thick, y - 2 * thick, x + 2 * thick, y + 2 * thick), fill=colour, outline=(0, 0, 0))
 
 
-def _legend(pen: Any, answer: MaskAnswer) -> None:
+def _legend(pen: Any, answer: Any) -> None:
     """Name the largest classes of a map in the colours that cover them."""
     order = sorted(range(len(answer.shares)), key=lambda index: -answer.shares[index])
     top = 2.0
