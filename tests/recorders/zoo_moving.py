@@ -11,6 +11,13 @@ ZOO, zoo = registry()
 
 
 @zoo
+def resizing() -> Model:
+    x = keras.Input((7, 5, 3))
+    wide = keras.layers.Resizing(11, 8)(x)
+    return Model(x, keras.layers.Resizing(4, 6)(keras.layers.Conv2D(4, 3)(wide)))
+
+
+@zoo
 def sums_and_minima() -> Model:
     x = keras.Input((3, 4, 5))
     return Model(

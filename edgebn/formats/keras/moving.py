@@ -80,6 +80,22 @@ def upsampling(rank: int) -> LayerFunction:
     return add
 
 
+def resizing(place: Place) -> str:
+    """Resizing to a height and width, bilinear with half-pixel centres, whatever the aspect."""
+    (height, width), _, first = place.spatial(2)
+    function = place.settings.text("interpolation", "bilinear")
+    if function != "bilinear":
+        raise place.unsupported(f"edgebn resizes bilinear, not '{function[:40]}', in which Keras' backends differ")
+    for key in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"):
+        if place.settings.flag(key, False):
+            raise place.unsupported(f"edgebn resizes without {key}; prepare the input before the network")
+    size = (place.settings.integer("height", 0), place.settings.integer("width", 0))
+    if not all(1 <= length <= MAX_EXTENT for length in size):
+        raise ModelError(f"its height and width {size} are none")
+    ratio = (height / size[0], width / size[1])
+    return place.add(Resize, function=function, size=size, ratio=ratio, coordinates="half_pixel", channels_first=first)
+
+
 def flatten(place: Place) -> str:
     """Flatten; with channels_first Keras first moves the channels last."""
     shape, source = place.shape, place.input

@@ -12,7 +12,7 @@ EinsumDense Embedding Equalization FlaxLayer GRU GRUCell GlobalAveragePooling3D 
 GlobalMaxPooling3D GroupQueryAttention HashedCrossing Hashing InstanceMethod InstanceProperty IntegerLookup
 JaxLayer LSTM LSTMCell Lambda LocallyConnected1D LocallyConnected2D Masking MaxNumBoundingBoxes MaxPool3D
 MaxPooling3D MelSpectrogram MultiHeadAttention Pipeline RNN RandomCrop RandomFourierFeatures
-Resizing ReversibleEmbedding STFTSpectrogram SeparableConv3D SimpleRNN SimpleRNNCell Solarization
+ReversibleEmbedding STFTSpectrogram SeparableConv3D SimpleRNN SimpleRNNCell Solarization
 SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization ThresholdedReLU TimeDistributed
 TorchModuleWrapper UpSampling3D Wrapper ZeroPadding3D
 """

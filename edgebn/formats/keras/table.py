@@ -42,6 +42,7 @@ LAYERS: dict[str, LayerFunction] = {
     "UnitNormalization": norms.unit_norm,
     "RepeatVector": moving.repeat_vector,
     "Rescaling": norms.rescaling,
+    "Resizing": moving.resizing,
     "Normalization": norms.normalization,
     "Activation": activations.activation_layer,
     "ReLU": activations.relu,
@@ -115,7 +116,6 @@ _HINTS = {
     "ThresholdedReLU": "use ReLU(threshold=...) in its place",
     "Embedding": "edgebn takes real numbers in; look the vectors up before the network",
     "Masking": "edgebn runs whole sequences; cut them to length before the network",
-    "Resizing": "resize the input before the network, or use UpSampling2D",
     "RandomCrop": "crop the input before the network, or use CenterCrop",
 }
 
