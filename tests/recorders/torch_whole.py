@@ -44,7 +44,9 @@ WHOLE: dict[str, Callable[[], Made]] = {
     "neg_of_places": one(lambda _, x: -x.argmax(1)),
     "remainder": one(lambda _, x: (x * 9).int() % 4),
     "rsub_of_places": one(lambda _, x: 3 - x.argmax(1)),
+    "sign": one(lambda _, x: x.round().sign() + 0.5),
     "stack_of_places": one(lambda _, x: torch.stack([x.argmax(1), x.argmin(1)], 1)),
+    "threshold": one(lambda _, x: torch.threshold(x, 0.3, -2.0)),
     "to_bool": one(lambda _, x: x.round().bool().float() * x),
     "to_uint8": one(lambda _, x: (x.abs() * 300).to(torch.uint8)),
 }

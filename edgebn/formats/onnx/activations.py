@@ -10,12 +10,12 @@ import numpy as np
 from edgebn.formats.channels_first import open_bound
 from edgebn.formats.common_layers import exponential, times
 from edgebn.formats.common_layers import power as raised
-from edgebn.formats.onnx import weights
+from edgebn.formats.onnx import integers, weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.functions import SELU_ALPHA, SELU_SCALE
-from edgebn.layers import Activation, Add, Binary, Multiply
+from edgebn.layers import Activation, Add, Binary, Cast, IntegerBinary, Multiply, Select
 
 
 def _function(node: Node, context: Context, function: str, **fields: Any) -> Dynamic:
@@ -118,6 +118,21 @@ def gelu(node: Node, context: Context) -> Dynamic:
     if approximate not in forms:
         raise node.damaged(f"its approximate '{approximate}' is not one that ONNX defines")
     return _function(node, context, forms[approximate])
+
+
+def thresholded_relu(node: Node, context: Context) -> Dynamic:
+    """ThresholdedRelu: what is above alpha, 1 unless said, and 0 elsewhere."""
+    x = node.real(0)
+    above = integers.with_number(node, context, x, "greater", node.number("alpha", 1.0), "above")
+    return context.emit(node, Select, above, x, context.number(node, 0.0, "zero"), place=x.place)
+
+
+def sign(node: Node, context: Context) -> Dynamic:
+    """Sign: 1, 0 or -1."""
+    x = node.real(0)
+    sides = [integers.with_number(node, context, x, function, 0, function) for function in ("greater", "less")]
+    whole = context.whole_numbers(node, IntegerBinary, *sides, part="whole", place=x.place, function="subtract")
+    return context.emit(node, Cast, whole, place=x.place, to="float32")
 
 
 def celu(node: Node, context: Context) -> Dynamic:

@@ -86,10 +86,10 @@ def logical(function: str) -> Callable[[Node, Context], Dynamic]:
 
 def logical_not(node: Node, context: Context) -> Dynamic:
     """Not: whether it is 0."""
-    return _with_number(node, context, node.whole(0), "equal", 0)
+    return with_number(node, context, node.whole(0), "equal", 0)
 
 
-def _with_number(node: Node, context: Context, x: Dynamic, function: str, number: float, part: str = "") -> Dynamic:
+def with_number(node: Node, context: Context, x: Dynamic, function: str, number: float, part: str = "") -> Dynamic:
     """Append a function of whole numbers and one number, or of real ones and one."""
     constant = context.array(node, np.full((), number, np.int32 if x.whole else np.float32), f"{part}number")
     return context.emit(node, IntegerBinary, x, constant, part=part, place=x.place, whole=True, function=function)
@@ -108,7 +108,7 @@ def cast(node: Node, context: Context) -> Dynamic:
     if to in REAL:
         return context.emit(node, Cast, x, place=x.place, to="float32") if x.whole else context.identity(node, x)
     if to == BOOL:
-        return _with_number(node, context, x, "not_equal", 0)
+        return with_number(node, context, x, "not_equal", 0)
     if to not in (*INTEGERS, UINT8):
         raise node.refuse("it changes the type of a value of the network; edgebn casts to float32, int32, int64, uint8 and bool")
     if not x.whole:
@@ -117,7 +117,7 @@ def cast(node: Node, context: Context) -> Dynamic:
             return x
     elif to in INTEGERS:
         return context.identity(node, x)
-    return _with_number(node, context, x, "floor_mod", BYTES)
+    return with_number(node, context, x, "floor_mod", BYTES)
 
 
 def _is_plain(x: Dynamic) -> bool:

@@ -103,6 +103,28 @@ def where(node: Node, context: Context) -> Dynamic:
     return _select(node, context, "condition", "self", "other")
 
 
+def threshold(node: Node, context: Context) -> Dynamic:
+    """What is above a threshold, and one number elsewhere."""
+    value = node.dynamic("self")
+    if value.whole:
+        raise node.refuse("it compares whole numbers; cast them first: x.float()")
+    place, limit = value.place, context.constant(node, np.array(node.number("threshold"), np.float32), "threshold")
+    above = context.emit(node, IntegerBinary, value, limit, part="above", place=place, function="greater")
+    other = context.constant(node, np.array(node.number("value"), np.float32), "value")
+    return context.emit(node, Select, above, value, other, place=place)
+
+
+def sign(node: Node, context: Context) -> Dynamic:
+    """1, 0 or -1."""
+    x = node.dynamic("self")
+    if x.whole:
+        raise node.refuse("it takes the sign of whole numbers; cast them first: x.float()")
+    zero = context.constant(node, np.zeros((), np.float32), "zero")
+    sides = [context.emit(node, IntegerBinary, x, zero, part=part, place=x.place, function=part) for part in ("greater", "less")]
+    whole = context.emit(node, IntegerBinary, *sides, part="whole", place=x.place, function="subtract")
+    return context.emit(node, Cast, whole, place=x.place, to="float32")
+
+
 def masked_fill(node: Node, context: Context) -> Dynamic:
     """One number where a mask is true."""
     return _select(node, context, "mask", "value", "self")
