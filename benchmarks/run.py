@@ -16,10 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import edgebn
-from benchmarks import chart, inference, larger, layers, startup
+from benchmarks import chart, inference, larger
 from benchmarks.models.architectures import NETWORKS
 from benchmarks.models.networks import INT8, INT8_FILE, Case, cases
 from benchmarks.peers.engines import versions
+from benchmarks.session import layers, startup
 from edgebn.kernels import isa
 
 RESULTS = Path(__file__).parent / "results"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
-# Million instructions of one inference by CMSIS-NN at -O3, Armv7E-M, counted in QEMU (benchmarks/firmware.py).
+# Million instructions of one inference by CMSIS-NN at -O3, Armv7E-M, counted in QEMU (benchmarks/codegen/firmware.py).
 COUNTED = {"kws": 7.84, "resnet8": 29.87, "ad": 0.580}
 
 

@@ -46,6 +46,14 @@ def recorded() -> Path:
     return RECORDED
 
 
+@pytest.fixture(scope="session")
+def demo():
+    """The shipped network in float32 and int8, its images and their labels."""
+    from tests import demo_model  # not every test has a demo, nor edgebn's readers
+
+    return demo_model.demo()
+
+
 def pytest_configure(config):
     """Let stopped commands stop: a shell in the background, and nohup, have them ignore what stops them."""
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):

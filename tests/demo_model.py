@@ -1,5 +1,6 @@
 """The shipped Fashion-MNIST network in int8 and its images, for tests that need a trained network."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,26 @@ def demo_images():
 
 
 @cache
+def demo_float32():
+    """Return the network as it was trained."""
+    return edgebn.load(DATA / "fashion_mnist.keras")
+
+
+@cache
 def demo_int8():
     """Return the network, quantised on 300 of its images."""
-    return edgebn.quantize(edgebn.load(DATA / "fashion_mnist.keras"), demo_images()[0][:300])
+    return edgebn.quantize(demo_float32(), demo_images()[0][:300])
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Both networks, (1000, 28, 28, 1) images in 0..1 and their labels: the fixture `demo`."""
+
+    float32: edgebn.Program
+    int8: edgebn.Program
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def demo():
+    return Demo(demo_float32(), demo_int8(), *demo_images())

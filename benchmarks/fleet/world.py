@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.learning.shifts import UNTUNED_IMAGE_SHIFTS
+from benchmarks.adapt.shifts import UNTUNED_IMAGE_SHIFTS
 from edgebn.adapt.streams import arrange
 from edgebn.fleet.envelope import Envelope
 from edgebn.fleet.model import FleetModel, Known

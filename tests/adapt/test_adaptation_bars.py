@@ -1,11 +1,11 @@
-"""What adaptation promises, on real data: `benchmarks/adaptation.py` has the longer tables."""
+"""What adaptation promises, on real data: `benchmarks/adapt/adaptation.py` has the longer tables."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.adaptation import errors, image_tasks, speech_tasks
+from benchmarks.adapt.adaptation import errors, image_tasks, speech_tasks
 from edgebn.adapt.streams import ORDERS
 from tests.conftest import TEST_ALL
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import arm_static
+from benchmarks.kernels import arm_static
 from tests.conftest import TEST_ALL
 
 # A loop of two smull in a loop of one, and a branch forward: (address, instruction).

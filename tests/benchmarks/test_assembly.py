@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import assembly
+from benchmarks.kernels import assembly
 from tests.conftest import TEST_ALL
 
 LISTING = """
@@ -31,7 +31,7 @@ def test_functions_have_the_names_that_python_has():
 @pytest.mark.skipif(not TEST_ALL, reason="compiles an executor: make test-all")
 def test_one_kernel_is_shown():
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.assembly", "pool.average_f32"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.kernels.assembly", "pool.average_f32"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("pool.average_f32:")
     assert "ret" in done.stdout

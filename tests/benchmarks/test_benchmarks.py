@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import edgebn
-from benchmarks import critical_path, files, inference, larger, run
+from benchmarks import files, inference, larger, run
 from benchmarks.models.architectures import Stack
 from benchmarks.models.networks import FLOAT32, INT8, Case, codes, generated
 from benchmarks.peers.engines import Runner, tflite_of
 from benchmarks.peers.export_onnx import onnx_bytes
 from benchmarks.peers.plain import plain
+from benchmarks.session import critical_path
 from tests.conftest import TEST_ALL
 
 TINY = 32  # pixels on a side

@@ -116,7 +116,7 @@ def test_programs_gather_the_references_sums(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def demo():
+def adapting_demo():
     """The demo network with source tables, and a stream of codes: a little of home, then another world."""
     images, _ = demo_images()
     program = edgebn.adaptable(demo_int8(), images[:300])
@@ -127,8 +127,8 @@ def demo():
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_host_learns_what_python_learns(policy, demo, tmp_path):
-    program, stream = demo
+def test_the_host_learns_what_python_learns(policy, adapting_demo, tmp_path):
+    program, stream = adapting_demo
     adapter, wanted = adapting_c.in_python(program, stream, policy)
     found = adapting_c.on_board(program, stream, tmp_path / "out", "host", policy)
     adapting_c.same(found, wanted)
@@ -137,24 +137,24 @@ def test_the_host_learns_what_python_learns(policy, demo, tmp_path):
     assert found.factory == adapter.to_bytes()
 
 
-def test_the_reference_learns_it_too(demo):
-    program, stream = demo
+def test_the_reference_learns_it_too(adapting_demo):
+    program, stream = adapting_demo
     _, wanted = adapting_c.in_python(program, stream[:12], POLICIES[0])
     assert adapting_c.in_python(program, stream[:12], POLICIES[0], ReferenceEngine(program))[1] == wanted
 
 
 @pytest.mark.parametrize("core", CORES if TEST_ALL else CORES[2:3])
-def test_cores_learn_what_python_learns(core, demo, tmp_path):
-    program, stream = demo
+def test_cores_learn_what_python_learns(core, adapting_demo, tmp_path):
+    program, stream = adapting_demo
     most = 80 if core == "mps3-an547" else 200  # they lie in its flash of 512 kB
     stream = stream[: most if TEST_ALL else 20]
     _, wanted = adapting_c.in_python(program, stream, POLICIES[0])
     adapting_c.same(adapting_c.on_board(program, stream, tmp_path / "out", core, POLICIES[0]), wanted)
 
 
-def test_learning_is_the_same_when_a_compiler_may_fuse(demo, tmp_path):
+def test_learning_is_the_same_when_a_compiler_may_fuse(adapting_demo, tmp_path):
     """clang fuses products and sums where the processor can, unless it is told not to."""
-    program, stream = demo
+    program, stream = adapting_demo
     _, wanted = adapting_c.in_python(program, stream[:30], POLICIES[0])
     if "fma" not in cpu_flags() or shutil.which("clang") is None:
         pytest.skip("needs clang and a processor with fused multiply-add")
@@ -210,8 +210,8 @@ def test_roots_logarithms_and_conversions_are_numpys(tmp_path):
 # ---- what is off costs nothing, what cannot be is refused ----
 
 
-def test_without_adaptation_nothing_of_it_is_compiled(demo, tmp_path):
-    program, _ = demo
+def test_without_adaptation_nothing_of_it_is_compiled(adapting_demo, tmp_path):
+    program, _ = adapting_demo
     for folder, given in (("tables", program), ("none", replace(program, adaptation=None))):
         codegen.emit(given, tmp_path / folder, name="net")
     texts = [(tmp_path / folder / "net.c").read_text() for folder in ("tables", "none")]
@@ -219,8 +219,8 @@ def test_without_adaptation_nothing_of_it_is_compiled(demo, tmp_path):
     assert "adapt" not in texts[0].lower()
 
 
-def test_what_cannot_adapt_in_c_is_refused(demo, tmp_path):
-    program, _ = demo
+def test_what_cannot_adapt_in_c_is_refused(adapting_demo, tmp_path):
+    program, _ = adapting_demo
     real = {name: replace(buffer, dtype="float32") for name, buffer in program.buffers.items()}
     cases = [
         (replace(program, adaptation=None), {}, "no source tables"),
@@ -239,8 +239,8 @@ def test_what_cannot_adapt_in_c_is_refused(demo, tmp_path):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_self_test_of_an_adapting_network_learns(policy, demo, tmp_path):
-    program, _ = demo
+def test_the_self_test_of_an_adapting_network_learns(policy, adapting_demo, tmp_path):
+    program, _ = adapting_demo
     board = emitted.board_or_skip("mps2-an386")
     project = codegen.emit(program, tmp_path, "mps2-an386", adapt=True, policy=policy)
     assert emitted.outcome(board, emitted.build(project, board, trace=True)).status == 0
@@ -273,12 +273,12 @@ FUSING = (
 
 
 @pytest.mark.parametrize(("program", "board", "flags"), FUSING if TEST_ALL else FUSING[:2] + FUSING[4:5] + FUSING[7:9])
-def test_learning_is_the_same_whatever_the_compiler_is_told(program, board, flags, demo, tmp_path):
+def test_learning_is_the_same_whatever_the_compiler_is_told(program, board, flags, adapting_demo, tmp_path):
     if board == "host" and "fma" not in cpu_flags():
         pytest.skip("needs a processor with fused multiply-add")
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
-    network, stream = demo
+    network, stream = adapting_demo
     _, wanted = adapting_c.in_python(network, stream[:20], POLICIES[0])
     adapting_c.same(adapting_c.on_board(network, stream[:20], tmp_path, board, POLICIES[0], compiler=program, flags=flags), wanted)
 
@@ -304,8 +304,8 @@ def test_what_no_pragma_mends_is_refused_when_it_is_compiled(program, flags, why
     assert why in done.stderr
 
 
-def test_a_project_that_adapts_passes_its_self_test_under_other_names(demo, tmp_path):
-    program, stream = demo
+def test_a_project_that_adapts_passes_its_self_test_under_other_names(adapting_demo, tmp_path):
+    program, stream = adapting_demo
     project = codegen.emit(program, tmp_path, name="eyes", prefix="acme", adapt=True, samples=stream[:2])
     said = emitted.outcome(boards.load("host"), emitted.build(project, boards.load("host"), trace=False))
     assert (said.status, said.differ) == (0, 0)

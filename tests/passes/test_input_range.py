@@ -9,7 +9,6 @@ import edgebn
 from edgebn import reference
 from edgebn.errors import InputRangeWarning
 from edgebn.passes.quantization.input_range import doubt
-from tests.demo_model import DATA
 
 KINDS = ("float32", "int8")
 
@@ -18,17 +17,14 @@ def said(program, values):
     return doubt(program, program.inputs[0], np.asarray(values, np.float32), reference.run)
 
 
-@pytest.fixture(scope="module")
-def demo():
-    model, data = edgebn.load(DATA / "fashion_mnist.keras"), np.load(DATA / "fashion_mnist_slice.npz")
-    int8 = edgebn.quantize(model, data["calibration"] / np.float32(255))
-    return {"float32": model, "int8": int8}, data["images"]
+def pixels(demo):
+    """Return the demo's images in 0..255."""
+    return np.rint(demo.images * 255)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pixels_where_0_to_1_is_expected(demo, kind):
-    programs, images = demo
-    text = said(programs[kind], images)
+    text = said(getattr(demo, kind), pixels(demo))
     assert "from 0 to 255" in text
     assert "--scale 1/255 " in text
 
@@ -36,29 +32,27 @@ def test_pixels_where_0_to_1_is_expected(demo, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dimmed", [1.0, 0.5, 0.2])
 def test_right_inputs_are_not_doubted(demo, kind, dimmed):
-    programs, images = demo
-    assert said(programs[kind], images / 255 * dimmed) is None
-    assert not any(said(programs[kind], image[None] / 255 * dimmed) for image in images[:50])
+    program = getattr(demo, kind)
+    assert said(program, demo.images * dimmed) is None
+    assert not any(said(program, image[None] * dimmed) for image in demo.images[:50])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_far_too_small(demo, kind):
-    programs, images = demo
-    assert said(programs[kind], images / 255 / 255) is not None
+    assert said(getattr(demo, kind), demo.images / 255) is not None
 
 
-def test_one_value_only_says_nothing(demo):
-    programs, images = demo
-    assert all(said(program, np.zeros_like(images[:3])) is None for program in programs.values())
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_value_only_says_nothing(demo, kind):
+    assert said(getattr(demo, kind), np.zeros_like(demo.images[:3])) is None
 
 
 def test_quantize_warns(demo):
-    programs, images = demo
     with pytest.warns(InputRangeWarning, match="fashion_mnist.keras: the inputs go from 0 to 255"):
-        edgebn.quantize(programs["float32"], images[:32])
+        edgebn.quantize(demo.float32, pixels(demo)[:32])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        edgebn.quantize(programs["float32"], images[:32] / np.float32(255))
+        edgebn.quantize(demo.float32, demo.images[:32])
 
 
 @pytest.mark.parametrize("name", ["resnet8_jpeg.h5", "resnet8_int8.tflite"])

@@ -1,6 +1,6 @@
 """How near quantised networks stay to float32, beside onnxruntime's static quantisation (QDQ, channel by channel) of the same file.
 
-    python -m benchmarks.quantized_accuracy [--data noise|photos|text] [--files mtcnn_onet.onnx ...] [--json FILE]
+    python -m benchmarks.passes.quantized_accuracy [--data noise|photos|text] [--files mtcnn_onet.onnx ...] [--json FILE]
 
 Prints the ratio of signal to noise of every output in dB, on inputs that calibration has not seen, each engine against its own
 float32. Files are those of zoo/ in the folder of models (`places.py`); onnxruntime reads ONNX alone.

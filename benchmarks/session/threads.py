@@ -1,6 +1,6 @@
 """Times one inference shared by 1, 2 and 4 threads, interleaved in one process.
 
-    python -m benchmarks.threads [--rounds 5] [--json threads.json]
+    python -m benchmarks.session.threads [--rounds 5] [--json threads.json]
 
 The MobileNet stack for images of several sizes: the smallest is below what `session/bands.py` finds worth sharing. All results are
 compared with one thread's before anything is timed. Figures mean something only on a machine whose cores have nothing else to do.

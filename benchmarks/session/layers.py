@@ -1,6 +1,6 @@
 """Times every step of a network alone, and says which share of the core's peak each reaches.
 
-    python -m benchmarks.layers [--rounds 100] [--json layers.json] [models...]
+    python -m benchmarks.session.layers [--rounds 100] [--json layers.json] [models...]
 
 A step's rows of the operation table are run again and again, as a table of their own, beside an empty table whose time is
 taken off; the peak (`peak.py`), measured between the rounds, is the highest seen. Caches are warm: in a network a step may find its
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks import peak
+from benchmarks.kernels import peak
 from benchmarks.places import models_folder
 from edgebn.kernels import executor
 from edgebn.program import Program

@@ -1,6 +1,6 @@
 """What gathering statistics for adaptation costs: an inference that observes beside one that does not, interleaved in one process.
 
-    python -m benchmarks.observing [--rounds 400] [--rows N] [--output FILE]
+    python -m benchmarks.adapt.observing [--rounds 400] [--rows N] [--output FILE]
 
 Prints the share of an inference that observing adds at the default choice of rows (or at every N-th), the time of a refold, what
 `Adapter.run` takes beyond `Session.run` for a sample at home (the gate shut) and for one under a shift (open), and the bytes of
@@ -127,7 +127,7 @@ def _time(session: Any, table: Any) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], prog="python -m benchmarks.observing")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], prog="python -m benchmarks.adapt.observing")
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--rows", type=int, help="observe every n-th row instead of the default choice")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")

@@ -1,6 +1,6 @@
 """Counts the instructions of one inference on every emulated core, and what the code takes, beside recorded peers.
 
-    python benchmarks/firmware.py [--board NAME ...] [--json results.json] [models...]
+    python -m benchmarks.codegen.firmware [--board NAME ...] [--json results.json] [models...]
 
 Without models: KWS, ResNet-8 and AD of the folder of models (`places.py`), as TensorFlow Lite quantised them (kws_int8, ...) and as
 `edgebn.quantize` does (kws, ...). The emulator counts exactly, so a figure is the same on every machine and under any load. Every

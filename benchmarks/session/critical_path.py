@@ -1,6 +1,6 @@
 """Says what an inference would take on 1, 2, 4 and 8 cores, from the measured times of its single tasks.
 
-    python -m benchmarks.critical_path [--rounds 20] [--json path.json] [--networks NAME ...] [models...]
+    python -m benchmarks.session.critical_path [--rounds 20] [--json path.json] [--networks NAME ...] [models...]
 
 Each task of a session's shared table (`session/bands.py`) is timed alone on one core. Then the tasks are scheduled as threads take
 them (`kernels/work_sharing.py`): phase after phase, each free core the next task of its own part or the last of all, with what it
@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.layers import bind
 from benchmarks.models.architectures import NETWORKS, case
+from benchmarks.session.layers import bind
 from edgebn.kernels import executor
 from edgebn.kernels.records import JOIN, MASK_BITS, SHARING_PRESENT, SHARING_STATE, SHARING_THREADS, SHARING_WORDS
 from edgebn.program import Program, takes_codes

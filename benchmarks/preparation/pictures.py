@@ -1,6 +1,6 @@
 """Times pictures of 640 x 480 becoming the input of a 224 x 224 network, beside OpenCV's resize and cast, on one thread.
 
-    python -m benchmarks.pictures [--rounds 500] [--json FILE]
+    python -m benchmarks.preparation.pictures [--rounds 500] [--json FILE]
 
 Both do a few pictures in turn, so that whatever else the machine does hits them alike; the ratio is that of the best rounds. The
 bytes of both are compared first.

@@ -1,9 +1,9 @@
 """Counts the instructions that audio front ends take for each window on every emulated core, beside an inference of KWS.
 
-    python -m benchmarks.sound [--board NAME ...] [--json FILE]
+    python -m benchmarks.codegen.sound [--board NAME ...] [--json FILE]
 
 A second of noise is fed in pieces of one step, as a microphone's callback would, to `NAME_sound_feed` of an emitted network that
-only copies its input. Counts are exact (benchmarks/firmware.py); those of KWS are that table's.
+only copies its input. Counts are exact (benchmarks/codegen/firmware.py); those of KWS are that table's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import boards
 import codegen
 import edgebn
-from benchmarks.firmware import CORES
+from benchmarks.codegen.firmware import CORES
 from boards import emulator, toolchain
 from codegen.constants import declarations, definition
 from codegen.stepcode import CArray

@@ -1,6 +1,6 @@
 """How well the hot loops of the NEON kernels would keep the multipliers of a Raspberry Pi's core busy, without one: llvm-mca says.
 
-    python -m benchmarks.arm_static [--json arm_static.json]
+    python -m benchmarks.kernels.arm_static [--json arm_static.json]
 
 The kernels are compiled for AArch64 as the ahead-of-time objects are. For every function that KWS, ResNet-8 and AD run, its
 innermost loop with the most multiplications goes through llvm-mca's model of the core: MACs a cycle, beside the peak, which is what
@@ -194,7 +194,7 @@ def measure() -> list[HotLoop]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for isa in sorted({core.isa for core in CORES}):
-            subprocess.run([sys.executable, "-m", "benchmarks.arm_static", "--worker", isa, name], check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.kernels.arm_static", "--worker", isa, name], check=True)
             bodies = instructions(folder / f"{isa}.o")
             used = json.loads((folder / f"{isa}.json").read_text(encoding="utf-8"))
             for core in (one for one in CORES if one.isa == isa):

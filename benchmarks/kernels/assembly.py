@@ -1,8 +1,8 @@
 """The machine code of one kernel, as the ahead-of-time objects have it, which themselves name no function.
 
-    python -m benchmarks.assembly                                  the functions of the machine's best instruction set
-    python -m benchmarks.assembly tile_i8 [--isa avx2]             the instructions of those with this word in their names
-    python -m benchmarks.assembly convolution --machine aarch64 --isa neondot
+    python -m benchmarks.kernels.assembly                                  the functions of the machine's best instruction set
+    python -m benchmarks.kernels.assembly tile_i8 [--isa avx2]             the instructions of those with this word in their names
+    python -m benchmarks.kernels.assembly convolution --machine aarch64 --isa neondot
 
 Compiling takes a minute. Small functions have none of their own: they are parts of those that call them. Needs objdump (Debian:
 apt install binutils), for other processors LLVM's (apt install llvm).

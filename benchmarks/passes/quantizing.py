@@ -1,6 +1,6 @@
 """Times quantisation beside onnxruntime's static quantisation of the same float32 file with the same images, and its memory.
 
-    python -m benchmarks.quantizing [--images 100] [--size 224] [--networks mobilenet mobilenet_v2] [--json FILE]
+    python -m benchmarks.passes.quantizing [--images 100] [--size 224] [--networks mobilenet mobilenet_v2] [--json FILE]
 
 Each runs in a process of its own, on one thread, calibration included; images are made as they are asked for, so that none of the
 memory is theirs. Memory is the highest resident size beyond what the process had when quantisation began.
@@ -21,7 +21,7 @@ from benchmarks.models.mobilenet import mobilenet, mobilenet_v2
 from benchmarks.peers.export_onnx import onnx_bytes
 from benchmarks.peers.plain import plain
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PIECE = 8  # images handed over at once
 
 # Arguments: file, images, size. They print seconds, elapsed and of the core (where others use the machine these say more),

@@ -1,6 +1,6 @@
 """How much adaptation helps when the world shifts and harms when it does not: every policy and two comparators, int8, one command.
 
-    python -m benchmarks.adaptation --seeds 5 --json adaptation.json
+    python -m benchmarks.adapt.adaptation --seeds 5 --json adaptation.json
 
 Errors in %, mean and half of the 95 % confidence interval over orders (seeds), each sample predicted with what was learned before
 it. Sections: images (clean and the six shifts of the rule's making), untuned (shifts it never saw), speech (kws.keras and the
@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
-from benchmarks.learning.balanced_bn import BalancedBn, PlainMoments
-from benchmarks.learning.shifts import SPEECH_SHIFTS, UNTUNED_IMAGE_SHIFTS
+from benchmarks.adapt.balanced_bn import BalancedBn, PlainMoments
+from benchmarks.adapt.shifts import SPEECH_SHIFTS, UNTUNED_IMAGE_SHIFTS
 from benchmarks.places import VARIABLE, models_folder
 from edgebn.adapt.evaluate import evaluate
 from edgebn.adapt.policies import POLICIES

@@ -1,6 +1,6 @@
 """Times the start: from a new process to the first result, and the memory that it took (highest resident size).
 
-    python -m benchmarks.startup [--rounds 10]
+    python -m benchmarks.session.startup [--rounds 10]
 
 Every way to run the same network starts in turn. edgebn starts twice: with kernels compiled ahead of time (as wheels have them),
 and with what Numba compiled earlier and kept. The clock stops when the child has its first result, not when it has ended.
@@ -25,7 +25,7 @@ from benchmarks.models.networks import INT8, INT8_FILE, Case, cases
 from benchmarks.peers.plain import NotExportedError, plain
 from edgebn.kernels import isa, native
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # What each child runs: its argument is the network's file. It says so when it has the first result, and waits to be measured.
 CHILDREN = {
     "edgebn": """

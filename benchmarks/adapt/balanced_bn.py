@@ -1,4 +1,4 @@
-"""Comparators for benchmarks/adaptation.py: common practice without a gate, and Balanced BN of TRIBE (Su et al., AAAI 2024).
+"""Comparators for benchmarks/adapt/adaptation.py: common practice without a gate, and Balanced BN of TRIBE (Su et al., AAAI 2024).
 
 Balanced BN keeps a mean and a variance for every class (2 x classes floats a channel: 19 kB for ResNet-8), updates those of the
 predicted class with each sample, and normalises by their class-balanced mixture. Without TRIBE's teacher and gradients.
