@@ -41,9 +41,10 @@ LOG = (7.3325293e-2, -1.16599292e-1, 1.16346625e-1, -1.23967005e-1, 1.42511556e-
 ROOT_HALF_BITS = 0x3F3504F3
 # erf(x) = x e(x**2) for |x| <= 1.
 ERF = (7.85386119e-5, -8.01019357e-4, 5.18832768e-3, -2.68538119e-2, 1.12835851e-1, -3.76126258e-1, 1.12837917)
-# erfc(x) = exp(-x**2) c(1 / (1 + x / 2)) for 0.5 <= x <= 10.
-ERFC = (-7.46312045e-2, 3.52180380e-1, -6.12726740e-1, 4.08279062e-1, -1.09428031e-1, 2.36014705e-1, 2.34648395e-1, 2.83674406e-1,
-        2.81977045e-1, 3.83705848e-6)  # fmt: skip
+# erfc(x) = exp(-x**2) t c(t - ERFC_CENTER) with t = 1 / (1 + x / 2), for 0.5 <= x <= 10.5: fitted as LOG, 1.5e-8.
+ERFC_CENTER = 0.390625
+ERFC = (-6.04466647e-2, 1.0430938e-1, 3.64808999e-2, -1.49253592e-1, -1.01052538e-1, 2.06407934e-1, 5.00311077e-1, 5.70941031e-1,
+        4.42106158e-1)  # fmt: skip
 ROOT_HALF = 0.70710678118654752
 SOFTPLUS_IS_X = 20.0  # in float32, as tanh of it is 1
 # 2 / pi in steps of 24 bits: their products with a float32 are exact in float64. Together they tell any float32's quarter turns.
@@ -193,9 +194,25 @@ class VectorMath:
         """Return x * tanh(softplus(x)) = x * (w**2 + 2 w) / (w**2 + 2 w + 2) with w = exp(x)."""
         b, most = self._builder, self.real(SOFTPLUS_IS_X)
         w = self.exp_of_negative(b.select(b.fcmp_ordered("<", x, most), x, most))
-        n = b.fmul(w, b.fadd(w, self.real(2.0)))
-        product = b.fmul(x, b.fdiv(n, b.fadd(n, self.real(2.0))))
-        return self._or_nan(x, b.select(b.fcmp_ordered(">", x, most), x, product))
+        twice = b.fadd(w, w)
+        n = self.multiply_add(w, w, twice)
+        found = self._times_share(x, n, self.multiply_add(w, w, b.fsub(twice, n)))
+        return self._or_nan(x, b.select(b.fcmp_ordered(">", x, most), x, found))
+
+    def _times_share(self, x: ir.Value, n: ir.Value, lost: ir.Value) -> ir.Value:
+        """Return x * m / (m + 2) for m = n + lost, n positive and `lost` below its last place (nothing without fused additions)."""
+        b, two = self._builder, self.real(2.0)
+        total = b.fadd(n, two)
+        if not self._fused:
+            return b.fmul(x, b.fdiv(n, total))
+        missing = b.fadd(b.fsub(n, b.fsub(total, two)), lost)  # of the total
+        product = b.fmul(x, n)
+        inverse = b.fdiv(self.real(1.0), total)
+        quotient = b.fmul(product, inverse)
+        less = b.fneg(quotient)
+        rest = self.multiply_add(less, missing, self.multiply_add(less, total, product))
+        rest = b.fadd(rest, self.multiply_add(x, lost, self._residue(x, n, product)))
+        return self.multiply_add(rest, inverse, quotient)
 
     def elu(self, x: ir.Value, alpha: ir.Value) -> ir.Value:
         """Return alpha * (exp(x) - 1) below zero, x from there on."""
@@ -221,12 +238,12 @@ class VectorMath:
         b, one = self._builder, self.real(1.0)
         size = self.abs(x)
         near = b.fmul(x, self._polynomial(ERF, b.fmul(x, x)))
-        far = b.fsub(one, self._erfc(self.maximum(size, one), self.real(0.0)))
+        far = b.fsub(one, self._times_erfc(one, self.maximum(size, one), self.real(0.0)))
         far = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), far, b.fneg(far))
         return self._or_nan(x, b.select(b.fcmp_ordered("<", size, one), near, far))
 
     def gelu(self, x: ir.Value) -> ir.Value:
-        """Return x * erfc(-x / sqrt(2)) / 2."""
+        """Return x * erfc(-x / sqrt(2)) / 2, which is -|x| erfc(|x| / sqrt(2)) / 2 below zero, and x more than that above."""
         b, real = self._builder, self.real
         size = self.abs(x)
         z = b.fmul(size, real(ROOT_HALF))
@@ -235,10 +252,10 @@ class VectorMath:
         half = real(0.5)
         signed = b.select(b.fcmp_ordered(">=", x, real(0.0)), z, b.fneg(z))
         near = self.multiply_add(b.fmul(signed, half), self._polynomial(ERF, b.fmul(z, z)), half)
-        tail = b.fmul(half, self._erfc(self.maximum(z, half), rest))
-        far = b.select(b.fcmp_ordered(">=", x, real(0.0)), b.fsub(real(1.0), tail), tail)
-        product = b.fmul(x, b.select(b.fcmp_ordered("<", z, half), near, far))
-        product = b.select(b.fcmp_ordered(">", size, real(SIGMOID_IS_ONE)), self.maximum(x, real(0.0)), product)
+        above = self.maximum(x, real(0.0))
+        far = b.fsub(above, self._times_erfc(b.fmul(size, half), self.maximum(z, half), rest))
+        product = b.select(b.fcmp_ordered("<", z, half), b.fmul(x, near), far)
+        product = b.select(b.fcmp_ordered(">", size, real(SIGMOID_IS_ONE)), above, product)
         return self._or_nan(x, product)
 
     def gelu_tanh(self, x: ir.Value) -> ir.Value:
@@ -251,17 +268,31 @@ class VectorMath:
         product = b.select(b.fcmp_ordered(">", size, self.real(SIGMOID_IS_ONE)), self.maximum(x, self.real(0.0)), product)
         return self._or_nan(x, product)
 
-    def _erfc(self, z: ir.Value, rest: ir.Value) -> ir.Value:
-        """Return erfc(z + rest) for z >= 1/2 and a rest below its last place."""
+    def _times_erfc(self, factor: ir.Value, z: ir.Value, rest: ir.Value) -> ir.Value:
+        """Return factor * erfc(z + rest) for a normal factor, z >= 1/2 and a rest below its last place."""
         b, real = self._builder, self.real
         square = b.fmul(z, z)
         lost = self._residue(z, z, square)
         lost = self.multiply_add(b.fmul(z, real(2.0)), rest, lost)
-        power = self.exp_of_negative(b.fneg(square))
-        power = b.fsub(power, b.fmul(power, lost))
-        t = b.fdiv(real(1.0), self.multiply_add(z, real(0.5), real(1.0)))
-        found = b.fmul(power, self._polynomial(ERFC, t))
+        n, r = self._reduced(b.fneg(square))
+        r = b.fsub(r, lost)
+        over_one = self.multiply_add(b.fmul(r, r), self._polynomial(EXP, r), r)  # exp(r) - 1
+        total = self.multiply_add(z, real(0.5), real(1.0))
+        t = b.fdiv(real(1.0), total)
+        less = self._lost_of_inverse(t, total, z, rest)
+        offset = b.fadd(b.fsub(t, real(ERFC_CENTER)), less)
+        product = b.fmul(self.multiply_add(factor, t, b.fmul(factor, less)), self._polynomial(ERFC, offset))
+        found = self._times_power_of_two(self.multiply_add(product, over_one, product), n)
         return b.select(b.fcmp_ordered("<", z, real(SIGMOID_IS_ONE)), found, real(0.0))
+
+    def _lost_of_inverse(self, t: ir.Value, total: ir.Value, z: ir.Value, rest: ir.Value) -> ir.Value:
+        """Return what rounding left out of t = 1 / total, where total = 1 + (z + rest) / 2; 0 without fused additions."""
+        if not self._fused:
+            return self.real(0.0)
+        b, one, half = self._builder, self.real(1.0), self.real(0.5)
+        missing = self.multiply_add(rest, half, self.multiply_add(z, half, b.fsub(one, total)))
+        less = b.fneg(t)
+        return b.fmul(t, self.multiply_add(less, missing, self.multiply_add(less, total, one)))
 
     def _residue(self, a: ir.Value, b: ir.Value, product: ir.Value) -> ir.Value:
         """Return what rounding left out of a product; 0 where the machine has no fused multiply-add."""

@@ -22,7 +22,7 @@ def sigmoid(x):
 
 
 # Of these other bounds hold: a square root and a quotient, and what magnifies the rounding of its argument.
-OTHER_UNITS = {"gelu_tanh": 256, "mish": 4, "selu": 3, "gelu": 4 if FUSED else 256, "softplus": 3, "erf": 3}
+OTHER_UNITS = {"gelu_tanh": 256, "mish": UNITS if FUSED else 4, "selu": 3, "gelu": 4 if FUSED else 256, "softplus": 3, "erf": 3}
 DOMAIN = {"log": 0.0, "rsqrt": 1e-37, "sqrt": 0.0, "reciprocal": 1e-37}  # the least argument
 PARAMETERS = SimpleNamespace(low=-1.0, high=1.0, alpha=1.0, beta=0.5, slope=None)
 EXACT = {
