@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from codegen import object_masks
 from codegen.constants import comment
-from codegen.decoding import cells_of, decoding, map_of, most
+from codegen.decoding import GIVEN, cells_of, decoding, frame_size, map_of, most
 from codegen.listing import TRACE_HEADER, accessors, item_of
 from codegen.project import KERNELS, Listing
 from codegen.values import count, size_of
 from edgebn.errors import ModelError
-from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, Sound, WakeWord
+from edgebn.preparation.data import Anomaly, Boxes, Classes, KeyPoints, Mask, Picture, Sound, WakeWord
 from edgebn.program import Program
 
 HEADER, FOUND = "edgebn_answers.h", "edgebn_found.h"
@@ -31,16 +32,19 @@ def check(program: Program, name: str) -> None:
             "frame=Frame(...))) or sound= does, and pipeline=True wants it"
         )
     is_known = isinstance(after, Classes) or (isinstance(after, WakeWord) and isinstance(before, Sound))
+    is_known = is_known or isinstance(after, Anomaly)
     is_known = is_known or (isinstance(after, Boxes | KeyPoints | Mask) and isinstance(before, Picture))
     if not is_known:
         what = "nothing" if after is None else f"{type(after).__name__} {getattr(after, 'head', '')}".strip()
         raise ModelError(
-            f"{program.source}: answers in C are classes, boxes, key points and masks of pictures, and wake words, and the "
-            f"model keeps {what}; leave pipeline=True out and decode the outputs of {name}_run"
+            f"{program.source}: answers in C are classes, anomalies, boxes, key points and masks of pictures, and wake "
+            f"words of sounds, and the model keeps {what}; leave pipeline=True out and decode the outputs of {name}_run"
         )
-    if isinstance(after, Boxes) and after.masks:
+    wide = next((output for output in program.outputs if program.buffers[output].dtype not in {"int8", "float32"}), None)
+    if wide is not None:
         raise ModelError(
-            f"{program.source}: masks of objects are no answers in C; leave pipeline=True out and decode the outputs of {name}_run"
+            f"{program.source}: answers in C are made of int8 and float32, and the output '{wide}' is "
+            f"{program.buffers[wide].dtype}; leave pipeline=True out and decode the outputs of {name}_run"
         )
     if isinstance(after, Mask) and map_of(program)[2] > MOST_CLASSES:
         raise ModelError(f"{program.source}: masks in C have at most {MOST_CLASSES} classes; decode the output of {name}_run")
@@ -73,7 +77,7 @@ extern "C" {{
 
 #define {upper}_ANSWERS {most(listing.program)} /* at most */
 {_macros(listing)}
-{_declaration(listing)}
+{_declaration(listing)}{object_masks.declaration(listing)}
 #ifdef __cplusplus
 }}
 #endif
@@ -91,6 +95,9 @@ def _macros(listing: Listing) -> str:
         return f"#define {upper}_MASK_HEIGHT {bottom - top}\n#define {upper}_MASK_WIDTH {right - left}\n"
     if isinstance(after, Boxes) and after.points:
         return f"#define {upper}_POINTS {after.points} /* of each */\n"
+    if isinstance(after, Boxes) and after.masks:
+        height, width = frame_size(listing.program)
+        return f"#define {upper}_MASK_HEIGHT {height} /* of the frame */\n#define {upper}_MASK_WIDTH {width}\n"
     return ""
 
 
@@ -115,6 +122,7 @@ def _declaration(listing: Listing) -> str:
     assert kept is not None
     if isinstance(kept.before, Picture):
         order = "in the network's order" if isinstance(kept.after, KeyPoints | Mask) else "the surest first"
+        order = "1 in its index of an anomaly" if isinstance(kept.after, Anomaly) else order
         parameter, about = _more(listing)
         return f"""\
 /* Prepares a frame, runs the network and writes what it found, {order}; returns how many.{
@@ -126,6 +134,7 @@ def _declaration(listing: Listing) -> str:
 int32_t {name}_answer(const uint8_t *frame, edgebn_found *found{parameter});
 """
     heard = "; of a wake word one, whose index says whether it was heard" if isinstance(kept.after, WakeWord) else ""
+    heard = "; of an anomaly one, whose index says whether it is one" if isinstance(kept.after, Anomaly) else heard
     return f"""\
 /* Forgets what was heard. Call once, before anything else. */
 void {name}_answer_reset(void);
@@ -160,6 +169,9 @@ def _source(listing: Listing) -> str:
     run = f"{name}_run({', '.join(parameter for _, parameter in ends)});"
     buffer, given = listing.values.inputs[0]
     traced = f"EDGEBN_MADE({PREPARED}, {given}, {size_of(program.buffers[buffer])});"
+    if isinstance(kept.after, Anomaly):  # the network may write over its input
+        memory.append(f"static {item_of(listing, buffer)} {GIVEN}[{count(program.buffers[buffer])}];")
+        traced = f"(void)memcpy({GIVEN}, {given}, sizeof {GIVEN});\n{{indent}}{traced}"
     tables, constants, decode = decoding(listing)
     lines = [*pointers, *tables]
     before = "picture" if isinstance(kept.before, Picture) else "sound"
@@ -169,7 +181,7 @@ int32_t {name}_answer(const uint8_t *frame, edgebn_found *found{_more(listing)[0
 {chr(10).join(lines)}
 
     {name}_picture(frame, {given});
-    {traced}
+    {traced.format(indent="    ")}
     {run}
     return {decode};
 }}
@@ -188,7 +200,7 @@ int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found
 
     *number = 0;
     if (ready) {{
-        {traced}
+        {traced.format(indent="        ")}
         {run}
         *number = {decode};
     }}
@@ -208,7 +220,7 @@ int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found
 
 {chr(10).join(memory + constants)}
 
-{body}"""
+{body}{object_masks.function(listing, pointers)}"""
 
 
 def _hold(listing: Listing) -> str:

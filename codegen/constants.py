@@ -64,6 +64,11 @@ def definition(array: CArray) -> str:
     return f"/* {comment(array.comment)} */\n{head}\n{rows(literals(array))}\n}};\n"
 
 
+def static_definition(array: CArray) -> str:
+    """Return the same of an array that no other file knows."""
+    return definition(array).replace("EDGEBN_CONST EDGEBN_ALIGN const", "EDGEBN_CONST EDGEBN_ALIGN static const")
+
+
 def literals(array: CArray) -> list[str]:
     """Return every element as a C literal; pairs of channels in the words of edgebn_pairs_s8.h."""
     flat = np.asarray(array.values).reshape(-1)

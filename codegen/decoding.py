@@ -8,7 +8,7 @@ import numpy as np
 
 from codegen.emitters.text import float_literal
 from codegen.project import Listing
-from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
+from edgebn.preparation.data import Anomaly, Boxes, Classes, KeyPoints, Mask, Picture, WakeWord
 from edgebn.preparation.heads import anchor_boxes, roles, row_size
 from edgebn.preparation.masks import seen_cells
 from edgebn.preparation.resizing import Boxes as Placed
@@ -16,6 +16,7 @@ from edgebn.preparation.resizing import boxes as placed
 from edgebn.program import Program
 
 TOP = 5  # classes that are told
+GIVEN = "given"  # what the network was given, which it may write over
 HEADS = {
     "yolov8": "MIDDLES",
     "yolov5": "MIDDLES",
@@ -62,12 +63,24 @@ def _candidates(program: Program, after: Boxes) -> int:
     return shape[1] if is_turned else shape[0]
 
 
-def _table(listing: Listing, output: str, row: int, column: int, more: str = "0, NULL") -> str:
-    """Return the initialiser of an edgebn_table over an output; `more` has its rows and where they go on."""
-    parameter = dict(listing.values.outputs)[output]
+def table(listing: Listing, output: str, row: int, column: int, more: str = "0, NULL", parameter: str = "") -> str:
+    """Return the initialiser of an edgebn_table over an output; `more` has its rows and where they go on.
+
+    `parameter` is what C calls it, where that is not the output's own name.
+    """
+    parameter = parameter or dict(listing.values.outputs)[output]
     buffer = listing.program.buffers[output]
     how = f"1, {float_literal(buffer.scale)}, {buffer.zero_point}" if buffer.dtype == "int8" else "0, 1.0f, 0"
     return f"{{{parameter}, {how}, {row}, {column}, {more}}}"
+
+
+def candidates_table(listing: Listing, after: Boxes) -> str:
+    """Return the table of a YOLO head's candidates, whichever way they lie."""
+    output = roles(listing.program, after)[0]
+    shape = listing.program.shapes[output]
+    size = row_size(after, shape)
+    row, column = (size, 1) if shape[1] == size else (1, shape[1])
+    return table(listing, output, row, column)
 
 
 def _joined(listing: Listing, called: str, outputs: tuple[str, ...]) -> list[str]:
@@ -77,7 +90,7 @@ def _joined(listing: Listing, called: str, outputs: tuple[str, ...]) -> list[str
         name = f"{called}_{place}" if place else called
         rows, columns = listing.program.shapes[output]
         end = more if place == len(outputs) - 1 else f"{rows}, &{called}_{place + 1}"
-        lines.append(f"    const edgebn_table {name} = {_table(listing, output, columns, 1, end)};")
+        lines.append(f"    const edgebn_table {name} = {table(listing, output, columns, 1, end)};")
     return lines
 
 
@@ -89,48 +102,51 @@ def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
     first = program.outputs[0]
     if isinstance(after, Classes):
         size = math.prod(program.shapes[first])
-        line = f"    const edgebn_table scores = {_table(listing, first, 1, 0)};"
+        line = f"    const edgebn_table scores = {table(listing, first, 1, 0)};"
         return [line], [], f"edgebn_find_classes(&scores, {size}, {most(program)}, found)"
     if isinstance(after, WakeWord):
         return _wake_word(listing, after)
+    if isinstance(after, Anomaly):
+        return _anomaly(listing, after)
     if isinstance(after, Mask):
         _, width, classes = map_of(program)
         (top, bottom), (left, right) = cells_of(program)
-        line = f"    const edgebn_table scores = {_table(listing, first, classes, 1)};"
+        line = f"    const edgebn_table scores = {table(listing, first, classes, 1)};"
         part = f"{{{top * width + left}, {width}, {bottom - top}, {right - left}}}"
         constants = [f"EDGEBN_CONST static const edgebn_cells part = {part}; /* of the map, without borders */"]
         return [line], constants, f"edgebn_find_mask(&scores, &part, {classes}, mask, found)"
     if isinstance(after, KeyPoints):
-        line = f"    const edgebn_table rows = {_table(listing, first, 3, 1)};"
+        line = f"    const edgebn_table rows = {table(listing, first, 3, 1)};"
         return [line], _points_detector(listing, after), "edgebn_find_points(&detector, &rows, found)"
     assert isinstance(after, Boxes)
     parts = roles(program, after)
     if after.head == "fomo":
         height, width, size = map_of(program)
-        line = f"    const edgebn_table scores = {_table(listing, first, size, 1)};"
+        line = f"    const edgebn_table scores = {table(listing, first, size, 1)};"
         constants = [f"static uint8_t marks[{height * width}];", *_detector(listing, after)]
         return [line], constants, f"edgebn_find_groups(&detector, &scores, {height}, {width}, marks, found)"
-    points = "points" if after.points else "NULL"
+    points, rows = "points" if after.points else "NULL", "rows" if after.masks else "NULL"
     if after.head == "anchors":
         half = len(parts) // 2
         lines = [*_joined(listing, "boxes", parts[:half]), *_joined(listing, "scores", parts[half:])]
-        return lines, _detector(listing, after), f"edgebn_find_boxes(&detector, &boxes, &scores, NULL, found, {points})"
+        return lines, _detector(listing, after), f"edgebn_find_boxes(&detector, &boxes, &scores, NULL, found, {points}, NULL)"
     shapes = [program.shapes[name] for name in parts]
     tables = []
     if after.head in {"yolov8", "yolov5"}:
-        size = row_size(after, shapes[0])
-        row, column = (1, shapes[0][1]) if shapes[0][1] != size else (size, 1)
-        tables = [_table(listing, parts[0], row, column)] * 2
+        tables = [candidates_table(listing, after)] * 2
     else:
         width = shapes[1][1] if after.head != "post_process" else 1
-        tables = [_table(listing, parts[0], shapes[0][1], 1)]
-        tables.append(_table(listing, parts[2] if after.head == "post_process" else parts[1], width, 1))
+        tables = [table(listing, parts[0], shapes[0][1], 1)]
+        tables.append(table(listing, parts[2] if after.head == "post_process" else parts[1], width, 1))
     lines = [f"    const edgebn_table {name} = {table};" for name, table in zip(("boxes", "scores"), tables, strict=True)]
     pointer = "NULL"
     if after.head == "post_process":
-        lines.append(f"    const edgebn_table classes = {_table(listing, parts[1], 1, 1)};")
+        lines.append(f"    const edgebn_table classes = {table(listing, parts[1], 1, 1)};")
         pointer = "&classes"
-    return lines, _detector(listing, after), f"edgebn_find_boxes(&detector, &boxes, &scores, {pointer}, found, {points})"
+    constants = _detector(listing, after)
+    if after.masks:
+        constants.append(f"static int32_t rows[{most(program)}]; /* candidates that the last answer's objects are */")
+    return lines, constants, f"edgebn_find_boxes(&detector, &boxes, &scores, {pointer}, found, {points}, {rows})"
 
 
 def _detector(listing: Listing, after: Boxes) -> list[str]:
@@ -235,6 +251,23 @@ static int32_t hear(uint8_t code, edgebn_found *found) {{
 }}"""
     )
     return [], constants, f"hear({code}, found)"
+
+
+def _anomaly(listing: Listing, anomaly: Anomaly) -> tuple[list[str], list[str], str]:
+    given, made = listing.program.inputs[0], listing.program.outputs[0]
+    lines = [
+        f"    const edgebn_table given_numbers = {table(listing, given, 1, 0, parameter=GIVEN)};",
+        f"    const edgebn_table made_numbers = {table(listing, made, 1, 0)};",
+    ]
+    function = f"""
+static int32_t compare(const edgebn_table *before, const edgebn_table *after, edgebn_found *found) {{
+    const double score = edgebn_mean_difference(before, after, {math.prod(listing.program.shapes[given])});
+    const edgebn_found compared = {{score > {_double(anomaly.threshold)}, (float)score, 0.0f, 0.0f, 0.0f, 0.0f}};
+
+    *found = compared;
+    return 1;
+}}"""
+    return lines, [function], "compare(&given_numbers, &made_numbers, found)"
 
 
 _CODE_OF = """

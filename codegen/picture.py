@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.constants import comment, definition
+from codegen.constants import comment, static_definition
 from codegen.project import KERNELS, Listing
 from codegen.stepcode import CArray
 from codegen.values import ELEMENT
@@ -89,7 +89,7 @@ def _source(listing: Listing, picture: Picture, frame: Frame) -> str:
 #include "{KERNELS}/{HEADER}"
 #include "{name}_params.h"
 
-{chr(10).join(_static(array) for array in arrays)}
+{chr(10).join(static_definition(array) for array in arrays)}
 static const edgebn_picture picture = {{
     EDGEBN_FRAME_{frame.layout.upper()}, {frame.width * BYTES[frame.layout]}, {top}, {left}, {to_height}, {to_width}, {channels},
     {across.weights.shape[1]}, {down.weights.shape[1]}, columns, column_weights, rows, row_weights
@@ -128,10 +128,6 @@ def _channels(picture: Picture, channels: int, place: str, *, shared: bool) -> s
         f"            input[{place} + {c}] = table[{'' if shared else f'{256 * c} + '}values[{channels} * x + {stored}]];"
         for c, stored in enumerate(order)
     )
-
-
-def _static(array: CArray) -> str:
-    return definition(array).replace("EDGEBN_CONST EDGEBN_ALIGN const", "EDGEBN_CONST EDGEBN_ALIGN static const")
 
 
 def _element(listing: Listing) -> str:

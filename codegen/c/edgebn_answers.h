@@ -154,9 +154,10 @@ EDGEBN_SHARED void edgebn_points_of(const edgebn_detector *how, const edgebn_tab
 }
 
 /* Finds objects, the surest first, the earlier candidate first among equals; returns how many, `how->most` at most. `classes` has
-   those of EDGEBN_FINISHED, and is NULL of others. `points` has room for those of each object; NULL where it has none. */
+   those of EDGEBN_FINISHED, and is NULL of others. `points` has room for those of each object, and `rows` for which candidate it is;
+   NULL where nobody asks. */
 EDGEBN_SHARED int32_t edgebn_find_boxes(const edgebn_detector *how, const edgebn_table *boxes, const edgebn_table *scores,
-                                        const edgebn_table *classes, edgebn_found *found, edgebn_point *points) {
+                                        const edgebn_table *classes, edgebn_found *found, edgebn_point *points, int32_t *rows) {
     float last = 0.0f;
     int32_t number = 0;
     int i, other, place = -1;
@@ -194,6 +195,9 @@ EDGEBN_SHARED int32_t edgebn_find_boxes(const edgebn_detector *how, const edgebn
         if (other == number) {
             if (points != NULL) {
                 edgebn_points_of(how, boxes, best, points + number * how->points);
+            }
+            if (rows != NULL) {
+                rows[number] = best;
             }
             number++;
         }
@@ -335,6 +339,70 @@ EDGEBN_SHARED int32_t edgebn_find_points(const edgebn_detector *how, const edgeb
     return number;
 }
 
+/* How masks of objects are made: of which cells of the prototypes' map each pixel of the frame is, and with which weights. */
+typedef struct {
+    int wide, count;              /* columns of the map, and prototypes */
+    int first;                    /* where an object's coefficients begin in its row */
+    int height, width;            /* of the frame */
+    int top, left, rows, columns; /* the part of it that the network sees */
+    int taps_y, taps_x;           /* cells behind a pixel */
+    const uint16_t *first_row, *first_column;
+    const float *row_weights, *column_weights;
+    double *lines; /* taps_y lines of the map */
+} edgebn_prototypes;
+
+/* The first pixel at a place or behind it, of those from `begin` to `end`. */
+EDGEBN_SHARED int32_t edgebn_pixel_from(float place, int begin, int end) {
+    const int32_t below = (int32_t)place, pixel = below + ((float)below < place);
+    return pixel < begin ? begin : pixel > end ? end : pixel;
+}
+
+/* Computes the cells from `begin` to `end` of a line of the map for the candidate `row`. */
+EDGEBN_SHARED void edgebn_mask_line(const edgebn_prototypes *how, const edgebn_table *rows, const edgebn_table *prototypes, int32_t row,
+                                    int line, int begin, int end) {
+    double *const values = how->lines + line % how->taps_y * how->wide;
+    int cell, i;
+    for (cell = begin; cell < end; cell++) {
+        double total = 0.0;
+        for (i = 0; i < how->count; i++) {
+            total += (double)edgebn_number(rows, row, how->first + i) * (double)edgebn_number(prototypes, line * how->wide + cell, i);
+        }
+        values[cell] = total;
+    }
+}
+
+/* Writes one byte for each pixel of the frame: 1 where it is the object's, which is the candidate `row`, else 0. */
+EDGEBN_SHARED void edgebn_draw_mask(const edgebn_prototypes *how, const edgebn_table *rows, const edgebn_table *prototypes, int32_t row,
+                                    const edgebn_found *object, uint8_t *mask) {
+    const int32_t bottom = edgebn_pixel_from(object->bottom, how->top, how->top + how->rows);
+    const int32_t left = edgebn_pixel_from(object->left, how->left, how->left + how->columns);
+    const int32_t right = edgebn_pixel_from(object->right, how->left, how->left + how->columns);
+    int32_t y = edgebn_pixel_from(object->top, how->top, how->top + how->rows), x;
+    int line = 0, i, tap; /* lines of the map before this one are there, or no longer wanted */
+    (void)memset(mask, 0, (size_t)how->height * (size_t)how->width);
+    for (; y < bottom && left < right; y++) {
+        const int first_line = how->first_row[y - how->top], first = how->first_column[left - how->left];
+        const float *down = how->row_weights + (y - how->top) * how->taps_y;
+        line = line < first_line ? first_line : line;
+        for (; line < first_line + how->taps_y; line++) {
+            edgebn_mask_line(how, rows, prototypes, row, line, first, how->first_column[right - 1 - how->left] + how->taps_x);
+        }
+        for (x = left; x < right; x++) {
+            const float *across = how->column_weights + (x - how->left) * how->taps_x;
+            double value = 0.0;
+            for (tap = 0; tap < how->taps_y; tap++) {
+                const double *values = how->lines + (first_line + tap) % how->taps_y * how->wide + how->first_column[x - how->left];
+                double drawn = (double)across[0] * values[0];
+                for (i = 1; i < how->taps_x; i++) {
+                    drawn += (double)across[i] * values[i];
+                }
+                value += (double)down[tap] * drawn;
+            }
+            mask[y * how->width + x] = value > 0.0;
+        }
+    }
+}
+
 /* A part of a map that shows the picture: `first` is its first cell, and the map has `step` cells a row. */
 typedef struct {
     int first, step, height, width;
@@ -368,6 +436,17 @@ EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, const edgebn_
         found[k].index = k;
     }
     return classes;
+}
+
+/* Returns the mean of the squared differences of a network's input and output, in double from the first to the last. */
+EDGEBN_SHARED double edgebn_mean_difference(const edgebn_table *given, const edgebn_table *made, int count) {
+    double total = 0.0;
+    int i;
+    for (i = 0; i < count; i++) {
+        const double difference = (double)edgebn_number(given, i, 0) - (double)edgebn_number(made, i, 0);
+        total += difference * difference;
+    }
+    return total / (double)count;
 }
 
 /* What a wake word keeps: the last codes, where the next goes, and inferences that nothing is heard in. */

@@ -11,7 +11,9 @@ import edgebn
 from boards import emulator
 from codegen.constants import declarations, definition
 from codegen.stepcode import CArray
+from edgebn import program as p
 from edgebn.errors import ModelError, UsageError
+from edgebn.preparation.anomalies import AnomalyAnswer
 from edgebn.preparation.data import (
     Anchors,
     Anomaly,
@@ -29,6 +31,7 @@ from edgebn.preparation.data import (
 from edgebn.preparation.key_points import PointAnswer
 from edgebn.preparation.masks import MaskAnswer
 from edgebn.preparation.prepare import plain_pixels
+from edgebn.preparation.wake_words import WakeAnswer
 from tests import emitted
 from tests.conftest import TEST_ALL
 from tests.preparation.test_answers import network
@@ -68,6 +71,11 @@ int main(void) {{
 POINTS = """\
     for (i = 0; i < number * EYE_POINTS; i++) {{
         wrong += differs(points[i].x, places[2 * i]) || differs(points[i].y, places[2 * i + 1]);
+    }}"""
+OBJECTS = """\
+    for (i = 0; i < number; i++) {{
+        eye_object_mask(found, i, mask);
+        wrong += memcmp(mask, pixels + i * (int32_t)sizeof mask, sizeof mask) != 0;
     }}"""
 CELLS = "    wrong += memcmp(mask, cells, sizeof cells) != 0;"
 FRAME = Frame(12, 17, "rgb888")
@@ -121,12 +129,19 @@ def compare(model, folder, board, seed):
         extra = [CArray("cells", "uint8_t", found.classes.astype(np.uint8), "")]
         sides = [(share, 0, 0, 0, 0) for share in found.shares]
         indices = list(range(len(sides)))
+    elif isinstance(found, AnomalyAnswer):
+        sides, indices = [(found.score, 0, 0, 0, 0)], [found.is_anomaly]
     elif isinstance(found[0], PointAnswer):
         sides = [(point.score, point.x, point.y, point.x, point.y) for point in found]
         indices = [int(point.name) for point in found]
     else:
         sides = [(one.score, *(getattr(one, side, 0) for side in ("left", "top", "right", "bottom"))) for one in found]
         indices = [one.index for one in found]
+        if getattr(found[0], "mask", None) is not None:
+            memory, check = "static uint8_t mask[EYE_MASK_HEIGHT * EYE_MASK_WIDTH];", OBJECTS
+            masks = np.array([box.mask.whole() for box in found], np.uint8)
+            extra = [CArray("pixels", "uint8_t", masks, "")]
+            assert 0 < masks.sum() < sum(box.mask.pixels.size for box in found)  # some are, some are not
         if getattr(found[0], "points", ()):
             memory, more, check = "static edgebn_point points[EYE_ANSWERS * EYE_POINTS];", ", points", POINTS
             extra = [CArray("places", "float", np.array([box.points for box in found], np.float32), "")]
@@ -166,6 +181,57 @@ def test_masks(dtype, fit, tmp_path):
     picture = Picture(fit=fit, scale=(1 / 128,), frame=FRAME)
     model = edgebn.prepare(network((5, 6, 4), dtype=dtype), image=picture, answer=Mask())
     assert compare(model, tmp_path / "out", emitted.board_or_skip("host"), 2) == 4
+
+
+def turned(dtype):
+    """Return a network that gives its picture back with rows and columns exchanged."""
+    made = network((8, 8, 3), dtype=dtype)
+    return replace(
+        made, steps=(p.Transpose("y0", ("x",), "y0", (1, 0, 2)),), buffers={name: made.buffers[name] for name in ("x", "y0")}
+    )
+
+
+def score_of(model, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (FRAME.height, FRAME.width, 3)).astype(np.uint8)
+    return edgebn.Pipeline(model)(pixels).score
+
+
+@pytest.mark.parametrize(
+    ("dtype", "board"), [("int8", "host"), ("float32", "host"), *([("float32", "mps2-an386")] if TEST_ALL else [])]
+)
+def test_anomalies(dtype, board, tmp_path):
+    """Above the threshold, and just at it: every bit of the sum counts."""
+    image = Picture(scale=(1 / 128,), offset=(-0.5,), frame=FRAME)
+    score = score_of(edgebn.prepare(turned(dtype), image=image, answer=Anomaly(1.0)), 5)
+    threshold = np.nextafter(score, 0) if dtype == "int8" else score
+    model = edgebn.prepare(turned(dtype), image=image, answer=Anomaly(float(threshold)))
+    compare(model, tmp_path / "out", emitted.board_or_skip(board), 5)
+
+
+def test_outputs_of_16_bits_are_refused(tmp_path):
+    base = network((12,))
+    wide = {"y0": replace(base.buffers["y0"], dtype="int16"), "real": replace(base.buffers["y0"], name="real")}
+    steps = (*base.steps[:-1], replace(base.steps[-1], name="real", output="real"), p.Quantize("y0", ("real",), "y0"))
+    model = replace(base, buffers=base.buffers | wide, steps=steps)
+    model = edgebn.prepare(model, image=Picture(frame=FRAME), labels=[str(index) for index in range(12)])
+    with pytest.raises(ModelError, match="the output 'y0' is int16"):
+        codegen.emit(model, tmp_path, pipeline=True)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtype", "fit", "seed", "board"),
+    [
+        (((30, 11), (8, 8, 5)), "int8", "letterbox", 53, "host"),
+        (((11, 30), (4, 4, 5)), "float32", "crop", 48, "host"),
+        *([(((11, 30), (8, 8, 5)), "int8", "stretch", 12, "mps2-an386")] if TEST_ALL else []),
+    ],
+)
+def test_masks_of_objects(shapes, dtype, fit, seed, board, tmp_path):
+    """The letterbox's borders end between two cells of the map: it is drawn finer before they are cut off."""
+    picture = Picture(fit=fit, border=114, scale=(1 / 128,), offset=(-0.8,), frame=FRAME)
+    model = network(*shapes, dtype=dtype, side=16)
+    model = edgebn.prepare(model, image=picture, boxes=Boxes(("a", "b"), shares=True, score=0.3, overlap=0.3, masks=5, most=4))
+    assert compare(model, tmp_path / "out", emitted.board_or_skip(board), seed) > 1
 
 
 @pytest.mark.parametrize("name", ["mps2-an386", "qemu-riscv32-virt"] if TEST_ALL else ["mps2-an386"])
@@ -237,28 +303,44 @@ int main(void) {{
 """
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_wake_words(dtype, tmp_path):
-    """The network hands its first feature on."""
-    board = emitted.board_or_skip("host")
-    base = network((1,), dtype=dtype)
-    buffers = {name: replace(buffer, scale=1 / 256, zero_point=-128) for name, buffer in base.buffers.items()}
-    buffers["x"] = replace(buffers["x"], shape=(1, 1, 40))
-    buffers["flat"] = replace(buffers["flat"], shape=(1, 1, 40))
-    model = replace(base, buffers=buffers, shapes={"x": (40,), "y0": (1,)})
-    sound = Sound(MicroFrontEnd(), scale=1 / 700)
-    model = edgebn.prepare(model, sound=sound, answer=WakeWord("hey", 4, 0.5, 7))
+def hearing(base, **buffers):
+    """Return a network that takes one window of sound."""
+    made = {name: replace(buffer, **buffers) for name, buffer in base.buffers.items()}
+    made["x"], made["flat"] = (replace(made[name], shape=(1, 1, 40)) for name in ("x", "flat"))
+    return replace(base, buffers=made, shapes={"x": (40,), "y0": base.shapes["y0"]})
+
+
+def compare_heard(model, folder):
+    """Compare every answer to a second of noise; return Python's."""
     rng = np.random.default_rng(0)
     samples = (rng.normal(0, 1, 16000) * np.repeat(rng.uniform(1, 6000, 20), 800)).astype(np.int16)
     answers = edgebn.Pipeline(model)(samples)
-    assert 1 < sum(answer.is_heard for answer in answers) < len(answers) / 2
+    indices = [int(answer.is_heard if isinstance(answer, WakeAnswer) else answer.is_anomaly) for answer in answers]
     arrays = [
         CArray("samples", "int16_t", samples, ""),
-        CArray("heard", "int32_t", np.array([answer.is_heard for answer in answers], np.int32), ""),
+        CArray("heard", "int32_t", np.array(indices, np.int32), ""),
         CArray("scores", "float", np.array([answer.score for answer in answers], np.float32), ""),
     ]
     text = EAR.replace("{arrays}", "{{arrays}}").format(count=len(samples), answers=len(answers))
-    run_c(model, arrays, text, tmp_path / "out", board)
+    run_c(model, arrays, text, folder, emitted.board_or_skip("host"))
+    return indices
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_wake_words(dtype, tmp_path):
+    """The network hands its first feature on."""
+    model = hearing(network((1,), dtype=dtype), scale=1 / 256, zero_point=-128)
+    model = edgebn.prepare(model, sound=Sound(MicroFrontEnd(), scale=1 / 700), answer=WakeWord("hey", 4, 0.5, 7))
+    heard = compare_heard(model, tmp_path / "out")
+    assert 1 < sum(heard) < len(heard) / 2
+
+
+def test_anomalies_of_sounds(tmp_path):
+    """A network that gives half of each feature back is the more off the louder it is."""
+    model = hearing(network((40,), dtype="int8"), scale=1 / 256, zero_point=-128)
+    model = replace(model, buffers=model.buffers | {"y0": replace(model.buffers["y0"], scale=1 / 512)})
+    model = edgebn.prepare(model, sound=Sound(MicroFrontEnd(), scale=1 / 700), answer=Anomaly(0.04))
+    assert {*compare_heard(model, tmp_path / "out")} == {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -267,15 +349,12 @@ def test_wake_words(dtype, tmp_path):
         (Picture(), {"labels": ["a", "b"]}, "does not say what its frames or samples are"),
         (Picture(frame=FRAME), {}, "answers in C are classes"),
         (Picture(frame=FRAME), {"answer": WakeWord("hey")}, "answers in C are classes"),
-        (Picture(frame=FRAME), {"answer": Anomaly(1.0)}, "the model keeps Anomaly"),
-        (Picture(frame=FRAME), {"boxes": Boxes(("a",), masks=3)}, "masks of objects are no answers in C"),
     ],
 )
 def test_what_has_no_answer_in_c_is_refused(image, how, message, tmp_path):
-    shape = (8, 8, 3) if isinstance(how.get("answer"), Anomaly) else (1,) if "answer" in how else (2,)
-    shapes = [(4, 8), (2, 2, 3)] if "boxes" in how else [shape]
+    shape = (1,) if "answer" in how else (2,)
     with pytest.raises(ModelError, match=rf"eye\.onnx.*{message}"):
-        codegen.emit(edgebn.prepare(network(*shapes), image=image, **how), tmp_path, pipeline=True)
+        codegen.emit(edgebn.prepare(network(shape), image=image, **how), tmp_path, pipeline=True)
 
 
 def test_what_does_not_go_together(tmp_path):

@@ -17,6 +17,7 @@ from edgebn.cli.inputs import Inputs
 from edgebn.cli.prepared import files_of, read_8_bits
 from edgebn.errors import ModelError
 from edgebn.live.recordings import read_sound
+from edgebn.preparation.anomalies import AnomalyAnswer
 from edgebn.preparation.check import BYTES
 from edgebn.preparation.data import Boxes, Classes, Mask, Picture, Sound
 from edgebn.preparation.decoding import Decoder
@@ -154,7 +155,7 @@ class WholeWay:
             rows["index"] = np.arange(len(rows))
             rows["numbers"][:, 0] = found.shares
             return [("number", _count(len(rows))), ("answer", rows), ("mask", found.classes.astype(np.uint8))]
-        answers: list[Any] = [found] if isinstance(found, WakeAnswer) else list(found)
+        answers: list[Any] = [found] if isinstance(found, WakeAnswer | AnomalyAnswer) else list(found)
         if isinstance(after, Classes) and len(rows) == 1:  # one score, which Python tells of the second of two classes
             answers = [one for one in answers if one.index == 1]
         for row, one in zip(rows, answers, strict=False):
@@ -171,6 +172,8 @@ class WholeWay:
         after = self._scores
         if isinstance(one, WakeAnswer):
             return int(one.is_heard), (one.score, 0, 0, 0, 0)
+        if isinstance(one, AnomalyAnswer):
+            return int(one.is_anomaly), (one.score, 0, 0, 0, 0)
         if isinstance(after, Classes):
             return 0 if is_only else one.index, (one.score, 0, 0, 0, 0)
         if isinstance(after, Boxes):

@@ -11,7 +11,7 @@ import edgebn
 from boards import emulator
 from edgebn.cli.device import target
 from edgebn.cli.main import main
-from edgebn.preparation.data import Boxes, Classes, Frame, KeyPoints, Mask, MicroFrontEnd, Picture, Sound, WakeWord
+from edgebn.preparation.data import Anomaly, Boxes, Classes, Frame, KeyPoints, Mask, MicroFrontEnd, Picture, Sound, WakeWord
 from edgebn.preparation.frames import packed, unpacked
 from tests import emitted
 from tests.codegen.test_pipeline_in_c import ANCHORS
@@ -28,6 +28,7 @@ ANSWERS = {  # outputs, and what they are
     "poses": (((13, 14),), {"boxes": Boxes(("a", "b", "c"), score=0.6, overlap=0.3, points=2)}),
     "key points": (((1, 9, 3),), {"answer": KeyPoints(tuple("abcdefghi"), score=1.0)}),
     "mask": (((5, 6, 4),), {"answer": Mask()}),
+    "anomaly": (((8, 8, 3),), {"answer": Anomaly(0.1)}),
 }
 
 
