@@ -146,8 +146,8 @@ bench: $(VENV)/.bench objects
 
 .PHONY: wheels objects
 wheels: $(BIN)/python
-	@command -v ld.lld >/dev/null || { echo "== installing ld.lld, which links for other processors"; $(AS_ROOT) apt-get install -y -qq lld; }
-	@for machine in x86_64 aarch64 armv7l armv6l riscv64; do \
+	@command -v lld >/dev/null || { echo "== installing lld, which links for other processors and systems"; $(AS_ROOT) apt-get install -y -qq lld; }
+	@for machine in x86_64 aarch64 armv7l armv6l riscv64 arm64; do \
 	  $(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist --config-settings=machine=$$machine . || exit 1; done
 	@ls dist/*.whl
 

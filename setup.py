@@ -13,7 +13,12 @@ from setuptools.command.build_py import build_py
 # The oldest C library that wheels of today are for; objects need nothing of it but memset and the like. RISC-V has none that old,
 # and for ARMv6 nobody agreed on any: pip takes what is for Linux there.
 PLATFORM = "manylinux_2_17_{machine}"
-OTHERS = {"riscv64": "manylinux_2_31_riscv64", "armv6l": "linux_armv6l"}
+OTHERS = {
+    "riscv64": "manylinux_2_31_riscv64",
+    "armv6l": "linux_armv6l",
+    "arm64": "macosx_11_0_arm64",
+    "AMD64": "win_amd64",
+}
 
 
 class BuildWithObjects(build_py):

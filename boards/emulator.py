@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,8 +83,10 @@ def start(board: Board, program: Path, storage: Path | None = None) -> Iterator[
     Raises
     ------
     BoardError
-        The board is not emulated, or the emulator is not installed.
+        The board is not emulated, the emulator is not installed, or the system hands no open connection to another program.
     """
+    if sys.platform == "win32":
+        raise BoardError(f"{board.name}: Windows cannot run it with a serial line; do so on Linux or macOS, or use --port")
     process = None
     with socket.create_server(("127.0.0.1", 0)) as listening, temporary_folder("edgebn-emulator-") as folder:
         number = listening.fileno()

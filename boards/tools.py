@@ -44,10 +44,13 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a process and its children."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """End a process and, where there are process groups (not on Windows), its children."""
+    for name in ("SIGTERM", "SIGKILL"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, getattr(signal, name))
+            else:
+                process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=_ENDING)  # closes its pipes as well
             return

@@ -1,7 +1,7 @@
-"""The build backend: setuptools, whose wheels for Linux carry ahead-of-time objects. `setup.py` does what is decided here.
+"""The build backend: setuptools, whose wheels carry ahead-of-time objects where these can be. `setup.py` does what is decided here.
 
     pip wheel --no-deps .                                      objects for this kind of processor
-    pip wheel --no-deps --config-settings=machine=aarch64 .    for another one (needs ld.lld)
+    pip wheel --no-deps --config-settings=machine=aarch64 .    for another one (needs lld)
 
 Only a wheel needs the compiler (Numba) while it is built; source distributions and editable installations need setuptools alone.
 """
@@ -37,7 +37,8 @@ __all__ = [
 Settings = dict[str, Any] | None
 
 # Kinds of processor that there are objects for: all when asked for, else those that the compiler itself runs on.
-MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64")
+# The last two are macOS' and Windows' names: objects for those systems.
+MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64", "arm64", "AMD64")
 WITH_COMPILER = MACHINES[:2] if sys.maxsize > 2**32 else ()
 COMPILER = ("numpy>=2.0", "numba>=0.61")
 
@@ -81,7 +82,7 @@ def _machine(config_settings: Settings) -> str | None:
         sys.exit(f"error: machine={asked}: there are objects for {', '.join(MACHINES)}")
     if asked is not None and (asked != platform.machine() or asked not in WITH_COMPILER):
         if not shutil.which("ld.lld"):
-            sys.exit(f"error: linking for {asked} on {platform.machine()} needs ld.lld (Debian: apt install lld)")
+            sys.exit(f"error: linking for {asked} on {platform.machine()} needs lld (Debian: apt install lld)")
         return asked
     can_link = shutil.which("cc") or shutil.which("ld.lld")
     return platform.machine() if platform.system() == "Linux" and platform.machine() in WITH_COMPILER and can_link else None

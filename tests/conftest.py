@@ -56,6 +56,7 @@ def demo():
 
 def pytest_configure(config):
     """Let stopped commands stop: a shell in the background, and nohup, have them ignore what stops them."""
-    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
-        if signal.getsignal(number) is signal.SIG_IGN:
+    for name, handler in (("SIGHUP", signal.SIG_DFL), ("SIGINT", signal.default_int_handler)):
+        number = getattr(signal, name, None)  # the first is none of Windows'
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)

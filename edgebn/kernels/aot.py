@@ -5,8 +5,8 @@
     python -m edgebn.kernels.aot --output folder                 elsewhere than in edgebn/kernels/objects
 
 Each object is built in a process of its own, because kernels are written for one instruction set at import. Nothing that is built
-is run here. Linking needs `cc` for this kind of processor and `ld.lld` for others (Debian: apt install lld). Objects are for Linux:
-elsewhere the JIT serves.
+is run here. Linking needs `cc` for this kind of processor and lld for others (Debian: apt install lld). Objects are for Linux, for
+macOS on arm64 and for Windows on AMD64; elsewhere the JIT serves.
 """
 
 from __future__ import annotations
@@ -15,39 +15,20 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edgebn.kernels import features, isa, native
+from edgebn.kernels import features, isa, linking, native
 
-if TYPE_CHECKING:
-    from edgebn.kernels.aot_compiler import Compiler
-
-SYSTEM = "Linux"
-MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64")
+# Kinds of processor, as `features.machine()` has them there: on Apple's it is arm64, on Windows AMD64.
+SYSTEMS = {"arm64": "Darwin", "AMD64": "Windows"}  # of all others Linux
+MACHINES = ("x86_64", "aarch64", "armv7l", "armv6l", "riscv64", *SYSTEMS)
 TERMINAL = Path("/dev/tty")
 OBJECTS = Path(__file__).parent / "objects"
-# All that objects may call: the oldest version that the C library of the day has of each will do.
-LIBRARIES = {"libm.so.6": ("expf", "tanhf", "rintf"), "libc.so.6": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
-# ARM's arithmetic of 64 bits on 32, and what finds its way back through functions: of the compiler's library, which comes with C's.
-ARM32_HELPERS = ("d2lz", "f2lz", "l2d", "l2f", "ldivmod", "ul2d", "ul2f", "uldivmod", "unwind_cpp_pr0", "unwind_cpp_pr1")
-OF_32_BITS = {"libgcc_s.so.1": tuple(f"__aeabi_{name}" for name in ARM32_HELPERS)}
-
-
-def libraries_of(machine: str) -> dict[str, tuple[str, ...]]:
-    """Return what objects of a kind of processor may call, by the name of the library."""
-    helpers = tuple(f"__aeabi_{name}" for name in ("memcpy", "memmove", "memset", "memclr"))
-    return LIBRARIES | OF_32_BITS | {"libc.so.6": (*LIBRARIES["libc.so.6"], *helpers)} if machine.startswith("arm") else LIBRARIES
-
-
-class BuildError(RuntimeError):
-    """An object could not be built; says what is missing."""
 
 
 def sets_of(machine: str) -> list[str]:
@@ -60,54 +41,30 @@ def build(name: str, machine: str, output: Path) -> Path:
 
     Raises
     ------
-    BuildError
+    linking.BuildError
         The linker is missing or failed.
     """
-    isa.select_for_building(name)
+    system = SYSTEMS.get(machine, "Linux")
+    isa.select_for_building(name, system)
     from edgebn.kernels import aot_compiler, jit_executor
 
     compiler = aot_compiler.Compiler(isa.SELECTED, machine)
     code = [compiler.executor(), compiler.text(native.MANIFEST, json.dumps(jit_executor.signatures()))]
     output.mkdir(parents=True, exist_ok=True)
-    target = output / native.file_name(name, machine, SYSTEM)
+    target = output / native.file_name(name, machine, system)
     with tempfile.TemporaryDirectory(dir=output) as folder:
         parts = []
         for index, data in enumerate(code):
             parts.append(Path(folder) / f"{index}.o")
             parts[-1].write_bytes(data)
         linked = Path(folder) / target.name
-        _link(machine, compiler, parts, linked)
+        linking.link(machine, compiler, parts, linked)
         linked.write_bytes(native.sealed(linked.read_bytes()))
         linked.replace(target)
     for stale in output.glob(f"{target.name.rpartition('-')[0]}-*.so"):
         if stale != target:
             stale.unlink()
     return target
-
-
-def _link(machine: str, compiler: Compiler, parts: list[Path], linked: Path) -> None:
-    """Link `parts` against stubs of the C library: no library of that processor is needed, and no version of any is asked for."""
-    stubs = []
-    for library, functions in libraries_of(machine).items():
-        code = linked.with_name(f"{library}.o")
-        code.write_bytes(compiler.stubs(functions))
-        stubs.append(linked.with_name(library))
-        _shared(machine, [code], stubs[-1], f"-soname={library}")
-    # defs: an object that needs anything but these functions is a defect of a kernel.
-    _shared(machine, [*parts, *stubs], linked, "-s", "--gc-sections", "-znoexecstack", "-zdefs")
-
-
-def _shared(machine: str, parts: list[Path], linked: Path, *options: str) -> None:
-    if machine == features.machine() and shutil.which("cc"):
-        command = ["cc", "-nostartfiles", "-nostdlib", *(f"-Wl,{option}" for option in options)]
-    elif shutil.which("ld.lld"):
-        command = ["ld.lld", *options]
-    else:
-        raise BuildError(f"no linker for {machine} objects on {features.machine()}: install ld.lld")
-    command += ["-shared", "-o", str(linked), *map(str, parts)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a compiler, with our own arguments
-    if done.returncode:
-        raise BuildError(f"{command[0]} failed: {done.stderr.strip()}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(wanted) == 1:
         try:
             path = build(wanted[0], options.machine, options.output)
-        except BuildError as error:
+        except linking.BuildError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         print(f"{path} ({path.stat().st_size // 1024} KiB)")

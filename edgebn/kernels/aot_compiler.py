@@ -25,14 +25,24 @@ TRIPLES = {
     "armv7l": "armv7-unknown-linux-gnueabihf",
     "armv6l": "armv6-unknown-linux-gnueabihf",
     "riscv64": "riscv64-unknown-linux-gnu",
+    "arm64": "arm64-apple-macosx11.0.0",
+    "AMD64": "x86_64-pc-windows-msvc",
 }
 # The plainest processor that has an object's features: an object must run on all of them.
-BASELINES = {"x86_64": "x86-64", "aarch64": "generic", "armv7l": "generic", "armv6l": "arm1176jzf-s", "riscv64": "generic-rv64"}
+BASELINES = {
+    "x86_64": "x86-64",
+    "aarch64": "generic",
+    "armv7l": "generic",
+    "armv6l": "arm1176jzf-s",
+    "riscv64": "generic-rv64",
+    "arm64": "apple-m1",
+    "AMD64": "x86-64",
+}
 # What such a processor has, or lacks, beside that name's own: LLVM takes NEON for granted on ARMv7, Debian does not.
 BASELINE_FEATURES = {"armv7l": "+vfp3d16,-neon,-d32", "riscv64": "+m,+a,+f,+d,+c"}
 # How arguments are passed, where a triple does not say it.
 ABIS = {"riscv64": "lp64d"}
-OF_64_BITS = {"x86_64", "aarch64", "riscv64"}
+OF_64_BITS = {"x86_64", "aarch64", "riscv64", "arm64", "AMD64"}
 # The processor for which an object's instructions are put in order: the one that runs them in order. Others do not mind.
 TUNED_FOR = {"neon": "cortex-a53"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from llvmlite import ir
@@ -10,6 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from edgebn.kernels import isa
 from edgebn.kernels.isa import ARM64, SELECTED, X86
 from edgebn.kernels.jit import kernel
 
@@ -112,7 +112,7 @@ def _nap(typing_context: Any) -> Any:  # noqa: ARG001
     """Sleep for some microseconds; POSIX' usleep, and nothing where there is none."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
-        if sys.platform != "win32":
+        if isa.SYSTEM != "Windows":
             function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I32, [I32]), "usleep")
             builder.call(function, [ir.Constant(I32, NAP)])
         return context.get_dummy_value()

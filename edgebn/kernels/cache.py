@@ -41,7 +41,7 @@ def _candidates() -> list[Path]:
         folders.append((Path(home) if home else Path.home() / ".cache") / "edgebn")
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):
+    except (OSError, KeyError, ImportError):  # the last on Windows, whose environment may name nobody
         user = str(os.getpid())
     folders.append(Path(tempfile.gettempdir()) / f"edgebn-{user}")
     return folders

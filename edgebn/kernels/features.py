@@ -12,6 +12,8 @@ from pathlib import Path
 # Linux' names of x86 features to LLVM's, where they differ or matter here.
 X86_FLAGS = {"avx512_vnni": "avx512vnni", "avx_vnni": "avxvnni"}
 
+NUMPY_NAMES = {"FMA3": "fma"}  # and otherwise LLVM's in capitals, where they matter here
+
 # The bits that Linux hands every ARM process in its auxiliary vector, where it runs 64 and where it runs 32 bits.
 HARDWARE_CAPABILITIES = 16
 ARM64_BITS = {"neon": 1 << 1, "dotprod": 1 << 20}
@@ -44,6 +46,8 @@ def host_features() -> frozenset[str]:
         return from_capabilities(_capabilities(), ARM32_BITS)
     elif sys.platform == "linux":
         return from_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace"))
+    elif sys.platform == "win32" and machine() == "AMD64":
+        return from_numpy(_numpy_features())
     return _from_llvm()
 
 
@@ -51,6 +55,11 @@ def from_cpuinfo(text: str) -> frozenset[str]:
     """Return the features in the first `flags` line of an x86 /proc/cpuinfo; none where there is no such line."""
     line = next((line for line in text.splitlines() if line.startswith("flags")), ":")
     return frozenset(X86_FLAGS.get(flag, flag) for flag in line.partition(":")[2].split())
+
+
+def from_numpy(known: Mapping[str, bool]) -> frozenset[str]:
+    """Return the features of x86 that NumPy found, from the names that all its versions have for them."""
+    return frozenset(NUMPY_NAMES.get(name, name.lower()) for name, present in known.items() if present)
 
 
 def from_capabilities(bits: int, known: Mapping[str, int]) -> frozenset[str]:
@@ -63,6 +72,15 @@ def _capabilities() -> int:
     ask = ctypes.CDLL(None).getauxval
     ask.restype, ask.argtypes = ctypes.c_ulong, (ctypes.c_ulong,)
     return int(ask(HARDWARE_CAPABILITIES))
+
+
+def _numpy_features() -> Mapping[str, bool]:
+    """Return what NumPy chose its own kernels by: Windows has no names for most of it."""
+    try:
+        from numpy._core import _multiarray_umath as found
+    except ImportError:  # NumPy 1
+        from numpy.core import _multiarray_umath as found
+    return found.__cpu_features__
 
 
 def _from_llvm() -> frozenset[str]:

@@ -6,6 +6,7 @@ The set is chosen once, at import and before any typing: an instruction that the
 from __future__ import annotations
 
 import os
+import platform
 
 from edgebn.kernels.features import host_features, machine
 from edgebn.quick_dataclass import dataclass
@@ -108,13 +109,15 @@ def choose(wanted: str | None, sets: list[InstructionSet]) -> InstructionSet:
 AVAILABLE = available(machine(), host_features())
 SELECTED = choose(os.environ.get("EDGEBN_ISA"), AVAILABLE)
 CODE_FLIP = SELECTED.code_flip
+SYSTEM = platform.system()  # whose functions kernels may call
 
 
-def select_for_building(name: str) -> None:
+def select_for_building(name: str, system: str = SYSTEM) -> None:
     """Make kernels be written for a set that this CPU may lack: for the ahead-of-time builder, which runs nothing it compiles.
 
     Must be called before any kernel is imported, in a process that only builds.
     """
-    global SELECTED, CODE_FLIP  # noqa: PLW0603  # the set is the process' one setting
+    global SELECTED, CODE_FLIP, SYSTEM  # noqa: PLW0603  # the set is the process' one setting
     SELECTED = next(one for one in INSTRUCTION_SETS if one.name == name)
     CODE_FLIP = SELECTED.code_flip
+    SYSTEM = system

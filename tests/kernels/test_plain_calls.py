@@ -15,7 +15,8 @@ from tests.formats.test_released import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASED = FOLDER / "edgebn1-state1"
-OTHER = os.environ.get("EDGEBN_OTHER_PYTHON") or shutil.which("python3.13")
+NAMES = [f"python3.{minor}" for minor in range(11, 16) if minor != sys.version_info.minor]
+OTHERS = [found for found in (os.environ.get("EDGEBN_OTHER_PYTHON"), *map(shutil.which, NAMES)) if found]
 
 
 def told(python, **environment):
@@ -45,15 +46,18 @@ def test_who_wants_the_words():
     assert not are_wanted({}, is_free_threaded=True)
 
 
-@pytest.mark.skipif(OTHER is None, reason="no other Python: EDGEBN_OTHER_PYTHON names none, and python3.13 is not on PATH")
+@pytest.mark.skipif(
+    not OTHERS, reason=f"no other Python: EDGEBN_OTHER_PYTHON names none, and none is on PATH of {', '.join(NAMES)}"
+)
 @pytest.mark.parametrize("plain", ["0", "1"])
-def test_another_python_gives_the_same_bytes(plain):
-    found = subprocess.run([OTHER, "-c", "import numpy"], capture_output=True, check=False)
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_python_gives_the_same_bytes(other, plain):
+    found = subprocess.run([other, "-c", "import numpy"], capture_output=True, check=False)
     if found.returncode:
-        pytest.skip(f"{OTHER} has no NumPy")
+        pytest.skip(f"{other} has no NumPy")
     if not (os.environ.get("EDGEBN_OBJECTS") or list((ROOT / "edgebn" / "kernels" / "objects").glob("*.so"))):
         pytest.skip("no kernels compiled ahead of time: `make objects`, or EDGEBN_OBJECTS names a folder of them")
-    outcome = told(OTHER, EDGEBN_PLAIN_CALLS=plain)
+    outcome = told(other, EDGEBN_PLAIN_CALLS=plain)
     assert outcome["object"]
     assert outcome["same"]
     assert outcome["known"] == outcome["fast_call"] == (plain == "0")

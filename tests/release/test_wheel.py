@@ -20,6 +20,12 @@ from tests.conftest import TEST_ALL
 ROOT = Path(__file__).resolve().parents[2]
 
 LARGEST = 6_000_000  # bytes
+OTHERS = {
+    "armv6l": ("linux", "linux_armv6l"),
+    "riscv64": ("linux", "manylinux_2_31_riscv64"),
+    "arm64": ("darwin", "macosx_11_0_arm64"),
+    "AMD64": ("windows", "win_amd64"),
+}
 
 pytestmark = [
     pytest.mark.skipif(not TEST_ALL, reason="builds wheels: make test-all"),
@@ -49,7 +55,7 @@ def build(machine, folder):
     return built
 
 
-@pytest.fixture(scope="module", params=["x86_64", "aarch64", "armv7l", "armv6l", "riscv64"])
+@pytest.fixture(scope="module", params=["x86_64", "aarch64", "armv7l", "armv6l", "riscv64", "arm64", "AMD64"])
 def wheel(request, tmp_path_factory):
     return request.param, build(request.param, tmp_path_factory.mktemp(request.param))
 
@@ -63,11 +69,13 @@ def test_two_builds_give_the_same_bytes(wheel, tmp_path):
 
 def test_a_wheel_has_an_object_for_every_instruction_set(wheel):
     machine, path = wheel
-    tag = {"armv6l": "linux_armv6l", "riscv64": "manylinux_2_31_riscv64"}.get(machine, f"manylinux_2_17_{machine}")
+    system, tag = OTHERS.get(machine, ("linux", f"manylinux_2_17_{machine}"))
     assert path.name.endswith(f"-py3-none-{tag}.whl")
     assert path.stat().st_size <= LARGEST
     names = [name.rpartition("/")[2] for name in zipfile.ZipFile(path).namelist() if name.endswith(".so")]
-    assert sorted(name.rpartition("-")[0] for name in names) == sorted(f"linux-{machine}-{isa}" for isa in aot.sets_of(machine))
+    assert sorted(name.rpartition("-")[0] for name in names) == sorted(
+        f"{system}-{machine.lower()}-{isa}" for isa in aot.sets_of(machine)
+    )
 
 
 def test_a_wheel_asks_for_numpy_alone(wheel):
