@@ -77,7 +77,7 @@ def _capabilities() -> int:
 def _numpy_features() -> Mapping[str, bool]:
     """Return what NumPy chose its own kernels by: Windows has no names for most of it."""
     try:
-        from numpy._core import _multiarray_umath as found
+        from numpy._core import _multiarray_umath as found  # type: ignore[attr-defined]  # NumPy names it nowhere
     except ImportError:  # NumPy 1
         from numpy.core import _multiarray_umath as found
     return found.__cpu_features__

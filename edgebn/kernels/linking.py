@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Libraries = Mapping[str, tuple[str, ...]]
 
-EXPORTS = (native.ENTRY, native.USUAL, native.MANIFEST)
+EXPORTS = (native.ENTRY, native.FAST_CALL, native.MANIFEST)
 
 # All that objects may call: the oldest version that the C library of the day has of each will do.
 LINUX = {"libm.so.6": ("expf", "tanhf", "rintf"), "libc.so.6": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
@@ -48,7 +48,8 @@ class BuildError(RuntimeError):
 
 def libraries_of(machine: str) -> Libraries:
     """Return what objects of a kind of processor may call, by the name of the library."""
-    return {"arm64": DARWIN, "AMD64": WINDOWS, "armv7l": ARM32, "armv6l": ARM32}.get(machine, LINUX)
+    others: Mapping[str, Libraries] = {"arm64": DARWIN, "AMD64": WINDOWS, "armv7l": ARM32, "armv6l": ARM32}
+    return others.get(machine, LINUX)
 
 
 def link(machine: str, compiler: Compiler, parts: Sequence[Path], linked: Path) -> None:
@@ -108,7 +109,7 @@ def _link_for_windows(machine: str, compiler: Compiler, parts: Sequence[Path], l
         code = linked.with_name(f"{library}.o")
         code.write_bytes(compiler.stubs(functions))
         stubs.append(_dll(machine, [code], linked.with_name(library), functions))
-    _dll(machine, [*parts, used, *stubs], linked, (native.ENTRY, native.USUAL, f"{native.MANIFEST},data"))
+    _dll(machine, [*parts, used, *stubs], linked, (native.ENTRY, native.FAST_CALL, f"{native.MANIFEST},data"))
 
 
 def _dll(machine: str, parts: Sequence[Path], linked: Path, exports: Sequence[str]) -> Path:

@@ -46,7 +46,7 @@ for machine in sys.argv[2:]:
         folder = Path(sys.argv[1]) / machine / asked
         folder.mkdir(parents=True)
         parts = []
-        for data in (caller(compiler, asked), compiler.stubs([native.USUAL]), compiler.text(native.MANIFEST, "[]")):
+        for data in (caller(compiler, asked), compiler.stubs([native.FAST_CALL]), compiler.text(native.MANIFEST, "[]")):
             parts.append(folder / f"{len(parts)}.o")
             parts[-1].write_bytes(data)
         try:

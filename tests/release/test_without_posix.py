@@ -1,5 +1,6 @@
-"""Systems without POSIX: what is asked there instead."""
+"""Systems without POSIX: from a file to firmware with what Windows lacks taken away, and what is asked there instead."""
 
+import json
 import platform
 import sys
 
@@ -9,6 +10,23 @@ import boards
 from boards import emulator, tools
 from edgebn.errors import BoardError
 from edgebn.kernels import features, isa
+from tests.pythons import python
+
+
+def test_all_that_need_not_be_posix_works_without_it(tmp_path):
+    told = json.loads(python("tests/release/without_posix.py", str(tmp_path), EDGEBN_OBJECTS="")[-1])
+    assert told["failed"] == []  # modules that cannot be imported
+    assert told["at_once"]
+    assert told["user"] is None  # the hardest case: no name in the environment, and no `pwd` to ask
+    assert told["same"]
+    assert told["threads"]
+    assert told["status"] == 0
+    assert told["firmware"]
+    assert told["state"]
+    assert told["cache"] != "None"
+    if platform.machine() == "x86_64":
+        assert told["machine"] == "AMD64"
+        assert told["set"] == isa.SELECTED.name or isa.SELECTED.name == "avxvnni"  # which NumPy has no name for
 
 
 @pytest.mark.skipif(platform.machine() not in isa.X86, reason="features of x86")
