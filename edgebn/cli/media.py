@@ -25,7 +25,7 @@ def is_media(path: Path) -> bool:
 
 
 def run_media(
-    program: Program, paths: list[Path], draw: Path | None, limit: int | None, threads: Any, screen: Screen
+    program: Program, paths: list[Path], draw: Path | None, limit: int | None, threads: Any, screen: Screen, *, adapt: bool = False
 ) -> dict[str, Any]:
     """Run every file and return the answers of each, for --json.
 
@@ -39,14 +39,16 @@ def run_media(
         How many answers of each file at most.
     threads : int
     screen : Screen
+    adapt : bool
+        Whether the network goes on learning, from file to file.
 
     Raises
     ------
     ModelError
-        A file is missing, damaged, or of a kind that the model does not take.
+        The model cannot adapt; or a file is missing, damaged, or of a kind that the model does not take.
     """
     try:
-        pipeline = Pipeline(program, threads)
+        pipeline = Pipeline(program, threads, adapt=adapt)
     except ModelError as error:
         raise ModelError(f"{paths[0]}: {error}") from None
     if draw is not None and pipeline.hears:
@@ -68,7 +70,14 @@ def run_media(
         screen.say(f"... and {len(files) - SHOWN} more files; --json has them all")
     if draw is not None:
         screen.say(f"drawn into {draw}")
-    return {"files": report, "drawn": str(draw) if draw else None}
+    learned = pipeline.adapter.report() if pipeline.adapter is not None else None
+    if learned is not None:
+        screen.say(f"learned from {learned.accepted:,} of {learned.seen:,}; {len(learned.trips)} times back to the factory state")
+    return {
+        "files": report,
+        "drawn": str(draw) if draw else None,
+        "adaptation": learned.as_dict() if learned is not None else None,
+    }
 
 
 def answered(pipeline: Pipeline, file: Path, copy: Path | None, limit: int | None = None) -> Iterator[Any]:

@@ -45,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--draw", type=Path, metavar="FOLDER", help="write the pictures and films with the answers drawn into them to a folder"
     )
+    parser.add_argument(
+        "--adapt",
+        action="store_true",
+        help="go on learning from one picture, frame or piece of sound to the next, in their order; for models made adaptable",
+    )
     parser.add_argument("-o", "--output", type=new_file, metavar="OUT.npy", help="write the outputs (.npz for several outputs)")
     parser.add_argument("--top", type=count, default=5, metavar="K", help="how many classes to show per sample; default 5")
     add_input_options(parser)
@@ -54,12 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Run every sample."""
     program = load_model(arguments.model, arguments)
-    if arguments.more or arguments.draw or is_media(arguments.input):
+    if arguments.more or arguments.draw or arguments.adapt or is_media(arguments.input):
         if arguments.output:
             raise UsageError("--output does nothing here: answers to several files, films or drawings are no array; use --json")
         paths = [arguments.input, *arguments.more]
         return {"model": str(arguments.model)} | run_media(
-            program, paths, arguments.draw, arguments.limit, arguments.threads, screen
+            program, paths, arguments.draw, arguments.limit, arguments.threads, screen, adapt=arguments.adapt
         )
     inputs = load_inputs(arguments.input, program, arguments)
     result = open_session(program, screen, arguments.threads, winograd=arguments.winograd).run(inputs)
