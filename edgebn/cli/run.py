@@ -63,6 +63,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         if arguments.output:
             raise UsageError("--output does nothing here: answers to several files, films or drawings are no array; use --json")
         paths = [arguments.input, *arguments.more]
+        if arguments.adapt and not (is_media(arguments.input) or is_prepared(arguments.input, program)):
+            raise UsageError(
+                f"--adapt learns from pictures, films and sounds, and {arguments.input} is no such file, or the model does not say "
+                "how they become its input (`edgebn prepare`); `edgebn adapt` is for arrays"
+            )
         return {"model": str(arguments.model)} | run_media(
             program, paths, arguments.draw, arguments.limit, arguments.threads, screen, adapt=arguments.adapt
         )

@@ -94,5 +94,5 @@ def test_what_cannot_learn_is_refused(folder, capsys):
     assert main(["run", str(folder / "still.edgebn"), str(folder / "photos"), "--adapt"]) == 1
     assert "has no source tables" in capsys.readouterr().err
     np.save(folder / "inputs.npy", images[:2])
-    assert main(["run", str(folder / "model.edgebn"), str(folder / "inputs.npy"), "--adapt"]) == 1
-    assert "pictures" in capsys.readouterr().err
+    assert main(["run", str(folder / "model.edgebn"), str(folder / "inputs.npy"), "--adapt"]) == 2
+    assert "`edgebn adapt` is for arrays" in capsys.readouterr().err
