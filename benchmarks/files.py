@@ -1,9 +1,10 @@
 """Times every model file of a folder beside the runtime that the file is made for, with one thread and with two, and says who wins.
 
-    python -m benchmarks.files FOLDER [--rounds 10] [--threads 1 2] [--json files.json]
+    python -m benchmarks.files FOLDER [--rounds 10] [--threads 1 2] [--input-shape FILE=H,W,C ...] [--json files.json]
 
 `.tflite` files run in LiteRT, `.onnx` files in onnxruntime; others have no peer here. Inputs are random numbers of the file's
-types. What a file's runtime or edgebn refuses is a line that says so.
+types, and of the shape that --input-shape gives where the file leaves it open. What a file's runtime or edgebn refuses is a line
+that says so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import edgebn
 from benchmarks import inference
 from benchmarks.larger import TURN_SECONDS, Race, as_json, head, line, who_wins
 from benchmarks.peers.engines import Runner
+from edgebn.cli import values
 
 KINDS = {".tflite": "LiteRT", ".onnx": "onnxruntime", ".keras": "", ".h5": "", ".pt2": "", ".edgebn": ""}
 
@@ -37,19 +39,24 @@ def ours(program: Any, threads: int) -> Runner:
     return Runner(lambda: session.run(given), lambda: np.zeros(0))
 
 
-def litert(path: Path, threads: int) -> Runner:
+Shape = tuple[int, ...] | None  # of a sample, in the file's own layout, where the file leaves it open
+
+
+def litert(path: Path, threads: int, shape: Shape = None) -> Runner:
     """Return LiteRT with a file and random inputs."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    if shape:
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (1, *shape))
     interpreter.allocate_tensors()
     for entry in interpreter.get_input_details():
         interpreter.set_tensor(entry["index"], _random(tuple(entry["shape"]), np.dtype(entry["dtype"])))
     return Runner(interpreter.invoke, lambda: np.zeros(0))
 
 
-def onnxruntime(path: Path, threads: int) -> Runner:
-    """Return onnxruntime with a file and random inputs; axes that the file leaves open are 1."""
+def onnxruntime(path: Path, threads: int, shape: Shape = None) -> Runner:
+    """Return onnxruntime with a file and random inputs; axes that the file and `shape` leave open are 1."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -59,8 +66,9 @@ def onnxruntime(path: Path, threads: int) -> Runner:
     types = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
     binding = session.io_binding()
     for entry in session.get_inputs():
-        shape = tuple(size if isinstance(size, int) and size > 0 else 1 for size in entry.shape)
-        array = _random(shape, np.dtype(types.get(entry.type, np.float32)))
+        sizes = (1, *shape) if shape else (1,) * len(entry.shape)
+        known = tuple(size if isinstance(size, int) and size > 0 else given for size, given in zip(entry.shape, sizes, strict=True))
+        array = _random(known, np.dtype(types.get(entry.type, np.float32)))
         binding.bind_ortvalue_input(entry.name, ort.OrtValue.ortvalue_from_numpy(array))
     for exit_ in session.get_outputs():
         binding.bind_output(exit_.name)
@@ -78,12 +86,13 @@ def _random(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
 PEERS = {"LiteRT": litert, "onnxruntime": onnxruntime}
 
 
-def race(path: Path, threads: int, rounds: int) -> Race:
+def race(path: Path, threads: int, rounds: int, shape: Shape = None) -> Race:
     """Time a file in edgebn and in its own runtime."""
-    runners = {"edgebn": ours(edgebn.load(path), threads)}
+    options: dict[str, Any] = {"input_shape": shape} if shape else {}
+    runners = {"edgebn": ours(edgebn.load(path, **options), threads)}
     peer = KINDS[path.suffix]
     if peer:
-        runners[peer] = PEERS[peer](path, threads)
+        runners[peer] = PEERS[peer](path, threads, shape)
     begun = time.perf_counter()
     for runner in runners.values():
         runner.run()
@@ -91,15 +100,17 @@ def race(path: Path, threads: int, rounds: int) -> Race:
     return Race(path.name, threads, inference.interleave(runners, rounds, calls), dict.fromkeys(runners, 0.0))
 
 
-def measure(paths: list[Path], threads: list[int], rounds: int) -> tuple[list[Race], dict[str, str]]:
-    """Return the races, and why there is none of a file; print a line for each, and how many are won."""
+def measure(
+    paths: list[Path], threads: list[int], rounds: int, shapes: dict[str, tuple[int, ...]] | None = None
+) -> tuple[list[Race], dict[str, str]]:
+    """Return the races, and why there is none of a file; print a line for each, and how many are won; `shapes` by files' names."""
     races: list[Race] = []
     refused: dict[str, str] = {}
     print(head("microseconds: median (minimum)"))
     for path in paths:
         try:
             for count in threads:
-                races.append(race(path, count, rounds))
+                races.append(race(path, count, rounds, (shapes or {}).get(path.name)))
                 print(line(races[-1], 0.0), flush=True)
         except Exception as error:  # noqa: BLE001  # whatever any runtime says of a file is its line
             refused[path.name] = " ".join(str(error).split())
@@ -110,15 +121,29 @@ def measure(paths: list[Path], threads: list[int], rounds: int) -> tuple[list[Ra
     return races, refused
 
 
+def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Parse FILE=96,96,3."""
+    name, _, sizes = text.rpartition("=")
+    return name, values.shape(sizes)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument(
+        "--input-shape",
+        type=named_shape,
+        action="append",
+        default=[],
+        metavar="FILE=H,W,C",
+        help="one sample's shape in a file's own layout, where it leaves it open; again for several files",
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = sorted(path for path in options.folder.rglob("*") if path.suffix in KINDS)
-    races, refused = measure(paths, options.threads, options.rounds)
+    races, refused = measure(paths, options.threads, options.rounds, dict(options.input_shape))
     if options.json:
         text = json.dumps({"races": as_json(races), "refused": refused}, indent=1)
         options.json.write_text(text + "\n", encoding="utf-8")

@@ -87,6 +87,29 @@ def test_files_of_a_folder_are_timed_beside_their_runtimes(tmp_path, capsys):
     assert "of 2; geometric mean" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("size", ["8,10", "12,9"])
+def test_files_with_open_shapes_are_timed_at_the_shape_that_is_given(size, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("Conv", ["x", "w"], ["y"])],
+            "open",
+            [onnx.helper.make_tensor_value_info("x", 1, ["n", 3, "h", "w_"])],
+            [onnx.helper.make_tensor_value_info("y", 1, None)],
+            [onnx.helper.make_tensor("w", 1, (4, 3, 3, 3), np.ones(108, np.float32))],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    onnx.save(made, tmp_path / "open.onnx")
+    name, given = files.named_shape(f"open.onnx=3,{size}")
+    races, refused = files.measure([tmp_path / "open.onnx"], [1], 1, {name: given})
+    assert [(race.name, len(race.times)) for race in races] == [("open.onnx", 2)], refused
+    races, refused = files.measure([tmp_path / "open.onnx"], [1], 1)
+    assert not races
+    assert "input_shape=" in refused["open.onnx"]
+
+
 def test_what_several_cores_would_take_is_scheduled():
     phases = [[6.0], [5.0, 3.0, 5.0, 3.0], [4.0, 4.0]]
     assert critical_path.scheduled(phases, 1, 1.0) == 30
