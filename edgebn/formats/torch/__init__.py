@@ -7,6 +7,7 @@ takes the same way, exported and saved in memory. Values are channels-first, as 
 from __future__ import annotations
 
 import io
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def _graph(archive: Archive, program: Exported, name: str) -> Graph:
                 values[reference] = Static(archive.array(weights.pop(reference)))
     for output in program.outputs:
         read_counts[output] = read_counts.get(output, 0) + 1
-    _walk(program.calls, context, values, read_counts)
+    _walk(program, context, values, read_counts)
     outputs = _outputs(program, context, values)
     settle_layout(builder)
     return builder.finish(outputs)
@@ -172,11 +173,11 @@ def _references(call: Call) -> list[str]:
     return [entry.name for entry in listed if isinstance(entry, Reference)]
 
 
-def _walk(calls: tuple[Call, ...], context: Context, values: dict[str, Value | Stale], read_counts: dict[str, int]) -> None:
+def _walk(program: Exported, context: Context, values: dict[str, Value | Stale], read_counts: dict[str, int]) -> None:
     """Turn every call into layers or constants, in the program's order."""
     names: dict[str, int] = {}
     folded_bytes = 0
-    for call in calls:
+    for call in program.calls:
         base, in_place = base_name(call.target.removeprefix("torch.ops."))
         if not call.outputs:  # sizes are known, and assertions about them held at the export
             continue
@@ -191,7 +192,7 @@ def _walk(calls: tuple[Call, ...], context: Context, values: dict[str, Value | S
         if folded_bytes > MAX_FOLDED_BYTES:
             raise node.damaged(f"arithmetic on constants makes more than {MAX_FOLDED_BYTES >> 20} MB")
         if in_place:
-            _change(node, values)
+            _change(node, values, program.weights)
 
 
 def _node(call: Call, source: str, values: dict[str, Value | Stale], read_counts: dict[str, int], names: dict[str, int]) -> Node:
@@ -243,11 +244,17 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
     return results
 
 
-def _change(node: Node, values: dict[str, Value | Stale]) -> None:
+def _change(node: Node, values: dict[str, Value | Stale], weights: Container[str]) -> None:
     """After a call in place, let every name of the changed value mean its result; other views of it are lost."""
     old, new = node.value("self" if node.has("self") else "input"), values[node.outputs[0]]
     if isinstance(old, Static) and isinstance(new, Static) and new.array is old.array:
         return  # such as detach_: the constant is as it was
+    if isinstance(old, Static) and isinstance(new, Static):
+        held = [(name, value) for name, value in values.items() if isinstance(value, Static) and value is not new]
+        same = [(name, value) for name, value in held if np.may_share_memory(value.array, old.array)]
+        if all(value.array is old.array and name not in weights for name, value in same):  # nothing else sees what was worked out
+            values.update((name, new) for name, _ in same)
+            return
     if not isinstance(old, Dynamic) or not isinstance(new, Dynamic):
         raise node.refuse("it changes a weight or constant in place, as in training; call module.eval() before the export")
     changed = replace(new, memory=old.memory, view=node.outputs[0])

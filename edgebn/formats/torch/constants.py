@@ -163,6 +163,7 @@ FOLDS: dict[str, Fold] = {
     "pow": _binary(np.power, "exponent"),
     "prod": _reduced(np.prod),
     "reciprocal": _elementwise(np.reciprocal),
+    "relu": _elementwise(lambda array: np.maximum(array, 0)),
     "remainder": _binary(np.remainder),
     "rsqrt": _elementwise(lambda array: 1 / np.sqrt(array)),
     "rsub": _binary(lambda first, other: other - first),
