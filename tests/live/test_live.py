@@ -291,6 +291,46 @@ def test_what_is_refused(arguments, folder, capsys, monkeypatch):
     assert message.count("\n") == 1
 
 
+MISSING = {
+    "cv2": ("looker.edgebn", "--camera", "0", "--camera needs OpenCV; install it with: pip install 'edgebn[video]'"),
+    "soundfile": ("listener.edgebn", "--file", "any.flac", "needs soundfile; install it with: pip install 'edgebn[sound]'"),
+    "sounddevice": (
+        "listener.edgebn",
+        "--microphone",
+        "--microphone needs sounddevice; install it with: pip install 'edgebn[sound]'",
+    ),
+    "starlette": (
+        "listener.edgebn",
+        "--file",
+        "tone.wav",
+        "--serve",
+        "--serve needs starlette; install it with: pip install 'edgebn[web]'",
+    ),
+    "uvicorn": (
+        "listener.edgebn",
+        "--file",
+        "tone.wav",
+        "--serve",
+        "--serve needs uvicorn; install it with: pip install 'edgebn[web]'",
+    ),
+    "PIL": ("looker.edgebn", "--file", "film.avi", "--serve", "needs Pillow; install it with: pip install 'edgebn[images]'"),
+}
+
+
+@pytest.mark.parametrize("module", MISSING)
+def test_what_is_not_installed_is_named(module, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "any.flac").write_bytes(b"")
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    *arguments, reason = MISSING[module]
+    assert main(["live", *arguments]) == 1
+    message = capsys.readouterr().err
+    assert reason in message
+    assert message.count("\n") == 1
+
+
 def test_a_microphone_is_heard(monkeypatch):
     """Through a stand-in for sounddevice: there is none on a test machine."""
     samples = media.tone(0.5)
