@@ -45,6 +45,15 @@ def test_every_table_with_a_row_a_step_or_layer_is_named():
     assert {*STEP_TABLES, *LAYER_TABLES} <= named
 
 
+def test_a_function_of_one_number_is_a_row_in_nine_places_at_most():
+    """Where the name of one stands in the product: formula, kernel, C, and each reader whose format has it."""
+    paths = [path for room in ("edgebn", "codegen") for kind in ("*.py", "*.h") for path in (ROOT / room).rglob(kind)]
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    for name in ("mish", "sin", "cos", "selu"):
+        rows = [line for line in lines if re.search(rf'"{name}"|def {name}\b|APPLY_F32\({name}\b|edgebn_{name}_f32\(', line)]
+        assert 5 <= len(rows) <= 9, (name, rows)
+
+
 def test_every_step_of_the_recipe_is_tested_by_files_that_exist():
     commands = re.findall(r"^ +python -m pytest (.+)$", TEXT, re.MULTILINE)
     assert len(commands) >= 7
