@@ -3,7 +3,8 @@
     python -m benchmarks.passes.quantized_accuracy [--data noise|photos|text] [--files mtcnn_onet.onnx ...] [--json FILE]
 
 Prints the ratio of signal to noise of every output in dB, on inputs that calibration has not seen, each engine against its own
-float32. Files are those of zoo/ in the folder of models (`places.py`); onnxruntime reads ONNX alone.
+float32. Files are those of zoo/ in the folder of models (`places.py`). onnxruntime reads ONNX alone: of other files it is given
+what `benchmarks/peers/export_onnx.py` writes, where that can.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import edgebn
+from benchmarks.peers.plain import NotExportedError, plain
 from benchmarks.places import models_folder
 from edgebn.errors import ModelError
 from edgebn.program import Program
@@ -148,6 +150,23 @@ def onnxruntimes(path: Path, program: Program, calibration: dict[str, np.ndarray
         return [ratio(wanted, found) for wanted, found in zip(*runs, strict=True)]
 
 
+def peers(path: Path, program: Program, calibration: dict[str, np.ndarray], unseen: dict[str, np.ndarray]) -> list[float]:
+    """Return onnxruntime's ratios, or none where it is not installed or there is no ONNX file."""
+    if not find_spec("onnxruntime"):
+        return []
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        if path.suffix == ".onnx":
+            return onnxruntimes(path, program, calibration, unseen)
+        from benchmarks.peers.export_onnx import onnx_bytes
+
+        written = Path(folder) / "network.onnx"
+        try:
+            written.write_bytes(onnx_bytes(plain(program)))
+        except NotExportedError:
+            return []
+        return onnxruntimes(written, program, calibration, unseen)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,12 +187,9 @@ def main() -> None:
             continue
         seen, unseen = (inputs(program, arguments.data, file, *pair) for pair in ((CALIBRATION, 0), (UNSEEN, 1)))
         found = ours(program, seen, unseen)
-        peers: list[float] = []
-        if path.suffix == ".onnx" and find_spec("onnxruntime"):
-            with contextlib.redirect_stdout(io.StringIO()):
-                peers = onnxruntimes(path, program, seen, unseen)
+        others = peers(path, program, seen, unseen)
         for i, name in enumerate(program.outputs):
-            peer = peers[i] if peers else None
+            peer = others[i] if others else None
             print(f"{file:28}{name[-27:]:28}{found[i]:10.1f}{'-' if peer is None else f'{peer:.1f}':>16}", flush=True)
             rows.append({"file": file, "output": name, "data": arguments.data, "edgebn": found[i], "onnxruntime": peer})
     if arguments.json:
