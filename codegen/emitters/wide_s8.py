@@ -67,7 +67,7 @@ def with_wide_channels(step: Convolution, program: Program, names: Names, narrow
         epilogue,
     )
     return StepCode(
-        f"{narrow.call}\n{text}",
+        f"{narrow.call}\n{{\n{text}\n}}",  # in a block, so that such calls share the stack that their structs by value take
         (*narrow.arrays, channels, weights, *arrays),
         (*narrow.headers, "edgebn_wide_s8.h"),
         narrow.scratch,
