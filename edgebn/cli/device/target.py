@@ -17,11 +17,15 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.errors import LinkError, ModelError
 from edgebn.formats.native import program_hash
-from edgebn.link import Device, Information, connect
+from edgebn.link import Device, Information, Patience, connect
 from edgebn.program import Program
 
 _PORT = "serial port: /dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT"
 TRACE = "-DEDGEBN_TRACE"  # has the firmware report every layer
+
+# An emulator is a program among others: on a busy machine it may stand still for longer than a board ever does.
+# One that ends is seen at once, because its line closes.
+EMULATED = Patience(boot=60.0, request=120.0)
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def emulated(
             storage.mkdir(parents=True, exist_ok=True)
         with emulator.start(board, elf, storage) as running:
             try:
-                with connect(running.url, booting=True) as device:
+                with connect(running.url, patience=EMULATED, booting=True) as device:
                     information = device.info()
                     check_model(information, program)
                     yield Target(device, information, board, toolchain.size(board, elf))
