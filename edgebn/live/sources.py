@@ -117,9 +117,9 @@ class PiCamera:
     """A Raspberry Pi's camera through picamera2, which comes with the system, not from PyPI."""
 
     is_live = True
-    losses = 0
 
     def __init__(self) -> None:
+        self.losses = 0
         try:
             from picamera2 import Picamera2
         except ModuleNotFoundError:
@@ -128,19 +128,35 @@ class PiCamera:
                 "environment with --system-site-packages"
             ) from None
         self._make = Picamera2
+        try:
+            self._make().close()
+        except (IndexError, RuntimeError) as error:  # as it says that there is none, and that another program has it
+            raise ModelError(
+                f"the camera cannot be opened by picamera2: {error}; is its cable in, does another program use it, and does "
+                "rpicam-hello --list-cameras name it?"
+            ) from None
 
     def items(self, stop: threading.Event) -> Iterator[np.ndarray]:
         """See `Source`."""
-        camera = self._make()
-        try:
-            camera.configure(camera.create_video_configuration(main={"format": "BGR888"}))  # its name for bytes in the order R G B
-            camera.start()
-            while not stop.is_set():
-                yield np.ascontiguousarray(camera.capture_array())
-        finally:
-            with contextlib.suppress(Exception):  # of a camera that is gone
-                camera.stop()
-            camera.close()
+        pause = FIRST_PAUSE
+        while not stop.is_set():
+            gone = contextlib.suppress(IndexError, RuntimeError)  # or not back yet
+            with gone, contextlib.closing(self._make()) as camera:
+                # Its name for bytes in the order R G B.
+                camera.configure(camera.create_video_configuration(main={"format": "BGR888"}))
+                camera.start()
+                try:
+                    while not stop.is_set():
+                        frame = np.ascontiguousarray(camera.capture_array())
+                        pause = FIRST_PAUSE
+                        yield frame
+                finally:
+                    with contextlib.suppress(RuntimeError):
+                        camera.stop()
+            if stop.wait(pause):
+                return
+            self.losses += 1
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 class SoundFile:
