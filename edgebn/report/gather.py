@@ -42,6 +42,7 @@ def gathered(program: Program) -> dict[str, Any]:
         "totals": {name: getattr(report, name) for name in TOTALS},
         "layers": [asdict(row) for row in report.rows],
         "steps": steps(program),
+        "states": {state.reads: state.writes for state in program.states},  # what a run keeps for the next
         "arena": arena_over_time(program),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from edgebn.report.graph import WORDS, graph
 from edgebn.report.plots import MISSING, Plots
 from edgebn.report.tables import Bar, Image, Link, facts, table
 
@@ -98,7 +99,10 @@ def _steps(report: dict[str, Any]) -> str:
         for index, step in enumerate(steps)
     ]
     heads = ("step", "name", "kind", "reads", "gives", "type", "folded in")
-    return table(heads, rows, "steps", "the graph of steps: each reads what the steps of these numbers give")
+    drawn = f'<div class="wide" role="region" tabindex="0" aria-label="the graph of steps, drawn">{graph(report)}</div>'
+    return _figure(drawn, WORDS) + table(
+        heads, rows, "steps", "the graph of steps: each reads what the steps of these numbers give"
+    )
 
 
 def _arena(given: dict[str, Any], plots: Plots | None) -> str:
