@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codegen import object_masks
 from codegen.constants import comment
-from codegen.decoding import GIVEN, cells_of, decoding, frame_size, map_of, most
+from codegen.decoding import GIVEN, cells_of, decoding, frame_size, mask_map_of, most
 from codegen.listing import TRACE_HEADER, accessors, item_of
 from codegen.project import KERNELS, Listing
 from codegen.values import count, size_of
@@ -40,13 +40,20 @@ def check(program: Program, name: str) -> None:
             f"{program.source}: answers in C are classes, anomalies, boxes, key points and masks of pictures, and wake "
             f"words of sounds, and the model keeps {what}; leave pipeline=True out and decode the outputs of {name}_run"
         )
-    wide = next((output for output in program.outputs if program.buffers[output].dtype not in {"int8", "float32"}), None)
+    lies = mask_map_of(program) if isinstance(after, Mask) else None
+    if lies is not None and not lies.is_sure:
+        raise ModelError(
+            f"{program.source}: masks in C are made of scores, or of class numbers that an argmax ends with, and others made "
+            f"'{program.outputs[0]}'; leave pipeline=True out and decode the output of {name}_run"
+        )
+    known = {"int32"} if lies is not None and lies.has_numbers else {"int8", "float32"}
+    wide = next((output for output in program.outputs if program.buffers[output].dtype not in known), None)
     if wide is not None:
         raise ModelError(
             f"{program.source}: answers in C are made of int8 and float32, and the output '{wide}' is "
             f"{program.buffers[wide].dtype}; leave pipeline=True out and decode the outputs of {name}_run"
         )
-    if isinstance(after, Mask) and map_of(program)[2] > MOST_CLASSES:
+    if lies is not None and lies.classes > MOST_CLASSES:
         raise ModelError(f"{program.source}: masks in C have at most {MOST_CLASSES} classes; decode the output of {name}_run")
 
 

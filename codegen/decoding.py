@@ -13,6 +13,7 @@ from edgebn.preparation.heads import anchor_boxes, roles, row_size
 from edgebn.preparation.masks import seen_cells
 from edgebn.preparation.resizing import Boxes as Placed
 from edgebn.preparation.resizing import boxes as placed
+from edgebn.preparation.score_maps import MaskMap, mask_map
 from edgebn.program import Program
 
 TOP = 5  # classes that are told
@@ -36,7 +37,18 @@ def map_of(program: Program) -> tuple[int, int, int]:
 def cells_of(program: Program) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the first and the end of a map's rows and columns that show the frame."""
     where, wanted = placed_in(program)
-    return seen_cells(map_of(program)[:2], where, wanted)
+    lies = mask_map_of(program)
+    return seen_cells((lies.height, lies.width), where, wanted)
+
+
+def mask_map_of(program: Program) -> MaskMap:
+    """Return how the output lies that a mask is made of."""
+    assert program.preparation is not None
+    after = program.preparation.after
+    assert isinstance(after, Mask)
+    found = mask_map(program, after)
+    assert found is not None
+    return found
 
 
 def most(program: Program) -> int:
@@ -48,7 +60,7 @@ def most(program: Program) -> int:
     if isinstance(after, KeyPoints):
         return len(after.names)
     if isinstance(after, Mask):
-        return map_of(program)[2]
+        return mask_map_of(program).classes
     return min(TOP, math.prod(program.shapes[program.outputs[0]])) if isinstance(after, Classes) else 1
 
 
@@ -109,12 +121,15 @@ def decoding(listing: Listing) -> tuple[list[str], list[str], str]:
     if isinstance(after, Anomaly):
         return _anomaly(listing, after)
     if isinstance(after, Mask):
-        _, width, classes = map_of(program)
+        lies = mask_map_of(program)
         (top, bottom), (left, right) = cells_of(program)
-        line = f"    const edgebn_table scores = {table(listing, first, classes, 1)};"
-        part = f"{{{top * width + left}, {width}, {bottom - top}, {right - left}}}"
+        part = f"{{{top * lies.width + left}, {lies.width}, {bottom - top}, {right - left}}}"
         constants = [f"EDGEBN_CONST static const edgebn_cells part = {part}; /* of the map, without borders */"]
-        return [line], constants, f"edgebn_find_mask(&scores, &part, {classes}, mask, found)"
+        if lies.has_numbers:
+            numbers = listing.values.outputs[0][1]
+            return [], constants, f"edgebn_take_mask({numbers}, &part, {lies.classes}, mask, found)"
+        line = f"    const edgebn_table scores = {table(listing, first, lies.classes, 1)};"
+        return [line], constants, f"edgebn_find_mask(&scores, &part, {lies.classes}, mask, found)"
     if isinstance(after, KeyPoints):
         line = f"    const edgebn_table rows = {table(listing, first, 3, 1)};"
         return [line], _points_detector(listing, after), "edgebn_find_points(&detector, &rows, found)"

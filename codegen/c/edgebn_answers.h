@@ -408,18 +408,47 @@ typedef struct {
     int first, step, height, width;
 } edgebn_cells;
 
-/* Writes the class of every cell of a part, the lower among equals, and for each class its share of them as the score; returns how many
-   classes there are. */
-EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, const edgebn_cells *part, int classes, uint8_t *mask,
-                                       edgebn_found *found) {
-    const int cells = part->height * part->width;
+/* Writes for each class its share of the cells of a mask as the score; returns how many classes there are. */
+EDGEBN_SHARED int32_t edgebn_find_shares(const uint8_t *mask, int cells, int classes, edgebn_found *found) {
     int i, k;
     for (k = 0; k < classes; k++) {
         const edgebn_found nothing = {k, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
         found[k] = nothing;
     }
     for (i = 0; i < cells; i++) {
-        const int row = part->first + i / part->width * part->step + i % part->width;
+        found[mask[i]].index++; /* for now, counted from k on */
+    }
+    for (k = 0; k < classes; k++) {
+        found[k].score = (float)((double)(found[k].index - k) / (double)cells);
+        found[k].index = k;
+    }
+    return classes;
+}
+
+/* Returns where the map has the i-th cell of a part. */
+EDGEBN_SHARED int edgebn_cell(const edgebn_cells *part, int i) {
+    return part->first + i / part->width * part->step + i % part->width;
+}
+
+/* Writes the class of every cell of a part, which the map's numbers are, each less than `classes`, and the classes' shares; returns how
+   many classes there are. */
+EDGEBN_SHARED int32_t edgebn_take_mask(const int32_t *numbers, const edgebn_cells *part, int classes, uint8_t *mask,
+                                       edgebn_found *found) {
+    const int cells = part->height * part->width;
+    int i;
+    for (i = 0; i < cells; i++) {
+        mask[i] = (uint8_t)numbers[edgebn_cell(part, i)];
+    }
+    return edgebn_find_shares(mask, cells, classes, found);
+}
+
+/* Writes the class of every cell of a part, the lower among equals, and the classes' shares; returns how many classes there are. */
+EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, const edgebn_cells *part, int classes, uint8_t *mask,
+                                       edgebn_found *found) {
+    const int cells = part->height * part->width;
+    int i, k;
+    for (i = 0; i < cells; i++) {
+        const int row = edgebn_cell(part, i);
         float best = edgebn_number(scores, row, 0);
         mask[i] = 0;
         for (k = 1; k < classes; k++) {
@@ -429,13 +458,8 @@ EDGEBN_SHARED int32_t edgebn_find_mask(const edgebn_table *scores, const edgebn_
                 mask[i] = (uint8_t)k;
             }
         }
-        found[mask[i]].index++; /* for now, counted from k on */
     }
-    for (k = 0; k < classes; k++) {
-        found[k].score = (float)((double)(found[k].index - k) / (double)cells);
-        found[k].index = k;
-    }
-    return classes;
+    return edgebn_find_shares(mask, cells, classes, found);
 }
 
 /* Returns the mean of the squared differences of a network's input and output, in double from the first to the last. */

@@ -156,8 +156,12 @@ def _only_output(program: Program, what: str) -> tuple[int, ...]:
 def _check_mask(mask: Mask, program: Program) -> None:
     _takes_pictures(program, "a mask is")
     shape = _only_output(program, "a mask")
-    if len(shape) != 3 or shape[2] < 2 or (mask.names and len(mask.names) != shape[2]):
-        raise ModelError(f"the network's output of shape {shape} is no map of scores of {len(mask.names) or 'some'} classes")
+    from edgebn.preparation.score_maps import mask_map
+
+    if mask_map(program, mask) is None:
+        classes = f"{len(mask.names)} classes" if mask.names else "some classes"
+        unnamed = " (numbers that no argmax made want their classes named)" if not mask.names else ""
+        raise ModelError(f"the network's output of shape {shape} is no map of scores or of class numbers of {classes}{unnamed}")
 
 
 def _check_points(points: KeyPoints, program: Program) -> None:

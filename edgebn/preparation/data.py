@@ -279,12 +279,14 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Mask:
-    """A map of scores, (height, width, classes), tells the class of every part of the picture.
+    """A map of scores, (height, width, classes), or of class numbers tells the class of every part of the picture.
+
+    Class numbers are int32, (height, width) or with an axis of 1 in front or behind: what an argmax ends with.
 
     Attributes
     ----------
     names : tuple of str
-        By class; empty where nobody said.
+        By class; empty where nobody said, which numbers that no argmax made want.
     """
 
     names: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from edgebn.preparation.data import Anomaly, Boxes, Classes, KeyPoints, Mask, Pi
 from edgebn.preparation.detections import BoxAnswer, box_answers
 from edgebn.preparation.key_points import PointAnswer, point_answers
 from edgebn.preparation.masks import MaskAnswer, mask_answer
+from edgebn.preparation.score_maps import mask_map
 from edgebn.preparation.wake_words import WakeAnswer, WakeWordStream, probability_code
 from edgebn.program import Program
 
@@ -32,6 +33,7 @@ class Decoder:
         after = program.preparation.after if program.preparation else None
         assert after is not None
         self.program, self.after = program, after
+        self._map = mask_map(program, after) if isinstance(after, Mask) else None
         self._stream = WakeWordStream(after) if isinstance(after, WakeWord) else None
 
     def reset(self) -> None:
@@ -74,7 +76,8 @@ class Decoder:
                 assert kept is not None
                 assert isinstance(kept.before, Picture)
                 wanted = self.program.buffers[self.program.inputs[0]].shape[:2]
-                return mask_answer(first, self.after, kept.before, size if any(size) else wanted, wanted)
+                assert self._map is not None
+                return mask_answer(first, self.after, self._map, kept.before, size if any(size) else wanted, wanted)
             case KeyPoints():
                 return point_answers(first, self.program, size)
             case Anomaly():

@@ -1,4 +1,4 @@
-"""From a map of scores to the class of every part of a picture."""
+"""From a map of scores or class numbers to the class of every part of a picture."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.errors import ModelError
 from edgebn.preparation.data import Mask, Picture
 from edgebn.preparation.resizing import Boxes as Placed
 from edgebn.preparation.resizing import boxes as placed
 from edgebn.preparation.run_lengths import run_lengths
+from edgebn.preparation.score_maps import MaskMap
 
 NOWHERE = -1  # the class of pixels that the network did not see
 
@@ -22,7 +24,7 @@ class MaskAnswer:
     Attributes
     ----------
     classes : ndarray of int64, shape (rows, columns)
-        The lower class among equals.
+        Of scores the lower class among equals; class numbers as they are.
     names : tuple of str
     shares : tuple of float
         Of these cells, by class.
@@ -48,35 +50,49 @@ class MaskAnswer:
         return {"names": list(self.names), "shares": list(self.shares), "masks": masks}
 
 
-def mask_answer(output: np.ndarray, mask: Mask, picture: Picture, size: tuple[int, int], wanted: tuple[int, int]) -> MaskAnswer:
+def mask_answer(
+    output: np.ndarray, mask: Mask, lies: MaskMap, picture: Picture, size: tuple[int, int], wanted: tuple[int, int]
+) -> MaskAnswer:
     """Return the mask of one picture.
 
     Parameters
     ----------
-    output : ndarray, shape (rows, columns, classes)
-        May be codes, which lie as the scores do.
+    output : ndarray
+        Scores, which may be codes, for they lie as the scores do; or class numbers.
     mask : Mask
+    lies : MaskMap
+        What the output is.
     picture : Picture
         How pictures fill the input.
     size, wanted : (height, width)
         Of the picture and of the input.
+
+    Raises
+    ------
+    ModelError
+        There is a number of no class.
     """
     where = placed(picture, size, wanted)
-    rows, columns = seen_cells(output.shape[:2], where, wanted)
-    classes = output[slice(*rows), slice(*columns)].argmax(axis=2).astype(np.int64)
-    counts = np.bincount(classes.reshape(-1), minlength=output.shape[2])
+    shape = (lies.height, lies.width)
+    rows, columns = seen_cells(shape, where, wanted)
+    cells = output.reshape(*shape, -1)[slice(*rows), slice(*columns)]
+    classes = (cells[..., 0] if lies.has_numbers else cells.argmax(axis=2)).astype(np.int64)
+    if classes.min() < 0 or classes.max() >= lies.classes:
+        wrong = classes[(classes < 0) | (classes >= lies.classes)][0]
+        raise ModelError(f"the network's map has the class {wrong}, and {lies.classes} are named; prepare it with names of all")
+    counts = np.bincount(classes.reshape(-1), minlength=lies.classes)
     sides = [
-        _cells_of(pixels, begin, count, to_begin, to_count, cells / side, span)
-        for pixels, begin, count, to_begin, to_count, cells, side, span in zip(
+        _cells_of(pixels, begin, count, to_begin, to_count, along / side, span)
+        for pixels, begin, count, to_begin, to_count, along, side, span in zip(
             size,
             where.source[:2],
             where.source[2:],
             where.target[:2],
             where.target[2:],
-            output.shape,
+            shape,
             wanted,
             (rows, columns),
-            strict=False,
+            strict=True,
         )
     ]
     return MaskAnswer(classes, mask.names, tuple((counts / classes.size).tolist()), *sides)

@@ -11,6 +11,7 @@ from edgebn.preparation.detections import BoxAnswer
 from edgebn.preparation.key_points import PointAnswer
 from edgebn.preparation.masks import mask_answer
 from edgebn.preparation.object_masks import ObjectMask
+from edgebn.preparation.score_maps import MaskMap
 
 pytest.importorskip("PIL.Image")
 GREY = np.full((120, 160, 3), 100, np.uint8)
@@ -48,7 +49,8 @@ def test_masks_of_objects_are_seen_through_and_lie_in_their_places():
 def test_a_map_covers_the_picture(channels):
     scores = np.zeros((4, 4, 3), np.float32)
     scores[:, :2, 1], scores[:, 2:, 2] = 1, 1
-    answer = mask_answer(scores, Mask(("ground", "sea", "sky")), Picture(fit="crop"), (120, 160), (8, 8))
+    lies = MaskMap(4, 4, 3, has_numbers=False, is_sure=True)
+    answer = mask_answer(scores, Mask(("ground", "sea", "sky")), lies, Picture(fit="crop"), (120, 160), (8, 8))
     found = array(GREY[..., :channels], answer)
     assert (found[100:, :20] == 100).all()  # outside the middle
     assert (found[100:, 140:] == 100).all()

@@ -20,6 +20,7 @@ from edgebn.preparation.masks import mask_answer
 from edgebn.preparation.resizing import boxes as placed
 from edgebn.preparation.resizing import resized
 from edgebn.preparation.run_lengths import run_lengths
+from edgebn.preparation.score_maps import MaskMap
 from edgebn.preparation.wake_words import WakeWordStream, probability_code
 
 
@@ -173,7 +174,7 @@ def test_a_mask_lies_in_the_picture(fit, size):
     seen[to_top : to_top + to_height, to_left : to_left + to_width] = resized(part, (to_height, to_width), "nearest")[..., 0]
     cells = seen[2::4, 2::4] if to_height > 4 and to_width > 4 else seen
     output = np.stack([cells == value for value in (0, 255, 128)], axis=2).astype(np.float32)
-    answer = mask_answer(output, Mask(), picture, size, wanted)
+    answer = mask_answer(output, Mask(), MaskMap(*output.shape, has_numbers=False, is_sure=True), picture, size, wanted)
     assert answer.shares[2] == 0  # no border
     assert sum(answer.shares) == pytest.approx(1)
     whole = answer.whole()
