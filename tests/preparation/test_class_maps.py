@@ -123,6 +123,17 @@ def test_in_c(told, fit, tmp_path):
     assert compare(model, tmp_path / "out", emitted.board_or_skip("host"), 2) == 4
 
 
+def test_a_device_goes_the_whole_way(tmp_path, capsys):
+    emitted.board_or_skip("host")
+    picture = Picture(fit="letterbox", border=114, scale=(1 / 128,), offset=(-0.5,), frame=FRAME)
+    model = edgebn.prepare(argmax(network((5, 6, 4), dtype="int8"), (5, 6)), image=picture, answer=Mask(NAMES))
+    edgebn.save(model, tmp_path / "map.edgebn")
+    assert main(["device", "verify", str(tmp_path / "map.edgebn"), "--board", "host", "--samples", "3", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["samples"], report["mismatches"], report["first_difference"]) == (3, 0, None)
+    assert report["preparation"] is not None
+
+
 def test_the_command_line(tmp_path, capsys):
     image = pytest.importorskip("PIL.Image")
     pixels = np.zeros((8, 8, 3), np.uint8)
