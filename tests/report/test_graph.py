@@ -90,7 +90,8 @@ def test_any_order_of_reading_is_drawn(data):
             assert not any(top < row < bottom for row in rows.values())  # a straight line passes no node
             assert re.fullmatch(rf"M\d+ {top:g}V{bottom:g}", way)
             continue
-        first, lane, last = map(int, re.fullmatch(r"M\d+ (\d+)H(\d+)q[^V]+V(\d+)q[^H]+H\d+", way).groups())
+        trunk, first, lane, last = map(int, re.fullmatch(r"M(\d+) (\d+)H(\d+)q[^V]+V(\d+)q[^H]+H\1", way).groups())
+        assert 0 < lane - CORNER < trunk - CORNER  # inside the picture, beside the nodes
         assert (first, last) == (top + APART, bottom - APART - CORNER)
         stretches.append((lane, source, first, last))
     for (lane, source, first, last), other in itertools.combinations(stretches, 2):
