@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgebn.kernels.isa import SELECTED
-from edgebn.kernels.records import NUDGE
+from edgebn.kernels.records import NUDGE, UNIT_BITS
 from edgebn.kernels.requantization import MOST, SLACK, UNIT
 from edgebn.quick_dataclass import dataclass
 
@@ -56,6 +56,11 @@ def sum_form(
     guard = 1 << max(int(np.ceil(np.log2(error + SLACK))), 0)
     if guard > UNIT // 8 or largest + guard > MOST:
         return None
+    start, certain = middle + guard, (UNIT - 1) & ~(2 * guard - 1)
+    half = _half_grid(a_table, b_table, final)
+    if half and exact == scales and largest + half <= half * 2.0**24:
+        # float32 holds every number, each lies between two of the grid's, and none is in doubt.
+        start, certain = middle + half, half
     by_byte = codes ^ 0x80 ^ SELECTED.code_flip  # code + 128 of a stored byte
     integers = {
         "multiplier": multiplier,
@@ -65,12 +70,27 @@ def sum_form(
         "zero_point": bounds[0],
         "qmin": bounds[1],
         "qmax": bounds[2],
-        "certain": (UNIT - 1) & ~(2 * guard - 1),
+        "certain": certain,
         "bounded": int(bounds[1:] != (-128, 127)),
     }
-    reals = {"a_scale": scales[0], "b_scale": scales[1], "start": middle + guard}
+    reals = {"a_scale": scales[0], "b_scale": scales[1], "start": start}
     integers |= {f"{name}_bits": int(np.float32(value).view(np.int32)) for name, value in reals.items()}
     return Sum(a_table[by_byte], b_table[by_byte], integers)
+
+
+def _half_grid(a_table: np.ndarray, b_table: np.ndarray, final: tuple[int, int, int, int]) -> int:
+    """Return half the largest power of two, at most UNIT, of which every pair of codes has a multiple; 0 where there is none.
+
+    Scales that are powers of two have one. Many of their sums are ties, of which the general form is in doubt each time.
+    """
+    multiplier, rounding, shift, neg = final
+    steps = [int(table[1]) - int(table[0]) for table in (a_table, b_table)]
+    # Ties that go away from zero are not linear.
+    if neg or any((np.diff(table) != step).any() for table, step in zip((a_table, b_table), steps, strict=True)):
+        return 0
+    every = ((int(a_table[0]) + int(b_table[0])) * multiplier + rounding) | steps[0] * multiplier | steps[1] * multiplier
+    every |= 1 << shift  # UNIT, before the shift
+    return (every & -every) << UNIT_BITS >> shift + 1
 
 
 def _half_step(magnitude: float) -> float:

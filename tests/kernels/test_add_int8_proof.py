@@ -24,9 +24,38 @@ def case(seed):
     return tables, (int(rng.integers(1 << 30, 1 << 31)), (1 << 30) + (1 << (30 + e)), 31 + e, 1), bounds
 
 
+def powers_of_two(a, b, zeros=(0, 0), bounds=(0, -128, 127)):
+    """Return a case whose operands' scales are 2**a and 2**b times the output's."""
+    centred = [np.arange(-128, 128, dtype=np.int64) - zero for zero in zeros]
+    return [values << (16 + k) for values, k in zip(centred, (a, b), strict=True)], (1, 1 << 15, 16, 0), bounds
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_what_is_not_in_doubt_is_exact(seed):
-    tables, final, bounds = case(seed)
+    check(*case(seed))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        powers_of_two(-1, -1),
+        powers_of_two(-1, 0, zeros=(3, -128), bounds=(-128, -128, 60)),
+        powers_of_two(-4, 1, zeros=(-7, 9), bounds=(5, -128, 127)),
+    ],
+)
+def test_scales_that_are_powers_of_two_leave_no_doubt(given):
+    """Every other sum of the first is a tie: all of those were worked out again from tables, one by one."""
+    assert check(*given) == 1.0
+
+
+def test_ties_at_the_finest_step_are_in_doubt():
+    """A step of one unit leaves no room for half of one."""
+    tables, final, bounds = powers_of_two(-1, -16)
+    assert check(tables, final, bounds) < 1.0
+
+
+def check(tables, final, bounds):
+    """Hold a form to its tables, for every pair of codes that it is not in doubt of, and return their share."""
     form = add_int8_proof.sum_form(*tables, final, bounds)
     assert form is not None
     multiplier, rounding, shift, neg = final
@@ -45,3 +74,5 @@ def test_what_is_not_in_doubt_is_exact(seed):
     assert certain.mean() > 0.99
     by_byte = np.arange(256) ^ 0x80 ^ SELECTED.code_flip
     np.testing.assert_array_equal(form.a_table, tables[0][by_byte])
+    np.testing.assert_array_equal(form.b_table, tables[1][by_byte])
+    return certain.mean()
