@@ -114,9 +114,7 @@ def _more(listing: Listing) -> tuple[str, str]:
     assert listing.program.preparation is not None
     after = listing.program.preparation.after
     if isinstance(after, Mask):
-        about = (
-            f"\n   `mask` is the class of each cell of the frame, {upper}_MASK_HEIGHT * {upper}_MASK_WIDTH; a score is its share."
-        )
+        about = f"`mask` is the class of each cell of the frame, {upper}_MASK_HEIGHT * {upper}_MASK_WIDTH; a score is its share"
         return ", uint8_t *mask", about
     if isinstance(after, Boxes) and after.points:
         return ", edgebn_point *points", f"\n   `points` has room for {upper}_POINTS of each."

@@ -48,6 +48,8 @@ for one in "$@"; do
     root=$(dirname "$kept")/fresh
     rm -rf "$root"
     cp -a "$kept" "$root"
+    # What an installed ca-certificates would have written, and pip reads before anything else.
+    cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt"
     cp "$answer/ask.py" "$answer/demo.edgebn" "$wheels"/edgebn-*_"$machine".whl "$root/tmp/"
     [ -z "$emulator" ] || cp "$(command -v "$emulator")" "$root/tmp/emulator"
     # The system's /proc, for as long as this one command; a Python that starts others by name would need the emulator registered.
