@@ -54,6 +54,24 @@ def demo():
     return demo_model.demo()
 
 
+@pytest.fixture(scope="session")
+def adapting_demo():
+    """The demo network with source tables, and a stream of codes: a little of home, then another world."""
+    import numpy as np
+
+    import edgebn
+    from edgebn import reference
+    from tests import demo_model
+    from tests.codegen import adapting_c
+
+    images, _ = demo_model.demo_images()
+    program = edgebn.adaptable(demo_model.demo_int8(), images[:300])
+    buffer = program.buffers[program.inputs[0]]
+    home = np.stack([reference.quantize_real(image, buffer) for image in images[300:500]])
+    stream = np.concatenate([home[:5], adapting_c.shifted(home[5:])])
+    return program, stream.reshape(len(stream), *program.shapes[program.inputs[0]])
+
+
 def pytest_configure(config):
     """Let stopped commands stop: a shell in the background, and nohup, have them ignore what stops them."""
     for name, handler in (("SIGHUP", signal.SIG_DFL), ("SIGINT", signal.default_int_handler)):

@@ -188,7 +188,11 @@ def connect(url: str, *, baud: int = 115200, patience: Patience | None = None, b
             raise LinkError(f"{url}: {error}; {line.explain()}") from error
         yield device
     finally:
+        # pyserial leaves a socket open whose other end has closed first.
+        socket = getattr(port, "_socket", None)
         port.close()
+        if socket is not None:
+            socket.close()
 
 
 def open_port(url: str, *, baud: int, timeout: float) -> Any:

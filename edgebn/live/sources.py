@@ -133,7 +133,7 @@ class PiCamera:
         except (IndexError, RuntimeError) as error:  # as it says that there is none, and that another program has it
             raise ModelError(
                 f"the camera cannot be opened by picamera2: {error}; is its cable in, does another program use it, and does "
-                "rpicam-hello --list-cameras name it?"
+                "rpicam-hello show its picture?"
             ) from None
 
     def items(self, stop: threading.Event) -> Iterator[np.ndarray]:

@@ -24,7 +24,6 @@ from tests.adaptations import with_adaptation
 from tests.codegen import adapting_c
 from tests.codegen.test_codegen_kernels import COMPILERS, SANITIZERS, compiler, drawn
 from tests.conftest import TEST_ALL
-from tests.demo_model import demo_images, demo_int8
 from tests.programs import programs, single
 
 EXAMPLES = 100 if TEST_ALL else 15
@@ -113,17 +112,6 @@ def test_programs_gather_the_references_sums(tmp_path):
 
 
 # ---- streams ----
-
-
-@pytest.fixture(scope="session")
-def adapting_demo():
-    """The demo network with source tables, and a stream of codes: a little of home, then another world."""
-    images, _ = demo_images()
-    program = edgebn.adaptable(demo_int8(), images[:300])
-    buffer = program.buffers[program.inputs[0]]
-    home = np.stack([reference.quantize_real(image, buffer) for image in images[300:500]])
-    stream = np.concatenate([home[:5], adapting_c.shifted(home[5:])])
-    return program, stream.reshape(len(stream), *program.shapes[program.inputs[0]])
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -10,7 +10,6 @@ import edgebn
 from edgebn.adapt import Adapter, slots, state_file
 from tests.c_programs import WARNINGS
 from tests.codegen import adapting_c
-from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 from tests.conftest import TEST_ALL
 
 PAGE = 512
@@ -56,9 +55,9 @@ class Flash:
 
 
 @pytest.fixture(scope="module")
-def library(demo, tmp_path_factory):  # noqa: F811
+def library(adapting_demo, tmp_path_factory):
     """The demo network as a shared library, and three states that it learned one after the other."""
-    program, stream = demo
+    program, stream = adapting_demo
     folder = tmp_path_factory.mktemp("flash")
     project = adapting_c.emit(program, folder / "out", None, "compensated-tracking")
     sources = [str(project.folder / file) for file in ("net.c", "net_params.c", "kernels/edgebn_adapt.c")]

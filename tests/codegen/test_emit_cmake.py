@@ -7,7 +7,6 @@ import pytest
 
 import codegen
 from tests import emitted
-from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 from tests.codegen.test_emit_names import convolution
 
 PARENT = """cmake_minimum_required(VERSION 3.13)
@@ -85,19 +84,19 @@ def test_two_models_are_parts_of_one_project(board, languages, tmp_path):
     assert not any(flag in said for flag in ("-Werror", "-O2", "-mcpu", "self_test"))
 
 
-def test_two_adapting_models_are_parts_of_one_project(demo, tmp_path):  # noqa: F811
+def test_two_adapting_models_are_parts_of_one_project(adapting_demo, tmp_path):
     for name in ("one", "two"):
-        codegen.emit(demo[0], tmp_path / name, name=name, adapt=True)
+        codegen.emit(adapting_demo[0], tmp_path / name, name=name, adapt=True)
     parent(tmp_path, ("one", "two"))
     cmake(tmp_path)
     assert subprocess.run([tmp_path / "build/app"], check=False).returncode == 0
 
 
-def test_two_adapting_models_are_linked_from_all_their_files(demo, tmp_path):  # noqa: F811
+def test_two_adapting_models_are_linked_from_all_their_files(adapting_demo, tmp_path):
     """As build systems do that compile every C file below a folder."""
     board = emitted.board_or_skip("host")
     for name in ("one", "two"):
-        codegen.emit(demo[0], tmp_path / name, name=name, adapt=True)
+        codegen.emit(adapting_demo[0], tmp_path / name, name=name, adapt=True)
     sources = [f"{name}/{file}" for name in ("one", "two") for file in (f"{name}.c", f"{name}_params.c", "kernels/edgebn_adapt.c")]
     (tmp_path / "main.c").write_text(main_text(("one", "two")))
     folders = [f"-I{name}" for name in ("one", "two")]

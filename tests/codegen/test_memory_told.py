@@ -10,7 +10,6 @@ import edgebn
 from codegen.footprint import measure
 from edgebn.cli.main import main
 from tests import emitted
-from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 
 
 def answer(capsys, *arguments):
@@ -41,13 +40,13 @@ def test_analyze_says_what_does_not_fit(shared_models, capsys):
 
 
 @pytest.mark.parametrize("policy", ["compensated-tracking", "compensated"])
-def test_the_ram_of_adaptation_is_told_and_is_what_is_linked(policy, demo, tmp_path, capsys):  # noqa: F811
+def test_the_ram_of_adaptation_is_told_and_is_what_is_linked(policy, adapting_demo, tmp_path, capsys):
     board = emitted.board_or_skip("mps2-an386")
-    edgebn.save(demo[0], tmp_path / "net.edgebn")
+    edgebn.save(adapting_demo[0], tmp_path / "net.edgebn")
     call = ("generate", tmp_path / "net.edgebn", "-o", tmp_path / "out", "--board", board.name, "--adapt", "--policy", policy)
     told = answer(capsys, *call)
     assert told["ram_bytes"] == told["arena_bytes"] + told["adaptation_bytes"]
-    project = codegen.emit(demo[0], tmp_path / "again", board.name, adapt=True, policy=policy)
+    project = codegen.emit(adapting_demo[0], tmp_path / "again", board.name, adapt=True, policy=policy)
     assert 0 <= measure(project, board).ram - told["ram_bytes"] <= 128  # a struct of pointers, and what alignment fills up
     assert main([str(word) for word in call]) == 0
     assert f"and {told['adaptation_bytes']:,} of adaptation" in capsys.readouterr().out

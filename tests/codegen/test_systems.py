@@ -19,7 +19,6 @@ from edgebn.graph import GraphBuilder
 from edgebn.passes import lower
 from tests import emitted
 from tests.codegen import system_builds
-from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 from tests.codegen.test_emit_names import convolution
 from tests.conftest import TEST_ALL
 
@@ -97,10 +96,10 @@ def test_two_models_in_one_image_answer_as_the_reference(system, tmp_path):
 
 
 @pytest.mark.parametrize("system", ["arduino", "zephyr", "esp-idf", *(["make"] if TEST_ALL else [])])
-def test_an_adapting_network_learns_and_keeps_what_it_learned(system, demo, tmp_path, capsys):  # noqa: F811
+def test_an_adapting_network_learns_and_keeps_what_it_learned(system, adapting_demo, tmp_path, capsys):
     """In Zephyr's and ESP-IDF's own storage, and in the file of the host's; Arduino has none, and says so."""
-    edgebn.save(demo[0], tmp_path / "net.edgebn")
-    codegen.emit(demo[0], tmp_path / "net", name="net", system=system, adapt=True)
+    edgebn.save(adapting_demo[0], tmp_path / "net.edgebn")
+    codegen.emit(adapting_demo[0], tmp_path / "net", name="net", system=system, adapt=True)
     program = system_builds.PROGRAMS[system](tmp_path / "net", "link")
     with emulator.start(boards.load("host"), program) as running:
         assert main(["device", "verify", str(tmp_path / "net.edgebn"), "--port", running.url, "--json"]) == 0

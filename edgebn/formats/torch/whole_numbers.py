@@ -65,7 +65,7 @@ def divide(node: Node, context: Context) -> Dynamic:
     if not made_by(node):
         raise node.refuse("it rounds a quotient of real numbers; edgebn rounds those of whole numbers")
     if node.has("rounding_mode") and node.arguments["rounding_mode"] != "floor":
-        raise node.refuse("it rounds its quotient towards zero; edgebn rounds it down: rounding_mode='floor'")
+        raise node.refuse("it rounds its quotient towards zero; edgebn knows the one that is rounded down (floor_divide)")
     return _of(node, context, "floor_divide", node.dynamic("self"), _divisor(node))
 
 

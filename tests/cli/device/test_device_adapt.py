@@ -17,7 +17,6 @@ from edgebn.cli.main import main
 from edgebn.errors import LinkError
 from edgebn.link import connect
 from tests import emitted
-from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 from tests.conftest import TEST_ALL
 from tests.demo_model import demo_images
 from tests.link_device import Library, Noise, SimulatedPort, build, expected, meet
@@ -25,10 +24,10 @@ from tests.plugged import plugged
 
 
 @pytest.fixture(scope="module")
-def files(demo, tmp_path_factory):  # noqa: F811
+def files(adapting_demo, tmp_path_factory):
     """The adaptable demo network, and 12 darker images of it as real numbers."""
     folder = tmp_path_factory.mktemp("files")
-    edgebn.save(demo[0], folder / "demo.edgebn")
+    edgebn.save(adapting_demo[0], folder / "demo.edgebn")
     np.save(folder / "dark.npy", demo_images()[0][500:512] * np.float32(0.4))
     return folder
 

@@ -19,7 +19,6 @@ from edgebn.cli.main import main
 from edgebn.errors import LinkError
 from edgebn.link import connect
 from tests import emitted
-from tests.codegen.test_emit_adapt import demo  # noqa: F401  # a fixture
 from tests.conftest import TEST_ALL
 from tests.demo_model import demo_images
 from tests.link_device import Library, SimulatedPort, meet
@@ -46,9 +45,9 @@ class Firmware:
 
 
 @pytest.fixture(scope="module", params=BOARDS)
-def firmware(request, demo, tmp_path_factory):  # noqa: F811
+def firmware(request, adapting_demo, tmp_path_factory):
     emitted.board_or_skip(request.param)
-    return Firmware(demo[0], request.param, tmp_path_factory.mktemp("keep"))
+    return Firmware(adapting_demo[0], request.param, tmp_path_factory.mktemp("keep"))
 
 
 def stream(program, count):
@@ -141,9 +140,9 @@ def emulator_killer(process, delay):
     return killer
 
 
-def test_the_command_keeps_and_tells(demo, tmp_path, capsys):  # noqa: F811
+def test_the_command_keeps_and_tells(adapting_demo, tmp_path, capsys):
     model = tmp_path / "demo.edgebn"
-    edgebn.save(demo[0], model)
+    edgebn.save(adapting_demo[0], model)
     np.save(tmp_path / "dark.npy", demo_images()[0][500:505] * np.float32(0.4))
     options = ["--board", "host", "--storage", str(tmp_path / "storage"), "--json"]
     assert main(["device", "adapt", str(model), str(tmp_path / "dark.npy"), "--keep", *options]) == 0
