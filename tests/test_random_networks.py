@@ -39,7 +39,7 @@ MOST_REFUSED = {
 # No quantiser writes the first, and onnxruntime has no kernel for it; at the steps of the others roundings become whole numbers.
 # How many rows there are of the last only a run tells: tests/formats/test_non_max_suppression.py.
 UNDRAWN = {"QLinearReduceMean", "Ceil", "Floor", "Round", "Sign", "ThresholdedRelu", "NonMaxSuppression"}
-# Its places are of one sample, where onnxruntime takes as many samples as they have: tests/formats/onnx/onnx_cases.py.
+# Constant places are of a number of samples, and what is drawn runs with any: tests/formats/onnx/onnx_cases.py.
 UNDRAWN |= {"GatherElements"}
 # Only onnxruntime's optimiser writes them: tests/formats/onnx/test_onnx_optimised.py.
 UNDRAWN |= {

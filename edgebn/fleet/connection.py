@@ -75,6 +75,7 @@ class Connection:
         self._subscriptions: OrderedDict[str, bool] = OrderedDict()  # filter, and whether own messages are wanted
         self._orders: list[tuple[str, str]] = []
         self._confirmed: set[str] = set()
+        self._confirms = threading.Condition(self._lock)  # of `_confirmed`
         self._stop = threading.Event()
         self._is_up = threading.Event()
         self._asked: dict[int, str] = {}
@@ -157,11 +158,10 @@ class Connection:
         FleetError
             It has not come after so many seconds.
         """
-        deadline = time.monotonic() + seconds
-        while not self.is_subscribed(name):
-            if time.monotonic() > deadline:
-                raise FleetError(f"{self.broker} has not confirmed the subscription to {name} in {seconds:g} s")
-            time.sleep(0.01)
+        with self._confirms:
+            if not self._confirms.wait_for(lambda: name in self._confirmed, seconds):
+                reason = f": {self.problem}" if self.problem else ""
+                raise FleetError(f"{self.broker} has not confirmed the subscription to {name} in {seconds:g} s{reason}")
 
     def _make(self) -> Any:
         try:
@@ -293,5 +293,6 @@ class Connection:
         if any(reason.is_failure for reason in reasons):
             self.problem = f"the broker refuses a subscription to {name}: {reasons[0]}"
             return
-        with self._lock:
+        with self._confirms:
             self._confirmed.add(name)
+            self._confirms.notify_all()

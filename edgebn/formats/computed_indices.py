@@ -38,6 +38,20 @@ def along_axis(
     return context.reshape(node, back, (*x.shape[:axis], *shape, *x.shape[axis + 1 :]))
 
 
+def constant_indices(node: Any, context: Any, x: Any, array: np.ndarray) -> np.ndarray:
+    """Return the constant indices of `by_element` as those of one sample.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        They differ from sample to sample, or are of the first ones alone in a network of any number of samples.
+    """
+    at, batch = x.place.axis, context.batch
+    if not batch.single and at is not None and array.ndim == len(x.shape) and (batch.size == 1 or array.shape[at] != x.shape[at]):
+        raise context.apart(node, f"its indices of shape {array.shape} are not of every sample")
+    return np.asarray(context.share(node, array, len(x.shape), x.place), np.int32)
+
+
 def by_element(node: Any, context: Any, x: Any, axis: int, indices: Any) -> Any:
     """Append what picks, for each element of `indices`, the element of `x` at its own place but with that index along an axis."""
     if len(indices.shape) != len(x.shape) or any(

@@ -84,17 +84,22 @@ def _shared(machine: str, parts: Sequence[Path], linked: Path, *options: str) ->
     _run([*command, "-shared", "-o", str(linked), *map(str, parts)])
 
 
-def _link_for_macos(machine: str, compiler: Compiler, parts: Sequence[Path], linked: Path) -> None:  # noqa: ARG001  # as the others
+def _link_for_macos(
+    machine: str,
+    compiler: Compiler,  # noqa: ARG001  # the form of every linker; stand-ins are text here
+    parts: Sequence[Path],
+    linked: Path,
+) -> None:
     """Link a library of macOS: signed by nobody, as its linker does on such processors, which load nothing without."""
     stubs = []
     for number, (library, functions) in enumerate(libraries_of(machine).items()):
         stubs.append(linked.with_name(f"{number}.tbd"))
         stubs[-1].write_text(
-            f"--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64-macos ]\ninstall-name: '{library}'\n"
-            f"exports:\n  - targets: [ arm64-macos ]\n    symbols: [ {', '.join(functions)} ]\n...\n",
+            f"--- !tapi-tbd\ntbd-version: 4\ntargets: [ {machine}-macos ]\ninstall-name: '{library}'\n"
+            f"exports:\n  - targets: [ {machine}-macos ]\n    symbols: [ {', '.join(functions)} ]\n...\n",
             encoding="ascii",
         )
-    command = [_found("lld", machine), "-flavor", "darwin", "-arch", "arm64", "-platform_version", "macos", MACOS, MACOS]
+    command = [_found("lld", machine), "-flavor", "darwin", "-arch", machine, "-platform_version", "macos", MACOS, MACOS]
     command += ["-dylib", "-dead_strip", "-install_name", f"@rpath/{linked.name}", "-adhoc_codesign"]
     for name in EXPORTS:
         command += ["-exported_symbol", f"_{name}"]

@@ -234,7 +234,7 @@ def differences(
     if not layers:
         raise LinkError("the firmware reports no layers: build it with EDGEBN_TRACE, as the project's own build files do")
     if isinstance(source, WholeWay):
-        prepared, *layers = layers  # type: ignore[assignment]
+        prepared, layers = layers[0], layers[1:]
         name = program.inputs[0]
         if prepared.step != PREPARED or prepared.data is None or prepared.size != given[name].nbytes:
             raise LinkError("the device does not say what its preparation makes; is its program of another version?")
@@ -243,7 +243,7 @@ def differences(
         found.append(compared(made, given[name], index, PREPARATION, -1, what))
         given = {name: made}
     before = dict(states)
-    expected = expected_values(program, given, tuple(layers), states)
+    expected = expected_values(program, given, layers, states)
     found += [difference(program, index, layer, expected) for layer in layers]
     if isinstance(source, Alone):
         for name, value in from_bytes(program, done.output).items():

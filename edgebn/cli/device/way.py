@@ -19,7 +19,7 @@ from edgebn.errors import ModelError
 from edgebn.live.recordings import read_sound
 from edgebn.preparation.anomalies import AnomalyAnswer
 from edgebn.preparation.check import BYTES
-from edgebn.preparation.data import Boxes, Classes, Mask, Picture, Sound
+from edgebn.preparation.data import Boxes, Classes, KeyPoints, Mask, Picture, Sound
 from edgebn.preparation.decoding import Decoder
 from edgebn.preparation.frames import packed, unpacked
 from edgebn.preparation.masks import MaskAnswer
@@ -99,6 +99,7 @@ class WholeWay:
         self.program = program
         self.before, after = program.preparation.before, program.preparation.after
         self._scores = replace(after, logits=False) if isinstance(after, Classes) else after  # C tells scores as they are
+        self._told = replace(program, preparation=replace(program.preparation, after=self._scores))
         self._buffer = program.buffers[program.inputs[0]]
         self._draw = np.random.default_rng(SEED)
         self._frames: list[np.ndarray] = []
@@ -122,8 +123,7 @@ class WholeWay:
 
     def reset(self) -> None:
         """Forget what was heard."""
-        kept = replace(self.program, preparation=replace(self.program.preparation, after=self._scores))  # type: ignore[type-var]
-        self._decoder = Decoder(kept)
+        self._decoder = Decoder(self._told)
 
     def pieces(self, count: int) -> Iterator[Piece]:
         """Yield pieces with `count` inferences, from the beginning on; fewer where a recording ends."""
@@ -178,8 +178,8 @@ class WholeWay:
             return 0 if is_only else one.index, (one.score, 0, 0, 0, 0)
         if isinstance(after, Boxes):
             return one.index, (one.score, one.left, one.top, one.right, one.bottom)
-        place = after.names.index(one.name)  # type: ignore[union-attr]
-        return place, (one.score, one.x, one.y, one.x, one.y)
+        assert isinstance(after, KeyPoints)
+        return after.names.index(one.name), (one.score, one.x, one.y, one.x, one.y)
 
     def _heard(self, sound: Sound, count: int) -> Iterator[Piece]:
         listener = Listener(sound, self._buffer)

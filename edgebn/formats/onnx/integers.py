@@ -213,7 +213,7 @@ def gather_elements(node: Node, context: Context) -> Dynamic:
     axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     if isinstance(value, Static):
         array = weights.whole_array(node, value.array, "indices") % x.shape[axis]
-        indices = context.array(node, np.asarray(context.share(node, array, len(x.shape), x.place), np.int32), "indices")
+        indices = context.array(node, computed_indices.constant_indices(node, context, x, array), "indices")
     else:
         indices = node.whole(1)
         if indices.tensor in context.vacant.rows:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.formats.computed_indices import ALONE, along_axis, by_element
+from edgebn.formats.computed_indices import ALONE, along_axis, by_element, constant_indices
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Value
@@ -126,7 +126,7 @@ def gather(node: Node, context: Context) -> Dynamic:
     axis = context.resolved(node, node.integer("dim"), len(x.shape))
     if isinstance(value, Static):
         array = _indices(node, value.array, x.shape[axis])
-        value = context.constant(node, np.asarray(context.share(node, array, len(x.shape), x.place), np.int32), "indices")
+        value = context.constant(node, constant_indices(node, context, x, array), "indices")
     picked: Dynamic = by_element(node, context, x, axis, value)
     return picked
 

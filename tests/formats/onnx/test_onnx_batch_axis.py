@@ -299,6 +299,7 @@ MIXES = {
     "meets another": (lambda net, x: net.add("Add", x, net.add("Transpose", x, perm=[1, 0, 2])), "one's meets another"),
     "behind": (lambda net, x: net.add("Transpose", x, perm=[1, 0, 2]), "has the batch in axis 1"),
     "constant": (lambda net, x: net.add("Add", x, array(2, 4, 5)), "differs along the batch axis"),
+    "elements": (lambda net, x: net.add("GatherElements", x, np.zeros((1, 4, 5), np.int64), axis=2), "are not of every sample"),
     "product": (
         lambda net, x: net.add("MatMul", net.add("Transpose", x, perm=[1, 2, 0]), array(1, 3)),
         "multiplies along the batch",
@@ -316,7 +317,7 @@ def test_what_mixes_the_samples_of_an_open_batch_is_refused(name):
     assert "batch_axis" not in message
 
 
-@pytest.mark.parametrize("name", [name for name in MIXES if name not in ("constant", "left out", "product")])
+@pytest.mark.parametrize("name", [name for name in MIXES if name not in ("constant", "elements", "left out", "product")])
 def test_a_file_of_several_samples_that_mixes_them_has_no_batch(name):
     """All axes are the sample's: a session takes any number of such stacks."""
     net = Net()
