@@ -24,7 +24,7 @@ from edgebn.program import (
     epilogue_shape,
     observed_rows,
 )
-from edgebn.reference.refold import DRIFT_BITS, LARGEST_CENTER, LARGEST_HOME_OUTPUT, LARGEST_MOVE, MOST_SHIFT_LOSS
+from edgebn.reference.refold import DRIFT_BITS, LARGEST_CENTER, LARGEST_HOME_OUTPUT, LARGEST_MOVE, MAX_SHIFT_LOSS
 
 DEFAULT_POLICY = "compensated-tracking"
 CODES = {"compensated": 1, DEFAULT_POLICY: 2}  # in saved states: docs/state-format.md
@@ -32,8 +32,8 @@ PLANES = {"compensated": 2, DEFAULT_POLICY: 4}
 DRIFT_BOUND = 6.0  # in source standard deviations, as in Python
 _TABLE = "compensated"  # both policies read it
 _HEADER, _CHECKSUM = 32, 4  # bytes of a saved state around its numbers
-_LEAST_SIGMA = 1e-6  # in units of e: with more, and scales as small as these, no float32 of the rule overflows
-_MOST_SCALE = 1e6
+_MIN_SIGMA = 1e-6  # in units of e: with more, and scales as small as these, no float32 of the rule overflows
+_MAX_SCALE = 1e6
 _LARGEST_SHIFT = 61
 _WORD_BYTES, _CHANNEL_BYTES = 4, 20  # a number; a channel's epilogue
 _SUM_BYTES = 12
@@ -223,10 +223,10 @@ def _check_refold(program: Program, step: Step, layer: AdaptedLayer) -> None:
     fits = (
         (np.abs(home) <= LARGEST_HOME_OUTPUT)
         & (np.abs(center) <= LARGEST_CENTER)
-        & (epilogue.s > MOST_SHIFT_LOSS)
+        & (epilogue.s > MAX_SHIFT_LOSS)
         & (epilogue.s <= _LARGEST_SHIFT)
         & (DRIFT_BOUND * unit < float(LARGEST_MOVE))
-        & (layer.sigma >= _LEAST_SIGMA)
+        & (layer.sigma >= _MIN_SIGMA)
     ).astype(bool)
     mixed = epilogue.neg and not is_nudged(step) and bool((epilogue.lo < 0).any())
     if not (fits | ~lives).all() or mixed:
@@ -237,5 +237,5 @@ def _check_refold(program: Program, step: Step, layer: AdaptedLayer) -> None:
 
 
 def _check_scales(program: Program, table: SourceTable) -> None:
-    if max(float(table.first_scale.max()), float(table.second_scale.max())) > _MOST_SCALE:
+    if max(float(table.first_scale.max()), float(table.second_scale.max())) > _MAX_SCALE:
         raise ModelError(f"{program.source}: the source tables hold numbers that no network gives; measure them again")

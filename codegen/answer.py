@@ -14,7 +14,7 @@ from edgebn.program import Program
 
 HEADER, FOUND = "edgebn_answers.h", "edgebn_found.h"
 PREPARED = -1  # the step by which what preparation made is traced
-MOST_CLASSES = 256  # of a mask, whose cells are bytes
+MAX_CLASSES = 256  # of a mask, whose cells are bytes
 
 
 def check(program: Program, name: str) -> None:
@@ -53,8 +53,8 @@ def check(program: Program, name: str) -> None:
             f"{program.source}: answers in C are made of int8 and float32, and the output '{wide}' is "
             f"{program.buffers[wide].dtype}; leave pipeline=True out and decode the outputs of {name}_run"
         )
-    if lies is not None and lies.classes > MOST_CLASSES:
-        raise ModelError(f"{program.source}: masks in C have at most {MOST_CLASSES} classes; decode the output of {name}_run")
+    if lies is not None and lies.classes > MAX_CLASSES:
+        raise ModelError(f"{program.source}: masks in C have at most {MAX_CLASSES} classes; decode the output of {name}_run")
 
 
 def files(listing: Listing) -> dict[str, str]:

@@ -50,7 +50,7 @@ from edgebn.errors import ModelError, UsageError
 from edgebn.formats.native import program_hash
 from edgebn.program import Program
 
-LEAST_DIVIDER, MOST_DIVIDER = 16, 65535  # of a UART's clock, on every board here
+MIN_DIVIDER, MAX_DIVIDER = 16, 65535  # of a UART's clock, on every board here
 
 
 def emit(
@@ -195,7 +195,7 @@ def _check_speed(board: Board, speed: int) -> None:
         return
     if not any("BOARD_BAUD" in path.read_text(encoding="utf-8") for path in board.sources):
         raise UsageError(f"the serial line of {board.name} has {board.uart.baud} baud and no other speed: its boot ROM sets it")
-    if not LEAST_DIVIDER <= board.uart.clock_hz // speed <= MOST_DIVIDER:
+    if not MIN_DIVIDER <= board.uart.clock_hz // speed <= MAX_DIVIDER:
         raise UsageError(f"the serial line of {board.name} cannot have {speed} baud: its clock has {board.uart.clock_hz} Hz")
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.program import IntEpilogue
-from edgebn.reference.refold import MOST_SHIFT_LOSS
+from edgebn.reference.refold import MAX_SHIFT_LOSS
 
 CHANNEL_WORDS = 5  # bias, m, r low, r high, s
 TAP_BLOCK = 4
-_MOST_REFOLDED_SHIFT = 54  # up to here a refolded r, below 2**62, takes the zero point and leaves room for the product
+_MAX_REFOLDED_SHIFT = 54  # up to here a refolded r, below 2**62, takes the zero point and leaves room for the product
 _LOWEST_SHIFT = 32  # from here on only the high word of a 64-bit sum is shifted
 
 
@@ -128,7 +128,7 @@ def pack_epilogue(e: IntEpilogue, bound: np.ndarray, *, lowest: bool = False, ad
     room = magnitude * abs(lifted_m) + abs(lifted_r) + 2**31 < 2**63
     wide = bool(np.any(~room.astype(bool)) or np.any(abs(lifted_m) >= 2**31) or (e.neg and np.any(lift > 0)))
     if adapts:
-        wide = not bool(np.all((s >= _LOWEST_SHIFT + MOST_SHIFT_LOSS) & (s <= _MOST_REFOLDED_SHIFT) & (magnitude < 2**30)))
+        wide = not bool(np.all((s >= _LOWEST_SHIFT + MAX_SHIFT_LOSS) & (s <= _MAX_REFOLDED_SHIFT) & (magnitude < 2**30)))
     words = np.empty((len(m), CHANNEL_WORDS), object)
     words[:, 0] = e.acc_bias
     words[:, 1] = m if wide else lifted_m

@@ -15,7 +15,7 @@ from edgebn.program import CODE_RANGES, ELEMENT_BYTES, Buffer, Program, hwc
 from edgebn.step_check import check_step
 
 MAX_BUFFER_ELEMENTS = 1 << 26
-LEAST_SCALE, MOST_SCALE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+MIN_SCALE, MAX_SCALE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def check_program(program: Program) -> None:
@@ -62,7 +62,7 @@ def check_program(program: Program) -> None:
         if program.buffers[name].dtype == "int32":
             raise ModelError(f"the input or state '{name}' is int32; a network takes float32 or codes, which a step casts")
     for name, scaling in (program.input_scaling or {}).items():
-        fits = LEAST_SCALE <= abs(scaling.scale) <= MOST_SCALE and abs(scaling.offset) <= MOST_SCALE  # NaN does not
+        fits = MIN_SCALE <= abs(scaling.scale) <= MAX_SCALE and abs(scaling.offset) <= MAX_SCALE  # NaN does not
         if name not in program.inputs or not fits:
             raise ModelError(f"the scaling of '{name}' is that of no input, or its scale and offset are no usable numbers")
     for name, factor in program.channel_factors.items():

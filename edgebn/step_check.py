@@ -16,7 +16,7 @@ from edgebn.errors import ModelError
 from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY
 
 MAX_EXTENT = 1 << 16
-MOST_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
+MAX_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
 
 SUM_BITS = 48  # of a sum of int16 codes' products
 CURVES = {"table": (np.int16, 513), "sigmoid": (np.uint16, 256), "tanh": (np.uint16, 256)}  # type and length of their tables
@@ -370,7 +370,7 @@ def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
         _array(weights, kind, (target.shape[axis], 2), "weight table")
         most = 1024 if kind is np.int32 else 1.0005 if truncated else math.inf  # with more a sum would leave the codes
         if halves:
-            _need(bool((np.abs(weights) <= MOST_HALF_WEIGHT).all()), "weight table")
+            _need(bool((np.abs(weights) <= MAX_HALF_WEIGHT).all()), "weight table")
             continue
         _need(math.isinf(most) or bool((weights >= 0).all() and (weights.sum(axis=1) <= most).all()), "weight table")
 

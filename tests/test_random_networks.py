@@ -30,7 +30,7 @@ TRIES = 1000  # draws in which a row shows all that it makes, networks in which 
 OPSETS = (9, 10, 12, 13, 14, 17, 18, 21, 24)
 ONCE_WRONG = Path(__file__).parent / "recorded" / "random_networks"
 NETWORKS = 5000 if TEST_ALL else 200
-MOST_REFUSED = {
+MAX_REFUSED = {
     "float": 0.005,
     "quantized": 0.01,
     "stateful": 0.02,
@@ -167,7 +167,7 @@ def test_random_networks(kind):
     tally = run.examine(kind, range(networks))
     table = "\n".join(tally.lines())
     assert not tally.faults, f"see random_networks/run.py --kind {kind} --shrink: {tally.faults}\n{table}"
-    assert tally.refused_share <= MOST_REFUSED[kind], table
+    assert tally.refused_share <= MAX_REFUSED[kind], table
     assert tally.verdicts["passed"] >= 0.8 * networks, table
 
 

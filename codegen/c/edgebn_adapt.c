@@ -18,31 +18,31 @@
 #define EDGEBN_ONCE
 #endif
 
-#define LEAST_VARIANCE 0.01f
-#define MOST_SCALE 2.0f
-#define LEAST_DIVISOR 0.2f
+#define MIN_VARIANCE 0.01f
+#define MAX_SCALE 2.0f
+#define MIN_DIVISOR 0.2f
 #define PRIOR_COUNT 16.0f
-#define MOST_COUNT 4096.0f
+#define MAX_COUNT 4096.0f
 #define FAST_RATE 0.1f
-#define MOST_CHANGE 0.4f
+#define MAX_CHANGE 0.4f
 #define SETTLING 5.0f
 #define GATE_FLOOR 0.015f
 #define GATE_RATE 1.2f
-#define LEAST_RATIO 0.01f
-#define MOST_RATIO 100.0f
+#define MIN_RATIO 0.01f
+#define MAX_RATIO 100.0f
 
 /* the watchdog's */
 #define PATIENCE 100
-#define MOST_PINNED 0.25f
-#define MOST_ENERGY 30.0f
+#define MAX_PINNED 0.25f
+#define MAX_ENERGY 30.0f
 #define SHARE_RATE (1.0f / 256.0f)
-#define MOST_SHARE 0.98f
+#define MAX_SHARE 0.98f
 #define SHARES_SETTLE 1000
 
 /* the refold's */
 #define GAIN_BITS 20
 #define DRIFT_BITS 4
-#define MOST_SHIFT_LOSS 4
+#define MAX_SHIFT_LOSS 4
 #define HALF_NUDGE ((int64_t)1 << 30)
 
 /* ---- memory ---- */
@@ -73,7 +73,7 @@ struct belief {
 };
 
 static float variance(float first, float second) {
-    return edgebn_greater_f32((1.0f + second) - first * first, LEAST_VARIANCE);
+    return edgebn_greater_f32((1.0f + second) - first * first, MIN_VARIANCE);
 }
 
 static float rate_of(const struct edgebn_adapt *adapt) {
@@ -105,12 +105,12 @@ static float take_off(struct edgebn_adapt *adapt, int32_t c, const struct edgebn
     const float widening = belief->away * ((float)home2[c] * layer->second_scale) +
                            belief->certainty * ((float)belief->second[c] * layer->second_scale);
     const float before = variance(adapt->numbers[c], adapt->numbers[model->channels + c]);
-    const float expected = edgebn_lesser_f32(edgebn_sqrt_f32(before), MOST_SCALE) * shift;
+    const float expected = edgebn_lesser_f32(edgebn_sqrt_f32(before), MAX_SCALE) * shift;
     float d1, d2, about;
     deviate(adapt, c, share, &d1, &d2);
     about = ((1.0f + d2) - (expected + expected) * d1) + expected * expected;
     keep(&adapt->first[c], d1 - expected);
-    keep(&adapt->second[c], about / edgebn_greater_f32(1.0f + widening, LEAST_DIVISOR) - 1.0f);
+    keep(&adapt->second[c], about / edgebn_greater_f32(1.0f + widening, MIN_DIVISOR) - 1.0f);
     return before;
 }
 
@@ -151,10 +151,10 @@ static void update(struct edgebn_adapt *adapt) {
         change += follow(adapt, c, layer, 1.0f / layer->positions, &belief) / layer->noise;
         c += layer->channels;
     }
-    if (is_tracking(model) && change / (float)model->layer_count > MOST_CHANGE && *count > SETTLING) {
+    if (is_tracking(model) && change / (float)model->layer_count > MAX_CHANGE && *count > SETTLING) {
         *count = 0.0f;
     }
-    *count = edgebn_lesser_f32(*count + 1.0f, MOST_COUNT);
+    *count = edgebn_lesser_f32(*count + 1.0f, MAX_COUNT);
     rate = rate_of(adapt);
     for (c = 0; c < model->channels; c++) {
         float *const slow1 = adapt->numbers + c, *const slow2 = slow1 + model->channels;
@@ -183,7 +183,7 @@ static void refold(const struct edgebn_adapt_model *model, const struct edgebn_a
     const int64_t product = m0 * (int32_t)((1.0f / edgebn_sqrt_f32(ratio)) * (float)((int32_t)1 << GAIN_BITS));
     int64_t m, r, at_center = m0 * center + r0 - ((int64_t)1 << (s0 - 1)) - half_nudge;
     int loss = 0, s;
-    while (loss < MOST_SHIFT_LOSS && too_large(halved(product, GAIN_BITS + loss))) {
+    while (loss < MAX_SHIFT_LOSS && too_large(halved(product, GAIN_BITS + loss))) {
         loss++;
     }
     m = halved(product, GAIN_BITS + loss);
@@ -207,7 +207,7 @@ static int believe_channel(const struct edgebn_adapt *adapt, int32_t c, float *d
     const float s1 = adapt->numbers[c], s2 = adapt->numbers[model->channels + c];
     const float wanted = (1.0f + s2) - s1 * s1;
     *drift = edgebn_lesser_f32(edgebn_greater_f32(s1, -model->drift_bound), model->drift_bound);
-    *ratio = edgebn_lesser_f32(edgebn_greater_f32(wanted, LEAST_RATIO), MOST_RATIO);
+    *ratio = edgebn_lesser_f32(edgebn_greater_f32(wanted, MIN_RATIO), MAX_RATIO);
     return *drift != s1 || *ratio != wanted;
 }
 
@@ -235,7 +235,7 @@ static struct signs weigh(struct edgebn_adapt *adapt) {
             keep(&adapt->second[c], logarithm);
         }
         energy = drifts / (float)layer->channels + spreads / (float)layer->channels;
-        signs.energetic |= energy > MOST_ENERGY;
+        signs.energetic |= energy > MAX_ENERGY;
         level += energy / layer->noise;
     }
     adapt->level = level / (float)model->layer_count;
@@ -278,7 +278,7 @@ static void restart_watch(struct edgebn_adapt *adapt) {
 
 static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
     const int32_t classes = adapt->model->classes;
-    adapt->pinned = (float)signs.pinned / (float)adapt->model->channels > MOST_PINNED ? adapt->pinned + 1 : 0;
+    adapt->pinned = (float)signs.pinned / (float)adapt->model->channels > MAX_PINNED ? adapt->pinned + 1 : 0;
     adapt->energetic = signs.energetic ? adapt->energetic + 1 : 0;
     adapt->age += adapt->age < INT32_MAX;
     if (adapt->pinned >= PATIENCE || adapt->energetic >= PATIENCE) {
@@ -290,7 +290,7 @@ static int has_gone_astray(struct edgebn_adapt *adapt, struct signs signs) {
             adapt->shares[k] -= SHARE_RATE * adapt->shares[k];
         }
         adapt->shares[adapt->label] += SHARE_RATE;
-        return adapt->age >= SHARES_SETTLE && adapt->shares[adapt->label] > MOST_SHARE;
+        return adapt->age >= SHARES_SETTLE && adapt->shares[adapt->label] > MAX_SHARE;
     }
     return 0;
 }

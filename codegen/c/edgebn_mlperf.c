@@ -6,7 +6,7 @@
 #define END_OF_COMMAND '%'
 #define FIRMWARE "ULPMark for tinyML Firmware V0.0.1" /* the host's runner looks for it */
 #define WARM_UP 10u /* inferences, where the host does not say */
-#define MOST UINT32_MAX
+#define MAX_NUMBER UINT32_MAX
 #define BYTES_A_LINE 8u
 
 /* ---- saying things ---- */
@@ -111,13 +111,13 @@ static int is_word(const char *word, const char *known) {
     return *known == '\0' && *word == '\0';
 }
 
-/* Reads a whole number up to MOST; returns 0 if the word is none. */
+/* Reads a whole number up to MAX_NUMBER; returns 0 if the word is none. */
 static int read_number(const char *word, uint32_t *number) {
     uint32_t value = 0;
 
     for (; *word != '\0'; word++) {
         const uint32_t digit = (uint32_t)(uint8_t)*word - (uint32_t)'0';
-        if (digit > 9u || value > (MOST - digit) / 10u) {
+        if (digit > 9u || value > (MAX_NUMBER - digit) / 10u) {
             return 0;
         }
         value = value * 10u + digit;

@@ -8,12 +8,12 @@ from codegen.emitters.text import struct
 from codegen.stepcode import CArray, Names
 from edgebn.program import IntEpilogue
 
-LEAST = 1 << 15  # the largest magnitude of a code
+MAX_MAGNITUDE = 1 << 15  # the largest magnitude of a code
 
 
 def reach(epilogue: IntEpilogue, magnitudes: np.ndarray) -> np.ndarray:
     """Return the largest magnitude of each channel's sum, its bias included; `magnitudes` are sums of those of the weights."""
-    return np.abs(epilogue.acc_bias) + LEAST * np.asarray(magnitudes, np.int64)
+    return np.abs(epilogue.acc_bias) + MAX_MAGNITUDE * np.asarray(magnitudes, np.int64)
 
 
 def epilogue_s16(epilogue: IntEpilogue, most: np.ndarray, names: Names) -> tuple[str, tuple[CArray, ...]]:

@@ -28,7 +28,7 @@ from edgebn.errors import EdgebnError, ModelError
 from edgebn.session import Session, arrays
 
 DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES = "compensated-tracking", "moments"
-LEAST_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (docs/adaptation.md)
+MIN_DRIFT_BOUND = 2.0  # a tighter one costs more than it protects (docs/adaptation.md)
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Adapter:
         if POLICIES[policy].needs_classes and not self._home.classes:
             raise ModelError(f"{self._program.source}: the policy '{policy}' needs a network that classifies; choose another")
         is_number = isinstance(drift_bound, int | float | np.number) and not isinstance(drift_bound, bool)
-        if not (is_number and drift_bound >= LEAST_DRIFT_BOUND):
-            raise ModelError(f"drift_bound={drift_bound!r}: at least {LEAST_DRIFT_BOUND} source standard deviations are needed")
+        if not (is_number and drift_bound >= MIN_DRIFT_BOUND):
+            raise ModelError(f"drift_bound={drift_bound!r}: at least {MIN_DRIFT_BOUND} source standard deviations are needed")
         check_flag(watchdog, "watchdog")
         self._policy = POLICIES[policy](self._home)
         self._drift_bound = drift_bound

@@ -12,12 +12,12 @@ from edgebn.adaptation import AdaptedLayer, Observation
 from edgebn.errors import ModelError
 from edgebn.reference.refold import INT32_MAX, refusal
 
-LEAST_SIGMA = 64.0  # of one factory sigma, in units of e, where accumulators are large enough
-MOST_SHIFT = 24
+MIN_SIGMA = 64.0  # of one factory sigma, in units of e, where accumulators are large enough
+MAX_SHIFT = 24
 # The least and largest factory sigma of a channel that adapts, in units of its accumulator: beyond, squares of deviations overflow.
 USABLE_SIGMA = {"int8": (2.0**-10, float(np.finfo(np.float32).max)), "float32": (1e-12, 1e18)}
 LARGEST_MEAN = {"int8": float(INT32_MAX), "float32": 1e18}
-MOST_POSITIONS = (1 << 16) - 1  # so that sums of int16 deviations fit int32
+MAX_POSITIONS = (1 << 16) - 1  # so that sums of int16 deviations fit int32
 
 Adaptable = p.Convolution | p.TransposedConvolution | p.Affine
 
@@ -116,9 +116,9 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
         The step has more positions than its sums can hold.
     """
     shape = p.epilogue_shape(step, program)
-    if len(range(rows[0], shape[0], rows[1])) * shape[1] > MOST_POSITIONS:
+    if len(range(rows[0], shape[0], rows[1])) * shape[1] > MAX_POSITIONS:
         raise ModelError(
-            f"{program.source}: step '{step.name}' observes more than {MOST_POSITIONS} positions, and its 32-bit sums might "
+            f"{program.source}: step '{step.name}' observes more than {MAX_POSITIONS} positions, and its 32-bit sums might "
             "overflow; observe fewer rows"
         )
     with np.errstate(invalid="ignore"):
@@ -135,8 +135,8 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
         return AdaptedLayer(observation, layer, np.where(fits, sigma, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))
     low, high = accumulator_bounds(step)
     low, high = np.maximum(low, how.lo), np.minimum(high, how.hi)
-    exponent = np.floor(np.log2(np.maximum(sigma, LEAST_SIGMA) / LEAST_SIGMA)).astype(np.int64)
-    shift = np.clip(exponent, 0, MOST_SHIFT)
+    exponent = np.floor(np.log2(np.maximum(sigma, MIN_SIGMA) / MIN_SIGMA)).astype(np.int64)
+    shift = np.clip(exponent, 0, MAX_SHIFT)
     # Half a unit below the mean, because the shift rounds down.
     center = np.clip(np.rint(mean).astype(np.int64) - ((np.int64(1) << shift) >> 1), low, high)
     fits &= (how.m != 0) & ~refusal(how, center, (low, high))

@@ -10,10 +10,10 @@ import numpy as np
 from edgebn.adapt.rule import Targets
 
 PATIENCE = 100  # inferences that a sign must last
-MOST_PINNED = np.float32(0.25)  # of all channels held back by a bound
-MOST_ENERGY = np.float32(30.0)  # of some layer, in its E
+MAX_PINNED = np.float32(0.25)  # of all channels held back by a bound
+MAX_ENERGY = np.float32(30.0)  # of some layer, in its E
 SHARE_RATE = np.float32(1.0 / 256)  # of the running share of each predicted class
-MOST_SHARE = np.float32(0.98)
+MAX_SHARE = np.float32(0.98)
 SETTLING = 1000  # inferences before shares mean anything
 
 
@@ -38,8 +38,8 @@ class Watchdog:
     def see(self, targets: Targets, label: int) -> str:
         """Take in one inference; return why the state must go back to the factory's, or ''."""
         share_pinned = np.float32(np.count_nonzero(targets.pinned)) / np.float32(len(targets.pinned))
-        self._pinned = self._pinned + 1 if share_pinned > MOST_PINNED else 0
-        self._energetic = self._energetic + 1 if bool((targets.energy > MOST_ENERGY).any()) else 0
+        self._pinned = self._pinned + 1 if share_pinned > MAX_PINNED else 0
+        self._energetic = self._energetic + 1 if bool((targets.energy > MAX_ENERGY).any()) else 0
         self._age += 1
         if self._pinned >= PATIENCE:
             return "sustained saturation: bounds held back a quarter of the channels"
@@ -48,6 +48,6 @@ class Watchdog:
         if self._classes > 2:
             self._shares -= SHARE_RATE * self._shares
             self._shares[label] += SHARE_RATE
-            if self._age >= SETTLING and self._shares[label] > MOST_SHARE:
+            if self._age >= SETTLING and self._shares[label] > MAX_SHARE:
                 return f"predictions are stuck on class {label}"
         return ""

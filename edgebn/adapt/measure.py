@@ -36,10 +36,10 @@ from edgebn.reference.statistics import deviations
 from edgebn.session import Session, arrays
 
 PASSES_TO_LOCATE = 3  # over the images, for the statistics of a folded model: each narrows the window of 16 bits
-LEAST_SAMPLES = 2
-MOST_TRIALS = 1000  # labelled samples on which another reference is tried
+MIN_SAMPLES = 2
+MAX_TRIALS = 1000  # labelled samples on which another reference is tried
 STREAK = 32  # samples of a sequence that stand for one: each has few positions, and they belong together
-MOST_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at home, 99 % of the time
+MAX_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at home, 99 % of the time
 
 
 def adaptable(
@@ -85,7 +85,7 @@ def adaptable(
     """
     checked_program(model, "edgebn.adaptable")
     given, count, _ = arrays.accept(model, images)
-    if count < LEAST_SAMPLES:
+    if count < MIN_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")
     plain = replace(model, adaptation=None)
     check_rows(plain, rows)
@@ -237,7 +237,7 @@ def _filled(bare: Adaptation, source: Source, strength: float) -> Adaptation:
 def _is_better(centred: p.Program, given: Mapping[str, np.ndarray], labels: np.ndarray, predicted: np.ndarray) -> bool:
     """Return whether adapting to what home differs by mends more errors at home than it makes, beyond chance (two sigmas)."""
     count = len(labels)
-    at = (np.arange(count) if centred.states else np.random.default_rng(0).permutation(count))[:MOST_TRIALS]
+    at = (np.arange(count) if centred.states else np.random.default_rng(0).permutation(count))[:MAX_TRIALS]
     session = Session(centred)
     answer = Adapter(session, Compensated.name).run({name: value[at] for name, value in given.items()})
     scores = answer.reshape(len(at), -1)
@@ -271,7 +271,7 @@ def _unrest(home: Home, samples: HomeSamples, *, is_sequence: bool) -> np.float3
             policy.update(state, seen)
             _, energy = energy_of(home, *bounded(policy.estimate(state), np.float32(np.inf)))
             levels.append(policy.level(energy) / policy.threshold(state))
-    return np.float32(max(1.0, float(np.percentile(levels, 99)) / MOST_UNREST))
+    return np.float32(max(1.0, float(np.percentile(levels, 99)) / MAX_UNREST))
 
 
 def _located(

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebn import program as p
-from edgebn.adapt.factory import MOST_POSITIONS, Adaptable, adaptable_steps
+from edgebn.adapt.factory import MAX_POSITIONS, Adaptable, adaptable_steps
 from edgebn.adaptation import Observation
 from edgebn.errors import ModelError
 
 # Of an inference, in cycles of a vector of channels.
 PRODUCTS_A_CYCLE = {"int8": 5.0, "float32": 2.2}
 OUTPUT_COST, OBSERVED_COST = 8.0, 9.5
-MOST_COST, SCANTY_COST = 0.036, 0.03
+MAX_COST, SCANTY_COST = 0.036, 0.03
 
 Rows = Mapping[str, int] | int | None
 
@@ -69,7 +69,7 @@ def _first(height: int, every: int) -> int:
 def most_rows(program: p.Program, step: Adaptable) -> tuple[int, int]:
     """Return (first_row, row_step) of all rows, or as many as the sums can hold."""
     rows, columns, _ = p.epilogue_shape(step, program)
-    return 0, -(-rows * columns // MOST_POSITIONS)
+    return 0, -(-rows * columns // MAX_POSITIONS)
 
 
 def telling_steps(program: p.Program) -> list[Adaptable]:
@@ -117,7 +117,7 @@ def default_row_step(program: p.Program, step: Adaptable) -> int:
         return OBSERVED_COST * sum(_count(shape[0], rows) * shape[1] * shape[2] for shape in shapes) / max(work, 1.0)
 
     height, highest = p.epilogue_shape(step, program)[0], max(shape[0] for shape in shapes)
-    rows = next((rows for rows in range(highest, 1, -1) if cost(rows) <= MOST_COST), 0)
+    rows = next((rows for rows in range(highest, 1, -1) if cost(rows) <= MAX_COST), 0)
     return _every(height, rows) if rows else math.ceil(cost(highest) / SCANTY_COST)
 
 

@@ -13,8 +13,8 @@ from edgebn.adapt.home import Home
 from edgebn.adapt.policy import Estimate, Policy, State
 from edgebn.reference.float32 import exp, ln
 
-LEAST_RATIO = np.float32(0.01)  # variance floor, of the factory's
-MOST_RATIO = np.float32(100.0)
+MIN_RATIO = np.float32(0.01)  # variance floor, of the factory's
+MAX_RATIO = np.float32(100.0)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Targets:
 def bounded(estimate: Estimate, drift_bound: np.float32) -> tuple[np.ndarray, np.ndarray]:
     """Return drift and ratio within their bounds."""
     drift = np.minimum(np.maximum(estimate.drift, -drift_bound), drift_bound)
-    return drift, np.minimum(np.maximum(estimate.ratio, LEAST_RATIO), MOST_RATIO)
+    return drift, np.minimum(np.maximum(estimate.ratio, MIN_RATIO), MAX_RATIO)
 
 
 def energy_of(home: Home, drift: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebn.adapt.policies.compensated import LEAST_DIVISOR, LEAST_VARIANCE, TABLE
+from edgebn.adapt.policies.compensated import MIN_DIVISOR, MIN_VARIANCE, TABLE
 from edgebn.adapt.policy import HomeSamples
 from edgebn.adaptation import SourceTable
 
 NATURAL_SPREAD = 0.51  # the variance of ln(variance) between samples at which a network is adapted by half
 SPREAD_POWER = 2.5
 RIDGE = 1.0  # samples' worth of certainty that pull a class's table to nothing
-LEAST_NOISE = 1e-6
+MIN_NOISE = 1e-6
 BALANCING_ROUNDS = 5
 
 
@@ -87,7 +87,7 @@ def _residuals(
     first, second = samples.first.astype(np.float64), samples.second.astype(np.float64)
     expected = away * rows1[-1] + u * rows1[samples.predicted]
     about = 1 + second - 2 * expected * first + expected**2
-    divisor = np.maximum(1 + away * rows2[-1] + u * rows2[samples.predicted], float(LEAST_DIVISOR))
+    divisor = np.maximum(1 + away * rows2[-1] + u * rows2[samples.predicted], float(MIN_DIVISOR))
     return first - expected, about / divisor - 1
 
 
@@ -103,13 +103,13 @@ def measure_strength(first: np.ndarray, second: np.ndarray) -> float:
         d1 and d2 of that layer, every row observed.
     """
     wide1, wide2 = first.astype(np.float64), second.astype(np.float64)
-    logarithm = np.log(np.maximum(1 + wide2 - wide1**2, float(LEAST_VARIANCE)))
+    logarithm = np.log(np.maximum(1 + wide2 - wide1**2, float(MIN_VARIANCE)))
     return float(1 / (1 + (logarithm.var(axis=0).mean() / NATURAL_SPREAD) ** SPREAD_POWER))
 
 
 def _noise(samples: HomeSamples, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     one_sample = first.var(axis=0) + second.var(axis=0)
-    return np.array([max(one_sample[where].mean(), LEAST_NOISE) for where in samples.slices], np.float32)
+    return np.array([max(one_sample[where].mean(), MIN_NOISE) for where in samples.slices], np.float32)
 
 
 def quantize_tables(policy: str, first: np.ndarray, second: np.ndarray, slices: tuple[slice, ...]) -> SourceTable:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebn.errors import ModelError
 
-LEAST, MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+MIN_MAGNITUDE, MAX_MAGNITUDE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def number(text: str) -> float:
@@ -27,7 +27,7 @@ def number(text: str) -> float:
 def factor(text: str) -> float:
     """Parse what inputs are multiplied by: a number that float32 holds, and not 0, by which they would be lost."""
     value = shift(text)
-    if abs(value) < LEAST:
+    if abs(value) < MIN_MAGNITUDE:
         raise ValueError(text)
     return value
 
@@ -35,7 +35,7 @@ def factor(text: str) -> float:
 def shift(text: str) -> float:
     """Parse what is added to inputs: a number that float32 holds."""
     value = number(text)
-    if abs(value) > MOST:
+    if abs(value) > MAX_MAGNITUDE:
         raise ValueError(text)
     return value
 

@@ -88,9 +88,9 @@ def self_test(networks: list[Recorded] | None = None, progress: Progress = lambd
 def as_if_large() -> Iterator[None]:
     """Let small networks take the ways of large ones: no copies of the user's arrays, steps that go by strips."""
     with (
-        patch.object(entries, "LEAST_IN_PLACE", 0),
-        patch.object(tables, "LEAST_DIRECT", 0),
-        patch.object(strip_pairs, "LEAST_MAP", 0),
+        patch.object(entries, "MIN_IN_PLACE", 0),
+        patch.object(tables, "MIN_DIRECT", 0),
+        patch.object(strip_pairs, "MIN_MAP", 0),
         patch.object(strips, "STRIP", 1),
     ):
         yield
@@ -100,10 +100,10 @@ def as_if_large() -> Iterator[None]:
 def sharing_everything() -> Iterator[None]:
     """Split every operation that has two units and share every call, however small: a self-test's networks are."""
     with (
-        patch.object(bands, "FEWEST_MACS", dict.fromkeys(bands.FEWEST_MACS, 1)),
-        patch.object(bands, "FEWEST_PROGRAM_MACS", dict.fromkeys(bands.FEWEST_PROGRAM_MACS, 0)),
-        patch.object(shares, "LEAST_SHARE", 1e-3),
-        patch.object(splitting, "LEAST_GAIN", 0.0),
+        patch.object(bands, "MIN_MACS", dict.fromkeys(bands.MIN_MACS, 1)),
+        patch.object(bands, "MIN_PROGRAM_MACS", dict.fromkeys(bands.MIN_PROGRAM_MACS, 0)),
+        patch.object(shares, "MIN_SHARE", 1e-3),
+        patch.object(splitting, "MIN_GAIN", 0.0),
         patch.object(pace.Pace, "shares", True),
     ):
         yield

@@ -17,8 +17,8 @@ from edgebn.fleet.broker import Broker
 POLL_SECONDS = 0.05
 KEEP_ALIVE = 30  # seconds
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0  # seconds between two tries to connect; doubled, and scattered by half
-MOST_TOPICS = 4096  # that wait to be published; the oldest make place
-MOST_IN_FLIGHT = 64  # published and not yet acknowledged
+MAX_TOPICS = 4096  # that wait to be published; the oldest make place
+MAX_IN_FLIGHT = 64  # published and not yet acknowledged
 LONGEST_PACKET = 1 << 20  # bytes
 HELD = 65535  # messages that the broker may send before one is acknowledged
 
@@ -128,7 +128,7 @@ class Connection:
         with self._lock:
             self._pending.pop(topic, None)
             self._pending[topic] = payload, retain
-            while len(self._pending) > MOST_TOPICS:
+            while len(self._pending) > MAX_TOPICS:
                 self._pending.popitem(last=False)
                 self.dropped += 1
 
@@ -181,7 +181,7 @@ class Connection:
                 raise FleetError(f"{self.broker}: the certificate files cannot be used: {error}") from None
         if self._will is not None:
             client.will_set(self._will[0], self._will[1], qos=1, retain=True)
-        client.max_inflight_messages_set(2 * MOST_IN_FLIGHT)
+        client.max_inflight_messages_set(2 * MAX_IN_FLIGHT)
         properties = Properties(PacketTypes.CONNECT)
         properties.ReceiveMaximum = HELD
         properties.MaximumPacketSize = self._longest
@@ -224,7 +224,7 @@ class Connection:
         """Send what waits: messages first, so that what is then subscribed to is as they left it."""
         while True:
             with self._lock:
-                if not self._pending or len(self._flying) >= MOST_IN_FLIGHT:
+                if not self._pending or len(self._flying) >= MAX_IN_FLIGHT:
                     break
                 topic, (payload, retain) = self._pending.popitem(last=False)
                 sent = self._client.publish(topic, payload, qos=1, retain=retain)

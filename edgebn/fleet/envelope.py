@@ -22,7 +22,7 @@ HEADER = struct.Struct("<4sHHQQIIHHI")  # magic, version, flags, count, time, se
 CHECKSUM = struct.Struct("<I")
 SIGNATURE_BYTES = 32
 NUMBERS = 5  # of each layer: energy, gate, drift, largest drift, spread
-MOST_COUNT = (1 << 63) - 1
+MAX_COUNT = (1 << 63) - 1
 
 
 class EnvelopeError(FleetError):
@@ -128,7 +128,7 @@ def from_bytes(data: bytes, topic: str, key: bytes | None = None, *, most: int =
         raise EnvelopeError("malformed", f"{topic}: the checksum does not match: damaged, or written for another topic")
     if key is not None and not (flags and hmac.compare_digest(data[end:], _signature(key, topic, data[:end]))):
         raise EnvelopeError("unsigned", f"{topic}: the message is not signed with this device's key")
-    if count > MOST_COUNT:
+    if count > MAX_COUNT:
         raise EnvelopeError("malformed", f"{topic}: the count {count} leaves no larger one for what follows")
     behind = HEADER.size + 4 * NUMBERS * layers
     numbers = np.frombuffer(data[HEADER.size : behind], "<f4").astype(np.float32).reshape(layers, NUMBERS)

@@ -15,9 +15,9 @@ from edgebn.fleet.model import FleetModel
 
 RETURN, AFTER = 768, 128  # samples until the gate must be shut, and for how many it must then stay so
 SEED = 20
-MOST_HELD = 1.0 / 16  # of all channels, by the adapter's bounds; the watchdog trips at four times as many
-MOST_FIRST = 0.5  # of the noise, what the means have of it: a layer's noise is that of means and variances together
-LEAST_WIDENING = np.float32(-0.8)  # where the policy bounds it too
+MAX_HELD = 1.0 / 16  # of all channels, by the adapter's bounds; the watchdog trips at four times as many
+MAX_FIRST = 0.5  # of the noise, what the means have of it: a layer's noise is that of means and variances together
+MIN_WIDENING = np.float32(-0.8)  # where the policy bounds it too
 _WORDS = 2.0**64
 
 
@@ -39,7 +39,7 @@ class HomeReplay:
         self._classes = max(len(first) - 1, 1)
         self._shift, self._widening = first + first[-1:], second + second[-1:]
         noise = home.per_channel(home.noise).astype(np.float64)
-        first_part = np.minimum(noise / 2, MOST_FIRST)
+        first_part = np.minimum(noise / 2, MAX_FIRST)
         self._reach = np.sqrt(3 * first_part)
         self._variance = noise - first_part
 
@@ -47,7 +47,7 @@ class HomeReplay:
         """Return one sample of a class, believed as the median is."""
         home = self._model.home
         draws = bits.random_raw(2 * home.channels).astype(np.float64).reshape(2, -1) / _WORDS
-        shift, widening = self._shift[label], np.maximum(self._widening[label], LEAST_WIDENING)
+        shift, widening = self._shift[label], np.maximum(self._widening[label], MIN_WIDENING)
         r1 = ((2 * draws[0] - 1) * self._reach).astype(np.float32)
         r2 = _above_minus_one(draws[1], self._variance).astype(np.float32)
         first = shift + r1
@@ -60,7 +60,7 @@ class HomeReplay:
         model = self._model
         state, bits = prior.copy(), np.random.PCG64(SEED)
         found = model.targets(state)
-        if np.count_nonzero(found.pinned) > MOST_HELD * len(found.pinned):
+        if np.count_nonzero(found.pinned) > MAX_HELD * len(found.pinned):
             return f"{np.count_nonzero(found.pinned)} channels are held back by the adapter's bounds"
         limit = RETURN if found.gate.any() else 0
         for turn in range(limit + AFTER):

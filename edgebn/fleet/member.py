@@ -25,7 +25,7 @@ from edgebn.fleet.topics import COMMAND, PART, PRIOR, REPORT, STATE, Address
 FOLLOW_WITHIN = 300  # samples after which a device that was found in another part keeps what it has learned by itself
 RETAINED_SECONDS = 0.2  # that a broker takes to send what it retains, once it has confirmed a subscription
 HEAL_EVERY = 5.0  # seconds between two answers to others that speak under this name
-MOST_COMMANDS = 16  # that wait
+MAX_COMMANDS = 16  # that wait
 
 
 class Member:
@@ -64,7 +64,7 @@ class Member:
     ) -> None:
         self.model, self.address, self._facts, self._keys = model, address, facts, keys
         self.offered: Known | None = None
-        self.orders: deque[dict[str, Any]] = deque(maxlen=MOST_COMMANDS)
+        self.orders: deque[dict[str, Any]] = deque(maxlen=MAX_COMMANDS)
         self.refused: dict[str, int] = {}
         self._replay = HomeReplay(model)
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ from edgebn.fleet.connection import Connection
 from edgebn.fleet.discover import discover
 from edgebn.fleet.envelope import EnvelopeError, key_of, to_bytes
 from edgebn.fleet.harm import HomeReplay
-from edgebn.fleet.merging import LEAST_DEVICES, Merged, merge
+from edgebn.fleet.merging import MIN_DEVICES, Merged, merge
 from edgebn.fleet.model import FleetModel, Known
 from edgebn.fleet.newest import Newest
 from edgebn.fleet.outcome import Outcome, group_report, members
@@ -31,7 +31,7 @@ SWEEP = 300.0  # seconds between two looks at all groups: what a merger had hear
 FETCH_SECONDS = 60.0  # that the broker may take to send what it retains
 QUIET = 0.3  # seconds of silence that end a fetch, once the broker has answered what came behind it
 WINDOW = 200  # topics asked for one by one at a time
-MOST_GROUPS = 1 << 17  # that are waiting
+MAX_GROUPS = 1 << 17  # that are waiting
 
 Group = tuple[str, str]  # model and group
 
@@ -91,7 +91,7 @@ class Merger:
         group: str | None = None,
         master: bytes | None = None,
         max_age: float | None = None,
-        least: int = LEAST_DEVICES,
+        least: int = MIN_DEVICES,
         find_parts: bool = False,
         settle: float = SETTLE,
         sweep: float = SWEEP,
@@ -271,7 +271,7 @@ class Merger:
         with self._lock:
             first, _ = self._dirty.get(group, (now, now))
             self._dirty[group] = first, now
-            while len(self._dirty) > MOST_GROUPS:
+            while len(self._dirty) > MAX_GROUPS:
                 self._dirty.popitem(last=False)
 
     def _receive(self, topic: str, payload: bytes, retained: bool) -> None:

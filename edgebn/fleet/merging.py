@@ -15,14 +15,14 @@ from edgebn.adapt.policy import State
 from edgebn.fleet.envelope import Envelope
 from edgebn.fleet.model import FleetModel, Known
 
-LEAST_DEVICES = 3  # of two, nothing says which one lies
-LEAST_SAMPLES = 48.0  # since the last change, that a state must have learned from: an average of fewer is mostly noise
+MIN_DEVICES = 3  # of two, nothing says which one lies
+MIN_SAMPLES = 48.0  # since the last change, that a state must have learned from: an average of fewer is mostly noise
 REACH = 8.0  # how far from the median a number counts as it stands, in spreads: wild ones alone are held back
-LEAST_SPREAD, NOISE_LEFT = 0.02, 0.03  # devices that agree scatter by this, and by what an average leaves of a sample's noise
+MIN_SPREAD, NOISE_LEFT = 0.02, 0.03  # devices that agree scatter by this, and by what an average leaves of a sample's noise
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 FACTORY_WEIGHT = 0.5  # the factory statistics count as half a device
 PRIOR_COUNT = np.float32(64)  # samples that a prior counts as: few enough to leave it soon, enough to open the gate
-LEAST_PART, FARTHER = 0.04, 16.0  # out of the group: farther from its middle than this, and than so many times the devices' median
+MIN_PART, FARTHER = 0.04, 16.0  # out of the group: farther from its middle than this, and than so many times the devices' median
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Merged:
     left_out: dict[str, str]
 
 
-def merge(model: FleetModel, states: Mapping[str, Known], *, max_age: float | None = None, least: int = LEAST_DEVICES) -> Merged:
+def merge(model: FleetModel, states: Mapping[str, Known], *, max_age: float | None = None, least: int = MIN_DEVICES) -> Merged:
     """Merge the newest states of a group's devices.
 
     Parameters
@@ -64,8 +64,8 @@ def merge(model: FleetModel, states: Mapping[str, Known], *, max_age: float | No
             if states[name].envelope.time < middle - 1000.0 * max_age:
                 left_out[name] = f"its state is more than {max_age:g} seconds older than the group's"
     for name in names:
-        if name not in left_out and samples(model, states[name].state) < LEAST_SAMPLES:
-            left_out[name] = f"it has learned from fewer than {LEAST_SAMPLES:g} samples since its last change"
+        if name not in left_out and samples(model, states[name].state) < MIN_SAMPLES:
+            left_out[name] = f"it has learned from fewer than {MIN_SAMPLES:g} samples since its last change"
     rest = [name for name in names if name not in left_out]
     apart = outliers(model, [states[name] for name in rest])
     left_out |= {name: f"its drift is {how:.2f} away from its group's" for name, how in zip(rest, apart, strict=True) if how}
@@ -77,16 +77,16 @@ def merge(model: FleetModel, states: Mapping[str, Known], *, max_age: float | No
 
 def samples(model: FleetModel, state: State) -> float:
     """Return how many samples an average was made of; policies that do not count are taken at their word."""
-    return float(state.scalars[0]) if isinstance(model.policy, Compensated) else LEAST_SAMPLES
+    return float(state.scalars[0]) if isinstance(model.policy, Compensated) else MIN_SAMPLES
 
 
 def outliers(model: FleetModel, known: list[Known]) -> list[float]:
     """Return for each state its distance from the group's middle where that is too far, else 0."""
-    if len(known) < LEAST_DEVICES:
+    if len(known) < MIN_DEVICES:
         return [0.0] * len(known)
     drift, ratio = middle(known)
     far = [model.distance(one.drift, one.ratio, drift, ratio) for one in known]
-    bound = max(LEAST_PART, FARTHER * float(np.median(far)))
+    bound = max(MIN_PART, FARTHER * float(np.median(far)))
     return [how if how > bound else 0.0 for how in far]
 
 
@@ -100,7 +100,7 @@ def _prior(model: FleetModel, used: list[Known]) -> Envelope:
     slow = model.policy.planes if not isinstance(model.policy, CompensatedTracking) else 2
     values = np.stack([one.state.values[:slow] for one in used])  # (devices, planes, channels)
     noise = model.home.per_channel(model.home.noise).astype(np.float64)
-    planes = robust_mean(values, np.sqrt(LEAST_SPREAD**2 + NOISE_LEFT * noise)).astype(np.float32)
+    planes = robust_mean(values, np.sqrt(MIN_SPREAD**2 + NOISE_LEFT * noise)).astype(np.float32)
     if isinstance(model.policy, CompensatedTracking):
         planes = np.concatenate([planes, planes])  # the fast averages beside the slow ones: nothing has changed yet
     scalars = np.full(model.policy.scalars, PRIOR_COUNT, np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adapt import state_file
 from edgebn.adapt.adapter import DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES
-from edgebn.adapt.guards import MOST_ENERGY, MOST_PINNED
+from edgebn.adapt.guards import MAX_ENERGY, MAX_PINNED
 from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.policy import State
@@ -102,7 +102,7 @@ class FleetModel:
             raise EnvelopeError("bounds", f"{where}: averages that no adapter comes to")
         drift, ratio = self.estimate(state)
         found = self.targets(state)
-        if np.count_nonzero(found.pinned) > MOST_PINNED * len(found.pinned) or (found.energy > MOST_ENERGY).any():
+        if np.count_nonzero(found.pinned) > MAX_PINNED * len(found.pinned) or (found.energy > MAX_ENERGY).any():
             raise EnvelopeError("bounds", f"{where}: a state that the watchdog would throw away")
         return Known(envelope, state, drift, ratio)
 

@@ -16,7 +16,7 @@ from edgebn.formats import native
 from edgebn.program import Program
 
 FILTER = f"{ROOT}/+/model"
-MOST_BYTES = 64 << 20  # of a file, and of all of them
+MAX_BYTES = 64 << 20  # of a file, and of all of them
 BESIDE = 1 << 10  # bytes of a packet that are not the file
 SETTLE, LONGEST = 1.0, 30.0  # seconds of silence after which all is there, and seconds at most
 
@@ -32,8 +32,8 @@ def leave(program: Program, broker: Broker, seconds: float) -> str:
         It is too large, or the broker cannot be reached or does not take it in so many seconds.
     """
     name, data = FleetModel(program).name, native.to_bytes(program)
-    if len(data) > MOST_BYTES:
-        raise FleetError(f"{program.source}: {len(data):,} bytes are more than a broker is given ({MOST_BYTES:,})")
+    if len(data) > MAX_BYTES:
+        raise FleetError(f"{program.source}: {len(data):,} bytes are more than a broker is given ({MAX_BYTES:,})")
     connection = Connection(broker, "publish", lambda *_: None)
     connection.start()
     try:
@@ -60,10 +60,10 @@ def left(broker: Broker, seconds: float) -> list[Program]:
     def receive(topic: str, payload: bytes, _retained: bool) -> None:
         heard[0] = time.monotonic()
         name = model_in(topic)
-        if name is not None and sum(map(len, files.values())) + len(payload) <= MOST_BYTES:
+        if name is not None and sum(map(len, files.values())) + len(payload) <= MAX_BYTES:
             files[name] = payload
 
-    connection = Connection(broker, "models", receive, longest=MOST_BYTES + BESIDE)
+    connection = Connection(broker, "models", receive, longest=MAX_BYTES + BESIDE)
     connection.subscribe(FILTER)
     connection.start()
     try:

@@ -6,8 +6,8 @@ from collections import OrderedDict
 
 from edgebn.fleet.topics import Address
 
-MOST_COUNTS = 1 << 17  # devices whose newest count is remembered
-MOST_BYTES = 16 << 20  # of newest messages, to put back where an old one was sent again
+MAX_COUNTS = 1 << 17  # devices whose newest count is remembered
+MAX_BYTES = 16 << 20  # of newest messages, to put back where an old one was sent again
 
 
 class Newest:
@@ -30,11 +30,11 @@ class Newest:
         """Remember a device's newest message."""
         self._counts[address] = count
         self._counts.move_to_end(address)
-        while len(self._counts) > MOST_COUNTS:
+        while len(self._counts) > MAX_COUNTS:
             self._counts.popitem(last=False)
         self._bytes += len(payload) - len(self._payloads.pop(address, b""))
         self._payloads[address] = payload
-        while self._bytes > MOST_BYTES:
+        while self._bytes > MAX_BYTES:
             self._bytes -= len(self._payloads.popitem(last=False)[1])
 
     def forget(self, address: Address) -> None:

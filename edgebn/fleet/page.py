@@ -10,8 +10,8 @@ from typing import Any
 from edgebn.fleet.watching import DRIFT, ENERGY, GATE, LARGEST, SPREAD, Seen, Watch
 
 WIDTH, HEIGHT = 220, 40  # of a curve, in pixels
-MOST_ROWS = 2000  # devices with a row of their own; the rest are counted
-MOST_EVENTS = 200
+MAX_ROWS = 2000  # devices with a row of their own; the rest are counted
+MAX_EVENTS = 200
 COLOURS = ("#0b6e99", "#c2571a", "#3a7d34", "#8a3ffc", "#b3261e", "#5c6b73", "#a07800", "#00796b")
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:78rem;padding:0 1rem;color:#1c2226;background:#fff}
@@ -53,10 +53,10 @@ def page(watch: Watch) -> str:
         f"<h2>Devices</h2>{explained}",
         _table(
             ("group", "device", "", "#samples", "#drift", "#largest", "#gate", "#trips", "drift over time", "left its group"),
-            [_device_row(one) for one in devices[:MOST_ROWS]],
-            [bool(one.left_out) for one in devices[:MOST_ROWS]],
+            [_device_row(one) for one in devices[:MAX_ROWS]],
+            [bool(one.left_out) for one in devices[:MAX_ROWS]],
         ),
-        f"<p class=small>and {len(devices) - MOST_ROWS:,} more</p>" if len(devices) > MOST_ROWS else "",
+        f"<p class=small>and {len(devices) - MAX_ROWS:,} more</p>" if len(devices) > MAX_ROWS else "",
         "<h2>Layers</h2>",
         _layers(watch, devices),
         "<h2>What happened</h2>",
@@ -64,7 +64,7 @@ def page(watch: Watch) -> str:
             ("when (UTC)", "group", "device", "what"),
             [
                 tuple(map(escape, (_when(one.time), one.address.group, one.address.device, one.what)))
-                for one in reversed(watch.events()[-MOST_EVENTS:])
+                for one in reversed(watch.events()[-MAX_EVENTS:])
             ],
         ),
         "</html>\n",

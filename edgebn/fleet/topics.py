@@ -14,9 +14,9 @@ MERGER = "_merger"  # the device to whose command a merger speaks to itself
 EVERY = "+"
 MODEL_LETTERS = 32  # the first 16 bytes of the program's hash, in hexadecimal
 PART = "~"  # between a group and a part of it that was found by itself
-MOST_LETTERS = 64
+MAX_LETTERS = 64
 
-_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MOST_LETTERS - 1}}}")
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_LETTERS - 1}}}")
 _GROUP = re.compile(rf"{_NAME.pattern}(?:{PART}{_NAME.pattern})?")
 _MODEL = re.compile(rf"[0-9a-f]{{{MODEL_LETTERS}}}")
 
@@ -48,7 +48,7 @@ class Address:
 
 def parse(topic: str) -> tuple[Address, str] | None:
     """Return the address and the kind in a topic; None where it is none of a fleet's."""
-    if len(topic) > 4 * (MOST_LETTERS + MODEL_LETTERS) or not topic.startswith(f"{ROOT}/"):
+    if len(topic) > 4 * (MAX_LETTERS + MODEL_LETTERS) or not topic.startswith(f"{ROOT}/"):
         return None
     parts = topic[len(ROOT) + 1 :].split("/")
     if len(parts) != 4 or parts[3] not in KINDS or not _MODEL.fullmatch(parts[0]) or not _GROUP.fullmatch(parts[1]):
@@ -90,6 +90,6 @@ def checked_name(name: str, what: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise FleetError(
-            f"{what} '{name}': 1 to {MOST_LETTERS} of the letters A-Z a-z 0-9 . _ - are needed, the first a letter or a digit"
+            f"{what} '{name}': 1 to {MAX_LETTERS} of the letters A-Z a-z 0-9 . _ - are needed, the first a letter or a digit"
         )
     return name

@@ -14,11 +14,11 @@ from edgebn.fleet.connection import Connection
 from edgebn.fleet.envelope import Envelope, EnvelopeError, from_bytes
 from edgebn.fleet.topics import EVERY, PART, PRIOR, REPORT, ROOT, STATE, Address, parse, whole
 
-MOST_POINTS, MOST_POINTS_OF_ALL = 240, 400_000  # of drift over time, of one device and of all
-MOST_DEVICES = 100_000
-MOST_EVENTS = 1000
+MAX_POINTS, MAX_POINTS_OF_ALL = 240, 400_000  # of drift over time, of one device and of all
+MAX_DEVICES = 100_000
+MAX_EVENTS = 1000
 LONGEST_REPORT = 1 << 22
-MOST_LETTERS = 400  # of a reason that is shown
+MAX_LETTERS = 400  # of a reason that is shown
 ENERGY, GATE, DRIFT, LARGEST, SPREAD = range(5)  # columns of an envelope's drift numbers
 
 
@@ -125,7 +125,7 @@ class Watch:
         self._devices: dict[Address, Seen] = {}
         self._groups: dict[Address, dict[str, Any]] = {}
         self._priors: dict[Address, Envelope] = {}
-        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.messages = 0
         self.connection = Connection(broker, "watch", self._receive)
         for kind in (STATE, REPORT):
@@ -194,7 +194,7 @@ class Watch:
                 self.refused[error.why] += 1
 
     def _device(self, address: Address) -> Seen | None:
-        if address not in self._devices and len(self._devices) >= MOST_DEVICES:
+        if address not in self._devices and len(self._devices) >= MAX_DEVICES:
             self.refused["too many devices"] += 1
             return None
         return self._devices.setdefault(address, Seen(address))
@@ -227,7 +227,7 @@ class Watch:
         one.envelope = envelope
         if is_new:
             one.points.append((envelope.time / 1000, envelope.drift))
-            while len(one.points) > max(2, min(MOST_POINTS, MOST_POINTS_OF_ALL // len(self._devices))):
+            while len(one.points) > max(2, min(MAX_POINTS, MAX_POINTS_OF_ALL // len(self._devices))):
                 one.points.popleft()
 
     def _hear_report(self, address: Address, payload: bytes, *, retained: bool) -> None:
@@ -286,7 +286,7 @@ class Watch:
 
 def printable(said: object) -> str:
     """Return what a stranger may have said without what a terminal or a page would act upon, and no more than is read."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(said)[:MOST_LETTERS])
+    return "".join(letter if letter.isprintable() else "?" for letter in str(said)[:MAX_LETTERS])
 
 
 def _number(value: Any) -> int:

@@ -14,8 +14,8 @@ from edgebn import program as p
 from edgebn.adaptation import Adaptation, AdaptedLayer, SourceTable
 from edgebn.errors import ModelError
 
-MOST_SHIFT = 24
-MOST_POSITIONS = (1 << 16) - 1  # sums of int16 deviations then fit 32 bits
+MAX_SHIFT = 24
+MAX_POSITIONS = (1 << 16) - 1  # sums of int16 deviations then fit 32 bits
 
 
 def check_adaptation(program: p.Program) -> None:
@@ -66,7 +66,7 @@ def _check_layer(layer: AdaptedLayer, step: p.Step, program: p.Program) -> None:
     rows, columns, channels = p.epilogue_shape(step, program)
     seen = layer.observation
     _need(seen.first_row >= 0 and seen.row_step >= 1, what)
-    _need(0 < len(p.observed_rows(step, seen, rows)) * columns <= MOST_POSITIONS, what)
+    _need(0 < len(p.observed_rows(step, seen, rows)) * columns <= MAX_POSITIONS, what)
     _array(layer.sigma, np.float32, (channels,), what)
     _array(layer.home, np.float32, (channels,), what)
     _need(bool((layer.home <= 1).all()), what)
@@ -77,7 +77,7 @@ def _check_layer(layer: AdaptedLayer, step: p.Step, program: p.Program) -> None:
     _need(seen.center.dtype == np.int32 and seen.center.shape == (channels,) and seen.shift is not None, what)
     assert seen.shift is not None
     _array(seen.shift, np.uint8, (channels,), what)
-    _need(bool((seen.shift <= MOST_SHIFT).all()), what)
+    _need(bool((seen.shift <= MAX_SHIFT).all()), what)
 
 
 def _check_table(table: SourceTable, channels: int, given: Adaptation) -> None:

@@ -15,8 +15,8 @@ from edgebn.layers import Activation, Add, Binary, Concat, Convolution, Layer, M
 
 # Powers that are a function of their own, by exponent.
 POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
-MOST_WHOLE_POWER = 64
-MOST_NEIGHBOURS = 1 << 11  # channels of a local response norm
+MAX_WHOLE_POWER = 64
+MAX_NEIGHBOURS = 1 << 11  # channels of a local response norm
 
 
 def by_channels(node: Any, context: Any, x: Any, groups: int, parameters: list[np.ndarray | None], epsilon: float) -> Any:
@@ -57,8 +57,8 @@ def power(node: Any, context: Any, x: Any, exponent: float, part: str = "") -> A
         logarithm = context.emit(node, Activation, x, part=f"{part}logarithm", function="log")
         return context.emit(node, Activation, times(node, context, logarithm, exponent, f"{part}times"), part=part, function="exp")
     whole = abs(int(exponent))
-    if not 2 <= whole <= MOST_WHOLE_POWER:
-        raise node.refuse(f"its exponent is {exponent}; edgebn raises to whole powers up to {MOST_WHOLE_POWER}, but 0 and 1")
+    if not 2 <= whole <= MAX_WHOLE_POWER:
+        raise node.refuse(f"its exponent is {exponent}; edgebn raises to whole powers up to {MAX_WHOLE_POWER}, but 0 and 1")
     if exponent < 0:
         raised = power(node, context, x, float(whole), f"{part}raised")
         return context.emit(node, Activation, raised, part=part, function="reciprocal")
@@ -180,8 +180,8 @@ def local_response(node: Any, context: Any, x: Any, before: int, after: int, bia
     if not (math.isfinite(alpha) and math.isfinite(beta) and math.isfinite(bias) and bias > 0 and alpha >= 0):
         raise node.refuse(f"its bias {bias} is not positive or its alpha {alpha} or beta {beta} damaged")
     channels = x.shape[1]
-    if not 0 <= before + after <= MOST_NEIGHBOURS or channels > MOST_NEIGHBOURS:
-        raise node.refuse(f"it sums {before + after + 1} of {channels} channels; edgebn sums up to {MOST_NEIGHBOURS}")
+    if not 0 <= before + after <= MAX_NEIGHBOURS or channels > MAX_NEIGHBOURS:
+        raise node.refuse(f"it sums {before + after + 1} of {channels} channels; edgebn sums up to {MAX_NEIGHBOURS}")
     x = context.image(node, x)
     squares = context.emit(node, Activation, x, part="squares", function="square")
     level = context.emit(

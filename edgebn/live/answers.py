@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 SHOWN = 3  # answers on a line
-MOST_NUMBERS = 64  # of an output that nobody decodes
+MAX_NUMBERS = 64  # of an output that nobody decodes
 
 
 def plain(answer: Any) -> Any:
@@ -18,7 +18,7 @@ def plain(answer: Any) -> Any:
     if is_dataclass(answer) and not isinstance(answer, type):
         return {field.name: plain(getattr(answer, field.name)) for field in fields(answer)}
     if isinstance(answer, np.ndarray):
-        if answer.size <= MOST_NUMBERS:
+        if answer.size <= MAX_NUMBERS:
             return answer.tolist()
         return {"shape": list(answer.shape), "minimum": float(answer.min()), "maximum": float(answer.max())}
     if isinstance(answer, dict):

@@ -20,7 +20,7 @@ from edgebn.errors import ModelError
 from edgebn.live.extras import needed
 
 PAGE = Path(__file__).parent / "page.html"
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 STARTS_WITHIN = 10.0  # seconds
 HEADERS = {
     "Cache-Control": "no-store",
@@ -107,7 +107,7 @@ class Server:
         self.host, self.port = host, port
         config = uvicorn.Config(
             app, host, port, log_level="critical", access_log=False, lifespan="off", ws="none", server_header=False,
-            limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=5, timeout_graceful_shutdown=1, http="h11", loop="asyncio",
+            limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=5, timeout_graceful_shutdown=1, http="h11", loop="asyncio",
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="edgebn page", daemon=True)

@@ -19,9 +19,9 @@ HEADS = ("yolov8", "yolov5", "corners", "anchors", "post_process", "fomo")
 ORDERS = ("yxhw", "xywh")
 CODES = ("network", "micro_speech")
 BYTES = {"grey": 1, "rgb888": 3, "bgr888": 3, "rgb565": 2, "rgb565_swapped": 2, "yuyv": 2}  # of a pixel in a frame buffer
-MOST_SIDE = 8192
+MAX_SIDE = 8192
 LARGEST = 1e9  # of a scale or an offset
-MOST_POINTS, MOST_WINDOW = 1000, 1000
+MAX_POINTS, MAX_WINDOW = 1000, 1000
 
 
 def check_preparation(program: Program) -> None:
@@ -70,8 +70,8 @@ def _check_picture(picture: Picture, shape: tuple[int, ...]) -> None:
         frame = picture.frame
         if frame.layout not in BYTES:
             raise ModelError(f"a frame's layout is one of {', '.join(BYTES)}, not '{frame.layout[:20]}'")
-        if not (1 <= frame.height <= MOST_SIDE and 1 <= frame.width <= MOST_SIDE) or (frame.layout == "yuyv" and frame.width % 2):
-            raise ModelError(f"a frame's sides are 1 to {MOST_SIDE}, of yuyv an even width, not {frame.height} x {frame.width}")
+        if not (1 <= frame.height <= MAX_SIDE and 1 <= frame.width <= MAX_SIDE) or (frame.layout == "yuyv" and frame.width % 2):
+            raise ModelError(f"a frame's sides are 1 to {MAX_SIDE}, of yuyv an even width, not {frame.height} x {frame.width}")
 
 
 def _check_sound(sound: Sound, program: Program) -> None:
@@ -111,14 +111,14 @@ def _check_boxes(after: Boxes, program: Program) -> None:
     _takes_pictures(program, "boxes are")
     if after.head not in HEADS:
         raise ModelError(f"a detector's head is one of {', '.join(HEADS)}, not '{after.head[:20]}'")
-    if not (0 <= after.score < 1 and 0 <= after.overlap <= 1 and after.most >= 1 and 0 <= after.points <= MOST_POINTS):
+    if not (0 <= after.score < 1 and 0 <= after.overlap <= 1 and after.most >= 1 and 0 <= after.points <= MAX_POINTS):
         raise ModelError("a detector's score and overlap are shares from 0 to 1, and it tells of one object at least")
     if (after.anchors is not None) != (after.head == "anchors"):
         raise ModelError("anchors are for the head 'anchors', which has some")
     if after.points and after.head not in {"yolov8", "corners", "anchors"}:
         raise ModelError(f"a {after.head} head has no key points")
-    if after.masks and (after.head != "yolov8" or after.points or not 0 < after.masks <= MOST_POINTS):
-        raise ModelError(f"masks are for a yolov8 head without key points, with 1 to {MOST_POINTS} coefficients each")
+    if after.masks and (after.head != "yolov8" or after.points or not 0 < after.masks <= MAX_POINTS):
+        raise ModelError(f"masks are for a yolov8 head without key points, with 1 to {MAX_POINTS} coefficients each")
     if after.anchors is not None:
         _check_anchors(after.anchors)
     from edgebn.preparation.heads import roles
@@ -133,7 +133,7 @@ def _check_boxes(after: Boxes, program: Program) -> None:
 def _check_anchors(anchors: Anchors) -> None:
     if bool(anchors.maps) == bool(anchors.boxes):
         raise ModelError("anchors are those of maps, or boxes; give one of the two")
-    if any(not 1 <= size <= MOST_SIDE for sizes in anchors.maps for size in sizes):
+    if any(not 1 <= size <= MAX_SIDE for sizes in anchors.maps for size in sizes):
         raise ModelError("a map of anchors has rows, columns and anchors of a cell, each 1 or more")
     numbers = [*anchors.scales, *(number for box in anchors.boxes for number in box)]
     if not all(math.isfinite(number) and abs(number) <= LARGEST for number in numbers) or min(anchors.scales) <= 0:
@@ -177,9 +177,9 @@ def _check_wake_word(word: WakeWord, program: Program) -> None:
     shape = _only_output(program, "a wake word's probability")
     if math.prod(shape) != 1:
         raise ModelError(f"a wake word is told by one probability, and the network's output has shape {shape}")
-    if not (1 <= word.window <= MOST_WINDOW and 0 < word.cutoff < 1 and 0 <= word.refractory <= MOST_SIDE):
+    if not (1 <= word.window <= MAX_WINDOW and 0 < word.cutoff < 1 and 0 <= word.refractory <= MAX_SIDE):
         raise ModelError(
-            f"a wake word's window is 1 to {MOST_WINDOW} inferences, its cutoff between 0 and 1, its refractory time 0 or more"
+            f"a wake word's window is 1 to {MAX_WINDOW} inferences, its cutoff between 0 and 1, its refractory time 0 or more"
         )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from edgebn.preparation.resizing import Boxes as Placed
 from edgebn.preparation.run_lengths import run_lengths
 
-MOST_TAPS = 3  # cells behind a pixel, a side
+MAX_TAPS = 3  # cells behind a pixel, a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def side_taps(cells: int, begin: int, count: int, times: int, pixels: int) -> Si
 
     Both drawings take straight lines between middles and the outermost value outside, as torch's interpolate does.
     """
-    taps = min(MOST_TAPS, cells)
+    taps = min(MAX_TAPS, cells)
     whole = _between(cells, (np.arange(begin, begin + count) + 0.5) / times - 0.5)  # (finer cells, cells)
     weights = _between(count, (np.arange(pixels) + 0.5) * (count / pixels) - 0.5) @ whole
     first = np.minimum((weights != 0).argmax(axis=1), cells - taps)

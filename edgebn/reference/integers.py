@@ -12,7 +12,7 @@ from edgebn.program import ArgExtreme, Cast, GatherND, IntegerBinary, Select
 if TYPE_CHECKING:
     from edgebn.reference import Operands
 
-LEAST, MOST = -(2**31), 2**31 - 1
+MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
 
 
 def cast(step: Cast, operands: Operands) -> np.ndarray:  # noqa: ARG001  # every step's function is called alike
@@ -20,8 +20,8 @@ def cast(step: Cast, operands: Operands) -> np.ndarray:  # noqa: ARG001  # every
     (value,) = operands.values
     if operands.output.dtype == "float32":
         return value.astype(np.float32)
-    whole = np.trunc(np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=MOST, neginf=LEAST))
-    return np.clip(whole, LEAST, MOST).astype(np.int32)
+    whole = np.trunc(np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=MAX_INT32, neginf=MIN_INT32))
+    return np.clip(whole, MIN_INT32, MAX_INT32).astype(np.int32)
 
 
 def integer_binary(step: IntegerBinary, operands: Operands) -> np.ndarray:

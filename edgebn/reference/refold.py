@@ -15,7 +15,7 @@ from edgebn.program import FloatEpilogue, IntEpilogue
 INT32_MAX = (1 << 31) - 1
 GAIN_BITS = 20  # fraction bits of 1 / sqrt(ratio)
 DRIFT_BITS = 4  # fraction bits of the drift in accumulator units
-MOST_SHIFT_LOSS = 4  # bits that a shift may give up to a larger multiplier: gains below 16
+MAX_SHIFT_LOSS = 4  # bits that a shift may give up to a larger multiplier: gains below 16
 LARGEST_OFFSET = 1 << 62  # of |r|: with |u * m| <= 2**62 no 64-bit sum overflows
 LARGEST_HOME_OUTPUT = 1 << 61  # of |u * m + r| where u is the center
 LARGEST_CENTER = 1 << 28
@@ -59,12 +59,12 @@ def refold_int(
     unit = ((layer.observation.shift.astype(np.int32) + DRIFT_BITS + 127) << 23).view(np.float32)
     moved = (drift * layer.sigma) * unit
     gain = gains(ratio) * np.float32(1 << GAIN_BITS)
-    if not ((np.abs(moved) < LARGEST_MOVE) & (gain < np.float32(1 << (GAIN_BITS + MOST_SHIFT_LOSS)))).all():
+    if not ((np.abs(moved) < LARGEST_MOVE) & (gain < np.float32(1 << (GAIN_BITS + MAX_SHIFT_LOSS)))).all():
         return None
     delta = moved.astype(np.int64)  # towards zero
     product = m0 * gain.astype(np.int64)
     loss = np.zeros(len(m0), np.int64)
-    for _ in range(MOST_SHIFT_LOSS):
+    for _ in range(MAX_SHIFT_LOSS):
         loss += np.abs(_halved(product, GAIN_BITS + loss)) > INT32_MAX
     m, s = _halved(product, GAIN_BITS + loss), s0 - loss
     half_nudge = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NUDGE, 0)

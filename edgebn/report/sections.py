@@ -11,7 +11,7 @@ from edgebn.report.graph import WORDS, graph
 from edgebn.report.plots import MISSING, Plots
 from edgebn.report.tables import Bar, Image, Link, facts, table
 
-MOST_HISTOGRAMS = 120  # of the layers that int8 costs most
+MAX_HISTOGRAMS = 120  # of the layers that int8 costs most
 FEW_CLASSES = 40  # up to which a confusion matrix is shown whole
 
 
@@ -135,7 +135,7 @@ def _quantisation(report: dict[str, Any], plots: Plots | None) -> str:
     errors, drawn = report.get("quantisation"), report.get("histograms", [])
     by_layer = {row["layer"]: row for row in drawn}
     order = [row["layer"] for row in errors if row["layer"] in by_layer] if errors is not None else list(by_layer)
-    order = order[:MOST_HISTOGRAMS] if plots is not None else []
+    order = order[:MAX_HISTOGRAMS] if plots is not None else []
     text = _said(f"{MISSING}.") if plots is None and drawn else ""
     if errors is not None:
         finite = [row["sqnr"] for row in errors if row["sqnr"] is not None and math.isfinite(row["sqnr"])]

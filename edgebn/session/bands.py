@@ -14,9 +14,9 @@ from edgebn import program as p
 from edgebn.session import parts
 
 # A band with fewer multiply-accumulates, some microseconds, costs more to hand over than it saves (measured on x86-64).
-FEWEST_MACS = {"float32": 200_000, "int8": 800_000, "int16": 200_000}
+MIN_MACS = {"float32": 200_000, "int8": 800_000, "int16": 200_000}
 # A network with fewer, a tenth of a millisecond or two, may lose more than it gains where data goes slowly from core to core.
-FEWEST_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000, "int16": 12_000_000}
+MIN_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000, "int16": 12_000_000}
 MACS_AN_OUTPUT = 8  # that take as long as whatever else is done for one number of a step's output, roughly
 
 Band = tuple[int, int]  # first row, rows
@@ -47,7 +47,7 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
         In order; one where the layer or the network is too small to be worth it.
     """
     rows = program.buffers[step.output].shape[0]
-    fewest = FEWEST_MACS[p.step_dtype(step, program)]
+    fewest = MIN_MACS[p.step_dtype(step, program)]
     most = min(rows // unit if unit else 1, macs(step, program) // fewest, parts.most_shares(threads))
     if threads == 1 or most < 2 or is_small(program):
         return [(0, rows)]
@@ -60,12 +60,12 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
 
 def is_small(program: p.Program) -> bool:
     """Whether a whole network, with steps of either type, has too little work for threads to share."""
-    work = dict.fromkeys(FEWEST_PROGRAM_MACS, 0)
+    work = dict.fromkeys(MIN_PROGRAM_MACS, 0)
     for step in program.steps:
         dtype = p.step_dtype(step, program)
         dtype = dtype if dtype in work else "float32"
         work[dtype] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
-    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in FEWEST_PROGRAM_MACS.items()) < 1
+    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in MIN_PROGRAM_MACS.items()) < 1
 
 
 def tasks(shares: Sequence[tuple[int, int, int] | None]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -19,7 +19,7 @@ from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
 from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
-from edgebn.session.tiled import MOST_GROUPS, Target, TileEmitter, Walk, fits_dot, suits, tile_operation, walk_through
+from edgebn.session.tiled import MAX_GROUPS, Target, TileEmitter, Walk, fits_dot, suits, tile_operation, walk_through
 from edgebn.session.wide import Emitter
 
 
@@ -224,7 +224,7 @@ def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
     if per_group == 1 and step.groups > 1:
         takes = step.groups == channels and depthwise.operation(dtype) in executor.operations()
     else:
-        takes = step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations()
+        takes = step.groups <= MAX_GROUPS and tile_operation(dtype) in executor.operations()
     return takes and fits_dot(step.weight) and Watcher(packer, step, *packer.view(step.output).form.shape[:2]).layer is None
 
 

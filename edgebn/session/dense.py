@@ -13,7 +13,7 @@ from edgebn.session.tiled import Target, Walk
 
 OPERATION = "dense_f32"
 # Fewer weights than this are read faster than the places of what is not zero are listed.
-FEWEST_WEIGHTS = 4096
+MIN_WEIGHTS = 4096
 
 
 def suits(step: p.Convolution, program: p.Program) -> bool:
@@ -23,7 +23,7 @@ def suits(step: p.Convolution, program: p.Program) -> bool:
     height, width, _ = program.buffers[step.inputs[0]].shape
     whole = step.weight.shape[1:3] == (height, width) and step.padding == (0, 0, 0, 0) and step.dilations == (1, 1)
     is_dense = whole and step.groups == 1 and step.pool is None
-    return is_dense and step.weight.size >= FEWEST_WEIGHTS and _is_often_zero(program, step.inputs[0])
+    return is_dense and step.weight.size >= MIN_WEIGHTS and _is_often_zero(program, step.inputs[0])
 
 
 def _is_often_zero(program: p.Program, name: str) -> bool:

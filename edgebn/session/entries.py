@@ -16,7 +16,7 @@ from edgebn.quick_dataclass import dataclass
 from edgebn.session.layout import Layout
 
 # Bytes of an input from which on it is read in place: below, one copy is less than many addresses.
-LEAST_IN_PLACE = 1 << 14
+MIN_IN_PLACE = 1 << 14
 
 Place = tuple[int, int, int]  # row of a table, offset in a buffer, column
 
@@ -44,7 +44,7 @@ def in_place(program: p.Program, layout: Layout) -> dict[str, Entry]:
     found = {}
     for name in program.inputs:
         form = layout.forms[name]
-        if program.buffers[name].dtype != "float32" or any(form.halo) or form.size_of_pixels < LEAST_IN_PLACE:
+        if program.buffers[name].dtype != "float32" or any(form.halo) or form.size_of_pixels < MIN_IN_PLACE:
             continue
         names, readers, last = {name}, [], -1
         for index, step in enumerate(program.steps):

@@ -17,7 +17,7 @@ def _strides(view: View) -> tuple[int, int, int]:
 
 
 # The least side of a matrix that is worth transposing by squares of vectors (`kernels/transpose.py`), which no side may be below.
-LEAST_SQUARE = 8
+MIN_SQUARE = 8
 
 Axis = tuple[int, int, int]  # elements, and the bytes from one to the next where they come from and where they go
 
@@ -31,7 +31,7 @@ def _move(
     if element == inner[2] == FLOAT32 and "transpose_f32" in executor.operations():
         if outer[1] == element:
             outer, middle = middle, outer
-        if middle[1] == element and inner[1] != element and min(middle[0], inner[0]) >= LEAST_SQUARE:
+        if middle[1] == element and inner[1] != element and min(middle[0], inner[0]) >= MIN_SQUARE:
             packer.emit(
                 "transpose_f32",
                 src=source,

@@ -6,12 +6,12 @@ from edgebn.kernels.records import MASK_BITS
 
 # Shares of each thread's part of the work, largest first: who is through early takes the last of another's.
 PARTS = (0.5, 0.3, 0.2)
-MOST_SHARES = MASK_BITS - 1  # of a phase
+MAX_SHARES = MASK_BITS - 1  # of a phase
 
 
 def most_shares(threads: int) -> int:
     """Return the most shares that a step is split into: how often scratch must be there."""
-    return min(threads * len(PARTS), MOST_SHARES) if threads > 1 else 1
+    return min(threads * len(PARTS), MAX_SHARES) if threads > 1 else 1
 
 
 def fractions(shares: int, threads: int) -> list[float]:

@@ -20,7 +20,7 @@ from edgebn.session.packer import Row
 Arguments = Mapping[str, Any]
 
 # Nanoseconds of work below which a share costs more to hand over than it saves (measured: 0.3 to 0.5 us, and caches to fill).
-LEAST_SHARE = 1500.0
+MIN_SHARE = 1500.0
 LINE = 64  # adjacent elements that stay together: whole vectors and cache lines
 
 

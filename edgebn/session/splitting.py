@@ -12,7 +12,7 @@ from dataclasses import replace
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import shares as sharing
 from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Row
-from edgebn.session.parts import MOST_SHARES, PARTS, fractions
+from edgebn.session.parts import MAX_SHARES, PARTS, fractions
 from edgebn.session.shares import KINDS, Axis, Kind, nanoseconds
 
 # Parts whose largest is larger than an even one by this factor are cut once more, along another axis: the last to end holds all up.
@@ -20,7 +20,7 @@ EVEN = 1.03
 # Parts that are less even than this are not cut any finer, but whole pieces go to whom has least.
 NEARLY_EVEN = 1.15
 # Nanoseconds of unevenness that a further cut is not worth.
-LEAST_GAIN = 700.0
+MIN_GAIN = 700.0
 # Units of every operation from which on a share takes the same part of each, and with it whole pixels where they are pixels.
 MANY_UNITS = 8
 
@@ -67,7 +67,7 @@ def _split(halos: Sequence[Row], rows: Sequence[Row], threads: int, phase: int, 
     whole = [*halos, *rows]
     total = sum(nanoseconds(row) for row in rows)
     kind = KINDS.get(rows[0].operation)
-    workers = min(threads, int(total / sharing.LEAST_SHARE), MOST_SHARES)
+    workers = min(threads, int(total / sharing.MIN_SHARE), MAX_SHARES)
     if kind is None or workers < 2:
         return whole
     parts = _parts(rows, workers, by_block=by_block)
@@ -76,7 +76,7 @@ def _split(halos: Sequence[Row], rows: Sequence[Row], threads: int, phase: int, 
         return whole
     for index, filling in enumerate(_parts(halos, len(parts), by_block=by_block)):
         parts[index] = [*filling, *parts[index]]
-    count = max(1, min(len(PARTS), int(total / sharing.LEAST_SHARE / threads), MOST_SHARES // len(parts)))
+    count = max(1, min(len(PARTS), int(total / sharing.MIN_SHARE / threads), MAX_SHARES // len(parts)))
     if len(parts) < threads:
         count = 1  # a part for some, and nothing to take over
     cut = [_in_shares(part, count, by_block=by_block) for part in parts]
@@ -168,10 +168,10 @@ def _evenly(row: Row, workers: int, *, by_block: bool) -> tuple[list[list[Row]],
     """Return a part of a row for each worker, all of about the same work, and what is left in pieces that go to one worker each."""
     kind, work = KINDS[row.operation], nanoseconds(row)
     axes = [axis for axis in _axes(kind, row, by_block=by_block) if axis.count(row.arguments) > 1]
-    if not axes or work < LEAST_GAIN:
+    if not axes or work < MIN_GAIN:
         return [[] for _ in range(workers)], [row]
     cuts = list(_cuts(row, axes, workers))
-    enough = (cut for cut in cuts if cut.unevenness <= EVEN or work / workers * (cut.unevenness - 1) < LEAST_GAIN)
+    enough = (cut for cut in cuts if cut.unevenness <= EVEN or work / workers * (cut.unevenness - 1) < MIN_GAIN)
     cut = next(enough, None) or min(cuts, key=lambda cut: cut.unevenness)
     units = cut.first.count(row.arguments)
     whole = units - units % workers

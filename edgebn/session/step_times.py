@@ -13,7 +13,7 @@ from edgebn.errors import EdgebnError, ModelError
 from edgebn.program import Program
 from edgebn.quick_dataclass import dataclass
 
-LEAST_ROUNDS, MOST_ROUNDS = 5, 1000
+MIN_ROUNDS, MAX_ROUNDS = 5, 1000
 WARM_UP_ROUNDS = 2
 
 
@@ -89,7 +89,7 @@ def step_times(program: Program, x: Any, *, seconds: float = 2.0, winograd: bool
     entries: list[int] = []
     rounds: list[list[int]] = []
     began = time.perf_counter()
-    while len(rounds) < LEAST_ROUNDS + WARM_UP_ROUNDS or (len(rounds) < MOST_ROUNDS and time.perf_counter() - began < seconds):
+    while len(rounds) < MIN_ROUNDS + WARM_UP_ROUNDS or (len(rounds) < MAX_ROUNDS and time.perf_counter() - began < seconds):
         before = time.perf_counter_ns()
         failed = execute(table.call, 1, 0)
         wholes.append(time.perf_counter_ns() - before)

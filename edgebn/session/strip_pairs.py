@@ -6,7 +6,7 @@ from edgebn import program as p
 from edgebn.quick_dataclass import dataclass
 
 # Bytes of a map from which on strips are faster: it shares the second-level cache with what else the two steps touch.
-LEAST_MAP = 1 << 18
+MIN_MAP = 1 << 18
 
 SECOND = (p.Elementwise, p.Lookup, p.Add, p.Multiply, p.Binary, p.Affine, p.Quantize, p.Dequantize)
 
@@ -40,7 +40,7 @@ def found(program: p.Program) -> list[Between]:
         if not isinstance(first, p.Convolution) or not isinstance(second, SECOND) or second.inputs.count(name) != 1:
             continue
         buffer = program.buffers[name]
-        large = buffer.shape[0] > 1 and _size(buffer) >= LEAST_MAP
+        large = buffer.shape[0] > 1 and _size(buffer) >= MIN_MAP
         same = program.buffers[second.output].shape == buffer.shape
         alone = readers[name] == 1 and name not in program.leaving
         if large and same and alone and not (pairs and pairs[-1].second == index):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgebn.session.sums import SumReader
 
 # Bytes of an output from which on it is written to the user's array at once: below, one copy is less than many addresses.
-LEAST_DIRECT = 1 << 14
+MIN_DIRECT = 1 << 14
 
 # Arguments that may change with an epilogue.
 CHANGING = ("certain", "mode", "general")
@@ -478,7 +478,7 @@ class Packed:
             if writer is None or name in read or program.buffers[name].dtype != "float32" or any(form.halo):
                 continue
             shares = isinstance(writer, p.Reshape) and self.layout.places.get(writer.inputs[0]) == self.layout.places[name]
-            if not shares and form.size_of_pixels >= LEAST_DIRECT:
+            if not shares and form.size_of_pixels >= MIN_DIRECT:
                 found[name] = writer.name
         return found
 

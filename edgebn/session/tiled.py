@@ -15,7 +15,7 @@ from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
 from edgebn.session.packer import Address, Constant, Packer, View
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
-MOST_GROUPS = 16
+MAX_GROUPS = 16
 
 INT8_MIN, INT8_MAX = -128, 127
 
@@ -84,7 +84,7 @@ def walk_through(step: p.Convolution, view: View, columns: int) -> Walk:
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the tiles can take a convolution that is not depthwise."""
-    return step.groups <= MOST_GROUPS and tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
+    return step.groups <= MAX_GROUPS and tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
 def fits_dot(weight: np.ndarray) -> bool:

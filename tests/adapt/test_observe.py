@@ -98,8 +98,8 @@ def test_convolutions_of_many_shapes_gather_as_the_reference(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_bands_of_several_threads_gather_as_the_reference(dtype, monkeypatch):
-    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
-    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
+    monkeypatch.setattr(bands, "MIN_MACS", {"float32": 1, "int8": 1})
+    monkeypatch.setattr(bands, "MIN_PROGRAM_MACS", {"float32": 0, "int8": 0})
     for seed, geometry in enumerate(GEOMETRIES[:: 1 if TEST_ALL else 5]):
         program = with_adaptation(convolution_program(geometry, dtype, seed), seed)
         session = Session(program, threads=3)

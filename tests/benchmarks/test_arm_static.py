@@ -40,7 +40,7 @@ def test_models_give_the_cores_known_peaks():
     assert peaks["Cortex-A53", "int8"] == pytest.approx(4, rel=0.02)
 
 
-LEAST = {"Cortex-A76": 0.9, "Cortex-A72": 0.9, "Cortex-A53": 0.6}
+MIN_SHARE_OF_PEAK = {"Cortex-A76": 0.9, "Cortex-A72": 0.9, "Cortex-A53": 0.6}
 
 
 @pytest.mark.skipif(not TEST_ALL, reason="compiles four executors: make test-all")
@@ -55,5 +55,5 @@ def test_hot_loops_keep_the_multipliers_busy():
     rows = arm_static.measure()
     for core, network in {(row.core, row.network) for row in rows}:
         hottest = max((row for row in rows if (row.core, row.network) == (core, network)), key=lambda row: row.macs)
-        bound = 0.33 if (core, network) == ("Cortex-A53", "ad01_fp32") else LEAST[core]
+        bound = 0.33 if (core, network) == ("Cortex-A53", "ad01_fp32") else MIN_SHARE_OF_PEAK[core]
         assert hottest.rate / hottest.peak >= bound, (core, network, hottest.rate / hottest.peak)

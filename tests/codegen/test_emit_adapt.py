@@ -304,8 +304,8 @@ def test_a_project_that_adapts_passes_its_self_test_under_other_names(adapting_d
 # ---- cost ----
 
 # Most of an inference that gathering may take, in the order of the networks; million instructions of learning on Cortex-M4F.
-MOST_SHARE = {"kws.keras": 0.05, "resnet8_jpeg.h5": 0.025}
-MOST_LEARNING = {"kws.keras": 0.2, "resnet8_jpeg.h5": 0.15}
+MAX_SHARE = {"kws.keras": 0.05, "resnet8_jpeg.h5": 0.025}
+MAX_LEARNING = {"kws.keras": 0.2, "resnet8_jpeg.h5": 0.15}
 
 
 def adaptable_benchmark(model, shared_models, shared_data):
@@ -325,7 +325,7 @@ def adaptable_benchmark(model, shared_models, shared_data):
 
 
 @pytest.mark.parametrize("core", ["mps2-an386", "mps2-an385", "qemu-riscv32-virt"] if TEST_ALL else ["mps2-an386"])
-@pytest.mark.parametrize("model", MOST_SHARE)
+@pytest.mark.parametrize("model", MAX_SHARE)
 def test_what_adaptation_costs(model, core, shared_models, shared_data, tmp_path):
     program, stream = adaptable_benchmark(model, shared_models, shared_data)
     board = emitted.board_or_skip(core)
@@ -335,9 +335,9 @@ def test_what_adaptation_costs(model, core, shared_models, shared_data, tmp_path
     given = stream[:2].reshape(2, *program.buffers[program.inputs[0]].shape)
     _, off = emitted.check(program, tmp_path / "off", core, given, trace=False)
     if core.startswith("mps2"):
-        assert found.running / len(stream) / off.ticks - 1 <= MOST_SHARE[model]
+        assert found.running / len(stream) / off.ticks - 1 <= MAX_SHARE[model]
     if core == "mps2-an386":
-        assert board.timer.instructions(found.learning / len(stream)) / 1e6 <= MOST_LEARNING[model]
+        assert board.timer.instructions(found.learning / len(stream)) / 1e6 <= MAX_LEARNING[model]
     if model == "resnet8_jpeg.h5":
         tracking, half = (list_network(program, policy=policy).adaptation for policy in POLICIES)
         assert 4 * tracking.numbers <= 4200

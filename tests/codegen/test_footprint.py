@@ -11,7 +11,7 @@ from tests.conftest import TEST_ALL
 
 CORES = ("mps2-an385-m0", "mps2-an385", "mps2-an386", "mps3-an547", "qemu-riscv32-virt")
 # Million instructions of one inference, in the order of CORES; measured on 2026-11-26 and 2 % more.
-MOST_INSTRUCTIONS = {
+MAX_INSTRUCTIONS = {
     "kws_int8.tflite": (15.6, 7.4, 4.2, 1.75, 10.9),
     "resnet8_int8.tflite": (61.0, 32.9, 16.6, 4.25, 46.1),
     "ad01_int8.tflite": (1.63, 0.85, 0.51, 0.092, 1.1),
@@ -24,15 +24,15 @@ STACK_BYTES = 1024
 COMPILER = {"__aeabi_idiv", "__aeabi_idivmod", "__aeabi_uidiv", "__aeabi_uidivmod", "__aeabi_lmul"}
 
 
-@pytest.mark.parametrize(("model", "core"), [(m, c) for m in MOST_INSTRUCTIONS for c in CORES] if TEST_ALL else QUICK)
+@pytest.mark.parametrize(("model", "core"), [(m, c) for m in MAX_INSTRUCTIONS for c in CORES] if TEST_ALL else QUICK)
 def test_instructions_of_one_inference(model, core, shared_models, tmp_path):
     board = emitted.board_or_skip(core)
     _, said = emitted.check(edgebn.load(shared_models / model), tmp_path / "out", core, trace=False)
-    assert board.timer.instructions(said.ticks) / 1e6 <= MOST_INSTRUCTIONS[model][CORES.index(core)]
+    assert board.timer.instructions(said.ticks) / 1e6 <= MAX_INSTRUCTIONS[model][CORES.index(core)]
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("model", MOST_INSTRUCTIONS)
+@pytest.mark.parametrize("model", MAX_INSTRUCTIONS)
 def test_code_stack_and_library_functions(model, core, shared_models, tmp_path):
     board = emitted.board_or_skip(core)
     found = measure(codegen.emit(edgebn.load(shared_models / model), tmp_path), board)

@@ -18,7 +18,7 @@ FILES = sorted(path for path in (SHARED / "zoo").glob("*") if path.suffix in {".
 FEW = {"coral_split_concat", "esp_streaming", "mww_v2_okay_nabu", "tflm_simple_add", "tm_mnist_dw_f", "tm_mnist_dw_q"}
 # For files that leave height and width open: small, for the emulator's sake.
 OPEN_SHAPES = {"mtcnn_pnet": (48, 64, 3), "ppocr_det_v4": (3, 96, 96), "ppocr_cls": (3, 48, 192)}
-MOST_WEIGHT_BYTES = 4 << 20  # the board's flash
+MAX_WEIGHT_BYTES = 4 << 20  # the board's flash
 OWN_RAM = 3 << 20  # bytes of an arena that stay in the board's RAM, where that has not room for all
 
 
@@ -56,8 +56,8 @@ def test_every_output_byte(path, board, tmp_path):
     program = _loaded(path)
     edgebn.save(program, tmp_path / "saved.edgebn")
     program = edgebn.load(tmp_path / "saved.edgebn")
-    if board != "host" and edgebn.analyze(program).weight_bytes > MOST_WEIGHT_BYTES:
-        pytest.skip(f"its weights alone fill the {MOST_WEIGHT_BYTES} bytes of the board's flash")
+    if board != "host" and edgebn.analyze(program).weight_bytes > MAX_WEIGHT_BYTES:
+        pytest.skip(f"its weights alone fill the {MAX_WEIGHT_BYTES} bytes of the board's flash")
     _, said = emitted.check(
         program, tmp_path / "out", board, _sample(program), trace=path.stem in FEW, pools=_pools(program, board)
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgebn.adapt import state_file
 from edgebn.errors import FleetError
 from edgebn.fleet import topics
-from edgebn.fleet.envelope import MOST_COUNT, EnvelopeError, from_bytes, key_of, to_bytes
+from edgebn.fleet.envelope import MAX_COUNT, EnvelopeError, from_bytes, key_of, to_bytes
 from edgebn.fleet.model import FleetModel
 from tests.fleet.fleets import address, envelope, fleet, message, state_with
 
@@ -75,7 +75,7 @@ def test_what_is_wrong_is_told_apart():
         topic,
         "malformed",
     )
-    refused(to_bytes(replace(envelope(state), count=MOST_COUNT + 1), topic), topic, "malformed")
+    refused(to_bytes(replace(envelope(state), count=MAX_COUNT + 1), topic), topic, "malformed")
     refused(to_bytes(replace(envelope(state), drift=np.full((fleet().model.layers, 5), np.inf)), topic), topic, "malformed")
     refused(to_bytes(replace(envelope(state), drift=np.zeros((1, 5))), topic), topic, "foreign")
 

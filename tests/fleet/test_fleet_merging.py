@@ -11,7 +11,7 @@ import edgebn
 from edgebn.fleet import harm
 from edgebn.fleet.envelope import EnvelopeError
 from edgebn.fleet.harm import HomeReplay
-from edgebn.fleet.merging import LEAST_SAMPLES, merge, middle, robust_mean
+from edgebn.fleet.merging import MIN_SAMPLES, merge, middle, robust_mean
 from tests.demo_model import demo_images
 from tests.fleet.fleets import WORLDS, fleet, group_of, known, state_with
 
@@ -72,7 +72,7 @@ def test_too_few_too_young_too_old():
     assert merge(model, group_of("dim", 1), least=1).envelope is not None
     group = group_of("dim", 4)
     values = group["d0"].state.values
-    group["young"] = known("young", state_with(values, [LEAST_SAMPLES - 1]))
+    group["young"] = known("young", state_with(values, [MIN_SAMPLES - 1]))
     assert "fewer" in merge(model, group).left_out["young"]
     group = {name: known(name, one.envelope.state, time=10**12) for name, one in group_of("dim", 4).items()}
     group["old"] = known("old", fleet().learned["dim"][5], time=10**12 - 7200_000)

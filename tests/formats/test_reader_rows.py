@@ -41,7 +41,7 @@ EQUAL = {
     ("torch", "OPERATORS", "minimum"): {"extreme"},  # of two values
     ("torch", "OPERATORS", "t"): {"total"},  # of no named axis, which is refused in the same words
 }
-MOST_CASES = 6  # that are tried for one row, those that run the fewest rows first
+MAX_CASES = 6  # that are tried for one row, those that run the fewest rows first
 
 
 def table_of(module, name):
@@ -71,7 +71,7 @@ def cases_of(form, module, name, row):
     """Return the cases that run a row, the smallest first."""
     wanted = (READERS[form][2].index((module, name)), row)
     found = [(len(used), place) for place, (_, _, used) in enumerate(cases_of_format(form)) if wanted in used]
-    return [cases_of_format(form)[place][0] for _, place in sorted(found)[:MOST_CASES]]
+    return [cases_of_format(form)[place][0] for _, place in sorted(found)[:MAX_CASES]]
 
 
 @pytest.mark.parametrize("form", sorted({form for form, *_ in rows()}))

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-MOST_LAYERS = 12
+MAX_LAYERS = 12
 MAX_ELEMENTS = 1500
 FUNCTIONS = (
     "relu", "relu", "relu6", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_silu", "leaky_relu", "hard_tanh", "linear", "softmax",
@@ -366,7 +366,7 @@ def draw(seed: int, *, channels_first: bool = True, batch_size: int | None = Non
     names = sorted(TABLE)
     weights = np.array([TABLE[name][1] for name in names])
     weights /= weights.sum()
-    wanted = net.size(2, MOST_LAYERS)
+    wanted = net.size(2, MAX_LAYERS)
     for _ in range(40 * wanted):
         if len(net.values) > wanted:
             break

@@ -100,7 +100,7 @@ def check(program, guard):
 def main(dtype, side):
     guard = Guard(side)
     layout.plan, tables.aligned, packer.aligned = guard.plan, guard.aligned, guard.aligned
-    entries.LEAST_IN_PLACE = tables.LEAST_DIRECT = strip_pairs.LEAST_MAP = 0
+    entries.MIN_IN_PLACE = tables.MIN_DIRECT = strip_pairs.MIN_MAP = 0
     strips.STRIP = 1
     for seed, geometry in enumerate(GEOMETRIES):
         check(convolution_program(geometry, dtype, seed), guard)

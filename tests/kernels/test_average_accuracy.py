@@ -101,8 +101,8 @@ def test_infinities_stay(channels):
 def test_threads_give_the_same_bytes(monkeypatch):
     from edgebn.session import bands
 
-    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1})
-    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0})
+    monkeypatch.setattr(bands, "MIN_MACS", {"float32": 1, "int8": 1})
+    monkeypatch.setattr(bands, "MIN_PROGRAM_MACS", {"float32": 0, "int8": 0})
     program = pool_program((96, 96, 32), window((48, 48), (16, 16)), convolution=True)
     x = numbers((2, 96, 96, 32))
     alone = edgebn.Session(program).run(x)

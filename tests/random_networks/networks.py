@@ -11,7 +11,7 @@ from tests.random_networks.drawing import Drawing, NotDrawnError
 from tests.random_networks.operators import TABLE
 from tests.random_networks.remembering import remembering
 
-MOST_LAYERS = 14
+MAX_LAYERS = 14
 ATTEMPTS = 40  # draws per layer before a network is left as long as it is
 SAMPLES = 4  # that networks are compared on; a multiple of every batch
 CALIBRATION = 12  # samples for the quantiser
@@ -49,7 +49,7 @@ def draw(seed: int, kind: str = "float") -> Network:
     rows = [row for row in TABLE if row.since <= net.opset <= row.until]
     weights = np.array([row.weight for row in rows])
     weights /= weights.sum()
-    wanted = net.size(2, MOST_LAYERS)
+    wanted = net.size(2, MAX_LAYERS)
     layers = 0
     for _ in range(wanted * ATTEMPTS):
         if layers == wanted:

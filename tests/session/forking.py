@@ -75,7 +75,7 @@ def forked(use):
 def main(work, dtype, threads):
     """Fork while two threads work; print the outcomes."""
     warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
-    bands.FEWEST_MACS, bands.FEWEST_PROGRAM_MACS = (dict.fromkeys(("float32", "int8"), least) for least in (1, 0))  # share all
+    bands.MIN_MACS, bands.MIN_PROGRAM_MACS = (dict.fromkeys(("float32", "int8"), least) for least in (1, 0))  # share all
     program = network(dtype)
     session = Session(program, threads=threads)
     assert (session._packed.real.tasks is not None) == (threads > 1)

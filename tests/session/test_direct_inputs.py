@@ -14,8 +14,8 @@ from tests import programs
 @pytest.fixture(autouse=True, scope="module")
 def _however_small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "LEAST_IN_PLACE", 0)
-        patch.setattr(tables, "LEAST_DIRECT", 0)
+        patch.setattr(entries, "MIN_IN_PLACE", 0)
+        patch.setattr(tables, "MIN_DIRECT", 0)
         yield
 
 

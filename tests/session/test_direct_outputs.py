@@ -12,9 +12,9 @@ from tests import programs
 
 @pytest.fixture(autouse=True, scope="module")
 def _however_small():
-    least, tables.LEAST_DIRECT = tables.LEAST_DIRECT, 0
+    least, tables.MIN_DIRECT = tables.MIN_DIRECT, 0
     yield
-    tables.LEAST_DIRECT = least
+    tables.MIN_DIRECT = least
 
 
 def check(program, threads=1):

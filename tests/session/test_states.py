@@ -138,7 +138,7 @@ def large():
 
 
 def test_threads_that_share_a_network_with_states_give_the_same_bytes(monkeypatch):
-    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 1, "int8": 1})
+    monkeypatch.setattr(bands, "MIN_PROGRAM_MACS", {"float32": 1, "int8": 1})
     program = large()
     x = sequence(program, 20)
     shared = Session(program, threads=3)

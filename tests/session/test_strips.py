@@ -18,7 +18,7 @@ from tests.test_contract import GEOMETRIES, assert_equals_reference, convolution
 @pytest.fixture(autouse=True, scope="module")
 def _however_small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strip_pairs, "LEAST_MAP", 0)
+        patch.setattr(strip_pairs, "MIN_MAP", 0)
         patch.setattr(strips, "STRIP", 1)
         yield
 

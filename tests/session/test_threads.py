@@ -33,10 +33,10 @@ THREADS = (2, 3, 4)
 @pytest.fixture
 def eager(monkeypatch):
     """Split everything that has two units, and share every call."""
-    monkeypatch.setattr(bands, "FEWEST_MACS", {"float32": 1, "int8": 1, "int16": 1})
-    monkeypatch.setattr(bands, "FEWEST_PROGRAM_MACS", {"float32": 0, "int8": 0, "int16": 0})
-    monkeypatch.setattr(shares, "LEAST_SHARE", 1e-3)
-    monkeypatch.setattr(splitting, "LEAST_GAIN", 0.0)
+    monkeypatch.setattr(bands, "MIN_MACS", {"float32": 1, "int8": 1, "int16": 1})
+    monkeypatch.setattr(bands, "MIN_PROGRAM_MACS", {"float32": 0, "int8": 0, "int16": 0})
+    monkeypatch.setattr(shares, "MIN_SHARE", 1e-3)
+    monkeypatch.setattr(splitting, "MIN_GAIN", 0.0)
     monkeypatch.setattr(pace.Pace, "shares", True)
 
 
@@ -213,7 +213,7 @@ def test_fractions_end_where_the_work_ends_and_shrink(threads):
         assert len(ends) == shared
         assert ends == sorted(ends)
         assert ends[-1] == pytest.approx(1)
-    assert parts.most_shares(threads) <= parts.MOST_SHARES
+    assert parts.most_shares(threads) <= parts.MAX_SHARES
 
 
 def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():

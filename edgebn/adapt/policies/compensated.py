@@ -16,14 +16,14 @@ from edgebn.reference.float32 import ln
 
 TABLE = "compensated"  # both policies read the same tables
 ONE = np.float32(1)
-LEAST_VARIANCE = np.float32(0.01)  # of the factory's, wherever a variance is divided by or taken the logarithm of
-MOST_SCALE = np.float32(2)  # how much larger than at home a class's effect is taken to be
-LEAST_DIVISOR = np.float32(0.2)
+MIN_VARIANCE = np.float32(0.01)  # of the factory's, wherever a variance is divided by or taken the logarithm of
+MAX_SCALE = np.float32(2)  # how much larger than at home a class's effect is taken to be
+MIN_DIVISOR = np.float32(0.2)
 PRIOR_COUNT = np.float32(16)  # the factory statistics weigh as much as this many samples
-MOST_COUNT = np.float32(4096)  # where counting stops: a float32 would not get there otherwise
+MAX_COUNT = np.float32(4096)  # where counting stops: a float32 would not get there otherwise
 
 FAST_RATE = np.float32(0.1)
-MOST_CHANGE = np.float32(0.4)  # of the layers' mean, in units of the noise of one sample
+MAX_CHANGE = np.float32(0.4)  # of the layers' mean, in units of the noise of one sample
 SETTLING = np.float32(5)  # samples before a change can be noticed again
 
 
@@ -48,12 +48,12 @@ def residuals(
     """
     expected = scale * shift
     about = ((ONE + second) - (expected + expected) * first) + expected * expected
-    return first - expected, about / np.maximum(ONE + widening, LEAST_DIVISOR) - ONE
+    return first - expected, about / np.maximum(ONE + widening, MIN_DIVISOR) - ONE
 
 
 def variance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the variance ratio of averaged residuals, bounded below."""
-    return np.maximum((ONE + second) - first * first, LEAST_VARIANCE)
+    return np.maximum((ONE + second) - first * first, MIN_VARIANCE)
 
 
 class Compensated(Policy):
@@ -83,9 +83,9 @@ class Compensated(Policy):
         shift = away * self._first[-1] + u * self._first[seen.label]
         widening = away * self._second[-1] + u * self._second[seen.label]
         before = variance(state.values[0], state.values[1])
-        r1, r2 = residuals(seen.first, seen.second, shift, widening, np.minimum(np.sqrt(before), MOST_SCALE))
+        r1, r2 = residuals(seen.first, seen.second, shift, widening, np.minimum(np.sqrt(before), MAX_SCALE))
         self._notice(state, r1, r2, before)
-        state.scalars[0] = np.minimum(state.scalars[0] + ONE, MOST_COUNT)
+        state.scalars[0] = np.minimum(state.scalars[0] + ONE, MAX_COUNT)
         rate = self.rate(state)
         state.values[0] += rate * (r1 - state.values[0])
         state.values[1] += rate * (r2 - state.values[1])
@@ -114,5 +114,5 @@ class CompensatedTracking(Compensated):
         gap = f1 - state.values[0]
         spread = ln(variance(f1, f2)) - ln(before)
         change = self.home.layer_means(gap * gap) + self.home.layer_means(spread * spread)
-        if self.level(change) > MOST_CHANGE and state.scalars[0] > SETTLING:
+        if self.level(change) > MAX_CHANGE and state.scalars[0] > SETTLING:
             state.scalars[0] = np.float32(0)

@@ -13,12 +13,12 @@ from typing import ClassVar
 import numpy as np
 
 from edgebn.adapt.home import Home
-from edgebn.adapt.policies.compensated import LEAST_VARIANCE
+from edgebn.adapt.policies.compensated import MIN_VARIANCE
 from edgebn.adapt.policies.running import Moments
 from edgebn.adapt.policy import Estimate, Policy, Seen, State
 
 ZERO, ONE = np.float32(0), np.float32(1)
-LEAST_GAIN, MOST_GAIN = np.float32(0.1), np.float32(10)  # of gamma, which never changes its sign: the frame's bounds of a ratio
+MIN_GAIN, MAX_GAIN = np.float32(0.1), np.float32(10)  # of gamma, which never changes its sign: the frame's bounds of a ratio
 FIRST_DECAY, SECOND_DECAY, TINY = np.float32(0.9), np.float32(0.999), np.float32(1e-8)  # Adam's own (Kingma and Ba 2015)
 
 
@@ -62,7 +62,7 @@ class GradientPolicy(Policy):
     def estimate(self, state: State) -> Estimate:
         """Write gamma and beta as drift and ratio (above)."""
         s1, v = self.statistics(state)
-        gain = np.minimum(np.maximum(ONE + state.values[0] * self._inverse, LEAST_GAIN), MOST_GAIN)
+        gain = np.minimum(np.maximum(ONE + state.values[0] * self._inverse, MIN_GAIN), MAX_GAIN)
         return Estimate(s1 - state.values[1] * np.sqrt(v) * self._inverse / gain, v / (gain * gain))
 
 
@@ -109,7 +109,7 @@ class Tent(GradientPolicy):
     def statistics(self, state: State) -> tuple[np.ndarray, np.ndarray]:
         """Return the running moments."""
         running = self._moments.estimate(self._running(state))
-        return running.drift, np.maximum(running.ratio, LEAST_VARIANCE)
+        return running.drift, np.maximum(running.ratio, MIN_VARIANCE)
 
     def rate(self, state: State) -> np.float32:
         """Return the moments'."""

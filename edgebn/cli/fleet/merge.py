@@ -23,7 +23,7 @@ from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 from edgebn.fleet.keys import read_master
 from edgebn.fleet.merger import Merger
-from edgebn.fleet.merging import LEAST_DEVICES
+from edgebn.fleet.merging import MIN_DEVICES
 from edgebn.fleet.outcome import Outcome
 
 HELP = "publish what the devices of each group agree on"
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", type=name, metavar="G", help="serve this group only")
     parser.add_argument("--discover", action="store_true", help="also find parts of groups: devices whose drift is alike")
     parser.add_argument(
-        "--least", type=count, default=LEAST_DEVICES, metavar="N", help=f"devices that must agree; default {LEAST_DEVICES}"
+        "--least", type=count, default=MIN_DEVICES, metavar="N", help=f"devices that must agree; default {MIN_DEVICES}"
     )
     parser.add_argument(
         "--max-age", type=seconds, metavar="SECONDS", help="leave out states so much older than their group's; default none are"

@@ -29,7 +29,7 @@ DESCRIPTION = (
 
 SETTLE = 2.0  # seconds in which a broker sends what it retains
 REPORT_EVERY = 10.0  # seconds
-MOST_ROWS = 40  # devices in the terminal: those that need a look first
+MAX_ROWS = 40  # devices in the terminal: those that need a look first
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +112,7 @@ def row(one: Seen) -> tuple[Any, ...]:
 def first_to_look_at(watch: Watch) -> list[Seen]:
     """Return the devices, those that left their group or are gone first, and no more than a terminal shows."""
     devices = sorted(watch.devices(), key=lambda one: (not one.left_out, one.online is not False))
-    return devices[:MOST_ROWS]
+    return devices[:MAX_ROWS]
 
 
 @contextlib.contextmanager

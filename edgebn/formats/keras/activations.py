@@ -17,7 +17,7 @@ from edgebn.layers import Activation, Add, Identity, Layer, Multiply, Softmax
 # Steep enough that a hard sigmoid is a step for every float32 that is not zero: the least is 2**-149.
 _STEP_SLOPE = 2.0**100
 # A threshold this close to zero could not be told from zero.
-_LEAST_THRESHOLD = 1e-6
+_MIN_THRESHOLD = 1e-6
 
 _BY_NAME: dict[str, dict[str, Any]] = {
     "relu": {"function": "clip", "low": 0.0},
@@ -117,7 +117,7 @@ def relu(place: Place, stage: str = "") -> str:
     threshold = place.settings.number("threshold", 0.0)
     if high < 0:
         raise ModelError(f"its max_value {high} is negative")
-    if abs(threshold) >= _LEAST_THRESHOLD:
+    if abs(threshold) >= _MIN_THRESHOLD:
         return _thresholded(place, stage, slope, threshold, high)
     if slope == 0:
         return place.add(Activation, stage=stage, function="clip", low=0.0, high=high)

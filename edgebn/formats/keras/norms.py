@@ -15,7 +15,7 @@ from edgebn.layers import Activation, Add, BatchNorm, Binary, Identity, Multiply
 
 # keras.backend.epsilon(): Normalization never divides by less.
 _KERAS_EPSILON = 1e-7
-_LEAST_NORM = 1e-12  # of UnitNormalization
+_MIN_NORM = 1e-12  # of UnitNormalization
 
 
 def batch_norm(place: Place) -> str:
@@ -96,7 +96,7 @@ def unit_norm(place: Place) -> str:
     squares = place.add(Activation, None, "squares", "squares", function="square")
     total = place.add(Reduce, [squares], "sum", "sum", function="sum", axes=_axes(place), keepdims=True)
     norm = place.add(Activation, [total], "norm", "norm", function="sqrt")
-    bounded = place.add(Activation, [norm], "bounded", "bounded", function="clip", low=_LEAST_NORM)
+    bounded = place.add(Activation, [norm], "bounded", "bounded", function="clip", low=_MIN_NORM)
     return place.add(Binary, [place.input, bounded], function="divide")
 
 

@@ -14,8 +14,8 @@ from edgebn.errors import ModelError
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Static, check_elements
 
-MOST_ELEMENTS = 1 << 22  # of an input or an output: the reference implementation is written to be read, not to be fast
-MOST_PRODUCTS = 1 << 32  # of the elements of an output by those of an input, beyond which a damaged file would never end
+MAX_ELEMENTS = 1 << 22  # of an input or an output: the reference implementation is written to be read, not to be fast
+MAX_PRODUCTS = 1 << 32  # of the elements of an output by those of an input, beyond which a damaged file would never end
 
 # What gives other numbers whenever it is asked.
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Dropout")
@@ -41,8 +41,8 @@ def evaluate(node: Node) -> tuple[Static, ...]:
     arrays = [None if value is None else value.array for value in node.inputs if value is None or isinstance(value, Static)]
     if node.op in RANDOM or not arrays:
         raise node.refuse("all its inputs are constants, and edgebn does not compute it while reading; simplify the model first")
-    if any(array is not None and (array.dtype.hasobject or array.size > MOST_ELEMENTS) for array in arrays):
-        raise node.refuse(f"it works on constants of more than {MOST_ELEMENTS} numbers; simplify the model first")
+    if any(array is not None and (array.dtype.hasobject or array.size > MAX_ELEMENTS) for array in arrays):
+        raise node.refuse(f"it works on constants of more than {MAX_ELEMENTS} numbers; simplify the model first")
     names = ["" if array is None else f"input{place}" for place, array in enumerate(arrays)]
     outputs = [f"output{place}" if name else "" for place, name in enumerate(node.outputs)]
     given = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
@@ -100,7 +100,7 @@ def _check_sizes(node: Node, proto: Any, given: dict[str, np.ndarray], outputs: 
         except ModelError as error:
             raise node.damaged(str(error)) from None
         elements = int(np.prod(shape, dtype=np.int64))
-        if elements > MOST_ELEMENTS or (node.op in PRODUCTS and elements * largest > MOST_PRODUCTS):
+        if elements > MAX_ELEMENTS or (node.op in PRODUCTS and elements * largest > MAX_PRODUCTS):
             raise node.refuse(
                 f"it makes a constant of shape {shape}, which is too large to compute while reading; simplify it first"
             )

@@ -19,8 +19,8 @@ from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
 from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Pool
 
-LEAST_NORM = 1e-6  # LiteRT's: a smaller norm counts as this
-MOST_SUMMANDS = 64
+MIN_NORM = 1e-6  # LiteRT's: a smaller norm counts as this
+MAX_SUMMANDS = 64
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def l2_normalization(reading: Reading, operator: FileOperator) -> None:
     (x,) = inputs_of(operator, 1, 1)
     make = Composer(reading, operator)
     value = make.input(x)
-    common_layers.unit_norm(make, make, value, "l2", (len(value.shape) - 1,), LEAST_NORM)
+    common_layers.unit_norm(make, make, value, "l2", (len(value.shape) - 1,), MIN_NORM)
 
 
 def log_softmax(reading: Reading, operator: FileOperator) -> None:
@@ -147,8 +147,8 @@ def power(reading: Reading, operator: FileOperator) -> None:
 def add_n(reading: Reading, operator: FileOperator) -> None:
     """ADD_N of two values or more."""
     make = Composer(reading, operator)
-    if not 2 <= len(operator.inputs) <= MOST_SUMMANDS:
-        raise UnsupportedLayerError(f"it adds {len(operator.inputs)} values; edgebn adds 2 to {MOST_SUMMANDS}")
+    if not 2 <= len(operator.inputs) <= MAX_SUMMANDS:
+        raise UnsupportedLayerError(f"it adds {len(operator.inputs)} values; edgebn adds 2 to {MAX_SUMMANDS}")
     total, *rest = (make.input(index) for index in operator.inputs)
     for place, value in enumerate(rest, 1):
         total = make.emit(make, Add, total, value, part="" if place == len(rest) else f"sum{place}")
@@ -176,8 +176,8 @@ def local_response_normalization(reading: Reading, operator: FileOperator) -> No
     bias, alpha, beta = (float(number) for number in (options.Bias(), options.Alpha(), options.Beta()))
     if not (np.isfinite((bias, alpha, beta)).all() and bias > 0 and alpha >= 0 and radius >= 0):
         raise UnsupportedLayerError(f"its bias {bias} is not positive or its alpha {alpha}, beta {beta} or radius {radius} damaged")
-    if channels > common_layers.MOST_NEIGHBOURS:
-        raise UnsupportedLayerError(f"it sums over {channels} channels; edgebn sums up to {common_layers.MOST_NEIGHBOURS}")
+    if channels > common_layers.MAX_NEIGHBOURS:
+        raise UnsupportedLayerError(f"it sums over {channels} channels; edgebn sums up to {common_layers.MAX_NEIGHBOURS}")
     value = make.input(x)
     squares = make.emit(make, Activation, value, part="squares", function="square")
     weight = common_layers.neighbours_weight(channels, radius, radius, alpha)

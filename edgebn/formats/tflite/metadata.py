@@ -16,7 +16,7 @@ from edgebn.preparation.data import Classes, Picture, Preparation
 
 KEY = b"TFLITE_METADATA"
 MAX_LABEL_BYTES = 1 << 20
-MOST = 10_000  # entries of a list that is no damage
+MAX_ENTRIES = 10_000  # entries of a list that is no damage
 
 # Fields of tables, and members of unions and enumerations.
 MODEL_BUFFERS, MODEL_METADATA = 4, 6
@@ -75,13 +75,13 @@ class Table:
     def tables(self, number: int) -> list[Table]:
         """Return a list of tables."""
         at, count = self._vector(number)
-        places = range(at, at + 4 * min(count, MOST), 4)
+        places = range(at, at + 4 * min(count, MAX_ENTRIES), 4)
         return [Table(self.data, place + int(struct.unpack_from("<I", self.data, place)[0])) for place in places]
 
     def floats(self, number: int) -> tuple[float, ...]:
         """Return a list of float32 numbers."""
         at, count = self._vector(number)
-        return struct.unpack_from(f"<{min(count, MOST)}f", self.data, at)
+        return struct.unpack_from(f"<{min(count, MAX_ENTRIES)}f", self.data, at)
 
     def content(self, number: int) -> bytes:
         """Return bytes, or text in UTF-8."""

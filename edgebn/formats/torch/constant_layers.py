@@ -9,7 +9,7 @@ import numpy as np
 from edgebn.formats.torch.constant_moves import check_size
 from edgebn.formats.torch.node import Node
 
-MOST_PRODUCTS = 1 << 30  # beyond which a damaged file would never end
+MAX_PRODUCTS = 1 << 30  # beyond which a damaged file would never end
 
 
 def _conv(node: Node) -> np.ndarray:
@@ -34,7 +34,7 @@ def _conv(node: Node) -> np.ndarray:
     windows = windows[(slice(None), slice(None), *steps)]
     batch, channels, *rest = windows.shape
     out = rest[:count]
-    if batch * int(np.prod(out)) * weight.size > MOST_PRODUCTS:
+    if batch * int(np.prod(out)) * weight.size > MAX_PRODUCTS:
         raise node.refuse("it is too large to compute while reading; compute it before")
     columns = np.moveaxis(windows.reshape(batch, groups, channels // groups, *rest), 2, 2 + count)
     # (batch, groups, out..., channels, kernel...) against (groups, outputs, channels, kernel...)
@@ -80,7 +80,7 @@ def _addmm(node: Node) -> np.ndarray:
 
 
 def _product(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if a.size * (b.shape[-1] if b.ndim > 1 else 1) > MOST_PRODUCTS:
+    if a.size * (b.shape[-1] if b.ndim > 1 else 1) > MAX_PRODUCTS:
         raise node.refuse("it is too large to compute while reading; compute it before")
     return np.asarray(np.matmul(a.astype(np.float64), b.astype(np.float64)), np.float32)
 

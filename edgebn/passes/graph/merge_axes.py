@@ -16,8 +16,8 @@ from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, is_quantized
 from edgebn.program import hwc
 
-MOST_AXES = 3
-MOST_COPIES = 256  # by which a value is spread along axes of size 1
+MAX_AXES = 3
+MAX_COPIES = 256  # by which a value is spread along axes of size 1
 
 
 def _runs(kinds: list) -> list[tuple[int, ...]]:
@@ -44,7 +44,7 @@ def merge_broadcast_axes(network: Network, layer: Layer) -> bool:
     """Of two or three values: axes along which the same have size 1; where those alternate too often, one value is spread out."""
     shape = network.shapes[layer.output]
     meets = isinstance(layer, Add | Multiply | Binary | IntegerBinary | Select)
-    if not meets or len(shape) <= MOST_AXES or len(layer.inputs) < 2:
+    if not meets or len(shape) <= MAX_AXES or len(layer.inputs) < 2:
         return False
     held = [hwc(network.shapes[name]) for name in layer.inputs]
     if all(size in (1, most) for given in held for size, most in zip(given, hwc(shape), strict=True)):
@@ -52,7 +52,7 @@ def merge_broadcast_axes(network: Network, layer: Layer) -> bool:
     whole = [(1,) * (len(shape) - len(given)) + given for given in (network.shapes[name] for name in layer.inputs)]
     kinds = [None if size == 1 else tuple(given[axis] == 1 for given in whole) for axis, size in enumerate(shape)]
     runs = _runs(kinds)
-    if len(runs) > MOST_AXES:
+    if len(runs) > MAX_AXES:
         return _spread(network, layer, whole, kinds)
     inputs = tuple(network.reshaped(layer, name, _merged(given, runs)) for name, given in zip(layer.inputs, whole, strict=True))
     return _put_merged(network, layer, replace(layer, inputs=inputs))
@@ -77,7 +77,7 @@ def _spread(network: Network, layer: Layer, whole: list[Shape], kinds: list) -> 
     else:
         run = [run for run in _runs(kinds) if kinds[run[0]][place]][-1]
         copies = int(np.prod([shape[axis] for axis in run]))
-        if copies > MOST_COPIES:
+        if copies > MAX_COPIES:
             return False
         given = whole[place]
         before, behind = int(np.prod(given[: run[0]])), int(np.prod(given[run[-1] + 1 :]))
@@ -96,12 +96,12 @@ def merge_reduced_axes(network: Network, layer: Layer) -> bool:
     if not isinstance(layer, Reduce) or not is_quantized(network, layer):
         return False
     shape = network.shapes[layer.inputs[0]]
-    if len(shape) < MOST_AXES:
+    if len(shape) < MAX_AXES:
         return False
     axes = {axis for axis in layer.axes if shape[axis] != 1}
     runs = _runs([None if size == 1 else axis in axes for axis, size in enumerate(shape)])
     reduced = [place for place, run in enumerate(runs) if run[:1] and run[0] in axes]
-    spatial = len(shape) == MOST_AXES and (len(shape) - 1 not in axes or len(axes) == 1 or len(runs) == 1)
+    spatial = len(shape) == MAX_AXES and (len(shape) - 1 not in axes or len(axes) == 1 or len(runs) == 1)
     if spatial or len(reduced) != 1:
         return False
     source = network.reshaped(layer, layer.inputs[0], _merged(shape, runs))

@@ -23,8 +23,8 @@ ADD_LEFT_SHIFT = 20  # TensorFlow Lite's integer Add works in units of 2**-20
 WIDE_LEFT_SHIFT = 15  # of int16 codes
 WIDE_SPAN = 1 << 17  # what CODE_SPAN is for int16
 WIDE_REACH = 1 << 15  # the largest magnitude of an int16 code
-MOST_WIDE_POSITIONS = (1 << 16) - 1  # that an average of int16 codes is of
-MOST_MULTIPLIER = 0x7FFF  # of 15 bits
+MAX_WIDE_POSITIONS = (1 << 16) - 1  # that an average of int16 codes is of
+MAX_MULTIPLIER = 0x7FFF  # of 15 bits
 WIDE_SUM_BITS = 47  # of the sums that TensorFlow Lite Micro's 15-bit multipliers are made for
 SQUARED_LEFT_SHIFT = 7  # of a squared difference
 SOFTMAX_INPUT_BITS = 5  # TensorFlow Lite's integer Softmax: integer bits of the scaled differences
@@ -179,7 +179,7 @@ def wide_epilogue(
         s = 15 - shift
         if not 1 <= s <= MAX_SHIFT:
             raise QuantizationError(f"{where}: its multiplier {value:.3g} is out of proportion; the file's scales are damaged")
-        parts.append((min((q + (1 << 15)) >> 16, MOST_MULTIPLIER), 1 << (s - 1), s))
+        parts.append((min((q + (1 << 15)) >> 16, MAX_MULTIPLIER), 1 << (s - 1), s))
     m, r, s_all = (np.array(column, np.int64) for column in zip(*parts, strict=True))
     if max(np.abs(bounds[0]).max(initial=0), np.abs(bounds[1]).max(initial=0)) >= 1 << WIDE_SUM_BITS:
         raise QuantizationError(f"{where}: its sums do not fit {WIDE_SUM_BITS} bits")
@@ -395,7 +395,7 @@ def binary_arithmetic(
 def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:
     """Return the epilogue of an average with an output scale of its own: an entry for each of the numbers of codes in `counts`."""
     is_wide = output.dtype == "int16"
-    if max(counts) > (MOST_WIDE_POSITIONS if is_wide else INT32_MAX // 256):
+    if max(counts) > (MAX_WIDE_POSITIONS if is_wide else INT32_MAX // 256):
         raise QuantizationError(
             f"{where}: a sum of {max(counts)} codes can overflow {64 if is_wide else 32} bits; pool in two steps"
         )

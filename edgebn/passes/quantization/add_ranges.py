@@ -14,7 +14,7 @@ from edgebn.passes.quantization.calibration import BATCH, LEVELS, Range, batch_s
 from edgebn.program import Add, Convolution, Program
 
 VALUES = 1 << 13  # kept from a full batch, of each input
-MOST_VALUES = 1 << 17  # kept in all; beyond, every second one goes, and from then on half as many a batch are kept
+MAX_VALUES = 1 << 17  # kept in all; beyond, every second one goes, and from then on half as many a batch are kept
 FRACTIONS = np.linspace(0.2, 1.0, 33)[::-1]  # of the extremes, tried as ends
 
 
@@ -66,7 +66,7 @@ class _Pairs:
         self._parts.append(np.stack([first[chosen], second[chosen]]).astype(np.float64))
         self._seen += samples
         self._count += self._parts[-1].shape[1]
-        if self._count > MOST_VALUES:
+        if self._count > MAX_VALUES:
             self._parts = [np.concatenate(self._parts, axis=1)[:, ::2].copy()]
             self._count = self._parts[0].shape[1]
             self._each = max(1, self._each // 2)

@@ -15,7 +15,7 @@ from edgebn.passes.quantization.keep import outer_steps
 from edgebn.passes.quantization.quantize_buffers import buffer_scales, fixed_codes, keeps_codes
 from edgebn.program import Buffer, Concat, Program
 
-LEAST = 100.0  # power of a part of an output over that of its rounding, below which it is kept in float32: 20 dB
+MIN_POWER_RATIO = 100.0  # power of a part of an output over that of its rounding, below which it is kept in float32: 20 dB
 GAIN = 10.0  # by which codes of the part's own have to be better, else nothing is won
 
 
@@ -68,7 +68,7 @@ def _drowned(seen: Observer, shared: Buffer, own: Buffer) -> bool:
     values, counts = seen.centres()[used], seen.counts[used]
     power = float((counts * values**2).sum())
     noise, least = (float((counts * (_rounded(values, buffer.scale) - values) ** 2).sum()) for buffer in (shared, own))
-    return power > 0 and power < LEAST * noise and noise > GAIN * least
+    return power > 0 and power < MIN_POWER_RATIO * noise and noise > GAIN * least
 
 
 def _rounded(values: np.ndarray, scale: float) -> np.ndarray:

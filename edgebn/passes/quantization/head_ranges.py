@@ -15,8 +15,8 @@ import numpy as np
 from edgebn.passes.quantization.calibration import LEVELS, Range
 from edgebn.program import Convolution, FloatEpilogue, Program, Reshape, Softmax, Step
 
-MOST_ROWS = 1 << 14  # of logits kept, and
-MOST_VALUES = 1 << 18  # of their numbers, or of what they are made of
+MAX_ROWS = 1 << 14  # of logits kept, and
+MAX_VALUES = 1 << 18  # of their numbers, or of what they are made of
 CLOSE = 0.5  # the share of rows, those with the smallest margins, whose margins have to be kept
 TOLERANCE = 0.5 / 256  # of probabilities (root mean square): half a step of the int8 softmax, which its output cannot show
 LOGIT_ENDS = np.linspace(0.1, 1.0, 31)  # fractions of the extremes tried as ends
@@ -47,7 +47,7 @@ class HeadObserver:
         for head in self._heads:
             kept = ((head.logits, head.logit_rows), (head.features, head.feature_rows))
             widest = max(values[name].shape[-1] for name, _ in kept)
-            left = min(MOST_ROWS, max(1, MOST_VALUES // widest)) - sum(map(len, head.logit_rows))
+            left = min(MAX_ROWS, max(1, MAX_VALUES // widest)) - sum(map(len, head.logit_rows))
             if left <= 0:
                 continue
             for name, rows in kept:

@@ -29,7 +29,7 @@ from edgebn.passes.quantization.quantize_buffers import is_global_average
 
 ENTRY = 128  # codes from one entry of a table to the next
 FAR = 32  # codes by which a line may miss the function; rounding to int8 misses it by up to 128 of them
-MOST_CHANNELS = 1 << 16  # of a softmax
+MAX_CHANNELS = 1 << 16  # of a softmax
 
 
 def wide_step(step: p.Step, plan: Plan) -> p.Step | None:
@@ -85,7 +85,7 @@ def _binary(step: p.Binary, plan: Plan) -> p.Step:
 def _pool(step: p.Pool, plan: Plan) -> p.Step | None:
     given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     count = step.window.kernel[0] * step.window.kernel[1]
-    if count > multipliers.MOST_WIDE_POSITIONS:
+    if count > multipliers.MAX_WIDE_POSITIONS:
         return None
     if not is_global_average(step, plan.program):
         return step
@@ -129,7 +129,7 @@ def _table(step: p.Elementwise, seen: tuple[float, float], given: p.Buffer, outp
 def _softmax(step: p.Softmax, plan: Plan) -> p.Step | None:
     given = plan.buffers[step.inputs[0]]
     multiplier, left_shift = multipliers.wide_softmax_parameters(step.beta, given.scale, plan.where(step))
-    if given.shape[2] > MOST_CHANNELS or not -31 <= left_shift <= 14:
+    if given.shape[2] > MAX_CHANNELS or not -31 <= left_shift <= 14:
         return None
     return replace(step, multiplier=multiplier, left_shift=left_shift, tables=int16_tables.SOFTMAX)
 

@@ -13,7 +13,7 @@ from edgebn.passes.quantization.calibration import Batch, RunBuffers
 from edgebn.passes.quantization.quantize_buffers import keeps_codes
 from edgebn.program import Buffer, Concat, Program, Step
 
-MOST_TRIED = 32  # steps, those behind which most noise is new
+MAX_TRIED = 32  # steps, those behind which most noise is new
 BUDGETS = ("db", "agreement", "bytes", "ms")
 SILENCE = 200.0  # dB, where nothing differs
 
@@ -205,4 +205,4 @@ def _candidates(program: Program, quantized: Program, types: Mapping[str, str], 
     tried = [
         step for step in program.steps if step.name not in types and not keeps_codes(step, program) and not isinstance(step, Concat)
     ]
-    return sorted(tried, key=loss, reverse=True)[:MOST_TRIED]
+    return sorted(tried, key=loss, reverse=True)[:MAX_TRIED]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from edgebn.program import Program
 
 Inference = Callable[[], object]
-LEAST_ROUNDS, MOST_ROUNDS = 3, 30
+MIN_ROUNDS, MAX_ROUNDS = 3, 30
 ROUNDS_END = 50_000_000  # nanoseconds of both, after which no further round begins
 
 
@@ -32,7 +32,7 @@ class MoreTime:
             inference()
         least = [_timed(inference) for inference in both]
         rounds, spent = 1, sum(least)
-        while rounds < LEAST_ROUNDS or (rounds < MOST_ROUNDS and spent < ROUNDS_END):
+        while rounds < MIN_ROUNDS or (rounds < MAX_ROUNDS and spent < ROUNDS_END):
             times = [_timed(inference) for inference in both]
             least = [min(pair) for pair in zip(least, times, strict=True)]
             rounds, spent = rounds + 1, spent + sum(times)

@@ -16,7 +16,7 @@ from edgebn.passes.quantization.calibration import LEVELS, Range, thinned
 from edgebn.passes.quantization.keep import outer_steps
 from edgebn.program import Elementwise, Program
 
-MOST_VALUES = 1 << 17  # kept of one value: all rows of the first samples, then of none
+MAX_VALUES = 1 << 17  # kept of one value: all rows of the first samples, then of none
 ENDS = np.linspace(0.1, 1.0, 31)  # fractions of the extremes tried as ends
 
 
@@ -47,8 +47,8 @@ class ScoreObserver:
         """Take in the buffers of a batch, (N, H, W, C) each."""
         for name, seen in self._seen.items():
             seen.low, seen.high = min(seen.low, float(values[name].min())), max(seen.high, float(values[name].max()))
-            if seen.count < MOST_VALUES:
-                part = thinned(values[name], self._samples).ravel()[: MOST_VALUES - seen.count].astype(np.float64)
+            if seen.count < MAX_VALUES:
+                part = thinned(values[name], self._samples).ravel()[: MAX_VALUES - seen.count].astype(np.float64)
                 seen.parts.append(part)
                 seen.count += len(part)
         self._samples += len(next(iter(values.values())))

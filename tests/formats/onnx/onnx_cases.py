@@ -19,7 +19,7 @@ from tests.formats.onnx.test_onnx_backend import AS_ONNXRUNTIME, expected_refusa
 from tests.formats.onnx.test_onnx_backend import OPERATORS as WITH_NODE_TESTS
 from tests.formats.reader_cases import Case, error_between
 
-MOST_NODE_TESTS = 12  # of one operator
+MAX_NODE_TESTS = 12  # of one operator
 MICROSOFT = "com.microsoft"
 X_SCALE, Y_SCALE = 0.05, 0.04
 SHAPE = (2, 4, 5, 6)
@@ -39,7 +39,7 @@ def cases() -> list[Case]:
 
 def _node_tests(operator: str) -> list[Case]:
     found = [case for case in node_cases(operator) if expected_refusal(case.name) is None and case.name not in AS_ONNXRUNTIME]
-    return [Case(case.name, lambda case=case: _node_error(case)) for case in found[:MOST_NODE_TESTS]]
+    return [Case(case.name, lambda case=case: _node_error(case)) for case in found[:MAX_NODE_TESTS]]
 
 
 def _node_error(case) -> float:
