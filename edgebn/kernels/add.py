@@ -1,43 +1,53 @@
-"""Sum of two buffers with broadcasting: a step of 0 repeats. Steps are elements along (H, W, C) of each operand.
-
-The output's rows are `dst_row` bytes apart and its pixels adjacent.
-"""
+"""Sum of two buffers with broadcasting."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from edgebn.kernels.elements import INT8, INT16, Element, named
+from edgebn.kernels.broadcasting import broadcast
+from edgebn.kernels.elements import FLOAT32, INT8, INT16
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_f32, store_f32
+from edgebn.kernels.parameters import Bounds
 
 
-@kernel
-def add_f32(
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    a_channel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    b_channel: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    low: float,
-    high: float,
-) -> None:
-    """float32: clip(a + b, low, high)."""
-    for y in range(rows):
-        for x in range(columns):
-            pa = a + (y * a_row + x * a_pixel) * 4
-            pb = b + (y * b_row + x * b_pixel) * 4
-            out = dst + y * dst_row + x * channels * 4
-            for c in range(channels):
-                store_f32(out, c, min(max(load_f32(pa, c * a_channel) + load_f32(pb, c * b_channel), low), high))
+class OneRounding(NamedTuple):
+    """(a * ma + b * mb + rounding) >> shift of codes less their zero points."""
+
+    a_zero: int
+    b_zero: int
+    a_multiplier: int
+    b_multiplier: int
+    rounding: int
+    shift: int
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+class DoubleRounding(NamedTuple):
+    """TensorFlow Lite Micro's roundings: each input, then the sum."""
+
+    a_zero: int
+    b_zero: int
+    a_multiplier: int
+    b_multiplier: int
+    total_multiplier: int
+    a_shift: int
+    b_shift: int
+    total_shift: int
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+def _sum(a: float, b: float, bounds: Bounds) -> float:
+    return min(max(a + b, bounds.low), bounds.high)
+
+
+def _sum_of_codes(a: int, b: int, by: OneRounding) -> int:
+    total = ((a - by.a_zero) * by.a_multiplier + (b - by.b_zero) * by.b_multiplier + by.rounding) >> by.shift
+    return min(max(by.zero_point + total, by.qmin), by.qmax)
 
 
 @kernel
@@ -49,89 +59,20 @@ def rescale(v: int, m: int, e: int) -> int:
     return (v * m + (1 << 30) + (1 << (30 + e)) - nudge) >> (31 + e)
 
 
-def _sums(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
-    """Return the kernels of one type of codes."""
-    load, store, size = element.load, element.store, element.bytes
-    unit = 20 if size == 1 else 15  # bits by which TensorFlow Lite Micro shifts codes before it rescales them
+def _double_sum(unit: int) -> Callable[[int, int, DoubleRounding], int]:
+    """Return the sum of codes that are shifted by `unit` bits before they are rescaled, as TensorFlow Lite Micro shifts them."""
 
-    @named(f"add_{suffix}")
-    def add(
-        a: int,
-        a_row: int,
-        a_pixel: int,
-        a_channel: int,
-        b: int,
-        b_row: int,
-        b_pixel: int,
-        b_channel: int,
-        dst: int,
-        dst_row: int,
-        rows: int,
-        columns: int,
-        channels: int,
-        a_zero: int,
-        b_zero: int,
-        a_multiplier: int,
-        b_multiplier: int,
-        rounding: int,
-        shift: int,
-        zero_point: int,
-        qmin: int,
-        qmax: int,
-    ) -> None:
-        """One rounding: (a * ma + b * mb + rounding) >> shift."""
-        for y in range(rows):
-            for x in range(columns):
-                pa = a + (y * a_row + x * a_pixel) * size
-                pb = b + (y * b_row + x * b_pixel) * size
-                out = dst + y * dst_row + x * channels * size
-                for c in range(channels):
-                    va = load(pa, c * a_channel) - a_zero
-                    vb = load(pb, c * b_channel) - b_zero
-                    total = (va * a_multiplier + vb * b_multiplier + rounding) >> shift
-                    store(out, c, min(max(zero_point + total, qmin), qmax))
+    def compute(a: int, b: int, by: DoubleRounding) -> int:
+        va = rescale((a - by.a_zero) << unit, by.a_multiplier, by.a_shift)
+        vb = rescale((b - by.b_zero) << unit, by.b_multiplier, by.b_shift)
+        total = rescale(va + vb, by.total_multiplier, by.total_shift)
+        return min(max(by.zero_point + total, by.qmin), by.qmax)
 
-    @named(f"add_double_{suffix}")
-    def add_double(
-        a: int,
-        a_row: int,
-        a_pixel: int,
-        a_channel: int,
-        b: int,
-        b_row: int,
-        b_pixel: int,
-        b_channel: int,
-        dst: int,
-        dst_row: int,
-        rows: int,
-        columns: int,
-        channels: int,
-        a_zero: int,
-        b_zero: int,
-        a_multiplier: int,
-        b_multiplier: int,
-        total_multiplier: int,
-        a_shift: int,
-        b_shift: int,
-        total_shift: int,
-        zero_point: int,
-        qmin: int,
-        qmax: int,
-    ) -> None:
-        """TensorFlow Lite Micro's roundings: each input, then the sum."""
-        for y in range(rows):
-            for x in range(columns):
-                pa = a + (y * a_row + x * a_pixel) * size
-                pb = b + (y * b_row + x * b_pixel) * size
-                out = dst + y * dst_row + x * channels * size
-                for c in range(channels):
-                    va = rescale((load(pa, c * a_channel) - a_zero) << unit, a_multiplier, a_shift)
-                    vb = rescale((load(pb, c * b_channel) - b_zero) << unit, b_multiplier, b_shift)
-                    total = rescale(va + vb, total_multiplier, total_shift)
-                    store(out, c, min(max(zero_point + total, qmin), qmax))
-
-    return add, add_double
+    return compute
 
 
-add_i8, add_double_i8 = _sums(INT8, "i8")
-add_i16, add_double_i16 = _sums(INT16, "i16")
+add_f32 = broadcast("add_f32", FLOAT32, FLOAT32, Bounds, _sum)
+add_i8 = broadcast("add_i8", INT8, INT8, OneRounding, _sum_of_codes)
+add_i16 = broadcast("add_i16", INT16, INT16, OneRounding, _sum_of_codes)
+add_double_i8 = broadcast("add_double_i8", INT8, INT8, DoubleRounding, _double_sum(20))
+add_double_i16 = broadcast("add_double_i16", INT16, INT16, DoubleRounding, _double_sum(15))

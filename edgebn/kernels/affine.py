@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from edgebn.kernels.elements import INT8, INT16, Element, named
-from edgebn.kernels.epilogue import biased, normalize, requantize
-from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import kept_row
-from edgebn.kernels.primitives import load_f32, store_f32, store_i32
-
-
-@kernel
-def affine_f32(
-    src: int,
-    src_row: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    epilogue: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low: float,
-    pre_high: float,
-    post_low: float,
-    post_high: float,
-) -> None:
-    """float32; pixels of a row are adjacent."""
-    for y in range(rows):
-        kept = kept_row(raw, raw_row, marks, y)
-        for x in range(columns):
-            a = src + y * src_row + x * channels * 4
-            b = dst + y * dst_row + x * channels * 4
-            for c in range(channels):
-                if kept != 0:
-                    store_f32(kept + x * raw_pixel, c, load_f32(a, c) + load_f32(epilogue, c))
-                store_f32(b, c, normalize(load_f32(a, c), epilogue, c, channels, pre_low, pre_high, post_low, post_high))
+from edgebn.kernels.elements import named
+from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT, INT16_OUTPUT, Output
+from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.parameters import SavedAccumulators
 
 
-def _affine(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
-    """Return the kernels of one type of codes."""
-    load, store, size = element.load, element.store, element.bytes
+def _affine(output: Output, suffix: str) -> Callable[..., None]:
+    """Return the kernel of one type."""
+    load, size, finish = output.element.load, output.element.bytes, output.finish
 
-    @named(f"affine_{suffix}")
+    @named(f"affine_{suffix}", bounds=output.bounds)
     def affine(
         src: int,
         src_row: int,
@@ -56,28 +25,22 @@ def _affine(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
         columns: int,
         channels: int,
         epilogue: int,
-        raw: int,
-        raw_row: int,
-        raw_pixel: int,
-        marks: int,
-        neg: int,
-        zero_point: int,
-        qmin: int,
-        qmax: int,
+        saved: SavedAccumulators,
+        bounds: Any,
     ) -> None:
-        """int8; pixels of a row are adjacent."""
+        """Pixels of a row are adjacent."""
         for y in range(rows):
-            kept = kept_row(raw, raw_row, marks, y)
+            row = saved_row(saved, y)
             for x in range(columns):
-                a = src + y * src_row + x * channels * size
-                b = dst + y * dst_row + x * channels * size
+                pixel = src + y * src_row + x * channels * size
+                made = dst + y * dst_row + x * channels * size
+                saved_at = saved_pixel(saved, row, x)
                 for c in range(channels):
-                    if kept != 0:
-                        store_i32(kept + x * raw_pixel, c, biased(load(a, c), epilogue, c))
-                    store(b, c, requantize(load(a, c), epilogue, c, neg, zero_point, qmin, qmax))
+                    finish(load(pixel, c), epilogue, c, channels, bounds, made, saved_at)
 
-    return (affine,)
+    return affine
 
 
-(affine_i8,) = _affine(INT8, "i8")
-(affine_i16,) = _affine(INT16, "i16")
+affine_f32 = _affine(FLOAT32_OUTPUT, "f32")
+affine_i8 = _affine(INT8_OUTPUT, "i8")
+affine_i16 = _affine(INT16_OUTPUT, "i16")

@@ -1,4 +1,4 @@
-"""Functions of two buffers with broadcasting: a step of 0 repeats. Steps are elements along (H, W, C) of each operand.
+"""Functions of two buffers with broadcasting.
 
 `function` is the place of a function's name in `functions.BINARY`. It is the same throughout a call, so that the compiler can make
 a loop for each.
@@ -7,13 +7,13 @@ a loop for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgebn.functions import BINARY
 from edgebn.kernels.add import rescale
-from edgebn.kernels.elements import INT8, INT16, Element, named
+from edgebn.kernels.broadcasting import broadcast
+from edgebn.kernels.elements import FLOAT32, INT8, INT16
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_f32, store_f32
 
 Scalar = Callable[[Any, Any], Any]
 # What each function of `functions.BINARY` makes of two numbers, float32 ones or codes in units that they share.
@@ -44,84 +44,43 @@ _of_reals = _choice(list(BINARY))
 _of_codes = _choice([name for name in BINARY if name not in OF_REALS])
 
 
-@kernel
-def binary_f32(
-    function: int,
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    a_channel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    b_channel: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    low: float,
-    high: float,
-) -> None:
-    """float32: clip(function(a, b), low, high)."""
-    for y in range(rows):
-        for x in range(columns):
-            pa = a + (y * a_row + x * a_pixel) * 4
-            pb = b + (y * b_row + x * b_pixel) * 4
-            out = dst + y * dst_row + x * channels * 4
-            for c in range(channels):
-                va, vb = load_f32(pa, c * a_channel), load_f32(pb, c * b_channel)
-                value = _of_reals(function, va, vb)
-                store_f32(out, c, min(max(value, low), high))
+class RealFunction(NamedTuple):
+    """clip(function(a, b), low, high)."""
+
+    function: int
+    low: float
+    high: float
 
 
-def _binary(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
-    """Return the kernels of one type of codes."""
-    load, store, size = element.load, element.store, element.bytes
+class CodeFunction(NamedTuple):
+    """Both operands in units they share, their function, and that in the output's scale; every step is rounded."""
 
-    @named(f"binary_{suffix}")
-    def binary(
-        function: int,
-        a: int,
-        a_row: int,
-        a_pixel: int,
-        a_channel: int,
-        b: int,
-        b_row: int,
-        b_pixel: int,
-        b_channel: int,
-        dst: int,
-        dst_row: int,
-        rows: int,
-        columns: int,
-        channels: int,
-        a_zero: int,
-        b_zero: int,
-        left_shift: int,
-        a_multiplier: int,
-        b_multiplier: int,
-        multiplier: int,
-        a_shift: int,
-        b_shift: int,
-        shift: int,
-        zero_point: int,
-        qmin: int,
-        qmax: int,
-    ) -> None:
-        """Both operands in units they share, their function, and that in the output's scale; every step is rounded."""
-        for y in range(rows):
-            for x in range(columns):
-                pa = a + (y * a_row + x * a_pixel) * size
-                pb = b + (y * b_row + x * b_pixel) * size
-                out = dst + y * dst_row + x * channels * size
-                for c in range(channels):
-                    va = rescale((load(pa, c * a_channel) - a_zero) << left_shift, a_multiplier, a_shift)
-                    vb = rescale((load(pb, c * b_channel) - b_zero) << left_shift, b_multiplier, b_shift)
-                    value = _of_codes(function, va, vb)
-                    store(out, c, min(max(zero_point + rescale(value, multiplier, shift), qmin), qmax))
-
-    return (binary,)
+    function: int
+    a_zero: int
+    b_zero: int
+    left_shift: int
+    a_multiplier: int
+    b_multiplier: int
+    multiplier: int
+    a_shift: int
+    b_shift: int
+    shift: int
+    zero_point: int
+    qmin: int
+    qmax: int
 
 
-(binary_i8,) = _binary(INT8, "i8")
-(binary_i16,) = _binary(INT16, "i16")
+def _function_of_reals(a: float, b: float, by: RealFunction) -> float:
+    return min(max(_of_reals(by.function, a, b), by.low), by.high)
+
+
+def _function_of_codes(a: int, b: int, by: CodeFunction) -> int:
+    va = rescale((a - by.a_zero) << by.left_shift, by.a_multiplier, by.a_shift)
+    vb = rescale((b - by.b_zero) << by.left_shift, by.b_multiplier, by.b_shift)
+    value = _of_codes(by.function, va, vb)
+    return min(max(by.zero_point + rescale(value, by.multiplier, by.shift), by.qmin), by.qmax)
+
+
+binary_f32 = broadcast("binary_f32", FLOAT32, FLOAT32, RealFunction, _function_of_reals)
+binary_i8 = broadcast("binary_i8", INT8, INT8, CodeFunction, _function_of_codes)
+binary_i16 = broadcast("binary_i16", INT16, INT16, CodeFunction, _function_of_codes)

@@ -6,124 +6,40 @@ Steps are bytes: from one output row or column to the next in the source, and fr
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from edgebn.kernels.epilogue import biased, normalize, requantize
-from edgebn.kernels.float_dot import dot_f32
-from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import kept_row
-from edgebn.kernels.primitives import (
-    ZERO_F32,
-    ZERO_I32,
-    load_code,
-    load_f32,
-    load_i8,
-    multiply_add_i32,
-    store_code,
-    store_f32,
-    store_i32,
-)
+from edgebn.kernels import products
+from edgebn.kernels.elements import named
+from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.parameters import SavedAccumulators, Walk
 
 
-@kernel
-def _dot_codes(codes: int, weights: int, count: int) -> np.int32:
-    total = ZERO_I32
-    for i in range(count):
-        total = multiply_add_i32(total, load_code(codes, i), load_i8(weights, i))
-    return total
+def _convolution(of: products.Products, suffix: str) -> Callable[..., None]:
+    """Return the kernel of one type."""
+    size, zero, dot, finish = of.output.element.bytes, of.zero, of.dot, of.output.finish
+
+    @named(f"convolution_{suffix}", bounds=of.output.bounds)
+    def convolution(walk: Walk, run: int, groups: int, group_outputs: int, saved: SavedAccumulators, bounds: Any) -> None:
+        """Weight (groups * group_outputs, tap_rows, tap_columns, run)."""
+        channels = groups * group_outputs
+        for y in range(walk.rows):
+            row = saved_row(saved, y)
+            for x in range(walk.columns):
+                origin = walk.src + y * walk.row_step + x * walk.column_step
+                pixel = walk.dst + y * walk.dst_row + x * walk.dst_pixel
+                taps = walk.weight
+                for channel in range(channels):
+                    window = origin + (channel // group_outputs) * run * size
+                    acc = zero
+                    for i in range(walk.tap_rows):
+                        for j in range(walk.tap_columns):
+                            acc += dot(window + i * walk.tap_row_step + j * walk.tap_column_step, taps, run)
+                            taps += run * size
+                    finish(acc, walk.epilogue, channel, channels, bounds, pixel, saved_pixel(saved, row, x))
+
+    return convolution
 
 
-@kernel
-def convolution_f32(
-    src: int,
-    row_step: int,
-    column_step: int,
-    tap_row_step: int,
-    tap_column_step: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    tap_rows: int,
-    tap_columns: int,
-    run: int,
-    groups: int,
-    group_outputs: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low: float,
-    pre_high: float,
-    post_low: float,
-    post_high: float,
-) -> None:
-    """float32; weight (groups * group_outputs, tap_rows, tap_columns, run)."""
-    channels = groups * group_outputs
-    for y in range(rows):
-        kept = kept_row(raw, raw_row, marks, y)
-        for x in range(columns):
-            origin = src + y * row_step + x * column_step
-            pixel = dst + y * dst_row + x * dst_pixel
-            taps = weight
-            for channel in range(channels):
-                window = origin + (channel // group_outputs) * run * 4
-                acc = ZERO_F32
-                for i in range(tap_rows):
-                    for j in range(tap_columns):
-                        acc += dot_f32(window + i * tap_row_step + j * tap_column_step, taps, run)
-                        taps += run * 4
-                if kept != 0:
-                    store_f32(kept + x * raw_pixel, channel, acc + load_f32(epilogue, channel))
-                store_f32(pixel, channel, normalize(acc, epilogue, channel, channels, pre_low, pre_high, post_low, post_high))
-
-
-@kernel
-def convolution_i8(
-    src: int,
-    row_step: int,
-    column_step: int,
-    tap_row_step: int,
-    tap_column_step: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    tap_rows: int,
-    tap_columns: int,
-    run: int,
-    groups: int,
-    group_outputs: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-) -> None:
-    """int8; weight (groups * group_outputs, tap_rows, tap_columns, run)."""
-    channels = groups * group_outputs
-    for y in range(rows):
-        kept = kept_row(raw, raw_row, marks, y)
-        for x in range(columns):
-            origin = src + y * row_step + x * column_step
-            pixel = dst + y * dst_row + x * dst_pixel
-            taps = weight
-            for channel in range(channels):
-                window = origin + (channel // group_outputs) * run
-                acc = 0
-                for i in range(tap_rows):
-                    for j in range(tap_columns):
-                        acc += _dot_codes(window + i * tap_row_step + j * tap_column_step, taps, run)
-                        taps += run
-                if kept != 0:
-                    store_i32(kept + x * raw_pixel, channel, biased(acc, epilogue, channel))
-                store_code(pixel, channel, requantize(acc, epilogue, channel, neg, zero_point, qmin, qmax))
+convolution_f32 = _convolution(products.FLOAT32, "f32")
+convolution_i8 = _convolution(products.INT8, "i8")

@@ -12,13 +12,14 @@ import numpy as np
 from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.epilogue import requantize
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.parameters import Codes, Walk
 from edgebn.kernels.primitives import ZERO_I32, load_i16, load_i64, multiply_add_i32
 
 MOST_PRODUCTS = 256  # of an int16 code and an int8 weight that 32 bits can sum
 
 
-def _convolution(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
-    """Return the kernels of one type of codes."""
+def _convolution(element: Element, suffix: str) -> Callable[..., None]:
+    """Return the kernel of one type of codes."""
     load, store, size = element.load, element.store, element.bytes
 
     @kernel
@@ -38,46 +39,24 @@ def _convolution(element: Element, suffix: str) -> tuple[Callable[..., None], ..
         return total
 
     @named(f"convolution_wide_{suffix}")
-    def convolution_wide(
-        src: int,
-        row_step: int,
-        column_step: int,
-        tap_row_step: int,
-        tap_column_step: int,
-        weight: int,
-        epilogue: int,
-        sources: int,
-        outputs: int,
-        dst: int,
-        dst_row: int,
-        dst_pixel: int,
-        rows: int,
-        columns: int,
-        tap_rows: int,
-        tap_columns: int,
-        run: int,
-        neg: int,
-        zero_point: int,
-        qmin: int,
-        qmax: int,
-    ) -> None:
+    def convolution_wide(walk: Walk, sources: int, outputs: int, run: int, codes: Codes) -> None:
         """Weight int16 (outputs, tap_rows, tap_columns, run)."""
-        for y in range(rows):
+        for y in range(walk.rows):
             for k in range(outputs):
-                origin = src + y * row_step + load_i64(sources, k) * size
-                target = dst + y * dst_row
-                for x in range(columns):
-                    taps = weight + k * tap_rows * tap_columns * run * 2
+                origin = walk.src + y * walk.row_step + load_i64(sources, k) * size
+                target = walk.dst + y * walk.dst_row
+                for x in range(walk.columns):
+                    taps = walk.weight + k * walk.tap_rows * walk.tap_columns * run * 2
                     acc = 0
-                    for i in range(tap_rows):
-                        for j in range(tap_columns):
-                            tap = origin + x * column_step + i * tap_row_step + j * tap_column_step
+                    for i in range(walk.tap_rows):
+                        for j in range(walk.tap_columns):
+                            tap = origin + x * walk.column_step + i * walk.tap_row_step + j * walk.tap_column_step
                             acc += _dot(tap, taps, run)
                             taps += run * 2
-                    store(target + x * dst_pixel, k, requantize(acc, epilogue, k, neg, zero_point, qmin, qmax))
+                    store(target + x * walk.dst_pixel, k, requantize(acc, walk.epilogue, k, codes))
 
-    return (convolution_wide,)
+    return convolution_wide
 
 
-(convolution_wide_i8,) = _convolution(INT8, "i8")
-(convolution_wide_i16,) = _convolution(INT16, "i16")
+convolution_wide_i8 = _convolution(INT8, "i8")
+convolution_wide_i16 = _convolution(INT16, "i16")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_f32, load_i64
+from edgebn.kernels.parameters import Clips, Codes
+from edgebn.kernels.primitives import load_f32, load_i64, store_f32, store_i32
 from edgebn.kernels.records import NUDGE, RECORD_WORDS
 
 
@@ -16,22 +21,55 @@ def biased(acc: int, epilogue: int, channel: int) -> np.int32:
 
 
 @kernel
-def requantize(acc: int, epilogue: int, channel: int, neg: int, zero_point: int, qmin: int, qmax: int) -> int:
+def requantize(acc: int, epilogue: int, channel: int, codes: Codes) -> int:
     """Return the code of an accumulator: exact in int64, for any m, r and s that the program may hold."""
     record = channel * RECORD_WORDS
     u = min(max(acc + load_i64(epilogue, record), load_i64(epilogue, record + 1)), load_i64(epilogue, record + 2))
     product = u * load_i64(epilogue, record + 3) + load_i64(epilogue, record + 4)
-    if neg != 0 and u < 0:
+    if codes.neg != 0 and u < 0:
         product -= NUDGE
-    return min(max(zero_point + (product >> load_i64(epilogue, record + 5)), qmin), qmax)
+    return min(max(codes.zero_point + (product >> load_i64(epilogue, record + 5)), codes.qmin), codes.qmax)
 
 
 @kernel
-def normalize(
-    acc: float, epilogue: int, channel: int, channels: int, pre_low: float, pre_high: float, post_low: float, post_high: float
-) -> float:
+def normalize(acc: float, epilogue: int, channel: int, channels: int, clips: Clips) -> float:
     """Return clip(clip(acc + bias, pre) * a + d, post); `epilogue` holds bias, a and d, each float32 (channels,)."""
     u = acc + load_f32(epilogue, channel)
-    u = min(max(u, pre_low), pre_high)
+    u = min(max(u, clips.pre_low), clips.pre_high)
     y = u * load_f32(epilogue, channels + channel) + load_f32(epilogue, 2 * channels + channel)
-    return min(max(y, post_low), post_high)
+    return min(max(y, clips.post_low), clips.post_high)
+
+
+class Output(NamedTuple):
+    """How outputs of a type are made: `finish` stores one, and its accumulator where that is saved.
+
+    `finish` takes (accumulator, epilogue, channel, channels, bounds, address of the output's pixel, address of the saved one or 0),
+    with bounds of the type `bounds`.
+    """
+
+    element: Element
+    bounds: type[Clips | Codes]
+    finish: Callable[[Any, int, int, int, Any, int, int], None]
+
+
+@kernel
+def _finish_f32(acc: float, epilogue: int, channel: int, channels: int, clips: Clips, pixel: int, saved: int) -> None:
+    if saved != 0:
+        store_f32(saved, channel, acc + load_f32(epilogue, channel))
+    store_f32(pixel, channel, normalize(acc, epilogue, channel, channels, clips))
+
+
+def _of_codes(element: Element) -> Output:
+    store = element.store
+
+    @kernel
+    def finish(acc: int, epilogue: int, channel: int, channels: int, codes: Codes, pixel: int, saved: int) -> None:  # noqa: ARG001
+        if saved != 0:
+            store_i32(saved, channel, biased(acc, epilogue, channel))
+        store(pixel, channel, requantize(acc, epilogue, channel, codes))
+
+    return Output(element, Codes, finish)
+
+
+FLOAT32_OUTPUT = Output(FLOAT32, Clips, _finish_f32)
+INT8_OUTPUT, INT16_OUTPUT = _of_codes(INT8), _of_codes(INT16)

@@ -7,12 +7,13 @@ the place of a function's name in `functions.INTEGER_BINARY`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edgebn.functions import INTEGER_BINARY
-from edgebn.kernels.elements import named
+from edgebn.kernels.broadcasting import broadcast
+from edgebn.kernels.elements import FLOAT32, INT32, named
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, load_i16, load_i32, load_u8, store_f32, store_i16, store_i32, store_u8
 
@@ -47,100 +48,66 @@ def cast_to_f32(src: int, src_row: int, dst: int, dst_row: int, rows: int, count
             store_f32(dst + y * dst_row, i, np.float32(load_i32(src + y * src_row, i)))
 
 
-@kernel
-def compare_f32(
-    function: int,
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    a_channel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    b_channel: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-) -> None:
-    """1 where float32 numbers compare so, else 0."""
-    for y in range(rows):
-        for x in range(columns):
-            pa = a + (y * a_row + x * a_pixel) * 4
-            pb = b + (y * b_row + x * b_pixel) * 4
-            out = dst + y * dst_row + x * channels * 4
-            for c in range(channels):
-                va, vb = load_f32(pa, c * a_channel), load_f32(pb, c * b_channel)
-                if function == EQUAL:
-                    holds = va == vb
-                elif function == NOT_EQUAL:
-                    holds = va != vb
-                elif function == GREATER:
-                    holds = va > vb
-                elif function == GREATER_EQUAL:
-                    holds = va >= vb
-                elif function == LESS:
-                    holds = va < vb
-                else:
-                    holds = va <= vb
-                store_i32(out, c, np.int32(holds))
+class Function(NamedTuple):
+    """Which function: its place in `functions.INTEGER_BINARY`."""
+
+    function: int
 
 
-@kernel
-def binary_i32(
-    function: int,
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    a_channel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    b_channel: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-) -> None:
-    """int32 in 64 bits, of which the low 32 are stored."""
-    for y in range(rows):
-        for x in range(columns):
-            pa = a + (y * a_row + x * a_pixel) * 4
-            pb = b + (y * b_row + x * b_pixel) * 4
-            out = dst + y * dst_row + x * channels * 4
-            for c in range(channels):
-                va, vb = np.int64(load_i32(pa, c * a_channel)), np.int64(load_i32(pb, c * b_channel))
-                if function == EQUAL:
-                    value = np.int64(va == vb)
-                elif function == NOT_EQUAL:
-                    value = np.int64(va != vb)
-                elif function == GREATER:
-                    value = np.int64(va > vb)
-                elif function == GREATER_EQUAL:
-                    value = np.int64(va >= vb)
-                elif function == LESS:
-                    value = np.int64(va < vb)
-                elif function == LESS_EQUAL:
-                    value = np.int64(va <= vb)
-                elif function == ADD:
-                    value = va + vb
-                elif function == SUBTRACT:
-                    value = va - vb
-                elif function == MULTIPLY:
-                    value = va * vb
-                elif function == MAXIMUM:
-                    value = max(va, vb)
-                elif function == MINIMUM:
-                    value = min(va, vb)
-                elif vb == 0:
-                    value = np.int64(0)
-                elif function == FLOOR_DIVIDE:
-                    value = va // vb
-                else:
-                    value = va % vb
-                store_i32(out, c, np.int32(value))
+def _compare(va: float, vb: float, by: Function) -> np.int32:
+    """Return 1 where float32 numbers compare so, else 0."""
+    function = by.function
+    if function == EQUAL:
+        holds = va == vb
+    elif function == NOT_EQUAL:
+        holds = va != vb
+    elif function == GREATER:
+        holds = va > vb
+    elif function == GREATER_EQUAL:
+        holds = va >= vb
+    elif function == LESS:
+        holds = va < vb
+    else:
+        holds = va <= vb
+    return np.int32(holds)
+
+
+def _compute(a: int, b: int, by: Function) -> np.int32:
+    """Return what a function makes of int32 in 64 bits, of which the low 32 are stored."""
+    function, va, vb = by.function, np.int64(a), np.int64(b)
+    if function == EQUAL:
+        value = np.int64(va == vb)
+    elif function == NOT_EQUAL:
+        value = np.int64(va != vb)
+    elif function == GREATER:
+        value = np.int64(va > vb)
+    elif function == GREATER_EQUAL:
+        value = np.int64(va >= vb)
+    elif function == LESS:
+        value = np.int64(va < vb)
+    elif function == LESS_EQUAL:
+        value = np.int64(va <= vb)
+    elif function == ADD:
+        value = va + vb
+    elif function == SUBTRACT:
+        value = va - vb
+    elif function == MULTIPLY:
+        value = va * vb
+    elif function == MAXIMUM:
+        value = max(va, vb)
+    elif function == MINIMUM:
+        value = min(va, vb)
+    elif vb == 0:
+        value = np.int64(0)
+    elif function == FLOOR_DIVIDE:
+        value = va // vb
+    else:
+        value = va % vb
+    return np.int32(value)
+
+
+compare_f32 = broadcast("compare_f32", FLOAT32, INT32, Function, _compare)
+binary_i32 = broadcast("binary_i32", INT32, INT32, Function, _compute)
 
 
 def _arg_extreme(load: Callable[[int, int], Any], suffix: str) -> Callable[..., None]:

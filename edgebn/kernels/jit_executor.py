@@ -8,6 +8,7 @@ with all.
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -93,25 +94,53 @@ def _held(dtype: str) -> list[Callable[..., None]]:
     return [kernel for group, kernels in OPERATIONS.items() if dtype == ALL or group in ("shared", dtype) for kernel in kernels]
 
 
+def _parameters(kernel: Callable[..., None]) -> dict[str, type]:
+    """Return a kernel's parameters and their types: int, float, or a group of `parameters.py`."""
+    function = getattr(kernel, "py_func", kernel)
+    kinds = typing.get_type_hints(function)
+    return {name: kinds[name] for name in inspect.signature(function).parameters}
+
+
+def _is_group(kind: type) -> bool:
+    return issubclass(kind, tuple)
+
+
+def _group_name(kind: type) -> str:
+    """Return the name of a group in the executor's source: two modules may have one of a name."""
+    return f"{kind.__module__.rpartition('.')[2]}_{kind.__name__}"
+
+
+def _words(name: str, kind: type) -> dict[str, type]:
+    """Return the words of a parameter: the fields of a group, or itself."""
+    return typing.get_type_hints(kind) if _is_group(kind) else {name: kind}
+
+
 def _signature(kernel: Callable[..., None]) -> Signature:
-    parameters = inspect.signature(getattr(kernel, "py_func", kernel)).parameters
-    return kernel.__name__, tuple((name, argument.annotation == "float") for name, argument in parameters.items())
+    words = [word for parameter in _parameters(kernel).items() for word in _words(*parameter).items()]
+    return kernel.__name__, tuple((name, kind is float) for name, kind in words)
 
 
 def source(dtype: str) -> str:
     """Return the text of the executor's function `run`."""
     lines: list[str] = []
-    held = {kernel.__name__ for kernel in _held(dtype)}
-    for code, (name, arguments) in enumerate(signatures()):
-        if name not in held:
-            continue
-        words = [
-            f"float_from_bits(load_i64(row, {position}))" if real else f"load_i64(row, {position})"
-            for position, (_, real) in enumerate(arguments, start=1)
-        ]
-        lines.append(f"                {'elif' if lines else 'if'} code == {code}:")
-        lines.append(f"                    {name}({', '.join(words)})")
+    held = _held(dtype)
+    for code, kernel in enumerate(kernel for kernels in OPERATIONS.values() for kernel in kernels):
+        if kernel in held:
+            lines.append(f"                {'elif' if lines else 'if'} code == {code}:")
+            lines.append(f"                    {_call(kernel)}")
     return TEMPLATE.format(dtype=dtype, ladder="\n".join(lines))
+
+
+def _call(kernel: Callable[..., None]) -> str:
+    """Return the call of a kernel with the words of a row."""
+    arguments, position = [], 1
+    for name, kind in _parameters(kernel).items():
+        words = []
+        for real in (word is float for word in _words(name, kind).values()):
+            words.append(f"float_from_bits(load_i64(row, {position}))" if real else f"load_i64(row, {position})")
+            position += 1
+        arguments.append(f"{_group_name(kind)}({', '.join(words)})" if _is_group(kind) else words[0])
+    return f"{kernel.__name__}({', '.join(arguments)})"
 
 
 def names(dtype: str) -> dict[str, Any]:
@@ -119,9 +148,12 @@ def names(dtype: str) -> dict[str, Any]:
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
     walking = {name: getattr(work_sharing, name) for name in ("MASK", "begin", "next_task", "join", "leave")}
     locked = {name: getattr(fast_call, name) for name in ("check_and_bind", "acquire", "release")}
-    found: dict[str, Any] = {kernel.__name__: kernel for kernel in _held(dtype)}
+    held = _held(dtype)
+    found: dict[str, Any] = {kernel.__name__: kernel for kernel in held}
+    groups = {_group_name(kind): kind for kernel in held for kind in _parameters(kernel).values() if _is_group(kind)}
     entered: dict[str, Any] = {name: getattr(boundary, name) for name in ("arrives", "bring")}
-    return found | primitive | walking | locked | entered | {"CHECK_WORDS": CHECK_WORDS, "JOIN": JOIN, "NOT_HANDLED": NOT_HANDLED}
+    constants = {"CHECK_WORDS": CHECK_WORDS, "JOIN": JOIN, "NOT_HANDLED": NOT_HANDLED}
+    return found | groups | primitive | walking | locked | entered | constants
 
 
 def plain_function(dtype: str) -> Callable[..., int]:

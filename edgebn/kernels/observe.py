@@ -16,21 +16,28 @@ from numba.extending import intrinsic
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.parameters import SavedAccumulators
 from edgebn.kernels.primitives import load_f32, load_i32, load_i64, load_u8, store_f32, store_i32
 from edgebn.kernels.vectors import F32, I8, I32, I64, clamp, clamp_float, constant, load, splat, store, vector
 
 # Vectors that are gathered together: what the registers hold.
 GROUP = 4 if SELECTED.registers >= 32 else 2
 
-OBSERVED = ("raw", "raw_row", "raw_pixel", "marks")
+OBSERVED = SavedAccumulators._fields
 
 
 @kernel
-def kept_row(raw: int, raw_row: int, marks: int, row: int) -> int:
-    """Return where the accumulators of a row are to be kept, or 0."""
-    if raw == 0 or load_u8(marks, row) == 0:
+def saved_row(saved: SavedAccumulators, row: int) -> int:
+    """Return where the accumulators of a row are to be saved, or 0."""
+    if saved.raw == 0 or load_u8(saved.marks, row) == 0:
         return 0
-    return raw + row * raw_row
+    return saved.raw + row * saved.raw_row
+
+
+@kernel
+def saved_pixel(saved: SavedAccumulators, row: int, column: int) -> int:
+    """Return where the accumulators of a pixel are to be saved, in a row that `saved_row` returned; or 0."""
+    return row + column * saved.raw_pixel if row != 0 else 0
 
 
 def keep(

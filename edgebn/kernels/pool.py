@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgebn.kernels.elements import INT8, INT16, Element, named
+from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element, named
 from edgebn.kernels.epilogue import requantize
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.parameters import Codes, CountedTaps, Pooling
 from edgebn.kernels.primitives import (
     ZERO_F32,
     load_f32,
@@ -27,102 +28,39 @@ from edgebn.kernels.primitives import (
 from edgebn.kernels.window_sum import sum_window
 
 MOST_IN_FLOAT = 1 << 16  # numbers whose codes' sum a float32 holds exactly
-LOWEST_F32 = np.float32(-np.inf)
 BLOCK = 32  # taps that one float32 sums, or not many more; a longer average is a compensated sum of such sums
 
 
-@kernel
-def maximum_f32(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-) -> None:
-    """float32."""
-    for y in range(first_row, first_row + rows):
-        for x in range(columns):
-            out = dst + y * dst_row + x * pixel
-            for c in range(channels):
-                store_f32(out, c, LOWEST_F32)
-            for i in range(kernel_rows):
-                sy = y * stride_rows + i * dilation_rows - top
-                if sy < 0 or sy >= height:
-                    continue
-                for j in range(kernel_columns):
-                    sx = x * stride_columns + j * dilation_columns - left
-                    if sx < 0 or sx >= width:
-                        continue
-                    tap = src + (sy % ring) * src_row + sx * pixel
-                    for c in range(channels):
-                        store_f32(out, c, max(load_f32(out, c), load_f32(tap, c)))
-
-
-def _maximum(element: Element, suffix: str) -> tuple[Callable[..., None], ...]:
-    """Return the kernels of one type of codes."""
+def _maximum(element: Element, suffix: str) -> Callable[..., None]:
+    """Return the kernel of one type of elements."""
     load, store, least = element.load, element.store, element.least
 
     @named(f"maximum_{suffix}")
-    def maximum(
-        src: int,
-        src_row: int,
-        ring: int,
-        height: int,
-        width: int,
-        channels: int,
-        pixel: int,
-        dst: int,
-        dst_row: int,
-        first_row: int,
-        rows: int,
-        columns: int,
-        kernel_rows: int,
-        kernel_columns: int,
-        stride_rows: int,
-        stride_columns: int,
-        dilation_rows: int,
-        dilation_columns: int,
-        top: int,
-        left: int,
-    ) -> None:
-        """Codes; the input and the output share scale and zero point."""
-        for y in range(first_row, first_row + rows):
-            for x in range(columns):
-                out = dst + y * dst_row + x * pixel
-                for c in range(channels):
+    def maximum(pooling: Pooling) -> None:
+        """Of codes, the input and the output share scale and zero point."""
+        for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+            for x in range(pooling.columns):
+                out = pooling.dst + y * pooling.dst_row + x * pooling.pixel
+                for c in range(pooling.channels):
                     store(out, c, least)
-                for i in range(kernel_rows):
-                    sy = y * stride_rows + i * dilation_rows - top
-                    if sy < 0 or sy >= height:
+                for i in range(pooling.kernel_rows):
+                    sy = y * pooling.stride_rows + i * pooling.dilation_rows - pooling.top
+                    if sy < 0 or sy >= pooling.height:
                         continue
-                    for j in range(kernel_columns):
-                        sx = x * stride_columns + j * dilation_columns - left
-                        if sx < 0 or sx >= width:
+                    for j in range(pooling.kernel_columns):
+                        sx = x * pooling.stride_columns + j * pooling.dilation_columns - pooling.left
+                        if sx < 0 or sx >= pooling.width:
                             continue
-                        tap = src + (sy % ring) * src_row + sx * pixel
-                        for c in range(channels):
+                        tap = pooling.src + (sy % pooling.ring) * pooling.src_row + sx * pooling.pixel
+                        for c in range(pooling.channels):
                             store(out, c, max(load(out, c), load(tap, c)))
 
-    return (maximum,)
+    return maximum
 
 
-(maximum_i8,) = _maximum(INT8, "i8")
-(maximum_i16,) = _maximum(INT16, "i16")
+maximum_f32 = _maximum(FLOAT32, "f32")
+maximum_i8 = _maximum(INT8, "i8")
+maximum_i16 = _maximum(INT16, "i16")
 
 
 @kernel
@@ -138,59 +76,35 @@ def _close_block(scratch: int, channels: int) -> None:
 
 
 @kernel
-def average_f32(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    count_padding: int,
-    end_row: int,
-    end_column: int,
-    scratch: int,
-) -> None:
+def average_f32(pooling: Pooling, counted: CountedTaps, scratch: int) -> None:
     """float32; `scratch` holds `channels` float32 sums of a block of taps, as many sums of blocks, and what those lost."""
-    for y in range(first_row, first_row + rows):
-        for x in range(columns):
+    channels = pooling.channels
+    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+        for x in range(pooling.columns):
             for c in range(3 * channels):
                 store_f32(scratch, c, ZERO_F32)
             count = 0
             closed = 0
             outside = 0
-            for i in range(kernel_rows):
-                sy = y * stride_rows + i * dilation_rows - top
-                line = src + (sy % ring) * src_row
-                for begin in range(0, kernel_columns, BLOCK):
-                    for j in range(begin, min(begin + BLOCK, kernel_columns)):
-                        sx = x * stride_columns + j * dilation_columns - left
-                        if sy < 0 or sy >= height or sx < 0 or sx >= width:
-                            outside += int(sy < end_row and sx < end_column)
+            for i in range(pooling.kernel_rows):
+                sy = y * pooling.stride_rows + i * pooling.dilation_rows - pooling.top
+                line = pooling.src + (sy % pooling.ring) * pooling.src_row
+                for begin in range(0, pooling.kernel_columns, BLOCK):
+                    for j in range(begin, min(begin + BLOCK, pooling.kernel_columns)):
+                        sx = x * pooling.stride_columns + j * pooling.dilation_columns - pooling.left
+                        if sy < 0 or sy >= pooling.height or sx < 0 or sx >= pooling.width:
+                            outside += int(sy < counted.end_row and sx < counted.end_column)
                             continue
                         count += 1
-                        tap = line + sx * pixel
+                        tap = line + sx * pooling.pixel
                         for c in range(channels):
                             store_f32(scratch, c, load_f32(scratch, c) + load_f32(tap, c))
                     if count - closed >= BLOCK:
                         _close_block(scratch, channels)
                         closed = count
-            if count_padding == 0:
+            if counted.count_padding == 0:
                 outside = 0
-            out = dst + y * dst_row + x * pixel
+            out = pooling.dst + y * pooling.dst_row + x * pooling.pixel
             divisor = np.float32(max(count + outside, 1))
             if count != closed:
                 _close_block(scratch, channels)
@@ -228,181 +142,57 @@ def _store_averages_by_parity(sums: int, channels: int, extra: int, count: int, 
 
 
 @kernel
-def average_i8(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    count_padding: int,
-    end_row: int,
-    end_column: int,
-    scratch: int,
-    padding_value: int,
-    ties: int,
-) -> None:
+def average_i8(pooling: Pooling, counted: CountedTaps, scratch: int, padding_value: int, ties: int) -> None:
     """int8 of one scale; `scratch` holds `channels` int32 sums. `ties` is `Window.ties`."""
-    for y in range(first_row, first_row + rows):
-        for x in range(columns):
-            count, outside = sum_window(
-                src,
-                src_row,
-                ring,
-                height,
-                width,
-                channels,
-                pixel,
-                y * stride_rows - top,
-                x * stride_columns - left,
-                kernel_rows,
-                kernel_columns,
-                dilation_rows,
-                dilation_columns,
-                end_row,
-                end_column,
-                scratch,
-            )
-            if count_padding == 0:
-                outside = 0
-            out = dst + y * dst_row + x * pixel
+    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+        for x in range(pooling.columns):
+            count, outside = sum_window(pooling, counted, y, x, scratch)
+            out = pooling.dst + y * pooling.dst_row + x * pooling.pixel
+            divisor = max(count + outside, 1)
             if ties != 0:
-                _store_averages_by_parity(scratch, channels, outside * padding_value, max(count + outside, 1), ties, out)
+                _store_averages_by_parity(scratch, pooling.channels, outside * padding_value, divisor, ties, out)
             else:
-                _store_averages(scratch, channels, outside * padding_value, max(count + outside, 1), out)
+                _store_averages(scratch, pooling.channels, outside * padding_value, divisor, out)
 
 
 @kernel
 def average_rescaled_i8(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    count_padding: int,
-    end_row: int,
-    end_column: int,
-    scratch: int,
-    padding_value: int,
-    by_count: int,
-    epilogue: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
+    pooling: Pooling, counted: CountedTaps, scratch: int, padding_value: int, by_count: int, epilogue: int, codes: Codes
 ) -> None:
     """int8 through an epilogue: the accumulator is the sum of the codes. Its entry is the first, or that of how many count."""
-    for y in range(first_row, first_row + rows):
-        for x in range(columns):
-            count, outside = sum_window(
-                src,
-                src_row,
-                ring,
-                height,
-                width,
-                channels,
-                pixel,
-                y * stride_rows - top,
-                x * stride_columns - left,
-                kernel_rows,
-                kernel_columns,
-                dilation_rows,
-                dilation_columns,
-                end_row,
-                end_column,
-                scratch,
-            )
-            if count_padding == 0:
-                outside = 0
+    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+        for x in range(pooling.columns):
+            count, outside = sum_window(pooling, counted, y, x, scratch)
             entry = max(count + outside, 1) - 1 if by_count != 0 else 0
-            out = dst + y * dst_row + x * pixel
-            for c in range(channels):
+            out = pooling.dst + y * pooling.dst_row + x * pooling.pixel
+            for c in range(pooling.channels):
                 total = load_i32(scratch, c) + outside * padding_value
-                store_code(out, c, requantize(total, epilogue, entry, neg, zero_point, qmin, qmax))
+                store_code(out, c, requantize(total, epilogue, entry, codes))
 
 
 @kernel
 def average_i16(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    count_padding: int,
-    end_row: int,
-    end_column: int,
-    rescaled: int,
-    by_count: int,
-    epilogue: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-    ties: int,
+    pooling: Pooling, counted: CountedTaps, rescaled: int, by_count: int, epilogue: int, codes: Codes, ties: int
 ) -> None:
     """int16: of one scale, or where `rescaled` through an epilogue, as in int8. Padding reads 0."""
-    for y in range(first_row, first_row + rows):
-        for x in range(columns):
-            out = dst + y * dst_row + x * pixel
-            for c in range(channels):
+    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+        for x in range(pooling.columns):
+            out = pooling.dst + y * pooling.dst_row + x * pooling.pixel
+            for c in range(pooling.channels):
                 total = 0
                 count = 0
-                for i in range(kernel_rows):
-                    sy = y * stride_rows + i * dilation_rows - top
-                    for j in range(kernel_columns):
-                        sx = x * stride_columns + j * dilation_columns - left
-                        if sy < 0 or sy >= height or sx < 0 or sx >= width:
-                            count += int(count_padding != 0 and sy < end_row and sx < end_column)
+                for i in range(pooling.kernel_rows):
+                    sy = y * pooling.stride_rows + i * pooling.dilation_rows - pooling.top
+                    for j in range(pooling.kernel_columns):
+                        sx = x * pooling.stride_columns + j * pooling.dilation_columns - pooling.left
+                        if sy < 0 or sy >= pooling.height or sx < 0 or sx >= pooling.width:
+                            count += int(counted.count_padding != 0 and sy < counted.end_row and sx < counted.end_column)
                             continue
                         count += 1
-                        total += load_i16(src + (sy % ring) * src_row + sx * pixel, c)
+                        total += load_i16(pooling.src + (sy % pooling.ring) * pooling.src_row + sx * pooling.pixel, c)
                 count = max(count, 1)
                 if rescaled != 0:
-                    value = requantize(total, epilogue, count - 1 if by_count != 0 else 0, neg, zero_point, qmin, qmax)
+                    value = requantize(total, epilogue, count - 1 if by_count != 0 else 0, codes)
                 elif ties != 0:
                     value = (2 * total + count) // (2 * count)
                     if value * 2 * count == 2 * total + count and (value + ties) % 2 == 0:

@@ -8,10 +8,43 @@ int8: taps read code less `input_zero_point`; the packer puts the zero point's s
 
 from __future__ import annotations
 
-from edgebn.kernels.epilogue import biased, normalize, requantize
+from typing import NamedTuple
+
+from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import kept_row
-from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8, store_code, store_f32, store_i32
+from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.parameters import Clips, Codes, SavedAccumulators
+from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8
+
+_finish_f32, _finish_i8 = FLOAT32_OUTPUT.finish, INT8_OUTPUT.finish
+
+
+class Geometry(NamedTuple):
+    """Input, weight (groups * group_outputs, kernel_rows, kernel_columns, run) and output of a transposed convolution."""
+
+    src: int
+    src_row: int
+    src_pixel: int
+    height: int
+    width: int
+    weight: int
+    epilogue: int
+    dst: int
+    dst_row: int
+    dst_pixel: int
+    rows: int
+    columns: int
+    kernel_rows: int
+    kernel_columns: int
+    stride_rows: int
+    stride_columns: int
+    dilation_rows: int
+    dilation_columns: int
+    top: int
+    left: int
+    run: int
+    groups: int
+    group_outputs: int
 
 
 @kernel
@@ -23,119 +56,59 @@ def _met(position: int, stride: int, size: int) -> int:
 
 
 @kernel
-def transposed_convolution_f32(
-    src: int,
-    src_row: int,
-    src_pixel: int,
-    height: int,
-    width: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    run: int,
-    groups: int,
-    group_outputs: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low: float,
-    pre_high: float,
-    post_low: float,
-    post_high: float,
-) -> None:
-    """float32; weight (groups * group_outputs, kernel_rows, kernel_columns, run)."""
-    channels = groups * group_outputs
-    for y in range(rows):
-        kept = kept_row(raw, raw_row, marks, y)
-        for x in range(columns):
-            for channel in range(channels):
-                acc = ZERO_F32
-                for i in range(kernel_rows):
-                    sy = _met(y + top - i * dilation_rows, stride_rows, height)
-                    if sy < 0:
-                        continue
-                    for j in range(kernel_columns):
-                        sx = _met(x + left - j * dilation_columns, stride_columns, width)
-                        if sx < 0:
-                            continue
-                        pixel = src + sy * src_row + sx * src_pixel + (channel // group_outputs) * run * 4
-                        taps = weight + ((channel * kernel_rows + i) * kernel_columns + j) * run * 4
-                        for c in range(run):
-                            acc += load_f32(pixel, c) * load_f32(taps, c)
-                if kept != 0:
-                    store_f32(kept + x * raw_pixel, channel, acc + load_f32(epilogue, channel))
-                y_value = normalize(acc, epilogue, channel, channels, pre_low, pre_high, post_low, post_high)
-                store_f32(dst + y * dst_row + x * dst_pixel, channel, y_value)
+def _operands(geometry: Geometry, sy: int, sx: int, i: int, j: int, channel: int, size: int) -> tuple[int, int]:
+    """Return the addresses of the elements and of the weights of a tap, each of `size` bytes."""
+    group = channel // geometry.group_outputs
+    pixel = geometry.src + sy * geometry.src_row + sx * geometry.src_pixel + group * geometry.run * size
+    tap = (channel * geometry.kernel_rows + i) * geometry.kernel_columns + j
+    return pixel, geometry.weight + tap * geometry.run * size
 
 
 @kernel
-def transposed_convolution_i8(
-    src: int,
-    src_row: int,
-    src_pixel: int,
-    height: int,
-    width: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    run: int,
-    groups: int,
-    group_outputs: int,
-    input_zero_point: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-) -> None:
-    """int8; weight (groups * group_outputs, kernel_rows, kernel_columns, run)."""
-    channels = groups * group_outputs
-    for y in range(rows):
-        kept = kept_row(raw, raw_row, marks, y)
-        for x in range(columns):
+def transposed_convolution_f32(geometry: Geometry, saved: SavedAccumulators, clips: Clips) -> None:
+    """float32."""
+    channels = geometry.groups * geometry.group_outputs
+    for y in range(geometry.rows):
+        row = saved_row(saved, y)
+        for x in range(geometry.columns):
+            made = geometry.dst + y * geometry.dst_row + x * geometry.dst_pixel
+            saved_at = saved_pixel(saved, row, x)
             for channel in range(channels):
-                acc = 0
-                for i in range(kernel_rows):
-                    sy = _met(y + top - i * dilation_rows, stride_rows, height)
+                acc = ZERO_F32
+                for i in range(geometry.kernel_rows):
+                    sy = _met(y + geometry.top - i * geometry.dilation_rows, geometry.stride_rows, geometry.height)
                     if sy < 0:
                         continue
-                    for j in range(kernel_columns):
-                        sx = _met(x + left - j * dilation_columns, stride_columns, width)
+                    for j in range(geometry.kernel_columns):
+                        sx = _met(x + geometry.left - j * geometry.dilation_columns, geometry.stride_columns, geometry.width)
                         if sx < 0:
                             continue
-                        pixel = src + sy * src_row + sx * src_pixel + (channel // group_outputs) * run
-                        taps = weight + ((channel * kernel_rows + i) * kernel_columns + j) * run
-                        for c in range(run):
+                        pixel, taps = _operands(geometry, sy, sx, i, j, channel, 4)
+                        for c in range(geometry.run):
+                            acc += load_f32(pixel, c) * load_f32(taps, c)
+                _finish_f32(acc, geometry.epilogue, channel, channels, clips, made, saved_at)
+
+
+@kernel
+def transposed_convolution_i8(geometry: Geometry, input_zero_point: int, saved: SavedAccumulators, codes: Codes) -> None:
+    """int8."""
+    channels = geometry.groups * geometry.group_outputs
+    for y in range(geometry.rows):
+        row = saved_row(saved, y)
+        for x in range(geometry.columns):
+            made = geometry.dst + y * geometry.dst_row + x * geometry.dst_pixel
+            saved_at = saved_pixel(saved, row, x)
+            for channel in range(channels):
+                acc = 0
+                for i in range(geometry.kernel_rows):
+                    sy = _met(y + geometry.top - i * geometry.dilation_rows, geometry.stride_rows, geometry.height)
+                    if sy < 0:
+                        continue
+                    for j in range(geometry.kernel_columns):
+                        sx = _met(x + geometry.left - j * geometry.dilation_columns, geometry.stride_columns, geometry.width)
+                        if sx < 0:
+                            continue
+                        pixel, taps = _operands(geometry, sy, sx, i, j, channel, 1)
+                        for c in range(geometry.run):
                             acc += (load_code(pixel, c) - input_zero_point) * load_i8(taps, c)
-                if kept != 0:
-                    store_i32(kept + x * raw_pixel, channel, biased(acc, epilogue, channel))
-                code = requantize(acc, epilogue, channel, neg, zero_point, qmin, qmax)
-                store_code(dst + y * dst_row + x * dst_pixel, channel, code)
+                _finish_i8(acc, geometry.epilogue, channel, channels, codes, made, saved_at)

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.parameters import CountedTaps, Pooling
 from edgebn.kernels.primitives import ZERO_I32, load_code, load_i32, store_i32
 from edgebn.kernels.vectors import I8, I16, I32, I64, constant, load, splat, store, vector
 
@@ -66,40 +67,26 @@ def _first_at(limit: int, start: int, step: int, count: int) -> int:
 
 
 @kernel
-def sum_window(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    first_row: int,
-    first_column: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    end_row: int,
-    end_column: int,
-    sums: int,
-) -> tuple[int, int]:
-    """Write the sums, int32 (channels,); return how many taps lie inside, and how many of the others before the ends."""
-    for c in range(channels):
+def sum_window(pooling: Pooling, counted: CountedTaps, row: int, column: int, sums: int) -> tuple[int, int]:
+    """Write the sums of an output pixel's window, int32 (channels,); return how many taps lie inside, and how many others count."""
+    for c in range(pooling.channels):
         store_i32(sums, c, ZERO_I32)
-    first = _first_at(0, first_column, dilation_columns, kernel_columns)
-    last = max(_first_at(width, first_column, dilation_columns, kernel_columns), first)
-    counted = _first_at(end_column, first_column, dilation_columns, kernel_columns)
+    first_row = row * pooling.stride_rows - pooling.top
+    first_column = column * pooling.stride_columns - pooling.left
+    step, taps = pooling.dilation_columns, pooling.kernel_columns
+    first = _first_at(0, first_column, step, taps)
+    last = max(_first_at(pooling.width, first_column, step, taps), first)
+    before_end = _first_at(counted.end_column, first_column, step, taps)
     count = 0
     outside = 0
-    for i in range(kernel_rows):
-        y = first_row + i * dilation_rows
-        if y < 0 or y >= height:
-            outside += counted if y < end_row else 0
+    for i in range(pooling.kernel_rows):
+        y = first_row + i * pooling.dilation_rows
+        if y < 0 or y >= pooling.height:
+            outside += before_end if y < counted.end_row else 0
             continue
         count += last - first
-        if y < end_row:
-            outside += counted - max(min(last, counted) - first, 0)
-        tap = src + (y % ring) * src_row + (first_column + first * dilation_columns) * pixel
-        _add_row(tap, dilation_columns * pixel, last - first, channels, sums)
-    return count, outside
+        if y < counted.end_row:
+            outside += before_end - max(min(last, before_end) - first, 0)
+        tap = pooling.src + (y % pooling.ring) * pooling.src_row + (first_column + first * step) * pooling.pixel
+        _add_row(tap, step * pooling.pixel, last - first, pooling.channels, sums)
+    return count, outside if counted.count_padding != 0 else 0
