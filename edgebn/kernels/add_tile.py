@@ -7,7 +7,7 @@ within `guard` units; where an integer lies that near (`int8_epilogue.py` explai
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -33,16 +33,47 @@ from edgebn.kernels.vectors import (
     vector,
 )
 
-# Of the exact form, and of the float form; reals as bits.
-EXACT = ("a_table", "b_table", "multiplier", "rounding", "shift", "neg", "zero_point", "qmin", "qmax")
-FLOATS = ("a_scale", "b_scale", "start", "certain", "bounded")
-ARGUMENTS = ("a", "a_row", "b", "b_row", "dst", "dst_row", "rows", "count", *EXACT, *FLOATS)
+
+class Operands(NamedTuple):
+    """Where rows of codes are."""
+
+    a: int
+    a_row: int
+    b: int
+    b_row: int
+    dst: int
+    dst_row: int
+    rows: int
+
+
+class Exact(NamedTuple):
+    """The exact form; tables are int64 (256,), indexed by the stored byte."""
+
+    a_table: int
+    b_table: int
+    multiplier: int
+    rounding: int
+    shift: int
+    neg: int
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
+class Approximation(NamedTuple):
+    """The float form, whose reals are bits."""
+
+    a_scale_bits: int
+    b_scale_bits: int
+    start_bits: int
+    certain: int
+    bounded: int
 
 
 class Int8Sum:
     """Writes the functions."""
 
-    arguments = ARGUMENTS
+    arguments = (*Operands._fields, "count", *Exact._fields, *Approximation._fields)
     variants = ("any",)
 
     def __init__(self, isa: InstructionSet) -> None:
@@ -50,22 +81,22 @@ class Int8Sum:
         self._epilogue = Int8Epilogue(isa)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:  # noqa: ARG002  # the form that all writers have
-        """Write the function of `ARGUMENTS` that sums rows, and return it."""
+        """Write the function that sums rows, and return it."""
         isa, lanes = self._isa, self._isa.lanes
-        builder, given = begin_function(module, "edgebn_add_i8", ARGUMENTS)
+        builder, given = begin_function(module, "edgebn_add_i8", self.arguments)
         exact, recompute = self._exact(module), self._recompute(module)
         scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
         shared: dict[str, Any] = {"interleaved": False}
         for name, bound in (("low", "qmin"), ("high", "qmax")):
             shared[name] = builder.add(given[bound], ir.Constant(I64, 128))
         shared["bounded"] = builder.icmp_signed("!=", given["bounded"], ir.Constant(I64, 0))
-        reals = [splat(builder, builder.bitcast(builder.trunc(given[name], I32), F32), lanes) for name in FLOATS[:3]]
+        reals = [splat(builder, builder.bitcast(builder.trunc(given[name], I32), F32), lanes) for name in Approximation._fields[:3]]
         certain = splat(builder, builder.trunc(given["certain"], I32), lanes)
         width = ir.Constant(I64, isa.vector_bytes)
         steps = builder.udiv(builder.add(given["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
         last = builder.sub(given["count"], width)
         is_short = builder.icmp_signed("<", given["count"], width)
-        forms = [given[name] for name in EXACT]
+        forms = [given[name] for name in Exact._fields]
         with cgutils.for_range(builder, given["rows"]) as row:
             a, b, dst = (builder.add(given[name], builder.mul(row.index, given[f"{name}_row"])) for name in ("a", "b", "dst"))
             with builder.if_else(is_short) as (short, whole):
@@ -102,9 +133,9 @@ class Int8Sum:
 
     def _recompute(self, module: ir.Module) -> ir.Function:
         """Write the function (units, certain, a, b, dst, exact form) that corrects what is in doubt of one vector."""
-        builder, given = begin_function(module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *EXACT))
+        builder, given = begin_function(module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *Exact._fields))
         mask = doubts_of(builder, self._isa, given["units"], given["certain"])
-        rest = [given[name] for name in ("a", "b", "dst", *EXACT)]
+        rest = [given[name] for name in ("a", "b", "dst", *Exact._fields)]
         builder.call(self._exact(module), [mask, *rest])
         builder.ret_void()
         return builder.function
@@ -114,7 +145,7 @@ class Int8Sum:
         name = "edgebn_add_i8_exact"
         if name in module.globals:
             return module.globals[name]
-        builder, given = begin_function(module, name, ("mask", "a", "b", "dst", *EXACT))
+        builder, given = begin_function(module, name, ("mask", "a", "b", "dst", *Exact._fields))
 
         def compute(place: ir.Value) -> None:
             total = None
@@ -141,34 +172,9 @@ if SELECTED.dot:
 
 
 @kernel
-def add_tile_i8(
-    a: int,
-    a_row: int,
-    b: int,
-    b_row: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    count: int,
-    a_table: int,
-    b_table: int,
-    multiplier: int,
-    rounding: int,
-    shift: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-    a_scale_bits: int,
-    b_scale_bits: int,
-    start_bits: int,
-    certain: int,
-    bounded: int,
-) -> None:
-    """Rows of `count` codes; tables are int64 (256,), indexed by the stored byte."""
-    operands = (a, a_row, b, b_row, dst, dst_row, rows, count)
-    exact = (a_table, b_table, multiplier, rounding, shift, neg, zero_point, qmin, qmax)
-    _run(0, operands + exact + (a_scale_bits, b_scale_bits, start_bits, certain, bounded))
+def add_tile_i8(operands: Operands, count: int, exact: Exact, approximation: Approximation) -> None:
+    """Sums of rows of `count` codes."""
+    _run(0, (operands, count, exact, approximation))
 
 
 INT8_ADD = (add_tile_i8,) if SELECTED.dot else ()

@@ -7,22 +7,34 @@ depends on how they are spread.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import OBSERVED, keep
+from edgebn.kernels.observe import keep
+from edgebn.kernels.parameters import SavedAccumulators, TileClips
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import dense_widths
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I32, I64, fused_multiply_add, load, splat, store, vector
 
-# All int64; weights and epilogue as `tile.py` wants them. `places` is scratch for `depth` int32.
-GEOMETRY = ("src", "depth", "weight", "epilogue", "dst", "blocks", "last_channels", "places", *OBSERVED)
 ELEMENT = 4
+
+
+class Geometry(NamedTuple):
+    """Input, weights and epilogue as `tile.py` wants them, and output; `places` is scratch for `depth` int32."""
+
+    src: int
+    depth: int
+    weight: int
+    epilogue: int
+    dst: int
+    blocks: int
+    last_channels: int
+    places: int
 
 
 class Dense:
@@ -32,7 +44,7 @@ class Dense:
         self._isa = isa
         self._kind = vector(F32, isa.lanes)
         self._epilogue = Float32Epilogue(isa)
-        self.arguments = (*GEOMETRY, *self._epilogue.scalars)
+        self.arguments = (*Geometry._fields, *SavedAccumulators._fields, *self._epilogue.scalars)
         self.variants = dense_widths(isa)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
@@ -90,29 +102,9 @@ if SELECTED.vector_bytes:
 
 
 @kernel
-def dense_f32(
-    variant: int,
-    src: int,
-    depth: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    blocks: int,
-    last_channels: int,
-    places: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low_bits: int,
-    pre_high_bits: int,
-    post_low_bits: int,
-    post_high_bits: int,
-    general: int,
-) -> None:
+def dense_f32(variant: int, geometry: Geometry, saved: SavedAccumulators, clips: TileClips) -> None:
     """One sample; `variant` indexes `tile_shapes.dense_widths`."""
-    geometry = (src, depth, weight, epilogue, dst, blocks, last_channels, places, raw, raw_row, raw_pixel, marks)
-    _run(variant, (*geometry, pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
+    _run(variant, (geometry, saved, clips))
 
 
 FLOAT32_DENSE = (dense_f32,) if SELECTED.vector_bytes else ()

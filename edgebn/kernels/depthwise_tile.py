@@ -8,6 +8,7 @@ A block is as many channels as a vector has bytes (int8) or lanes (float32); the
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -16,7 +17,8 @@ from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS, MID
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import OBSERVED, keep
+from edgebn.kernels.observe import keep
+from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
@@ -34,29 +36,24 @@ from edgebn.kernels.vectors import (
     vector,
 )
 
-# What both kinds take, all int64; steps are bytes. Blocks begin `block_step` bytes apart, the last at `last_block`, and `valid`
-# channels of a block exist. `tap_groups` counts fours of kernel columns (int8).
-GEOMETRY = (
-    "src",
-    "row_step",
-    "column_step",
-    "tap_row_step",
-    "tap_column_step",
-    "tap_rows",
-    "tap_columns",
-    "weight",
-    "epilogue",
-    "dst",
-    "dst_row",
-    "dst_pixel",
-    "rows",
-    "columns",
-    "blocks",
-    "block_step",
-    "last_block",
-    "valid",
-    *OBSERVED,
-)
+
+class Blocks(NamedTuple):
+    """Blocks of channels: they begin `block_step` bytes apart, the last at `last_block`, and `valid` channels of a block exist."""
+
+    blocks: int
+    block_step: int
+    last_block: int
+    valid: int
+
+
+class Taps(NamedTuple):
+    """int8: the bytes between the pixels that are gathered, and the kernel column that takes the places behind the last."""
+
+    piece_step: int
+    spare: int
+
+
+GEOMETRY = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
 
 
 def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.Value) -> ir.Value:
@@ -74,7 +71,7 @@ class Int8Depthwise:
         self._dot = Dot(isa.dot, isa.lanes)
         self._words = vector(I32, isa.lanes)
         self.epilogue = Int8Epilogue(isa)
-        self.arguments = (*GEOMETRY, "piece_step", "spare", *self.epilogue.scalars)
+        self.arguments = (*GEOMETRY, *Taps._fields, *self.epilogue.scalars)
         # One kernel row's weights of a block, for one group of taps.
         self._row_bytes = 4 * self._dot.weight_vectors * isa.vector_bytes
 
@@ -411,82 +408,15 @@ if SELECTED.vector_bytes:
 
 
 @kernel
-def depthwise_tile_i8(
-    variant: int,
-    src: int,
-    row_step: int,
-    column_step: int,
-    tap_row_step: int,
-    tap_column_step: int,
-    tap_rows: int,
-    tap_columns: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    blocks: int,
-    block_step: int,
-    last_block: int,
-    valid: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    piece_step: int,
-    spare: int,
-    zero: int,
-    low: int,
-    high: int,
-    certain: int,
-    mode: int,
-) -> None:
-    """int8; `variant` indexes `INT8_VARIANTS`.
-
-    `piece_step` is bytes between the pixels that are gathered, `spare` the kernel column that takes the places behind the last.
-    """
-    geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
-    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid, raw, raw_row, raw_pixel, marks)
-    _run_i8(variant, geometry + target + (piece_step, spare, zero, low, high, certain, mode))
+def depthwise_tile_i8(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, taps: Taps, codes: TileCodes) -> None:
+    """int8; `variant` indexes `INT8_VARIANTS`."""
+    _run_i8(variant, (walk, blocks, saved, taps, codes))
 
 
 @kernel
-def depthwise_tile_f32(
-    variant: int,
-    src: int,
-    row_step: int,
-    column_step: int,
-    tap_row_step: int,
-    tap_column_step: int,
-    tap_rows: int,
-    tap_columns: int,
-    weight: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    blocks: int,
-    block_step: int,
-    last_block: int,
-    valid: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low_bits: int,
-    pre_high_bits: int,
-    post_low_bits: int,
-    post_high_bits: int,
-    general: int,
-) -> None:
+def depthwise_tile_f32(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, clips: TileClips) -> None:
     """float32; `variant` indexes `FLOAT_TILES`."""
-    geometry = (src, row_step, column_step, tap_row_step, tap_column_step, tap_rows, tap_columns, weight, epilogue)
-    target = (dst, dst_row, dst_pixel, rows, columns, blocks, block_step, last_block, valid, raw, raw_row, raw_pixel, marks)
-    _run_f32(variant, geometry + target + (pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
+    _run_f32(variant, (walk, blocks, saved, clips))
 
 
 INT8_DEPTHWISE = (depthwise_tile_i8,) if SELECTED.dot else ()

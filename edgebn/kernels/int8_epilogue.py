@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
+from edgebn.kernels.parameters import TileCodes
 from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, INT8_LONGS, INT8_WORDS, NUDGE, NUDGED
 from edgebn.kernels.tile_epilogue import Outputs, Stores
 from edgebn.kernels.vectors import (
@@ -72,9 +73,7 @@ def each_bit(builder: ir.IRBuilder, mask: ir.Value, visit: Callable[[ir.Value], 
 class Int8Epilogue:
     """Accumulators (int32) to stored codes."""
 
-    # zero, low, high: zero point and bounds plus 128; certain: the bits of t of which one must be set for it to be trusted;
-    # mode: bits of `records.py`.
-    scalars = ("zero", "low", "high", "certain", "mode")
+    scalars = TileCodes._fields
     bytes_per_channel = 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)
     element = 1
 

@@ -23,8 +23,6 @@ from edgebn.kernels.vectors import F32, I8, I32, I64, clamp, clamp_float, consta
 # Vectors that are gathered together: what the registers hold.
 GROUP = 4 if SELECTED.registers >= 32 else 2
 
-OBSERVED = SavedAccumulators._fields
-
 
 @kernel
 def saved_row(saved: SavedAccumulators, row: int) -> int:
@@ -53,7 +51,7 @@ def keep(
     Parameters
     ----------
     given : dict of str to Value
-        Holds `OBSERVED`.
+        Holds the words of `SavedAccumulators`.
     mark : Value
         Index of the tile's mark.
     place : (row, column, bytes)

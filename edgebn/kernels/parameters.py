@@ -111,3 +111,27 @@ class SavedAccumulators(NamedTuple):
     raw_row: int
     raw_pixel: int
     marks: int
+
+
+class TileCodes(NamedTuple):
+    """What a tile's int8 epilogue has beside its entries a channel.
+
+    zero, low, high: zero point and bounds plus 128; certain: the bits of t of which one must be set for it to be trusted;
+    mode: bits of `records.py`.
+    """
+
+    zero: int
+    low: int
+    high: int
+    certain: int
+    mode: int
+
+
+class TileClips(NamedTuple):
+    """Bounds of a tile's float32 epilogue as bits, and whether it is more than a clip."""
+
+    pre_low_bits: int
+    pre_high_bits: int
+    post_low_bits: int
+    post_high_bits: int
+    general: int

@@ -7,42 +7,49 @@ for each doubling.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.parameters import CountedTaps, Pooling
 from edgebn.kernels.pool import BLOCK
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I64, constant, load, offset, splat, store, vector
 
-# Of neighbouring output pixels whose windows have as many taps, all int64: the first tap of the first is column `src` of the row
-# `first_row`, counted before rows repeat; steps are bytes.
-PIXELS = (
-    "src",
-    "src_row",
-    "ring",
-    "first_row",
-    "row_gap",
-    "rows",
-    "tap_step",
-    "columns",
-    "channels",
-    "dst",
-    "count",
-    "pixels",
-    "pixel_step",
-    "dst_step",
-)
 TOGETHER = (4, 2, 1)  # vectors whose taps are read side by side, the most first
 UNROLLED = (1, 2, 3, 5)  # columns of the windows that have functions of their own
 MAXIMUM, AVERAGE, LONG_AVERAGE = (i * (1 + len(UNROLLED)) for i in range(3))  # the first variant of each
 
 
+class Pixels(NamedTuple):
+    """Neighbouring output pixels whose windows have as many taps.
+
+    The first tap of the first is column `src` of the row `first_row`, counted before rows repeat; steps are bytes.
+    """
+
+    src: int
+    src_row: int
+    ring: int
+    first_row: int
+    row_gap: int
+    rows: int
+    tap_step: int
+    columns: int
+    channels: int
+    dst: int
+    divisor: int
+    pixels: int
+    pixel_step: int
+    dst_step: int
+
+
 class Pool:
     """Writes the functions that reduce the taps of a run of output pixels."""
 
-    arguments = PIXELS
+    arguments = Pixels._fields
     variants = (
         *((function, columns) for function in ("maximum", "average") for columns in (0, *UNROLLED)),
         *(("long_average", columns) for columns in (0, 1)),
@@ -58,7 +65,7 @@ class Pool:
         builder, given = begin_function(module, f"edgebn_{function}_f32_{unrolled}", self.arguments)
         scale = None  # of a maximum; for a long average, which is worth a division, the divisor
         if function != "maximum":
-            count = builder.sitofp(given["count"], F32)
+            count = builder.sitofp(given["divisor"], F32)
             number = count if function == "long_average" else builder.fdiv(ir.Constant(F32, 1.0), count)
             scale = splat(builder, number, self._isa.lanes)
         slot = builder.urem(given["first_row"], given["ring"])
@@ -196,105 +203,62 @@ def _variant(function: int, rows: int, columns: int) -> int:
 
 
 @kernel
-def _alike(x: int, columns: int, stride: int, left: int, dilation: int, taps: int, width: int) -> int:
+def _alike(x: int, pooling: Pooling) -> int:
     """Return how many pixels from `x` on have all the taps of their windows inside; 1 where that one has not."""
-    if x * stride < left:
+    if x * pooling.stride_columns < pooling.left:
         return 1
-    most = width - 1 - (taps - 1) * dilation + left
-    return max(min(most // stride + 1, columns) - x, 1) if most >= 0 else 1
+    most = pooling.width - 1 - (pooling.kernel_columns - 1) * pooling.dilation_columns + pooling.left
+    return max(min(most // pooling.stride_columns + 1, pooling.columns) - x, 1) if most >= 0 else 1
 
 
 @kernel
-def maximum_tile_f32(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-) -> None:
-    """Maximum."""
-    tap = dilation_columns * pixel
-    for y in range(first_row, first_row + rows):
-        sy = y * stride_rows - top
-        i = _first_inside(sy, dilation_rows)
-        tap_rows = _end_inside(sy, dilation_rows, kernel_rows, height) - i
+def _reduce(function: int, pooling: Pooling, counted: CountedTaps) -> None:
+    """Run a function over every output pixel; `counted` is an average's."""
+    tap = pooling.dilation_columns * pooling.pixel
+    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+        sy = y * pooling.stride_rows - pooling.top
+        i = _first_inside(sy, pooling.dilation_rows)
+        tap_rows = _end_inside(sy, pooling.dilation_rows, pooling.kernel_rows, pooling.height) - i
+        counted_rows = _end_inside(sy, pooling.dilation_rows, pooling.kernel_rows, counted.end_row)
         x = 0
-        while x < columns:
-            alike = _alike(x, columns, stride_columns, left, dilation_columns, kernel_columns, width)
-            sx = x * stride_columns - left
-            j = _first_inside(sx, dilation_columns)
-            tap_columns = _end_inside(sx, dilation_columns, kernel_columns, width) - j
-            begin = src + sx * pixel + j * tap
-            target = dst + y * dst_row + x * pixel
-            where = (begin, src_row, ring, sy + i * dilation_rows, dilation_rows, tap_rows, tap, tap_columns)
-            steps = (alike, stride_columns * pixel, pixel)
-            _run(_variant(MAXIMUM, tap_rows, tap_columns), (*where, channels, target, 1, *steps))
-            x += alike
-
-
-@kernel
-def average_tile_f32(
-    src: int,
-    src_row: int,
-    ring: int,
-    height: int,
-    width: int,
-    channels: int,
-    pixel: int,
-    dst: int,
-    dst_row: int,
-    first_row: int,
-    rows: int,
-    columns: int,
-    kernel_rows: int,
-    kernel_columns: int,
-    stride_rows: int,
-    stride_columns: int,
-    dilation_rows: int,
-    dilation_columns: int,
-    top: int,
-    left: int,
-    count_padding: int,
-    end_row: int,
-    end_column: int,
-) -> None:
-    """Average."""
-    tap = dilation_columns * pixel
-    for y in range(first_row, first_row + rows):
-        sy = y * stride_rows - top
-        i = _first_inside(sy, dilation_rows)
-        tap_rows = _end_inside(sy, dilation_rows, kernel_rows, height) - i
-        counted_rows = _end_inside(sy, dilation_rows, kernel_rows, end_row)
-        x = 0
-        while x < columns:
-            alike = _alike(x, columns, stride_columns, left, dilation_columns, kernel_columns, width)
-            sx = x * stride_columns - left
-            j = _first_inside(sx, dilation_columns)
-            tap_columns = _end_inside(sx, dilation_columns, kernel_columns, width) - j
+        while x < pooling.columns:
+            alike = _alike(x, pooling)
+            sx = x * pooling.stride_columns - pooling.left
+            j = _first_inside(sx, pooling.dilation_columns)
+            tap_columns = _end_inside(sx, pooling.dilation_columns, pooling.kernel_columns, pooling.width) - j
             count = tap_rows * tap_columns
-            if count_padding != 0:
-                count = counted_rows * _end_inside(sx, dilation_columns, kernel_columns, end_column)
-            begin = src + sx * pixel + j * tap
-            target = dst + y * dst_row + x * pixel
-            where = (begin, src_row, ring, sy + i * dilation_rows, dilation_rows, tap_rows, tap, tap_columns)
-            steps = (alike, stride_columns * pixel, pixel)
-            _run(_variant(AVERAGE, tap_rows, tap_columns), (*where, channels, target, max(count, 1), *steps))
+            if counted.count_padding != 0:
+                count = counted_rows * _end_inside(sx, pooling.dilation_columns, pooling.kernel_columns, counted.end_column)
+            pixels = Pixels(
+                src=pooling.src + sx * pooling.pixel + j * tap,
+                src_row=pooling.src_row,
+                ring=pooling.ring,
+                first_row=sy + i * pooling.dilation_rows,
+                row_gap=pooling.dilation_rows,
+                rows=tap_rows,
+                tap_step=tap,
+                columns=tap_columns,
+                channels=pooling.channels,
+                dst=pooling.dst + y * pooling.dst_row + x * pooling.pixel,
+                divisor=max(count, 1),
+                pixels=alike,
+                pixel_step=pooling.stride_columns * pooling.pixel,
+                dst_step=pooling.pixel,
+            )
+            _run(_variant(function, tap_rows, tap_columns), pixels)
             x += alike
+
+
+@kernel
+def maximum_tile_f32(pooling: Pooling) -> None:
+    """Maximum."""
+    _reduce(MAXIMUM, pooling, CountedTaps(0, 0, 0))
+
+
+@kernel
+def average_tile_f32(pooling: Pooling, counted: CountedTaps) -> None:
+    """Average."""
+    _reduce(AVERAGE, pooling, counted)
 
 
 FLOAT32_POOLS = (maximum_tile_f32, average_tile_f32) if SELECTED.vector_bytes else ()

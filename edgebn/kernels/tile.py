@@ -10,45 +10,40 @@ is generated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import OBSERVED, keep
+from edgebn.kernels.observe import keep
+from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import function_name, shapes
-from edgebn.kernels.variants import begin_function
+from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, in_registers, load, offset, shuffle, splat, vector
 
-# What both kinds of tile take, all int64. Steps are bytes; `depth` counts steps of four codes or one float32; the last block
-# of NV vectors writes `last_channels` channels only. Each row's weights begin `weight_row_step` after those of the row before.
-GEOMETRY = (
-    "src",
-    "row_step",
-    "column_step",
-    "tap_row_step",
-    "tap_column_step",
-    "tap_rows",
-    "tap_columns",
-    "depth",
-    "weight",
-    "weight_row_step",
-    "epilogue",
-    "dst",
-    "dst_row",
-    "dst_pixel",
-    "rows",
-    "columns",
-    "blocks",
-    "last_channels",
-    *OBSERVED,
-)
+
+class Blocks(NamedTuple):
+    """Depth and blocks of output channels.
+
+    `depth` counts steps of four codes or one float32; the last block of NV vectors writes `last_channels` channels only. Each row's
+    weights begin `weight_row_step` after those of the row before.
+    """
+
+    depth: int
+    weight_row_step: int
+    blocks: int
+    last_channels: int
+
+
+class Extras(NamedTuple):
+    """Steps of one depth more: their number, and the address of their bytes from the window's first, int64 each."""
+
+    extra: int
+    extras: int
 
 
 STEP_BYTES = 4  # of a pixel's input in one step of depth
@@ -57,11 +52,10 @@ STEP_BYTES = 4  # of a pixel's input in one step of depth
 class Int8Products:
     """How a tile multiplies codes: lanes of four products each, summed into int32.
 
-    Behind all taps it may take `extras` steps of one depth more, of any inputs of the window: `extra` holds their bytes from the
-    window's first, int64 each. What int8 cannot hold of a weight is added so.
+    Behind all taps it may take `Extras`, of any inputs of the window: what int8 cannot hold of a weight is added so.
     """
 
-    extras = ("extra", "extras")
+    extras = Extras._fields
 
     def __init__(self, isa: InstructionSet) -> None:
         self._dot = Dot(isa.dot, isa.lanes)
@@ -122,71 +116,80 @@ class Float32Products:
         return fused_multiply_add(builder, value, weights[0], acc)
 
 
-def define(module: ir.Module, isa: InstructionSet, products: Any, name: str, mr: int, nv: int) -> ir.Function:
-    """Write the function that convolves whole rows with one tile shape, and return it."""
-    names = (*GEOMETRY, *products.extras, *products.epilogue.scalars)
-    builder, given = begin_function(module, name, names)
-    slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
-    taps = cgutils.alloca_once(builder, I64)
-    channels = nv * isa.lanes
-    weight_vector_bytes = isa.vector_bytes
-    step_bytes = nv * products.weight_vectors * weight_vector_bytes
-    steps = builder.mul(builder.mul(given["tap_rows"], given["tap_columns"]), given["depth"])
-    if products.extras:
-        steps = builder.add(steps, given["extras"])
-    block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
-    tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
-    last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
-    last_column = builder.sub(given["columns"], ir.Constant(I64, mr))
-    scalars = products.epilogue.prepare(builder, given, nv)
+class Tiles:
+    """Writes the functions of one kind, one for each tile shape: each convolves whole rows."""
 
-    def pixel_origin(which: str, row_step: str, column_step: str, y: ir.Value, x: ir.Value) -> ir.Value:
-        row = builder.add(given[which], builder.mul(y, given[row_step]))
-        return builder.add(row, builder.mul(x, given[column_step]))
+    def __init__(self, isa: InstructionSet, products: Any, kind: str) -> None:
+        self._isa, self._products, self._kind = isa, products, kind
+        walk = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
+        self.arguments = (*walk, *products.extras, *products.epilogue.scalars)
+        self.variants = shapes(isa, real=kind == "f32")
 
-    with cgutils.for_range(builder, given["blocks"]) as block:
-        weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
-        record = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.bytes_per_channel))
-        epilogue = builder.add(given["epilogue"], record)
-        is_last = builder.icmp_signed("==", block.index, last_block)
-        valid = builder.select(is_last, given["last_channels"], ir.Constant(I64, channels))
-        first_channel = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.element))
-        with cgutils.for_range(builder, given["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
-            # The last tile of a row moves left instead of reaching over the end: some pixels are computed twice.
-            x = builder.mul(tile.index, ir.Constant(I64, mr))
-            x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
-            origin = pixel_origin("src", "row_step", "column_step", row.index, x)
-            target = builder.add(pixel_origin("dst", "dst_row", "dst_pixel", row.index, x), first_channel)
-            for j in range(nv):
-                start = load(builder, products.accumulator, epilogue, j * isa.vector_bytes)
-                for i in range(mr):
-                    builder.store(start, slots[i][j])
-            builder.store(builder.add(weights, builder.mul(row.index, given["weight_row_step"])), taps)
-            with (
-                cgutils.for_range(builder, given["tap_rows"]) as tap_row,
-                cgutils.for_range(builder, given["tap_columns"]) as tap_column,
-            ):
-                tap = builder.add(origin, builder.mul(tap_row.index, given["tap_row_step"]))
-                tap = builder.add(tap, builder.mul(tap_column.index, given["tap_column_step"]))
-                pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                _add_tap(builder, isa, products, pixels, given["depth"], taps, slots)
-            if products.extras:
-                with cgutils.for_range(builder, given["extras"]) as extra:
-                    place = load(builder, I64, given["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
-                    tap = builder.add(origin, place)
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
+        """Write the function of a shape, and return it."""
+        (mr, nv), isa, products = self.variants[variant], self._isa, self._products
+        builder, given = begin_function(module, function_name(self._kind, mr, nv), self.arguments)
+        slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
+        taps = cgutils.alloca_once(builder, I64)
+        channels = nv * isa.lanes
+        weight_vector_bytes = isa.vector_bytes
+        step_bytes = nv * products.weight_vectors * weight_vector_bytes
+        steps = builder.mul(builder.mul(given["tap_rows"], given["tap_columns"]), given["depth"])
+        if products.extras:
+            steps = builder.add(steps, given["extras"])
+        block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
+        tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
+        last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
+        last_column = builder.sub(given["columns"], ir.Constant(I64, mr))
+        scalars = products.epilogue.prepare(builder, given, nv)
+
+        def pixel_origin(which: str, row_step: str, column_step: str, y: ir.Value, x: ir.Value) -> ir.Value:
+            row = builder.add(given[which], builder.mul(y, given[row_step]))
+            return builder.add(row, builder.mul(x, given[column_step]))
+
+        with cgutils.for_range(builder, given["blocks"]) as block:
+            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+            record = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.bytes_per_channel))
+            epilogue = builder.add(given["epilogue"], record)
+            is_last = builder.icmp_signed("==", block.index, last_block)
+            valid = builder.select(is_last, given["last_channels"], ir.Constant(I64, channels))
+            first_channel = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.element))
+            with cgutils.for_range(builder, given["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
+                # The last tile of a row moves left instead of reaching over the end: some pixels are computed twice.
+                x = builder.mul(tile.index, ir.Constant(I64, mr))
+                x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
+                origin = pixel_origin("src", "row_step", "column_step", row.index, x)
+                target = builder.add(pixel_origin("dst", "dst_row", "dst_pixel", row.index, x), first_channel)
+                for j in range(nv):
+                    start = load(builder, products.accumulator, epilogue, j * isa.vector_bytes)
+                    for i in range(mr):
+                        builder.store(start, slots[i][j])
+                builder.store(builder.add(weights, builder.mul(row.index, given["weight_row_step"])), taps)
+                with (
+                    cgutils.for_range(builder, given["tap_rows"]) as tap_row,
+                    cgutils.for_range(builder, given["tap_columns"]) as tap_column,
+                ):
+                    tap = builder.add(origin, builder.mul(tap_row.index, given["tap_row_step"]))
+                    tap = builder.add(tap, builder.mul(tap_column.index, given["tap_column_step"]))
                     pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                    _add_tap(builder, isa, products, pixels, ir.Constant(I64, 1), taps, slots)
-            accumulators = [[builder.load(slot) for slot in line] for line in slots]
-            mark = builder.add(builder.mul(row.index, tiles), tile.index)
-            first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
+                    _add_tap(builder, isa, products, pixels, given["depth"], taps, slots)
+                if products.extras:
+                    with cgutils.for_range(builder, given["extras"]) as extra:
+                        place = load(builder, I64, given["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
+                        tap = builder.add(origin, place)
+                        pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
+                        _add_tap(builder, isa, products, pixels, ir.Constant(I64, 1), taps, slots)
+                accumulators = [[builder.load(slot) for slot in line] for line in slots]
+                mark = builder.add(builder.mul(row.index, tiles), tile.index)
+                first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
 
-            def meaning(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
-                return products.epilogue.sum(builder, acc, epilogue, j, nv)
+                def meaning(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
+                    return products.epilogue.sum(builder, acc, epilogue, j, nv)
 
-            keep(builder, given, mark, (row.index, x, first_raw), accumulators, meaning)
-            products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
-    builder.ret_void()
-    return builder.function
+                keep(builder, given, mark, (row.index, x, first_raw), accumulators, meaning)
+                products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
+        builder.ret_void()
+        return builder.function
 
 
 def _add_tap(
@@ -246,173 +249,22 @@ def _groups(values: list[Any], size: int) -> list[list[Any]]:
     return [values[i : i + size] for i in range(0, len(values), size)]
 
 
-def _runner(make: Callable[[InstructionSet], Any], name: str, isa: InstructionSet) -> Callable[..., Any]:
-    """Return the intrinsic (variant, (geometry..., scalars...)) that runs the tile shape with that index."""
-    products = make(isa)
-    known = shapes(isa, real=make is Float32Products)
-    count = 1 + len(GEOMETRY) + len(products.extras) + len(products.epilogue.scalars)
-
-    @intrinsic
-    def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
-            unpacked = cgutils.unpack_tuple(builder, values[1], count - 1)
-            done = builder.append_basic_block("done")
-            switch = builder.switch(values[0], done)
-            for index, (mr, nv) in enumerate(known):
-                function = define(builder.module, isa, products, function_name(name, mr, nv), mr, nv)
-                chosen = builder.append_basic_block(f"tile_{mr}x{nv}")
-                switch.add_case(ir.Constant(I64, index), chosen)
-                with builder.goto_block(chosen):
-                    builder.call(function, unpacked)
-                    builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return types.void(types.int64, types.UniTuple(types.int64, count - 1)), generate
-
-    return run
-
-
 if SELECTED.dot:
-    _run_i8 = _runner(Int8Products, "i8", SELECTED)
+    _run_i8 = runner(Tiles(SELECTED, Int8Products(SELECTED), "i8"))
 if SELECTED.vector_bytes:
-    _run_f32 = _runner(Float32Products, "f32", SELECTED)
+    _run_f32 = runner(Tiles(SELECTED, Float32Products(SELECTED), "f32"))
 
 
 @kernel
-def tile_i8(
-    variant: int,
-    src: int,
-    row_step: int,
-    column_step: int,
-    tap_row_step: int,
-    tap_column_step: int,
-    tap_rows: int,
-    tap_columns: int,
-    depth: int,
-    weight: int,
-    weight_row_step: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    blocks: int,
-    last_channels: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    extra: int,
-    extras: int,
-    zero: int,
-    low: int,
-    high: int,
-    certain: int,
-    mode: int,
-) -> None:
-    """int8. `variant` indexes `tile_shapes.shapes`; the last five are `Int8Epilogue.scalars`."""
-    _run_i8(
-        variant,
-        (
-            src,
-            row_step,
-            column_step,
-            tap_row_step,
-            tap_column_step,
-            tap_rows,
-            tap_columns,
-            depth,
-            weight,
-            weight_row_step,
-            epilogue,
-            dst,
-            dst_row,
-            dst_pixel,
-            rows,
-            columns,
-            blocks,
-            last_channels,
-            raw,
-            raw_row,
-            raw_pixel,
-            marks,
-            extra,
-            extras,
-            zero,
-            low,
-            high,
-            certain,
-            mode,
-        ),
-    )
+def tile_i8(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, extras: Extras, codes: TileCodes) -> None:
+    """int8. `variant` indexes `tile_shapes.shapes`."""
+    _run_i8(variant, (walk, blocks, saved, extras, codes))
 
 
 @kernel
-def tile_f32(
-    variant: int,
-    src: int,
-    row_step: int,
-    column_step: int,
-    tap_row_step: int,
-    tap_column_step: int,
-    tap_rows: int,
-    tap_columns: int,
-    depth: int,
-    weight: int,
-    weight_row_step: int,
-    epilogue: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    rows: int,
-    columns: int,
-    blocks: int,
-    last_channels: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low_bits: int,
-    pre_high_bits: int,
-    post_low_bits: int,
-    post_high_bits: int,
-    general: int,
-) -> None:
-    """float32. `variant` indexes `tile_shapes.shapes`; the last five are `Float32Epilogue.scalars`."""
-    _run_f32(
-        variant,
-        (
-            src,
-            row_step,
-            column_step,
-            tap_row_step,
-            tap_column_step,
-            tap_rows,
-            tap_columns,
-            depth,
-            weight,
-            weight_row_step,
-            epilogue,
-            dst,
-            dst_row,
-            dst_pixel,
-            rows,
-            columns,
-            blocks,
-            last_channels,
-            raw,
-            raw_row,
-            raw_pixel,
-            marks,
-            pre_low_bits,
-            pre_high_bits,
-            post_low_bits,
-            post_high_bits,
-            general,
-        ),
-    )
+def tile_f32(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, clips: TileClips) -> None:
+    """float32. `variant` indexes `tile_shapes.shapes`."""
+    _run_f32(variant, (walk, blocks, saved, clips))
 
 
 # The tiles that this instruction set has, for the executor's table.

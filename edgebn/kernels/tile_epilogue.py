@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
+from edgebn.kernels.parameters import TileClips
 from edgebn.kernels.records import FLOAT32_WORDS
 from edgebn.kernels.vectors import (
     F32,
@@ -141,7 +142,7 @@ class Float32Epilogue:
     """Accumulators (float32, begun from the bias) to outputs."""
 
     # Bits of the bounds; general: whether there is anything between the bounds, that is a clip before and a batch norm.
-    scalars = ("pre_low_bits", "pre_high_bits", "post_low_bits", "post_high_bits", "general")
+    scalars = TileClips._fields
     bytes_per_channel = 4 * len(FLOAT32_WORDS)
     element = 4
 

@@ -40,14 +40,25 @@ def begin_function(module: ir.Module, name: str, arguments: Sequence[str]) -> tu
     return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
 
 
+def _words(builder: ir.IRBuilder, value: ir.Value) -> list[ir.Value]:
+    """Return the words of nested tuples, in their order."""
+    if value.type == I64:
+        return [value]
+    count = value.type.count if isinstance(value.type, ir.ArrayType) else len(value.type.elements)
+    parts = cgutils.unpack_tuple(builder, value, count)
+    return [word for part in parts for word in _words(builder, part)]
+
+
 def runner(writer: Writer) -> Callable[..., Any]:
-    """Return the intrinsic (variant, arguments) that calls one of a writer's functions."""
-    count = len(writer.arguments)
+    """Return the intrinsic (variant, arguments) that calls one of a writer's functions.
+
+    Arguments are a tuple of words and groups of words, which have together the order of the writer's.
+    """
 
     @intrinsic
     def run(typing_context: Any, variant: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
-            unpacked = cgutils.unpack_tuple(builder, values[1], count)
+            words = _words(builder, values[1])
             done = builder.append_basic_block("done")
             switch = builder.switch(values[0], done)
             for index in range(len(writer.variants)):
@@ -55,11 +66,11 @@ def runner(writer: Writer) -> Callable[..., Any]:
                 chosen = builder.append_basic_block(f"variant_{index}")
                 switch.add_case(ir.Constant(I64, index), chosen)
                 with builder.goto_block(chosen):
-                    builder.call(function, unpacked)
+                    builder.call(function, words)
                     builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.UniTuple(types.int64, count)), generate
+        return types.void(types.int64, arguments), generate
 
     return run

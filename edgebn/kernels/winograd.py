@@ -10,25 +10,55 @@ epilogue. Between them a transformed tile is 16 planes, each [tile][channel]. We
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import OBSERVED, keep
+from edgebn.kernels.observe import keep
+from edgebn.kernels.parameters import SavedAccumulators, TileClips
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I64, load, store, vector
 
-# Steps are bytes. Tile (j, i) begins at the output pixel (min(2 j, last_y), min(2 i, last_x)): the last ones move up or left
-# instead of reaching over the end, and compute some pixels again.
-TILES = ("tile_rows", "tile_columns", "last_y", "last_x", "planes", "plane_step", "tile_step", "blocks")
-INPUT = ("src", "src_row", "src_pixel", *TILES)
-OUTPUT = (*TILES, "dst", "dst_row", "dst_pixel", "epilogue", "valid", *OBSERVED)
-
 SIDE, STEP = 4, 2  # of the tile of inputs; of the tile of outputs
+
+
+class Source(NamedTuple):
+    """The first tap of the first output pixel, and the bytes to the next row and pixel."""
+
+    src: int
+    src_row: int
+    src_pixel: int
+
+
+class Tiles(NamedTuple):
+    """Tiles and planes; steps are bytes.
+
+    Tile (j, i) begins at the output pixel (min(2 j, last_y), min(2 i, last_x)): the last ones move up or left instead of reaching
+    over the end, and compute some pixels again.
+    """
+
+    tile_rows: int
+    tile_columns: int
+    last_y: int
+    last_x: int
+    planes: int
+    plane_step: int
+    tile_step: int
+    blocks: int
+
+
+class Target(NamedTuple):
+    """Output and epilogue; the last of the vectors of channels has `valid` that exist."""
+
+    dst: int
+    dst_row: int
+    dst_pixel: int
+    epilogue: int
+    valid: int
 
 
 def _input_line(builder: ir.IRBuilder, d: list[ir.Value]) -> list[ir.Value]:
@@ -68,7 +98,7 @@ class _Tiles:
 class Input:
     """Writes the function that transforms the inputs."""
 
-    arguments = INPUT
+    arguments = (*Source._fields, *Tiles._fields)
     variants = ("edgebn_winograd_input_f32",)
 
     def __init__(self, isa: InstructionSet) -> None:
@@ -111,7 +141,7 @@ class Output:
         self._isa = isa
         self._kind = vector(F32, isa.lanes)
         self._epilogue = Float32Epilogue(isa)
-        self.arguments = (*OUTPUT, *self._epilogue.scalars)
+        self.arguments = (*Tiles._fields, *Target._fields, *SavedAccumulators._fields, *self._epilogue.scalars)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write it, and return it."""
@@ -151,53 +181,15 @@ if SELECTED.vector_bytes:
 
 
 @kernel
-def winograd_input_f32(
-    src: int,
-    src_row: int,
-    src_pixel: int,
-    tile_rows: int,
-    tile_columns: int,
-    last_y: int,
-    last_x: int,
-    planes: int,
-    plane_step: int,
-    tile_step: int,
-    blocks: int,
-) -> None:
-    """Transform inputs; `src` is the first tap of the first output pixel, and reads go on to the end of the last vector."""
-    where = (src, src_row, src_pixel)
-    _run_input(0, (*where, tile_rows, tile_columns, last_y, last_x, planes, plane_step, tile_step, blocks))
+def winograd_input_f32(source: Source, tiles: Tiles) -> None:
+    """Transform inputs; reads go on to the end of the last vector."""
+    _run_input(0, (source, tiles))
 
 
 @kernel
-def winograd_output_f32(
-    tile_rows: int,
-    tile_columns: int,
-    last_y: int,
-    last_x: int,
-    planes: int,
-    plane_step: int,
-    tile_step: int,
-    blocks: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    epilogue: int,
-    valid: int,
-    raw: int,
-    raw_row: int,
-    raw_pixel: int,
-    marks: int,
-    pre_low_bits: int,
-    pre_high_bits: int,
-    post_low_bits: int,
-    post_high_bits: int,
-    general: int,
-) -> None:
-    """Transform sums back; the last of the `blocks` vectors of channels has `valid` that exist."""
-    tiles = (tile_rows, tile_columns, last_y, last_x, planes, plane_step, tile_step, blocks)
-    target = (dst, dst_row, dst_pixel, epilogue, valid, raw, raw_row, raw_pixel, marks)
-    _run_output(0, tiles + target + (pre_low_bits, pre_high_bits, post_low_bits, post_high_bits, general))
+def winograd_output_f32(tiles: Tiles, target: Target, saved: SavedAccumulators, clips: TileClips) -> None:
+    """Transform sums back."""
+    _run_output(0, (tiles, target, saved, clips))
 
 
 FLOAT32_WINOGRAD = (winograd_input_f32, winograd_output_f32) if SELECTED.vector_bytes else ()
