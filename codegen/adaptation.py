@@ -24,7 +24,7 @@ from edgebn.program import (
     epilogue_shape,
     observed_rows,
 )
-from edgebn.reference.refold import DRIFT_BITS, LARGEST_CENTER, LARGEST_HOME_OUTPUT, LARGEST_MOVE, MAX_SHIFT_LOSS
+from edgebn.reference.refold import DRIFT_BITS, LARGEST_CENTER, LARGEST_MOVE, LARGEST_SOURCE_OUTPUT, MAX_SHIFT_LOSS
 
 DEFAULT_POLICY = "compensated-tracking"
 CODES = {"compensated": 1, DEFAULT_POLICY: 2}  # in saved states: docs/state-format.md
@@ -121,39 +121,39 @@ def plan(program: Program, policy: str, name: str, step_names: dict[str, str]) -
     ModelError
         The program cannot adapt in C, or there is no such policy there.
     """
-    given = program.adaptation
-    if given is None:
+    adaptation = program.adaptation
+    if adaptation is None:
         raise ModelError(f"{program.source}: the model has no source tables; measure them with edgebn.adaptable(model, images)")
     if adapted_dtype(program) != "int8":
         raise ModelError(f"{program.source}: firmware adapts int8 networks; quantise the model, then measure its source tables")
-    if given.classes and program.buffers[given.logits].dtype != "int8":
+    if adaptation.classes and program.buffers[adaptation.logits].dtype != "int8":
         raise ModelError(
-            f"{program.source}: firmware learns from int8 predictions, and those of '{given.logits}' are float32; adapt in Python, "
-            "or quantise the float32 model with edgebn.quantize, which makes all of it int8"
+            f"{program.source}: firmware learns from int8 predictions, and those of '{adaptation.logits}' are float32; adapt in "
+            "Python, or quantise the float32 model with edgebn.quantize, which makes all of it int8"
         )
     if policy not in CODES:
         raise ModelError(f"there is no adaptation policy '{policy}' in firmware; choose one of {', '.join(sorted(CODES))}")
-    table = next((one for one in given.tables if one.policy == _TABLE), None)
-    if not given.classes or table is None:
+    table = next((one for one in adaptation.tables if one.policy == _TABLE), None)
+    if not adaptation.classes or table is None:
         raise ModelError(f"{program.source}: the policy '{policy}' needs a network that classifies, with its source tables")
     steps = {step.name: step for step in program.steps}
-    adapted = tuple(steps[layer.observation.step] for layer in given.layers)
-    for step, layer in zip(adapted, given.layers, strict=True):
+    adapted = tuple(steps[layer.observation.step] for layer in adaptation.layers)
+    for step, layer in zip(adapted, adaptation.layers, strict=True):
         _check_refold(program, step, layer)
     _check_scales(program, table)
-    ends = np.cumsum([layer.channels for layer in given.layers])
+    ends = np.cumsum([layer.channels for layer in adaptation.layers])
     names = tuple(step_names[step.name] for step in adapted)
-    rows = tuple(_rows(step, layer, program) for step, layer in zip(adapted, given.layers, strict=True))
+    rows = tuple(_rows(step, layer, program) for step, layer in zip(adapted, adaptation.layers, strict=True))
     widths = [epilogue_shape(step, program)[1] for step in adapted]
     return Plan(
         policy,
-        given.layers,
+        adaptation.layers,
         adapted,
         names,
-        tuple(int(end - layer.channels) for end, layer in zip(ends, given.layers, strict=True)),
+        tuple(int(end - layer.channels) for end, layer in zip(ends, adaptation.layers, strict=True)),
         tuple(int(chosen.sum()) * width for chosen, width in zip(rows, widths, strict=True)),
         table,
-        _arrays(given.layers, name, names, rows, table),
+        _arrays(adaptation.layers, name, names, rows, table),
         program,
     )
 
@@ -169,13 +169,13 @@ def _arrays(
     layers: tuple[AdaptedLayer, ...], name: str, names: tuple[str, ...], rows: tuple[np.ndarray, ...], table: SourceTable
 ) -> tuple[CArray, ...]:
     channels = table.first.shape[1]
-    shape = f"({len(table.first)}, {channels}): predicted classes, the last row home itself"
+    shape = f"({len(table.first)}, {channels}): predicted classes, the last row the source itself"
     shifts = [layer.observation.shift for layer in layers if layer.observation.shift is not None]
     return (
         CArray(f"{name}_adapt_centers", "int32_t", _joined([layer.observation.center for layer in layers]), f"({channels}): means"),
         CArray(f"{name}_adapt_shifts", "uint8_t", _joined(shifts), f"({channels}): sigma is 64 to 128 behind this shift"),
         CArray(f"{name}_adapt_sigmas", "float", _joined([layer.sigma for layer in layers]), f"({channels}): behind the shift"),
-        CArray(f"{name}_adapt_homes", "float", _joined([layer.home for layer in layers]), f"({channels}): variance / sigma^2"),
+        CArray(f"{name}_adapt_sources", "float", _joined([layer.home for layer in layers]), f"({channels}): variance / sigma^2"),
         CArray(f"{name}_adapt_first", "int8_t", table.first, f"{shape}; of means, in sigmas"),
         CArray(f"{name}_adapt_second", "int8_t", table.second, f"{shape}; of variances"),
         *(
@@ -218,10 +218,10 @@ def _check_refold(program: Program, step: Step, layer: AdaptedLayer) -> None:
     assert layer.observation.shift is not None
     lives = layer.sigma > 0
     center = layer.observation.center.astype(object)
-    home = epilogue.m.astype(object) * center + epilogue.r.astype(object)
+    at_center = epilogue.m.astype(object) * center + epilogue.r.astype(object)
     unit = np.ldexp(layer.sigma.astype(np.float64), layer.observation.shift.astype(np.int32) + DRIFT_BITS)
     fits = (
-        (np.abs(home) <= LARGEST_HOME_OUTPUT)
+        (np.abs(at_center) <= LARGEST_SOURCE_OUTPUT)
         & (np.abs(center) <= LARGEST_CENTER)
         & (epilogue.s > MAX_SHIFT_LOSS)
         & (epilogue.s <= _LARGEST_SHIFT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from codegen.adaptation import CODES, DRIFT_BOUND, Plan, adapted_epilogue, is_nudged, is_wide
-from codegen.emitters.text import ADAPTED, FACTORY, OBSERVATION, float_literal
+from codegen.emitters.text import ADAPTED, OBSERVATION, SOURCE, float_literal
 from codegen.project import Listing
 from codegen.templating import fill
 
@@ -16,11 +16,11 @@ _HASH_BYTES = 16
 
 def memory(listing: Listing, plan: Plan) -> str:
     """Return the declarations of state and constants, for `<name>.c`."""
-    given = plan.program.adaptation
-    assert given is not None
+    adaptation = plan.program.adaptation
+    assert adaptation is not None
     name = listing.name
     digest = bytes.fromhex(listing.model_hash)[:_HASH_BYTES]
-    logits = plan.program.buffers[given.logits]
+    logits = plan.program.buffers[adaptation.logits]
     ram, layers = [], []
     for i, (layer, step, own, start) in enumerate(zip(plan.layers, plan.steps, plan.names, plan.starts, strict=True)):
         ram.append(
@@ -31,9 +31,9 @@ def memory(listing: Listing, plan: Plan) -> str:
         )
         epilogue = adapted_epilogue(step)
         layers.append(
-            f"    {{{layer.channels}, {plan.positions[i]}.0f, {float_literal(given.noise[i])}, "
+            f"    {{{layer.channels}, {plan.positions[i]}.0f, {float_literal(adaptation.noise[i])}, "
             f"{float_literal(plan.table.first_scale[i])}, {float_literal(plan.table.second_scale[i])},\n"
-            f"     {own}_{FACTORY}, {own}_{ADAPTED}, {int(epilogue.zero_point)}, {int(is_wide(step))}, {int(is_nudged(step))}}},"
+            f"     {own}_{SOURCE}, {own}_{ADAPTED}, {int(epilogue.zero_point)}, {int(is_wide(step))}, {int(is_nudged(step))}}},"
         )
     return fill(
         "adaptation.c.in",
@@ -41,12 +41,12 @@ def memory(listing: Listing, plan: Plan) -> str:
         policy=plan.policy,
         channels=plan.channels,
         numbers=plan.numbers,
-        classes=given.classes,
+        classes=adaptation.classes,
         arrays="\n".join(ram),
         layers="\n".join(layers),
         layer_count=len(plan.layers),
-        margin=float_literal(given.margin),
-        strength=float_literal(given.strength),
+        margin=float_literal(adaptation.margin),
+        strength=float_literal(adaptation.strength),
         drift_bound=float_literal(DRIFT_BOUND),
         logit_scale=float_literal(logits.scale),
         logit_zero=logits.zero_point,
@@ -57,10 +57,10 @@ def memory(listing: Listing, plan: Plan) -> str:
 
 def believing(listing: Listing, logits: str) -> list[str]:
     """Return the lines that read the prediction from `logits`, as soon as they are made."""
-    given = listing.program.adaptation
-    assert given is not None
-    buffer = listing.program.buffers[given.logits]
-    call = f"    edgebn_adapt_believe(&{listing.name}_adapter, "
+    adaptation = listing.program.adaptation
+    assert adaptation is not None
+    buffer = listing.program.buffers[adaptation.logits]
+    call = f"    edgebn_adapt_predict(&{listing.name}_adapter, "
     if math.prod(buffer.shape) > 1:
         return [f"{call}{logits});"]
     pair = f"int8_t pair[2] = {{{buffer.zero_point}, 0}}; /* the first class's logit is 0 */"

@@ -1,7 +1,8 @@
-"""What a program carries so that its batch norms can adapt (docs/adaptation.md): plain data, measured once at home.
+"""What a program carries so that its batch norms can adapt (docs/adaptation.md): plain data, measured once on source samples.
 
-Deviations are dimensionless everywhere behind the kernels: with x what a channel's batch norm receives, m0 and v0 its factory
-mean and variance and w0 = v0 + epsilon, d1 = (mean(x) - m0) / sqrt(w0) and d2 = (mean((x - m0)**2) - v0) / w0, both 0 at home.
+Deviations are dimensionless everywhere behind the kernels: with x what a channel's batch norm receives, m0 and v0 its source
+mean and variance and w0 = v0 + epsilon, d1 = (mean(x) - m0) / sqrt(w0) and d2 = (mean((x - m0)**2) - v0) / w0, both 0 for the
+source.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Observation:
         A Convolution, TransposedConvolution or Affine.
     first_row, row_step : int
     center : ndarray of int32 (int8 programs) or float32, shape (channels,)
-        The factory mean, in accumulator units or as a real number.
+        The source mean, in accumulator units or as a real number.
     shift : ndarray of uint8 or None, shape (channels,)
-        int8: one factory sigma is 64 to 128 units of e where accumulators are large enough. None in float32.
+        int8: one source sigma is 64 to 128 units of e where accumulators are large enough. None in float32.
     """
 
     step: str
@@ -47,9 +48,9 @@ class AdaptedLayer:
     ----------
     observation : Observation
     layer : str
-        The batch norm's name in the file; '' where the model came folded and is normalised against what was measured at home.
+        The batch norm's name in the file; '' where the model came folded and is normalised against measured statistics.
     sigma : ndarray of float32, shape (channels,)
-        sqrt(w0) in units of e. 0 marks a channel that keeps its factory numbers whatever is seen.
+        sqrt(w0) in units of e. 0 marks a channel that keeps its source numbers whatever is seen.
     home : ndarray of float32, shape (channels,)
         v0 / w0.
     """
@@ -67,7 +68,7 @@ class AdaptedLayer:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """What predicted classes do to the deviations at home: the tables of one policy, channels of all layers in one row.
+    """What predicted classes do to the deviations of source samples: the tables of one policy, channels of all layers in one row.
 
     Attributes
     ----------
@@ -99,11 +100,11 @@ class Adaptation:
         The buffer that the predicted class is read from; '' where classes is 0. A single number is the second of two classes',
         and the first one's is 0: what a sigmoid makes a probability of.
     margin : float
-        Median, at home, of the difference between the two largest logits.
+        Median, over source samples, of the difference between the two largest logits.
     strength : float
         How far the compensated policies follow what they see, 0..1: less where samples differ much by nature.
     noise : ndarray of float32, shape (layers,)
-        Variance of what one sample says beyond home and its class, averaged over channels.
+        Variance of what one sample says beyond the source and its class, averaged over channels.
     tables : tuple of SourceTable
     """
 

@@ -857,10 +857,10 @@ def holds_codes(buffer: Buffer) -> bool:
     return buffer.dtype in CODE_RANGES
 
 
-def result_dtype(program: Program, name: str, *, raw: bool) -> str:
-    """Return the type in which an output reaches the caller; `raw` says whether all inputs came as codes."""
+def result_dtype(program: Program, name: str, *, as_codes: bool) -> str:
+    """Return the type in which an output reaches the caller; `as_codes` says whether all inputs came as codes."""
     dtype = program.buffers[name].dtype
-    return dtype if raw or dtype == "int32" else "float32"
+    return dtype if as_codes or dtype == "int32" else "float32"
 
 
 def adapted_dtype(program: Program) -> str:

@@ -49,10 +49,10 @@ class Task:
 
 def image_tasks(folder: Path) -> tuple[Task, Task]:
     with np.load(folder / "data" / "cifar10_dev.npz") as data:
-        home, clean, labels = data["x_train"], data["x_test"], data["y_test"].reshape(-1).astype(np.int64)
+        source, clean, labels = data["x_train"], data["x_test"], data["y_test"].reshape(-1).astype(np.int64)
         tuned = {"clean": clean} | {name: data[f"x_test_{name}"] for name in SHIFTS}
     untuned = {"clean": clean} | {name: shift(clean) for name, shift in UNTUNED_IMAGE_SHIFTS.items()}
-    typical = home.astype(np.float32)
+    typical = source.astype(np.float32)
     model = edgebn.adaptable(edgebn.quantize(edgebn.load(folder / "models" / "resnet8_jpeg.h5"), typical[:1000]), typical)
     real = ({name: images.astype(np.float32) for name, images in domains.items()} for domains in (tuned, untuned))
     first, second = (Task("ResNet-8", model, domains, labels) for domains in real)
@@ -63,7 +63,7 @@ def speech_tasks(folder: Path) -> Iterator[Task]:
     with np.load(folder / "data" / "kws_dev.npz") as data:
         codes, labels = data["x"], data["y"].astype(np.int64)
     mfcc = np.float32(MFCC_SCALE) * (codes.astype(np.float32) - MFCC_ZERO)
-    home, rest = mfcc[:250], mfcc[250:]
+    source, rest = mfcc[:250], mfcc[250:]
 
     def quantised(values: np.ndarray) -> np.ndarray:
         held = np.clip(np.rint(values / MFCC_SCALE + MFCC_ZERO), -128, 127)
@@ -72,8 +72,8 @@ def speech_tasks(folder: Path) -> Iterator[Task]:
     domains = {"clean": rest} | {name: quantised(shift(rest[..., 0].astype(float))) for name, shift in SPEECH_SHIFTS.items()}
     for name in ("kws.keras", "kws_int8.tflite"):
         model = edgebn.load(folder / "models" / name)
-        int8 = model if model.dtype == "int8" else edgebn.quantize(model, home)
-        yield Task(name, edgebn.adaptable(int8, home), domains, labels[250:])
+        int8 = model if model.dtype == "int8" else edgebn.quantize(model, source)
+        yield Task(name, edgebn.adaptable(int8, source), domains, labels[250:])
 
 
 def errors(task: Task, policy: str | None, order: str, seeds: range) -> dict[str, list[float]]:

@@ -32,19 +32,19 @@ class BalancedBn(Policy):
     code = 1002
     needs_classes = True
 
-    def __init__(self, home):
-        super().__init__(home)
-        self.planes = 2 * home.classes  # class means, then class variances less 1
+    def __init__(self, source):
+        super().__init__(source)
+        self.planes = 2 * source.classes  # class means, then class variances less 1
 
-    def update(self, state, seen):
-        mean, variance = state.values[seen.label], state.values[self.home.classes + seen.label]
-        gap = seen.first - mean
-        within = seen.second - seen.first * seen.first
+    def update(self, state, sample):
+        mean, variance = state.values[sample.label], state.values[self.source.classes + sample.label]
+        gap = sample.first - mean
+        within = sample.second - sample.first * sample.first
         mean += RATE * gap
         variance += RATE * (within + (np.float32(1) - RATE) * gap * gap - variance)
 
     def estimate(self, state):
-        means, variances = state.values[: self.home.classes], state.values[self.home.classes :]
+        means, variances = state.values[: self.source.classes], state.values[self.source.classes :]
         return Estimate(means.mean(axis=0), np.float32(1) + variances.mean(axis=0) + means.var(axis=0))
 
     def gate(self, energy, state):

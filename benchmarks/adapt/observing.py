@@ -21,8 +21,8 @@ import numpy as np
 
 import edgebn
 from benchmarks.models.networks import Case, cases
-from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
+from edgebn.adapt.source_statistics import SourceStatistics
 
 CALLS = 3  # in a row, before the other's turn: less than what another process leaves us at a time
 SAMPLES = 30  # that source tables are measured on: their content costs nothing
@@ -69,10 +69,10 @@ def measure(case: Case, rounds: int, rows: int | None) -> Cost:
     session = edgebn.Session(model)
     name = model.outputs[0]
     out = np.empty((1, *model.shapes[name]), case.x.dtype)
-    raw = case.x.dtype == np.int8
+    as_codes = case.x.dtype == np.int8
     given: Any = model.adaptation
     exits = [out] if not given.classes else [np.empty(given.classes, model.dtype), out]
-    plain, observing = session._packed.raw if raw else session._packed.real, session._packed.observing(raw=raw)
+    plain, observing = session._packed.codes if as_codes else session._packed.real, session._packed.observing(as_codes=as_codes)
     held = plain.bind((case.x, out)), observing.bind((case.x, *exits))
     times: dict[str, list[float]] = {"plain": [], "observing": [], "ratio": []}
     for _ in range(rounds):
@@ -80,20 +80,20 @@ def measure(case: Case, rounds: int, rows: int | None) -> Cost:
         for key, value in zip(times, (*took, took[1] / took[0]), strict=True):
             times[key].append(value)
     del held
-    home = Home(model)
-    drift, ratio = np.full(home.channels, 0.1, np.float32), np.full(home.channels, 1.1, np.float32)
+    source = SourceStatistics(model)
+    drift, ratio = np.full(source.channels, 0.1, np.float32), np.full(source.channels, 1.1, np.float32)
     session.refold(drift, ratio)
     begin = time.perf_counter()
     for _ in range(CALLS):
         session.refold(drift, ratio)
     refold = (time.perf_counter() - begin) / CALLS
-    fits = (policy for policy in POLICIES.values() if home.classes or not policy.needs_classes)
+    fits = (policy for policy in POLICIES.values() if source.classes or not policy.needs_classes)
     policies = [policy for policy in fits if model.dtype == "float32" or not policy.needs_gradients]
-    states = {policy.name: 4 * (policy.planes * home.channels + policy.scalars) for policy in policies}
+    states = {policy.name: 4 * (policy.planes * source.channels + policy.scalars) for policy in policies}
     tables = max((table.first.nbytes + table.second.nbytes for table in given.tables), default=0)
     share = statistics.median(times["ratio"]) - 1
     learning = {name: _learning(model, x, rounds) * 1e6 for name, x in (("shut", images), ("open", _shifted(images)))}
-    return Cost(case.name, statistics.median(times["plain"]) * 1e6, share, refold * 1e6, learning, home.channels, tables, states)
+    return Cost(case.name, statistics.median(times["plain"]) * 1e6, share, refold * 1e6, learning, source.channels, tables, states)
 
 
 def _shifted(images: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def chaos(place: World, model: Path, folder: Path, count: int, seconds: float = 
     """Old and new states in any order while the broker is killed twice, mergers are killed, devices are cut off."""
     messages, known, prior = crowd_states(place, count)
     wanted, dice = expected(place, known, prior), random.Random(3)
-    factory, old = place.model.to_bytes(place.model.factory), {}
+    factory, old = place.model.to_bytes(place.model.initial_state), {}
     for name, (topic, _) in messages.items():
         told = known[name].envelope
         old[name] = topic, to_bytes(Envelope(told.count - 1, 1, 300, 300, 0, told.drift, factory), topic)

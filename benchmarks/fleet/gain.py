@@ -6,7 +6,7 @@ import numpy as np
 
 import edgebn
 from benchmarks.fleet.world import World, liar, neighbours
-from edgebn.fleet.harm import HomeReplay
+from edgebn.fleet.harm import SourceReplay
 from edgebn.fleet.merging import merge
 
 FIRST, LONGER = 50, 200
@@ -21,7 +21,7 @@ def gain(place: World, repeats: int) -> dict:
     )
     names = ("none", "factory", "one neighbour", "fleet", "fleet, a liar of ten", "best")
     print(f"{'':18}" + "".join(f"{name:>22}" for name in names) + f"{'published':>12}")
-    replay, rows = HomeReplay(place.model), {}
+    replay, rows = SourceReplay(place.model), {}
     plain = edgebn.Session(place.program)
     for domain in place.domains:
         honest = neighbours(place, domain, 9, 0)

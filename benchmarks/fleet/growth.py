@@ -8,7 +8,7 @@ import time
 from benchmarks.fleet.parts import crowd_states
 from benchmarks.fleet.world import World
 from edgebn.fleet.envelope import to_bytes
-from edgebn.fleet.harm import HomeReplay
+from edgebn.fleet.harm import SourceReplay
 from edgebn.fleet.merging import merge
 
 
@@ -22,7 +22,7 @@ def growth(place: World, counts: list[int]) -> list[dict]:
         checked = time.perf_counter()
         envelope = merge(place.model, known).envelope
         merged = time.perf_counter()
-        HomeReplay(place.model).refusal(place.model.state(envelope.state, "prior"))
+        SourceReplay(place.model).refusal(place.model.state(envelope.state, "prior"))
         replayed = time.perf_counter()
         size = len(to_bytes(envelope, address.topic("state")))
         rows.append(

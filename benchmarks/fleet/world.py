@@ -80,10 +80,10 @@ class World:
 
 def world(folder: Path) -> World:
     with np.load(folder / "data" / "cifar10_dev.npz") as data:
-        home, clean, labels = data["x_train"], data["x_test"], data["y_test"].reshape(-1).astype(np.int64)
+        source, clean, labels = data["x_train"], data["x_test"], data["y_test"].reshape(-1).astype(np.int64)
         domains = {"clean": clean} | {name: data[f"x_test_{name}"] for name in TUNED}
     domains |= {name: shift(clean) for name, shift in (UNTUNED_IMAGE_SHIFTS | OWN).items()}
-    typical = home.astype(np.float32)
+    typical = source.astype(np.float32)
     program = edgebn.adaptable(edgebn.quantize(edgebn.load(folder / "models" / "resnet8_jpeg.h5"), typical[:1000]), typical)
     real = {name: images.astype(np.float32) for name, images in domains.items()}
     return World(program, FleetModel(program), edgebn.Adapter(edgebn.Session(program)), real, labels, len(labels) // 2)

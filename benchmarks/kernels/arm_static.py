@@ -101,7 +101,7 @@ def work(isa_name: str, folder: Path) -> None:
         for name in names:
             macs: dict[str, int] = defaultdict(int)
             packed = Packed(edgebn.load(MODELS_AT / f"{name}.tflite"))
-            for words in (packed.raw if dtype == "int8" else packed.real).words:
+            for words in (packed.codes if dtype == "int8" else packed.real).words:
                 operation = operations[int(words[0])]
                 arguments = {key: int(word) for (key, _), word in zip(operation.arguments, words[1:], strict=False)}
                 function, count = _function(operation.name, arguments, isa.SELECTED)

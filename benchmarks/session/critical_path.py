@@ -99,7 +99,7 @@ class _Tasks:
 
     def __init__(self, program: Program, threads: int) -> None:
         self._packed = Packed(program, Options(threads=threads))
-        table = self._packed.raw if takes_codes(program) else self._packed.real
+        table = self._packed.codes if takes_codes(program) else self._packed.real
         self._arrays = bind(program, table)
         if table.tasks is None:
             rows = np.arange(len(table.words))

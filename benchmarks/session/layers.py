@@ -57,7 +57,7 @@ class StepTime:
 def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
     """Return the time of each step of one inference on codes or real values, and the peak in 10**9 MACs a second."""
     packed = Packed(program)
-    table = packed.raw if program.dtype == "int8" else packed.real
+    table = packed.codes if program.dtype == "int8" else packed.real
     arrays = bind(program, table)
     run = executor.executor(program.dtype)
     groups = [(name, [i for i, _ in rows]) for name, rows in groupby(enumerate(table.owners), key=lambda row: row[1])]

@@ -65,9 +65,9 @@ static float kept(const void *place) {
 /* ---- learning ---- */
 
 /* What one inference says about the class that it is taken for. */
-struct belief {
+struct prediction {
     float certainty;
-    float away; /* how far home's own offset is believed */
+    float away; /* how much of the source samples' own offset counts */
     const int8_t *first;
     const int8_t *second;
 };
@@ -81,7 +81,7 @@ static float rate_of(const struct edgebn_adapt *adapt) {
     return edgebn_greater_f32(1.0f / (PRIOR_COUNT + *count_of(adapt)), least);
 }
 
-/* Deviations of a channel: d1 and d2, 0 at home. */
+/* Deviations of a channel: d1 and d2, 0 for source samples. */
 static void deviate(const struct edgebn_adapt *adapt, int32_t c, float share, float *d1, float *d2) {
     const float sigma = adapt->model->sigmas[c];
     *d1 = 0.0f;
@@ -90,20 +90,20 @@ static void deviate(const struct edgebn_adapt *adapt, int32_t c, float share, fl
         const float inverse = 1.0f / sigma;
         const float first = inverse * share;
         *d1 = (float)adapt->first[c] * first;
-        *d2 = edgebn_from_u64_f32(adapt->second[c]) * (first * inverse) - adapt->model->homes[c];
+        *d2 = edgebn_from_u64_f32(adapt->second[c]) * (first * inverse) - adapt->model->sources[c];
     }
 }
 
-/* Takes home's and the class's part off a channel; keeps r1 and r2, and returns the variance of the state before. */
+/* Takes the source's and the class's part off a channel; keeps r1 and r2, and returns the variance of the state before. */
 static float take_off(struct edgebn_adapt *adapt, int32_t c, const struct edgebn_adapt_layer *layer, float share,
-                      const struct belief *belief) {
+                      const struct prediction *prediction) {
     const struct edgebn_adapt_model *model = adapt->model;
-    const int8_t *const home1 = model->first_table + model->classes * model->channels;
-    const int8_t *const home2 = model->second_table + model->classes * model->channels;
-    const float shift = belief->away * ((float)home1[c] * layer->first_scale) +
-                        belief->certainty * ((float)belief->first[c] * layer->first_scale);
-    const float widening = belief->away * ((float)home2[c] * layer->second_scale) +
-                           belief->certainty * ((float)belief->second[c] * layer->second_scale);
+    const int8_t *const source1 = model->first_table + model->classes * model->channels;
+    const int8_t *const source2 = model->second_table + model->classes * model->channels;
+    const float shift = prediction->away * ((float)source1[c] * layer->first_scale) +
+                        prediction->certainty * ((float)prediction->first[c] * layer->first_scale);
+    const float widening = prediction->away * ((float)source2[c] * layer->second_scale) +
+                           prediction->certainty * ((float)prediction->second[c] * layer->second_scale);
     const float before = variance(adapt->numbers[c], adapt->numbers[model->channels + c]);
     const float expected = edgebn_lesser_f32(edgebn_sqrt_f32(before), MAX_SCALE) * shift;
     float d1, d2, about;
@@ -116,13 +116,13 @@ static float take_off(struct edgebn_adapt *adapt, int32_t c, const struct edgebn
 
 /* Follows the residuals quickly; returns how far this layer's fast averages are from its slow ones. */
 static float follow(struct edgebn_adapt *adapt, int32_t begin, const struct edgebn_adapt_layer *layer, float share,
-                    const struct belief *belief) {
+                    const struct prediction *prediction) {
     const int32_t channels = adapt->model->channels, end = begin + layer->channels;
     float *const fast1 = adapt->numbers + 2 * channels, *const fast2 = adapt->numbers + 3 * channels;
     float gaps = 0.0f, spreads = 0.0f;
     int32_t c;
     for (c = begin; c < end; c++) {
-        const float before = take_off(adapt, c, layer, share, belief);
+        const float before = take_off(adapt, c, layer, share, prediction);
         if (is_tracking(adapt->model)) {
             float gap, spread;
             fast1[c] += FAST_RATE * (kept(&adapt->first[c]) - fast1[c]);
@@ -139,16 +139,16 @@ static float follow(struct edgebn_adapt *adapt, int32_t begin, const struct edge
 static void update(struct edgebn_adapt *adapt) {
     const struct edgebn_adapt_model *model = adapt->model;
     float *const count = count_of(adapt);
-    struct belief belief;
+    struct prediction prediction;
     float change = 0.0f, rate;
     int32_t i, c = 0;
-    belief.certainty = edgebn_lesser_f32(adapt->margin / model->margin, 1.0f);
-    belief.away = (1.0f - model->strength) + model->strength * belief.certainty;
-    belief.first = model->first_table + adapt->label * model->channels;
-    belief.second = model->second_table + adapt->label * model->channels;
+    prediction.certainty = edgebn_lesser_f32(adapt->margin / model->margin, 1.0f);
+    prediction.away = (1.0f - model->strength) + model->strength * prediction.certainty;
+    prediction.first = model->first_table + adapt->label * model->channels;
+    prediction.second = model->second_table + adapt->label * model->channels;
     for (i = 0; i < model->layer_count; i++) {
         const struct edgebn_adapt_layer *layer = &model->layers[i];
-        change += follow(adapt, c, layer, 1.0f / layer->positions, &belief) / layer->noise;
+        change += follow(adapt, c, layer, 1.0f / layer->positions, &prediction) / layer->noise;
         c += layer->channels;
     }
     if (is_tracking(model) && change / (float)model->layer_count > MAX_CHANGE && *count > SETTLING) {
@@ -170,13 +170,13 @@ static int64_t halved(int64_t value, int bits) { return (value + ((int64_t)1 << 
 
 static int too_large(int64_t value) { return value > INT32_MAX || value < -INT32_MAX; }
 
-/* New m, r and s of one channel, from its factory words. */
-static void refold(const struct edgebn_adapt_model *model, const struct edgebn_adapt_layer *layer, int32_t c, const int32_t *factory,
+/* New m, r and s of one channel, from its source words. */
+static void refold(const struct edgebn_adapt_model *model, const struct edgebn_adapt_layer *layer, int32_t c, const int32_t *source,
                    int32_t *adapted, float drift, float ratio) {
-    const int64_t m0 = factory[1], center = model->centers[c];
-    const int s0 = (int)factory[4] + (layer->wide ? 0 : 32);
+    const int64_t m0 = source[1], center = model->centers[c];
+    const int s0 = (int)source[4] + (layer->wide ? 0 : 32);
     const int64_t inside = layer->wide ? 0 : (int64_t)layer->zero_point * ((int64_t)1 << s0);
-    const int64_t r0 = (int64_t)(((uint64_t)(uint32_t)factory[3] << 32) | (uint32_t)factory[2]) - inside;
+    const int64_t r0 = (int64_t)(((uint64_t)(uint32_t)source[3] << 32) | (uint32_t)source[2]) - inside;
     const int64_t half_nudge = layer->nudged ? HALF_NUDGE : 0;
     const float unit = edgebn_power_f32(model->shifts[c] + DRIFT_BITS);
     const int64_t delta = (int32_t)((drift * model->sigmas[c]) * unit);
@@ -201,8 +201,8 @@ static void refold(const struct edgebn_adapt_model *model, const struct edgebn_a
     adapted[4] = layer->wide ? s : s - 32;
 }
 
-/* What the state believes of a channel, within bounds; returns whether a bound held it back. */
-static int believe_channel(const struct edgebn_adapt *adapt, int32_t c, float *drift, float *ratio) {
+/* The estimate of a channel, within bounds; returns whether a bound held it back. */
+static int estimate_channel(const struct edgebn_adapt *adapt, int32_t c, float *drift, float *ratio) {
     const struct edgebn_adapt_model *model = adapt->model;
     const float s1 = adapt->numbers[c], s2 = adapt->numbers[model->channels + c];
     const float wanted = (1.0f + s2) - s1 * s1;
@@ -217,8 +217,8 @@ struct signs {
     int energetic;
 };
 
-/* Weighs the evidence; keeps every channel's logarithm, and sets the gate. */
-static struct signs weigh(struct edgebn_adapt *adapt) {
+/* Computes the gate from all layers; keeps every channel's logarithm. */
+static struct signs compute_gate(struct edgebn_adapt *adapt) {
     const struct edgebn_adapt_model *model = adapt->model;
     struct signs signs = {0, 0};
     float level = 0.0f;
@@ -228,7 +228,7 @@ static struct signs weigh(struct edgebn_adapt *adapt) {
         float drifts = 0.0f, spreads = 0.0f, energy;
         for (j = 0; j < layer->channels; j++, c++) {
             float drift, ratio, logarithm;
-            signs.pinned += believe_channel(adapt, c, &drift, &ratio);
+            signs.pinned += estimate_channel(adapt, c, &drift, &ratio);
             logarithm = edgebn_ln_f32(ratio);
             drifts += drift * drift;
             spreads += logarithm * logarithm;
@@ -246,19 +246,19 @@ static struct signs weigh(struct edgebn_adapt *adapt) {
 
 static struct signs fold(struct edgebn_adapt *adapt) {
     const struct edgebn_adapt_model *model = adapt->model;
-    const struct signs signs = weigh(adapt);
+    const struct signs signs = compute_gate(adapt);
     const float share = model->strength * adapt->openness;
     int32_t i, j, c = 0;
     for (i = 0; i < model->layer_count; i++) {
         const struct edgebn_adapt_layer *layer = &model->layers[i];
-        (void)memcpy(layer->adapted, layer->factory, (size_t)layer->channels * EDGEBN_ADAPT_WORDS * sizeof *layer->adapted);
+        (void)memcpy(layer->adapted, layer->source, (size_t)layer->channels * EDGEBN_ADAPT_WORDS * sizeof *layer->adapted);
         for (j = 0; j < layer->channels && share > 0.0f; j++) {
             float drift, ratio;
-            (void)believe_channel(adapt, c + j, &drift, &ratio);
+            (void)estimate_channel(adapt, c + j, &drift, &ratio);
             drift = share * drift;
             ratio = edgebn_exp_f32(share * kept(&adapt->second[c + j]));
             if (model->sigmas[c + j] > 0.0f && (drift < 0.0f || drift > 0.0f || ratio < 1.0f || ratio > 1.0f)) {
-                refold(model, layer, c + j, layer->factory + j * EDGEBN_ADAPT_WORDS, layer->adapted + j * EDGEBN_ADAPT_WORDS, drift,
+                refold(model, layer, c + j, layer->source + j * EDGEBN_ADAPT_WORDS, layer->adapted + j * EDGEBN_ADAPT_WORDS, drift,
                        ratio);
             }
         }
@@ -312,7 +312,7 @@ EDGEBN_ONCE void edgebn_adapt_begin(struct edgebn_adapt *adapt) {
     }
 }
 
-EDGEBN_ONCE void edgebn_adapt_believe(struct edgebn_adapt *adapt, const int8_t *logits) {
+EDGEBN_ONCE void edgebn_adapt_predict(struct edgebn_adapt *adapt, const int8_t *logits) {
     const struct edgebn_adapt_model *model = adapt->model;
     int32_t k, second = -1;
     adapt->label = 0;

@@ -29,10 +29,10 @@ enum edgebn_adapt_outcome {
 struct edgebn_adapt_layer {
     int32_t channels;
     float positions;        /* output positions that it observes in an inference */
-    float noise;            /* of one sample at home */
+    float noise;            /* of one source sample */
     float first_scale;      /* of the source tables */
     float second_scale;
-    const int32_t *factory; /* (channels, 5) epilogue */
+    const int32_t *source;  /* (channels, 5) epilogue */
     int32_t *adapted;       /* (channels, 5), what the kernels read */
     int32_t zero_point;     /* inside r unless `wide` */
     uint8_t wide;           /* the epilogue holds s, not s - 32 */
@@ -48,10 +48,10 @@ struct edgebn_adapt_model {
     const int32_t *centers;
     const uint8_t *shifts;
     const float *sigmas;        /* 0: the channel stays as it is */
-    const float *homes;
-    const int8_t *first_table;  /* (classes + 1, channels), the last row for home itself */
+    const float *sources;
+    const int8_t *first_table;  /* (classes + 1, channels), the last row for the source itself */
     const int8_t *second_table;
-    float margin;               /* typical, at home */
+    float margin;               /* of source samples */
     float strength;
     float drift_bound;
     float logit_scale;
@@ -90,7 +90,7 @@ void edgebn_adapt_init(struct edgebn_adapt *adapt);
 void edgebn_adapt_begin(struct edgebn_adapt *adapt);
 
 /* Reads the prediction from the logits' codes: call it as soon as they are made. */
-void edgebn_adapt_believe(struct edgebn_adapt *adapt, const int8_t *logits);
+void edgebn_adapt_predict(struct edgebn_adapt *adapt, const int8_t *logits);
 
 /* Learns from the last inference and folds new epilogues: call it between inferences. */
 enum edgebn_adapt_outcome edgebn_adapt_learn(struct edgebn_adapt *adapt);

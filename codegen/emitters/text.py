@@ -11,7 +11,7 @@ from codegen.stepcode import CArray, Names
 
 _WIDTH = 120
 # Arrays of an integer epilogue: its table in flash and, where the step adapts, the one in RAM and what is observed.
-FACTORY, ADAPTED, OBSERVATION = "scale", "adapted", "observation"
+SOURCE, ADAPTED, OBSERVATION = "scale", "adapted", "observation"
 
 
 def call(function: str, *arguments: object) -> str:
@@ -63,7 +63,7 @@ def offset(pointer: str, nbytes: int, ctype: str = "int8_t") -> str:
 def epilogue_s8(packed: PackedEpilogue, names: Names) -> tuple[str, tuple[CArray, ...]]:
     """Return the struct literal of an integer epilogue and its arrays."""
     table = CArray(
-        names.array(FACTORY), "int32_t", packed.channels, f"({len(packed.channels)}, 5): bias, m, r low, r high, s of each channel"
+        names.array(SOURCE), "int32_t", packed.channels, f"({len(packed.channels)}, 5): bias, m, r low, r high, s of each channel"
     )
     arrays = [table]
     limits = None

@@ -17,12 +17,12 @@ from edgebn import program as p
 from edgebn.adapt import state_file
 from edgebn.adapt.engines import Engine, SessionEngine
 from edgebn.adapt.guards import Watchdog
-from edgebn.adapt.home import Home
 from edgebn.adapt.labels import checked_labels
 from edgebn.adapt.learning import learning
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.policy import State
 from edgebn.adapt.report import LayerReport, Report
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.arguments import check_flag, checked_count, checked_path, refuse_session
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.session import Session, arrays
@@ -76,25 +76,25 @@ class Adapter:
     ) -> None:
         self._engine = _engine(session)
         self._program = self._engine.program
-        self._home = Home(self._program)
+        self._source = SourceStatistics(self._program)
         if policy is None:
-            policy = DEFAULT_POLICY if self._home.classes else DEFAULT_WITHOUT_CLASSES
+            policy = DEFAULT_POLICY if self._source.classes else DEFAULT_WITHOUT_CLASSES
         if not isinstance(policy, str) or policy not in POLICIES:
             raise ModelError(f"there is no adaptation policy '{policy}'; choose one of {', '.join(POLICIES)}")
-        if POLICIES[policy].needs_classes and not self._home.classes:
+        if POLICIES[policy].needs_classes and not self._source.classes:
             raise ModelError(f"{self._program.source}: the policy '{policy}' needs a network that classifies; choose another")
         is_number = isinstance(drift_bound, int | float | np.number) and not isinstance(drift_bound, bool)
         if not (is_number and drift_bound >= MIN_DRIFT_BOUND):
             raise ModelError(f"drift_bound={drift_bound!r}: at least {MIN_DRIFT_BOUND} source standard deviations are needed")
         check_flag(watchdog, "watchdog")
-        self._policy = POLICIES[policy](self._home)
+        self._policy = POLICIES[policy](self._source)
         self._drift_bound = drift_bound
         self._session = session if isinstance(session, Session) else None
         if self._session is not None:
             self._session.adopt(self)
-        self._learning = learning(self._engine, self._session, self._home, self._policy, np.float32(drift_bound))
+        self._learning = learning(self._engine, self._session, self._source, self._policy, np.float32(drift_bound))
         self._learning_in: int | None = None  # the process that is learning right now
-        self._watchdog = Watchdog(self._home.classes) if watchdog else None
+        self._watchdog = Watchdog(self._source.classes) if watchdog else None
         self._frozen = False
         self._seen = self._accepted = 0
         self._refused: Counter[str] = Counter()
@@ -103,17 +103,17 @@ class Adapter:
     def __reduce__(self) -> tuple[Any, ...]:
         """What another process unpickles has its own session, made anew, and the same state, account and folded statistics."""
         make = functools.partial(Adapter, policy=self.policy, drift_bound=self._drift_bound, watchdog=self._watchdog is not None)
-        kept = {name: getattr(self, name) for name in ("_watchdog", "_frozen", "_seen", "_accepted", "_refused", "_trips")}
+        account = {name: getattr(self, name) for name in ("_watchdog", "_frozen", "_seen", "_accepted", "_refused", "_trips")}
         folded = None if self._session is None else self._session.folded
-        return make, (self._session or self._engine,), (self.state, kept, folded)
+        return make, (self._session or self._engine,), (self.state, account, folded)
 
     def __setstate__(self, state: tuple[State, dict[str, Any], np.ndarray | None]) -> None:
         """Go on from what `__reduce__` took along."""
-        learned, kept, folded = state
+        learned, account, folded = state
         self._learning.take(learned)
         if self._session is not None and folded is not None:
             self._session.refold(*folded)  # layers that refused the last state have an earlier one
-        vars(self).update(kept)
+        vars(self).update(account)
 
     def __copy__(self) -> Adapter:
         """Return a deep copy: one that shared the session would take it over."""
@@ -132,7 +132,7 @@ class Adapter:
         self._check_whole()
         if self._session is not None and not self._session.is_adapted_by(self):
             raise ModelError(
-                f"{self._program.source}: another Adapter was made for this session since, from the factory statistics; "
+                f"{self._program.source}: another Adapter was made for this session since, from the source statistics; "
                 "use that one, or give each a Session of its own"
             )
 
@@ -145,7 +145,7 @@ class Adapter:
 
     @property
     def program(self) -> p.Program:
-        """The program that adapts, with its factory statistics."""
+        """The program that adapts, with its source statistics."""
         return self._program
 
     @property
@@ -200,10 +200,10 @@ class Adapter:
             learned.
         """
         self._check()
-        given, batch, raw = self._accept(x)
-        taken = arrays.results(self._program, None, batch, raw=raw)
+        inputs, batch, as_codes = self._accept(x)
+        taken = arrays.results(self._program, None, batch, as_codes=as_codes)
         for i in range(batch):
-            sample = {name: value[i : i + 1] for name, value in given.items()}
+            sample = {name: value[i : i + 1] for name, value in inputs.items()}
             is_learning = not (self._frozen or self._is_taught)
             outputs = self._learn(sample) if is_learning else self._engine.observe(sample).outputs
             self._seen += not is_learning
@@ -230,12 +230,12 @@ class Adapter:
         if not self._is_taught:
             raise ModelError(f"the policy '{self.policy}' learns without labels: use run, or choose the policy 'supervised'")
         self._check()
-        given, batch, _ = self._accept(x)
-        known = checked_labels(self._program, labels, batch, self._home.classes)
+        inputs, batch, _ = self._accept(x)
+        known = checked_labels(self._program, labels, batch, self._source.classes)
         passes = checked_count(passes, "passes")
         rng = np.random.default_rng(0)
         for i in np.concatenate([rng.permutation(batch) for _ in range(passes)]):
-            sample = {name: value[i : i + 1] for name, value in given.items()}
+            sample = {name: value[i : i + 1] for name, value in inputs.items()}
             if self._frozen:
                 self._seen += 1
             else:
@@ -246,44 +246,44 @@ class Adapter:
         return self._policy.needs_labels
 
     def _accept(self, x: Any) -> tuple[dict[str, np.ndarray], int, bool]:
-        given, batch, raw = arrays.accept(self._program, x)
-        for name, value in given.items():
+        inputs, batch, as_codes = arrays.accept(self._program, x)
+        for name, value in inputs.items():
             if value.dtype == np.float32 and np.isnan(value).any():
                 raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
-        return given, batch, raw
+        return inputs, batch, as_codes
 
     def _learn(self, sample: Mapping[str, np.ndarray], known: int = 0) -> dict[str, np.ndarray]:
         """Run one sample, learn from it under the watchdog's eye, and return the outputs."""
         self._learning_in = os.getpid()
         try:
-            lesson = self._learning.learn(sample, known)
+            result = self._learning.learn(sample, known)
         finally:
             self._learning_in = None
         self._seen += 1
-        if lesson.refusal:
-            self._refused[lesson.refusal] += 1
-            return lesson.outputs
-        self._count_held(lesson.held)
+        if result.refusal:
+            self._refused[result.refusal] += 1
+            return result.outputs
+        self._count_rejected(result.rejected_steps)
         self._accepted += 1
-        why = self._watchdog.see(self._learning.last, lesson.label) if self._watchdog else ""
+        why = self._watchdog.see(self._learning.last, result.label) if self._watchdog else ""
         if why:
             self._trips.append((self._seen, why))
             self.reset()
-        return lesson.outputs
+        return result.outputs
 
-    def _count_held(self, steps: Sequence[str]) -> None:
+    def _count_rejected(self, steps: Sequence[str]) -> None:
         for step in steps:
             self._refused[f"{step}: its multipliers or offsets would leave their range"] += 1
 
     def reset(self) -> None:
-        """Return to the factory statistics, bit for bit. The account of `report` goes on."""
+        """Return to the source statistics, bit for bit. The account of `report` goes on."""
         self._take(self._policy.start())
 
     def _take(self, state: State) -> None:
         self._check()
         if self._watchdog:
             self._watchdog.restart()
-        self._count_held(self._learning.take(state))
+        self._count_rejected(self._learning.take(state))
 
     def freeze(self, frozen: bool = True) -> None:
         """Stop learning, with the statistics as they stand; `freeze(False)` goes on."""
@@ -349,7 +349,7 @@ class Adapter:
         """Return what happened so far."""
         last = self._learning.last
         layers = []
-        for i, (name, where) in enumerate(zip(self._home.names, self._home.slices, strict=True)):
+        for i, (name, where) in enumerate(zip(self._source.names, self._source.slices, strict=True)):
             drift, spread = last.drift[where].astype(np.float64), np.log(last.ratio[where].astype(np.float64))
             rms, rms_spread = (float(np.sqrt(np.mean(values**2))) for values in (drift, spread))
             largest = float(np.abs(drift).max())
@@ -357,10 +357,10 @@ class Adapter:
         return Report(self.policy, self._frozen, self._seen, self._accepted, dict(self._refused), tuple(self._trips), tuple(layers))
 
 
-def _engine(given: Any) -> Engine:
-    if isinstance(given, Session):
-        return SessionEngine(given)
-    if not hasattr(given, "fold"):
-        refuse_session(given, "edgebn.Adapter")
-    engine: Engine = given
+def _engine(session: Any) -> Engine:
+    if isinstance(session, Session):
+        return SessionEngine(session)
+    if not hasattr(session, "fold"):
+        refuse_session(session, "edgebn.Adapter")
+    engine: Engine = session
     return engine

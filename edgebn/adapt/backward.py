@@ -17,7 +17,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn import reference
 from edgebn.adapt.engines import ReferenceEngine
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.adaptation import AdaptedLayer
 from edgebn.errors import ModelError
 from edgebn.reference.pooling import sum_and_count, windows
@@ -27,7 +27,7 @@ Geometry = tuple[p.Pair, p.Pair, p.Pair, p.Sides]  # kernel, strides, dilations,
 
 @dataclass(frozen=True)
 class Slopes:
-    """Derivatives of a loss, with z = scale * n + offset what an adapted batch norm gives and n its input at factory statistics.
+    """Derivatives of a loss, with z = scale * n + offset what an adapted batch norm gives and n its input at source statistics.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class Backward:
                 f"adapt the float32 model, or {remedy}"
             )
         self._engine = ReferenceEngine(program)
-        self._home = Home(program)
-        self._path, self._live = _path(program, self._home)
+        self._source = SourceStatistics(program)
+        self._path, self._live = _path(program, self._source)
         for step in self._path:
             why = _obstacle(step)
             if why:
@@ -85,12 +85,12 @@ class Backward:
         at_logits : ndarray, shape (classes,)
             Of the loss with respect to the logits.
         """
-        program, given = self._engine.current, self._home.adaptation
+        program, adaptation = self._engine.current, self._source.adaptation
         values, accumulators = _forward(program, sample)
-        slopes: dict[str, np.ndarray] = {given.logits: at_logits.astype(np.float64).reshape(values[given.logits].shape)}
-        layers = dict(zip(self._home.names, zip(given.layers, self._home.slices, strict=True), strict=True))
+        slopes: dict[str, np.ndarray] = {adaptation.logits: at_logits.astype(np.float64).reshape(values[adaptation.logits].shape)}
+        layers = dict(zip(self._source.names, zip(adaptation.layers, self._source.slices, strict=True), strict=True))
         steps = {step.name: step for step in program.steps}
-        scale, offset = np.zeros(self._home.channels, np.float32), np.zeros(self._home.channels, np.float32)
+        scale, offset = np.zeros(self._source.channels, np.float32), np.zeros(self._source.channels, np.float32)
         for step in (steps[one.name] for one in self._path):
             slope = slopes.pop(step.output)
             if isinstance(step, p.Convolution | p.Affine):
@@ -110,13 +110,13 @@ class Backward:
         return Slopes(scale, offset)
 
 
-def _path(program: p.Program, home: Home) -> tuple[list[p.Step], set[str]]:
+def _path(program: p.Program, source: SourceStatistics) -> tuple[list[p.Step], set[str]]:
     """Return the steps between the adapted layers and the logits, last first, and all buffers that adapted layers reach."""
     live: set[str] = set()
     for step in program.steps:
-        if step.name in home.names or live.intersection(step.inputs):
+        if step.name in source.names or live.intersection(step.inputs):
             live.add(step.output)
-    needed, path = {home.adaptation.logits}, []
+    needed, path = {source.adaptation.logits}, []
     for step in reversed(program.steps):
         if step.output in needed & live:
             path.append(step)
@@ -138,9 +138,9 @@ def _forward(program: p.Program, sample: Mapping[str, np.ndarray]) -> tuple[dict
         values[name] = np.asarray(sample[name][0], np.float32).reshape(program.buffers[name].shape)
     for step in program.steps:
         buffers = tuple(program.buffers[name] for name in step.inputs)
-        given = tuple(values[name] for name in step.inputs)
+        operand_values = tuple(values[name] for name in step.inputs)
         keep = partial(accumulators.__setitem__, step.name)
-        operands = reference.Operands(given, buffers, program.buffers[step.output], keep)
+        operands = reference.Operands(operand_values, buffers, program.buffers[step.output], keep)
         values[step.output] = reference.STEPS[type(step)](step, operands)
     return values, accumulators
 
@@ -156,13 +156,13 @@ class _Stages:
     passes: np.ndarray
 
 
-def _stages(acc: np.ndarray, how: p.FloatEpilogue | p.IntEpilogue) -> _Stages:
-    assert isinstance(how, p.FloatEpilogue)
-    before = acc.astype(np.float64) + how.bias
-    u = np.clip(before, *how.pre)
-    a = how.a.astype(np.float64)
-    z = u * a + how.d
-    return _Stages(u, a, np.clip(z, *how.post), _inside(before, how.pre), _inside(z, how.post))
+def _stages(acc: np.ndarray, epilogue: p.FloatEpilogue | p.IntEpilogue) -> _Stages:
+    assert isinstance(epilogue, p.FloatEpilogue)
+    before = acc.astype(np.float64) + epilogue.bias
+    u = np.clip(before, *epilogue.pre)
+    a = epilogue.a.astype(np.float64)
+    z = u * a + epilogue.d
+    return _Stages(u, a, np.clip(z, *epilogue.post), _inside(before, epilogue.pre), _inside(z, epilogue.post))
 
 
 def _at_norm(u: np.ndarray, slope: np.ndarray, layer: AdaptedLayer) -> tuple[np.ndarray, np.ndarray]:
@@ -189,11 +189,11 @@ def _scatter(shares: np.ndarray, shape: p.Hwc, geometry: Geometry) -> np.ndarray
 
 def _through_windows(x: np.ndarray, window: p.Window, slope: np.ndarray) -> np.ndarray:
     geometry = (window.kernel, window.strides, window.dilations, window.padding)
-    seen = windows(x, *geometry, -np.inf)
-    shares = np.zeros(seen.shape)
+    patches = windows(x, *geometry, -np.inf)
+    shares = np.zeros(patches.shape)
     if window.function == "max":
-        flat = shares.reshape(*seen.shape[:3], -1)
-        np.put_along_axis(flat, seen.reshape(flat.shape).argmax(axis=3)[..., None], slope[..., None], axis=3)
+        flat = shares.reshape(*patches.shape[:3], -1)
+        np.put_along_axis(flat, patches.reshape(flat.shape).argmax(axis=3)[..., None], slope[..., None], axis=3)
     else:
         _, count = sum_and_count(x.astype(np.float64), window, 0)
         shares += (slope / np.maximum(count, 1))[..., None, None]

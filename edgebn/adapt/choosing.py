@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.adapt.evaluate import evaluate
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.adapt.subset import adapting_only
 
 Streams = Sequence[tuple[np.ndarray, np.ndarray]]  # (inputs, labels), each in its order
@@ -125,7 +125,7 @@ def choose(
     progress : callable, optional
         Called as progress(streams run, streams to run).
     """
-    left = list(Home(program).names)
+    left = list(SourceStatistics(program).names)
     rounds = len(left) if limits.exceeded(list(costs.values())) else 1
     every = [rounds * (len(left) + 2) + 2, 0]  # at most, and so far
 

@@ -9,29 +9,29 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.adapt import rule
-from edgebn.adapt.home import Home
 from edgebn.adapt.policies import compensated
 from edgebn.adapt.policies.compensated import Compensated, CompensatedTracking
 from edgebn.adapt.policy import GATE_FLOOR, GATE_RATE, Policy
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.session.learning import Rule
 
 
-def compiled_rule(program: p.Program, home: Home, policy: Policy, drift_bound: np.float32) -> Rule | None:
+def compiled_rule(program: p.Program, source: SourceStatistics, policy: Policy, drift_bound: np.float32) -> Rule | None:
     """Return a policy as the session's kernels take it, or None where it has none.
 
     Parameters
     ----------
     drift_bound : float32
-        How far a mean may move, in factory sigmas.
+        How far a mean may move, in source sigmas.
     """
     if type(policy) not in {Compensated, CompensatedTracking}:
         return None
     assert isinstance(policy, Compensated)
-    logits = program.buffers[home.adaptation.logits]
+    logits = program.buffers[source.adaptation.logits]
     numbers: dict[str, float] = {
         "logit_zero": logits.zero_point,
         "logit_scale": logits.scale,
-        "typical_margin": float(home.margin),
+        "typical_margin": float(source.margin),
         "strength": float(policy.strength),
         "drift_bound": float(drift_bound),
         "least_rate": float(policy.least_rate),
@@ -48,5 +48,5 @@ def compiled_rule(program: p.Program, home: Home, policy: Policy, drift_bound: n
         "gate_floor": float(GATE_FLOOR),
         "gate_rate": float(GATE_RATE),
     }
-    factors = np.stack([home.factors.first, home.factors.second, home.factors.home])
-    return Rule(home.counts, home.noise, factors, *policy.tables, policy.planes, numbers)
+    factors = np.stack([source.factors.first, source.factors.second, source.factors.source])
+    return Rule(source.counts, source.noise, factors, *policy.tables, policy.planes, numbers)

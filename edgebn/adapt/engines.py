@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn import reference
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.adaptation import AdaptedLayer
 from edgebn.reference.refold import refold_float, refold_int
 from edgebn.session import Session
@@ -52,7 +52,7 @@ class ReferenceEngine:
 
     def __init__(self, program: p.Program) -> None:
         self.program = program
-        self._home = Home(program)
+        self._source = SourceStatistics(program)
         self._current = program
         self._states = reference.initial_states(program)
 
@@ -63,32 +63,36 @@ class ReferenceEngine:
 
     def observe(self, sample: Mapping[str, np.ndarray]) -> Observed:
         """See `Engine`."""
-        program, given = self._current, self._home.adaptation
-        raw = p.takes_codes(program) and all(value.dtype != np.float32 for value in sample.values())
+        program, adaptation = self._current, self._source.adaptation
+        as_codes = p.takes_codes(program) and all(value.dtype != np.float32 for value in sample.values())
         codes = {}
         for name, value in sample.items():
             buffer = program.buffers[name]
-            codes[name] = value[0] if raw or buffer.dtype == "float32" else reference.quantize_real(value[0], buffer)
+            codes[name] = value[0] if as_codes or buffer.dtype == "float32" else reference.quantize_real(value[0], buffer)
         sums: dict[str, reference.Sums] = {}
         values = reference.run_steps(program, codes, sums, self._states)
         outputs = {}
         for name in program.outputs:
-            is_code = not raw and p.holds_codes(program.buffers[name])
+            is_code = not as_codes and p.holds_codes(program.buffers[name])
             value = reference.dequantize(values[name], program.buffers[name]) if is_code else values[name]
             outputs[name] = value.reshape(1, *program.shapes[name])
-        logits = real_logits(values[given.logits], program.buffers[given.logits]) if given.classes else np.zeros(0, np.float32)
-        gathered = [sums[name] for name in self._home.names]
-        first = np.concatenate([one.first for one in gathered])
-        return Observed(outputs, logits, first, np.concatenate([one.second for one in gathered]))
+        logits = (
+            real_logits(values[adaptation.logits], program.buffers[adaptation.logits])
+            if adaptation.classes
+            else np.zeros(0, np.float32)
+        )
+        sums_by_layer = [sums[name] for name in self._source.names]
+        first = np.concatenate([one.first for one in sums_by_layer])
+        return Observed(outputs, logits, first, np.concatenate([one.second for one in sums_by_layer]))
 
     def fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[str]:
         """See `Engine`."""
         refused: list[str] = []
         steps: list[Any] = list(self._current.steps)
-        factory = {step.name: step for step in self.program.steps}
-        for layer, where in zip(self._home.adaptation.layers, self._home.slices, strict=True):
+        source_steps = {step.name: step for step in self.program.steps}
+        for layer, where in zip(self._source.adaptation.layers, self._source.slices, strict=True):
             name = layer.observation.step
-            step: Any = factory[name]
+            step: Any = source_steps[name]
             at = next(i for i, one in enumerate(steps) if one.name == name)
             epilogue = refolded(step.epilogue, layer, drift[where], ratio[where])
             if epilogue is None:
@@ -100,14 +104,14 @@ class ReferenceEngine:
 
 
 def refolded(
-    factory: p.FloatEpilogue | p.IntEpilogue, layer: AdaptedLayer, drift: np.ndarray, ratio: np.ndarray
+    source: p.FloatEpilogue | p.IntEpilogue, layer: AdaptedLayer, drift: np.ndarray, ratio: np.ndarray
 ) -> p.FloatEpilogue | p.IntEpilogue | None:
     """Return an epilogue folded from new statistics, or None where its numbers would leave their range."""
-    if isinstance(factory, p.IntEpilogue):
-        integers = refold_int(factory, layer, drift, ratio)
-        return None if integers is None else replace(factory, m=integers[0], r=integers[1], s=integers[2])
-    reals = refold_float(factory, layer, drift, ratio)
-    return None if reals is None else replace(factory, a=reals[0], d=reals[1])
+    if isinstance(source, p.IntEpilogue):
+        integers = refold_int(source, layer, drift, ratio)
+        return None if integers is None else replace(source, m=integers[0], r=integers[1], s=integers[2])
+    reals = refold_float(source, layer, drift, ratio)
+    return None if reals is None else replace(source, a=reals[0], d=reals[1])
 
 
 def real_logits(value: np.ndarray, buffer: p.Buffer) -> np.ndarray:
@@ -124,14 +128,14 @@ class SessionEngine:
     def __init__(self, session: Session) -> None:
         self.program = session.program
         self._session = session
-        self._home = Home(self.program)
+        self._source = SourceStatistics(self.program)
 
     def observe(self, sample: Mapping[str, np.ndarray]) -> Observed:
         """See `Engine`."""
-        seen, given = self._session.observe(dict(sample)), self._home.adaptation
-        logits = real_logits(seen.logits, self.program.buffers[given.logits]) if given.classes else seen.logits
-        return Observed(seen.outputs, logits, seen.first, seen.second)
+        observed, adaptation = self._session.observe(dict(sample)), self._source.adaptation
+        logits = real_logits(observed.logits, self.program.buffers[adaptation.logits]) if adaptation.classes else observed.logits
+        return Observed(observed.outputs, logits, observed.first, observed.second)
 
     def fold(self, drift: np.ndarray, ratio: np.ndarray) -> list[str]:
         """See `Engine`."""
-        return [self._home.names[i] for i in self._session.refold(drift, ratio)]
+        return [self._source.names[i] for i in self._session.refold(drift, ratio)]

@@ -27,7 +27,7 @@ class Trace:
     at : ndarray of int64, shape (looks,)
         After how many samples the next two were looked at.
     drift, gate : ndarray of float64, shape (looks, layers)
-        Root mean square of what was folded (means in factory sigmas and logarithms of variances together), and the gate.
+        Root mean square of what was folded (means in source sigmas and logarithms of variances together), and the gate.
     accepted : ndarray of int64, shape (looks,)
         How many samples were learned from until then.
     refused : dict of str to int
@@ -82,11 +82,11 @@ def evaluate(
         stop = min(start + EVERY, len(labels))
         answer = adapter.run(images[start:stop])
         correct[start:stop] = np.argmax(answer.reshape(stop - start, -1), axis=1) == labels[start:stop]
-        seen = adapter.report()
+        report = adapter.report()
         at.append(stop)
-        drift.append([float(np.hypot(one.drift, one.spread)) for one in seen.layers])
-        gate.append([one.gate for one in seen.layers])
-        accepted.append(seen.accepted)
+        drift.append([float(np.hypot(one.drift, one.spread)) for one in report.layers])
+        gate.append([one.gate for one in report.layers])
+        accepted.append(report.accepted)
         if progress is not None:
             progress(stop, len(labels))
     report = adapter.report()

@@ -1,4 +1,4 @@
-"""Measures at home what adaptation needs: factory statistics where the model came folded, source tables, noise, margin."""
+"""Measures on source samples what adaptation needs: source statistics where the model came folded, source tables, noise, margin."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ import numpy as np
 from edgebn import program as p
 from edgebn.adapt.adapter import Adapter
 from edgebn.adapt.engines import Engine, SessionEngine
-from edgebn.adapt.evidence import believe
-from edgebn.adapt.factory import (
+from edgebn.adapt.labels import checked_labels
+from edgebn.adapt.policies.compensated import Compensated
+from edgebn.adapt.policy import SampleStatistics, SourceSamples
+from edgebn.adapt.prediction import predict
+from edgebn.adapt.rows import Rows, check_rows, most_rows, row_step, shown_rows
+from edgebn.adapt.rule import bounded, energy_of
+from edgebn.adapt.source_moments import (
     Adaptable,
     Moments,
     accumulator_bounds,
@@ -22,13 +27,8 @@ from edgebn.adapt.factory import (
     describe,
     trained_moments,
 )
-from edgebn.adapt.home import Home
-from edgebn.adapt.labels import checked_labels
-from edgebn.adapt.policies.compensated import Compensated
-from edgebn.adapt.policy import HomeSamples, Seen
-from edgebn.adapt.rows import Rows, check_rows, most_rows, row_step, shown_rows
-from edgebn.adapt.rule import bounded, energy_of
-from edgebn.adapt.source import Source, measure_source, measure_strength
+from edgebn.adapt.source_statistics import SourceStatistics
+from edgebn.adapt.source_tables import SourceMeasurements, measure_source, measure_strength
 from edgebn.adaptation import Adaptation, AdaptedLayer
 from edgebn.arguments import checked_program
 from edgebn.errors import ModelError, QuantizationError
@@ -39,7 +39,7 @@ PASSES_TO_LOCATE = 3  # over the images, for the statistics of a folded model: e
 MIN_SAMPLES = 2
 MAX_TRIALS = 1000  # labelled samples on which another reference is tried
 STREAK = 32  # samples of a sequence that stand for one: each has few positions, and they belong together
-MAX_UNREST = 0.8  # of the gate's threshold: what the evidence may come to at home, 99 % of the time
+MAX_UNREST = 0.8  # of the gate's threshold: what the evidence may come to on source samples, 99 % of the time
 
 
 def adaptable(
@@ -52,7 +52,7 @@ def adaptable(
 ) -> p.Program:
     """Measure what a program needs in order to adapt, and return it with that inside.
 
-    What every layer's statistics look like at home, by class, is measured on about 300 typical samples a class (fewer work),
+    What every layer's statistics look like there, by class, is measured on about 300 typical samples a class (fewer work),
     through the very kernels that run later. A model that came already folded has no batch-norm statistics: its layers' means and
     variances are measured on the same samples, and the layers are normalised against them.
 
@@ -64,7 +64,7 @@ def adaptable(
         Typical inputs, as `Session.run` takes them; of a network with states one after the other, as they come.
     labels : ndarray of int (N,), optional
         Their true classes. With them it is asked whether the images are shifted themselves: where adapting to what they differ by
-        from the factory statistics lowers the errors beyond chance, the factory statistics are the reference, otherwise the images.
+        from the source statistics lowers the errors beyond chance, the source statistics are the reference, otherwise the images.
     rows : int or dict of step name to int, optional
         Observe every n-th row of output only (0: leave the layer out). None: a choice that costs little of an inference
         (`edgebn.adapt.rows`).
@@ -84,7 +84,7 @@ def adaptable(
         Fewer than two images.
     """
     checked_program(model, "edgebn.adaptable")
-    given, count, _ = arrays.accept(model, images)
+    inputs, count, _ = arrays.accept(model, images)
     if count < MIN_SAMPLES:
         raise QuantizationError(f"{model.source}: {count} images are too few to measure source tables; give a few hundred")
     plain = replace(model, adaptation=None)
@@ -99,7 +99,7 @@ def adaptable(
     total = count * (2 + (PASSES_TO_LOCATE if folded else 0))
     report = _Progress(progress, total)
     layers = (
-        _located(plain, steps, given, rows, report)
+        _located(plain, steps, inputs, rows, report)
         if folded
         else [
             describe(plain, step, trained_moments(plain, step), shown_rows(plain, step, rows), _norm_name(step)) for step in steps
@@ -108,17 +108,29 @@ def adaptable(
     logits, classes = _logits(plain)
     nothing = np.zeros(len(layers), np.float32)
     bare = replace(plain, adaptation=Adaptation(tuple(layers), classes, logits, 1.0, 1.0, nothing, ()))
-    seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
-    strength = _strength(plain, layers[0], given, report)
-    samples = HomeSamples(seen.first, seen.second, seen.predicted, seen.margin, classes, Home(bare).slices, strength)
+    observations = _observe(SessionEngine(Session(bare)), SourceStatistics(bare), inputs, report)
+    strength = _strength(plain, layers[0], inputs, report)
+    samples = SourceSamples(
+        observations.first,
+        observations.second,
+        observations.predicted,
+        observations.margin,
+        classes,
+        SourceStatistics(bare).slices,
+        strength,
+    )
     assert bare.adaptation is not None
     adaptation = _filled(bare.adaptation, measure_source(samples), strength)
     if labels is not None:
         centred = _filled(bare.adaptation, measure_source(samples, centred=True), strength)
-        if _is_better(replace(plain, adaptation=centred), given, checked_labels(model, labels, count, classes), seen.predicted):
+        if _is_better(
+            replace(plain, adaptation=centred), inputs, checked_labels(model, labels, count, classes), observations.predicted
+        ):
             return replace(model, adaptation=centred)
     if classes:
-        unrest = np.float64(_unrest(Home(replace(plain, adaptation=adaptation)), samples, is_sequence=bool(model.states)))
+        unrest = np.float64(
+            _unrest(SourceStatistics(replace(plain, adaptation=adaptation)), samples, is_sequence=bool(model.states))
+        )
         noise = np.minimum(adaptation.noise * unrest, np.finfo(np.float32).max).astype(np.float32)
         adaptation = replace(adaptation, noise=noise)
     return replace(model, adaptation=adaptation)
@@ -135,7 +147,7 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _SourceObservations:
     first: np.ndarray
     second: np.ndarray
     predicted: np.ndarray
@@ -183,18 +195,18 @@ def _is_sigmoid(step: p.Step | None, program: p.Program) -> bool:
     return isinstance(step, p.Elementwise) and step.function == "sigmoid"
 
 
-def _samples(given: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    for i in range(len(next(iter(given.values())))):
-        yield {name: value[i : i + 1] for name, value in given.items()}
+def _samples(inputs: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    for i in range(len(next(iter(inputs.values())))):
+        yield {name: value[i : i + 1] for name, value in inputs.items()}
 
 
-def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report: _Progress) -> _Seen:
-    firsts, seconds, beliefs = [], [], []
-    for sample in _samples(given):
+def _observe(engine: Engine, source: SourceStatistics, inputs: Mapping[str, np.ndarray], report: _Progress) -> _SourceObservations:
+    firsts, seconds, predictions = [], [], []
+    for sample in _samples(inputs):
         observed = engine.observe(sample)
         with np.errstate(all="ignore"):  # what is not finite is refused
-            first, second = deviations(observed.first, observed.second, home.factors)
-        for name, where in zip(home.names, home.slices, strict=True):
+            first, second = deviations(observed.first, observed.second, source.factors)
+        for name, where in zip(source.names, source.slices, strict=True):
             if not (np.isfinite(first[where]).all() and np.isfinite(second[where]).all()):
                 raise ModelError(
                     f"{engine.program.source}: on these images the values of layer '{name}' are so large that their squares "
@@ -206,22 +218,22 @@ def _observe(engine: Engine, home: Home, given: Mapping[str, np.ndarray], report
             )
         firsts.append(first)
         seconds.append(second)
-        beliefs.append(believe(observed.logits) if home.classes else (0, np.float32(0), np.float32(0)))
+        predictions.append(predict(observed.logits) if source.classes else (0, np.float32(0), np.float32(0)))
         report.step()
-    label, _, margin = zip(*beliefs, strict=True)
+    label, _, margin = zip(*predictions, strict=True)
     arrays_of = [np.array(column) for column in (label, margin)]
-    return _Seen(np.array(firsts), np.array(seconds), arrays_of[0].astype(np.int64), arrays_of[1])
+    return _SourceObservations(np.array(firsts), np.array(seconds), arrays_of[0].astype(np.int64), arrays_of[1])
 
 
-def _strength(program: p.Program, layer: AdaptedLayer, given: Mapping[str, np.ndarray], report: _Progress) -> float:
+def _strength(program: p.Program, layer: AdaptedLayer, inputs: Mapping[str, np.ndarray], report: _Progress) -> float:
     """Return the strength of adaptation, measured on every row of the first adapted layer whatever is observed later."""
     step = next(step for step in adaptable_steps(program) if step.name == layer.observation.step)
     first, every = most_rows(program, step)
     whole = replace(layer, observation=replace(layer.observation, first_row=first, row_step=every))
     bare = replace(program, adaptation=Adaptation((whole,), 0, "", 1.0, 1.0, np.ones(1, np.float32), ()))
-    seen = _observe(SessionEngine(Session(bare)), Home(bare), given, report)
+    observations = _observe(SessionEngine(Session(bare)), SourceStatistics(bare), inputs, report)
     length = STREAK if program.states else 1
-    return measure_strength(*(_means_of_streaks(values, length) for values in (seen.first, seen.second)))
+    return measure_strength(*(_means_of_streaks(values, length) for values in (observations.first, observations.second)))
 
 
 def _means_of_streaks(values: np.ndarray, length: int) -> np.ndarray:
@@ -230,16 +242,16 @@ def _means_of_streaks(values: np.ndarray, length: int) -> np.ndarray:
     return np.stack([part.mean(axis=0) for part in np.array_split(values[: whole * length], whole)])
 
 
-def _filled(bare: Adaptation, source: Source, strength: float) -> Adaptation:
+def _filled(bare: Adaptation, source: SourceMeasurements, strength: float) -> Adaptation:
     return replace(bare, margin=source.margin, strength=strength, noise=source.noise, tables=source.tables)
 
 
-def _is_better(centred: p.Program, given: Mapping[str, np.ndarray], labels: np.ndarray, predicted: np.ndarray) -> bool:
-    """Return whether adapting to what home differs by mends more errors at home than it makes, beyond chance (two sigmas)."""
+def _is_better(centred: p.Program, inputs: Mapping[str, np.ndarray], labels: np.ndarray, predicted: np.ndarray) -> bool:
+    """Return whether adapting to what the samples differ by mends more errors in them than it makes, beyond chance (two sigmas)."""
     count = len(labels)
     at = (np.arange(count) if centred.states else np.random.default_rng(0).permutation(count))[:MAX_TRIALS]
     session = Session(centred)
-    answer = Adapter(session, Compensated.name).run({name: value[at] for name, value in given.items()})
+    answer = Adapter(session, Compensated.name).run({name: value[at] for name, value in inputs.items()})
     scores = answer.reshape(len(at), -1)
     found = np.argmax(scores, axis=1) if scores.shape[1] > 1 else _is_likely(scores[:, 0], centred).astype(np.int64)
     mended = int(((found == labels[at]) & (predicted[at] != labels[at])).sum())
@@ -254,28 +266,30 @@ def _is_likely(scores: np.ndarray, program: p.Program) -> np.ndarray:
     return np.asarray(real) > 0.5  # a half
 
 
-def _unrest(home: Home, samples: HomeSamples, *, is_sequence: bool) -> np.float32:
-    """Return by how much the noise must be raised so that the gate stays shut at home: 1 for most networks.
+def _unrest(source: SourceStatistics, samples: SourceSamples, *, is_sequence: bool) -> np.float32:
+    """Return by how much the noise must be raised so that the gate stays shut on source samples: 1 for most networks.
 
     The samples are replayed, mixed and sorted by class, those of a sequence as they came: shut gates change no statistics, so what
     was recorded can be used again.
     """
-    policy = Compensated(home)
+    policy = Compensated(source)
     mixed = np.random.default_rng(0).permutation(len(samples.predicted))
     orders = [np.arange(len(mixed))] if is_sequence else [mixed, mixed[np.argsort(samples.predicted[mixed], kind="stable")]]
     levels = []
     for order in orders:
         state = policy.start()
         for i in order:
-            seen = Seen(samples.first[i], samples.second[i], int(samples.predicted[i]), np.float32(0), samples.margin[i])
-            policy.update(state, seen)
-            _, energy = energy_of(home, *bounded(policy.estimate(state), np.float32(np.inf)))
+            observations = SampleStatistics(
+                samples.first[i], samples.second[i], int(samples.predicted[i]), np.float32(0), samples.margin[i]
+            )
+            policy.update(state, observations)
+            _, energy = energy_of(source, *bounded(policy.estimate(state), np.float32(np.inf)))
             levels.append(policy.level(energy) / policy.threshold(state))
     return np.float32(max(1.0, float(np.percentile(levels, 99)) / MAX_UNREST))
 
 
 def _located(
-    program: p.Program, steps: list[Adaptable], given: Mapping[str, np.ndarray], rows: Rows, report: _Progress
+    program: p.Program, steps: list[Adaptable], inputs: Mapping[str, np.ndarray], rows: Rows, report: _Progress
 ) -> list[AdaptedLayer]:
     """Return the records of steps some of which have no batch norm: their statistics are measured.
 
@@ -290,10 +304,10 @@ def _located(
         ]
         nothing = np.zeros(len(layers), np.float32)
         bare = replace(program, adaptation=Adaptation(tuple(layers), 0, "", 1.0, 1.0, nothing, ()))
-        home = Home(bare)
-        seen = _observe(SessionEngine(Session(bare)), home, given, report)
-        first, second = (values.mean(axis=0, dtype=np.float64) for values in (seen.first, seen.second))
-        for i, (step, layer, where) in enumerate(zip(steps, layers, home.slices, strict=True)):
+        source = SourceStatistics(bare)
+        observations = _observe(SessionEngine(Session(bare)), source, inputs, report)
+        first, second = (values.mean(axis=0, dtype=np.float64) for values in (observations.first, observations.second))
+        for i, (step, layer, where) in enumerate(zip(steps, layers, source.slices, strict=True)):
             if batch_norm(step) is None:
                 moments[i] = _moved(layer, first[where], second[where])
     return [

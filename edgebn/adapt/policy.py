@@ -2,7 +2,8 @@
 
 A policy knows deviations (`adaptation.py` says what they are) and nothing of layers' accumulators, epilogues or engines. The frame
 (`rule.py`, `guards.py`) turns its estimate into means and variances under gates and bounds. Where a policy shall run on a
-microcontroller too, every line is one float32 operation over channels, in order; sums over channels are `Home.layer_means`.
+microcontroller too, every line is one float32 operation over channels, in order; sums over channels are
+`SourceStatistics.layer_means`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.reference.float32 import sequential_sum
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ GATE_RATE = np.float32(1.2)
 
 
 @dataclass(frozen=True)
-class Seen:
+class SampleStatistics:
     """What one inference showed.
 
     Attributes
@@ -50,13 +51,13 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class HomeSamples:
+class SourceSamples:
     """What the source samples showed, for measuring tables.
 
     Attributes
     ----------
     first, second : ndarray of float32, shape (samples, channels)
-        d1 and d2 under factory epilogues.
+        d1 and d2 under source epilogues.
     predicted : ndarray of int64, shape (samples,)
     margin : ndarray of float32, shape (samples,)
         Of the predictions.
@@ -96,7 +97,7 @@ class State:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Where a policy believes the statistics are now.
+    """Where a policy estimates the statistics to be now.
 
     Attributes
     ----------
@@ -115,7 +116,7 @@ class Policy(ABC):
 
     Parameters
     ----------
-    home : Home
+    source : SourceStatistics
     """
 
     name: ClassVar[str]
@@ -127,16 +128,16 @@ class Policy(ABC):
     needs_gradients: ClassVar[bool] = False  # float32 programs only
     strength: np.float32  # how far an open gate follows the estimate, 0..1
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    def __init__(self, source: SourceStatistics) -> None:
+        self.source = source
         self.strength = np.float32(1)
 
     def start(self) -> State:
         """Return the factory state: everything 0 unless the policy says otherwise."""
-        return State(np.zeros((self.planes, self.home.channels), np.float32), np.zeros(self.scalars, np.float32))
+        return State(np.zeros((self.planes, self.source.channels), np.float32), np.zeros(self.scalars, np.float32))
 
     @abstractmethod
-    def update(self, state: State, seen: Seen) -> None:
+    def update(self, state: State, sample: SampleStatistics) -> None:
         """Learn from one inference; changes `state` in place."""
 
     @abstractmethod
@@ -149,7 +150,7 @@ class Policy(ABC):
 
     def level(self, energy: np.ndarray) -> np.float32:
         """Return the layers' mean of an energy in units of their noise."""
-        return sequential_sum(energy / self.home.noise) / np.float32(len(energy))
+        return sequential_sum(energy / self.source.noise) / np.float32(len(energy))
 
     def threshold(self, state: State) -> np.float32:
         """Return the level of evidence that is nothing: 0.015 + 1.2 rate."""

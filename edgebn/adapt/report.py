@@ -17,9 +17,9 @@ class LayerReport:
     gate : float
         How much of the drift is followed, 0..1.
     energy : float
-        E: mean squared drift in factory sigmas plus mean squared logarithm of the variance ratio.
+        E: mean squared drift in source sigmas plus mean squared logarithm of the variance ratio.
     drift, largest_drift : float
-        Root mean square and largest magnitude over channels of what was folded, in factory sigmas.
+        Root mean square and largest magnitude over channels of what was folded, in source sigmas.
     spread : float
         Root mean square of the logarithm of the folded variance ratio.
     """

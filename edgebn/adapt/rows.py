@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebn import program as p
-from edgebn.adapt.factory import MAX_POSITIONS, Adaptable, adaptable_steps
+from edgebn.adapt.source_moments import MAX_POSITIONS, Adaptable, adaptable_steps
 from edgebn.adaptation import Observation
 from edgebn.errors import ModelError
 

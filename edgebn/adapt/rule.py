@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebn.adapt.home import Home
 from edgebn.adapt.policy import Estimate, Policy, State
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.reference.float32 import exp, ln
 
-MIN_RATIO = np.float32(0.01)  # variance floor, of the factory's
+MIN_RATIO = np.float32(0.01)  # variance floor, of the source's
 MAX_RATIO = np.float32(100.0)
 
 
@@ -43,25 +43,25 @@ def bounded(estimate: Estimate, drift_bound: np.float32) -> tuple[np.ndarray, np
     return drift, np.minimum(np.maximum(estimate.ratio, MIN_RATIO), MAX_RATIO)
 
 
-def energy_of(home: Home, drift: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def energy_of(source: SourceStatistics, drift: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return ln(ratio), and each layer's E = mean(drift**2) + mean(ln(ratio)**2), float32 (layers,)."""
     logarithm = ln(ratio)
-    return logarithm, home.layer_means(drift * drift) + home.layer_means(logarithm * logarithm)
+    return logarithm, source.layer_means(drift * drift) + source.layer_means(logarithm * logarithm)
 
 
-def targets(home: Home, policy: Policy, state: State, drift_bound: np.float32) -> Targets:
+def targets(source: SourceStatistics, policy: Policy, state: State, drift_bound: np.float32) -> Targets:
     """Return the statistics to fold, from the policy's estimate of them.
 
     Parameters
     ----------
     drift_bound : float32
-        How far a mean may move, in factory sigmas.
+        How far a mean may move, in source sigmas.
     """
     estimate = policy.estimate(state)
     drift, ratio = bounded(estimate, drift_bound)
-    logarithm, energy = energy_of(home, drift, ratio)
+    logarithm, energy = energy_of(source, drift, ratio)
     gate = policy.gate(energy, state)
-    share = home.per_channel(gate)
+    share = source.per_channel(gate)
     share = policy.strength * share
     moved = share * drift
     spread = exp(share * logarithm)

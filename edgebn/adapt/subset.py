@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn import program as p
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.errors import ModelError
 
 
 def adapting_only(program: p.Program, steps: Collection[str]) -> p.Program:
     """Return `program` with only those of its adapted layers.
 
-    The noise at home, which the gate compares evidence with, stays that of each layer; `adaptable(..., rows={step: 0})` measures
-    the program anew and sees to it that the fewer layers keep still at home too.
+    The noise of source samples, which the gate compares evidence with, stays that of each layer; `adaptable(..., rows={step: 0})`
+    measures the program anew and sees to it that the fewer layers keep still on source samples too.
 
     Parameters
     ----------
@@ -30,21 +30,21 @@ def adapting_only(program: p.Program, steps: Collection[str]) -> p.Program:
     ModelError
         The program does not adapt, or no step of it has such a name.
     """
-    home = Home(program)
-    kept = [i for i, name in enumerate(home.names) if name in steps]
-    if not kept:
+    source = SourceStatistics(program)
+    places = [i for i, name in enumerate(source.names) if name in steps]
+    if not places:
         raise ModelError(f"{program.source}: none of its adapted layers is among {', '.join(steps) or 'none'}")
-    channels = np.concatenate([np.arange(home.slices[i].start, home.slices[i].stop) for i in kept])
-    given = home.adaptation
+    channels = np.concatenate([np.arange(source.slices[i].start, source.slices[i].stop) for i in places])
+    adaptation = source.adaptation
     tables = tuple(
         replace(
             table,
             first=table.first[:, channels],
             second=table.second[:, channels],
-            first_scale=table.first_scale[kept],
-            second_scale=table.second_scale[kept],
+            first_scale=table.first_scale[places],
+            second_scale=table.second_scale[places],
         )
-        for table in given.tables
+        for table in adaptation.tables
     )
-    layers = tuple(given.layers[i] for i in kept)
-    return replace(program, adaptation=replace(given, layers=layers, noise=given.noise[kept], tables=tables))
+    layers = tuple(adaptation.layers[i] for i in places)
+    return replace(program, adaptation=replace(adaptation, layers=layers, noise=adaptation.noise[places], tables=tables))

@@ -96,7 +96,7 @@ class Agent:
         self.model = FleetModel(adapter.program, adapter.policy)
         self.address = Address(self.model.name, checked_name(group, "group"), checked_name(device, "device"))
         self._every, self._moved, self._accept = every, moved, accept
-        self._starts = take_prior and self.model.to_bytes(adapter.state) == self.model.to_bytes(self.model.factory)
+        self._starts = take_prior and self.model.to_bytes(adapter.state) == self.model.to_bytes(self.model.initial_state)
         self._asked = False
         self._before: Snapshot | None = None
         self._taken: Known | None = None

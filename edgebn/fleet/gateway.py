@@ -163,7 +163,7 @@ class Gateway:
             now = time.monotonic()
             last = self._member.newest
             is_due = now - self._last_time >= self._every or last is None or self.model.apart(state, last) > self._moved
-            if is_due and not self._is_factory(state):
+            if is_due and not self._is_initial(state):
                 self._publish(state)
             if self._stop.wait(self._poll if not self._member.orders else 0):
                 return
@@ -171,20 +171,20 @@ class Gateway:
     def _read(self, device: Device) -> State:
         data = device.state()
         state = self.model.state(data, self.line.url)
-        if self._known is not None and samples(self.model, state) < samples(self.model, self._known) and self._is_factory(state):
+        if self._known is not None and samples(self.model, state) < samples(self.model, self._known) and self._is_initial(state):
             self.restarts += 1
-            self._told(f"{self.line.device}: back at the factory statistics: it was reset, or its watchdog has tripped")
+            self._told(f"{self.line.device}: back at the source statistics: it was reset, or its watchdog has tripped")
         self.state, self._known = data, state
         return state
 
-    def _is_factory(self, state: State) -> bool:
-        return self.model.to_bytes(state) == self.model.to_bytes(self.model.factory)
+    def _is_initial(self, state: State) -> bool:
+        return self.model.to_bytes(state) == self.model.to_bytes(self.model.initial_state)
 
     def _is_new(self, state: State) -> bool:
         """Whether a board has learned next to nothing, and has had no prior since it started."""
         if not self._takes_prior:
             return False
-        return self._is_factory(state) or (self.taken == 0 and self._counts(state) and samples(self.model, state) <= START_WITHIN)
+        return self._is_initial(state) or (self.taken == 0 and self._counts(state) and samples(self.model, state) <= START_WITHIN)
 
     def _counts(self, state: State) -> bool:
         return len(state.scalars) > 0

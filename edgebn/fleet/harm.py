@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.adapt.policies.compensated import Compensated
-from edgebn.adapt.policy import Seen, State
+from edgebn.adapt.policy import SampleStatistics, State
 from edgebn.fleet.model import FleetModel
 
 RETURN, AFTER = 768, 128  # samples until the gate must be shut, and for how many it must then stay so
@@ -21,8 +21,8 @@ MIN_WIDENING = np.float32(-0.8)  # where the policy bounds it too
 _WORDS = 2.0**64
 
 
-class HomeReplay:
-    """Samples of home as the model's tables describe them, the same on every machine.
+class SourceReplay:
+    """Source samples as the model's tables describe them, the same on every machine.
 
     Parameters
     ----------
@@ -31,29 +31,29 @@ class HomeReplay:
 
     def __init__(self, model: FleetModel) -> None:
         self._model = model
-        policy, home = model.policy, model.home
+        policy, source = model.policy, model.statistics
         if isinstance(policy, Compensated):
             first, second = policy.tables
         else:
-            first = second = np.zeros((1, home.channels), np.float32)
+            first = second = np.zeros((1, source.channels), np.float32)
         self._classes = max(len(first) - 1, 1)
         self._shift, self._widening = first + first[-1:], second + second[-1:]
-        noise = home.per_channel(home.noise).astype(np.float64)
+        noise = source.per_channel(source.noise).astype(np.float64)
         first_part = np.minimum(noise / 2, MAX_FIRST)
         self._reach = np.sqrt(3 * first_part)
         self._variance = noise - first_part
 
-    def sample(self, bits: np.random.PCG64, label: int) -> Seen:
+    def sample(self, bits: np.random.PCG64, label: int) -> SampleStatistics:
         """Return one sample of a class, believed as the median is."""
-        home = self._model.home
-        draws = bits.random_raw(2 * home.channels).astype(np.float64).reshape(2, -1) / _WORDS
+        source = self._model.statistics
+        draws = bits.random_raw(2 * source.channels).astype(np.float64).reshape(2, -1) / _WORDS
         shift, widening = self._shift[label], np.maximum(self._widening[label], MIN_WIDENING)
         r1 = ((2 * draws[0] - 1) * self._reach).astype(np.float32)
         r2 = _above_minus_one(draws[1], self._variance).astype(np.float32)
         first = shift + r1
         about = (np.float32(1) + r2) * (np.float32(1) + widening)
         second = about - np.float32(1) + np.float32(2) * shift * first - shift * shift
-        return Seen(first, second, label, np.float32(1), home.margin)
+        return SampleStatistics(first, second, label, np.float32(1), source.margin)
 
     def refusal(self, prior: State) -> str:
         """Return why a prior may not be published, or ''."""

@@ -17,7 +17,7 @@ from edgebn.fleet.broker import Broker
 from edgebn.fleet.commands import part_of, read_command
 from edgebn.fleet.connection import Connection
 from edgebn.fleet.envelope import Envelope, EnvelopeError, to_bytes
-from edgebn.fleet.harm import HomeReplay
+from edgebn.fleet.harm import SourceReplay
 from edgebn.fleet.keys import DeviceKeys
 from edgebn.fleet.model import FleetModel, Known
 from edgebn.fleet.topics import COMMAND, PART, PRIOR, REPORT, STATE, Address
@@ -66,7 +66,7 @@ class Member:
         self.offered: Known | None = None
         self.orders: deque[dict[str, Any]] = deque(maxlen=MAX_COMMANDS)
         self.refused: dict[str, int] = {}
-        self._replay = HomeReplay(model)
+        self._replay = SourceReplay(model)
         self._lock = threading.Lock()
         self._newest: tuple[State, int, int, int] | None = None  # state, seen, accepted, trips
         self._count = self._last_order = 0

@@ -18,7 +18,7 @@ from edgebn.fleet.broker import Broker
 from edgebn.fleet.connection import Connection
 from edgebn.fleet.discover import discover
 from edgebn.fleet.envelope import EnvelopeError, key_of, to_bytes
-from edgebn.fleet.harm import HomeReplay
+from edgebn.fleet.harm import SourceReplay
 from edgebn.fleet.merging import MIN_DEVICES, Merged, merge
 from edgebn.fleet.model import FleetModel, Known
 from edgebn.fleet.newest import Newest
@@ -98,7 +98,7 @@ class Merger:
         told: Callable[[Outcome], None] | None = None,
     ) -> None:
         self.models = {model.name: model for model in models}
-        self._replays = {name: HomeReplay(model) for name, model in self.models.items()}
+        self._replays = {name: SourceReplay(model) for name, model in self.models.items()}
         self._group, self._master, self._max_age, self._least = group, master, max_age, least
         self._find_parts, self._settle, self._sweep, self._told = find_parts, settle, sweep, told
         self.refused: Counter[str] = Counter()

@@ -20,7 +20,7 @@ MIN_SAMPLES = 48.0  # since the last change, that a state must have learned from
 REACH = 8.0  # how far from the median a number counts as it stands, in spreads: wild ones alone are held back
 MIN_SPREAD, NOISE_LEFT = 0.02, 0.03  # devices that agree scatter by this, and by what an average leaves of a sample's noise
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
-FACTORY_WEIGHT = 0.5  # the factory statistics count as half a device
+SOURCE_WEIGHT = 0.5  # the source statistics count as half a device
 PRIOR_COUNT = np.float32(64)  # samples that a prior counts as: few enough to leave it soon, enough to open the gate
 MIN_PART, FARTHER = 0.04, 16.0  # out of the group: farther from its middle than this, and than so many times the devices' median
 
@@ -99,7 +99,7 @@ def middle(known: list[Known]) -> tuple[np.ndarray, np.ndarray]:
 def _prior(model: FleetModel, used: list[Known]) -> Envelope:
     slow = model.policy.planes if not isinstance(model.policy, CompensatedTracking) else 2
     values = np.stack([one.state.values[:slow] for one in used])  # (devices, planes, channels)
-    noise = model.home.per_channel(model.home.noise).astype(np.float64)
+    noise = model.statistics.per_channel(model.statistics.noise).astype(np.float64)
     planes = robust_mean(values, np.sqrt(MIN_SPREAD**2 + NOISE_LEFT * noise)).astype(np.float32)
     if isinstance(model.policy, CompensatedTracking):
         planes = np.concatenate([planes, planes])  # the fast averages beside the slow ones: nothing has changed yet
@@ -125,4 +125,4 @@ def robust_mean(values: np.ndarray, least: np.ndarray) -> np.ndarray:
     total = np.zeros_like(centre)
     for one in held:  # in the order of the devices' names
         total += one
-    return total / (len(wide) + FACTORY_WEIGHT)
+    return total / (len(wide) + SOURCE_WEIGHT)

@@ -62,7 +62,7 @@ def text(watch: Watch) -> str:
         [(_labels(one.address), one.envelope.time / 1000) for one in heard if one.envelope is not None],
     )
     for column, name, explained in (
-        (DRIFT, "drift", "Root mean square drift of a layer's means, in factory sigmas."),
+        (DRIFT, "drift", "Root mean square drift of a layer's means, in source sigmas."),
         (SPREAD, "spread", "Root mean square logarithm of a layer's variance ratio."),
         (ENERGY, "energy", "Evidence of drift of a layer."),
         (GATE, "gate", "How far the drift of a layer is followed."),

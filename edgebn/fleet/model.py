@@ -10,10 +10,10 @@ from edgebn import program as p
 from edgebn.adapt import state_file
 from edgebn.adapt.adapter import DEFAULT_POLICY, DEFAULT_WITHOUT_CLASSES
 from edgebn.adapt.guards import MAX_ENERGY, MAX_PINNED
-from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
 from edgebn.adapt.policy import State
 from edgebn.adapt.rule import Targets, bounded, energy_of, targets
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.errors import FleetError
 from edgebn.fleet.envelope import NUMBERS, Envelope, EnvelopeError, from_bytes, size_of
 
@@ -59,20 +59,20 @@ class FleetModel:
     """
 
     def __init__(self, program: p.Program, policy: str | None = None) -> None:
-        self.home = Home(program)
-        policy = policy or (DEFAULT_POLICY if self.home.classes else DEFAULT_WITHOUT_CLASSES)
+        self.statistics = SourceStatistics(program)
+        policy = policy or (DEFAULT_POLICY if self.statistics.classes else DEFAULT_WITHOUT_CLASSES)
         if policy not in MERGEABLE:
             raise FleetError(f"states of the policy '{policy}' are no averages and cannot be merged; use {', '.join(MERGEABLE)}")
-        if POLICIES[policy].needs_classes and not self.home.classes:
+        if POLICIES[policy].needs_classes and not self.statistics.classes:
             raise FleetError(f"{program.source}: the policy '{policy}' needs a network that classifies; use 'moments'")
-        self.policy = POLICIES[policy](self.home)
+        self.policy = POLICIES[policy](self.statistics)
         self.source = program.source
         self.key = state_file.model_key(program)
         self.name = self.key.hex()
-        self.factory = self.policy.start()
-        numbers = self.factory.values.size + self.factory.scalars.size
+        self.initial_state = self.policy.start()
+        numbers = self.initial_state.values.size + self.initial_state.scalars.size
         self.state_bytes = state_file.HEADER.size + 4 * numbers + state_file.CHECKSUM.size
-        self.layers = len(self.home.counts)
+        self.layers = len(self.statistics.counts)
         self.most = size_of(self.layers, self.state_bytes, signed=True)
 
     def read(self, data: bytes, topic: str, key: bytes | None = None) -> Known:
@@ -118,7 +118,7 @@ class FleetModel:
             record = state_file.from_bytes(data, where)
             if len(data) != self.state_bytes:
                 raise EnvelopeError("foreign", f"{where}: the state has {len(data)} bytes, and this model's {self.state_bytes}")
-            return state_file.state_of(record, self.policy.code, self.key, self.factory, where)
+            return state_file.state_of(record, self.policy.code, self.key, self.initial_state, where)
         except state_file.StateError as error:
             raise EnvelopeError("foreign" if "of another" in str(error) else "malformed", str(error)) from None
 
@@ -128,7 +128,7 @@ class FleetModel:
 
     def targets(self, state: State) -> Targets:
         """Return what an adapter would fold from a state."""
-        return targets(self.home, self.policy, state, DRIFT_BOUND)
+        return targets(self.statistics, self.policy, state, DRIFT_BOUND)
 
     def estimate(self, state: State) -> tuple[np.ndarray, np.ndarray]:
         """Return where a state's statistics are, as drift and ratio within the adapter's bounds."""
@@ -140,14 +140,14 @@ class FleetModel:
 
     def distance(self, drift: np.ndarray, ratio: np.ndarray, other_drift: np.ndarray, other_ratio: np.ndarray) -> float:
         """Return how far two estimates are apart: the layers' mean of the energy between them, in units of one sample's noise."""
-        _, energy = energy_of(self.home, drift - other_drift, ratio / other_ratio)
+        _, energy = energy_of(self.statistics, drift - other_drift, ratio / other_ratio)
         return float(self.policy.level(energy))
 
     def numbers(self, state: State) -> np.ndarray:
         """Return the drift numbers of an envelope, float32 (layers, 5)."""
         found = self.targets(state)
         table = np.zeros((self.layers, NUMBERS), np.float32)
-        for i, where in enumerate(self.home.slices):
+        for i, where in enumerate(self.statistics.slices):
             drift, spread = found.drift[where], np.log(found.ratio[where])
             rms, rms_spread = (np.sqrt(np.mean(values * values)) for values in (drift, spread))
             table[i] = found.energy[i], found.gate[i], rms, np.abs(drift).max(), rms_spread

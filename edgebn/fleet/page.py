@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from edgebn.fleet.watching import DRIFT, ENERGY, GATE, LARGEST, SPREAD, Seen, Watch
+from edgebn.fleet.watching import DRIFT, ENERGY, GATE, LARGEST, SPREAD, Watch, WatchedDevice
 
 WIDTH, HEIGHT = 220, 40  # of a curve, in pixels
 MAX_ROWS = 2000  # devices with a row of their own; the rest are counted
@@ -40,7 +40,7 @@ def page(watch: Watch) -> str:
         ("messages refused", sum(watch.refused.values())),
     )
     explained = (
-        "<p class=small>Drift: the largest root mean square of a layer, in factory standard deviations. Curves: one for each "
+        "<p class=small>Drift: the largest root mean square of a layer, in source standard deviations. Curves: one for each "
         "layer, over time.</p>"
     )
     parts = [
@@ -83,7 +83,7 @@ def _group_row(address: Any, report: dict[str, Any], prior: Any) -> tuple[str, .
     return escape(address.model[:12]), escape(address.group), f"{used:,}", f"{left:,}", escape(state), escape(parts)
 
 
-def _device_row(one: Seen) -> tuple[str, ...]:
+def _device_row(one: WatchedDevice) -> tuple[str, ...]:
     state = {True: "<span class=there>there</span>", False: "<span class=gone>gone</span>", None: ""}[one.online]
     since = f"since {_when(one.left_at)}: " if one.left_at is not None else ""
     return (
@@ -100,7 +100,7 @@ def _device_row(one: Seen) -> tuple[str, ...]:
     )
 
 
-def curve(one: Seen) -> str:
+def curve(one: WatchedDevice) -> str:
     """Return the drift of a device's layers over time as SVG."""
     if len(one.points) < 2:
         return ""
@@ -120,7 +120,7 @@ def curve(one: Seen) -> str:
     return f"<svg width={WIDTH} height={HEIGHT} viewBox='0 0 {WIDTH} {HEIGHT}' role=img>{title}{''.join(lines)}</svg>"
 
 
-def _layers(watch: Watch, devices: Sequence[Seen]) -> str:
+def _layers(watch: Watch, devices: Sequence[WatchedDevice]) -> str:
     """Return the median and largest numbers of each layer over the devices."""
     tables = [one.envelope.drift for one in devices if one.envelope is not None]
     count = max((len(table) for table in tables), default=0)

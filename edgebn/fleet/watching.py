@@ -40,7 +40,7 @@ class Event:
 
 
 @dataclass
-class Seen:
+class WatchedDevice:
     """One device.
 
     Attributes
@@ -122,7 +122,7 @@ class Watch:
         self.layers = layers
         self.refused: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._devices: dict[Address, Seen] = {}
+        self._devices: dict[Address, WatchedDevice] = {}
         self._groups: dict[Address, dict[str, Any]] = {}
         self._priors: dict[Address, Envelope] = {}
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
@@ -131,7 +131,7 @@ class Watch:
         for kind in (STATE, REPORT):
             self.connection.subscribe(f"{ROOT}/{model or EVERY}/{group or EVERY}/{EVERY}/{kind}")
 
-    def devices(self) -> list[Seen]:
+    def devices(self) -> list[WatchedDevice]:
         """Return the devices in order."""
         with self._lock:
             return [self._devices[address] for address in sorted(self._devices, key=_order)]
@@ -193,11 +193,11 @@ class Watch:
             except EnvelopeError as error:
                 self.refused[error.why] += 1
 
-    def _device(self, address: Address) -> Seen | None:
+    def _device(self, address: Address) -> WatchedDevice | None:
         if address not in self._devices and len(self._devices) >= MAX_DEVICES:
             self.refused["too many devices"] += 1
             return None
-        return self._devices.setdefault(address, Seen(address))
+        return self._devices.setdefault(address, WatchedDevice(address))
 
     def _remove(self, address: Address) -> None:
         if address.device == PRIOR:

@@ -161,26 +161,26 @@ def run(
     ModelError
         A missing input, or a NaN that should become a code.
     """
-    given = x if isinstance(x, Mapping) else {program.inputs[0]: x}
-    missing = [name for name in program.inputs if name not in given]
+    inputs = x if isinstance(x, Mapping) else {program.inputs[0]: x}
+    missing = [name for name in program.inputs if name not in inputs]
     if missing:
         raise ModelError(f"{program.source}: no value was given for the input {missing[0]!r}; pass a dict with {program.inputs}")
-    arrays = {name: p.signed_codes(program.buffers[name], np.asarray(given[name])) for name in program.inputs}
-    raw = p.takes_codes(program) and all(array.dtype == program.buffers[name].dtype for name, array in arrays.items())
+    arrays = {name: p.signed_codes(program.buffers[name], np.asarray(inputs[name])) for name in program.inputs}
+    as_codes = p.takes_codes(program) and all(array.dtype == program.buffers[name].dtype for name, array in arrays.items())
     count = len(arrays[program.inputs[0]])
     results: dict[str, np.ndarray] = {
-        name: np.empty((count, *program.shapes[name]), p.result_dtype(program, name, raw=raw)) for name in program.outputs
+        name: np.empty((count, *program.shapes[name]), p.result_dtype(program, name, as_codes=as_codes)) for name in program.outputs
     }
     held = initial_states(program) if states is None else states
     for i in range(count):
         sample = {}
         for name, array in arrays.items():
             buffer = program.buffers[name]
-            as_codes = p.holds_codes(buffer) and array.dtype != buffer.dtype
-            sample[name] = quantize_real(array[i], buffer) if as_codes else array[i]
+            is_real = p.holds_codes(buffer) and array.dtype != buffer.dtype
+            sample[name] = quantize_real(array[i], buffer) if is_real else array[i]
         values = run_steps(program, sample, states=held)
         for name in program.outputs:
             buffer = program.buffers[name]
-            value = dequantize(values[name], buffer) if p.holds_codes(buffer) and not raw else values[name]
+            value = dequantize(values[name], buffer) if p.holds_codes(buffer) and not as_codes else values[name]
             results[name][i] = value.reshape(program.shapes[name])
     return results if len(program.outputs) > 1 else results[program.outputs[0]]

@@ -1,8 +1,8 @@
 """New epilogues from a drift and a variance ratio per channel (docs/adaptation.md): the specification of the refold.
 
-With x what the batch norm receives, m0 its factory mean and sigma = sqrt(factory variance + epsilon), the new mean is
+With x what the batch norm receives, m0 its source mean and sigma = sqrt(source variance + epsilon), the new mean is
 m0 + sigma * drift and the new variance + epsilon is sigma**2 * ratio; the output at the mean stays what it was. A channel with
-drift 0 and ratio 1 keeps its factory numbers bit for bit.
+drift 0 and ratio 1 keeps its source numbers bit for bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GAIN_BITS = 20  # fraction bits of 1 / sqrt(ratio)
 DRIFT_BITS = 4  # fraction bits of the drift in accumulator units
 MAX_SHIFT_LOSS = 4  # bits that a shift may give up to a larger multiplier: gains below 16
 LARGEST_OFFSET = 1 << 62  # of |r|: with |u * m| <= 2**62 no 64-bit sum overflows
-LARGEST_HOME_OUTPUT = 1 << 61  # of |u * m + r| where u is the center
+LARGEST_SOURCE_OUTPUT = 1 << 61  # of |u * m + r| where u is the center
 LARGEST_CENTER = 1 << 28
 LARGEST_MOVE = np.float32(1 << 30)  # of the drift, in units of 2**-DRIFT_BITS accumulator steps
 HALF_NUDGE = 1 << 30  # half of NEG: the bias that double rounding takes back in the mean
@@ -28,8 +28,8 @@ def gains(ratio: np.ndarray) -> np.ndarray:
     return np.float32(1) / np.sqrt(ratio)
 
 
-def is_factory(drift: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """Whether a channel keeps its factory numbers."""
+def is_source(drift: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Whether a channel keeps its source numbers."""
     return (drift == 0) & (ratio == 1)
 
 
@@ -43,7 +43,7 @@ def refold_int(
     Parameters
     ----------
     epilogue : IntEpilogue
-        The factory's.
+        The source's.
     layer : AdaptedLayer
     drift, ratio : ndarray of float32, shape (channels,)
         ratio > 0.
@@ -72,7 +72,7 @@ def refold_int(
     at_center = np.where(loss > 0, _halved(at_center, np.maximum(loss, 1)), at_center)
     half = np.int64(1) << (np.maximum(s, 1) - 1)
     r = at_center + half + half_nudge - m * center - _halved(m * delta, np.int64(DRIFT_BITS))
-    keep = is_factory(drift, ratio) | (layer.sigma == 0)
+    keep = is_source(drift, ratio) | (layer.sigma == 0)
     fits = (np.abs(m) <= INT32_MAX) & (np.abs(r) <= LARGEST_OFFSET) & (s >= 1)
     if not (fits | keep).all():
         return None
@@ -93,7 +93,7 @@ def refold_float(
     Parameters
     ----------
     epilogue : FloatEpilogue
-        The factory's.
+        The source's.
     layer : AdaptedLayer
     drift, ratio : ndarray of float32, shape (channels,)
     """
@@ -101,7 +101,7 @@ def refold_float(
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
         a = epilogue.a * gains(ratio)
         d = (epilogue.a * center + epilogue.d) - a * (center + drift * layer.sigma)
-    keep = is_factory(drift, ratio) | (layer.sigma == 0)
+    keep = is_source(drift, ratio) | (layer.sigma == 0)
     if not (np.isfinite(a) & np.isfinite(d) | keep).all():
         return None
     return np.where(keep, epilogue.a, a), np.where(keep, epilogue.d, d)
@@ -118,6 +118,6 @@ def refusal(epilogue: IntEpilogue, center: np.ndarray, bounds: tuple[np.ndarray,
         int64 arrays: what the accumulator can be, `acc_bias` included.
     """
     wide = [int(m) * int(c) + int(r) for m, c, r in zip(epilogue.m, center, epilogue.r, strict=True)]
-    too_far = np.array([abs(value) > LARGEST_HOME_OUTPUT for value in wide])
+    too_far = np.array([abs(value) > LARGEST_SOURCE_OUTPUT for value in wide])
     reach = np.maximum(bounds[1] - center, center - bounds[0])  # saturating subtraction needs no more than 32 bits
     return too_far | (np.abs(center.astype(np.int64)) > LARGEST_CENTER) | (reach > INT32_MAX) | (epilogue.s > 61)

@@ -51,11 +51,11 @@ def observe(acc: np.ndarray, step: Convolution | TransposedConvolution | Affine,
 
 @dataclass(frozen=True)
 class Scaling:
-    """Turns sums into deviations: d1 = S1 * first, d2 = S2 * second - home. All float32, shape (channels,)."""
+    """Turns sums into deviations: d1 = S1 * first, d2 = S2 * second - source. All float32, shape (channels,)."""
 
     first: np.ndarray
     second: np.ndarray
-    home: np.ndarray
+    source: np.ndarray
 
 
 def scaling(layer: AdaptedLayer, positions: int) -> Scaling:
@@ -63,10 +63,10 @@ def scaling(layer: AdaptedLayer, positions: int) -> Scaling:
     inverse = np.zeros(layer.channels, np.float32)
     np.divide(np.float32(1), layer.sigma, out=inverse, where=layer.sigma > 0)
     first = inverse * (np.float32(1) / np.float32(max(positions, 1)))
-    home = np.where(layer.sigma > 0, layer.home, np.float32(0)).astype(np.float32)
-    return Scaling(first, first * inverse, home)
+    source = np.where(layer.sigma > 0, layer.home, np.float32(0)).astype(np.float32)
+    return Scaling(first, first * inverse, source)
 
 
 def deviations(first: np.ndarray, second: np.ndarray, factors: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Return d1 and d2 in float32; each sum is rounded to float32 first."""
-    return first.astype(np.float32) * factors.first, second.astype(np.float32) * factors.second - factors.home
+    return first.astype(np.float32) * factors.first, second.astype(np.float32) * factors.second - factors.source

@@ -15,29 +15,29 @@ Arrays = dict[str, np.ndarray]
 
 
 def accept(program: Program, x: Any) -> tuple[Arrays, int, bool]:
-    """Return a batch as dense arrays by input name, how many samples it has, and whether it is raw codes.
+    """Return a batch as dense arrays by input name, how many samples it has, and whether it is codes.
 
     Parameters
     ----------
     program : Program
     x : array, or mapping of input name to array
-        Numbers of any real type, shape (N, ...). int8 or int16, of an input of that type, is raw codes (where every input holds
+        Numbers of any real type, shape (N, ...). int8 or int16, of an input of that type, is codes (where every input holds
         codes), and so is uint8 for inputs that are uint8 in the file; all else is real values.
 
     Returns
     -------
     arrays : dict of str to ndarray
-        C-contiguous, float32 or (raw) int8 or int16.
+        C-contiguous, float32 or (codes) int8 or int16.
     batch : int
-    raw : bool
+    as_codes : bool
 
     Raises
     ------
     ModelError
         Missing or unknown inputs, wrong shape or type, batches of different sizes.
     """
-    given = _by_name(program, x)
-    arrays = {name: _dense(program, name, given[name]) for name in program.inputs}
+    values = _by_name(program, x)
+    arrays = {name: _dense(program, name, values[name]) for name in program.inputs}
     kinds = {array.dtype != np.float32 for array in arrays.values()}
     sizes = {len(array) for array in arrays.values()}
     if len(kinds) > 1:
@@ -88,8 +88,8 @@ def _dense(program: Program, name: str, value: Any) -> np.ndarray:
         return np.require(array, np.float32, ["C", "A"])
 
 
-def results(program: Program, out: Any, batch: int, *, raw: bool) -> Arrays:
-    """Return the arrays to write: the user's `out`, checked, or new ones; `raw` says whether codes came in.
+def results(program: Program, out: Any, batch: int, *, as_codes: bool) -> Arrays:
+    """Return the arrays to write: the user's `out`, checked, or new ones; `as_codes` says whether codes came in.
 
     Raises
     ------
@@ -97,28 +97,28 @@ def results(program: Program, out: Any, batch: int, *, raw: bool) -> Arrays:
         `out` has another shape, type or layout than the result, or two of its arrays share memory.
     """
     shapes = {name: (batch, *program.shapes[name]) for name in program.outputs}
-    dtypes = {name: result_dtype(program, name, raw=raw) for name in program.outputs}
+    dtypes = {name: result_dtype(program, name, as_codes=as_codes) for name in program.outputs}
     if out is None:
         return {name: np.empty(shape, dtypes[name]) for name, shape in shapes.items()}
-    given = out if isinstance(out, Mapping) else dict.fromkeys(program.outputs, out)
-    if set(given) != set(program.outputs) or (len(program.outputs) > 1 and not isinstance(out, Mapping)):
+    targets = out if isinstance(out, Mapping) else dict.fromkeys(program.outputs, out)
+    if set(targets) != set(program.outputs) or (len(program.outputs) > 1 and not isinstance(out, Mapping)):
         raise ModelError(f"{program.source}: out must be a dict with exactly the outputs {program.outputs}")
     for name, shape in shapes.items():
-        array, dtype = given[name], dtypes[name]
+        array, dtype = targets[name], dtypes[name]
         fits = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype
         if not fits or not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
             have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise ModelError(f"{program.source}: out for '{name}' is {have}; give a C-contiguous {dtype} array of {shape}")
     for one, other in itertools.combinations(shapes, 2):
-        if np.may_share_memory(given[one], given[other]):  # exact: both are C-contiguous
+        if np.may_share_memory(targets[one], targets[other]):  # exact: both are C-contiguous
             raise ModelError(f"{program.source}: out for '{one}' and for '{other}' share memory; give each output its own")
-    return dict(given)
+    return dict(targets)
 
 
 def is_unsigned(program: Program, x: Any) -> bool:
     """Whether a caller gives uint8 codes, to every input: what is uint8 in the file then leaves so too."""
-    given = x if isinstance(x, Mapping) else {program.inputs[0]: x}
-    return all(name in given and getattr(given[name], "dtype", None) == np.uint8 for name in program.inputs) and all(
+    targets = x if isinstance(x, Mapping) else {program.inputs[0]: x}
+    return all(name in targets and getattr(targets[name], "dtype", None) == np.uint8 for name in program.inputs) and all(
         program.buffers[name].unsigned for name in program.inputs
     )
 
@@ -154,12 +154,12 @@ def as_unsigned(program: Program, taken: Arrays) -> Arrays:
     return taken
 
 
-def apart(given: Arrays, taken: Arrays) -> Arrays:
+def apart(targets: Arrays, taken: Arrays) -> Arrays:
     """Return the inputs of a batch with copies of those that a result would overwrite before they are read.
 
     A sample's inputs are all read before its results are written; only those of later samples are in danger.
     """
-    return {name: x.copy() if any(_is_endangered(x, out) for out in taken.values()) else x for name, x in given.items()}
+    return {name: x.copy() if any(_is_endangered(x, out) for out in taken.values()) else x for name, x in targets.items()}
 
 
 def _is_endangered(x: np.ndarray, out: np.ndarray) -> bool:

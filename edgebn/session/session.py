@@ -199,7 +199,7 @@ class Session:
     @property
     def is_shared(self) -> bool:
         """Whether threads share inferences: not with one, and not where the network is too small."""
-        table = self._packed.raw if takes_codes(self._program) else self._packed.real
+        table = self._packed.codes if takes_codes(self._program) else self._packed.real
         return table.tasks is not None
 
     @property
@@ -213,8 +213,8 @@ class Session:
         Parameters
         ----------
         x : array, shape (N, ...), or dict of input name to such
-            float32: real values, which are quantised where an input holds codes. int8 or int16: raw codes, of a program whose
-            inputs all hold such; int16 numbers for an int8 input are real values. uint8: raw codes too, where the file has
+            float32: real values, which are quantised where an input holds codes. int8 or int16: codes, of a program whose
+            inputs all hold such; int16 numbers for an int8 input are real values. uint8: codes too, where the file has
             uint8 codes. Other real types (float64, uint8 images elsewhere, ...) are converted to float32 first; C-contiguous
             float32 arrays and codes are read in place.
         out : array, shape (N, ...), or dict of output name to such, optional
@@ -242,12 +242,12 @@ class Session:
         unsigned = arrays.is_unsigned(self._program, x)
         if unsigned:
             wanted, out = out, arrays.as_signed(self._program, out)
-        given, batch, raw = arrays.accept(self._program, x)
-        taken = arrays.results(self._program, out, batch, raw=raw)
+        inputs, batch, as_codes = arrays.accept(self._program, x)
+        taken = arrays.results(self._program, out, batch, as_codes=as_codes)
         if out is not None and batch > 1:
-            given = arrays.apart(given, taken)
-        table = self._packed.raw if raw else self._packed.real
-        self._call(table, (*given.values(), *(taken[name] for name in table.exits)), batch)
+            inputs = arrays.apart(inputs, taken)
+        table = self._packed.codes if as_codes else self._packed.real
+        self._call(table, (*inputs.values(), *(taken[name] for name in table.exits)), batch)
         if unsigned:
             taken = arrays.as_unsigned(self._program, taken)
             if wanted is not None:
@@ -267,11 +267,11 @@ class Session:
         dict of str to ndarray, shape (N, H, W, C)
             Inputs, what states held before, and every step's output by buffer name, float32 or int8 codes; constants are left out.
         """
-        given, batch, raw = arrays.accept(self._program, x)
-        table = self._packed.raw_with_buffers if raw else self._packed.real_with_buffers
+        inputs, batch, as_codes = arrays.accept(self._program, x)
+        table = self._packed.codes_with_buffers if as_codes else self._packed.real_with_buffers
         buffers = [self._program.buffers[name] for name in table.exits]
         taken = {buffer.name: np.empty((batch, *buffer.shape), buffer.dtype) for buffer in buffers}
-        self._call(table, (*given.values(), *taken.values()), batch)
+        self._call(table, (*inputs.values(), *taken.values()), batch)
         return taken
 
     def observe(self, x: dict[str, np.ndarray]) -> Observation:
@@ -288,12 +288,12 @@ class Session:
             A value holds NaN.
         """
         table, taken = self._observing_table(x)
-        given = self._program.adaptation
-        assert given is not None
+        adaptation = self._program.adaptation
+        assert adaptation is not None
         exits = [taken[name] for name in self._program.outputs]
-        buffer = self._program.buffers[given.logits] if given.classes else None
+        buffer = self._program.buffers[adaptation.logits] if adaptation.classes else None
         logits = np.empty(0, np.float32) if buffer is None else np.empty(math.prod(buffer.shape), buffer.dtype)
-        if given.classes:
+        if adaptation.classes:
             exits.insert(0, logits)
         with self._lock:
             self._run(table, (*x.values(), *exits), 1)
@@ -304,10 +304,10 @@ class Session:
         """Return what learns by a compiled rule beside this session; for `edgebn.Adapter`."""
         from edgebn.session.learning import Learner
 
-        given = self._program.adaptation
-        assert given is not None
-        buffer = self._program.buffers[given.logits]
-        logits = np.full(given.classes, buffer.zero_point, buffer.dtype)  # what a single one is held against is 0
+        adaptation = self._program.adaptation
+        assert adaptation is not None
+        buffer = self._program.buffers[adaptation.logits]
+        logits = np.full(adaptation.classes, buffer.zero_point, buffer.dtype)  # what a single one is held against is 0
         left = logits[-math.prod(buffer.shape) :]
         return Learner(rule, adapted_dtype(self._program), logits, left, self._packed.sums, self._packed.constants)
 
@@ -349,11 +349,11 @@ class Session:
 
     def _observing_table(self, x: dict[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
         """Return the table that observes for inputs like `x`, and arrays for one sample's outputs."""
-        raw = next(iter(x.values())).dtype != FLOAT32
-        table = self._observing.get(raw)
+        as_codes = next(iter(x.values())).dtype != FLOAT32
+        table = self._observing.get(as_codes)
         if table is None:
-            table = self._observing[raw] = self._packed.observing(raw=raw)
-        return table, arrays.results(self._program, None, 1, raw=raw)
+            table = self._observing[as_codes] = self._packed.observing(as_codes=as_codes)
+        return table, arrays.results(self._program, None, 1, as_codes=as_codes)
 
     def refold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:
         """Fold new statistics into the epilogues of the adapted steps, between two inferences; for `edgebn.Adapter`.
@@ -415,11 +415,11 @@ class Session:
         program = self._program
         if not ndarray_struct.ARE_KNOWN:
             return None
-        table = self._packed.raw if dtype is INT8 else self._packed.real
+        table = self._packed.codes if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
             return None
         entries = [((1, *program.shapes[name]), dtype) for name in table.entries]
-        made = [np.dtype(result_dtype(program, name, raw=dtype is INT8)) for name in table.exits]
+        made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.exits]
         exits = [((1, *program.shapes[name]), one) for name, one in zip(table.exits, made, strict=True)]
         return fast_call(table, program.executor_dtype, self._packed.lock, entries, exits)
 

@@ -74,10 +74,10 @@ def step_times(program: Program, x: Any, *, seconds: float = 2.0, winograd: bool
         execute = executor.executor(program.executor_dtype)
     except executor.NoKernelsError as error:
         raise EdgebnError(str(error)) from None
-    given, batch, raw = arrays.accept(program, x)
-    taken = arrays.results(program, None, batch, raw=raw)
-    table = packed.raw if raw else packed.real
-    held = table.bind((*given.values(), *(taken[name] for name in table.exits)))
+    inputs, batch, as_codes = arrays.accept(program, x)
+    taken = arrays.results(program, None, batch, as_codes=as_codes)
+    table = packed.codes if as_codes else packed.real
+    held = table.bind((*inputs.values(), *(taken[name] for name in table.exits)))
     enter = executor.call(table.words, table.patches, table.checks)
     enter[1] = 0  # no rows: it puts addresses in, and inputs where they are checked on their way
     nothing = executor.call(table.words)

@@ -240,26 +240,26 @@ class Packed:
     @functools.cached_property
     def real(self) -> Table:
         """float32 in and out, quantised and dequantised where a buffer is int8."""
-        return self._table(raw=False, kind=self._kind)
+        return self._table(as_codes=False, kind=self._kind)
 
     @functools.cached_property
-    def raw(self) -> Table:
+    def codes(self) -> Table:
         """int8 codes in and, where an output is int8, out."""
-        return self._table(raw=True, kind=self._kind)
+        return self._table(as_codes=True, kind=self._kind)
 
     @functools.cached_property
     def real_with_buffers(self) -> Table:
         """Like `real`, but every buffer leaves as it stands right after the step that makes it, int8 as codes."""
-        return self._table(raw=False, leaving="every buffer")
+        return self._table(as_codes=False, leaving="every buffer")
 
     @functools.cached_property
-    def raw_with_buffers(self) -> Table:
+    def codes_with_buffers(self) -> Table:
         """Like `real_with_buffers`, with int8 codes in."""
-        return self._table(raw=True, leaving="every buffer")
+        return self._table(as_codes=True, leaving="every buffer")
 
-    def observing(self, *, raw: bool) -> Table:
+    def observing(self, *, as_codes: bool) -> Table:
         """Return the table whose adapted steps gather sums, and whose logits leave before the outputs, int8 as codes."""
-        return self._table(raw=raw, leaving="logits")
+        return self._table(as_codes=as_codes, leaving="logits")
 
     @functools.cached_property
     def sums(self) -> SumReader:
@@ -321,7 +321,7 @@ class Packed:
             byte=self._packer.fill_byte(name),
         )
 
-    def _table(self, *, raw: bool, leaving: str = "", kind: str = SHARED) -> Table:
+    def _table(self, *, as_codes: bool, leaving: str = "", kind: str = SHARED) -> Table:
         """Return a table; `leaving` says what leaves besides the outputs: "every buffer" (instead of them), or "logits"."""
         every_buffer, observing = leaving == "every buffer", leaving == "logits"
         kind = OBSERVING if observing else kind
@@ -376,7 +376,7 @@ class Packed:
         rows += [line for line, _ in halos]
         owners += ["halos of the inputs"] * len(rows)
         parts += [None if share is None else (-1, *share) for _, share in halos]
-        in_place = {} if raw or leaving else entries.in_place(self._program, self.layout)
+        in_place = {} if as_codes or leaving else entries.in_place(self._program, self.layout)
         homes: dict[str, tuple[int, int, int, int]] = {}
         direct_entries: list[int] = []
         for name in self._program.inputs:
@@ -387,12 +387,12 @@ class Packed:
                 rows.append([])  # written when its readers stand
                 owners.append(name)
                 parts.append(None)
-            elif (kind == WHOLE or self._threads == 1) and not raw and self._program.buffers[name].dtype == "float32":
+            elif (kind == WHOLE or self._threads == 1) and not as_codes and self._program.buffers[name].dtype == "float32":
                 count = form.shape[1] * form.shape[2]
                 homes[name] = self.arena.ctypes.data + self.layout.places[name] + form.lead, form.pitch, form.shape[0], count
                 entering.append((-1, 0, 0, form.size_of_pixels))
             else:
-                cross(name, enters=True, as_codes=raw)
+                cross(name, enters=True, as_codes=as_codes)
         move_states(entering=True)
         if every_buffer:
             for name in self._program.entering:
@@ -418,7 +418,7 @@ class Packed:
                 if name in directly:
                     leaving_patches.append(directly[name])
                 else:
-                    cross(name, enters=False, as_codes=raw)
+                    cross(name, enters=False, as_codes=as_codes)
                 exits.append(name)
         move_states(entering=False)
         others = np.array([(place[0], place[3]) for place in directly.values()], np.int64).reshape(-1, 2)
@@ -443,11 +443,11 @@ class Packed:
         others[:, 0] = words.ctypes.data + words.itemsize * (others[:, 0] * width + 1)
         where = np.array([*entering, *leaving_patches], np.int64).reshape(-1, 4)
         counts = {name: int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs}
-        checks = [entries.check(count, homes.get(name)) for name, count in counts.items() if not raw]
+        checks = [entries.check(count, homes.get(name)) for name, count in counts.items() if not as_codes]
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
         tasks = bands.tasks(parts) if kind != WHOLE else None
-        alone = self._table(raw=raw, kind=WHOLE) if tasks is not None and not leaving else None
+        alone = self._table(as_codes=as_codes, kind=WHOLE) if tasks is not None and not leaving else None
         self._tables.append(
             Table(
                 words=words,

@@ -41,7 +41,7 @@ def _of_channels(how: p.FloatEpilogue | p.IntEpilogue, channels: np.ndarray) -> 
 class PatchedEmitter:
     """Emits rows of a depthwise convolution, and over them some channels, each as a tile over the four inputs around its own.
 
-    Nothing observes such a step (`adapt.factory`).
+    Nothing observes such a step (`adapt.source_moments`).
     """
 
     def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow: Emitter, channels: np.ndarray) -> None:

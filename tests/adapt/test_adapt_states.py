@@ -49,7 +49,7 @@ def listener():
 
 
 @pytest.fixture(scope="module")
-def home():
+def source():
     """Return what is heard at home: a slow walk, as neighbouring windows are alike."""
     rng = np.random.default_rng(4)
     walk = np.zeros((600, FEATURES, NEW), np.float32)
@@ -59,11 +59,13 @@ def home():
 
 
 @pytest.fixture(scope="module")
-def models(home, tmp_path_factory):
+def models(source, tmp_path_factory):
     path = tmp_path_factory.mktemp("listener") / "listener.onnx"
     onnx.save(listener(), path)
     network = edgebn.load(path, states={"past": "past_out"})
-    given = home.reshape(len(home), *network.shapes["x"]) if network.shapes["x"] == (FEATURES, NEW) else np.moveaxis(home, 1, 2)
+    given = (
+        source.reshape(len(source), *network.shapes["x"]) if network.shapes["x"] == (FEATURES, NEW) else np.moveaxis(source, 1, 2)
+    )
     plain = {"float32": network, "int8": edgebn.quantize(network, given)}
     return {name: edgebn.adaptable(model, given) for name, model in plain.items()}, np.ascontiguousarray(given)
 

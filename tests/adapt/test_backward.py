@@ -9,8 +9,8 @@ import edgebn
 from edgebn import layers, passes, reference
 from edgebn.adapt.backward import BACKWARD, Backward
 from edgebn.adapt.engines import ReferenceEngine
-from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.errors import ModelError
 from edgebn.graph import GraphBuilder
 
@@ -74,10 +74,10 @@ def cross_entropy(program, sample, label):
     return -(logits[label] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
 
 
-def with_norm(program, home, channel, scale, offset):
-    """Return `program` with one adapted channel's z = scale * n + offset changed by that much, n at factory statistics."""
-    at = next(i for i, where in enumerate(home.slices) if where.start <= channel < where.stop)
-    layer, c = home.adaptation.layers[at], channel - home.slices[at].start
+def with_norm(program, source, channel, scale, offset):
+    """Return `program` with one adapted channel's z = scale * n + offset changed by that much, n at source statistics."""
+    at = next(i for i, where in enumerate(source.slices) if where.start <= channel < where.stop)
+    layer, c = source.adaptation.layers[at], channel - source.slices[at].start
     steps = list(program.steps)
     place = next(i for i, step in enumerate(steps) if step.name == layer.observation.step)
     how = steps[place].epilogue
@@ -89,24 +89,24 @@ def with_norm(program, home, channel, scale, offset):
 
 
 def test_slopes_are_those_of_finite_differences(model):
-    home = Home(model)
+    source = SourceStatistics(model)
     backward = Backward(model, "supervised")
     assert {type(step) for step in backward._path} == set(BACKWARD)
-    assert len(home.names) == 4
+    assert len(source.names) == 4
     rng = np.random.default_rng(3)
-    drift, ratio = rng.normal(0, 0.3, home.channels).astype(np.float32), rng.uniform(0.6, 1.6, home.channels).astype(np.float32)
+    drift, ratio = rng.normal(0, 0.3, source.channels).astype(np.float32), rng.uniform(0.6, 1.6, source.channels).astype(np.float32)
     backward.fold(drift, ratio)
     engine = ReferenceEngine(model)
     engine.fold(drift, ratio)
-    policy = POLICIES["supervised"](home)
+    policy = POLICIES["supervised"](source)
     sample, label, size = images(1, 4), 2, 2e-3
     logits = engine.observe({"x": sample}).logits
     found = backward.slopes({"x": sample}, policy.loss_slope(logits, label))
     for which, slopes in ((0, found.scale), (1, found.offset)):
         wanted = []
-        for channel in range(home.channels):
+        for channel in range(source.channels):
             moved = [
-                cross_entropy(with_norm(engine.current, home, channel, *np.roll((sign * size, 0), which)), sample, label)
+                cross_entropy(with_norm(engine.current, source, channel, *np.roll((sign * size, 0), which)), sample, label)
                 for sign in (1, -1)
             ]
             wanted.append((moved[0] - moved[1]) / (2 * size))
@@ -120,7 +120,7 @@ def test_slopes_are_those_of_finite_differences(model):
     ("tent", lambda q: -(q * np.log(q)).sum()),
 ])  # fmt: skip
 def test_the_losses_have_their_slopes(model, name, loss):
-    policy = POLICIES[name](Home(model))
+    policy = POLICIES[name](SourceStatistics(model))
     logits = np.random.default_rng(5).normal(0, 2, CLASSES)
 
     def at(z):
@@ -132,26 +132,26 @@ def test_the_losses_have_their_slopes(model, name, loss):
 
 @pytest.mark.parametrize("name", ["supervised", "tent"])
 def test_gamma_and_beta_are_what_the_epilogues_get(model, name):
-    home = Home(model)
-    policy = POLICIES[name](home)
+    source = SourceStatistics(model)
+    policy = POLICIES[name](source)
     state = policy.start()
     rng = np.random.default_rng(6)
-    state.values[0] = home.gamma * rng.uniform(-0.5, 0.5, home.channels)
-    state.values[1] = rng.normal(0, 0.1, home.channels)
+    state.values[0] = source.gamma * rng.uniform(-0.5, 0.5, source.channels)
+    state.values[1] = rng.normal(0, 0.1, source.channels)
     if name == "tent":
-        state.values[6], state.values[7] = rng.normal(0, 0.2, home.channels), rng.uniform(-0.3, 0.3, home.channels)
+        state.values[6], state.values[7] = rng.normal(0, 0.2, source.channels), rng.uniform(-0.3, 0.3, source.channels)
     s1, v = policy.statistics(state)
     estimate = policy.estimate(state)
     engine = ReferenceEngine(model)
     assert not engine.fold(estimate.drift, estimate.ratio)
     steps, factory = ({step.name: step for step in program.steps} for program in (engine.current, model))
     x = 0.7
-    for layer, where in zip(home.adaptation.layers, home.slices, strict=True):
+    for layer, where in zip(source.adaptation.layers, source.slices, strict=True):
         how, before = (one[layer.observation.step].epilogue for one in (steps, factory))
         center = layer.observation.center
         beta = before.a * center + before.d + state.values[1][where]
         normalised = ((x - center) / layer.sigma - s1[where]) / np.sqrt(v[where])
-        wanted = (home.gamma[where] + state.values[0][where]) * normalised + beta
+        wanted = (source.gamma[where] + state.values[0][where]) * normalised + beta
         np.testing.assert_allclose(how.a * x + how.d, wanted, atol=2e-4)
 
 

@@ -5,11 +5,11 @@ import pytest
 
 import edgebn
 from edgebn.adapt import Adapter, adaptable
-from edgebn.adapt.home import Home
 from edgebn.adapt.policies import POLICIES
-from edgebn.adapt.policy import HomeSamples, Seen
+from edgebn.adapt.policy import SampleStatistics, SourceSamples
 from edgebn.adapt.rule import targets
-from edgebn.adapt.source import measure_source, measure_strength
+from edgebn.adapt.source_statistics import SourceStatistics
+from edgebn.adapt.source_tables import measure_source, measure_strength
 from tests.demo_model import demo_images, demo_int8
 
 CLASSES, CHANNELS = 4, 9
@@ -20,11 +20,11 @@ BOUND = np.float32(6)
 class Plain:
     """docs/adaptation.md, line by line, in float64."""
 
-    def __init__(self, home, tracking):
-        self.first, self.second = (table.astype(float) for table in home.tables("compensated"))
-        self.strength, self.margin, self.noise = float(home.strength), float(home.margin), home.noise.astype(float)
-        self.slices, self.tracking, self.least = home.slices, tracking, 0.0035 if tracking else 0.01
-        size = home.channels
+    def __init__(self, source, tracking):
+        self.first, self.second = (table.astype(float) for table in source.tables("compensated"))
+        self.strength, self.margin, self.noise = float(source.strength), float(source.margin), source.noise.astype(float)
+        self.slices, self.tracking, self.least = source.slices, tracking, 0.0035 if tracking else 0.01
+        size = source.channels
         self.s1, self.s2, self.f1, self.f2, self.n = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), 0
 
     def level(self, per_channel):
@@ -58,9 +58,9 @@ class Plain:
 
 
 class FakeHome:
-    """A `Home` without a program behind it."""
+    """A `SourceStatistics` without a program behind it."""
 
-    layer_means, per_channel = Home.layer_means, Home.per_channel
+    layer_means, per_channel = SourceStatistics.layer_means, SourceStatistics.per_channel
 
     def __init__(self, source):
         self.channels, self.slices = CHANNELS, SLICES
@@ -89,30 +89,30 @@ def world(seed, count, *, offset=0.0, scale=1.0):
 
 
 @pytest.fixture(scope="module")
-def home():
+def source():
     label, first, second, margin = world(0, 2000)
-    return FakeHome(measure_source(HomeSamples(first, second, label, margin, CLASSES, SLICES, 0.9)))
+    return FakeHome(measure_source(SourceSamples(first, second, label, margin, CLASSES, SLICES, 0.9)))
 
 
 def run(policy, stream):
     state = policy.start()
     for label, first, second, margin in zip(*stream, strict=True):
-        policy.update(state, Seen(first, second, int(label), np.float32(0), margin))
+        policy.update(state, SampleStatistics(first, second, int(label), np.float32(0), margin))
     return state
 
 
 @pytest.mark.parametrize("name", ["compensated", "compensated-tracking"])
-def test_equals_the_plain_transcription(home, name):
-    policy, plain = POLICIES[name](home), Plain(home, name.endswith("tracking"))
+def test_equals_the_plain_transcription(source, name):
+    policy, plain = POLICIES[name](source), Plain(source, name.endswith("tracking"))
     calm, shifted = world(1, 60), world(2, 200, offset=0.8, scale=0.4)
     state = policy.start()
     restarts = 0
     for label, first, second, margin in zip(*(np.concatenate(pair) for pair in zip(calm, shifted, strict=True)), strict=True):
-        policy.update(state, Seen(first, second, int(label), np.float32(0), margin))
+        policy.update(state, SampleStatistics(first, second, int(label), np.float32(0), margin))
         plain.update(first.astype(float), second.astype(float), label, float(margin))
         restarts += plain.n == 1
         assert state.scalars[0] == plain.n
-        ours = targets(home, policy, state, BOUND)
+        ours = targets(source, policy, state, BOUND)
         drift, ratio, gate = plain.targets()
         np.testing.assert_allclose(ours.gate, gate, atol=2e-4)
         np.testing.assert_allclose(ours.drift, drift, rtol=1e-4, atol=2e-4)
@@ -122,26 +122,26 @@ def test_equals_the_plain_transcription(home, name):
 
 @pytest.mark.parametrize("name", ["compensated", "compensated-tracking"])
 @pytest.mark.parametrize("order", ["mixed", "sorted"])
-def test_home_keeps_the_factory_numbers_in_every_order(home, name, order):
-    policy = POLICIES[name](home)
+def test_home_keeps_the_factory_numbers_in_every_order(source, name, order):
+    policy = POLICIES[name](source)
     label, first, second, margin = world(3, 800)
     at = np.argsort(label, kind="stable") if order == "sorted" else np.arange(800)
     state = run(policy, (label[at], first[at], second[at], margin[at]))
-    there = targets(home, policy, state, BOUND)
+    there = targets(source, policy, state, BOUND)
     assert (there.gate == 0).all()
     assert (there.drift == 0).all()
     assert (there.ratio == 1).all()
 
 
 @pytest.mark.parametrize("order", ["mixed", "sorted"])
-def test_a_shifted_world_is_found_whatever_the_order(home, order):
-    policy = POLICIES["compensated-tracking"](home)
+def test_a_shifted_world_is_found_whatever_the_order(source, order):
+    policy = POLICIES["compensated-tracking"](source)
     label, first, second, margin = world(4, 800, offset=0.5, scale=0.5)
     margin = np.full_like(margin, 9)
     at = np.argsort(label, kind="stable") if order == "sorted" else np.arange(800)
     state = run(policy, (label[at], first[at], second[at], margin[at]))
     estimate = policy.estimate(state)
-    assert (targets(home, policy, state, BOUND).gate == 1).all()
+    assert (targets(source, policy, state, BOUND).gate == 1).all()
     np.testing.assert_allclose(estimate.drift.mean(), 0.5, atol=0.05)
     assert np.abs(estimate.drift - 0.5).max() < 0.25  # what a class does to a channel is believed only as far as its margin
     at_home = policy.estimate(run(policy, world(5, 800)))
@@ -170,7 +170,7 @@ def test_an_adapter_on_typical_images_keeps_the_factory_bytes():
 
 def test_centred_tables_know_no_offset_and_no_mean_effect():
     label, first, second, margin = world(6, 2000)
-    samples = HomeSamples(first, second, label, margin, CLASSES, SLICES, 0.9)
+    samples = SourceSamples(first, second, label, margin, CLASSES, SLICES, 0.9)
     for codes in (lambda table: table.first, lambda table: table.second):
         (plain,), (centred,) = measure_source(samples).tables, measure_source(samples, centred=True).tables
         assert codes(plain)[-1].any()
@@ -181,12 +181,12 @@ def test_centred_tables_know_no_offset_and_no_mean_effect():
 def test_labels_make_the_factory_the_reference_where_home_itself_is_shifted():
     images, labels = demo_images()
     dim = images * np.float32(0.35)
-    home, other = slice(0, 600), slice(600, 1000)
-    model = adaptable(demo_int8(), dim[home], labels[home])
+    source, other = slice(0, 600), slice(600, 1000)
+    model = adaptable(demo_int8(), dim[source], labels[source])
     plain = edgebn.Session(model).run(dim[other]).argmax(axis=1)
     adapted = Adapter(edgebn.Session(model)).run(dim[other]).argmax(axis=1)
     assert (adapted == labels[other]).sum() > (plain == labels[other]).sum() + 20
-    typical = adaptable(demo_int8(), images[home], labels[home]).adaptation.tables[0]
+    typical = adaptable(demo_int8(), images[source], labels[source]).adaptation.tables[0]
     assert typical.first[-1].any()
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgebn import reference
 from edgebn.adapt.engines import ReferenceEngine, SessionEngine
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.session import Session, bands
 from tests.adaptations import with_adaptation
 from tests.conftest import TEST_ALL
@@ -65,7 +65,7 @@ def test_whole_programs_gather_and_refold_as_the_reference(dtype):
         rng = np.random.default_rng(seed)
         session = Session(program)
         assert_gathers_as_the_reference(program, inputs_for(program, 1, seed), session)
-        channels = Home(program).channels
+        channels = SourceStatistics(program).channels
         drift = rng.uniform(-1, 1, channels).astype(np.float32)
         ratio = rng.uniform(0.3, 3, channels).astype(np.float32)
         engines = SessionEngine(session), ReferenceEngine(program)
@@ -82,8 +82,8 @@ def test_whole_programs_gather_and_refold_as_the_reference(dtype):
         ran = session.run(sample[program.inputs[0]])
         for name in program.outputs:
             np.testing.assert_array_equal(ran[name] if isinstance(ran, dict) else ran, found.outputs[name])
-        home = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-        engines[0].fold(*home)
+        source = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+        engines[0].fold(*source)
         assert_gathers_as_the_reference(program, inputs_for(program, 1, seed), session)
 
     check()
@@ -111,5 +111,5 @@ def test_a_session_that_observes_nothing_has_no_operation_for_it():
     program = convolution_program(GEOMETRIES[0], "int8", 0)
     adaptable = with_adaptation(program, 0)
     plain, able = Session(program), Session(adaptable)
-    assert plain._packed.raw.words.shape == able._packed.raw.words.shape
-    assert len(able._packed.observing(raw=True).words) == len(able._packed.raw.words) + 1
+    assert plain._packed.codes.words.shape == able._packed.codes.words.shape
+    assert len(able._packed.observing(as_codes=True).words) == len(able._packed.codes.words) + 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgebn.adapt.policies import POLICIES
-from edgebn.adapt.policy import Seen
+from edgebn.adapt.policy import SampleStatistics
 
 CHANNELS, SAMPLES = 5, 230
 
@@ -25,7 +25,7 @@ def learned(name):
     state = policy.start()
     _, _, first, second = samples()
     for d1, d2 in zip(first, second, strict=True):
-        policy.update(state, Seen(d1, d2, 0, np.float32(0), np.float32(0)))
+        policy.update(state, SampleStatistics(d1, d2, 0, np.float32(0), np.float32(0)))
     return policy.estimate(state)
 
 
@@ -81,6 +81,6 @@ def test_samples_that_equal_the_factory_teach_nothing(name):
     state = policy.start()
     nothing = np.zeros(CHANNELS, np.float32)
     for _ in range(250):
-        policy.update(state, Seen(nothing, nothing, 0, np.float32(0), np.float32(0)))
+        policy.update(state, SampleStatistics(nothing, nothing, 0, np.float32(0), np.float32(0)))
     assert (policy.estimate(state).drift == 0).all()
     assert (policy.estimate(state).ratio == 1).all()

@@ -1,4 +1,4 @@
-"""The refold: new epilogues do what a batch norm with the new statistics would, factory numbers stay, nothing overflows."""
+"""The refold: new epilogues do what a batch norm with the new statistics would, source numbers stay, nothing overflows."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ CHANNELS = 64
 
 
 def int_layer(seed, *, neg):
-    """Return an epilogue as the passes make them, and its layer: factory mean near `center`, sigma 64..128 units of 2**shift."""
+    """Return an epilogue as the passes make them, and its layer: source mean near `center`, sigma 64..128 units of 2**shift."""
     rng = np.random.default_rng(seed)
     shift = rng.integers(0, 8, CHANNELS)
     sigma = rng.uniform(64, 128, CHANNELS)
@@ -54,9 +54,9 @@ def test_int8_outputs_are_those_of_the_new_statistics(seed, neg):
     slope = epilogue.m / 2.0**epilogue.s
     half = 0.5 * 2.0**epilogue.s + (HALF_NUDGE if neg else 0)
     center = layer.observation.center.astype(np.float64)
-    home = slope * center + (epilogue.r - half) / 2.0**epilogue.s  # the output, in codes, where the accumulator is the mean
+    at_mean = slope * center + (epilogue.r - half) / 2.0**epilogue.s  # the output, in codes, where the accumulator is the mean
     moved = center + drift * layer.sigma * 2.0**layer.observation.shift
-    wanted = np.clip(3 + home + slope / np.sqrt(ratio) * (acc - moved), -128, 127)
+    wanted = np.clip(3 + at_mean + slope / np.sqrt(ratio) * (acc - moved), -128, 127)
     step = np.abs(slope) / np.sqrt(ratio)  # one accumulator step in codes: the drift is rounded to 1/16 of one
     # Double rounding is off by up to half of 2**30 / 2**(s - 1) more.
     nudged = 2.0**31 / 2.0 ** s.astype(np.float64) if neg else 0

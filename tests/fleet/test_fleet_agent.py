@@ -88,7 +88,7 @@ def test_a_new_device_starts_from_the_prior_and_may_go_back(mosquitto, adapter):
         assert adapter.to_bytes() == state
         one.run(dim(5))
         assert one.rollback()
-        assert adapter.to_bytes() == fleet().model.to_bytes(fleet().model.factory)
+        assert adapter.to_bytes() == fleet().model.to_bytes(fleet().model.initial_state)
         assert not one.rollback()
         watcher.send(address("pi").topic("command"), command("prior"))
         run_until(one, lambda: one.taken == 2)
@@ -148,7 +148,7 @@ def test_the_watchdog_undoes_a_prior_and_it_is_not_taken_again(mosquitto, adapte
         one.run(dim(1))
         monkeypatch.undo()
         assert (one.undone, adapter.trips) == (1, 1)
-        assert adapter.to_bytes() == fleet().model.to_bytes(fleet().model.factory)
+        assert adapter.to_bytes() == fleet().model.to_bytes(fleet().model.initial_state)
         watcher.send(address("pi").topic("command"), command("prior"))
         monkeypatch.setattr(agent, "LOOK_EVERY", 0.01)
         run_until(one, lambda: one.refused.get("undone before"))
@@ -248,7 +248,7 @@ def test_commands(mosquitto, adapter):
         run_until(one, lambda: one.refused.get("command", 0) >= 2)  # one that is retained may come again
         assert not adapter.frozen, "a command is obeyed once"
         watcher.send(topic, command("reset"))
-        run_until(one, lambda: adapter.to_bytes() == fleet().model.to_bytes(fleet().model.factory))
+        run_until(one, lambda: adapter.to_bytes() == fleet().model.to_bytes(fleet().model.initial_state))
     watcher.close()
 
 

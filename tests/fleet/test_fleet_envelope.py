@@ -83,7 +83,7 @@ def test_what_is_wrong_is_told_apart():
 def test_states_beyond_the_guards_are_refused():
     model = fleet().model
     topic = address("pi-1").topic("state")
-    zeros = np.zeros_like(model.factory.values)
+    zeros = np.zeros_like(model.initial_state.values)
     for plane, value in ((0, 7.0), (0, 65.0), (1, 9000.0), (2, -70.0)):
         values = zeros.copy()
         values[plane] = value

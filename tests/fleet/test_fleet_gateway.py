@@ -103,7 +103,7 @@ def test_a_new_board_starts_from_the_prior_of_the_others(board, count, tmp_path,
         until(published, PATIENCE)
         started = gateway(count, new)
         until(lambda: started.taken, PATIENCE)
-        assert factory == model.to_bytes(model.factory)
+        assert factory == model.to_bytes(model.initial_state)
         assert started.state == wanted, "the board's state, asked for after it was set, is the prior's to the byte"
         adapter = Adapter(edgebn.Session(fleet().program))
         adapter.take_bytes(wanted, "the prior")
@@ -135,7 +135,7 @@ def test_other_models_restarts_and_commands(tmp_path, boards_of):
             until(lambda: topic in watcher.topics)
             assert fleet().model.read(watcher.topics[topic], topic).envelope.state == state
             watcher.send(address("board").topic("command"), command("reset"))
-            until(lambda: one.state == fleet().model.to_bytes(fleet().model.factory))
+            until(lambda: one.state == fleet().model.to_bytes(fleet().model.initial_state))
             assert any("back at the factory" in line for line in told)
         until(lambda: one.problem)  # the line is gone, and that is said
         one.stop()
@@ -172,7 +172,7 @@ def test_a_frozen_board_stays_so_when_it_restarts(tmp_path, boards_of):
         one = gateway()  # which finds the command at the broker, and did not see the restart
         until(lambda: one.is_frozen)
         watcher.send(address("board").topic("command"), command("reset"))
-        until(lambda: one.state == fleet().model.to_bytes(fleet().model.factory))
+        until(lambda: one.state == fleet().model.to_bytes(fleet().model.initial_state))
         one.stop()
         with connect(url) as device:
             assert device.is_frozen(), "a command to reset leaves it frozen"

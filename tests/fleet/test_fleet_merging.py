@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import edgebn
 from edgebn.fleet import harm
 from edgebn.fleet.envelope import EnvelopeError
-from edgebn.fleet.harm import HomeReplay
+from edgebn.fleet.harm import SourceReplay
 from edgebn.fleet.merging import MIN_SAMPLES, merge, middle, robust_mean
 from tests.demo_model import demo_images
 from tests.fleet.fleets import WORLDS, fleet, group_of, known, state_with
@@ -120,7 +120,7 @@ def test_liars_are_left_out_where_they_would_do_harm():
 
 
 def test_home_shuts_the_gate_behind_every_honest_prior():
-    replay = HomeReplay(fleet().model)
+    replay = SourceReplay(fleet().model)
     for world in WORLDS:
         state = fleet().model.state(merge(fleet().model, group_of(world)).envelope.state, world)
         assert replay.refusal(state) == ""
@@ -128,7 +128,7 @@ def test_home_shuts_the_gate_behind_every_honest_prior():
 
 
 def test_priors_that_would_do_harm_are_refused(monkeypatch):
-    model, replay = fleet().model, HomeReplay(fleet().model)
+    model, replay = fleet().model, SourceReplay(fleet().model)
     pinned = model.state(fleet().learned["dim"][0], "")
     pinned.values[0, :40] = 7
     assert "bounds" in replay.refusal(pinned)
@@ -142,17 +142,17 @@ def test_priors_that_would_do_harm_are_refused(monkeypatch):
         return replace(seen, first=seen.first + np.float32(0.5))
 
     monkeypatch.setattr(replay, "sample", elsewhere)
-    assert "would open the gate" in replay.refusal(model.factory)
+    assert "would open the gate" in replay.refusal(model.initial_state)
 
 
 def test_the_replay_is_like_home():
     """The gate that real images of home keep shut stays shut in the replay too, and its energy is of the same size."""
-    model, replay = fleet().model, HomeReplay(fleet().model)
-    assert replay.refusal(model.factory) == ""
+    model, replay = fleet().model, SourceReplay(fleet().model)
+    assert replay.refusal(model.initial_state) == ""
     adapter = edgebn.Adapter(edgebn.Session(fleet().program))
     adapter.run(demo_images()[0][:128])
     real = model.policy.level(model.targets(adapter.state).energy)
-    state, bits = model.factory.copy(), np.random.PCG64(1)
+    state, bits = model.initial_state.copy(), np.random.PCG64(1)
     for turn in range(128):
         model.policy.update(state, replay.sample(bits, turn % 10))
     assert 0.2 < model.policy.level(model.targets(state).energy) / real < 5

@@ -232,7 +232,7 @@ def test_the_commands(mosquitto, model, tmp_path, capsys, let_see):
     let_see(lambda watch: until(lambda: all_there(watch)))
     seen = answer("watch", model, "--report", tmp_path / "fleet.html")
     assert [one["device"] for one in seen["devices"]] == there
-    assert [one["name"] for one in seen["devices"][0]["layers"]] == list(fleet().model.home.names)
+    assert [one["name"] for one in seen["devices"][0]["layers"]] == list(fleet().model.statistics.names)
     assert seen["groups"][0]["prior"]["devices"] == 10
     assert "d9" in (tmp_path / "fleet.html").read_text(encoding="utf-8")
     commands = Client(mosquitto.port, "edgebn/v1/+/+/+/command")

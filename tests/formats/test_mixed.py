@@ -295,7 +295,7 @@ def test_int8_predictions_before_a_float_softmax_adapt_in_firmware(tmp_path):
     assert program.adaptation.classes == 4
     assert program.buffers[program.adaptation.logits].dtype == "int8"
     codegen.emit(program, tmp_path, adapt=True)
-    assert "edgebn_adapt_believe" in (tmp_path / "soft.c").read_text()
+    assert "edgebn_adapt_predict" in (tmp_path / "soft.c").read_text()
 
 
 def test_a_tensorflow_lite_file_with_a_float_end(tmp_path):

@@ -142,7 +142,7 @@ def test_threads_that_share_a_network_with_states_give_the_same_bytes(monkeypatc
     program = large()
     x = sequence(program, 20)
     shared = Session(program, threads=3)
-    assert shared._packed.raw.tasks is not None
+    assert shared._packed.codes.tasks is not None
     wanted = Session(program).run(x)
     np.testing.assert_array_equal(shared.run(x), wanted)
     np.testing.assert_array_equal(reference.run(program, x[:2]), wanted[:2])

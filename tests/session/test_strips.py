@@ -26,7 +26,7 @@ def _however_small():
 def goes_by_strips(session):
     """Whether some step of a session has rows in its neighbour's place."""
     packed = session._packed
-    table = packed.raw if p.takes_codes(session.program) else packed.real
+    table = packed.codes if p.takes_codes(session.program) else packed.real
     return not {step.name for step in session.program.steps} <= set(table.owners)
 
 

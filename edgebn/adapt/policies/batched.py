@@ -6,32 +6,32 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgebn.adapt.policy import Estimate, Policy, Seen, State
+from edgebn.adapt.policy import Estimate, Policy, SampleStatistics, State
 
 ONE = np.float32(1)
 
 
 class AdaBn(Policy):
-    """AdaBN (Li et al. 2016): the statistics of the last full batch replace the factory's; the first batch runs unadapted."""
+    """AdaBN (Li et al. 2016): the statistics of the last full batch replace the source's; the first batch runs unadapted."""
 
     name = "adabn"
     code = 4
     planes = 4  # moments in use, then the sums of the batch being gathered
     scalars = 1  # samples gathered
     batch: ClassVar[np.float32] = np.float32(100)
-    source: ClassVar[np.float32] = np.float32(0)  # samples' worth of factory statistics mixed in
+    source_samples: ClassVar[np.float32] = np.float32(0)  # samples' worth of source statistics mixed in
 
     def rate(self, state: State) -> np.float32:  # noqa: ARG002  # the same for every state
         """Return the weight of one sample in a batch."""
-        return ONE / (self.batch + self.source)
+        return ONE / (self.batch + self.source_samples)
 
-    def update(self, state: State, seen: Seen) -> None:
+    def update(self, state: State, sample: SampleStatistics) -> None:
         """Gather; with the last sample of a batch, take over its moments."""
-        state.values[2] += seen.first
-        state.values[3] += seen.second
+        state.values[2] += sample.first
+        state.values[3] += sample.second
         state.scalars[0] += ONE
         if state.scalars[0] >= self.batch:
-            state.values[:2] = state.values[2:] / (self.batch + self.source)
+            state.values[:2] = state.values[2:] / (self.batch + self.source_samples)
             state.values[2:] = 0
             state.scalars[0] = np.float32(0)
 
@@ -42,7 +42,7 @@ class AdaBn(Policy):
 
 
 class Prior(AdaBn):
-    """Schneider et al. (NeurIPS 2020, equation 3): a small batch mixed with N = 16 samples' worth of factory statistics.
+    """Schneider et al. (NeurIPS 2020, equation 3): a small batch mixed with N = 16 samples' worth of source statistics.
 
     Raw moments are mixed, so the difference of the two means counts in the variance.
     """
@@ -50,4 +50,4 @@ class Prior(AdaBn):
     name = "prior"
     code = 5
     batch = np.float32(32)
-    source = np.float32(16)
+    source_samples = np.float32(16)

@@ -1,7 +1,7 @@
 """Rules that move gamma and beta down a loss: TENT without labels, and a few labelled samples. float32 only, not for firmware.
 
 Both are written as a drift and a ratio, so that every guard holds for them and epilogues are refolded as for all others: with n
-what the batch norm gives at gamma 1 and beta 0 under the statistics (s1, v), (gamma + dg) n + beta + db is the factory's gamma and
+what the batch norm gives at gamma 1 and beta 0 under the statistics (s1, v), (gamma + dg) n + beta + db is the source's gamma and
 beta under drift = s1 - db sqrt(v) / (gamma + dg) and ratio = v (gamma / (gamma + dg))**2.
 """
 
@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgebn.adapt.home import Home
 from edgebn.adapt.policies.compensated import MIN_VARIANCE
 from edgebn.adapt.policies.running import Moments
-from edgebn.adapt.policy import Estimate, Policy, Seen, State
+from edgebn.adapt.policy import Estimate, Policy, SampleStatistics, State
+from edgebn.adapt.source_statistics import SourceStatistics
 
 ZERO, ONE = np.float32(0), np.float32(1)
 MIN_GAIN, MAX_GAIN = np.float32(0.1), np.float32(10)  # of gamma, which never changes its sign: the frame's bounds of a ratio
@@ -23,7 +23,7 @@ FIRST_DECAY, SECOND_DECAY, TINY = np.float32(0.9), np.float32(0.999), np.float32
 
 
 class GradientPolicy(Policy):
-    """Adam on gamma and beta, a step a sample; factory statistics.
+    """Adam on gamma and beta, a step a sample; source statistics.
 
     Planes of the state: changes of gamma and beta, then Adam's first moments of both, then its second ones. Scalar: steps taken.
     """
@@ -34,9 +34,9 @@ class GradientPolicy(Policy):
     needs_gradients = True
     step_size: ClassVar[np.float32] = np.float32(1e-3)
 
-    def __init__(self, home: Home) -> None:
-        super().__init__(home)
-        self._inverse = np.divide(ONE, home.gamma, out=np.zeros_like(home.gamma), where=home.gamma != 0)
+    def __init__(self, source: SourceStatistics) -> None:
+        super().__init__(source)
+        self._inverse = np.divide(ONE, source.gamma, out=np.zeros_like(source.gamma), where=source.gamma != 0)
 
     @abstractmethod
     def loss_slope(self, logits: np.ndarray, label: int) -> np.ndarray:
@@ -44,14 +44,14 @@ class GradientPolicy(Policy):
 
     def statistics(self, state: State) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002  # others' statistics depend on their state
         """Return where mean and variance are believed to be, as drift and ratio."""
-        return np.zeros(self.home.channels, np.float32), np.ones(self.home.channels, np.float32)
+        return np.zeros(self.source.channels, np.float32), np.ones(self.source.channels, np.float32)
 
-    def update(self, state: State, seen: Seen) -> None:
+    def update(self, state: State, sample: SampleStatistics) -> None:
         """Take one step, where there are slopes."""
-        if seen.slopes is None:
+        if sample.slopes is None:
             return
         s1, v = self.statistics(state)
-        slopes = (seen.slopes.scale - s1 * seen.slopes.offset) / np.sqrt(v), seen.slopes.offset
+        slopes = (sample.slopes.scale - s1 * sample.slopes.offset) / np.sqrt(v), sample.slopes.offset
         state.scalars[0] += ONE
         first, second = (ONE - decay ** state.scalars[0] for decay in (FIRST_DECAY, SECOND_DECAY))
         for change, mean, square, slope in zip(state.values[:2], state.values[2:4], state.values[4:6], slopes, strict=True):
@@ -96,9 +96,9 @@ class Tent(GradientPolicy):
     planes = 8
     step_size = np.float32(5e-5)  # a twentieth of TENT's, whose steps are those of batches of 200
 
-    def __init__(self, home: Home) -> None:
-        super().__init__(home)
-        self._moments = Moments(home)
+    def __init__(self, source: SourceStatistics) -> None:
+        super().__init__(source)
+        self._moments = Moments(source)
 
     def loss_slope(self, logits: np.ndarray, label: int) -> np.ndarray:  # noqa: ARG002  # no label is looked at
         """Of H = -sum(q ln q), q the softmax: -q (ln q + H)."""
@@ -115,10 +115,10 @@ class Tent(GradientPolicy):
         """Return the moments'."""
         return self._moments.rate(self._running(state))
 
-    def update(self, state: State, seen: Seen) -> None:
+    def update(self, state: State, sample: SampleStatistics) -> None:
         """Take a step under the statistics that the slopes were taken with, then move these."""
-        super().update(state, seen)
-        self._moments.update(self._running(state), seen)
+        super().update(state, sample)
+        self._moments.update(self._running(state), sample)
 
     @staticmethod
     def _running(state: State) -> State:

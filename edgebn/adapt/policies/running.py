@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebn.adapt.policy import Estimate, Policy, Seen, State
+from edgebn.adapt.policy import Estimate, Policy, SampleStatistics, State
 
 ONE = np.float32(1)
 
@@ -25,10 +25,10 @@ class Moments(Policy):
         """Return the momentum."""
         return self.momentum
 
-    def update(self, state: State, seen: Seen) -> None:
+    def update(self, state: State, sample: SampleStatistics) -> None:
         """Move both averages."""
-        state.values[0] += self.momentum * (seen.first - state.values[0])
-        state.values[1] += self.momentum * (seen.second - state.values[1])
+        state.values[0] += self.momentum * (sample.first - state.values[0])
+        state.values[1] += self.momentum * (sample.second - state.values[1])
 
     def estimate(self, state: State) -> Estimate:
         """The mean is s1, the variance 1 + s2 - s1**2: between samples as well as within."""
@@ -58,12 +58,12 @@ class Dua(Policy):
         """Return the momentum of the last update."""
         return state.scalars[0] + self.floor
 
-    def update(self, state: State, seen: Seen) -> None:
+    def update(self, state: State, sample: SampleStatistics) -> None:
         """Decay the momentum, then move both averages."""
         state.scalars[0] *= self.decay
         momentum = self.rate(state)
-        within = seen.second - seen.first * seen.first
-        state.values[0] += momentum * (seen.first - state.values[0])
+        within = sample.second - sample.first * sample.first
+        state.values[0] += momentum * (sample.first - state.values[0])
         state.values[1] += momentum * (within - state.values[1])
 
     def estimate(self, state: State) -> Estimate:

@@ -33,7 +33,7 @@ def policy_of(program: Program, board: str | None) -> str | None:
 
 @contextmanager
 def factory_state(program: Program, device: Device) -> Iterator[str | None]:
-    """Have an adapting device learn from its factory statistics on, and be as it was in the end.
+    """Have an adapting device learn from its source statistics on, and be as it was in the end.
 
     Yields
     ------
@@ -72,7 +72,7 @@ def learns(program: Program, device: Device, policy: str, source: Source) -> boo
     if program.adaptation.logits not in exact_buffers(program):
         return None
     if source.is_sequence:
-        device.begin_sequence()  # at the factory statistics, as it is already
+        device.begin_sequence()  # at the source statistics, as it is already
     adapter = Adapter(ReferenceEngine(program), policy)
     for piece in source.pieces(LESSONS):
         device.learn(piece.data)

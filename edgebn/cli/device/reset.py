@@ -10,7 +10,7 @@ from edgebn.cli.models import add_model_argument, load_model
 from edgebn.cli.screen import Screen
 
 HELP = "put the model on the device into its first state"
-DESCRIPTION = "Put the model on a device into its first state: no input, no output, factory statistics. What it kept stays."
+DESCRIPTION = "Put the model on a device into its first state: no input, no output, source statistics. What it kept stays."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

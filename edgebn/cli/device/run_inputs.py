@@ -77,6 +77,6 @@ def as_given(program: Program, name: str, codes: np.ndarray, inputs: Inputs) -> 
     """Return outputs as a session would: real numbers, or codes where all inputs were codes."""
     buffer = program.buffers[name]
     arrays = inputs.values() if isinstance(inputs, dict) else (inputs,)
-    raw = not holds_codes(buffer) or all(array.dtype in (np.int8, np.int16) for array in arrays)
-    values = codes if raw else reference.dequantize(codes, buffer)
+    as_codes = not holds_codes(buffer) or all(array.dtype in (np.int8, np.int16) for array in arrays)
+    values = codes if as_codes else reference.dequantize(codes, buffer)
     return values.reshape(len(codes), *program.shapes[name])

@@ -63,7 +63,7 @@ def add_keep_option(parser: argparse.ArgumentParser) -> None:
 def keep(target: Target, screen: Screen, *, wanted: bool) -> dict[str, Any]:
     """Have the device keep its state where that is wanted, and say what it started from and what it keeps."""
     kept = target.device.keep_state() if wanted else target.device.kept()
-    screen.say(f"{target.information.board} started from {'what it had kept' if kept.started else 'the factory statistics'}")
+    screen.say(f"{target.information.board} started from {'what it had kept' if kept.started else 'the source statistics'}")
     if kept.number:
         screen.say(f"it keeps state {kept.number}{', this one' if wanted else ''}")
     return {"started_from_kept": kept.started, "kept": kept.number}

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from edgebn.adapt.home import Home
+from edgebn.adapt.source_statistics import SourceStatistics
 from edgebn.adapt.state_file import model_key
 from edgebn.cli.fleet.options import CONNECT_SECONDS, adaptable_model, add_broker_options, add_model, broker, name, seconds, wait
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 from edgebn.fleet.metrics import serving
 from edgebn.fleet.page import page
-from edgebn.fleet.watching import DRIFT, GATE, Seen, Watch
+from edgebn.fleet.watching import DRIFT, GATE, Watch, WatchedDevice
 from edgebn.formats.whole_file import write_whole
 
 HELP = "see who is there, how devices drift, and which left their group"
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         broker(arguments),
         model=None if program is None else model_key(program).hex(),
         group=arguments.group,
-        layers=() if program is None else Home(program).names,
+        layers=() if program is None else SourceStatistics(program).names,
     )
     is_short = arguments.metrics is None and (arguments.json or arguments.report is not None)
     length = arguments.seconds or (SETTLE if is_short else None)
@@ -103,13 +103,13 @@ def _show(watch: Watch, arguments: argparse.Namespace, screen: Screen, length: f
 COLUMNS = ("group", "device", "there", "samples", "drift", "gate", "trips", "left its group")
 
 
-def row(one: Seen) -> tuple[Any, ...]:
+def row(one: WatchedDevice) -> tuple[Any, ...]:
     """Return a device's row."""
     there = {True: "yes", False: "gone", None: "?"}[one.online]
     return (one.address.group, one.address.device, there, one.seen, one.figure(DRIFT), one.figure(GATE), one.trips, one.left_out)
 
 
-def first_to_look_at(watch: Watch) -> list[Seen]:
+def first_to_look_at(watch: Watch) -> list[WatchedDevice]:
     """Return the devices, those that left their group or are gone first, and no more than a terminal shows."""
     devices = sorted(watch.devices(), key=lambda one: (not one.left_out, one.online is not False))
     return devices[:MAX_ROWS]

@@ -1,4 +1,4 @@
-"""Factory statistics of adapted steps, in the units of their accumulators: from the batch norm's numbers, or measured."""
+"""Source statistics of adapted steps, in the units of their accumulators: from the batch norm's numbers, or measured."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edgebn.adaptation import AdaptedLayer, Observation
 from edgebn.errors import ModelError
 from edgebn.reference.refold import INT32_MAX, refusal
 
-MIN_SIGMA = 64.0  # of one factory sigma, in units of e, where accumulators are large enough
+MIN_SIGMA = 64.0  # of one source sigma, in units of e, where accumulators are large enough
 MAX_SHIFT = 24
-# The least and largest factory sigma of a channel that adapts, in units of its accumulator: beyond, squares of deviations overflow.
+# The least and largest source sigma of a channel that adapts, in units of its accumulator: beyond, squares of deviations overflow.
 USABLE_SIGMA = {"int8": (2.0**-10, float(np.finfo(np.float32).max)), "float32": (1e-12, 1e18)}
 LARGEST_MEAN = {"int8": float(INT32_MAX), "float32": 1e18}
 MAX_POSITIONS = (1 << 16) - 1  # so that sums of int16 deviations fit int32
@@ -56,13 +56,13 @@ def batch_norm(step: Adaptable) -> p.Norm | None:
 
 def accumulator_scale(program: p.Program, step: Adaptable) -> np.ndarray:
     """Return the real value of one accumulator step, float64 (channels,)."""
-    given = program.buffers[step.inputs[0]]
+    buffer = program.buffers[step.inputs[0]]
     channels = program.buffers[step.output].shape[2]
     if isinstance(step, p.Affine):
-        return np.full(channels, given.scale)
+        return np.full(channels, buffer.scale)
     if step.weight_scale is None:
         raise ModelError(f"{program.source}: step '{step.name}' has int8 weights without scales; quantise the model again")
-    return given.scale * step.weight_scale
+    return buffer.scale * step.weight_scale
 
 
 def accumulator_bounds(step: Adaptable) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def trained_moments(program: p.Program, step: Adaptable) -> Moments:
         bias = np.zeros(len(mean)) if known is None else known.astype(np.float64)
         scale = accumulator_scale(program, step)
         gain, shift = gain * scale, shift + gain * bias
-    # A gain of 0, or next to it: the channel is constant, and keeps its factory numbers.
+    # A gain of 0, or next to it: the channel is constant, and keeps its source numbers.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         return Moments((mean - shift) / gain, variance / gain**2, epsilon / gain**2)
 
@@ -105,7 +105,7 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
     ----------
     moments : Moments
         NaN or infinite where a channel cannot adapt. Nor can one whose mean is none that its accumulators could have, or whose
-        deviation is next to nothing or immense (a batch norm that never saw its layer): such channels keep their factory numbers.
+        deviation is next to nothing or immense (a batch norm that never saw its layer): such channels keep their source numbers.
     rows : (first_row, row_step)
     layer : str
         The batch norm's name.
@@ -127,20 +127,24 @@ def describe(program: p.Program, step: Adaptable, moments: Moments, rows: tuple[
     least, largest = USABLE_SIGMA[dtype]
     fits = (np.abs(moments.mean) <= LARGEST_MEAN[dtype]) & (sigma >= least) & (sigma <= largest)
     mean, sigma = np.where(fits, moments.mean, 0.0), np.where(fits, sigma, 0.0)
-    home = np.where(fits, moments.variance / np.where(fits, sigma, 1.0) ** 2, 0.0).astype(np.float32)
-    how: Any = step.epilogue
+    relative_variance = np.where(fits, moments.variance / np.where(fits, sigma, 1.0) ** 2, 0.0).astype(np.float32)
+    epilogue: Any = step.epilogue
     if dtype == "float32":
-        fits &= how.a != 0
+        fits &= epilogue.a != 0
         observation = Observation(step.name, *rows, mean.astype(np.float32))
-        return AdaptedLayer(observation, layer, np.where(fits, sigma, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))
+        return AdaptedLayer(
+            observation, layer, np.where(fits, sigma, 0.0).astype(np.float32), np.where(fits, relative_variance, np.float32(0))
+        )
     low, high = accumulator_bounds(step)
-    low, high = np.maximum(low, how.lo), np.minimum(high, how.hi)
+    low, high = np.maximum(low, epilogue.lo), np.minimum(high, epilogue.hi)
     exponent = np.floor(np.log2(np.maximum(sigma, MIN_SIGMA) / MIN_SIGMA)).astype(np.int64)
     shift = np.clip(exponent, 0, MAX_SHIFT)
     # Half a unit below the mean, because the shift rounds down.
     center = np.clip(np.rint(mean).astype(np.int64) - ((np.int64(1) << shift) >> 1), low, high)
-    fits &= (how.m != 0) & ~refusal(how, center, (low, high))
+    fits &= (epilogue.m != 0) & ~refusal(epilogue, center, (low, high))
     center = np.where(fits, center, np.clip(0, low, high))
     observation = Observation(step.name, *rows, center.astype(np.int32), shift.astype(np.uint8))
     unit = np.ldexp(sigma, (-shift).astype(np.int32))
-    return AdaptedLayer(observation, layer, np.where(fits, unit, 0.0).astype(np.float32), np.where(fits, home, np.float32(0)))
+    return AdaptedLayer(
+        observation, layer, np.where(fits, unit, 0.0).astype(np.float32), np.where(fits, relative_variance, np.float32(0))
+    )

@@ -1,4 +1,4 @@
-"""What is measured at home for the class-compensated rules: strength, tables by predicted class, noise and typical margin.
+"""What is measured on source samples for the class-compensated rules: strength, tables by predicted class, noise, typical margin.
 
 float64 until the tables are quantised. docs/adaptation.md derives the formulas.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebn.adapt.policies.compensated import MIN_DIVISOR, MIN_VARIANCE, TABLE
-from edgebn.adapt.policy import HomeSamples
+from edgebn.adapt.policy import SourceSamples
 from edgebn.adaptation import SourceTable
 
 NATURAL_SPREAD = 0.51  # the variance of ln(variance) between samples at which a network is adapted by half
@@ -21,7 +21,7 @@ BALANCING_ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceMeasurements:
     """The measurements.
 
     Attributes
@@ -39,19 +39,19 @@ class Source:
     tables: tuple[SourceTable, ...]
 
 
-def measure_source(samples: HomeSamples, *, centred: bool = False) -> Source:
+def measure_source(samples: SourceSamples, *, centred: bool = False) -> SourceMeasurements:
     """Measure everything from what the source samples showed.
 
     Parameters
     ----------
     centred : bool
-        Whether the factory statistics are the reference though home looks otherwise: class effects are then taken about their
-        mean, and what home differs by is adapted to. It is right where the samples themselves come from a shifted world.
+        Whether the source statistics are the reference though the samples look otherwise: class effects are then taken about their
+        mean, and what the samples differ by is adapted to. It is right where the samples themselves come from a shifted world.
     """
     first, second = samples.first.astype(np.float64), samples.second.astype(np.float64)
     strength = samples.strength
     if not samples.classes:
-        return Source(1.0, _noise(samples, first, second), ())
+        return SourceMeasurements(1.0, _noise(samples, first, second), ())
     margin = max(float(np.median(samples.margin)), 1e-6)
     u = np.minimum(samples.margin.astype(np.float64) / margin, 1.0)[:, None]
     away = (1 - strength) + strength * u
@@ -77,13 +77,13 @@ def measure_source(samples: HomeSamples, *, centred: bool = False) -> Source:
         codes * np.repeat(scale.astype(np.float64), counts)
         for codes, scale in ((table.first, table.first_scale), (table.second, table.second_scale))
     )
-    return Source(margin, _noise(samples, *_residuals(samples, u, away, *rows)), (table,))
+    return SourceMeasurements(margin, _noise(samples, *_residuals(samples, u, away, *rows)), (table,))
 
 
 def _residuals(
-    samples: HomeSamples, u: np.ndarray, away: np.ndarray, rows1: np.ndarray, rows2: np.ndarray
+    samples: SourceSamples, u: np.ndarray, away: np.ndarray, rows1: np.ndarray, rows2: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return r1 and r2 of all samples at factory scale, as the policy would see them."""
+    """Return r1 and r2 of all samples at source scale, as the policy would see them."""
     first, second = samples.first.astype(np.float64), samples.second.astype(np.float64)
     expected = away * rows1[-1] + u * rows1[samples.predicted]
     about = 1 + second - 2 * expected * first + expected**2
@@ -107,7 +107,7 @@ def measure_strength(first: np.ndarray, second: np.ndarray) -> float:
     return float(1 / (1 + (logarithm.var(axis=0).mean() / NATURAL_SPREAD) ** SPREAD_POWER))
 
 
-def _noise(samples: HomeSamples, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _noise(samples: SourceSamples, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     one_sample = first.var(axis=0) + second.var(axis=0)
     return np.array([max(one_sample[where].mean(), MIN_NOISE) for where in samples.slices], np.float32)
 

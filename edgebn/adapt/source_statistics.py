@@ -1,4 +1,4 @@
-"""What was measured at home, as flat float32 arrays over the channels of all adapted layers, one layer after the other."""
+"""What was measured on source samples, as flat float32 arrays over the channels of all adapted layers, layer after layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebn.errors import ModelError
 from edgebn.reference.statistics import Scaling, scaling
 
 
-class Home:
+class SourceStatistics:
     """An adaptable program's `Adaptation`, ready for arithmetic. Everything is float32 unless it counts something.
 
     Parameters
@@ -33,7 +33,7 @@ class Home:
     strength : float32
     noise : ndarray, shape (layers,)
     gamma : ndarray, shape (channels,)
-        What a float32 program multiplies normalised values by; 0 in int8, and where a channel keeps its factory numbers.
+        What a float32 program multiplies normalised values by; 0 in int8, and where a channel keeps its source numbers.
     factors : Scaling
         From sums to deviations.
 
@@ -46,19 +46,19 @@ class Home:
     def __init__(self, program: p.Program) -> None:
         if program.adaptation is None:
             raise ModelError(f"{program.source}: the model has no source tables; measure them with edgebn.adaptable(model, images)")
-        given = program.adaptation
-        self.adaptation = given
-        self.counts = np.array([layer.channels for layer in given.layers], np.int64)
+        adaptation = program.adaptation
+        self.adaptation = adaptation
+        self.counts = np.array([layer.channels for layer in adaptation.layers], np.int64)
         ends = np.cumsum(self.counts)
         self.channels = int(ends[-1])
         self.slices = tuple(slice(int(end - count), int(end)) for end, count in zip(ends, self.counts, strict=True))
-        self.names = tuple(layer.observation.step for layer in given.layers)
-        self.positions = tuple(_positions(program, layer.observation.step) for layer in given.layers)
-        parts = [scaling(layer, count) for layer, count in zip(given.layers, self.positions, strict=True)]
-        self.factors = Scaling(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "home")))
-        self.gamma = np.concatenate([_gamma(program, layer) for layer in given.layers])
-        self.classes, self.margin = given.classes, np.float32(given.margin)
-        self.strength, self.noise = np.float32(given.strength), given.noise.astype(np.float32)
+        self.names = tuple(layer.observation.step for layer in adaptation.layers)
+        self.positions = tuple(_positions(program, layer.observation.step) for layer in adaptation.layers)
+        parts = [scaling(layer, count) for layer, count in zip(adaptation.layers, self.positions, strict=True)]
+        self.factors = Scaling(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "source")))
+        self.gamma = np.concatenate([_gamma(program, layer) for layer in adaptation.layers])
+        self.classes, self.margin = adaptation.classes, np.float32(adaptation.margin)
+        self.strength, self.noise = np.float32(adaptation.strength), adaptation.noise.astype(np.float32)
         self._real_counts = self.counts.astype(np.float32)
         widest = int(self.counts.max())
         # Place `channels` is one past the end: an appended zero pads the rows of shorter layers.

@@ -1,4 +1,4 @@
-"""What an inference believes: predicted class, its probability and its margin, from the logits in float32."""
+"""What an inference predicts: class, its probability and its margin, from the logits in float32."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from edgebn.reference.float32 import exp, sequential_sum
 
 
-def believe(logits: np.ndarray) -> tuple[int, np.float32, np.float32]:
+def predict(logits: np.ndarray) -> tuple[int, np.float32, np.float32]:
     """Return (label, probability, margin).
 
     Parameters
