@@ -97,7 +97,7 @@ def bind(program: Program, table: object) -> list[np.ndarray]:
     """Write the addresses of new arrays into the table's crossings; return the arrays, which must outlive its use."""
     rng = np.random.default_rng(0)
     arrays = []
-    for (row, column, _, size), name in zip(table.patches, (*table.entries, *table.exits), strict=True):
+    for (row, column, _, size), name in zip(table.patches, (*table.inputs, *table.outputs), strict=True):
         shape = program.shapes[name]
         is_int8 = size == int(np.prod(shape))
         arrays.append(rng.integers(-128, 128, shape).astype(np.int8) if is_int8 else rng.standard_normal(shape).astype(np.float32))

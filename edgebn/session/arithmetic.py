@@ -12,7 +12,7 @@ from edgebn.kernels import add_int8_proof, executor
 from edgebn.kernels.records import CURVES, NUDGE, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
-from edgebn.session.observing import Watcher, whole_vectors
+from edgebn.session.observing import AccumulatorObserver, whole_vectors
 from edgebn.session.operands import by_pixel, by_row, operands, repeating
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments, suffix
@@ -22,53 +22,53 @@ def pack_affine(step: p.Affine, packer: Packer) -> None:
     """Emit a batch norm of its own."""
     kind = suffix(packer.buffer(step.output).dtype)
     arguments = {**by_pixel(step, packer), **epilogue_arguments(step.epilogue)}
-    rows, columns, channels = packer.view(step.output).form.shape
-    watcher = Watcher(packer, step, rows, columns)
-    kept_pixel = whole_vectors(channels)
-    kept = watcher.by_row(0, rows, (columns * kept_pixel, kept_pixel))
-    packer.emit_watched(f"affine_{kind}", kept, epilogue=pack_copy(step, packer, Plain(channels))[0], **arguments)
-    watcher.gather(0, columns * kept_pixel, kept_pixel, columns, np.arange(channels), np.full(channels, True))
+    rows, columns, channels = packer.view(step.output).layout.shape
+    observer = AccumulatorObserver(packer, step, rows, columns)
+    saved_pixel = whole_vectors(channels)
+    saved = observer.by_row(0, rows, (columns * saved_pixel, saved_pixel))
+    packer.emit_saving(f"affine_{kind}", saved, epilogue=pack_copy(step, packer, Plain(channels))[0], **arguments)
+    observer.reduce_statistics(0, columns * saved_pixel, saved_pixel, columns, np.arange(channels), np.full(channels, True))
 
 
 def pack_add(step: p.Add, packer: Packer) -> None:
     """Emit a sum."""
     arguments = operands(step, packer)
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         packer.emit("add_f32", low=step.post[0], high=step.post[1], **arguments)
         return
     kind = suffix(packer.buffer(step.output).dtype)
-    if kind == "i8" and _emit_add_tile(step, how, packer):
+    if kind == "i8" and _emit_add_tile(step, arithmetic, packer):
         return
     arguments |= _zeros(step, packer)
-    arguments |= {"a_multiplier": how.m[0], "b_multiplier": how.m[1]}
-    arguments |= {"zero_point": how.zero_point, "qmin": how.qmin, "qmax": how.qmax}
-    if how.rounding == "single":
-        packer.emit(f"add_{kind}", rounding=how.r, shift=how.s, **arguments)
+    arguments |= {"a_multiplier": arithmetic.m[0], "b_multiplier": arithmetic.m[1]}
+    arguments |= {"zero_point": arithmetic.zero_point, "qmin": arithmetic.qmin, "qmax": arithmetic.qmax}
+    if arithmetic.rounding == "single":
+        packer.emit(f"add_{kind}", rounding=arithmetic.r, shift=arithmetic.s, **arguments)
     else:
-        shifts = {"a_shift": how.e[0], "b_shift": how.e[1], "total_shift": how.e[2]}
-        packer.emit(f"add_double_{kind}", total_multiplier=how.m[2], **shifts, **arguments)
+        shifts = {"a_shift": arithmetic.e[0], "b_shift": arithmetic.e[1], "total_shift": arithmetic.e[2]}
+        packer.emit(f"add_double_{kind}", total_multiplier=arithmetic.m[2], **shifts, **arguments)
 
 
-def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
+def _emit_add_tile(step: p.Add, arithmetic: p.IntAdd, packer: Packer) -> bool:
     """Emit an int8 sum of equal shapes for the vector kernel, where there is one and it can be exact; say whether it was."""
     views = [packer.view(name) for name in step.inputs]
     output = packer.view(step.output)
-    if "add_tile_i8" not in executor.operations() or any(view.form.shape != output.form.shape for view in views):
+    if "add_tile_i8" not in executor.operations() or any(view.layout.shape != output.layout.shape for view in views):
         return False
     zeros = [packer.buffer(name).zero_point for name in step.inputs]
     centred = [np.arange(-128, 128, dtype=np.int64) - zero for zero in zeros]
-    if how.rounding == "single":
-        tables = [values * m for values, m in zip(centred, how.m, strict=True)]
-        final = (1, how.r, how.s, 0)
+    if arithmetic.rounding == "single":
+        tables = [values * m for values, m in zip(centred, arithmetic.m, strict=True)]
+        final = (1, arithmetic.r, arithmetic.s, 0)
     else:
-        tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, how.m[:2], how.e[:2], strict=True)]
-        m, e = how.m[2], how.e[2]
+        tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, arithmetic.m[:2], arithmetic.e[:2], strict=True)]
+        m, e = arithmetic.m[2], arithmetic.e[2]
         final = (m, (1 << 30) + (1 << (30 + e) if e else 0), 31 + e, int(e > 0))
-    form = add_int8_proof.sum_form(tables[0], tables[1], final, (how.zero_point, how.qmin, how.qmax))
-    if form is None:
+    proof = add_int8_proof.sum_form(tables[0], tables[1], final, (arithmetic.zero_point, arithmetic.qmin, arithmetic.qmax))
+    if proof is None:
         return False
-    rows, columns, channels = output.form.shape
+    rows, columns, channels = output.layout.shape
     count = columns * channels
     if all(view.row == count for view in (*views, output)):
         rows, count = 1, rows * count
@@ -82,9 +82,9 @@ def _emit_add_tile(step: p.Add, how: p.IntAdd, packer: Packer) -> bool:
         dst_row=output.row,
         rows=rows,
         count=count,
-        a_table=packer.constant(form.a_table),
-        b_table=packer.constant(form.b_table),
-        **form.scalars,
+        a_table=packer.constant(proof.a_table),
+        b_table=packer.constant(proof.b_table),
+        **proof.scalars,
     )
     return True
 
@@ -99,20 +99,22 @@ def _rescaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
 def pack_multiply(step: p.Multiply, packer: Packer) -> None:
     """Emit a product."""
     arguments = operands(step, packer)
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         packer.emit("multiply_f32", low=step.post[0], high=step.post[1], **arguments)
         return
-    packer.emit(f"multiply_{suffix(packer.buffer(step.output).dtype)}", **arguments, **_zeros(step, packer), **_rescaling(how))
+    packer.emit(
+        f"multiply_{suffix(packer.buffer(step.output).dtype)}", **arguments, **_zeros(step, packer), **_rescaling(arithmetic)
+    )
 
 
 def pack_matmul(step: p.MatMul, packer: Packer) -> None:
     """Emit a stack of matrix products."""
     a, b, output = (packer.view(name) for name in (*step.inputs, step.output))
-    stacks, rows, columns = output.form.shape
-    arguments: dict[str, Address | float] = {"stacks": stacks, "rows": rows, "columns": columns, "depth": a.form.shape[2]}
+    stacks, rows, columns = output.layout.shape
+    arguments: dict[str, Address | float] = {"stacks": stacks, "rows": rows, "columns": columns, "depth": a.layout.shape[2]}
     for letter, view in (("a", a), ("b", b), ("dst", output)):
-        row = view.row if view.form.shape[0] > 1 else 0
+        row = view.row if view.layout.shape[0] > 1 else 0
         arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": view.pixel}
     if step.arithmetic is None:
         packer.emit("matmul_f32", **arguments)
@@ -122,23 +124,28 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
         )
 
 
-def _rescaling(how: p.IntMultiply) -> dict[str, Address | float]:
-    scaled: dict[str, Address | float] = {"multiplier": how.m, "rounding": how.r, "shift": how.s, "neg": int(how.neg)}
-    return scaled | {"zero_point": how.zero_point, "qmin": how.qmin, "qmax": how.qmax}
+def _rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
+    scaled: dict[str, Address | float] = {
+        "multiplier": arithmetic.m,
+        "rounding": arithmetic.r,
+        "shift": arithmetic.s,
+        "neg": int(arithmetic.neg),
+    }
+    return scaled | {"zero_point": arithmetic.zero_point, "qmin": arithmetic.qmin, "qmax": arithmetic.qmax}
 
 
 def pack_binary(step: p.Binary, packer: Packer) -> None:
     """Emit a function of two values."""
     arguments = operands(step, packer) | {"function": list(BINARY).index(step.function)}
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         packer.emit("binary_f32", low=step.post[0], high=step.post[1], **arguments)
         return
-    arguments |= _zeros(step, packer) | {"left_shift": how.shift}
-    arguments |= dict(zip(("a_multiplier", "b_multiplier", "multiplier"), how.m, strict=True))
-    arguments |= dict(zip(("a_shift", "b_shift", "shift"), how.e, strict=True))
+    arguments |= _zeros(step, packer) | {"left_shift": arithmetic.shift}
+    arguments |= dict(zip(("a_multiplier", "b_multiplier", "multiplier"), arithmetic.m, strict=True))
+    arguments |= dict(zip(("a_shift", "b_shift", "shift"), arithmetic.e, strict=True))
     kind = suffix(packer.buffer(step.output).dtype)
-    packer.emit(f"binary_{kind}", zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax, **arguments)
+    packer.emit(f"binary_{kind}", zero_point=arithmetic.zero_point, qmin=arithmetic.qmin, qmax=arithmetic.qmax, **arguments)
 
 
 def pack_lookup(step: p.Lookup, packer: Packer) -> None:
@@ -148,7 +155,7 @@ def pack_lookup(step: p.Lookup, packer: Packer) -> None:
 
 def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -> None:
     """Pass every code of `source` through `table` (1 or channels, 256) to where `output` begins."""
-    rows, columns, channels = source.form.shape
+    rows, columns, channels = source.layout.shape
     packer.emit(
         "lookup_i8",
         src=source.address,

@@ -14,7 +14,7 @@ from edgebn import program as p
 from edgebn.kernels import executor
 from edgebn.session import bands, dense, depthwise, parts, phases, wide, winograd
 from edgebn.session.epilogues import Plain, pack_copy
-from edgebn.session.observing import Watcher, keeps_rows_adjacent, whole_vectors
+from edgebn.session.observing import AccumulatorObserver, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
 from edgebn.session.pooling import Target as PoolTarget
@@ -93,7 +93,7 @@ def pack(step: p.Convolution, packer: Packer) -> None:
                 emitter.rows(first, count, Target(output.address + first * output.row, output.row, output.pixel))
             else:
                 _pack_pooled(step, packer, emitter, step.pool, (rows, columns, channels), (first, count))
-    emitter.gather()
+    emitter.reduce_statistics()
 
 
 def _pack_pooled(
@@ -102,7 +102,7 @@ def _pack_pooled(
     """Emit some pooled rows of a convolution whose unpooled value has a shape."""
     rows, columns, channels = shape
     output = packer.view(step.output)
-    element = output.form.element
+    element = output.layout.element
     ring_rows = min(rows, window_span(pool))
     ring = Target(packer.scratch(step, "ring"), columns * channels * element, channels * element)
     computed = 0  # rows below this one are in the ring, or no longer needed
@@ -122,7 +122,7 @@ def _pack_pooled(
             pool,
             source=(ring.address, ring.row, ring_rows),
             shape=shape,
-            target=PoolTarget(output.address, output.row, output.form.shape),
+            target=PoolTarget(output.address, output.row, output.layout.shape),
             rows=(pooled_row, 1),
             padding_value=packer.buffer(step.output).zero_point,
         )
@@ -132,7 +132,7 @@ class _PlainEmitter:
     """Emits any range of a convolution's unpooled rows for the plain kernels; weights and epilogue are packed once."""
 
     def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
-        element = packer.view(step.inputs[0]).form.element
+        element = packer.view(step.inputs[0]).layout.element
         suffix = "f32" if element == 4 else "i8"
         channels, kernel_rows, kernel_columns, _ = step.weight.shape
         weight = step.weight
@@ -157,16 +157,16 @@ class _PlainEmitter:
         self._walk = walk
         weights = packer.constant(weight.astype(np.float32 if element == 4 else np.int8, copy=False))
         self._arguments = {**arguments, "weight": weights, **epilogue_arguments(step.epilogue)}
-        self._watcher = Watcher(packer, step, rows, walk.columns)
-        self._kept_pixel = whole_vectors(channels)
+        self._observer = AccumulatorObserver(packer, step, rows, walk.columns)
+        self._saved_pixel = whole_vectors(channels)
         self._channels = np.arange(channels)
 
     def rows(self, first: int, count: int, target: Target) -> None:
-        kept_row = self._walk.columns * self._kept_pixel
+        saved_row = self._walk.columns * self._saved_pixel
         scratch = {"scratch": self._packer.scratch(self._step, "accumulators")} if is_depthwise(self._step) else {}
-        self._packer.emit_watched(
+        self._packer.emit_saving(
             self._operation,
-            self._watcher.by_row(first, count, (kept_row, self._kept_pixel)),
+            self._observer.by_row(first, count, (saved_row, self._saved_pixel)),
             **scratch,
             src=self._walk.origin + first * self._walk.row_step,
             row_step=self._walk.row_step,
@@ -177,9 +177,11 @@ class _PlainEmitter:
             **self._arguments,
         )
 
-    def gather(self) -> None:
+    def reduce_statistics(self) -> None:
         columns = self._walk.columns
-        self._watcher.gather(0, columns * self._kept_pixel, self._kept_pixel, columns, self._channels, self._channels >= 0)
+        self._observer.reduce_statistics(
+            0, columns * self._saved_pixel, self._saved_pixel, columns, self._channels, self._channels >= 0
+        )
 
 
 def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Emitter:
@@ -203,7 +205,7 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
 
 def _patched(step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow: Emitter) -> Emitter:
     """Return what emits a depthwise convolution: channels that its kernel cannot hold are computed again."""
-    left = np.flatnonzero(~depthwise.held(step).is_whole) if wide.is_wide(step) else ()
+    left = np.flatnonzero(~depthwise.int8_kernel(step).is_whole) if wide.is_wide(step) else ()
     return wide.PatchedEmitter(step, packer, walk, rows, narrow, np.asarray(left)) if len(left) else narrow
 
 
@@ -216,7 +218,7 @@ def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
 
 
 def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
-    """Whether vector kernels can take every phase. What is observed is kept row by row, and phases share rows."""
+    """Whether vector kernels can take every phase. What is observed is saved row by row, and phases share rows."""
     channels, _, _, per_group = step.weight.shape
     dtype = packer.buffer(step.output).dtype
     if dtype == "int16":
@@ -225,13 +227,17 @@ def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
         takes = step.groups == channels and depthwise.operation(dtype) in executor.operations()
     else:
         takes = step.groups <= MAX_GROUPS and tile_operation(dtype) in executor.operations()
-    return takes and fits_dot(step.weight) and Watcher(packer, step, *packer.view(step.output).form.shape[:2]).layer is None
+    return (
+        takes
+        and fits_dot(step.weight)
+        and AccumulatorObserver(packer, step, *packer.view(step.output).layout.shape[:2]).layer is None
+    )
 
 
 def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     strides = step.strides
-    for phase in phases.phases(step, source.form.shape, output.form.shape, packer.buffer(step.inputs[0]).zero_point):
+    for phase in phases.phases(step, source.layout.shape, output.layout.shape, packer.buffer(step.inputs[0]).zero_point):
         (row, column), (rows, columns) = phase.first, phase.shape
         walk = walk_through(phase.step, source, columns)
         emitter: Emitter
@@ -253,13 +259,13 @@ def _pack_whole(step: p.TransposedConvolution, packer: Packer) -> None:
         "src": source.address,
         "src_row": source.row,
         "src_pixel": source.pixel,
-        "height": source.form.shape[0],
-        "width": source.form.shape[1],
+        "height": source.layout.shape[0],
+        "width": source.layout.shape[1],
         "dst": output.address,
         "dst_row": output.row,
         "dst_pixel": output.pixel,
-        "rows": output.form.shape[0],
-        "columns": output.form.shape[1],
+        "rows": output.layout.shape[0],
+        "columns": output.layout.shape[1],
         "kernel_rows": kernel_rows,
         "kernel_columns": kernel_columns,
         "stride_rows": step.strides[0],
@@ -273,26 +279,26 @@ def _pack_whole(step: p.TransposedConvolution, packer: Packer) -> None:
         "group_outputs": channels // step.groups,
         **epilogue_arguments(step.epilogue),
     }
-    watcher = Watcher(packer, step, *output.form.shape[:2])
-    kept_pixel = whole_vectors(channels)
-    kept_row = output.form.shape[1] * kept_pixel
-    kept = watcher.by_row(0, output.form.shape[0], (kept_row, kept_pixel))
+    observer = AccumulatorObserver(packer, step, *output.layout.shape[:2])
+    saved_pixel = whole_vectors(channels)
+    saved_row = output.layout.shape[1] * saved_pixel
+    saved = observer.by_row(0, output.layout.shape[0], (saved_row, saved_pixel))
     if isinstance(step.epilogue, p.FloatEpilogue):
         weight = packer.constant(step.weight.astype(np.float32, copy=False))
         epilogue, _ = pack_copy(step, packer, Plain(channels))
-        packer.emit_watched("transposed_convolution_f32", kept, weight=weight, epilogue=epilogue, **arguments)
-        watcher.gather(0, kept_row, kept_pixel, output.form.shape[1], np.arange(channels), np.full(channels, True))
+        packer.emit_saving("transposed_convolution_f32", saved, weight=weight, epilogue=epilogue, **arguments)
+        observer.reduce_statistics(0, saved_row, saved_pixel, output.layout.shape[1], np.arange(channels), np.full(channels, True))
         return
     zero_point = packer.buffer(step.inputs[0]).zero_point
     # The kernel's taps read code less zero point; a tap that meets no pixel reads the zero point, whose share is this constant.
     share = zero_point * step.weight.astype(np.int64).sum(axis=(1, 2, 3))
     weight = packer.constant(step.weight.astype(np.int8, copy=False))
-    packer.emit_watched(
+    packer.emit_saving(
         "transposed_convolution_i8",
-        kept,
+        saved,
         weight=weight,
         epilogue=pack_copy(step, packer, Plain(channels, share))[0],
         input_zero_point=zero_point,
         **arguments,
     )
-    watcher.gather(0, kept_row, kept_pixel, output.form.shape[1], np.arange(channels), np.full(channels, True))
+    observer.reduce_statistics(0, saved_row, saved_pixel, output.layout.shape[1], np.arange(channels), np.full(channels, True))

@@ -7,7 +7,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
 from edgebn.session.epilogues import FloatBlocks, pack_copy
-from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
+from edgebn.session.observing import WIDEST_TILE, AccumulatorObserver, whole_vectors
 from edgebn.session.packer import Packer
 from edgebn.session.tiled import Target, Walk
 
@@ -50,8 +50,8 @@ class DenseEmitter:
         self._step = step
         self._packer = packer
         self._walk = walk
-        self._watcher = Watcher(packer, step, 1, 1)
-        self._kept_pixel = whole_vectors(step.weight.shape[0]) + 4 * isa.SELECTED.lanes * WIDEST_TILE
+        self._observer = AccumulatorObserver(packer, step, 1, 1)
+        self._saved_pixel = whole_vectors(step.weight.shape[0]) + 4 * isa.SELECTED.lanes * WIDEST_TILE
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit row 0, which is all there is."""
@@ -63,11 +63,11 @@ class DenseEmitter:
             chosen = slice(begin, begin + taken)
             width = nv * isa.SELECTED.lanes
             blocks = -(-taken // width)
-            form = FloatBlocks(np.arange(begin, begin + taken), nv)
-            epilogue, scalars = pack_copy(self._step, self._packer, form)
-            self._packer.emit_watched(
+            layout = FloatBlocks(np.arange(begin, begin + taken), nv)
+            epilogue, scalars = pack_copy(self._step, self._packer, layout)
+            self._packer.emit_saving(
                 OPERATION,
-                self._watcher.by_row(0, 1, (self._kept_pixel, self._kept_pixel), 4 * begin),
+                self._observer.by_row(0, 1, (self._saved_pixel, self._saved_pixel), 4 * begin),
                 variant=tile_shapes.dense_widths(isa.SELECTED).index(nv),
                 src=self._walk.origin,
                 depth=self._walk.run,
@@ -81,7 +81,7 @@ class DenseEmitter:
             )
             begin += taken
 
-    def gather(self) -> None:
-        """Emit what gathers the kept accumulators."""
+    def reduce_statistics(self) -> None:
+        """Emit what reduces the saved accumulators."""
         channels = np.arange(self._step.weight.shape[0])
-        self._watcher.gather(0, self._kept_pixel, self._kept_pixel, 1, channels, channels >= 0)
+        self._observer.reduce_statistics(0, self._saved_pixel, self._saved_pixel, 1, channels, channels >= 0)

@@ -12,8 +12,8 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import depthwise_shapes, executor, isa, tile_weights
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
-from edgebn.session.layout import Form, padding_read
-from edgebn.session.observing import Watcher
+from edgebn.session.layout import BufferLayout, padding_read
+from edgebn.session.observing import AccumulatorObserver
 from edgebn.session.packer import Address, Packer, View
 from edgebn.session.tiled import Target, Walk, fits_dot, walk_through
 
@@ -36,18 +36,18 @@ def multiplier(step: p.Convolution) -> int:
 def scratch(step: p.Convolution, program: p.Program) -> int:
     """Return the bytes of the input with repeated channels, padding included."""
     buffer = program.buffers[step.inputs[0]]
-    form = _repeated(step, buffer.shape, np.dtype(buffer.dtype).itemsize)
-    return form.size
+    layout = _repeated(step, buffer.shape, np.dtype(buffer.dtype).itemsize)
+    return layout.size
 
 
-def _repeated(step: p.Convolution, shape: p.Hwc, element: int) -> Form:
+def _repeated(step: p.Convolution, shape: p.Hwc, element: int) -> BufferLayout:
     repeated = shape[0], shape[1], shape[2] * multiplier(step)
-    return Form(repeated, element, padding_read(step, shape), isa.SELECTED.vector_bytes)
+    return BufferLayout(repeated, element, padding_read(step, shape), isa.SELECTED.vector_bytes)
 
 
 @dataclass(frozen=True)
-class Held:
-    """How the int8 kernels hold a depthwise kernel.
+class Int8Kernel:
+    """A depthwise kernel as the int8 kernels hold it.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class Held:
     is_whole: np.ndarray
 
 
-def held(step: p.Convolution) -> Held:
+def int8_kernel(step: p.Convolution) -> Int8Kernel:
     """Return how the int8 kernels hold a step's weights, for as many channels as they can."""
     weight = step.weight[..., 0]
     channels, rows, columns = weight.shape
     if weight.dtype == np.int8:
-        return Held(weight, columns - 1, np.ones(channels, bool))
+        return Int8Kernel(weight, columns - 1, np.ones(channels, bool))
     low, high = max(-128, isa.SELECTED.least_weight), 127
     inside = np.clip(weight, low, high)
     rest = weight - inside
@@ -77,11 +77,11 @@ def held(step: p.Convolution) -> Held:
     alone = [~rest[:, :, np.arange(columns) != column].any(axis=(1, 2)) & fits for column in range(columns)]
     spare = max(range(columns), key=lambda column: (int(alone[column].sum()), column))
     if places == 0:
-        return Held(inside.astype(np.int8), spare, ~rest.any(axis=(1, 2)))
+        return Int8Kernel(inside.astype(np.int8), spare, ~rest.any(axis=(1, 2)))
     padded = np.zeros((channels, rows, columns + places), np.int8)
     padded[:, :, :columns] = inside
     padded[:, :, columns] = np.where(alone[spare][:, None], rest[:, :, spare], 0)
-    return Held(padded, spare, alone[spare])
+    return Int8Kernel(padded, spare, alone[spare])
 
 
 def emitter(step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> DepthwiseEmitter:
@@ -90,21 +90,21 @@ def emitter(step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> Depth
     if times == 1:
         return DepthwiseEmitter(step, packer, walk, rows)
     source = packer.view(step.inputs[0])
-    form = _repeated(step, source.form.shape, source.form.element)
-    top, left, bottom, right = form.halo
+    layout = _repeated(step, source.layout.shape, source.layout.element)
+    top, left, bottom, right = layout.halo
     place = packer.scratch(step, "repeated")
     packer.emit(
-        "repeat_f32" if form.element == 4 else "repeat_u8",
+        "repeat_f32" if layout.element == 4 else "repeat_u8",
         src=source.address + (-top * source.row - left * source.pixel),
         src_row=source.row,
         dst=place,
-        dst_row=form.pitch,
-        rows=form.shape[0] + top + bottom,
-        count=(form.shape[1] + left + right) * source.form.shape[2],
+        dst_row=layout.pitch,
+        rows=layout.shape[0] + top + bottom,
+        count=(layout.shape[1] + left + right) * source.layout.shape[2],
         times=times,
     )
     alone = replace(step, groups=step.weight.shape[0])
-    return DepthwiseEmitter(alone, packer, walk_through(step, View(place + form.lead, form), walk.columns), rows)
+    return DepthwiseEmitter(alone, packer, walk_through(step, View(place + layout.start_offset, layout), walk.columns), rows)
 
 
 def operation(dtype: str) -> str:
@@ -130,20 +130,22 @@ class DepthwiseEmitter:
         adjacent = walk.column_step == channels * self._element
         # Several pixels of few channels are one pixel of many.
         if apart:
-            self._together, self._pieces = 1, 1
+            self._pixels_per_vector, self._pieces = 1, 1
         elif self._real:
             whole = self._width % channels == 0 and walk.columns >= self._width // channels
-            self._together, self._pieces = (self._width // channels if adjacent and whole else 1), 1
+            self._pixels_per_vector, self._pieces = (self._width // channels if adjacent and whole else 1), 1
         else:
-            self._together, self._pieces = depthwise_shapes.pixels_together(channels, self._width, walk.columns, adjacent=adjacent)
-        self._held = None if self._real else held(step)
+            self._pixels_per_vector, self._pieces = depthwise_shapes.pixels_together(
+                channels, self._width, walk.columns, adjacent=adjacent
+            )
+        self._int8_kernel = None if self._real else int8_kernel(step)
         self._is_mirrored = False  # a rolled kernel takes its last column twice: turned round, that is the first
-        self._order = tile_weights.block_channels(channels * self._together, self._width)
+        self._order = tile_weights.block_channels(channels * self._pixels_per_vector, self._width)
         self._constants = self._pack()
-        self._watcher = Watcher(packer, step, rows, walk.columns)
-        # A kept pixel is whole blocks, in the kernel's order; behind each row there is room for the piece that ends it.
-        self._kept_pixel = 4 * self._order.size
-        self._kept_row = (walk.columns // self._together + 1) * self._kept_pixel
+        self._observer = AccumulatorObserver(packer, step, rows, walk.columns)
+        # A saved pixel is whole blocks, in the kernel's order; behind each row there is room for the piece that ends it.
+        self._saved_pixel = 4 * self._order.size
+        self._saved_row = (walk.columns // self._pixels_per_vector + 1) * self._saved_pixel
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` rows from row `first` on, in strips where that many do not stay in the nearer caches."""
@@ -155,28 +157,28 @@ class DepthwiseEmitter:
             self._strip(first + start, min(strip, count - start), below)
 
     def _strip(self, first: int, count: int, target: Target) -> None:
-        walk, together = self._walk, self._together
-        channels = self._step.groups * together
-        pieces = [(0, walk.columns // together)]
-        if walk.columns % together:
-            pieces.append((walk.columns - together, 1))
+        walk, pixels_per_vector = self._walk, self._pixels_per_vector
+        channels = self._step.groups * pixels_per_vector
+        pieces = [(0, walk.columns // pixels_per_vector)]
+        if walk.columns % pixels_per_vector:
+            pieces.append((walk.columns - pixels_per_vector, 1))
         for start, columns in pieces:
-            skipped = walk.columns // together * self._kept_pixel if start else 0
-            kept = self._watcher.by_row(first, count, (self._kept_row, self._kept_pixel), skipped)
-            self._packer.emit_watched(
+            skipped = walk.columns // pixels_per_vector * self._saved_pixel if start else 0
+            saved = self._observer.by_row(first, count, (self._saved_row, self._saved_pixel), skipped)
+            self._packer.emit_saving(
                 operation(self._dtype),
-                kept,
+                saved,
                 variant=self._variant(columns),
                 src=walk.origin + (first * walk.row_step + start * walk.column_step + self._mirror_offset()),
                 row_step=walk.row_step,
-                column_step=walk.column_step * together,
+                column_step=walk.column_step * pixels_per_vector,
                 tap_row_step=walk.tap_row_step,
                 tap_column_step=-walk.tap_column_step if self._is_mirrored else walk.tap_column_step,
                 tap_rows=walk.tap_rows,
                 tap_columns=walk.tap_columns,
                 dst=target.address + start * target.pixel,
                 dst_row=target.row,
-                dst_pixel=target.pixel * together,
+                dst_pixel=target.pixel * pixels_per_vector,
                 rows=count,
                 columns=columns,
                 blocks=len(self._order),
@@ -186,20 +188,20 @@ class DepthwiseEmitter:
                 **self._constants,
             )
 
-    def gather(self) -> None:
-        """Emit what gathers the kept accumulators, once all rows are emitted."""
-        together, channels = self._together, self._step.groups
+    def reduce_statistics(self) -> None:
+        """Emit what reduces the saved accumulators, once all rows are emitted."""
+        pixels_per_vector, channels = self._pixels_per_vector, self._step.groups
         order = self._order if self._real else self._order[:, tile_weights.interleaved(isa.SELECTED)]
         flat = order.reshape(-1)
         is_first = np.zeros(len(flat), bool)
         is_first[np.unique(flat, return_index=True)[1]] = True  # the last block may repeat channels of the one before it
         names = np.where(flat >= 0, flat % channels, -1)
-        whole = self._walk.columns // together
-        self._watcher.gather(0, self._kept_row, self._kept_pixel, whole, names, is_first)
-        left = self._walk.columns % together
+        whole = self._walk.columns // pixels_per_vector
+        self._observer.reduce_statistics(0, self._saved_row, self._saved_pixel, whole, names, is_first)
+        left = self._walk.columns % pixels_per_vector
         if left:
-            self._watcher.gather(
-                whole * self._kept_pixel, self._kept_row, 0, 1, names, is_first & (flat >= channels * (together - left))
+            self._observer.reduce_statistics(
+                whole * self._saved_pixel, self._saved_row, 0, 1, names, is_first & (flat >= channels * (pixels_per_vector - left))
             )
 
     def _variant(self, columns: int) -> int:
@@ -212,7 +214,7 @@ class DepthwiseEmitter:
 
     def _rolled(self) -> int | None:
         """Return the kind of the 3 x 3 functions that takes the rows, None where there is none."""
-        walk, middle = self._walk, self._held is not None and self._held.spare == 1
+        walk, middle = self._walk, self._int8_kernel is not None and self._int8_kernel.spare == 1
         kind = None
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
             if walk.row_step == walk.tap_row_step:
@@ -227,7 +229,7 @@ class DepthwiseEmitter:
     def _stride(self) -> int:
         """Return the stride along a row in taps, 0 where it is not whole or a kernel 3 wide is not 3 x 3 moving as far down."""
         walk = self._walk
-        step = walk.column_step * self._together
+        step = walk.column_step * self._pixels_per_vector
         stride = step // walk.tap_column_step
         if step != stride * walk.tap_column_step:
             return 0
@@ -242,15 +244,15 @@ class DepthwiseEmitter:
             weights = tile_weights.pack_depthwise_f32(weight.reshape(channels, -1), order)
         else:
             order = order[:, tile_weights.interleaved(isa.SELECTED)]
-            assert self._held is not None
-            narrow = self._held.weight
-            self._is_mirrored = self._held.spare == 0 and self._rolled() is not None
+            assert self._int8_kernel is not None
+            narrow = self._int8_kernel.weight
+            self._is_mirrored = self._int8_kernel.spare == 0 and self._rolled() is not None
             if self._is_mirrored:
                 narrow = np.concatenate([narrow[:, :, columns - 1 :: -1], narrow[:, :, columns:]], axis=2)
             weights = tile_weights.pack_depthwise_i8(isa.SELECTED, narrow, order)
         # Places without a channel repeat channel 0; what they compute is not stored.
         flat = np.maximum(order, 0).reshape(-1)
-        form = FloatBlocks(flat, 1) if self._real else IntBlocks(flat, weight[flat], 4)
-        epilogue, scalars = pack_copy(self._step, self._packer, form)
-        gathering = {} if self._held is None else {"piece_step": self._walk.column_step, "spare": self._held.spare}
+        layout = FloatBlocks(flat, 1) if self._real else IntBlocks(flat, weight[flat], 4)
+        epilogue, scalars = pack_copy(self._step, self._packer, layout)
+        gathering = {} if self._int8_kernel is None else {"piece_step": self._walk.column_step, "spare": self._int8_kernel.spare}
         return {"weight": self._packer.constant(weights), "epilogue": epilogue, **scalars, **gathering}

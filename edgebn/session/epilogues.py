@@ -1,4 +1,4 @@
-"""The forms in which kernels want a step's epilogue packed: one class a form. Each packs, and says which channel stands where."""
+"""The layouts in which kernels want a step's epilogue packed: one class a layout. It packs, and says which channel is where."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from edgebn.session.packer import Constant, Packer, plain_epilogue
 Packed = tuple[np.ndarray, dict[str, int]]  # bytes, and the arguments of the operation that go with them
 
 
-class Form(Protocol):
-    """A form of packed epilogues.
+class EpilogueLayout(Protocol):
+    """A layout of packed epilogues.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class Form(Protocol):
     @property
     def width(self) -> int: ...  # noqa: D102
 
-    def pack(self, how: p.FloatEpilogue | p.IntEpilogue) -> Packed:
-        """Return an epilogue in this form."""
+    def pack(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Packed:
+        """Return an epilogue in this layout."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class EpilogueCopy:
 
     step: str
     place: Constant
-    form: Form
+    layout: EpilogueLayout
 
 
 def pack_copy(
-    step: p.Convolution | p.TransposedConvolution | p.Affine, packer: Packer, form: Form
+    step: p.Convolution | p.TransposedConvolution | p.Affine, packer: Packer, layout: EpilogueLayout
 ) -> tuple[Constant, dict[str, int]]:
     """Pack a step's epilogue so that it can be rewritten; return where it is, and the arguments that go with it."""
-    data, scalars = form.pack(step.epilogue)
+    data, scalars = layout.pack(step.epilogue)
     place = packer.constant(data)
-    packer.copies.append(EpilogueCopy(step.name, place, form))
+    packer.copies.append(EpilogueCopy(step.name, place, layout))
     return place, scalars
 
 
@@ -76,11 +76,11 @@ class Plain:
         """All of them."""
         return self.channels
 
-    def pack(self, how: p.FloatEpilogue | p.IntEpilogue) -> Packed:
-        """Return an epilogue in this form."""
-        if self.share is not None and isinstance(how, p.IntEpilogue):
-            how = replace(how, acc_bias=how.acc_bias.astype(np.int64) + self.share)
-        return plain_epilogue(how), {}
+    def pack(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Packed:
+        """Return an epilogue in this layout."""
+        if self.share is not None and isinstance(epilogue, p.IntEpilogue):
+            epilogue = replace(epilogue, acc_bias=epilogue.acc_bias.astype(np.int64) + self.share)
+        return plain_epilogue(epilogue), {}
 
 
 @dataclass(frozen=True)
@@ -92,20 +92,20 @@ class FloatBlocks:
 
     @property
     def names(self) -> np.ndarray:
-        """See `Form`."""
+        """See `EpilogueLayout`."""
         return _filled(self.channels, self.width)
 
     @property
     def width(self) -> int:
-        """See `Form`."""
+        """See `EpilogueLayout`."""
         return self.nv * isa.SELECTED.lanes
 
-    def pack(self, how: p.FloatEpilogue | p.IntEpilogue) -> Packed:
-        """Return an epilogue in this form."""
-        assert isinstance(how, p.FloatEpilogue)
+    def pack(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Packed:
+        """Return an epilogue in this layout."""
+        assert isinstance(epilogue, p.FloatEpilogue)
         chosen = self.channels
-        data = tile_weights.pack_epilogue_f32(isa.SELECTED, how.bias[chosen], how.a[chosen], how.d[chosen], self.nv)
-        return data, float_scalars(how)
+        data = tile_weights.pack_epilogue_f32(isa.SELECTED, epilogue.bias[chosen], epilogue.a[chosen], epilogue.d[chosen], self.nv)
+        return data, float_scalars(epilogue)
 
 
 @dataclass(frozen=True)
@@ -118,35 +118,37 @@ class IntBlocks:
 
     @property
     def names(self) -> np.ndarray:
-        """See `Form`."""
+        """See `EpilogueLayout`."""
         return _filled(self.channels, self.width)
 
     @property
     def width(self) -> int:
-        """See `Form`."""
+        """See `EpilogueLayout`."""
         return self.nv * isa.SELECTED.lanes
 
-    def pack(self, how: p.FloatEpilogue | p.IntEpilogue) -> Packed:
-        """Return an epilogue in this form."""
-        packed = self.packed(how)
+    def pack(self, epilogue: p.FloatEpilogue | p.IntEpilogue) -> Packed:
+        """Return an epilogue in this layout."""
+        packed = self.packed(epilogue)
         return packed.data, packed.scalars
 
-    def packed(self, how: p.FloatEpilogue | p.IntEpilogue, *, with_base: bool = True) -> requantization.PackedEpilogue:
-        """Return an epilogue in this form.
+    def packed(self, epilogue: p.FloatEpilogue | p.IntEpilogue, *, with_base: bool = True) -> requantization.PackedEpilogue:
+        """Return an epilogue in this layout.
 
         Without a base, for a refold, whose numbers may have other gains, nothing is clipped where these saturate either
         (`kernels.requantization`).
         """
-        assert isinstance(how, p.IntEpilogue)
-        arrays = {name: getattr(how, name)[self.channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
-        contract = requantization.Requantization(**arrays, neg=how.neg, zero_point=how.zero_point, qmin=how.qmin, qmax=how.qmax)
+        assert isinstance(epilogue, p.IntEpilogue)
+        arrays = {name: getattr(epilogue, name)[self.channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
+        contract = requantization.Requantization(
+            **arrays, neg=epilogue.neg, zero_point=epilogue.zero_point, qmin=epilogue.qmin, qmax=epilogue.qmax
+        )
         return requantization.pack_epilogue_i8(
             isa.SELECTED, contract, self.weight, self.nv, with_base=with_base, saturating=with_base
         )
 
 
-def float_scalars(how: p.FloatEpilogue) -> dict[str, int]:
+def float_scalars(epilogue: p.FloatEpilogue) -> dict[str, int]:
     """Return the scalars of a float32 epilogue as the vector kernels take them, bounds as bits."""
-    between = how.pre != (-np.inf, np.inf) or bool((how.a != 1).any() or (how.d != 0).any())
-    bounds = {"pre_low": how.pre[0], "pre_high": how.pre[1], "post_low": how.post[0], "post_high": how.post[1]}
+    between = epilogue.pre != (-np.inf, np.inf) or bool((epilogue.a != 1).any() or (epilogue.d != 0).any())
+    bounds = {"pre_low": epilogue.pre[0], "pre_high": epilogue.pre[1], "post_low": epilogue.post[0], "post_high": epilogue.post[1]}
     return {f"{name}_bits": executor.word(value) for name, value in bounds.items()} | {"general": int(between)}

@@ -24,7 +24,11 @@ FastCall = Callable[[Any, Any], Any]
 
 
 def fast_call(
-    table: Table, program_dtype: str, lock: int, entries: Sequence[ndarray_struct.Form], exits: Sequence[ndarray_struct.Form]
+    table: Table,
+    program_dtype: str,
+    lock: int,
+    input_layouts: Sequence[ndarray_struct.ArrayLayout],
+    output_layouts: Sequence[ndarray_struct.ArrayLayout],
 ) -> FastCall:
     """Return the fast call of a table: of arrays, or where there are several of dicts of them.
 
@@ -34,23 +38,23 @@ def fast_call(
         Of the table's executor.
     lock : int
         Address of the session's lock.
-    entries, exits : sequence of (shape, dtype)
+    input_layouts, output_layouts : sequence of (shape, dtype)
         In the table's order; shapes are of one sample, and begin with its axis of 1.
     """
-    guard, *forms = ndarray_struct.guard(entries, exits)
+    guard, *layouts = ndarray_struct.guard(input_layouts, output_layouts)
     patches, checks = table.patches.copy(), table.checks.copy()  # bound while the lock is held; the table's own, under the lock
     words = executor.call(table.words, patches, checks, lock=lock, guard=guard.ctypes.data)
     execute = executor.fast_call(program_dtype, words.ctypes.data)
-    held = (table, guard, forms, patches, checks, words)
-    if len(entries) == len(exits) == 1:
-        return _from_one_to_one(execute, *exits[0], held)
-    return _of_several(execute, table.entries, table.exits, exits, held)
+    alive = (table, guard, layouts, patches, checks, words)
+    if len(input_layouts) == len(output_layouts) == 1:
+        return _from_one_to_one(execute, *output_layouts[0], alive)
+    return _of_several(execute, table.inputs, table.outputs, output_layouts, alive)
 
 
-def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype[Any], held: object) -> FastCall:
+def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype[Any], alive: object) -> FastCall:
     empty = np.empty
 
-    def run(x: Any, out: Any, _held: object = held) -> Any:
+    def run(x: Any, out: Any, _alive: object = alive) -> Any:
         if out is not None:
             return execute(x, out)
         if x.ndim == 0 or len(x) != 1:
@@ -64,27 +68,29 @@ def _of_several(
     execute: Callable[..., Any],
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
-    exits: Sequence[ndarray_struct.Form],
-    held: object,
+    output_layouts: Sequence[ndarray_struct.ArrayLayout],
+    alive: object,
 ) -> FastCall:
     """Return the fast call where several arrays enter or leave; one of either comes and goes without a dict."""
     empty, enters_alone, leaves_alone = np.empty, len(inputs) == 1, len(outputs) == 1
 
-    def run(x: Any, out: Any, _held: object = held) -> Any:
+    def run(x: Any, out: Any, _alive: object = alive) -> Any:
         if enters_alone:
-            given = [x]
+            arguments = [x]
         elif len(x) == len(inputs):
-            given = [x.get(name) for name in inputs]  # None where a name is another: no array
+            arguments = [x.get(name) for name in inputs]  # None where a name is another: no array
         else:
             return None
         if leaves_alone:
-            return execute(*given, empty(*exits[0]) if out is None else out)
+            return execute(*arguments, empty(*output_layouts[0]) if out is None else out)
         if out is None:
-            taken: dict[str, Any] = {name: empty(shape, dtype) for name, (shape, dtype) in zip(outputs, exits, strict=True)}
+            results: dict[str, Any] = {
+                name: empty(shape, dtype) for name, (shape, dtype) in zip(outputs, output_layouts, strict=True)
+            }
         elif type(out) is dict and len(out) == len(outputs):
-            taken = {name: out.get(name) for name in outputs}
+            results = {name: out.get(name) for name in outputs}
         else:
             return None
-        return None if execute(*given, *taken.values()) is None else taken
+        return None if execute(*arguments, *results.values()) is None else results
 
     return run

@@ -17,7 +17,7 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 @dataclass(frozen=True)
-class Form:
+class BufferLayout:
     """The shape of one buffer in memory, wherever it stands.
 
     Attributes
@@ -27,14 +27,14 @@ class Form:
         Bytes of one number.
     halo : (top, left, bottom, right)
         Pixels.
-    slack : int
+    overread : int
         Bytes after the end that vector kernels may read (never write).
     """
 
     shape: p.Hwc
     element: int
     halo: p.Sides
-    slack: int
+    overread: int
 
     @property
     def pixel(self) -> int:
@@ -47,7 +47,7 @@ class Form:
         return (self.shape[1] + self.halo[1] + self.halo[3]) * self.pixel
 
     @property
-    def lead(self) -> int:
+    def start_offset(self) -> int:
         """Bytes from the start to the first pixel."""
         return self.halo[0] * self.pitch + self.halo[1] * self.pixel
 
@@ -59,16 +59,16 @@ class Form:
     @property
     def size(self) -> int:
         """Bytes of the whole buffer."""
-        return (self.shape[0] + self.halo[0] + self.halo[2]) * self.pitch + self.slack
+        return (self.shape[0] + self.halo[0] + self.halo[2]) * self.pitch + self.overread
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Every buffer's form and place.
+    """Every buffer's layout and place.
 
     Attributes
     ----------
-    forms : dict of str to Form
+    buffers : dict of str to BufferLayout
         By buffer name, constants included.
     places : dict of str to int
         Offset in the arena of every buffer that is not constant, halo included.
@@ -80,7 +80,7 @@ class Layout:
         Buffers whose halo something else may have overwritten since it was filled last: it is filled anew in every inference.
     """
 
-    forms: dict[str, Form]
+    buffers: dict[str, BufferLayout]
     places: dict[str, int]
     scratch: dict[tuple[str, str], int]
     plan: Plan
@@ -90,7 +90,7 @@ class Layout:
 ScratchOf = Callable[[p.Step], Mapping[str, int]]
 
 
-def lay_out(program: p.Program, scratch_of: ScratchOf, slack: int) -> Layout:
+def lay_out(program: p.Program, scratch_of: ScratchOf, overread: int) -> Layout:
     """Return the layout of `program`.
 
     Parameters
@@ -98,12 +98,12 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, slack: int) -> Layout:
     program : Program
     scratch_of : callable
         Names and bytes of the scratch that a step's kernels want.
-    slack : int
+    overread : int
         Bytes that vector kernels may read after a buffer.
     """
-    forms = _forms(program, slack)
-    roots = _shared_memory(program, forms)
-    requests = _requests(program, forms, roots)
+    layouts = _layouts(program, overread)
+    roots = _shared_memory(program, layouts)
+    requests = _requests(program, layouts, roots)
     scratch = {}
     for time, step in enumerate(program.steps, start=1):
         for what, size in scratch_of(step).items():
@@ -111,12 +111,12 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, slack: int) -> Layout:
     everything = [*requests.values(), *scratch.values()]
     found = plan(everything, ALIGNMENT)
     places = {name: found.offsets[requests[root].name] for name, root in roots.items()}
-    twins = _twins(program, forms, requests, found)
+    twins = _twins(program, layouts, requests, found)
     exposed = {
-        root for root, request in requests.items() if any(forms[root].halo) and _is_exposed(request, twins, everything, found)
+        root for root, request in requests.items() if any(layouts[root].halo) and _is_exposed(request, twins, everything, found)
     }
     offsets = {key: found.offsets[request.name] for key, request in scratch.items()}
-    return Layout(forms, places, offsets, found, frozenset(exposed))
+    return Layout(layouts, places, offsets, found, frozenset(exposed))
 
 
 def needed_halo(step: p.Step, input_shape: p.Hwc, output_shape: p.Hwc) -> p.Sides:
@@ -137,29 +137,32 @@ def padding_read(step: p.Convolution, input_shape: p.Hwc) -> p.Sides:
     return top, left, max(bottom, 0), max(right, 0)
 
 
-def _forms(program: p.Program, slack: int) -> dict[str, Form]:
+def _layouts(program: p.Program, overread: int) -> dict[str, BufferLayout]:
     halos: dict[str, p.Sides] = dict.fromkeys(program.buffers, (0, 0, 0, 0))
     for step in program.steps:
         name = step.inputs[0]
         halo = needed_halo(step, program.buffers[name].shape, program.buffers[step.output].shape)
         top, left, bottom, right = (max(pair) for pair in zip(halos[name], halo, strict=True))
         halos[name] = top, left, bottom, right
-    return {name: Form(buffer.shape, p.ELEMENT_BYTES[buffer.dtype], halos[name], slack) for name, buffer in program.buffers.items()}
+    return {
+        name: BufferLayout(buffer.shape, p.ELEMENT_BYTES[buffer.dtype], halos[name], overread)
+        for name, buffer in program.buffers.items()
+    }
 
 
-def _shared_memory(program: p.Program, forms: Mapping[str, Form]) -> dict[str, str]:
+def _shared_memory(program: p.Program, layouts: Mapping[str, BufferLayout]) -> dict[str, str]:
     """Return, for each buffer in the arena, the buffer whose memory it uses: itself, or what a Reshape only renames."""
     roots = {name: name for name in program.entering if name not in program.constants}
     for step in program.steps:
         roots[step.output] = step.output
         source = step.inputs[0]
-        renames = isinstance(step, p.Reshape) and source in roots and not any(forms[source].halo + forms[step.output].halo)
+        renames = isinstance(step, p.Reshape) and source in roots and not any(layouts[source].halo + layouts[step.output].halo)
         if renames and step.output not in program.entering:
             roots[step.output] = roots[source]
     return roots
 
 
-def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str, str]) -> dict[str, Request]:
+def _requests(program: p.Program, layouts: Mapping[str, BufferLayout], roots: Mapping[str, str]) -> dict[str, Request]:
     """Return one request a root. Inputs arrive at time 0, step i runs at time i + 1, outputs leave after the last step."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
@@ -170,7 +173,7 @@ def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str,
             root = roots[name]
             first.setdefault(root, time)
             last[root] = max(last.get(root, 0), time)
-            size[root] = max(size.get(root, 0), forms[name].size)
+            size[root] = max(size.get(root, 0), layouts[name].size)
 
     for name in program.entering:
         used(name, 0)
@@ -186,11 +189,11 @@ def _requests(program: p.Program, forms: Mapping[str, Form], roots: Mapping[str,
 
 
 def _twins(
-    program: p.Program, forms: Mapping[str, Form], requests: Mapping[str, Request], found: Plan
+    program: p.Program, layouts: Mapping[str, BufferLayout], requests: Mapping[str, Request], found: Plan
 ) -> dict[str, tuple[object, ...]]:
     """Return, by request, what it shares with those that stand in the same place with the same halo: they keep each other's."""
     return {
-        request.name: (found.offsets[request.name], forms[root], program.buffers[root].dtype, program.buffers[root].zero_point)
+        request.name: (found.offsets[request.name], layouts[root], program.buffers[root].dtype, program.buffers[root].zero_point)
         for root, request in requests.items()
     }
 

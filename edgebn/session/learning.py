@@ -108,8 +108,8 @@ class Learner:
             "energies": self.energy,
             "gate": self.gate,
         }
-        self._held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        self._known = dict(rule.numbers) | {name: array.ctypes.data for name, array in self._held.items()}
+        self._alive = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        self._known = dict(rule.numbers) | {name: array.ctypes.data for name, array in self._alive.items()}
         self._known |= {"layers": layers, "channels": channels, "numbers": numbers, "terms": len(sums.words)}
         self._known["classes"] = len(logits)
         kind, predicting = ("i8" if one == "int8" else "f32" for one in (dtype, logits.dtype.name))

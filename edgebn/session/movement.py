@@ -13,7 +13,7 @@ FLOAT32, INT16 = 4, 2  # bytes of a number
 
 
 def _strides(view: View) -> tuple[int, int, int]:
-    return view.row, view.pixel, view.form.element
+    return view.row, view.pixel, view.layout.element
 
 
 # The least side of a matrix that is worth transposing by squares of vectors (`kernels/transpose.py`), which no side may be below.
@@ -76,38 +76,38 @@ def pack_concat(step: p.Concat, packer: Packer) -> None:
         starts = tuple(start if axis == step.axis else 0 for axis in range(3))
         target = _offset(output, starts)
         if table is None:
-            _move(packer, source.address, _strides(source), target, _strides(output), source.form.shape)
+            _move(packer, source.address, _strides(source), target, _strides(output), source.layout.shape)
         else:
-            emit_lookup(packer, source, View(target, output.form), table.reshape(1, 256))
-        start += source.form.shape[step.axis]
+            emit_lookup(packer, source, View(target, output.layout), table.reshape(1, 256))
+        start += source.layout.shape[step.axis]
 
 
 def pack_pad(step: p.Pad, packer: Packer) -> None:
     """Fill the output, then copy the inside."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
-    rows, columns, channels = output.form.shape
+    rows, columns, channels = output.layout.shape
     area: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row, "rows": rows, "count": columns * channels}
-    if output.form.element == FLOAT32:  # int32 is padded with 0 only, whose bits are the same
+    if output.layout.element == FLOAT32:  # int32 is padded with 0 only, whose bits are the same
         packer.emit("fill_f32", value=step.value, **area)
-    elif output.form.element == INT16:
+    elif output.layout.element == INT16:
         packer.emit("fill_i16", value=int(step.value), **area)
     else:
         packer.emit("fill_bytes", byte=(int(step.value) & 0xFF) ^ isa.CODE_FLIP, **area)
     before = tuple(pads[0] for pads in step.pads)
-    _move(packer, source.address, _strides(source), _offset(output, before), _strides(output), source.form.shape)
+    _move(packer, source.address, _strides(source), _offset(output, before), _strides(output), source.layout.shape)
 
 
 def pack_crop(step: p.Crop, packer: Packer) -> None:
     """Copy the part."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
-    _move(packer, _offset(source, step.starts), _strides(source), output.address, _strides(output), output.form.shape)
+    _move(packer, _offset(source, step.starts), _strides(source), output.address, _strides(output), output.layout.shape)
 
 
 def pack_transpose(step: p.Transpose, packer: Packer) -> None:
     """Copy with the input's steps in the output's order."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     steps = tuple(_strides(source)[axis] for axis in step.permutation)
-    _move(packer, source.address, steps, output.address, _strides(output), output.form.shape)
+    _move(packer, source.address, steps, output.address, _strides(output), output.layout.shape)
 
 
 def pack_reshape(step: p.Reshape, packer: Packer) -> None:
@@ -119,18 +119,18 @@ def pack_reshape(step: p.Reshape, packer: Packer) -> None:
         "reshape",
         src=source.address,
         src_row=source.row,
-        src_count=source.form.shape[1] * source.pixel,
+        src_count=source.layout.shape[1] * source.pixel,
         dst=output.address,
         dst_row=output.row,
-        dst_count=output.form.shape[1] * output.pixel,
-        total=int(np.prod(output.form.shape)) * output.form.element,
+        dst_count=output.layout.shape[1] * output.pixel,
+        total=int(np.prod(output.layout.shape)) * output.layout.element,
     )
 
 
 def pack_resize(step: p.Resize, packer: Packer) -> None:
     """Emit a resampling."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
-    rows, columns, channels = output.form.shape
+    rows, columns, channels = output.layout.shape
     arguments: dict[str, Address | float] = {
         "src": source.address,
         "src_row": source.row,
@@ -146,7 +146,7 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
         return
     weights: type[np.generic] = np.int32
     operation = "bilinear_i8"
-    if output.form.element == FLOAT32:
+    if output.layout.element == FLOAT32:
         operation, weights = "bilinear_f32", np.float32
     elif step.truncation_offset is not None:
         operation, weights = "bilinear_truncated_i8", np.float32

@@ -23,7 +23,7 @@ from edgebn.kernels.records import GUARD_FORMS
 HEAD = object.__basicsize__  # bytes
 CLASS_AT, AXES_AT, SHAPE_AT, TYPE_AT, FLAGS_AT, END = HEAD - 8, HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48, HEAD + 56
 
-Form = tuple[tuple[int, ...], np.dtype[Any]]  # shape with the axis of samples, type
+ArrayLayout = tuple[tuple[int, ...], np.dtype[Any]]  # shape with the axis of samples, type
 
 # Bits of `ndarray.flags.num`: C-contiguous, aligned, writeable.
 READABLE = 0x101
@@ -84,25 +84,25 @@ IS_AFTER_HEAD = ARE_WANTED and is_after_head()
 ARE_KNOWN = ARE_WANTED and are_known()
 
 
-def held_elsewhere(arrays: Sequence[np.ndarray]) -> np.ndarray:
+def data_addresses(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Return the addresses of the data as words, for when `IS_AFTER_HEAD` is false."""
     return np.array([array.ctypes.data for array in arrays], np.int64)
 
 
-def guard(entries: Sequence[Form], exits: Sequence[Form]) -> tuple[np.ndarray, ...]:
+def guard(inputs: Sequence[ArrayLayout], outputs: Sequence[ArrayLayout]) -> tuple[np.ndarray, ...]:
     """Return what only arrays of those types and shapes pass (`kernels/fast_call.py`): the guard, then what it has addresses of.
 
     Parameters
     ----------
-    entries, exits : sequence of (shape, dtype)
+    inputs, outputs : sequence of (shape, dtype)
         Of the arrays that enter and of those that leave: shapes with the axis of samples, and types as NumPy keeps them: arrays of
         an equal type that is another object do not pass.
     """
-    flags = [READABLE] * len(entries) + [WRITEABLE] * len(exits)
-    forms = [
+    flags = [READABLE] * len(inputs) + [WRITEABLE] * len(outputs)
+    layouts = [
         np.array([id(dtype), flag, math.prod(shape) * dtype.itemsize, len(shape), *shape], np.int64)
-        for (shape, dtype), flag in zip((*entries, *exits), flags, strict=True)
+        for (shape, dtype), flag in zip((*inputs, *outputs), flags, strict=True)
     ]
-    words = [CLASS_AT, TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD, id(np.ndarray), len(entries), len(forms)]
+    words = [CLASS_AT, TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD, id(np.ndarray), len(inputs), len(layouts)]
     assert len(words) == GUARD_FORMS
-    return np.array([*words, *(form.ctypes.data for form in forms)], np.int64), *forms
+    return np.array([*words, *(layout.ctypes.data for layout in layouts)], np.int64), *layouts

@@ -1,7 +1,7 @@
-"""Packs the observation of adapted steps: where accumulators are kept, which rows and tiles are marked, and what gathers them.
+"""Packs the observation of adapted steps: where accumulators are saved, of which rows and tiles, and what reduces them.
 
-An emitter asks its `Watcher` for the arguments that make its rows keep accumulators, and at the end tells it how the kept ones lie.
-Rows of the table take those arguments in observing tables only; in all others nothing is kept and nothing is gathered.
+An emitter asks its `AccumulatorObserver` for the arguments that make its rows save accumulators, and at the end tells it how these
+lie. Rows of the table take those arguments in observing tables only; in all others nothing is saved and nothing is reduced.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ WIDEST_TILE = 8  # vectors that a tile may write beyond the last channel
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """Sums of one gathering.
+class ReducedStatistics:
+    """Sums of one reduction.
 
     Attributes
     ----------
@@ -41,8 +41,8 @@ class Gathered:
 
 
 @dataclasses.dataclass
-class Watcher:
-    """Keeps and gathers the accumulators of one step.
+class AccumulatorObserver:
+    """Saves the accumulators of one step, and reduces them to statistics.
 
     Parameters
     ----------
@@ -60,17 +60,17 @@ class Watcher:
     layer: AdaptedLayer | None = field(init=False)
 
     def __post_init__(self) -> None:
-        given = self.packer.program.adaptation
-        layers = given.layers if given is not None else ()
+        adaptation = self.packer.program.adaptation
+        layers = adaptation.layers if adaptation is not None else ()
         self.layer = next((layer for layer in layers if layer.observation.step == self.step.name), None)
 
     @property
     def observed(self) -> np.ndarray:
         """Which rows are observed, bool (rows,)."""
         assert self.layer is not None
-        marks = np.zeros(self.rows, bool)
-        marks[self._chosen] = True
-        return marks
+        observed_mask = np.zeros(self.rows, bool)
+        observed_mask[self._chosen] = True
+        return observed_mask
 
     @property
     def _chosen(self) -> np.ndarray:
@@ -83,44 +83,46 @@ class Watcher:
         Parameters
         ----------
         first, count : int
-        steps : (raw_row, raw_pixel)
+        steps : (row_bytes, pixel_bytes)
         skipped : int
-            Bytes between where a row is kept and where this operation's first pixel of it goes.
+            Bytes between where a row is saved and where this operation's first pixel of it goes.
         """
         if self.layer is None:
             return None
-        marks = self.packer.constant(self.observed[first : first + count].astype(np.uint8))
-        kept = self.packer.keep(self.rows * steps[0]) + (first * steps[0] + skipped)
-        return {"raw": kept, "raw_row": steps[0], "raw_pixel": steps[1], "marks": marks}
+        observed_mask = self.packer.constant(self.observed[first : first + count].astype(np.uint8))
+        saved = self.packer.save(self.rows * steps[0]) + (first * steps[0] + skipped)
+        return {"raw": saved, "raw_row": steps[0], "raw_pixel": steps[1], "marks": observed_mask}
 
-    def by_tile(self, tiles: list[tuple[int, int]], raw: int, steps: tuple[int, int], pixel: int) -> dict[str, Address] | None:
+    def by_tile(self, tiles: list[tuple[int, int]], start: int, steps: tuple[int, int], pixel: int) -> dict[str, Address] | None:
         """Return the arguments for tiles, with a mark a tile; None where the step is not observed.
 
         Parameters
         ----------
         tiles : list of (first, end)
             Pixels of each tile, counted over the whole value; in the kernel's order.
-        raw : int
-            Byte at which the first pixel is kept.
-        steps : (raw_row, raw_pixel)
+        start : int
+            Byte at which the first pixel is saved.
+        steps : (row_bytes, pixel_bytes)
         pixel : int
-            Bytes of one kept pixel.
+            Bytes of one saved pixel.
         """
         if self.layer is None:
             return None
         observed = np.repeat(self.observed, self.columns)
-        marks = np.array([observed[first:end].any() for first, end in tiles], np.uint8)
-        kept = self.packer.keep(self.rows * self.columns * pixel) + raw
-        return {"raw": kept, "raw_row": steps[0], "raw_pixel": steps[1], "marks": self.packer.constant(marks)}
+        observed_mask = np.array([observed[first:end].any() for first, end in tiles], np.uint8)
+        saved = self.packer.save(self.rows * self.columns * pixel) + start
+        return {"raw": saved, "raw_row": steps[0], "raw_pixel": steps[1], "marks": self.packer.constant(observed_mask)}
 
-    def gather(self, raw: int, raw_row: int, raw_pixel: int, columns: int, channels: np.ndarray, counted: np.ndarray) -> None:
-        """Emit the gathering of kept accumulators.
+    def reduce_statistics(
+        self, start: int, row_bytes: int, pixel_bytes: int, columns: int, channels: np.ndarray, counted: np.ndarray
+    ) -> None:
+        """Emit the reduction of saved accumulators to sums.
 
         Parameters
         ----------
-        raw : int
+        start : int
             Byte of the first column of row 0.
-        raw_row, raw_pixel, columns : int
+        row_bytes, pixel_bytes, columns : int
         channels : ndarray of int64, shape (places,)
             The channel in each place, -1 where there is none.
         counted : ndarray of bool, shape (places,)
@@ -144,9 +146,9 @@ class Watcher:
         area = self.packer.constant(sums)
         self.packer.emit_observing(
             operation,
-            raw=self.packer.keep(0) + raw,
-            lines=self.packer.constant(self._chosen.astype(np.int64) * raw_row),
-            raw_pixel=raw_pixel,
+            raw=self.packer.save(0) + start,
+            lines=self.packer.constant(self._chosen.astype(np.int64) * row_bytes),
+            raw_pixel=pixel_bytes,
             rows=len(self._chosen),
             columns=columns,
             places=places,
@@ -155,34 +157,34 @@ class Watcher:
             **bounds,
         )
         where = np.flatnonzero(counted)
-        self.packer.gathered.setdefault(self.step.name, []).append(
-            Gathered(area, places, np.stack([channels[where], where], axis=1))
+        self.packer.reduced_statistics.setdefault(self.step.name, []).append(
+            ReducedStatistics(area, places, np.stack([channels[where], where], axis=1))
         )
 
     def _int_table(self, channels: np.ndarray) -> np.ndarray:
         """Return int32 (4, places): center, shift, and the bounds of e that the epilogue's clip and int16 set."""
         assert self.layer is not None
         assert self.layer.observation.shift is not None
-        how: p.IntEpilogue = self.step.epilogue
+        epilogue: p.IntEpilogue = self.step.epilogue
         center = self.layer.observation.center.astype(np.int64)
         shift = self.layer.observation.shift.astype(np.int64)
-        low = np.clip((how.lo - center) >> shift, INT16_MIN, INT16_MAX)
-        high = np.clip((how.hi - center) >> shift, INT16_MIN, INT16_MAX)
+        low = np.clip((epilogue.lo - center) >> shift, INT16_MIN, INT16_MAX)
+        high = np.clip((epilogue.hi - center) >> shift, INT16_MIN, INT16_MAX)
         table = np.stack([center, shift, low, high])
         return np.where(channels >= 0, table[:, channels], 0).astype(np.int32)
 
 
 def keeps_rows_adjacent(step: p.Convolution, program: p.Program) -> bool:
-    """Whether an observed step's kept pixels adjoin, so that a vector stored for the last of a row reaches the next row.
+    """Whether an observed step's saved pixels adjoin, so that a vector stored for the last of a row reaches the next row.
 
     It is so where one vector holds all channels (`tiled.TileEmitter`).
     """
-    given = program.adaptation
-    is_observed = given is not None and any(layer.observation.step == step.name for layer in given.layers)
+    adaptation = program.adaptation
+    is_observed = adaptation is not None and any(layer.observation.step == step.name for layer in adaptation.layers)
     return is_observed and step.groups == 1 and step.weight.shape[0] < isa.SELECTED.lanes
 
 
 def whole_vectors(channels: int) -> int:
-    """Return the bytes of a kept pixel for kernels that keep channel c as the c-th number: whole vectors."""
+    """Return the bytes of a saved pixel for kernels that keep channel c as the c-th number: whole vectors."""
     lanes = isa.SELECTED.lanes or 1
     return 4 * (-(-channels // lanes) * lanes)

@@ -11,7 +11,7 @@ from edgebn.session.packer import Address, Packer
 def by_pixel(step: p.Step, packer: Packer) -> dict[str, Address | float]:
     """Return the arguments of a step from one value to another, pixel by pixel."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
-    rows, columns, channels = output.form.shape
+    rows, columns, channels = output.layout.shape
     ends: dict[str, Address | float] = {
         "src": source.address,
         "src_row": source.row,
@@ -24,7 +24,7 @@ def by_pixel(step: p.Step, packer: Packer) -> dict[str, Address | float]:
 def by_row(step: p.Step, packer: Packer) -> dict[str, Address | float]:
     """Return the arguments of a step from one value to another, row by row."""
     arguments = by_pixel(step, packer)
-    rows, columns, channels = packer.view(step.output).form.shape
+    rows, columns, channels = packer.view(step.output).layout.shape
     del arguments["columns"], arguments["channels"]
     return arguments | {"rows": rows, "count": columns * channels}
 
@@ -38,12 +38,12 @@ def repeating(shape: p.Hwc, steps: tuple[int, int, int]) -> tuple[int, int, int]
 def operands(step: p.Step, packer: Packer, names: Sequence[str] = "ab") -> dict[str, Address | float]:
     """Return the arguments of a step whose inputs broadcast, which its kernel calls `names`: steps are elements."""
     output = packer.view(step.output)
-    rows, columns, channels = output.form.shape
+    rows, columns, channels = output.layout.shape
     arguments: dict[str, Address | float] = {"dst": output.address, "dst_row": output.row}
     arguments |= {"rows": rows, "columns": columns, "channels": channels}
     for letter, name in zip(names, step.inputs, strict=True):
         view = packer.view(name)
-        element = view.form.element
-        row, pixel, channel = repeating(view.form.shape, (view.row // element, view.pixel // element, 1))
+        element = view.layout.element
+        row, pixel, channel = repeating(view.layout.shape, (view.row // element, view.pixel // element, 1))
         arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": pixel, f"{letter}_channel": channel}
     return arguments

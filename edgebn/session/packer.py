@@ -14,10 +14,10 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import RECORD_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session.layout import ALIGNMENT, Form, Layout
+from edgebn.session.layout import ALIGNMENT, BufferLayout, Layout
 from edgebn.session.options import Options
 
-KEPT_SLACK = 1 << 12  # bytes that the last pixel may write or be read beyond its channels
+SAVED_OVERREAD = 1 << 12  # bytes that the last pixel may write or be read beyond its channels
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,24 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """An address in the memory where an observed step keeps accumulators: one for all steps, each overwrites the last."""
+class SavedAddress:
+    """An address in the memory where an observed step saves accumulators: one for all steps, each overwrites the last."""
 
     offset: int
 
-    def __add__(self, count: int) -> Kept:
-        return Kept(self.offset + count)
+    def __add__(self, count: int) -> SavedAddress:
+        return SavedAddress(self.offset + count)
 
 
-Address = int | Constant | Kept
+Address = int | Constant | SavedAddress
 
 
 # Tables that threads share, that one thread walks, and that observe.
 SHARED, WHOLE, OBSERVING = "shared", "whole", "observing"
 TABLES = frozenset({SHARED, WHOLE, OBSERVING})
 
-# What kernels are told that could keep accumulators and shall not (`kernels/observe.py`).
-NOTHING_KEPT: dict[str, Address] = {"raw": 0, "raw_row": 0, "raw_pixel": 0, "marks": 0}
+# What kernels are told that could save accumulators and shall not (`kernels/observe.py`).
+NOTHING_SAVED: dict[str, Address] = {"raw": 0, "raw_row": 0, "raw_pixel": 0, "marks": 0}
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ class View:
     """A buffer as kernels see it: where its first pixel is, and the bytes to the next row and pixel."""
 
     address: Address
-    form: Form
+    layout: BufferLayout
 
     @property
     def row(self) -> int:
         """Bytes from one row to the next."""
-        return self.form.pitch
+        return self.layout.pitch
 
     @property
     def pixel(self) -> int:
         """Bytes of one pixel."""
-        return self.form.pixel
+        return self.layout.pixel
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,11 @@ class Packer:
     arena: int
     options: Options
     rows: list[Row] = field(default_factory=list)
-    gathered: dict[str, list[Any]] = field(default_factory=dict)  # by step: what was gathered, `observing.Gathered`
-    copies: list[Any] = field(default_factory=list)  # every packed epilogue of an adapted step, `observing.EpilogueCopy`
+    reduced_statistics: dict[str, list[Any]] = field(default_factory=dict)  # by step: `observing.ReducedStatistics`
+    copies: list[Any] = field(default_factory=list)  # every packed epilogue of an adapted step, `epilogues.EpilogueCopy`
     _band: int | None = None
     _blob: bytearray = field(default_factory=bytearray)
-    _kept: int = 0
+    _saved_bytes: int = 0
     _constant_buffers: dict[str, Constant] = field(default_factory=dict)
 
     def emit(self, operation: str, **arguments: Address | float) -> None:
@@ -129,19 +129,19 @@ class Packer:
         yield
         self._band = None
 
-    def emit_watched(self, operation: str, kept: Mapping[str, Address] | None, **arguments: Address | float) -> None:
-        """Append a row of a kernel that can keep accumulators: `kept` says where it does, in tables that observe."""
-        plain = {**arguments, **NOTHING_KEPT}
-        self.rows.append(Row(operation, plain, self._band, {**plain, **kept} if kept else None))
+    def emit_saving(self, operation: str, saved: Mapping[str, Address] | None, **arguments: Address | float) -> None:
+        """Append a row of a kernel that can save accumulators: `saved` says where it does, in tables that observe."""
+        plain = {**arguments, **NOTHING_SAVED}
+        self.rows.append(Row(operation, plain, self._band, {**plain, **saved} if saved else None))
 
     def emit_observing(self, operation: str, **arguments: Address | float) -> None:
         """Append a row that stands in observing tables only."""
         self.rows.append(Row(operation, arguments, self._band, tables=frozenset({OBSERVING})))
 
-    def keep(self, size: int) -> Kept:
-        """Return where kept accumulators begin, `size` bytes of them."""
-        self._kept = max(self._kept, size)
-        return Kept(0)
+    def save(self, size: int) -> SavedAddress:
+        """Return where saved accumulators begin, `size` bytes of them."""
+        self._saved_bytes = max(self._saved_bytes, size)
+        return SavedAddress(0)
 
     def constant(self, array: np.ndarray) -> Constant:
         """Put `array` into the blob, aligned, and return where."""
@@ -156,12 +156,12 @@ class Packer:
 
     def view(self, name: str) -> View:
         """Return a buffer's memory: in the arena, or in the blob when it is constant."""
-        form = self.layout.forms[name]
+        layout = self.layout.buffers[name]
         if name in self.layout.places:
-            return View(self.arena + self.layout.places[name] + form.lead, form)
+            return View(self.arena + self.layout.places[name] + layout.start_offset, layout)
         if name not in self._constant_buffers:
             self._constant_buffers[name] = self.constant(self._with_halo(name))
-        return View(self._constant_buffers[name] + form.lead, form)
+        return View(self._constant_buffers[name] + layout.start_offset, layout)
 
     def scratch(self, step: p.Step, what: str) -> int:
         """Return the address of a step's scratch, or of the band's that is being emitted."""
@@ -179,15 +179,15 @@ class Packer:
     def finish(self) -> tuple[list[Words], np.ndarray]:
         """Return every row as words of the table, and the blob, which must outlive them."""
         self._blob.extend(bytes(-len(self._blob) % ALIGNMENT))
-        kept = len(self._blob)
-        blob = aligned(kept + (self._kept + KEPT_SLACK if self._kept else 0) + ALIGNMENT)
+        saved = len(self._blob)
+        blob = aligned(saved + (self._saved_bytes + SAVED_OVERREAD if self._saved_bytes else 0) + ALIGNMENT)
         blob[: len(self._blob)] = np.frombuffer(bytes(self._blob), np.uint8)
         base = blob.ctypes.data
         known = executor.operations()
 
         def resolved(value: Address | float) -> int | float:
-            if isinstance(value, Kept):
-                return base + kept + value.offset
+            if isinstance(value, SavedAddress):
+                return base + saved + value.offset
             return base + value.offset if isinstance(value, Constant) else value
 
         def line(row: Row, arguments: Mapping[str, Address | float]) -> list[int]:
@@ -202,16 +202,16 @@ class Packer:
         return words, blob
 
     def _with_halo(self, name: str) -> np.ndarray:
-        """Return a constant buffer as bytes, (rows * pitch + slack,)."""
-        form, value = self.layout.forms[name], self.program.constants[name]
-        top, left, bottom, right = form.halo
+        """Return a constant buffer as bytes, (rows * pitch + overread,)."""
+        layout, value = self.layout.buffers[name], self.program.constants[name]
+        top, left, bottom, right = layout.halo
         sides = ((top, bottom), (left, right), (0, 0))
         if value.dtype == np.int8:
             stored = np.pad(value, sides, constant_values=self.buffer(name).zero_point).view(np.uint8) ^ np.uint8(isa.CODE_FLIP)
         else:
             stored = np.pad(value, sides)
         flat = np.frombuffer(np.ascontiguousarray(stored).tobytes(), np.uint8)
-        return np.concatenate([flat, np.zeros(form.slack, np.uint8)])
+        return np.concatenate([flat, np.zeros(layout.overread, np.uint8)])
 
 
 def plain_epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue) -> np.ndarray:

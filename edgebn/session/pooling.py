@@ -51,9 +51,9 @@ def _suffix(dtype: str, channels: int) -> str:
 def pack(step: p.Pool, packer: Packer) -> None:
     """Emit a pool of its own."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
-    shape = source.form.shape
+    shape = source.layout.shape
     first, window = (source.address, source.row, shape[0]), step.window
-    target = Target(output.address, output.row, output.form.shape)
+    target = Target(output.address, output.row, output.layout.shape)
     if goes_by_axis(window, shape, target.shape):
         top, left, bottom, right = window.padding
         between = target.shape[0], shape[1], shape[2]
@@ -116,7 +116,7 @@ def emit_pool(
         The code that padding reads where it is counted.
     """
     address, row, ring = source
-    pixel = shape[2] * packer.view(step.output).form.element
+    pixel = shape[2] * packer.view(step.output).layout.element
     if is_whole(window, shape) and row == shape[1] * pixel and ring >= shape[0]:
         # Adjacent rows under one window are one long row, which kernels sum without a stop.
         shape = 1, shape[0] * shape[1], shape[2]

@@ -70,19 +70,19 @@ class Refolder:
     def __init__(
         self, program: p.Program, copies: list[EpilogueCopy], memory: np.ndarray, tables: list[np.ndarray], lock: int
     ) -> None:
-        given = program.adaptation
-        assert given is not None
+        adaptation = program.adaptation
+        assert adaptation is not None
         self._is_int8 = p.adapted_dtype(program) == "int8"
         self._memory = memory
         self._arguments = Arguments(tables, memory.ctypes.data)
-        self._kept: list[np.ndarray] = []  # everything the table has addresses of
-        counts = [layer.channels for layer in given.layers]
+        self._alive: list[np.ndarray] = []  # everything the table has addresses of
+        counts = [layer.channels for layer in adaptation.layers]
         self.drift, self.ratio = np.zeros(sum(counts), np.float32), np.ones(sum(counts), np.float32)
         self._status = np.zeros(len(counts), np.int64)
         self._rows: list[list[int]] = []
         steps: dict[str, Any] = {step.name: step for step in program.steps}
         first = 0
-        for i, layer in enumerate(given.layers):
+        for i, layer in enumerate(adaptation.layers):
             step = steps[layer.observation.step]
             self._add_layer(layer, step, i, first, [copy for copy in copies if copy.step == step.name])
             first += layer.channels
@@ -97,23 +97,23 @@ class Refolder:
         """Return the indices of the steps that the last call left as they were: their numbers would have left their range."""
         return np.flatnonzero(self._status == REFUSED).tolist()
 
-    def _hold(self, array: np.ndarray) -> int:
+    def _keep_alive(self, array: np.ndarray) -> int:
         """Keep an array alive and return its address."""
-        self._kept.append(np.ascontiguousarray(array))
-        return self._kept[-1].ctypes.data
+        self._alive.append(np.ascontiguousarray(array))
+        return self._alive[-1].ctypes.data
 
     def _emit(self, name: str, **arguments: int) -> None:
         self._rows.append(executor.row(executor.operations()[name], **arguments))
 
     def _add_layer(self, layer: AdaptedLayer, step: Any, index: int, first: int, copies: list[EpilogueCopy]) -> None:
         is_int8 = self._is_int8
-        folded = self._hold(np.zeros(3 * layer.channels, np.int64))
+        folded = self._keep_alive(np.zeros(3 * layer.channels, np.int64))
         status = self._status.ctypes.data + self._status.itemsize * index
         self._emit(
             "fold_i8" if is_int8 else "fold_f32",
             channels=layer.channels,
-            factory=self._hold(_int_factory(layer, step.epilogue) if is_int8 else _float_factory(layer, step.epilogue)),
-            sigma=self._hold(layer.sigma),
+            factory=self._keep_alive(_int_source(layer, step.epilogue) if is_int8 else _float_source(layer, step.epilogue)),
+            sigma=self._keep_alive(layer.sigma),
             drift=self.drift.ctypes.data + self.drift.itemsize * first,
             ratio=self.ratio.ctypes.data + self.ratio.itemsize * first,
             folded=folded,
@@ -122,32 +122,32 @@ class Refolder:
         for copy in copies:
             if not is_int8:
                 self._write_floats(copy, step.epilogue, status, folded, layer.channels)
-            elif isinstance(copy.form, IntBlocks):
-                self._write_blocks(copy, copy.form, step.epilogue, status, folded)
+            elif isinstance(copy.layout, IntBlocks):
+                self._write_blocks(copy, copy.layout, step.epilogue, status, folded)
             else:
                 at = self._memory.ctypes.data + copy.place.offset
                 self._emit("write_records_i8", status=status, folded=folded, channels=layer.channels, records=at)
 
-    def _write_floats(self, copy: EpilogueCopy, how: p.FloatEpilogue, status: int, folded: int, channels: int) -> None:
-        marks = self._arguments.places(copy.place.offset, "general")
-        names = copy.form.names
+    def _write_floats(self, copy: EpilogueCopy, epilogue: p.FloatEpilogue, status: int, folded: int, channels: int) -> None:
+        addresses = self._arguments.places(copy.place.offset, "general")
+        names = copy.layout.names
         self._emit(
             "write_floats",
             status=status,
             folded=folded,
             channels=channels,
-            names=self._hold(names),
+            names=self._keep_alive(names),
             places=len(names),
-            width=copy.form.width,
+            width=copy.layout.width,
             block=self._memory.ctypes.data + copy.place.offset,
-            marks=self._hold(marks),
-            mark_count=len(marks),
-            home=0 if isinstance(copy.form, Plain) else copy.form.pack(how)[1]["general"],
+            marks=self._keep_alive(addresses),
+            mark_count=len(addresses),
+            home=0 if isinstance(copy.layout, Plain) else copy.layout.pack(epilogue)[1]["general"],
         )
 
-    def _write_blocks(self, copy: EpilogueCopy, form: IntBlocks, how: p.IntEpilogue, status: int, folded: int) -> None:
-        factory, template = form.packed(how), form.packed(how, with_base=False)
-        names, width = form.names, form.width
+    def _write_blocks(self, copy: EpilogueCopy, layout: IntBlocks, epilogue: p.IntEpilogue, status: int, folded: int) -> None:
+        source, template = layout.packed(epilogue), layout.packed(epilogue, with_base=False)
+        names, width = layout.names, layout.width
         largest = np.zeros(len(names), np.int64)
         largest[: len(template.largest)] = template.largest
         starts = {name: 4 * width * i for i, name in enumerate(INT8_WORDS)}
@@ -157,32 +157,32 @@ class Refolder:
             "write_blocks_i8",
             status=status,
             folded=folded,
-            names=self._hold(names),
+            names=self._keep_alive(names),
             places=len(names),
             width=width,
             block=self._memory.ctypes.data + copy.place.offset,
-            block_bytes=factory.data.nbytes // len(factory.data),
-            arrays=self._hold(np.array([starts[name] for name in BLOCK_ARRAYS], np.int64)),
-            template=self._hold(template.data),
-            factory=self._hold(factory.data),
-            largest=self._hold(largest),
-            zero=how.zero_point + 128,
-            neg=int(how.neg),
-            certain=self._hold(certain),
-            modes=self._hold(modes),
+            block_bytes=source.data.nbytes // len(source.data),
+            arrays=self._keep_alive(np.array([starts[name] for name in BLOCK_ARRAYS], np.int64)),
+            template=self._keep_alive(template.data),
+            factory=self._keep_alive(source.data),
+            largest=self._keep_alive(largest),
+            zero=epilogue.zero_point + 128,
+            neg=int(epilogue.neg),
+            certain=self._keep_alive(certain),
+            modes=self._keep_alive(modes),
             count=len(certain),
-            home_certain=factory.scalars["certain"],
-            home_mode=factory.scalars["mode"],
-            mode=factory.scalars["mode"] | CONVERTED,
+            home_certain=source.scalars["certain"],
+            home_mode=source.scalars["mode"],
+            mode=source.scalars["mode"] | CONVERTED,
         )
 
 
-def _int_factory(layer: AdaptedLayer, how: p.IntEpilogue) -> np.ndarray:
+def _int_source(layer: AdaptedLayer, epilogue: p.IntEpilogue) -> np.ndarray:
     assert layer.observation.shift is not None
-    half_nudge = np.where((how.lo < 0) & how.neg, HALF_NUDGE, 0)
-    columns = (how.m, how.r, how.s, half_nudge, layer.observation.center, layer.observation.shift, layer.sigma > 0)
+    half_nudge = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NUDGE, 0)
+    columns = (epilogue.m, epilogue.r, epilogue.s, half_nudge, layer.observation.center, layer.observation.shift, layer.sigma > 0)
     return np.stack([np.asarray(column).astype(np.int64) for column in columns], axis=1)
 
 
-def _float_factory(layer: AdaptedLayer, how: p.FloatEpilogue) -> np.ndarray:
-    return np.stack([how.a, how.d, layer.observation.center]).astype(np.float32)
+def _float_source(layer: AdaptedLayer, epilogue: p.FloatEpilogue) -> np.ndarray:
+    return np.stack([epilogue.a, epilogue.d, layer.observation.center]).astype(np.float32)

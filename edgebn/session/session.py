@@ -247,7 +247,7 @@ class Session:
         if out is not None and batch > 1:
             inputs = arrays.apart(inputs, taken)
         table = self._packed.codes if as_codes else self._packed.real
-        self._call(table, (*inputs.values(), *(taken[name] for name in table.exits)), batch)
+        self._call(table, (*inputs.values(), *(taken[name] for name in table.outputs)), batch)
         if unsigned:
             taken = arrays.as_unsigned(self._program, taken)
             if wanted is not None:
@@ -269,7 +269,7 @@ class Session:
         """
         inputs, batch, as_codes = arrays.accept(self._program, x)
         table = self._packed.codes_with_buffers if as_codes else self._packed.real_with_buffers
-        buffers = [self._program.buffers[name] for name in table.exits]
+        buffers = [self._program.buffers[name] for name in table.outputs]
         taken = {buffer.name: np.empty((batch, *buffer.shape), buffer.dtype) for buffer in buffers}
         self._call(table, (*inputs.values(), *taken.values()), batch)
         return taken
@@ -290,13 +290,13 @@ class Session:
         table, taken = self._observing_table(x)
         adaptation = self._program.adaptation
         assert adaptation is not None
-        exits = [taken[name] for name in self._program.outputs]
+        outputs = [taken[name] for name in self._program.outputs]
         buffer = self._program.buffers[adaptation.logits] if adaptation.classes else None
         logits = np.empty(0, np.float32) if buffer is None else np.empty(math.prod(buffer.shape), buffer.dtype)
         if adaptation.classes:
-            exits.insert(0, logits)
+            outputs.insert(0, logits)
         with self._lock:
-            self._run(table, (*x.values(), *exits), 1)
+            self._run(table, (*x.values(), *outputs), 1)
             first, second = self._packed.sums.read()
         return Observation(taken, logits, first, second)
 
@@ -418,21 +418,21 @@ class Session:
         table = self._packed.codes if dtype is INT8 else self._packed.real
         if table.tasks is not None:  # threads are woken for it
             return None
-        entries = [((1, *program.shapes[name]), dtype) for name in table.entries]
-        made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.exits]
-        exits = [((1, *program.shapes[name]), one) for name, one in zip(table.exits, made, strict=True)]
-        return fast_call(table, program.executor_dtype, self._packed.lock, entries, exits)
+        input_layouts = [((1, *program.shapes[name]), dtype) for name in table.inputs]
+        made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.outputs]
+        output_layouts = [((1, *program.shapes[name]), one) for name, one in zip(table.outputs, made, strict=True)]
+        return fast_call(table, program.executor_dtype, self._packed.lock, input_layouts, output_layouts)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
-        """Run `batch` samples between the user's arrays: those of the table's entries, then of its exits."""
+        """Run `batch` samples between the user's arrays: those of the table's inputs, then of its outputs."""
         with self._lock:
             self._run(table, arrays, batch)
 
     def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         if table.tasks is None:
-            held = table.bind(arrays)
+            alive = table.bind(arrays)
             failed = self._execute(table.call, batch, 0)
-            del held
+            del alive
         else:  # threads can share it
             failed = self._workers.run(table, arrays, batch)
         if failed:

@@ -77,16 +77,16 @@ def along(count: str, **moves: Move) -> Axis:
 def in_units(count: str, size: Callable[[Arguments], int], **moves: Move) -> Axis:
     """Return the axis along `count` where every `size`-th place can begin a share: units are so many, the last may have more."""
 
-    def units(given: Arguments) -> int:
-        return max(1, given[count] // size(given))
+    def units(arguments: Arguments) -> int:
+        return max(1, arguments[count] // size(arguments))
 
-    def take(given: Arguments, first: int, taken: int) -> dict[str, Any]:
-        begin = first * size(given)
-        end = given[count] if first + taken == units(given) else (first + taken) * size(given)
+    def take(arguments: Arguments, first: int, taken: int) -> dict[str, Any]:
+        begin = first * size(arguments)
+        end = arguments[count] if first + taken == units(arguments) else (first + taken) * size(arguments)
         changed: dict[str, Any] = {count: end - begin}
         for name, move in moves.items():
-            step = given[move] if isinstance(move, str) else move(given) if callable(move) else move
-            changed[name] = given[name] + begin * step
+            step = arguments[move] if isinstance(move, str) else move(arguments) if callable(move) else move
+            changed[name] = arguments[name] + begin * step
         return changed
 
     return Axis(units, take)
@@ -99,27 +99,27 @@ def _lanes() -> int:
 # Register tiles.
 
 
-def _shape(given: Arguments, *, real: bool) -> tuple[int, int]:
-    return tile_shapes.shapes(isa.SELECTED, real=real)[given["variant"]]
+def _shape(arguments: Arguments, *, real: bool) -> tuple[int, int]:
+    return tile_shapes.shapes(isa.SELECTED, real=real)[arguments["variant"]]
 
 
-def _block_bytes(given: Arguments, nv: int) -> int:
+def _block_bytes(arguments: Arguments, nv: int) -> int:
     """Return the bytes of the weights of one block of `nv` vectors of channels (`tile_weights`)."""
     halves = 2 if isa.SELECTED.dot == "pmaddwd" else 1
-    taps = given.get("tap_rows", 1) * given.get("tap_columns", 1)
-    return taps * given["depth"] * nv * isa.SELECTED.vector_bytes * halves
+    taps = arguments.get("tap_rows", 1) * arguments.get("tap_columns", 1)
+    return taps * arguments["depth"] * nv * isa.SELECTED.vector_bytes * halves
 
 
-def _by_block(given: Arguments, nv: int, *, real: bool) -> Axis:
+def _by_block(arguments: Arguments, nv: int, *, real: bool) -> Axis:
     """Return the axis of the blocks of output channels of a tile or a dense layer; all but the last are whole."""
     channels = nv * isa.SELECTED.lanes
     record = 4 * len(FLOAT32_WORDS) if real else 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)
-    weights = _block_bytes(given, nv) // (1 if not real or isa.SELECTED.dot != "pmaddwd" else 2)
+    weights = _block_bytes(arguments, nv) // (1 if not real or isa.SELECTED.dot != "pmaddwd" else 2)
     axis = along("blocks", weight=weights, epilogue=channels * record, dst=channels * (4 if real else 1))
 
-    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
-        changed = axis.take(given, first, count)
-        return changed if first + count == given["blocks"] else changed | {"last_channels": channels}
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        changed = axis.take(arguments, first, count)
+        return changed if first + count == arguments["blocks"] else changed | {"last_channels": channels}
 
     return Axis(axis.count, take)
 
@@ -130,26 +130,29 @@ def _by_tile(mr: int) -> Axis:
     Some pixels are then computed in two shares: to the same bytes.
     """
 
-    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
-        end = min((first + count) * mr, given["columns"])
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        end = min((first + count) * mr, arguments["columns"])
         begin = min(first * mr, end - mr)
-        moved = {"src": given["src"] + begin * given["column_step"], "dst": given["dst"] + begin * given["dst_pixel"]}
+        moved = {
+            "src": arguments["src"] + begin * arguments["column_step"],
+            "dst": arguments["dst"] + begin * arguments["dst_pixel"],
+        }
         return moved | {"columns": end - begin}
 
-    return Axis(lambda given: -(-given["columns"] // mr), take)
+    return Axis(lambda arguments: -(-arguments["columns"] // mr), take)
 
 
 def _tile_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
-    def axes(given: Arguments) -> Sequence[Axis]:
-        mr, nv = _shape(given, real=real)
+    def axes(arguments: Arguments) -> Sequence[Axis]:
+        mr, nv = _shape(arguments, real=real)
         rows = along("rows", src="row_step", dst="dst_row", weight="weight_row_step")
         columns = _by_tile(mr)
-        blocks = _by_block(given, nv, real=real)
-        if given["weight_row_step"]:
+        blocks = _by_block(arguments, nv, real=real)
+        if arguments["weight_row_step"]:
             return rows, blocks
         # Shares of pixels all read the weights, shares of channels all read the inputs: the larger is split.
-        inputs = given["rows"] * given["columns"] * given["depth"] * 4
-        if given["blocks"] * _block_bytes(given, nv) > inputs:
+        inputs = arguments["rows"] * arguments["columns"] * arguments["depth"] * 4
+        if arguments["blocks"] * _block_bytes(arguments, nv) > inputs:
             return blocks, rows, columns
         return rows, columns, blocks
 
@@ -157,24 +160,24 @@ def _tile_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
 
 
 def _tile_time(*, real: bool) -> Callable[[Arguments], float]:
-    def nanoseconds(given: Arguments) -> float:
-        mr, nv = _shape(given, real=real)
-        tiles = given["rows"] * -(-given["columns"] // mr) * given["blocks"]
-        steps = given["tap_rows"] * given["tap_columns"] * given["depth"]
+    def nanoseconds(arguments: Arguments) -> float:
+        mr, nv = _shape(arguments, real=real)
+        tiles = arguments["rows"] * -(-arguments["columns"] // mr) * arguments["blocks"]
+        steps = arguments["tap_rows"] * arguments["tap_columns"] * arguments["depth"]
         products = tiles * steps * max(mr * nv, tile_shapes.LATENCY_BOUND)
-        reading = given["blocks"] * _block_bytes(given, nv) * 0.05
+        reading = arguments["blocks"] * _block_bytes(arguments, nv) * 0.05
         return max(0.2 * products, reading) + 2.0 * tiles * mr * nv
 
     return nanoseconds
 
 
-def _dense_axes(given: Arguments) -> Sequence[Axis]:
-    return (_by_block(given, tile_shapes.dense_widths(isa.SELECTED)[given["variant"]], real=True),)
+def _dense_axes(arguments: Arguments) -> Sequence[Axis]:
+    return (_by_block(arguments, tile_shapes.dense_widths(isa.SELECTED)[arguments["variant"]], real=True),)
 
 
-def _dense_time(given: Arguments) -> float:
-    nv = tile_shapes.dense_widths(isa.SELECTED)[given["variant"]]
-    return 0.01 * given["blocks"] * given["depth"] * nv * isa.SELECTED.vector_bytes
+def _dense_time(arguments: Arguments) -> float:
+    nv = tile_shapes.dense_widths(isa.SELECTED)[arguments["variant"]]
+    return 0.01 * arguments["blocks"] * arguments["depth"] * nv * isa.SELECTED.vector_bytes
 
 
 # Depthwise kernels.
@@ -183,36 +186,36 @@ def _dense_time(given: Arguments) -> float:
 def _depthwise_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
     rows = along("rows", src="row_step", dst="dst_row")
 
-    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
-        step = given["block_step"]
-        taps = given["tap_rows"] * given["tap_columns"]
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        step = arguments["block_step"]
+        taps = arguments["tap_rows"] * arguments["tap_columns"]
         if real:
             weights, record = taps * isa.SELECTED.vector_bytes, isa.SELECTED.lanes * 4 * len(FLOAT32_WORDS)
         else:
             halves = 2 if isa.SELECTED.dot == "pmaddwd" else 1
-            weights = given["tap_rows"] * -(-given["tap_columns"] // 4) * 4 * isa.SELECTED.vector_bytes * halves
+            weights = arguments["tap_rows"] * -(-arguments["tap_columns"] // 4) * 4 * isa.SELECTED.vector_bytes * halves
             record = 4 * isa.SELECTED.lanes * (4 * len(INT8_WORDS) + 8 * len(INT8_LONGS))
-        is_last = first + count == given["blocks"]
+        is_last = first + count == arguments["blocks"]
         return {
             "blocks": count,
-            "src": given["src"] + first * step,
-            "dst": given["dst"] + first * step,
-            "weight": given["weight"] + first * weights,
-            "epilogue": given["epilogue"] + first * record,
-            "last_block": (given["last_block"] - first * step) if is_last else (count - 1) * step,
+            "src": arguments["src"] + first * step,
+            "dst": arguments["dst"] + first * step,
+            "weight": arguments["weight"] + first * weights,
+            "epilogue": arguments["epilogue"] + first * record,
+            "last_block": (arguments["last_block"] - first * step) if is_last else (count - 1) * step,
         }
 
-    blocks = Axis(lambda given: given["blocks"], take)
+    blocks = Axis(lambda arguments: arguments["blocks"], take)
     return lambda _: (rows, blocks)
 
 
 def _depthwise_time(*, real: bool) -> Callable[[Arguments], float]:
-    def nanoseconds(given: Arguments) -> float:
-        vectors = given["rows"] * given["columns"] * given["blocks"]
-        taps = given["tap_rows"] * given["tap_columns"]
+    def nanoseconds(arguments: Arguments) -> float:
+        vectors = arguments["rows"] * arguments["columns"] * arguments["blocks"]
+        taps = arguments["tap_rows"] * arguments["tap_columns"]
         if real:
-            return vectors * (0.25 * taps * (1 if FLOAT_TILES[given["variant"]][1] else 2) + 1.0)
-        rolled = INT8_VARIANTS[given["variant"]][0] != ANY
+            return vectors * (0.25 * taps * (1 if FLOAT_TILES[arguments["variant"]][1] else 2) + 1.0)
+        rolled = INT8_VARIANTS[arguments["variant"]][0] != ANY
         return vectors * (1.0 * taps + 6.0 if rolled else 1.5 * taps + 4.0)
 
     return nanoseconds
@@ -224,20 +227,23 @@ def _depthwise_time(*, real: bool) -> Callable[[Arguments], float]:
 def _rows(*names: str, elements: Callable[[Arguments], int], each: float, moves: Mapping[str, Move] | None = None) -> Kind:
     """Return the kind of an operation whose `names` move by the argument NAME_row, with `each` nanoseconds an element."""
     axis = along("rows", **{name: f"{name}_row" for name in names}, **(moves or {}))
-    return Kind(lambda _: (axis,), lambda given: each * elements(given))
+    return Kind(lambda _: (axis,), lambda arguments: each * elements(arguments))
 
 
-def _by_count(given: Arguments) -> int:
-    return int(given["rows"] * given["count"])
+def _by_count(arguments: Arguments) -> int:
+    return int(arguments["rows"] * arguments["count"])
 
 
-def _by_channel(given: Arguments) -> int:
-    return int(given["rows"] * given["columns"] * given["channels"])
+def _by_channel(arguments: Arguments) -> int:
+    return int(arguments["rows"] * arguments["columns"] * arguments["channels"])
 
 
 def _operands(each: float, element: int) -> Kind:
     """Return the kind of a sum or product of two operands, whose rows are counted in elements."""
-    moves: dict[str, Move] = {"a": lambda given: given["a_row"] * element, "b": lambda given: given["b_row"] * element}
+    moves: dict[str, Move] = {
+        "a": lambda arguments: arguments["a_row"] * element,
+        "b": lambda arguments: arguments["b_row"] * element,
+    }
     return _rows("dst", elements=_by_channel, each=each, moves=moves)
 
 
@@ -248,7 +254,7 @@ def _adjacent(elements: Mapping[str, int], each: float) -> Kind:
     """
     rows = along("rows", **{name: f"{name}_row" for name in elements})
     inside = in_units("count", lambda _: LINE, **elements)
-    return Kind(lambda given: (rows if given["rows"] > 1 else inside,), lambda given: each * _by_count(given))
+    return Kind(lambda arguments: (rows if arguments["rows"] > 1 else inside,), lambda arguments: each * _by_count(arguments))
 
 
 def _pixels(elements: Mapping[str, Move], each: float, scratch: Callable[[Arguments], dict[str, int]] = lambda _: {}) -> Kind:
@@ -258,14 +264,14 @@ def _pixels(elements: Mapping[str, Move], each: float, scratch: Callable[[Argume
     """
     rows = along("rows", **{name: f"{name}_row" for name in elements})
     columns = along("columns", **elements)
-    return Kind(lambda _: (rows, columns), lambda given: each * _by_channel(given), scratch=scratch)
+    return Kind(lambda _: (rows, columns), lambda arguments: each * _by_channel(arguments), scratch=scratch)
 
 
 def _adjacent_pixels(each: float, element: int, scratch: Callable[[Arguments], dict[str, int]] = lambda _: {}) -> Kind:
     """Return the kind of an operation on adjacent pixels from src to dst, of elements of so many bytes."""
 
-    def size(given: Arguments) -> int:
-        return int(given["channels"]) * element
+    def size(arguments: Arguments) -> int:
+        return int(arguments["channels"]) * element
 
     return _pixels({"src": size, "dst": size}, each, scratch)
 
@@ -275,10 +281,10 @@ def _matmul(element: int, each: float) -> Kind:
     stacks = along("stacks", a="a_row", b="b_row", dst="dst_row")
     rows = along("rows", a="a_pixel", dst="dst_pixel")
     columns = in_units("columns", lambda _: LINE // element, b=element, dst=element)
-    scratch = (lambda given: {"scratch": 4 * given["columns"]}) if element == 1 else lambda _: {}
+    scratch = (lambda arguments: {"scratch": 4 * arguments["columns"]}) if element == 1 else lambda _: {}
 
-    def nanoseconds(given: Arguments) -> float:
-        return each * given["stacks"] * given["rows"] * given["columns"] * given["depth"]
+    def nanoseconds(arguments: Arguments) -> float:
+        return each * arguments["stacks"] * arguments["rows"] * arguments["columns"] * arguments["depth"]
 
     return Kind(lambda _: (stacks, rows, columns), nanoseconds, scratch=scratch)
 
@@ -286,14 +292,14 @@ def _matmul(element: int, each: float) -> Kind:
 def _norm_by_group() -> Kind:
     """Return the kind of a norm of groups of channels over the whole map."""
 
-    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
-        size = given["channels"] // given["groups"]
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        size = arguments["channels"] // arguments["groups"]
         moves = {"src": 4, "dst": 4, "gamma": 4, "beta": 4, "scratch": 16}
-        moved = {name: given[name] + first * size * bytes_each for name, bytes_each in moves.items()}
+        moved = {name: arguments[name] + first * size * bytes_each for name, bytes_each in moves.items()}
         return moved | {"channels": count * size, "groups": count}
 
-    axis = Axis(lambda given: given["groups"], take)
-    return Kind(lambda _: (axis,), lambda given: 2.0 * _by_channel(given))
+    axis = Axis(lambda arguments: arguments["groups"], take)
+    return Kind(lambda _: (axis,), lambda arguments: 2.0 * _by_channel(arguments))
 
 
 def _pool(each: float, element: int, scratch: int = 0) -> Kind:
@@ -302,32 +308,41 @@ def _pool(each: float, element: int, scratch: int = 0) -> Kind:
     `scratch` is bytes a channel.
     """
 
-    def taps(given: Arguments) -> int:
-        return _by_channel(given) * given["kernel_rows"] * given["kernel_columns"]
+    def taps(arguments: Arguments) -> int:
+        return _by_channel(arguments) * arguments["kernel_rows"] * arguments["kernel_columns"]
 
-    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
-        return {"first_row": given["first_row"] + first, "rows": count}
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        return {"first_row": arguments["first_row"] + first, "rows": count}
 
-    rows = Axis(lambda given: given["rows"], take)
+    rows = Axis(lambda arguments: arguments["rows"], take)
     channels = in_units("channels", lambda _: LINE // element, src=element, dst=element)
-    own = (lambda given: {"scratch": scratch * given["channels"]}) if scratch else lambda _: {}
-    return Kind(lambda _: (rows, channels), lambda given: each * taps(given), beside=False, scratch=own)
+    own = (lambda arguments: {"scratch": scratch * arguments["channels"]}) if scratch else lambda _: {}
+    return Kind(lambda _: (rows, channels), lambda arguments: each * taps(arguments), beside=False, scratch=own)
 
 
-def _plain_convolution(given: Arguments) -> int:
+def _plain_convolution(arguments: Arguments) -> int:
     outputs = (
-        given["groups"] * given["group_outputs"] if "groups" in given else given["outputs" if "outputs" in given else "channels"]
+        arguments["groups"] * arguments["group_outputs"]
+        if "groups" in arguments
+        else arguments["outputs" if "outputs" in arguments else "channels"]
     )
-    return int(given["rows"] * given["columns"] * outputs * given["tap_rows"] * given["tap_columns"] * given.get("run", 1))
+    return int(
+        arguments["rows"]
+        * arguments["columns"]
+        * outputs
+        * arguments["tap_rows"]
+        * arguments["tap_columns"]
+        * arguments.get("run", 1)
+    )
 
 
 def _moves(each: float) -> Kind:
     axes = [along(f"count_{axis}", src=f"src_{axis}", dst=f"dst_{axis}") for axis in range(3)]
 
-    def best(given: Arguments) -> Sequence[Axis]:
-        return [axis for index, axis in enumerate(axes) if given[f"count_{index}"] > 1][:2]
+    def best(arguments: Arguments) -> Sequence[Axis]:
+        return [axis for index, axis in enumerate(axes) if arguments[f"count_{index}"] > 1][:2]
 
-    return Kind(best, lambda given: each * math.prod(given[f"count_{axis}"] for axis in range(3)))
+    return Kind(best, lambda arguments: each * math.prod(arguments[f"count_{axis}"] for axis in range(3)))
 
 
 def _squares(_: Arguments) -> Sequence[Axis]:
@@ -340,30 +355,32 @@ def _squares(_: Arguments) -> Sequence[Axis]:
 def _planes(image: str) -> Kind:
     """Return the kind of one of Winograd's transforms, which read or write rows of `image` two by two, and planes tile by tile."""
 
-    def units(given: Arguments) -> int:
+    def units(arguments: Arguments) -> int:
         # A last tile of one row of its own moves up, and writes that of the tile above as well: it must come after it.
-        return max(1, int(given["tile_rows"]) - given["last_y"] % 2)
+        return max(1, int(arguments["tile_rows"]) - arguments["last_y"] % 2)
 
-    def take(given: Arguments, first: int, count: int) -> dict[str, Any]:
-        is_last = first + count == units(given)
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        is_last = first + count == units(arguments)
         return {
-            "tile_rows": given["tile_rows"] - first if is_last else count,
-            "last_y": given["last_y"] - 2 * first,
-            "planes": given["planes"] + first * given["tile_columns"] * given["tile_step"],
-            image: given[image] + 2 * first * given[f"{image}_row"],
+            "tile_rows": arguments["tile_rows"] - first if is_last else count,
+            "last_y": arguments["last_y"] - 2 * first,
+            "planes": arguments["planes"] + first * arguments["tile_columns"] * arguments["tile_step"],
+            image: arguments[image] + 2 * first * arguments[f"{image}_row"],
         }
 
     axis = Axis(units, take)
-    return Kind(lambda _: (axis,), lambda given: 10.0 * given["tile_rows"] * given["tile_columns"] * given["blocks"])
+    return Kind(
+        lambda _: (axis,), lambda arguments: 10.0 * arguments["tile_rows"] * arguments["tile_columns"] * arguments["blocks"]
+    )
 
 
-def _halo(given: Arguments, first: int, count: int) -> dict[str, Any]:
+def _halo(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
     """Return what changes for some rows of a halo's filling: what lies before the first, and behind each of them."""
     changed = {"rows": count}
     if first:
-        changed |= {"dst": given["dst"] + given["lead"] + first * given["row"], "lead": 0}
-    if first + count < given["rows"]:
-        changed["tail"] = given["gap"]
+        changed |= {"dst": arguments["dst"] + arguments["lead"] + first * arguments["row"], "lead": 0}
+    if first + count < arguments["rows"]:
+        changed["tail"] = arguments["gap"]
     return changed
 
 
@@ -374,7 +391,7 @@ _WEIGHTED: dict[str, Move] = {"row_index": 8, "row_weight": 8}
 def _search(each: float) -> Kind:
     """Return the kind of a search along one axis, which goes by the two others."""
     axes = tuple(along(f"count_{axis}", src=f"src_{axis}", dst=f"dst_{axis}") for axis in range(2))
-    return Kind(lambda _: axes, lambda given: each * given["count_0"] * given["count_1"] * given["along"])
+    return Kind(lambda _: axes, lambda arguments: each * arguments["count_0"] * arguments["count_1"] * arguments["along"])
 
 
 # What the plain kernels do, with one product after the other.
@@ -385,7 +402,7 @@ KINDS: dict[str, Kind] = {
     "tile_f32": Kind(_tile_axes(real=True), _tile_time(real=True)),
     "depthwise_tile_i8": Kind(_depthwise_axes(real=False), _depthwise_time(real=False)),
     "depthwise_tile_f32": Kind(_depthwise_axes(real=True), _depthwise_time(real=True)),
-    "dense_f32": Kind(_dense_axes, _dense_time, scratch=lambda given: {"places": 4 * given["depth"]}),
+    "dense_f32": Kind(_dense_axes, _dense_time, scratch=lambda arguments: {"places": 4 * arguments["depth"]}),
     "winograd_input_f32": _planes("src"),
     "winograd_output_f32": _planes("dst"),
     "convolution_i8": _PLAIN,
@@ -421,8 +438,10 @@ KINDS: dict[str, Kind] = {
     "normalize_groups_f32": _norm_by_group(),
     "matmul_f32": _matmul(4, 0.1),
     "matmul_i8": _matmul(1, 0.12),
-    "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda given: given["slope_row"] * 4}),
-    "nearest": _rows("dst", elements=lambda given: given["rows"] * given["columns"] * given["pixel"], each=0.05, moves=_LINES),
+    "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda arguments: arguments["slope_row"] * 4}),
+    "nearest": _rows(
+        "dst", elements=lambda arguments: arguments["rows"] * arguments["columns"] * arguments["pixel"], each=0.05, moves=_LINES
+    ),
     "bilinear_f32": _rows("dst", elements=_by_channel, each=0.5, moves=_WEIGHTED),
     "bilinear_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "bilinear_half_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
@@ -431,14 +450,14 @@ KINDS: dict[str, Kind] = {
     "flip_rows": _adjacent({"src": 1, "dst": 1}, 0.05),
     "quantize_rows": _adjacent({"src": 4, "dst": 1}, 0.3),
     "dequantize_rows": _adjacent({"src": 1, "dst": 4}, 0.2),
-    "fill_halo": Kind(lambda _: (Axis(lambda given: given["rows"], _halo),), lambda given: 80.0 * given["rows"]),
+    "fill_halo": Kind(lambda _: (Axis(lambda arguments: arguments["rows"], _halo),), lambda arguments: 80.0 * arguments["rows"]),
     "fill_bytes": _rows("dst", elements=_by_count, each=0.03),
     "fill_f32": _rows("dst", elements=_by_count, each=0.1),
     "move_u8": _moves(0.2),
     "move_f32": _moves(0.25),
-    "transpose_f32": Kind(_squares, lambda given: 0.3 * given["count_0"] * given["rows"] * given["columns"]),
-    "repeat_u8": _rows("src", "dst", elements=lambda given: _by_count(given) * given["times"], each=0.1),
-    "repeat_f32": _rows("src", "dst", elements=lambda given: _by_count(given) * given["times"], each=0.15),
+    "transpose_f32": Kind(_squares, lambda arguments: 0.3 * arguments["count_0"] * arguments["rows"] * arguments["columns"]),
+    "repeat_u8": _rows("src", "dst", elements=lambda arguments: _by_count(arguments) * arguments["times"], each=0.1),
+    "repeat_f32": _rows("src", "dst", elements=lambda arguments: _by_count(arguments) * arguments["times"], each=0.15),
 }
 
 

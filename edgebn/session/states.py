@@ -53,7 +53,7 @@ class States:
             inside = view.address if isinstance(view.address, int) else constants.ctypes.data + view.address.offset
             ours, theirs = (inside, view.row), (self._memory.ctypes.data + offset, _row_bytes(view))
             (src, src_row), (dst, dst_row) = (theirs, ours) if entering else (ours, theirs)
-            found.append(_copy(src, src_row, dst, dst_row, rows=view.form.shape[0], count=_row_bytes(view)))
+            found.append(_copy(src, src_row, dst, dst_row, rows=view.layout.shape[0], count=_row_bytes(view)))
         return found
 
     @functools.cached_property
@@ -76,7 +76,7 @@ class States:
         row = _copy(source.ctypes.data, 0, target.ctypes.data, 0, rows=1, count=len(source))
         words[0, : len(row)] = row
         call = executor.call(words, lock=self._lock)
-        self._kept = (*getattr(self, "_kept", ()), words, call)
+        self._alive = (*getattr(self, "_alive", ()), words, call)
         return int(call.ctypes.data)
 
 
@@ -86,7 +86,7 @@ def _copy(src: int, src_row: int, dst: int, dst_row: int, *, rows: int, count: i
 
 
 def _row_bytes(view: View) -> int:
-    return view.form.shape[1] * view.form.pixel
+    return view.layout.shape[1] * view.layout.pixel
 
 
 def _stored(value: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ def step_times(program: Program, x: Any, *, seconds: float = 2.0, winograd: bool
     inputs, batch, as_codes = arrays.accept(program, x)
     taken = arrays.results(program, None, batch, as_codes=as_codes)
     table = packed.codes if as_codes else packed.real
-    held = table.bind((*inputs.values(), *(taken[name] for name in table.exits)))
+    alive = table.bind((*inputs.values(), *(taken[name] for name in table.outputs)))
     enter = executor.call(table.words, table.patches, table.checks)
     enter[1] = 0  # no rows: it puts addresses in, and inputs where they are checked on their way
     nothing = executor.call(table.words)
@@ -86,7 +86,7 @@ def step_times(program: Program, x: Any, *, seconds: float = 2.0, winograd: bool
     calls = [(owner, call.ctypes.data) for owner, call in groups]
     wholes: list[int] = []
     empties: list[int] = []
-    entries: list[int] = []
+    inputs_read: list[int] = []
     rounds: list[list[int]] = []
     began = time.perf_counter()
     while len(rounds) < MIN_ROUNDS + WARM_UP_ROUNDS or (len(rounds) < MAX_ROUNDS and time.perf_counter() - began < seconds):
@@ -98,14 +98,14 @@ def step_times(program: Program, x: Any, *, seconds: float = 2.0, winograd: bool
                 f"{program.source}: the value for input '{program.inputs[failed - 1]}' holds NaN; clean the input first"
             )
         empties.append(_timed(execute, nothing.ctypes.data))
-        entries.append(_timed(execute, enter.ctypes.data))
+        inputs_read.append(_timed(execute, enter.ctypes.data))
         rounds.append([_timed(execute, call) for _, call in calls])
-    del held
+    del alive
     empty = float(np.median(empties[WARM_UP_ROUNDS:]))
     medians = [max(0.0, float(value) - empty) for value in np.median(rounds[WARM_UP_ROUNDS:], axis=0)] if calls else []
     maker = {step.output: step.name for step in program.steps}
     found = {step.name: 0.0 for step in program.steps}
-    moving = max(0.0, float(np.median(entries[WARM_UP_ROUNDS:])) - empty)
+    moving = max(0.0, float(np.median(inputs_read[WARM_UP_ROUNDS:])) - empty)
     for (owner, _), taken_time in zip(calls, medians, strict=True):
         name = owner if owner in found else maker.get(owner)
         if name is None:

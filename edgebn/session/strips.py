@@ -75,7 +75,7 @@ def interleaved(first: Sequence[Row], second: Sequence[Row], place: Map) -> list
 def _ends(writing: Sequence[Row], place: Map) -> list[int]:
     """Return the rows of the map where strips begin and end: where a convolution is cut already, else as near as can be."""
     cut: list[Arguments] = [row.arguments for row in writing if not _is_flat(row)]
-    fewest = min((given["rows"] for given in cut), default=place.rows)
+    fewest = min((arguments["rows"] for arguments in cut), default=place.rows)
     if fewest < place.rows:
         return [*range(0, place.rows, fewest), place.rows]
     pixels = max((_tile_pixels(row) for row in writing if _is_flat(row)), default=1)  # a tile is never of fewer
@@ -86,49 +86,49 @@ def _ends(writing: Sequence[Row], place: Map) -> list[int]:
 
 def _tile_pixels(row: Row) -> int:
     """Return the pixels of the tiles that a row of the table computes."""
-    given: Arguments = row.arguments
-    return tile_shapes.shapes(isa.SELECTED, real=row.operation == "tile_f32")[given["variant"]][0]
+    arguments: Arguments = row.arguments
+    return tile_shapes.shapes(isa.SELECTED, real=row.operation == "tile_f32")[arguments["variant"]][0]
 
 
 def _is_flat(row: Row) -> bool:
     """Whether a row of the table goes through all pixels of the map as if they were one row."""
-    given: Arguments = row.arguments
-    return bool(given["rows"] == 1 and not given["dst_row"])
+    arguments: Arguments = row.arguments
+    return bool(arguments["rows"] == 1 and not arguments["dst_row"])
 
 
 def _can_be_cut(row: Row, place: Map) -> bool:
     """Whether some rows of the map alone can be computed."""
     if row.operation not in FIRST or row.band is not None:
         return False
-    given: Arguments = row.arguments
-    if given["dst_pixel"] != place.pixel or given.get("weight_row_step"):
+    arguments: Arguments = row.arguments
+    if arguments["dst_pixel"] != place.pixel or arguments.get("weight_row_step"):
         return False
     if _is_flat(row):
-        return bool(given["columns"] * place.pixel == place.rows * place.pitch)
-    return bool(given["dst_row"] == place.pitch and given["columns"] * place.pixel == place.pitch)
+        return bool(arguments["columns"] * place.pixel == place.rows * place.pitch)
+    return bool(arguments["dst_row"] == place.pitch and arguments["columns"] * place.pixel == place.pitch)
 
 
 def _piece(row: Row, place: Map, begin: int, end: int) -> list[Row]:
     """Return what computes the map's rows from `begin` to `end`, as far as `row` does."""
-    given: Arguments = row.arguments
+    arguments: Arguments = row.arguments
     if _is_flat(row):
         pixels = place.pitch // place.pixel
-        return [_advanced(row, "columns", begin * pixels, (end - begin) * pixels, given["column_step"], given["dst_pixel"])]
-    mine = (given["dst"] - place.begin) // place.pitch
-    begin, end = max(begin - mine, 0), min(end - mine, given["rows"])
-    return [_advanced(row, "rows", begin, end - begin, given["row_step"], given["dst_row"])] if begin < end else []
+        return [_advanced(row, "columns", begin * pixels, (end - begin) * pixels, arguments["column_step"], arguments["dst_pixel"])]
+    mine = (arguments["dst"] - place.begin) // place.pitch
+    begin, end = max(begin - mine, 0), min(end - mine, arguments["rows"])
+    return [_advanced(row, "rows", begin, end - begin, arguments["row_step"], arguments["dst_row"])] if begin < end else []
 
 
 def _advanced(row: Row, count: str, first: int, taken: int, source: int, target: int) -> Row:
-    given: Arguments = row.arguments
-    changed = {count: taken, "src": given["src"] + first * source, "dst": given["dst"] + first * target}
-    return replace(row, arguments={**given, **changed})
+    arguments: Arguments = row.arguments
+    changed = {count: taken, "src": arguments["src"] + first * source, "dst": arguments["dst"] + first * target}
+    return replace(row, arguments={**arguments, **changed})
 
 
 def _moved(row: Row, place: Map, begin: int) -> Row:
     """Return a row whose addresses in the map are those of the first strip."""
     end = place.begin + place.rows * place.pitch
-    given: Arguments = row.arguments
-    inside = {name: value for name, value in given.items() if isinstance(value, int) and place.begin <= value < end}
+    arguments: Arguments = row.arguments
+    inside = {name: value for name, value in arguments.items() if isinstance(value, int) and place.begin <= value < end}
     moved = {name: value - begin * place.pitch for name, value in inside.items()}
-    return replace(row, arguments={**given, **moved})
+    return replace(row, arguments={**arguments, **moved})

@@ -1,4 +1,4 @@
-"""Reads what observing runs gathered. Knows where sums stand in the packed memory."""
+"""Reads the sums that observing runs left. Knows where sums stand in the packed memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.session.observing import Gathered
+from edgebn.session.observing import ReducedStatistics
 
 
 class SumReader:
@@ -14,7 +14,7 @@ class SumReader:
 
     Parameters
     ----------
-    gathered : list of list of Gathered
+    reduced_statistics : list of list of ReducedStatistics
         Of each adapted step, in order.
     counts : list of int
         Channels of each.
@@ -30,11 +30,13 @@ class SumReader:
         Words from there to the next part of the sums: S2, or the low and then the high halves of int8's.
     """
 
-    def __init__(self, gathered: list[list[Gathered]], counts: list[int], memory: np.ndarray, is_int8: bool) -> None:
+    def __init__(
+        self, reduced_statistics: list[list[ReducedStatistics]], counts: list[int], memory: np.ndarray, is_int8: bool
+    ) -> None:
         self._memory = memory[: len(memory) // 8 * 8].view(np.int32 if is_int8 else np.float32)
         self._is_int8 = is_int8
         terms: list[list[tuple[int, int]]] = []  # of each channel: (word of S1, places)
-        for parts, count in zip(gathered, counts, strict=True):
+        for parts, count in zip(reduced_statistics, counts, strict=True):
             mine: list[list[tuple[int, int]]] = [[] for _ in range(count)]
             for part in parts:
                 for channel, place in part.channel_places.tolist():

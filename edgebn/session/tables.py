@@ -15,7 +15,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import CHECK_WORDS, MASK_BITS, SHARING_STATE, SHARING_THREADS, SHARING_WORDS
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import bands, entries, ndarray_struct, strip_pairs, strips
+from edgebn.session import bands, direct_inputs, ndarray_struct, strip_pairs, strips
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
 from edgebn.session.pace import Pace
@@ -41,11 +41,11 @@ class Table:
     Attributes
     ----------
     words : ndarray of int64, shape (operations, width)
-    patches : ndarray of int64, shape (entries + exits, 4)
+    patches : ndarray of int64, shape (inputs + outputs, 4)
         (row, column, where the address of the user's array stands, bytes a sample); every call sets the third.
-    checks : ndarray of int64, shape (entries, CHECK_WORDS), or (0, CHECK_WORDS) where codes enter
+    checks : ndarray of int64, shape (inputs, CHECK_WORDS), or (0, CHECK_WORDS) where codes enter
         Of float32 arrays that may hold no NaN (`records.CHECK_*`); every call sets the first word.
-    entries, exits : tuple of str
+    inputs, outputs : tuple of str
         Buffer names, in the order of the patches.
     owners : tuple of str
         For each operation the name of the step it belongs to, or of the buffer that it fills or moves.
@@ -65,8 +65,8 @@ class Table:
     words: np.ndarray
     patches: np.ndarray
     checks: np.ndarray
-    entries: tuple[str, ...]
-    exits: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     owners: tuple[str, ...]
     tasks: tuple[np.ndarray, np.ndarray] | None
     alone: Table | None
@@ -75,15 +75,15 @@ class Table:
     places: tuple[np.ndarray, ...] = ()
 
     def bind(self, arrays: tuple[np.ndarray, ...]) -> object:
-        """Set where the addresses of the user's arrays stand: those of the entries, then of the exits.
+        """Set where the addresses of the user's arrays stand: those of the inputs, then of the outputs.
 
         Both the arrays and what is returned must outlive the call of the executor.
         """
         if not ndarray_struct.IS_AFTER_HEAD:
-            held = ndarray_struct.held_elsewhere(arrays)
-            self.patches[:, 2] = held.ctypes.data + held.itemsize * np.arange(len(held))
+            alive = ndarray_struct.data_addresses(arrays)
+            self.patches[:, 2] = alive.ctypes.data + alive.itemsize * np.arange(len(alive))
             self.checks[:, 0] = self.patches[: len(self.checks), 2]
-            return held
+            return alive
         patches, checks = self.word_views  # memoryviews: setting an item is twice as fast as in an array
         at = 2
         for array in arrays:
@@ -187,14 +187,14 @@ class Packed:
         self._go_by_strips(sections[1:])
         rows += [row for section in sections for row in section]
         ends = list(itertools.accumulate(map(len, sections)))
-        constant_exits = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
+        constant_outputs = {name: self._packer.view(name) for name in program.leaving if name in program.constants}
         self._lock_word = aligned(8).view(np.int64)  # in a cache line of its own
         self.lock = self._lock_word.ctypes.data
         self.states = States(program, self._packer, self.lock)
         words, self.constants = self._packer.finish()
         base = self.constants.ctypes.data
-        self._constant_exits = {
-            name: base + view.address.offset for name, view in constant_exits.items() if not isinstance(view.address, int)
+        self._constant_outputs = {
+            name: base + view.address.offset for name, view in constant_outputs.items() if not isinstance(view.address, int)
         }
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
         self._tables: list[Table] = []
@@ -209,10 +209,10 @@ class Packed:
     def _go_by_strips(self, sections: list[list[Row]]) -> None:
         """Let steps go strip by strip in tables that one thread walks: the rows of both then stand where the second's stood."""
         for pair in strip_pairs.found(self._program):
-            form, begin = self.layout.forms[pair.name], self.layout.places[pair.name]
-            if any(form.halo):
+            layout, begin = self.layout.buffers[pair.name], self.layout.places[pair.name]
+            if any(layout.halo):
                 continue
-            place = strips.Map(self._packer.arena + begin, form.shape[0], form.pitch, form.pixel)
+            place = strips.Map(self._packer.arena + begin, layout.shape[0], layout.pitch, layout.pixel)
             cut = strips.interleaved(sections[pair.first], sections[pair.second], place)
             if cut is not None:
                 for section in (sections[pair.first], sections[pair.second]):
@@ -266,11 +266,11 @@ class Packed:
         """What reads the sums that the last observing run left."""
         from edgebn.session.sums import SumReader
 
-        given = self._program.adaptation
-        assert given is not None
-        gathered = [self._packer.gathered[layer.observation.step] for layer in given.layers]
-        counts = [layer.channels for layer in given.layers]
-        return SumReader(gathered, counts, self.constants, p.adapted_dtype(self._program) == "int8")
+        adaptation = self._program.adaptation
+        assert adaptation is not None
+        reduced_statistics = [self._packer.reduced_statistics[layer.observation.step] for layer in adaptation.layers]
+        counts = [layer.channels for layer in adaptation.layers]
+        return SumReader(reduced_statistics, counts, self.constants, p.adapted_dtype(self._program) == "int8")
 
     def refolder(self) -> Refolder:
         """Return what folds new statistics into the epilogues, for all tables there are."""
@@ -299,25 +299,25 @@ class Packed:
     def _fill_lasting_halos(self) -> None:
         """Fill, once, the halos whose bytes are nobody else's."""
         for name, place in self.layout.places.items():
-            form = self.layout.forms[name]
-            if any(form.halo) and name not in self.layout.exposed:
-                self.arena[place : place + form.size] = self._packer.fill_byte(name)
+            layout = self.layout.buffers[name]
+            if any(layout.halo) and name not in self.layout.exposed:
+                self.arena[place : place + layout.size] = self._packer.fill_byte(name)
 
     def _pack_halo(self, name: str) -> None:
         """Emit the filling of a buffer's halo before the buffer is written, where other values stood there before."""
         if name not in self.layout.exposed:
             return
-        form = self.layout.forms[name]
-        top, left, bottom, right = form.halo
+        layout = self.layout.buffers[name]
+        top, left, bottom, right = layout.halo
         del top
         self._packer.emit(
             "fill_halo",
             dst=self._packer.arena + self.layout.places[name],
-            row=form.pitch,
-            rows=form.shape[0],
-            lead=form.lead,
-            gap=(left + right) * form.pixel,
-            tail=right * form.pixel + bottom * form.pitch,
+            row=layout.pitch,
+            rows=layout.shape[0],
+            lead=layout.start_offset,
+            gap=(left + right) * layout.pixel,
+            tail=right * layout.pixel + bottom * layout.pitch,
             byte=self._packer.fill_byte(name),
         )
 
@@ -333,7 +333,7 @@ class Packed:
         leaving_patches: list[tuple[int, int, int, int]] = []
         directly: dict[str, tuple[int, int, int, int]] = {}
         places: dict[str, np.ndarray] = {}
-        exits: list[str] = []
+        outputs: list[str] = []
         owners: list[str] = []
         parts: list[tuple[int, int, int] | None] = []
 
@@ -376,35 +376,40 @@ class Packed:
         rows += [line for line, _ in halos]
         owners += ["halos of the inputs"] * len(rows)
         parts += [None if share is None else (-1, *share) for _, share in halos]
-        in_place = {} if as_codes or leaving else entries.in_place(self._program, self.layout)
-        homes: dict[str, tuple[int, int, int, int]] = {}
-        direct_entries: list[int] = []
+        in_place = {} if as_codes or leaving else direct_inputs.in_place(self._program, self.layout)
+        arena_places: dict[str, tuple[int, int, int, int]] = {}
+        direct_rows: list[int] = []
         for name in self._program.inputs:
-            form = self.layout.forms[name]
+            layout = self.layout.buffers[name]
             if name in in_place:
-                direct_entries.append(len(rows))
-                entering.append((len(rows), 1, 0, form.size_of_pixels))
+                direct_rows.append(len(rows))
+                entering.append((len(rows), 1, 0, layout.size_of_pixels))
                 rows.append([])  # written when its readers stand
                 owners.append(name)
                 parts.append(None)
             elif (kind == WHOLE or self._threads == 1) and not as_codes and self._program.buffers[name].dtype == "float32":
-                count = form.shape[1] * form.shape[2]
-                homes[name] = self.arena.ctypes.data + self.layout.places[name] + form.lead, form.pitch, form.shape[0], count
-                entering.append((-1, 0, 0, form.size_of_pixels))
+                count = layout.shape[1] * layout.shape[2]
+                arena_places[name] = (
+                    self.arena.ctypes.data + self.layout.places[name] + layout.start_offset,
+                    layout.pitch,
+                    layout.shape[0],
+                    count,
+                )
+                entering.append((-1, 0, 0, layout.size_of_pixels))
             else:
                 cross(name, enters=True, as_codes=as_codes)
         move_states(entering=True)
         if every_buffer:
             for name in self._program.entering:
                 cross(name, enters=False, as_codes=True)
-                exits.append(name)
+                outputs.append(name)
         ends: list[int] = []  # of the rows of each step
         for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
             lines = operations_of(section)
             for name in (name for name, writer in direct.items() if writer == step.name):
                 # Before its writer's rows stands one that puts the user's address into them.
                 places[name] = self._places(name, [line for line, _ in lines], len(rows) + 1)
-                directly[name] = len(rows), 1, 0, self.layout.forms[name].size_of_pixels
+                directly[name] = len(rows), 1, 0, self.layout.buffers[name].size_of_pixels
                 add("point_words", name, dst=0, places=places[name].ctypes.data, count=len(places[name]))
             rows += [line for line, _ in lines]
             owners += [step.name] * len(lines)
@@ -412,27 +417,27 @@ class Packed:
             ends.append(len(rows))
             if every_buffer or step.output == logits:
                 cross(step.output, enters=False, as_codes=True)
-                exits.append(step.output)
+                outputs.append(step.output)
         if not every_buffer:
             for name in self._program.outputs:
                 if name in directly:
                     leaving_patches.append(directly[name])
                 else:
                     cross(name, enters=False, as_codes=as_codes)
-                exits.append(name)
+                outputs.append(name)
         move_states(entering=False)
         others = np.array([(place[0], place[3]) for place in directly.values()], np.int64).reshape(-1, 2)
-        for at in direct_entries:
-            entry = in_place[owners[at]]
+        for at in direct_rows:
+            direct_input = in_place[owners[at]]
             beside = self.beside if kind == WHOLE else {}
-            last = entry.last + (self._program.steps[entry.last].name in beside)
-            found = self._places(entry.name, rows[at + 1 : ends[last]], at + 1)
-            if entries.reaches_all(entry, found, owners, beside):
-                places[f"src {entry.name}"] = found
-                home = self.arena.ctypes.data + self.layout.places[entry.name]
-                rows[at] = entries.row(self.layout.forms[entry.name].size_of_pixels, home, found, others)
+            last = direct_input.last + (self._program.steps[direct_input.last].name in beside)
+            found = self._places(direct_input.name, rows[at + 1 : ends[last]], at + 1)
+            if direct_inputs.reaches_all(direct_input, found, owners, beside):
+                places[f"src {direct_input.name}"] = found
+                arena_place = self.arena.ctypes.data + self.layout.places[direct_input.name]
+                rows[at] = direct_inputs.row(self.layout.buffers[direct_input.name].size_of_pixels, arena_place, found, others)
             else:
-                operation_name, arguments = self._crossing(entry.name, entering=True, as_codes=False)
+                operation_name, arguments = self._crossing(direct_input.name, entering=True, as_codes=False)
                 rows[at] = executor.row(known[operation_name], **arguments)
         width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
@@ -443,7 +448,7 @@ class Packed:
         others[:, 0] = words.ctypes.data + words.itemsize * (others[:, 0] * width + 1)
         where = np.array([*entering, *leaving_patches], np.int64).reshape(-1, 4)
         counts = {name: int(np.prod(self._program.buffers[name].shape)) for name in self._program.inputs}
-        checks = [entries.check(count, homes.get(name)) for name, count in counts.items() if not as_codes]
+        checks = [direct_inputs.check(count, arena_places.get(name)) for name, count in counts.items() if not as_codes]
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
         tasks = bands.tasks(parts) if kind != WHOLE else None
@@ -453,8 +458,8 @@ class Packed:
                 words=words,
                 patches=where,
                 checks=np.array(checks, np.int64).reshape(-1, CHECK_WORDS),
-                entries=self._program.inputs,
-                exits=tuple(exits),
+                inputs=self._program.inputs,
+                outputs=tuple(outputs),
                 owners=tuple(owners),
                 tasks=tasks,
                 alone=alone,
@@ -474,18 +479,18 @@ class Packed:
         read = {name for step in program.steps for name in step.inputs} | {state.writes for state in program.states}
         found = {}
         for name in program.outputs:
-            form, writer = self.layout.forms[name], made.get(name)
-            if writer is None or name in read or program.buffers[name].dtype != "float32" or any(form.halo):
+            layout, writer = self.layout.buffers[name], made.get(name)
+            if writer is None or name in read or program.buffers[name].dtype != "float32" or any(layout.halo):
                 continue
             shares = isinstance(writer, p.Reshape) and self.layout.places.get(writer.inputs[0]) == self.layout.places[name]
-            if not shares and form.size_of_pixels >= MIN_DIRECT:
+            if not shares and layout.size_of_pixels >= MIN_DIRECT:
                 found[name] = writer.name
         return found
 
     def _places(self, name: str, lines: list[list[int]], first_row: int) -> np.ndarray:
         """Return where rows hold addresses within a buffer, int64 (n, 3): row, offset in the buffer, column."""
         begin = self.arena.ctypes.data + self.layout.places[name]
-        size = self.layout.forms[name].size_of_pixels
+        size = self.layout.buffers[name].size_of_pixels
         found = [
             (first_row + index, word - begin, column)
             for index, line in enumerate(lines)
@@ -496,21 +501,21 @@ class Packed:
 
     def _crossing(self, name: str, *, entering: bool, as_codes: bool) -> tuple[str, dict[str, int | float]]:
         """Return the operation that moves a buffer between the arena and the user's dense array, and its arguments."""
-        buffer, form = self._program.buffers[name], self.layout.forms[name]
-        place = self._constant_exits.get(name)
+        buffer, layout = self._program.buffers[name], self.layout.buffers[name]
+        place = self._constant_outputs.get(name)
         if place is None:
-            place = self.arena.ctypes.data + self.layout.places[name] + form.lead
-        count = form.shape[1] * form.shape[2]
-        arguments: dict[str, int | float] = {"rows": form.shape[0]}
+            place = self.arena.ctypes.data + self.layout.places[name] + layout.start_offset
+        count = layout.shape[1] * layout.shape[2]
+        arguments: dict[str, int | float] = {"rows": layout.shape[0]}
         if not p.holds_codes(buffer):
-            operation, ours, users, arguments["count"] = "copy_rows", form.pitch, count * 4, count * 4
+            operation, ours, users, arguments["count"] = "copy_rows", layout.pitch, count * 4, count * 4
         elif as_codes and buffer.dtype == "int16":
-            operation, ours, users, arguments["count"] = "copy_rows", form.pitch, count * 2, count * 2
+            operation, ours, users, arguments["count"] = "copy_rows", layout.pitch, count * 2, count * 2
         elif as_codes:
-            operation, ours, users, arguments["count"] = "flip_rows", form.pitch, count, count
+            operation, ours, users, arguments["count"] = "flip_rows", layout.pitch, count, count
         else:
             operation = ("quantize_rows" if entering else "dequantize_rows") + ("_i16" if buffer.dtype == "int16" else "")
-            ours, users, arguments["count"] = form.pitch, count * 4, count
+            ours, users, arguments["count"] = layout.pitch, count * 4, count
             arguments |= {"scale": buffer.scale, "zero_point": buffer.zero_point}
         inside, outside = ("dst", "src") if entering else ("src", "dst")
         return operation, arguments | {inside: place, f"{inside}_row": ours, outside: 0, f"{outside}_row": users}

@@ -11,7 +11,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
-from edgebn.session.observing import WIDEST_TILE, Watcher, whole_vectors
+from edgebn.session.observing import WIDEST_TILE, AccumulatorObserver, whole_vectors
 from edgebn.session.packer import Address, Constant, Packer, View
 
 # Beyond this many groups the tiles would mostly hold channels that do not exist.
@@ -66,7 +66,7 @@ def walk_through(step: p.Convolution, view: View, columns: int) -> Walk:
     if step.groups == 1 and step.dilations[1] == 1:  # taps of a row are adjacent: one long dot product
         run *= tap_columns
         tap_columns = 1
-        if tap_row_step == run * view.form.element:  # and so are the rows: a dense layer over the whole value
+        if tap_row_step == run * view.layout.element:  # and so are the rows: a dense layer over the whole value
             run *= tap_rows
             tap_rows = 1
     return Walk(
@@ -117,7 +117,7 @@ class _Segment:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _SavedPixels:
     """Where a piece's pixels are among all of the value: the first, and how many to the next row (0: one row is all)."""
 
     first: int
@@ -136,10 +136,10 @@ class TileEmitter:
         self._element = 4 if self._real else 1
         self._outputs = step.weight.shape[0] // step.groups  # of one group
         lanes, channels = isa.SELECTED.lanes, step.weight.shape[0]
-        self._watcher = Watcher(packer, step, rows, walk.columns)
-        # Bytes of a kept pixel: nothing between pixels where one vector holds all channels, else room for a tile.
+        self._observer = AccumulatorObserver(packer, step, rows, walk.columns)
+        # Bytes of a saved pixel: nothing between pixels where one vector holds all channels, else room for a tile.
         is_dense = channels <= lanes and step.groups == 1
-        self.kept_pixel = 4 * channels if is_dense else whole_vectors(channels) + 4 * lanes * WIDEST_TILE
+        self.saved_pixel = 4 * channels if is_dense else whole_vectors(channels) + 4 * lanes * WIDEST_TILE
         self._packed: dict[tuple[int, int, int, bool], list[_Segment]] = {}
 
     def rows(self, first: int, count: int, target: Target) -> None:
@@ -147,54 +147,56 @@ class TileEmitter:
         for group in range(self._step.groups):
             self._group_rows(group, first, count, target)
 
-    def gather(self) -> None:
-        """Emit what gathers the kept accumulators, once all rows are emitted."""
-        row = self._walk.columns * self.kept_pixel
+    def reduce_statistics(self) -> None:
+        """Emit what reduces the saved accumulators, once all rows are emitted."""
+        row = self._walk.columns * self.saved_pixel
         channels = np.arange(self._step.weight.shape[0])
-        self._watcher.gather(0, row, self.kept_pixel, self._walk.columns, channels, channels >= 0)
+        self._observer.reduce_statistics(0, row, self.saved_pixel, self._walk.columns, channels, channels >= 0)
 
     def _group_rows(self, group: int, first: int, count: int, target: Target) -> None:
         walk = self._walk
         source = walk.origin + (first * walk.row_step + group * walk.run * self._element)
         place = target.address + group * self._outputs * self._element
         rows, columns = count, walk.columns
-        kept = first * walk.columns
+        saved = first * walk.columns
         row_step, column_step, dst_row, dst_pixel = walk.row_step, walk.column_step, target.row, target.pixel
         if columns == 1 or (row_step == columns * column_step and dst_row == columns * dst_pixel):
             if columns == 1:  # one column of rows is one row of columns
                 column_step, dst_pixel = row_step, dst_row
             rows, columns = 1, rows * columns
             row_step = dst_row = 0
-        together = self._pixels_together(columns, column_step, dst_pixel)
-        pieces = [(0, columns // together)]
-        if columns % together:  # the last pixels again, in one piece that ends where the row ends
-            pieces.append((columns - together, 1))
+        pixels_per_vector = self._count_pixels_per_vector(columns, column_step, dst_pixel)
+        pieces = [(0, columns // pixels_per_vector)]
+        if columns % pixels_per_vector:  # the last pixels again, in one piece that ends where the row ends
+            pieces.append((columns - pixels_per_vector, 1))
         for start, wide_columns in pieces:
             geometry: dict[str, Address | float] = {
                 "src": source + start * column_step,
                 "row_step": row_step,
-                "column_step": column_step * together,
+                "column_step": column_step * pixels_per_vector,
                 "tap_row_step": walk.tap_row_step,
                 "tap_column_step": walk.tap_column_step,
                 "tap_rows": walk.tap_rows,
                 "tap_columns": walk.tap_columns,
                 "dst_row": dst_row,
-                "dst_pixel": dst_pixel * together,
+                "dst_pixel": dst_pixel * pixels_per_vector,
                 "rows": rows,
                 "columns": wide_columns,
             }
-            at = _Kept(kept + start, columns if rows > 1 else 0)
-            self._emit(group, together, column_step, place + start * dst_pixel, geometry, at)
+            at = _SavedPixels(saved + start, columns if rows > 1 else 0)
+            self._emit(group, pixels_per_vector, column_step, place + start * dst_pixel, geometry, at)
 
-    def _emit(self, group: int, together: int, step: int, place: Address, geometry: dict[str, Any], kept: _Kept) -> None:
+    def _emit(
+        self, group: int, pixels_per_vector: int, step: int, place: Address, geometry: dict[str, Any], saved: _SavedPixels
+    ) -> None:
         rows, columns = geometry["rows"], geometry["columns"]
         known = tile_shapes.shapes(isa.SELECTED, real=self._real)
-        run = self._walk.run + (together - 1) * (step // self._element)
-        for segment in self._segments(group, together, run, single=columns == 1):
+        run = self._walk.run + (pixels_per_vector - 1) * (step // self._element)
+        for segment in self._segments(group, pixels_per_vector, run, single=columns == 1):
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real)
-            self._packer.emit_watched(
+            self._packer.emit_saving(
                 tile_operation(self._dtype),
-                self._observing(kept, group * self._outputs + segment.first_channel, together, mr, (rows, columns)),
+                self._observing(saved, group * self._outputs + segment.first_channel, pixels_per_vector, mr, (rows, columns)),
                 variant=known.index((mr, segment.nv)),
                 depth=run if self._real else -(-run // 4),
                 weight=segment.weight,
@@ -208,17 +210,19 @@ class TileEmitter:
                 **segment.extra,
             )
 
-    def _observing(self, kept: _Kept, channel: int, together: int, mr: int, shape: tuple[int, int]) -> dict[str, Address] | None:
+    def _observing(
+        self, saved: _SavedPixels, channel: int, pixels_per_vector: int, mr: int, shape: tuple[int, int]
+    ) -> dict[str, Address] | None:
         """Return the arguments that make tiles of `mr` wide pixels keep their accumulators from `channel` on."""
         rows, columns = shape
         firsts = [min(x, columns - mr) for x in range(0, columns, mr)]
-        lines = [kept.first + row * kept.row for row in range(rows)]
-        tiles = [(line + x * together, line + (x + mr) * together) for line in lines for x in firsts]
-        raw = kept.first * self.kept_pixel + 4 * channel
-        steps = kept.row * self.kept_pixel, together * self.kept_pixel
-        return self._watcher.by_tile(tiles, raw, steps, self.kept_pixel)
+        lines = [saved.first + row * saved.row for row in range(rows)]
+        tiles = [(line + x * pixels_per_vector, line + (x + mr) * pixels_per_vector) for line in lines for x in firsts]
+        start = saved.first * self.saved_pixel + 4 * channel
+        steps = saved.row * self.saved_pixel, pixels_per_vector * self.saved_pixel
+        return self._observer.by_tile(tiles, start, steps, self.saved_pixel)
 
-    def _pixels_together(self, columns: int, column_step: int, dst_pixel: int) -> int:
+    def _count_pixels_per_vector(self, columns: int, column_step: int, dst_pixel: int) -> int:
         """Return how many adjacent pixels share a vector: several where one pixel has few channels.
 
         The weights of pixel i are shifted by i steps along the run, so that one window covers all.
@@ -227,10 +231,10 @@ class TileEmitter:
         fits = fits and column_step <= self._walk.run * self._element  # else the window would reach over what no pixel reads
         return max(1, min(isa.SELECTED.lanes // self._outputs, columns)) if fits else 1
 
-    def _segments(self, group: int, together: int, run: int, *, single: bool) -> list[_Segment]:
-        key = group, together, run, single
+    def _segments(self, group: int, pixels_per_vector: int, run: int, *, single: bool) -> list[_Segment]:
+        key = group, pixels_per_vector, run, single
         if key not in self._packed:
-            self._packed[key] = self._pack(group, together, run, columns=1 if single else 2)
+            self._packed[key] = self._pack(group, pixels_per_vector, run, columns=1 if single else 2)
         return self._packed[key]
 
     def _channel_segments(self, weight: np.ndarray, columns: int) -> Iterator[tuple[int, int]]:
@@ -263,17 +267,17 @@ class TileEmitter:
         extra = self._packer.constant(places.astype(np.int64)) if len(places) else 0
         return self._packer.constant(packed), {"extra": extra, "extras": len(places)}
 
-    def _pack(self, group: int, together: int, run: int, columns: int) -> list[_Segment]:
+    def _pack(self, group: int, pixels_per_vector: int, run: int, columns: int) -> list[_Segment]:
         outputs = self._outputs
         taps = self._walk.tap_rows * self._walk.tap_columns
         chosen = slice(group * outputs, (group + 1) * outputs)
         weight = self._step.weight[chosen].reshape(outputs, taps, self._walk.run)
-        step = (run - self._walk.run) // max(together - 1, 1)
-        wide = np.zeros((together * outputs, taps, run), weight.dtype)
-        for pixel in range(together):
+        step = (run - self._walk.run) // max(pixels_per_vector - 1, 1)
+        wide = np.zeros((pixels_per_vector * outputs, taps, run), weight.dtype)
+        for pixel in range(pixels_per_vector):
             at = pixel * step
             wide[pixel * outputs : (pixel + 1) * outputs, :, at : at + self._walk.run] = weight
-        channels = np.tile(np.arange(chosen.start, chosen.stop), together)
+        channels = np.tile(np.arange(chosen.start, chosen.stop), pixels_per_vector)
         segments = []
         first = 0
         for nv, count in self._channel_segments(wide, columns):
@@ -281,8 +285,8 @@ class TileEmitter:
             blocks = -(-count // width)
             part = wide[first : first + count]
             names = channels[first : first + count]
-            form = FloatBlocks(names, nv) if self._real else IntBlocks(names, part, nv)
-            epilogue, scalars = pack_copy(self._step, self._packer, form)
+            layout = FloatBlocks(names, nv) if self._real else IntBlocks(names, part, nv)
+            epilogue, scalars = pack_copy(self._step, self._packer, layout)
             packed, extra = self._pack_weights(part, nv)
             segments.append(_Segment(nv, blocks, count - (blocks - 1) * width, first, packed, epilogue, scalars, extra))
             first += count

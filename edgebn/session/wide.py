@@ -23,8 +23,8 @@ class Emitter(Protocol):
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` unpooled rows from row `first` on."""
 
-    def gather(self) -> None:
-        """Emit what gathers the kept accumulators, once all rows are emitted."""
+    def reduce_statistics(self) -> None:
+        """Emit what reduces the saved accumulators, once all rows are emitted."""
 
 
 def is_wide(step: p.Convolution | p.TransposedConvolution) -> bool:
@@ -32,10 +32,10 @@ def is_wide(step: p.Convolution | p.TransposedConvolution) -> bool:
     return step.weight.dtype == np.int16
 
 
-def _of_channels(how: p.FloatEpilogue | p.IntEpilogue, channels: np.ndarray) -> p.IntEpilogue:
+def _of_channels(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: np.ndarray) -> p.IntEpilogue:
     """Return the epilogue of some output channels."""
-    assert isinstance(how, p.IntEpilogue)
-    return replace(how, **{name: getattr(how, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")})
+    assert isinstance(epilogue, p.IntEpilogue)
+    return replace(epilogue, **{name: getattr(epilogue, name)[channels] for name in ("acc_bias", "lo", "hi", "m", "r", "s")})
 
 
 class PatchedEmitter:
@@ -54,8 +54,8 @@ class PatchedEmitter:
         for channel, emitter in self._alone:
             emitter.rows(first, count, Target(target.address + channel, target.row, target.pixel))
 
-    def gather(self) -> None:
-        """Nothing to gather."""
+    def reduce_statistics(self) -> None:
+        """Nothing to reduce."""
 
 
 def _alone(step: p.Convolution, packer: Packer, walk: Walk, rows: int, channel: int) -> TileEmitter:
@@ -104,5 +104,5 @@ class PlainEmitter:
             **self._arguments,
         )
 
-    def gather(self) -> None:
-        """Nothing to gather."""
+    def reduce_statistics(self) -> None:
+        """Nothing to reduce."""

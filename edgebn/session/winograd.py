@@ -8,7 +8,7 @@ from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import FloatBlocks, float_scalars, pack_copy
-from edgebn.session.observing import Watcher
+from edgebn.session.observing import AccumulatorObserver
 from edgebn.session.packer import Constant, Packer
 from edgebn.session.tiled import Target, TileEmitter, Walk
 
@@ -125,7 +125,7 @@ class WinogradEmitter:
         self._chunk = _chunk(step, rows, walk.columns)
         self._weights = self._pack_weights(step.weight)
         self._epilogue, self._scalars = pack_copy(step, packer, FloatBlocks(np.arange(self._channels), 1))
-        self._watcher = Watcher(packer, step, rows, walk.columns)
+        self._observer = AccumulatorObserver(packer, step, rows, walk.columns)
         self._direct = TileEmitter(step, packer, walk, rows)
 
     def rows(self, first: int, count: int, target: Target) -> None:
@@ -139,9 +139,9 @@ class WinogradEmitter:
             row = min(STEP * begin, count - STEP)  # a last chunk of one row of tiles moves up like any last tile
             self._emit(first + row, taken, count - STEP - row, Target(target.address + row * target.row, target.row, target.pixel))
 
-    def gather(self) -> None:
-        """Emit what gathers the kept accumulators, once all rows are emitted."""
-        self._direct.gather()
+    def reduce_statistics(self) -> None:
+        """Emit what reduces the saved accumulators, once all rows are emitted."""
+        self._direct.reduce_statistics()
 
     def _emit(self, row: int, tile_rows: int, last_y: int, target: Target) -> None:
         chunk = self._chunk
@@ -167,7 +167,7 @@ class WinogradEmitter:
         count = tile_rows * chunk.tile_columns
         for segment in self._weights:
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, count, real=True)
-            self._packer.emit_watched(
+            self._packer.emit_saving(
                 "tile_f32",
                 None,
                 variant=tile_shapes.shapes(isa.SELECTED, real=True).index((mr, segment.nv)),
@@ -191,10 +191,10 @@ class WinogradEmitter:
                 last_channels=segment.width,  # of a scratch that has room for whole vectors
                 **segment.scalars,
             )
-        kept_pixel = self._direct.kept_pixel
-        self._packer.emit_watched(
+        saved_pixel = self._direct.saved_pixel
+        self._packer.emit_saving(
             "winograd_output_f32",
-            self._watcher.by_row(row, last_y + STEP, (self._walk.columns * kept_pixel, kept_pixel)),
+            self._observer.by_row(row, last_y + STEP, (self._walk.columns * saved_pixel, saved_pixel)),
             planes=sums,
             plane_step=chunk.output_plane,
             tile_step=chunk.output_step,
@@ -213,8 +213,8 @@ class WinogradEmitter:
         segments = []
         first = 0
         width_of_all = _vectors(self._channels) * isa.SELECTED.lanes
-        together = max(self._chunk.tile_rows * self._chunk.tile_columns, STEP)
-        for nv, count in tile_shapes.channel_segments(isa.SELECTED, width_of_all, together, real=True):
+        tiles_of_chunk = max(self._chunk.tile_rows * self._chunk.tile_columns, STEP)
+        for nv, count in tile_shapes.channel_segments(isa.SELECTED, width_of_all, tiles_of_chunk, real=True):
             width = nv * isa.SELECTED.lanes
             parts = [tile_weights.pack_weights_f32(isa.SELECTED, plane[first : first + count, None], nv) for plane in planes]
             nothing = np.zeros(count, np.float32)

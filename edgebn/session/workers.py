@@ -38,14 +38,14 @@ class Workers:
         pace = table.pace
         shares = table.alone is None or pace.shares
         chosen = table if shares else table.alone
-        held = chosen.bind(arrays)
+        alive = chosen.bind(arrays)
         if shares:
             self.wake(table)
         begun = time.perf_counter()
         failed = self._execute(chosen.call, batch, 0)
         if table.alone is not None:
             pace.note((time.perf_counter() - begun) / batch)
-        del held
+        del alive
         return failed
 
     def wake(self, table: Any) -> None:

@@ -44,7 +44,7 @@ def epilogues(session):
     arguments = Arguments([table.words for table in packed._tables], packed.constants.ctypes.data)
     found = []
     for copy in packed._packer.copies:
-        size = copy.form.pack(steps[copy.step].epilogue)[0].nbytes
+        size = copy.layout.pack(steps[copy.step].epilogue)[0].nbytes
         found.append(packed.constants[copy.place.offset : copy.place.offset + size].tobytes())
         for name in CHANGING:
             places = arguments.places(copy.place.offset, name).tolist()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from edgebn import reference
 from edgebn.kernels import isa
 from edgebn.memory import Plan
-from edgebn.session import Session, entries, layout, packer, strip_pairs, strips, tables
+from edgebn.session import Session, direct_inputs, layout, packer, strip_pairs, strips, tables
 from tests.programs import inputs_for, programs
 from tests.test_contract import GEOMETRIES, convolution_program
 
@@ -100,7 +100,7 @@ def check(program, guard):
 def main(dtype, side):
     guard = Guard(side)
     layout.plan, tables.aligned, packer.aligned = guard.plan, guard.aligned, guard.aligned
-    entries.MIN_IN_PLACE = tables.MIN_DIRECT = strip_pairs.MIN_MAP = 0
+    direct_inputs.MIN_IN_PLACE = tables.MIN_DIRECT = strip_pairs.MIN_MAP = 0
     strips.STRIP = 1
     for seed, geometry in enumerate(GEOMETRIES):
         check(convolution_program(geometry, dtype, seed), guard)

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 import edgebn
 from edgebn.errors import ModelError
-from edgebn.session import entries, tables
+from edgebn.session import direct_inputs, tables
 from tests import programs
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _however_small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "MIN_IN_PLACE", 0)
+        patch.setattr(direct_inputs, "MIN_IN_PLACE", 0)
         patch.setattr(tables, "MIN_DIRECT", 0)
         yield
 
@@ -22,7 +22,7 @@ def _however_small():
 def read_in_place(session):
     """Return whether an input is, which the table then names as the owner of a row that is no copy."""
     table = session._packed.real
-    return bool((table.patches[: len(table.entries), 0] >= 0).all()) and any(len(place) for place in table.places)
+    return bool((table.patches[: len(table.inputs), 0] >= 0).all()) and any(len(place) for place in table.places)
 
 
 def lists(value, program):
