@@ -82,8 +82,8 @@ def table(listing: Listing, output: str, row: int, column: int, more: str = "0, 
     """
     parameter = parameter or dict(listing.values.outputs)[output]
     buffer = listing.program.buffers[output]
-    how = f"1, {float_literal(buffer.scale)}, {buffer.zero_point}" if buffer.dtype == "int8" else "0, 1.0f, 0"
-    return f"{{{parameter}, {how}, {row}, {column}, {more}}}"
+    anchors = f"1, {float_literal(buffer.scale)}, {buffer.zero_point}" if buffer.dtype == "int8" else "0, 1.0f, 0"
+    return f"{{{parameter}, {anchors}, {row}, {column}, {more}}}"
 
 
 def candidates_table(listing: Listing, after: Boxes) -> str:
@@ -173,13 +173,13 @@ def _detector(listing: Listing, after: Boxes) -> list[str]:
     parts = roles(program, after)
     scores = program.shapes[parts[len(parts) // 2]][1] if after.head in {"corners", "anchors"} else 0
     begin = {"yolov8": 4, "yolov5": 5, "post_process": 0, "fomo": 1}.get(after.head, scores - len(after.names))
-    how, names = after.anchors, len(after.names)
+    anchors, names = after.anchors, len(after.names)
     lines = []
-    if how is not None:
-        rows = ",\n".join("    " + ", ".join(_double(number) for number in row) for row in anchor_boxes(how))
+    if anchors is not None:
+        rows = ",\n".join("    " + ", ".join(_double(number) for number in row) for row in anchor_boxes(anchors))
         lines.append(f"EDGEBN_CONST static const double anchors[] = {{ /* middle y and x, height, width */\n{rows}\n}};")
-    scales = ", ".join(_double(scale) for scale in (how.scales if how else (1.0,) * 4))
-    order = ", ".join(str(how.order.index(letter) if how else 0) for letter in "yxhw")
+    scales = ", ".join(_double(scale) for scale in (anchors.scales if anchors else (1.0,) * 4))
+    order = ", ".join(str(anchors.order.index(letter) if anchors else 0) for letter in "yxhw")
     first_point, point_step = 4, 2
     if after.head == "yolov8":
         first_point = 4 + names
@@ -190,7 +190,7 @@ EDGEBN_CONST static const edgebn_detector detector = {{
     {4 if after.head == "yolov5" else -1},
     {int(after.logits and after.head in {"corners", "anchors"})}, {float_literal(after.score)}, {float_literal(after.overlap)},
     {most(program)}, {float_literal(width if shares else 1)}, {float_literal(height if shares else 1)},
-    {"anchors" if how else "NULL"}, {{{scales}}}, {{{order}}}, {int(bool(how and how.exponential))},
+    {"anchors" if anchors else "NULL"}, {{{scales}}}, {{{order}}}, {int(bool(anchors and anchors.exponential))},
     {_way_back(listing.program)},
     {after.points}, {first_point}, {point_step}
 }};""")

@@ -89,8 +89,8 @@ def headers(listing: Listing) -> list[str]:
 
 def parameters(listing: Listing) -> str:
     """Return the parameters of the run function."""
-    given = [f"const {item_of(listing, buffer)} *{parameter}" for buffer, parameter in listing.values.inputs]
-    return ", ".join([*given, *(f"{item_of(listing, buffer)} *{parameter}" for buffer, parameter in listing.values.outputs)])
+    adaptation = [f"const {item_of(listing, buffer)} *{parameter}" for buffer, parameter in listing.values.inputs]
+    return ", ".join([*adaptation, *(f"{item_of(listing, buffer)} *{parameter}" for buffer, parameter in listing.values.outputs)])
 
 
 def item_of(listing: Listing, buffer: str) -> str:
@@ -117,12 +117,12 @@ def _names(listing: Listing) -> list[str]:
     return [parameter for _, parameter in (*listing.values.inputs, *listing.values.outputs)]
 
 
-def _accessors(listing: Listing, suffix: str, given: str) -> str:
+def _accessors(listing: Listing, suffix: str, adaptation: str) -> str:
     functions = []
     for parameter, offset, buffer in accessors(listing):
         item = item_of(listing, buffer)
         place = _pointer(item, instances.arena(listing, listing.arena.pool.get(listing.values.owner[buffer], "")), offset)
-        functions.append(f"{item} *{listing.name}_{parameter}{suffix}({given}) {{\n    return {place};\n}}\n")
+        functions.append(f"{item} *{listing.name}_{parameter}{suffix}({adaptation}) {{\n    return {place};\n}}\n")
     return "\n".join(functions)
 
 
@@ -178,8 +178,8 @@ def _steps(listing: Listing) -> list[str]:
         target = listing.values.expressions[action.output]
         nbytes = size_of(listing.program.buffers[action.output])
         lines += [f"    EDGEBN_MADE({action.steps[-1]}, {target}, {nbytes});"]
-        given = listing.program.adaptation
-        if listing.adaptation and given and action.output == given.logits:
+        adaptation = listing.program.adaptation
+        if listing.adaptation and adaptation and action.output == adaptation.logits:
             lines += adapting.believing(listing, target)
         lines += [""]
     for (copied, parameter), buffer in zip(listing.values.copies, _copied(listing), strict=True):

@@ -94,10 +94,10 @@ _MOVING = (p.Concat, p.Pad, p.Crop, p.Resize, p.Transpose, p.Reshape)  # and not
 OF_INTEGERS = (*_MOVING, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND, p.NonMaxSuppression)
 
 
-def _same_codes(given: p.Buffer, target: p.Buffer) -> None:
+def _same_codes(source: p.Buffer, target: p.Buffer) -> None:
     """Check that codes which a step leaves as they are mean the same behind it."""
     if p.holds_codes(target):
-        _need((given.scale, given.zero_point) == (target.scale, target.zero_point), "output's scale or zero point")
+        _need((source.scale, source.zero_point) == (target.scale, target.zero_point), "output's scale or zero point")
 
 
 def _epilogue(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: int, target: p.Buffer) -> None:
@@ -202,14 +202,16 @@ def _operands(step: p.Add | p.Multiply | p.Binary, inputs: list[p.Buffer], targe
 def _binary(step: p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in BINARY, "function")
     _operands(step, inputs, target)
-    how = step.arithmetic
-    if how is not None:
+    arithmetic = step.arithmetic
+    if arithmetic is not None:
         if target.dtype == "int16":
-            _need(step.function in ("subtract", "maximum", "minimum") and how.shift == 15, "arithmetic")
+            _need(step.function in ("subtract", "maximum", "minimum") and arithmetic.shift == 15, "arithmetic")
         else:
-            _need(step.function != "divide" and how.shift == (7 if step.function == "squared_difference" else 20), "arithmetic")
-        _need(len(how.m) == 3 and all(0 <= factor < 2**31 for factor in how.m), "arithmetic")
-        _need(len(how.e) == 3 and all(0 <= shift <= 31 for shift in how.e), "shift")
+            _need(
+                step.function != "divide" and arithmetic.shift == (7 if step.function == "squared_difference" else 20), "arithmetic"
+            )
+        _need(len(arithmetic.m) == 3 and all(0 <= factor < 2**31 for factor in arithmetic.m), "arithmetic")
+        _need(len(arithmetic.e) == 3 and all(0 <= shift <= 31 for shift in arithmetic.e), "shift")
 
 
 def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.Buffer) -> None:
@@ -252,10 +254,10 @@ def _lookup(step: p.Lookup, inputs: list[p.Buffer], target: p.Buffer) -> None:
 
 def _rescale(step: p.Rescale, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape and p.holds_codes(inputs[0]) and p.holds_codes(target), "output")
-    for how in (step.arithmetic, step.below):
-        if how is not None:
-            _clipped(how, target)
-            _need(0 <= how.s <= 62 and abs(how.m) < 2**31 and abs(how.r) <= 2**62, "arithmetic")
+    for arithmetic in (step.arithmetic, step.below):
+        if arithmetic is not None:
+            _clipped(arithmetic, target)
+            _need(0 <= arithmetic.s <= 62 and abs(arithmetic.m) < 2**31 and abs(arithmetic.r) <= 2**62, "arithmetic")
 
 
 def _curve(step: p.Curve, inputs: list[p.Buffer], target: p.Buffer) -> None:

@@ -14,14 +14,15 @@ def emit(step: Binary, program: Program, names: Names) -> StepCode:
     shape = broadcast(a.shape, b.shape, program.buffers[step.output].shape)
     buffers = (names.buffer(a.name), names.buffer(b.name), names.buffer(step.output), shape)
     in_place = may_share_first(step, program)
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         clip = (float_literal(step.post[0]), float_literal(step.post[1]))
         text = call("edgebn_binary_f32", *buffers, f"edgebn_{step.function}_f32", *clip)
         return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
     literal = struct(
-        "edgebn_binary", zero0=a.zero_point, zero1=b.zero_point, unit=1 << how.shift, m0=how.m[0], m1=how.m[1], m2=how.m[2],
-        e0=how.e[0], e1=how.e[1], e2=how.e[2], zero_point=how.zero_point, low=how.qmin, high=how.qmax,
+        "edgebn_binary", zero0=a.zero_point, zero1=b.zero_point, unit=1 << arithmetic.shift, m0=arithmetic.m[0],
+        m1=arithmetic.m[1], m2=arithmetic.m[2], e0=arithmetic.e[0], e1=arithmetic.e[1], e2=arithmetic.e[2],
+        zero_point=arithmetic.zero_point, low=arithmetic.qmin, high=arithmetic.qmax,
     )  # fmt: skip
     kernel = "edgebn_binary_s16" if program.buffers[step.output].dtype == "int16" else "edgebn_binary_s8"
     text = call(kernel, *buffers, f"edgebn_{step.function}_s32", literal)

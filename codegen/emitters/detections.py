@@ -13,7 +13,7 @@ def emit(step: DetectionPostProcess, program: Program, names: Names) -> StepCode
     count = len(step.anchors)
     anchors = CArray(names.array("anchors"), "float", step.anchors, f"({count}, 4): middle y, x, height, width")
     scales = dict(zip(("y_scale", "x_scale", "h_scale", "w_scale"), map(float_literal, step.scales), strict=True))
-    how = struct(
+    settings = struct(
         "edgebn_detections",
         count=count,
         code_size=codes[2],
@@ -28,7 +28,7 @@ def emit(step: DetectionPostProcess, program: Program, names: Names) -> StepCode
         overlap=float_literal(step.overlap),
     )
     parts = [names.buffer(step.inputs[0]), names.buffer(step.inputs[1]), names.buffer(step.output), anchors.name]
-    parts += [offset(names.scratch, 0, "float"), offset(names.scratch, 20 * count, "int32_t"), f"&{how}"]
+    parts += [offset(names.scratch, 0, "float"), offset(names.scratch, 20 * count, "int32_t"), f"&{settings}"]
     kernel = "edgebn_detection_post_process_f32"
     return StepCode(call(kernel, *parts), (anchors,), ("edgebn_detection_post_process_f32.h",), scratch=24 * count)
 
@@ -36,7 +36,7 @@ def emit(step: DetectionPostProcess, program: Program, names: Names) -> StepCode
 def emit_suppression(step: NonMaxSuppression, program: Program, names: Names) -> StepCode:
     """Return the call of edgebn_non_max_suppression_f32."""
     _, classes, count = program.buffers[step.inputs[1]].shape
-    how = struct(
+    settings = struct(
         "edgebn_suppression",
         count=count,
         classes=classes,
@@ -47,6 +47,6 @@ def emit_suppression(step: NonMaxSuppression, program: Program, names: Names) ->
         overlap=float_literal(step.overlap),
     )
     parts = [names.buffer(name) for name in (*step.inputs, step.output)]
-    parts += [offset(names.scratch, 0, "float"), offset(names.scratch, 16 * count, "int32_t"), f"&{how}"]
+    parts += [offset(names.scratch, 0, "float"), offset(names.scratch, 16 * count, "int32_t"), f"&{settings}"]
     kernel = "edgebn_non_max_suppression_f32"
     return StepCode(call(kernel, *parts), (), ("edgebn_non_max_suppression_f32.h",), scratch=20 * count)

@@ -14,19 +14,19 @@ def emit(step: Multiply, program: Program, names: Names) -> StepCode:
     shape = broadcast(a.shape, b.shape, program.buffers[step.output].shape)
     buffers = (names.buffer(a.name), names.buffer(b.name), names.buffer(step.output), shape)
     in_place = may_share_first(step, program)
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         clip = (float_literal(step.post[0]), float_literal(step.post[1]))
         text = call("edgebn_binary_f32", *buffers, "edgebn_product_f32", *clip)
         return StepCode(text, (), ("edgebn_elementwise_f32.h",), in_place=in_place)
     kind, header = ("s16", "binary") if program.buffers[step.output].dtype == "int16" else ("s8", "multiply")
-    text = call(f"edgebn_multiply_{kind}", *buffers, rescaling(a, b, how))
+    text = call(f"edgebn_multiply_{kind}", *buffers, rescaling(a, b, arithmetic))
     return StepCode(text, (), (f"edgebn_{header}_{kind}.h",), in_place=in_place)
 
 
-def rescaling(a: Buffer, b: Buffer, how: IntMultiply) -> str:
+def rescaling(a: Buffer, b: Buffer, arithmetic: IntMultiply) -> str:
     """Return `edgebn_multiply`: how products of codes of two buffers become codes of the output."""
     return struct(
-        "edgebn_multiply", zero0=a.zero_point, zero1=b.zero_point, m=f"INT64_C({how.m})", r=f"INT64_C({how.r})", s=how.s,
-        neg=how.neg, zero_point=how.zero_point, low=how.qmin, high=how.qmax,
+        "edgebn_multiply", zero0=a.zero_point, zero1=b.zero_point, m=f"INT64_C({arithmetic.m})", r=f"INT64_C({arithmetic.r})",
+        s=arithmetic.s, neg=arithmetic.neg, zero_point=arithmetic.zero_point, low=arithmetic.qmin, high=arithmetic.qmax,
     )  # fmt: skip

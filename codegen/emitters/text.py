@@ -21,8 +21,8 @@ def call(function: str, *arguments: object) -> str:
 
 def struct(name: str, **fields: object) -> str:
     """Return a compound literal; fields that are zero, false or None are left out, as C sets them to zero."""
-    given = [f".{key} = {_literal(value)}" for key, value in fields.items() if value not in (None, False, 0)]
-    return _wrap(f"({name}){{", given or ["0"], "}", width=96)
+    present = [f".{key} = {_literal(value)}" for key, value in fields.items() if value not in (None, False, 0)]
+    return _wrap(f"({name}){{", present or ["0"], "}", width=96)
 
 
 def _literal(value: object) -> str:

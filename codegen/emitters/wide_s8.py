@@ -44,9 +44,11 @@ def with_wide_channels(step: Convolution, program: Program, names: Names, narrow
     if not len(chosen):
         return narrow
     weight = step.weight[chosen]
-    how = replace(step.epilogue, **{name: getattr(step.epilogue, name)[chosen] for name in ("acc_bias", "lo", "hi", "m", "r", "s")})
+    chosen_epilogue = replace(
+        step.epilogue, **{name: getattr(step.epilogue, name)[chosen] for name in ("acc_bias", "lo", "hi", "m", "r", "s")}
+    )
     own = _WideNames(names)
-    epilogue, arrays = epilogue_s8(pack_epilogue(how, accumulator_bound(how, sum_bound(weight))), own)
+    epilogue, arrays = epilogue_s8(pack_epilogue(chosen_epilogue, accumulator_bound(chosen_epilogue, sum_bound(weight))), own)
     count, kh, kw, per_group = weight.shape
     channels = CArray(own.array("channels"), "int16_t", chosen.astype(np.int16), f"({count}): channels whose weights need 16 bits")
     weights = CArray(

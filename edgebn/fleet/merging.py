@@ -68,7 +68,9 @@ def merge(model: FleetModel, states: Mapping[str, Known], *, max_age: float | No
             left_out[name] = f"it has learned from fewer than {MIN_SAMPLES:g} samples since its last change"
     rest = [name for name in names if name not in left_out]
     apart = outliers(model, [states[name] for name in rest])
-    left_out |= {name: f"its drift is {how:.2f} away from its group's" for name, how in zip(rest, apart, strict=True) if how}
+    left_out |= {
+        name: f"its drift is {distance:.2f} away from its group's" for name, distance in zip(rest, apart, strict=True) if distance
+    }
     used = tuple(name for name in rest if name not in left_out)
     if len(used) < least:
         return Merged(None, used, left_out)
@@ -87,7 +89,7 @@ def outliers(model: FleetModel, known: list[Known]) -> list[float]:
     drift, ratio = middle(known)
     far = [model.distance(one.drift, one.ratio, drift, ratio) for one in known]
     bound = max(MIN_PART, FARTHER * float(np.median(far)))
-    return [how if how > bound else 0.0 for how in far]
+    return [distance if distance > bound else 0.0 for distance in far]
 
 
 def middle(known: list[Known]) -> tuple[np.ndarray, np.ndarray]:

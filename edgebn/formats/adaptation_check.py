@@ -26,26 +26,26 @@ def check_adaptation(program: p.Program) -> None:
     ModelError
         With what does not fit.
     """
-    given = program.adaptation
-    if given is None:
+    adaptation = program.adaptation
+    if adaptation is None:
         return
     steps = {step.name: step for step in program.steps}
-    names = [layer.observation.step for layer in given.layers]
+    names = [layer.observation.step for layer in adaptation.layers]
     _need(bool(names) and len(set(names)) == len(names) and set(names) <= set(steps), "list of adapted steps")
     _need(len({p.step_dtype(steps[name], program) for name in names}) == 1, "mixture of int8 and float32 steps")
-    for layer in given.layers:
+    for layer in adaptation.layers:
         _check_layer(layer, steps[layer.observation.step], program)
-    logits = program.buffers.get(given.logits)
+    logits = program.buffers.get(adaptation.logits)
     size = math.prod(logits.shape) if logits is not None else 0
-    fits = given.classes == 0 or given.classes == size >= 2 or (given.classes == 2 and size == 1)
-    _need(fits and (given.logits == "" or logits is not None), "buffer of logits")
-    _need(0 < given.margin < math.inf, "margin")
-    _need(0 <= given.strength <= 1, "strength")
-    _array(given.noise, np.float32, (len(names),), "noise")
-    _need(bool((given.noise > 0).all()), "noise")
-    channels = sum(layer.channels for layer in given.layers)
-    for table in given.tables:
-        _check_table(table, channels, given)
+    fits = adaptation.classes == 0 or adaptation.classes == size >= 2 or (adaptation.classes == 2 and size == 1)
+    _need(fits and (adaptation.logits == "" or logits is not None), "buffer of logits")
+    _need(0 < adaptation.margin < math.inf, "margin")
+    _need(0 <= adaptation.strength <= 1, "strength")
+    _array(adaptation.noise, np.float32, (len(names),), "noise")
+    _need(bool((adaptation.noise > 0).all()), "noise")
+    channels = sum(layer.channels for layer in adaptation.layers)
+    for table in adaptation.tables:
+        _check_table(table, channels, adaptation)
 
 
 def _need(condition: bool, what: str) -> None:
@@ -80,10 +80,10 @@ def _check_layer(layer: AdaptedLayer, step: p.Step, program: p.Program) -> None:
     _need(bool((seen.shift <= MAX_SHIFT).all()), what)
 
 
-def _check_table(table: SourceTable, channels: int, given: Adaptation) -> None:
+def _check_table(table: SourceTable, channels: int, adaptation: Adaptation) -> None:
     what = f"table of '{table.policy}'"
     rows = len(table.first)
-    _need(given.classes <= rows <= given.classes + 1, what)
+    _need(adaptation.classes <= rows <= adaptation.classes + 1, what)
     for codes, scale in ((table.first, table.first_scale), (table.second, table.second_scale)):
         _array(codes, np.int8, (rows, channels), what)
-        _array(scale, np.float32, (len(given.layers),), what)
+        _array(scale, np.float32, (len(adaptation.layers),), what)

@@ -60,10 +60,10 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
     notes: dict[str, str] = {}
     graph = original
     if floats is not None:
-        from edgebn.passes.graph.one_meaning import one_meaning_each
+        from edgebn.passes.graph.one_quantization import one_quantization_each
         from edgebn.passes.graph.qdq import collapse
 
-        graph = collapse(one_meaning_each(graph), floats)
+        graph = collapse(one_quantization_each(graph), floats)
     if _holds_codes(graph):
         from edgebn.passes.graph.requantizations import requantizations_apart
 
@@ -77,8 +77,8 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
 
         program = merged_records(lower_quantized(graph), original, laid_out, notes)
     else:
-        program, placed = lower_float(graph)
-        program = replace(program, records=layer_records(original, laid_out, placed, notes))
+        program, outcomes = lower_float(graph)
+        program = replace(program, records=layer_records(original, laid_out, outcomes, notes))
     return checked(fuse_pools(with_states(program, original, shown)))
 
 

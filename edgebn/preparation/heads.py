@@ -237,16 +237,16 @@ def anchor_boxes(anchors: Anchors) -> np.ndarray:
 
 def _anchors(outputs: list[np.ndarray], after: Boxes, wanted: tuple[int, int]) -> Candidates:
     """Decode in float64; corners and points are rounded once, to float32."""
-    how = after.anchors
-    assert how is not None
+    layout = after.anchors
+    assert layout is not None
     parts = len(outputs) // 2
     codes, shares = (np.concatenate(outputs[begin : begin + parts]) for begin in (0, parts))
     classes, scores, order = _best(shares, after)
-    anchors, chosen = anchor_boxes(how)[order], codes[order].astype(np.float64)
-    y, x, h, w = (how.order.index(letter) for letter in "yxhw")
-    scale = dict(zip("yxhw", how.scales, strict=True))
+    anchors, chosen = anchor_boxes(layout)[order], codes[order].astype(np.float64)
+    y, x, h, w = (layout.order.index(letter) for letter in "yxhw")
+    scale = dict(zip("yxhw", layout.scales, strict=True))
     height, width = chosen[:, h] / scale["h"], chosen[:, w] / scale["w"]
-    if how.exponential:
+    if layout.exponential:
         height, width = np.exp(height), np.exp(width)
     half_h, half_w = 0.5 * height * anchors[:, 2], 0.5 * width * anchors[:, 3]
     middle_y = chosen[:, y] / scale["y"] * anchors[:, 2] + anchors[:, 0]

@@ -41,25 +41,27 @@ def affine(step: Affine, operands: Operands) -> np.ndarray:
 def add(step: Add, operands: Operands) -> np.ndarray:
     """Sum of two values with broadcasting, then the clip."""
     a, b = operands.values
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         return np.clip(a + b, np.float32(step.post[0]), np.float32(step.post[1]))
     centred = [codes.astype(np.int64) - buffer.zero_point for codes, buffer in zip((a, b), operands.inputs, strict=True)]
-    if how.rounding == "double":
-        y = _double_rounding_sum(centred, how, 15 if operands.output.dtype == "int16" else 20)
+    if arithmetic.rounding == "double":
+        y = _double_rounding_sum(centred, arithmetic, 15 if operands.output.dtype == "int16" else 20)
     else:
-        y = _single_rounding_sum(centred, how)
-    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(operands.output.dtype)
+        y = _single_rounding_sum(centred, arithmetic)
+    return np.clip(arithmetic.zero_point + y, arithmetic.qmin, arithmetic.qmax).astype(operands.output.dtype)
 
 
-def _single_rounding_sum(centred: list[np.ndarray], how: IntAdd) -> np.ndarray:
-    return (centred[0] * how.m[0] + centred[1] * how.m[1] + how.r) >> how.s
+def _single_rounding_sum(centred: list[np.ndarray], arithmetic: IntAdd) -> np.ndarray:
+    return (centred[0] * arithmetic.m[0] + centred[1] * arithmetic.m[1] + arithmetic.r) >> arithmetic.s
 
 
-def _double_rounding_sum(centred: list[np.ndarray], how: IntAdd, shift: int) -> np.ndarray:
+def _double_rounding_sum(centred: list[np.ndarray], arithmetic: IntAdd, shift: int) -> np.ndarray:
     """TensorFlow Lite Micro: both inputs in units of 2**-shift of twice the larger scale, each rounded, then their sum rounded."""
-    total = _scaled(centred[0] << shift, how.m[0], how.e[0]) + _scaled(centred[1] << shift, how.m[1], how.e[1])
-    return _scaled(total, how.m[2], how.e[2])
+    total = _scaled(centred[0] << shift, arithmetic.m[0], arithmetic.e[0]) + _scaled(
+        centred[1] << shift, arithmetic.m[1], arithmetic.e[1]
+    )
+    return _scaled(total, arithmetic.m[2], arithmetic.e[2])
 
 
 def _scaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
@@ -71,30 +73,30 @@ def _scaled(v: np.ndarray, m: int, e: int) -> np.ndarray:
 
 def binary(step: Binary, operands: Operands) -> np.ndarray:
     """Function of two values with broadcasting, then the clip."""
-    function, how = BINARY[step.function], step.arithmetic
-    if how is None:
+    function, arithmetic = BINARY[step.function], step.arithmetic
+    if arithmetic is None:
         return np.clip(function(*operands.values), np.float32(step.post[0]), np.float32(step.post[1]))
     a, b = (
-        _scaled((codes.astype(np.int64) - buffer.zero_point) << how.shift, m, e)
-        for codes, buffer, m, e in zip(operands.values, operands.inputs, how.m, how.e, strict=False)
+        _scaled((codes.astype(np.int64) - buffer.zero_point) << arithmetic.shift, m, e)
+        for codes, buffer, m, e in zip(operands.values, operands.inputs, arithmetic.m, arithmetic.e, strict=False)
     )
-    y = _scaled(function(a, b), how.m[2], how.e[2])
-    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(operands.output.dtype)
+    y = _scaled(function(a, b), arithmetic.m[2], arithmetic.e[2])
+    return np.clip(arithmetic.zero_point + y, arithmetic.qmin, arithmetic.qmax).astype(operands.output.dtype)
 
 
 def multiply(step: Multiply, operands: Operands) -> np.ndarray:
     """Product of two values with broadcasting, then the clip."""
     a, b = operands.values
-    how = step.arithmetic
-    if how is None:
+    arithmetic = step.arithmetic
+    if arithmetic is None:
         return np.clip(a * b, np.float32(step.post[0]), np.float32(step.post[1]))
     u = (a.astype(np.int64) - operands.inputs[0].zero_point) * (b.astype(np.int64) - operands.inputs[1].zero_point)
-    return _rescaled(u, how, operands.output.dtype)
+    return _rescaled(u, arithmetic, operands.output.dtype)
 
 
-def _rescaled(u: np.ndarray, how: IntMultiply, dtype: str) -> np.ndarray:
-    y = (u * how.m + how.r - np.where(u < 0, np.int64(2**31 if how.neg else 0), 0)) >> how.s
-    return np.clip(how.zero_point + y, how.qmin, how.qmax).astype(dtype)
+def _rescaled(u: np.ndarray, arithmetic: IntMultiply, dtype: str) -> np.ndarray:
+    y = (u * arithmetic.m + arithmetic.r - np.where(u < 0, np.int64(2**31 if arithmetic.neg else 0), 0)) >> arithmetic.s
+    return np.clip(arithmetic.zero_point + y, arithmetic.qmin, arithmetic.qmax).astype(dtype)
 
 
 def rescale(step: Rescale, operands: Operands) -> np.ndarray:

@@ -32,8 +32,8 @@ def pool(step: Pool, operands: Operands) -> np.ndarray:
     if step.epilogue is None:
         return int_windows(value, step.window, buffer.zero_point)
     total, count = sum_and_count(value.astype(np.int64), step.window, buffer.zero_point)
-    how = step.epilogue if len(step.epilogue.m) == 1 else _by_count(step.epilogue, count)
-    return int_epilogue(total, how, operands.output.dtype)
+    epilogue = step.epilogue if len(step.epilogue.m) == 1 else _by_count(step.epilogue, count)
+    return int_epilogue(total, epilogue, operands.output.dtype)
 
 
 def _by_count(epilogue: IntEpilogue, count: np.ndarray) -> IntEpilogue:

@@ -71,8 +71,8 @@ class Context(SampleContext[Dynamic]):
     ) -> Dynamic:
         """Append a layer that moves or selects elements: integer codes keep their meaning."""
         first = values[0]
-        meaning: dict[str, Any] = {"quantization": first.quantization, "shift": first.shift, "whole": first.whole}
-        return self.emit(node, kind, *values, part=part, output=output, place=place, **meaning, **fields)
+        inherited: dict[str, Any] = {"quantization": first.quantization, "shift": first.shift, "whole": first.whole}
+        return self.emit(node, kind, *values, part=part, output=output, place=place, **inherited, **fields)
 
     def whole_numbers(self, node: Node, kind: type[Layer], /, *values: Dynamic, part: str, place: Place, function: str) -> Dynamic:
         """Append a helper layer that makes whole numbers."""

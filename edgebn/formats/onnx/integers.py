@@ -122,8 +122,8 @@ def cast(node: Node, context: Context) -> Dynamic:
 
 def _is_plain(x: Dynamic) -> bool:
     """Whether codes stand for themselves."""
-    how = x.quantization
-    return how is not None and float(how.scale[0]) == 1.0 and int(how.zero_point[0]) == -x.shift
+    quantization = x.quantization
+    return quantization is not None and float(quantization.scale[0]) == 1.0 and int(quantization.zero_point[0]) == -x.shift
 
 
 def arg(function: str) -> Callable[[Node, Context], Dynamic]:

@@ -110,19 +110,19 @@ def quantize_linear(node: Node, context: Context) -> Dynamic | Static:
     return context.emit(node, Quantize, value, quantization=quantization, shift=shift)
 
 
-def _rounded(node: Node, context: Context, x: Dynamic, how: Quantization) -> Dynamic:
+def _rounded(node: Node, context: Context, x: Dynamic, quantization: Quantization) -> Dynamic:
     """Return the real numbers that int16 codes with a zero point stand for: edgebn's own have none, and float32 holds all of these.
 
     As onnxruntime computes them: x / scale, rounded, clipped to the codes, times the scale.
     """
-    scale, zero_point = float(how.scale[0]), int(how.zero_point[0])
+    scale, zero_point = float(quantization.scale[0]), int(quantization.zero_point[0])
     ends = np.iinfo(np.int16)
     by = context.number(node, scale, "scale")
     steps = context.emit(node, Binary, x, by, part="steps", place=x.place, function="divide")
     whole = context.emit(node, Activation, steps, part="whole", place=x.place, function="round")
     low, high = float(ends.min - zero_point), float(ends.max - zero_point)
     held = context.emit(node, Activation, whole, part="held", place=x.place, function="clip", low=low, high=high)
-    return replace(context.emit(node, Multiply, held, by, place=x.place), stands_for=how)
+    return replace(context.emit(node, Multiply, held, by, place=x.place), stands_for=quantization)
 
 
 def dequantize_linear(node: Node, context: Context) -> Dynamic | Static:

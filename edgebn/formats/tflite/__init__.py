@@ -81,10 +81,10 @@ def _add_input(reading: Reading, index: int, given: dict[str, Shape], path: Path
     name = reading.unique(short_name(tensor.name))
     shape = _input_shape(tensor, given.pop(name, given.pop("", None)), path)
     try:
-        how = reading.quantization(index)
+        quantization = reading.quantization(index)
     except EdgebnError as error:
         raise type(error)(f"{path}: input {error}") from None
-    reading.builder.add_input(name, shape, how)
+    reading.builder.add_input(name, shape, quantization)
     reading.names[index] = name
     reading.shapes[index] = (1, *shape)
     reading.batched.add(name)

@@ -56,8 +56,8 @@ def batch_matmul(reading: Reading, operator: FileOperator) -> None:
         if turned:
             rank = len(reading.sample(index))
             order = (*range(rank - 2), rank - 1, rank - 2)
-            how = reading.quantization(index)
-            value = reading.step(Transpose, f"{reading.tensor(index).name}/turned", (value,), how, permutation=order)
+            quantization = reading.quantization(index)
+            value = reading.step(Transpose, f"{reading.tensor(index).name}/turned", (value,), quantization, permutation=order)
         values.append(value)
     reading.emit(operator, MatMul, (values[0], values[1]))
 

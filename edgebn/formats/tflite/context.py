@@ -178,25 +178,25 @@ class Reading:
             return stored.astype(np.float32)
         if tensor.type not in {*CODE_TYPES, "INT32"} or tensor.quantization is None:
             raise UnsupportedLayerError(f"its constant '{tensor.name}' has type {tensor.type}, not float32 or int8 codes")
-        how = self.positive(tensor)
+        quantization = self.positive(tensor)
         along = [1] * stored.ndim
-        if how.axis is not None:
-            if how.axis >= stored.ndim or stored.shape[how.axis] != len(how.scale):
+        if quantization.axis is not None:
+            if quantization.axis >= stored.ndim or stored.shape[quantization.axis] != len(quantization.scale):
                 raise ModelError(f"the scales of '{tensor.name}' do not fit its shape {stored.shape}; the file is damaged")
-            along[how.axis] = len(how.scale)
-        centred = stored.astype(np.int64) - how.zero_point.reshape(along)
-        return (centred.astype(np.float32) * how.scale.astype(np.float32).reshape(along)).astype(np.float32)
+            along[quantization.axis] = len(quantization.scale)
+        centred = stored.astype(np.int64) - quantization.zero_point.reshape(along)
+        return (centred.astype(np.float32) * quantization.scale.astype(np.float32).reshape(along)).astype(np.float32)
 
     def positive(self, tensor: FileTensor) -> Quantization:
         """Return the tensor's quantisation, which must exist with positive scales."""
-        how = tensor.quantization
-        if how is None:
+        quantization = tensor.quantization
+        if quantization is None:
             raise UnsupportedLayerError(
                 f"'{tensor.name}' holds {tensor.type} numbers without a scale; give the model float32 inputs, or codes with a scale"
             )
-        if not (how.scale > 0).all():
+        if not (quantization.scale > 0).all():
             raise ModelError(f"a scale of '{tensor.name}' is not positive; convert the model again")
-        return how
+        return quantization
 
     def quantization(self, index: int) -> Quantization | None:
         """Return the quantisation of an activation, shifted from uint8 to int8; None for float32 and for integers."""
@@ -209,16 +209,16 @@ class Reading:
             raise UnsupportedLayerError(
                 f"'{tensor.name}' has type {tensor.type}; edgebn runs float32, int8 and int16: convert the model to one of them"
             )
-        how = self.positive(tensor)
-        if len(how.scale) != 1:
+        quantization = self.positive(tensor)
+        if len(quantization.scale) != 1:
             raise UnsupportedLayerError(f"'{tensor.name}' has a scale per channel; only weights may: convert the model again")
-        zero_point = int(how.zero_point[0]) - (128 if tensor.type == "UINT8" else 0)
+        zero_point = int(quantization.zero_point[0]) - (128 if tensor.type == "UINT8" else 0)
         if tensor.type == "INT16" and zero_point:
             raise UnsupportedLayerError(f"the int16 codes of '{tensor.name}' have a zero point; TensorFlow Lite's have none")
         if not -128 <= zero_point <= 127:
             raise ModelError(f"the zero point of '{tensor.name}' is outside its type; the file is damaged")
         bits = 16 if tensor.type == "INT16" else 8
-        return Quantization.per_tensor(float(how.scale[0]), zero_point, unsigned=tensor.type == "UINT8", bits=bits)
+        return Quantization.per_tensor(float(quantization.scale[0]), zero_point, unsigned=tensor.type == "UINT8", bits=bits)
 
     def is_plain(self, index: int) -> bool:
         """Whether the tensor is an input of the file that is cast before anything else reads it: 8-bit numbers without a scale."""
@@ -273,25 +273,27 @@ class Reading:
         which output it is, of operators that have several.
         """
         index = only_output(operator) if output is None else operator.outputs[output]
-        how = self.quantization(index)
+        quantization = self.quantization(index)
         name = self.unique(short_name(self.tensor(index).name))
         batched = any(value in self.batched for value in inputs) if full is None else full[:1] == (1,)
         if fused == 0:
-            self.define(index, self.builder.add(layer(name, inputs, name, **settings), how), batched)
+            self.define(index, self.builder.add(layer(name, inputs, name, **settings), quantization), batched)
             return
         if fused not in FUSED_CLIPS:
             raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
         what, low, high = FUSED_CLIPS[fused]
-        before = self.builder.add(layer(name, inputs, self.unique(f"{name}/linear"), **settings), how)
+        before = self.builder.add(layer(name, inputs, self.unique(f"{name}/linear"), **settings), quantization)
         clip = Activation(self.unique(f"{name}/{what}"), (before,), name, "clip", low, high)
-        self.define(index, self.builder.add(clip, how), batched)
+        self.define(index, self.builder.add(clip, quantization), batched)
 
-    def step(self, layer: type[Layer], wanted: str, inputs: tuple[str, ...], how: Quantization | None, **settings: Any) -> str:
+    def step(
+        self, layer: type[Layer], wanted: str, inputs: tuple[str, ...], quantization: Quantization | None, **settings: Any
+    ) -> str:
         """Append a helper layer that is no operator's output, and return its value."""
         name = self.unique(wanted)
         if any(value in self.batched for value in inputs):
             self.batched.add(name)
-        return self.builder.add(layer(name, inputs, name, **settings), how)
+        return self.builder.add(layer(name, inputs, name, **settings), quantization)
 
     def define(self, index: int, name: str, batched: bool) -> None:
         """Remember that `name` is tensor `index`, after comparing its shape with the file's where that one is not open."""

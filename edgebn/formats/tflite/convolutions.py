@@ -18,7 +18,7 @@ def conv_2d(reading: Reading, operator: FileOperator) -> None:
     """CONV_2D; fewer weight channels than input channels make it a grouped convolution."""
     x, w, b = inputs_of(operator, 2, 3)
     options = operator.options("Conv2DOptions")
-    weight, how = _weight(reading, operator, w, axis=0)
+    weight, quantization = _weight(reading, operator, w, axis=0)
     weight, (height, width, channels) = _spread(reading, operator, weight)
     if weight.ndim != 4 or channels % weight.shape[3]:
         raise ModelError(f"its weight {weight.shape} does not fit an input of {channels} channels; the file is damaged")
@@ -35,7 +35,7 @@ def conv_2d(reading: Reading, operator: FileOperator) -> None:
         dilations=dilations,
         padding=operator.padding or padding_of(options, (height, width), weight.shape[1:3], strides, dilations),
         groups=channels // weight.shape[3],
-        weight_quantization=how,
+        weight_quantization=quantization,
     )
 
 
@@ -43,7 +43,7 @@ def depthwise_conv_2d(reading: Reading, operator: FileOperator) -> None:
     """DEPTHWISE_CONV_2D: the file's weight is (1, kh, kw, channels * multiplier)."""
     x, w, b = inputs_of(operator, 2, 3)
     options = operator.options("DepthwiseConv2DOptions")
-    weight, how = _weight(reading, operator, w, axis=3)
+    weight, quantization = _weight(reading, operator, w, axis=3)
     weight, (height, width, channels) = _spread(reading, operator, weight)
     if weight.ndim != 4 or weight.shape[0] != 1 or weight.shape[3] % channels:
         raise ModelError(f"its weight {weight.shape} does not fit an input of {channels} channels; the file is damaged")
@@ -60,7 +60,7 @@ def depthwise_conv_2d(reading: Reading, operator: FileOperator) -> None:
         dilations=dilations,
         padding=operator.padding or padding_of(options, (height, width), weight.shape[1:3], strides, dilations),
         groups=channels,
-        weight_quantization=how,
+        weight_quantization=quantization,
     )
 
 
@@ -68,7 +68,7 @@ def transpose_conv(reading: Reading, operator: FileOperator) -> None:
     """TRANSPOSE_CONV: padding and output padding follow from the output size that the file gives."""
     size, w, x, b = inputs_of(operator, 3, 4)
     options = operator.options("TransposeConvOptions")
-    weight, how = _weight(reading, operator, w, axis=0)
+    weight, quantization = _weight(reading, operator, w, axis=0)
     height, width, _ = image(reading, x)
     wanted = reading.integers(size)
     if weight.ndim != 4 or wanted.shape != (4,):
@@ -89,7 +89,7 @@ def transpose_conv(reading: Reading, operator: FileOperator) -> None:
         strides=strides,
         padding=(sides[0][0], sides[1][0], sides[0][1], sides[1][1]),
         output_padding=(extra[0], extra[1]),
-        weight_quantization=how,
+        weight_quantization=quantization,
     )
 
 
@@ -109,7 +109,7 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
     options = operator.options("FullyConnectedOptions")
     if options.WeightsFormat() != 0:
         raise UnsupportedLayerError("its weights are shuffled for one processor; convert the model again with default weights")
-    weight, how = _weight(reading, operator, w, axis=0)
+    weight, quantization = _weight(reading, operator, w, axis=0)
     if weight.ndim != 2:
         raise ModelError(f"its weight has shape {weight.shape} instead of (outputs, inputs); the file is damaged")
     value, shape = reading.value(x), reading.sample(x)
@@ -126,7 +126,7 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
         full=(*(reading.shape(x)[:-1] if kept else wanted[:-1] or (1,)), weight.shape[0]),
         weight=weight,
         bias=_bias(reading, operator, b, len(weight)),
-        weight_quantization=how,
+        weight_quantization=quantization,
     )
 
 
@@ -180,19 +180,21 @@ def _weight(reading: Reading, operator: FileOperator, index: int, axis: int) -> 
     if not reading.is_constant(index) or tensor.type not in {"INT8", "UINT8"}:
         raise UnsupportedLayerError(f"its weights ({tensor.type}) are no int8 constants; convert the model to full int8")
     stored = constant(tensor)
-    how = reading.positive(tensor)
-    count = len(how.scale)
+    quantization = reading.positive(tensor)
+    count = len(quantization.scale)
     along = [1] * stored.ndim
     if count > 1:
-        if how.axis != axis or axis >= stored.ndim or count != stored.shape[axis]:
-            raise ModelError(f"its {count} weight scales along axis {how.axis} do not fit a weight of shape {stored.shape}")
+        if quantization.axis != axis or axis >= stored.ndim or count != stored.shape[axis]:
+            raise ModelError(
+                f"its {count} weight scales along axis {quantization.axis} do not fit a weight of shape {stored.shape}"
+            )
         along[axis] = count
-    centred = stored.astype(np.int64) - how.zero_point.reshape(along)
+    centred = stored.astype(np.int64) - quantization.zero_point.reshape(along)
     fits = centred.min(initial=0) >= -128 and centred.max(initial=0) <= 127
-    if not fits and (tensor.type != "UINT8" or not 0 <= how.zero_point.min() <= how.zero_point.max() <= 255):
+    if not fits and (tensor.type != "UINT8" or not 0 <= quantization.zero_point.min() <= quantization.zero_point.max() <= 255):
         raise UnsupportedLayerError("its weights have a zero point that int8 without one cannot hold; convert the model to int8")
     return centred.astype(np.int8 if fits else np.int16), Quantization(
-        how.scale, np.zeros(count, np.int64), 0 if count > 1 else None
+        quantization.scale, np.zeros(count, np.int64), 0 if count > 1 else None
     )
 
 

@@ -190,23 +190,25 @@ def gather_nd(reading: Reading, operator: FileOperator) -> None:
     count = int(np.prod(indices[:-1], dtype=np.int64))
     rows = reading.step(Reshape, f"{reading.tensor(i).name}/rows", (reading.value(i),), None, shape=(count, columns))
     full = (*indices[:-1], *shape[columns:])
-    how = reading.quantization(x)
+    quantization = reading.quantization(x)
     value = reading.value(x)
     if columns == first:  # the batch alone is indexed: whole samples
         raise UnsupportedLayerError("it picks whole samples of a batch; edgebn runs sample by sample")
-    _parts(reading, operator, value, rows, first, columns - first, full, how)
+    _parts(reading, operator, value, rows, first, columns - first, full, quantization)
 
 
 def _parts(
     reading: Reading, operator: FileOperator, value: str, rows: str, first: int, indexed: int, full: tuple[int, ...],
-    how: Quantization | None,
+    quantization: Quantization | None,
 ) -> None:  # fmt: skip
     """Emit a GatherND of `indexed` axes and its result in the file's shape."""
     label = reading.tensor(only_output(operator)).name
     sample = reading.builder.tensors[value].shape
     if len(sample) > 3:
-        value = reading.step(Reshape, f"{label}/flat", (value,), how, shape=(*sample[:indexed], int(np.prod(sample[indexed:]))))
-    picked = reading.step(GatherND, f"{label}/parts", (value, rows), how, first=first)
+        value = reading.step(
+            Reshape, f"{label}/flat", (value,), quantization, shape=(*sample[:indexed], int(np.prod(sample[indexed:])))
+        )
+    picked = reading.step(GatherND, f"{label}/parts", (value, rows), quantization, first=first)
     reading.emit(operator, Reshape, (picked,), full=full, shape=without_batch(full))
 
 
@@ -214,17 +216,17 @@ def gather_computed(reading: Reading, operator: FileOperator, axis: int) -> None
     """GATHER by indices that the network computes, along `axis` of the file's shape."""
     x, i = inputs_of(operator, 2, 2)
     shape, indices = reading.shape(x), reading.shape(i)
-    own, how, value = reading.axis(x, axis), reading.quantization(x), reading.value(x)
+    own, quantization, value = reading.axis(x, axis), reading.quantization(x), reading.value(x)
     label = reading.tensor(only_output(operator)).name
     sample = reading.sample(x)
     count = int(np.prod(indices, dtype=np.int64))
     rows = reading.step(Reshape, f"{reading.tensor(i).name}/rows", (reading.value(i),), None, shape=(count, 1))
     before = int(np.prod(sample[:own], dtype=np.int64))
     behind = int(np.prod(sample[own + 1 :], dtype=np.int64))
-    value = reading.step(Reshape, f"{label}/flat", (value,), how, shape=(before, sample[own], behind))
-    value = reading.step(Transpose, f"{label}/first", (value,), how, permutation=(1, 0, 2))
-    picked = reading.step(GatherND, f"{label}/parts", (value, rows), how)
-    picked = reading.step(Reshape, f"{label}/apart", (picked,), how, shape=(count, before, behind))
-    picked = reading.step(Transpose, f"{label}/back", (picked,), how, permutation=(1, 0, 2))
+    value = reading.step(Reshape, f"{label}/flat", (value,), quantization, shape=(before, sample[own], behind))
+    value = reading.step(Transpose, f"{label}/first", (value,), quantization, permutation=(1, 0, 2))
+    picked = reading.step(GatherND, f"{label}/parts", (value, rows), quantization)
+    picked = reading.step(Reshape, f"{label}/apart", (picked,), quantization, shape=(count, before, behind))
+    picked = reading.step(Transpose, f"{label}/back", (picked,), quantization, permutation=(1, 0, 2))
     full = (*shape[:axis], *indices, *shape[axis + 1 :])
     reading.emit(operator, Reshape, (picked,), full=full, shape=without_batch(full))

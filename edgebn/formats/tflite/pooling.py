@@ -55,8 +55,8 @@ def _reduce(reading: Reading, operator: FileOperator, function: str) -> None:
     full = tuple(size for axis, size in enumerate(shape) if axis not in axes)
     label = reading.tensor(only_output(operator)).name
     settings = {"function": function, "axes": own, "keepdims": True}
-    how = reading.quantization(only_output(operator))
-    reduced = reading.step(Reduce, f"{label}/reduced", (reading.value(x),), how, **settings)
+    quantization = reading.quantization(only_output(operator))
+    reduced = reading.step(Reduce, f"{label}/reduced", (reading.value(x),), quantization, **settings)
     reading.emit(operator, Reshape, (reduced,), full=full, shape=without_batch(full))
 
 

@@ -134,9 +134,9 @@ def _image(reading: Reading, x: int) -> Shape:
 
 def _rearrange(reading: Reading, operator: FileOperator, x: int, blocks: Shape, result: Shape) -> None:
     """Emit what swaps the second and third of the axes `blocks`."""
-    label, how = reading.tensor(only_output(operator)).name, reading.quantization(x)
-    value = reading.step(Reshape, f"{label}/blocks", (reading.value(x),), how, shape=blocks)
-    value = reading.step(Transpose, f"{label}/moved", (value,), how, permutation=(0, 2, 1, 3, 4))
+    label, quantization = reading.tensor(only_output(operator)).name, reading.quantization(x)
+    value = reading.step(Reshape, f"{label}/blocks", (reading.value(x),), quantization, shape=blocks)
+    value = reading.step(Transpose, f"{label}/moved", (value,), quantization, permutation=(0, 2, 1, 3, 4))
     reading.emit(operator, Reshape, (value,), full=(1, *result), shape=result)
 
 

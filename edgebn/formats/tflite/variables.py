@@ -115,11 +115,11 @@ def _enter(reading: Reading, variable: VariableName, output: int) -> str:
     value = constant(first)[0]
     if first.type == "UINT8":
         value = (value.astype(np.int16) - 128).astype(np.int8)
-    name, how = reading.unique(short_name(variable[1] or tensor.name)), reading.quantization(output)
+    name, quantization = reading.unique(short_name(variable[1] or tensor.name)), reading.quantization(output)
     reading.batched.add(name)
     if variable not in reading.variables.assigned:
-        return reading.builder.add(Constant(name, (), name, value), how)
-    reading.builder.add_input(name, value.shape, how)
+        return reading.builder.add(Constant(name, (), name, value), quantization)
+    reading.builder.add_input(name, value.shape, quantization)
     reading.builder.states.append(value)
     reading.variables.states.append(variable)
     return name

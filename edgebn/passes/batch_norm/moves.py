@@ -32,7 +32,7 @@ def move_norm(network: Network, layer: Layer) -> bool:
     else:
         inputs = (_put(network, layer, source.inputs[0], layer.name, slice(None)),)
     network.put(replace(source, inputs=inputs, output=layer.output), layer.output)
-    if source.name in network.given:  # else a rule put it there, and it is no place in the file
+    if source.name in network.in_file:  # else a rule put it there, and it is no place in the file
         network.notes.setdefault(layer.name, row.place)
     return True
 

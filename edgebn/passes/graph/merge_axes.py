@@ -47,21 +47,25 @@ def merge_broadcast_axes(network: Network, layer: Layer) -> bool:
     if not meets or len(shape) <= MAX_AXES or len(layer.inputs) < 2:
         return False
     held = [hwc(network.shapes[name]) for name in layer.inputs]
-    if all(size in (1, most) for given in held for size, most in zip(given, hwc(shape), strict=True)):
+    if all(size in (1, most) for input_shape in held for size, most in zip(input_shape, hwc(shape), strict=True)):
         return False
-    whole = [(1,) * (len(shape) - len(given)) + given for given in (network.shapes[name] for name in layer.inputs)]
-    kinds = [None if size == 1 else tuple(given[axis] == 1 for given in whole) for axis, size in enumerate(shape)]
+    whole = [
+        (1,) * (len(shape) - len(input_shape)) + input_shape for input_shape in (network.shapes[name] for name in layer.inputs)
+    ]
+    kinds = [None if size == 1 else tuple(input_shape[axis] == 1 for input_shape in whole) for axis, size in enumerate(shape)]
     runs = _runs(kinds)
     if len(runs) > MAX_AXES:
         return _spread(network, layer, whole, kinds)
-    inputs = tuple(network.reshaped(layer, name, _merged(given, runs)) for name, given in zip(layer.inputs, whole, strict=True))
+    inputs = tuple(
+        network.reshaped(layer, name, _merged(input_shape, runs)) for name, input_shape in zip(layer.inputs, whole, strict=True)
+    )
     return _put_merged(network, layer, replace(layer, inputs=inputs))
 
 
 def _spread(network: Network, layer: Layer, whole: list[Shape], kinds: list) -> bool:
     """Copy the smaller input that has axes of size 1 among others along its last run of them; a constant along all."""
     shape = network.shapes[layer.output]
-    narrow = [place for place, given in enumerate(whole) if given != shape]
+    narrow = [place for place, input_shape in enumerate(whole) if input_shape != shape]
     constants = [place for place in narrow if isinstance(network.maker.get(layer.inputs[place]), Constant)]
     place = (constants or sorted(narrow, key=lambda place: int(np.prod(whole[place]))))[0]
     name = layer.inputs[place]
@@ -79,12 +83,12 @@ def _spread(network: Network, layer: Layer, whole: list[Shape], kinds: list) -> 
         copies = int(np.prod([shape[axis] for axis in run]))
         if copies > MAX_COPIES:
             return False
-        given = whole[place]
-        before, behind = int(np.prod(given[: run[0]])), int(np.prod(given[run[-1] + 1 :]))
+        input_shape = whole[place]
+        before, behind = int(np.prod(input_shape[: run[0]])), int(np.prod(input_shape[run[-1] + 1 :]))
         flat = network.reshaped(layer, name, (before, 1, behind))
         joined = network.new_value(f"{name}/copies")
         network.put(Concat(joined, (flat,) * copies, joined, 1), layer.output, network.quantizations[name])
-        wide = tuple(shape[axis] if axis in run else size for axis, size in enumerate(given))
+        wide = tuple(shape[axis] if axis in run else size for axis, size in enumerate(input_shape))
         network.put(Reshape(spread, (joined,), spread, wide), layer.output, network.quantizations[name])
     inputs = tuple(spread if index == place else other for index, other in enumerate(layer.inputs))
     network.put(replace(layer, inputs=inputs), layer.output)

@@ -27,7 +27,7 @@ class Network:
     shapes : dict of str to shape
     quantizations : dict of str to Quantization or None
     inputs, outputs : tuple of str
-    given : frozenset of str
+    in_file : frozenset of str
         The names of the layers it was opened with, to tell them from those that rules put in.
     notes : dict of str to str
         What became of layers that a rule took out, by layer name, for `Program.records`.
@@ -39,7 +39,7 @@ class Network:
         self.source = graph.source
         self.inputs = graph.inputs
         self.outputs = graph.outputs
-        self.given = frozenset(layer.name for layer in graph.layers)
+        self.in_file = frozenset(layer.name for layer in graph.layers)
         self.maker: dict[str, Layer] = {}
         self.shapes: dict[str, Shape] = {name: tensor.shape for name, tensor in graph.tensors.items()}
         self.quantizations: dict[str, Quantization | None] = {name: tensor.quantization for name, tensor in graph.tensors.items()}

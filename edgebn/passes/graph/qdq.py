@@ -1,8 +1,8 @@
 """Quantize/Dequantize pairs to integer layers: what a file says in float32 between such pairs becomes layers on int8 codes.
 
-A layer becomes an integer one where its inputs are codes and everything that reads its output takes it for codes of one meaning: a
-Quantize, or layers that only move or clip elements into such values. All other layers stay float32, as the file has them, and a
-Quantize or Dequantize stands wherever a value passes from one kind to the other. It knows no file format.
+A layer becomes an integer one where its inputs are codes and everything that reads its output takes it for codes of one
+quantisation: a Quantize, or layers that only move or clip elements into such values. All other layers stay float32, as the file has
+them, and a Quantize or Dequantize stands wherever a value passes from one kind to the other. It knows no file format.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from edgebn.layers import (
     Softmax,
     TransposedConvolution,
 )
-from edgebn.passes.graph.one_meaning import follows_codes, interpolates
+from edgebn.passes.graph.one_quantization import follows_codes, interpolates
 from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.states import state_pairs
 from edgebn.passes.lowering.lower_quantized import LOWERINGS
@@ -51,7 +51,7 @@ def collapse(graph: Graph, floats: Collection[str] = ()) -> Graph:
     ----------
     graph : Graph
         Weights of layers between a Dequantize and a Quantize are int8 with `weight_quantization`; their biases are int32 codes or
-        real numbers that stand for such codes. Readers of one float32 value agree on its meaning (`one_meaning.py`).
+        real numbers that stand for such codes. Readers of one float32 value agree on its quantization (`one_quantization.py`).
     floats : collection of str
         Names of layers that shall stay float32, because they have no integer form.
 
@@ -59,8 +59,9 @@ def collapse(graph: Graph, floats: Collection[str] = ()) -> Graph:
     -------
     Graph
         Values are codes, with a quantisation, or float32. Integer layers have int8 weights and int32 biases (scale = input scale *
-        weight scale). A Quantize turns float32 numbers into codes, or one meaning of codes into another. Inputs and outputs keep
-        their names; an input that only Quantize layers read is codes. A graph without any quantisation is returned as it is.
+        weight scale). A Quantize turns float32 numbers into codes, or codes of one quantisation into those of another. Inputs and
+        outputs keep their names; an input that only Quantize layers read is codes. A graph without any quantisation is returned as
+        it is.
     """
     if all(tensor.quantization is None for tensor in graph.tensors.values()):
         return graph
@@ -76,7 +77,7 @@ class _Collapse:
     def __init__(self, graph: Graph, floats: Collection[str]) -> None:
         self.graph = graph
         self.floats = floats
-        self.meaning: dict[str, Quantization] = {
+        self.file_quantizations: dict[str, Quantization] = {
             name: tensor.quantization for name, tensor in graph.tensors.items() if tensor.quantization is not None
         }
         self.readers: dict[str, list[Layer]] = {name: [] for name in graph.tensors}
@@ -90,30 +91,31 @@ class _Collapse:
         self.quantizations: dict[str, Quantization | None] = {}  # of the new graph's values
         self.taken = set(graph.tensors)
         # Float32 states stay so: codes that a run leaves under one scale and the next reads under another would be other numbers.
-        self.states = {name for pair in state_pairs(graph) for name in pair if name not in self.meaning}
+        self.states = {name for pair in state_pairs(graph) for name in pair if name not in self.file_quantizations}
 
     def run(self) -> Graph:
         for name in [*(layer.output for layer in reversed(self.graph.layers)), *self.graph.inputs]:
-            self._find_meaning(name)
+            self._find_quantization(name)
         for name in self.graph.inputs:
-            (self.codes if name in self.meaning else self.real)[name] = name
-            self.quantizations[name] = self.meaning.get(name)
+            (self.codes if name in self.file_quantizations else self.real)[name] = name
+            self.quantizations[name] = self.file_quantizations.get(name)
         for layer in self.graph.layers:
             self._translate(layer)
         outputs = self._keep_output_names()
         return rebuilt(self.graph, self.layers, outputs=outputs, quantizations=self.quantizations)
 
-    def _find_meaning(self, name: str) -> None:
-        """Give a float32 value the meaning that all of its readers take it for, if there is one."""
+    def _find_quantization(self, name: str) -> None:
+        """Give a float32 value the quantization that all of its readers take it for, if there is one."""
         readers = self.readers[name]
-        if name in self.meaning or name in self.states or name in self.graph.outputs or not readers:
+        if name in self.file_quantizations or name in self.states or name in self.graph.outputs or not readers:
             return
         wanted = [
-            self.meaning.get(layer.output) if isinstance(layer, Quantize) or follows_codes(layer) else None for layer in readers
+            self.file_quantizations.get(layer.output) if isinstance(layer, Quantize) or follows_codes(layer) else None
+            for layer in readers
         ]
         made = self.maker.get(name)
         if wanted[0] is not None and not isinstance(made, Dequantize) and all(same_codes(wanted[0], other) for other in wanted):
-            self.meaning[name] = wanted[0]
+            self.file_quantizations[name] = wanted[0]
 
     def _translate(self, layer: Layer) -> None:
         output = layer.output
@@ -122,14 +124,14 @@ class _Collapse:
         elif isinstance(layer, Quantize):
             self._quantize(layer)
         elif isinstance(layer, Constant):
-            self._add(layer, self.meaning.get(output) if layer.value.dtype == np.int8 else None)
+            self._add(layer, self.file_quantizations.get(output) if layer.value.dtype == np.int8 else None)
         else:
-            meaning = self._output_meaning(layer)
-            integer = None if meaning is None else self._integer(layer, meaning)
+            quantization = self._output_quantization(layer)
+            integer = None if quantization is None else self._integer(layer, quantization)
             if integer is None:
                 self._add(self._float(layer), None)
             else:
-                self._add(integer, meaning)
+                self._add(integer, quantization)
 
     def _add(self, layer: Layer, quantization: Quantization | None) -> None:
         """Append a layer whose output keeps its name."""
@@ -138,28 +140,28 @@ class _Collapse:
         self.quantizations[layer.output] = quantization
 
     def _quantize(self, layer: Quantize) -> None:
-        source, meaning = layer.inputs[0], self.meaning[layer.output]
+        source, quantization = layer.inputs[0], self.file_quantizations[layer.output]
         if source not in self.codes:
-            self._add(replace(layer, inputs=(self.real[source],)), meaning)
-            if same_codes(self.meaning.get(source), meaning):
+            self._add(replace(layer, inputs=(self.real[source],)), quantization)
+            if same_codes(self.file_quantizations.get(source), quantization):
                 self.codes[source] = layer.output
-        elif same_codes(self.quantizations[self.codes[source]], meaning):
+        elif same_codes(self.quantizations[self.codes[source]], quantization):
             self.codes[layer.output] = self.codes[source]
         else:
-            self._add(replace(layer, inputs=(self.codes[source],)), meaning)
+            self._add(replace(layer, inputs=(self.codes[source],)), quantization)
 
     def _can_be_codes(self, name: str) -> bool:
-        return name in self.codes or (name in self.meaning and name in self.real)
+        return name in self.codes or (name in self.file_quantizations and name in self.real)
 
-    def _held(self, name: str) -> Quantization | None:
-        """Return what the codes of `name` mean."""
-        return self.quantizations[self.codes[name]] if name in self.codes else self.meaning.get(name)
+    def _quantization_of(self, name: str) -> Quantization | None:
+        """Return the quantization of the codes of `name`."""
+        return self.quantizations[self.codes[name]] if name in self.codes else self.file_quantizations.get(name)
 
     def _codes(self, name: str) -> str:
         """Return the value that holds the codes of `name`."""
         if name not in self.codes:
             output = self._unused(f"{name}/codes")
-            self._add(Quantize(f"{name}/quantize", (self.real[name],), output), self.meaning[name])
+            self._add(Quantize(f"{name}/quantize", (self.real[name],), output), self.file_quantizations[name])
             self.codes[name] = output
         return self.codes[name]
 
@@ -178,8 +180,10 @@ class _Collapse:
         return self.real[name]
 
     def _dequantized(self, constant: Constant) -> np.ndarray:
-        how = self.meaning[constant.output]
-        return (np.float32(how.scale[0]) * (constant.value.astype(np.int32) - how.zero_point[0])).astype(np.float32)
+        quantization = self.file_quantizations[constant.output]
+        return (np.float32(quantization.scale[0]) * (constant.value.astype(np.int32) - quantization.zero_point[0])).astype(
+            np.float32
+        )
 
     def _unused(self, base: str) -> str:
         name, count = base, 1
@@ -189,21 +193,25 @@ class _Collapse:
         self.taken.add(name)
         return name
 
-    def _output_meaning(self, layer: Layer) -> Quantization | None:
-        """Return what a layer's output means as codes: what its readers take it for, or what the codes that it moves mean."""
+    def _output_quantization(self, layer: Layer) -> Quantization | None:
+        """Return the quantization of a layer's output as codes: what its readers take it for, or that of the codes it moves."""
         if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
             return None
         if isinstance(layer, Binary) and layer.function == "divide":  # which int8 has not
             return None
         if any(
-            how is not None and how.bits == INT16_BITS
-            for how in (*map(self._held, self._values(layer)), self.meaning.get(layer.output))
+            quantization is not None and quantization.bits == INT16_BITS
+            for quantization in (*map(self._quantization_of, self._values(layer)), self.file_quantizations.get(layer.output))
         ):
             return None
-        if layer.output in self.meaning:
-            meaning = self.meaning[layer.output]
-            # between codes of two meanings an interpolation would be rounded twice
-            return meaning if not interpolates(layer) or same_codes(self._held(layer.inputs[0]), meaning) else None
+        if layer.output in self.file_quantizations:
+            quantization = self.file_quantizations[layer.output]
+            # between codes of two quantisations an interpolation would be rounded twice
+            return (
+                quantization
+                if not interpolates(layer) or same_codes(self._quantization_of(layer.inputs[0]), quantization)
+                else None
+            )
         if isinstance(layer, Multiply):
             return self._scaled(layer)
         if not follows_codes(layer) or any(name not in self.codes for name in layer.inputs):
@@ -214,22 +222,28 @@ class _Collapse:
         return found[0]
 
     def _scaled(self, layer: Multiply) -> Quantization | None:
-        """Return what codes mean after a product with one number: the same codes, or -1 - code where it is negative.
+        """Return the quantization of codes after a product with one number: the same codes, or -1 - code where it is negative.
 
         It loses nothing, and where the next layer is an integer one (a number less a value: a product and a sum) it saves two
         conversions.
         """
         values = self._values(layer)
         others = [name for name in layer.inputs if name not in values]
-        if len(values) != 1 or len(others) != 1 or not any(reader.output in self.meaning for reader in self.readers[layer.output]):
+        if (
+            len(values) != 1
+            or len(others) != 1
+            or not any(reader.output in self.file_quantizations for reader in self.readers[layer.output])
+        ):
             return None
         constant = self.maker[others[0]]
         assert isinstance(constant, Constant)
-        given = self.quantizations[self.codes[values[0]]] if values[0] in self.codes else None
-        if given is None or constant.value.size != 1 or float(constant.value.reshape(())) == 0.0:
+        source_quantization = self.quantizations[self.codes[values[0]]] if values[0] in self.codes else None
+        if source_quantization is None or constant.value.size != 1 or float(constant.value.reshape(())) == 0.0:
             return None
-        factor, zero_point = float(constant.value.reshape(())), int(given.zero_point[0])
-        return Quantization.per_tensor(float(given.scale[0]) * abs(factor), zero_point if factor > 0 else -1 - zero_point)
+        factor, zero_point = float(constant.value.reshape(())), int(source_quantization.zero_point[0])
+        return Quantization.per_tensor(
+            float(source_quantization.scale[0]) * abs(factor), zero_point if factor > 0 else -1 - zero_point
+        )
 
     def _values(self, layer: Layer) -> list[str]:
         """Return the inputs of a layer but for real constants."""
@@ -239,9 +253,11 @@ class _Collapse:
         maker = self.maker.get(name)
         return isinstance(maker, Constant) and maker.value.dtype != np.int8
 
-    def _integer(self, layer: Layer, meaning: Quantization) -> Layer | None:
+    def _integer(self, layer: Layer, quantization: Quantization) -> Layer | None:
         """Return a layer on codes, or None where it cannot be one."""
-        if isinstance(layer, Softmax) and (meaning.scale[0] < FINEST_SOFTMAX or not self._only_leaves(layer.output, meaning)):
+        if isinstance(layer, Softmax) and (
+            quantization.scale[0] < FINEST_SOFTMAX or not self._only_leaves(layer.output, quantization)
+        ):
             return None
         if any(self._is_real_constant(name) for name in layer.inputs):
             return self._affine(layer) if isinstance(layer, Add | Multiply) else None
@@ -249,28 +265,33 @@ class _Collapse:
             return self._integer_weights(layer)
         return replace(layer, inputs=tuple(map(self._codes, layer.inputs)))
 
-    def _only_leaves(self, name: str, meaning: Quantization) -> bool:
+    def _only_leaves(self, name: str, quantization: Quantization) -> bool:
         """Whether a value goes to outputs of the network alone, moved at most: nothing makes more of a code that is one off.
 
-        Codes of a finer scale than `meaning`'s would.
+        Codes of a finer scale than `quantization`'s would.
         """
         return all(
             (isinstance(layer, Quantize | Dequantize) or follows_codes(layer))
-            and self.meaning.get(layer.output, meaning).scale[0] > 0.9 * meaning.scale[0]
-            and self._only_leaves(layer.output, meaning)
+            and self.file_quantizations.get(layer.output, quantization).scale[0] > 0.9 * quantization.scale[0]
+            and self._only_leaves(layer.output, quantization)
             for layer in self.readers[name]
         )
 
     def _integer_weights(self, layer: Convolution | TransposedConvolution | Dense) -> Layer | None:
-        how = layer.weight_quantization
-        if how is None or layer.weight.dtype != np.int8 or how.zero_point.any() or how.axis not in {None, 0}:
+        weight_quantization = layer.weight_quantization
+        if (
+            weight_quantization is None
+            or layer.weight.dtype != np.int8
+            or weight_quantization.zero_point.any()
+            or weight_quantization.axis not in {None, 0}
+        ):
             return None
         source = self._codes(layer.inputs[0])
-        given = self.quantizations[source]
-        assert given is not None
+        source_quantization = self.quantizations[source]
+        assert source_quantization is not None
         bias = layer.bias
         if bias is not None and bias.dtype != np.int32:
-            codes = np.rint(bias.astype(np.float64) / (given.scale[0] * how.scale))
+            codes = np.rint(bias.astype(np.float64) / (source_quantization.scale[0] * weight_quantization.scale))
             limits = np.iinfo(np.int32)
             if not ((codes >= limits.min) & (codes <= limits.max)).all():
                 return None
@@ -306,9 +327,11 @@ class _Collapse:
         """Return a layer on real numbers; its weights are dequantised later (`simplify.py`), a bias in codes here."""
         changed = replace(layer, inputs=tuple(map(self._real, layer.inputs)))
         if isinstance(changed, WEIGHTED) and changed.bias is not None and changed.bias.dtype == np.int32:
-            given, how = self.meaning[layer.inputs[0]], changed.weight_quantization
-            assert how is not None
-            changed = replace(changed, bias=(changed.bias * (given.scale[0] * how.scale)).astype(np.float32))
+            source_quantization, weight_quantization = self.file_quantizations[layer.inputs[0]], changed.weight_quantization
+            assert weight_quantization is not None
+            changed = replace(
+                changed, bias=(changed.bias * (source_quantization.scale[0] * weight_quantization.scale)).astype(np.float32)
+            )
         return changed
 
     def _keep_output_names(self) -> tuple[str, ...]:
@@ -339,7 +362,7 @@ class _Collapse:
         return outputs
 
 
-def _is_exact(layer: Layer, meaning: Quantization) -> bool:
+def _is_exact(layer: Layer, quantization: Quantization) -> bool:
     """Whether codes hold what a layer puts in their place: the bounds of a clip, the value of a padding."""
     numbers: tuple[float, ...] = ()
     if isinstance(layer, Activation):
@@ -347,7 +370,7 @@ def _is_exact(layer: Layer, meaning: Quantization) -> bool:
     elif isinstance(layer, Pad):
         numbers = (layer.value,)
     for number in numbers:
-        code = number / meaning.scale[0] + meaning.zero_point[0]
+        code = number / quantization.scale[0] + quantization.zero_point[0]
         bounds_nothing = isinstance(layer, Activation) and (code <= -128 if number == layer.low else code >= 127)
         if not bounds_nothing and (not -128 <= code <= 127 or abs(code - np.rint(code)) > EXACT * max(1.0, abs(code))):
             return False

@@ -1,4 +1,4 @@
-"""Where a layer that only moves codes gives them another meaning, the change becomes a Quantize layer of its own.
+"""Where a layer that only moves codes gives them another quantisation, the change becomes a Quantize layer of its own.
 
 Behind this pass such layers (`KEEPING`) have one scale and zero point at both ends, so that the passes after it may join, move and
 drop them like those of a float32 network. Concatenations are left alone: their step has a table for each input.
@@ -34,7 +34,7 @@ def keeps_codes(layer: Layer) -> bool:
 
 
 def requantizations_apart(graph: Graph) -> Graph:
-    """Return a quantised graph in which every layer that only moves codes keeps their meaning.
+    """Return a quantised graph in which every layer that only moves codes keeps their quantisation.
 
     The Quantize stands where fewer elements pass and nothing is lost: in front of a Pad, whose value the input's codes may not
     hold, and of a nearest Resize; behind all others.

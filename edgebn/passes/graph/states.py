@@ -31,8 +31,12 @@ def as_states(graph: Graph, pairs: Mapping[str, str]) -> Graph:
     states = [*graph.states]
     for name in pairs:
         tensor = graph.tensors[name]
-        how = tensor.quantization
-        states.append(np.zeros(tensor.shape, np.float32) if how is None else np.full(tensor.shape, how.zero_point[0], how.dtype))
+        quantization = tensor.quantization
+        states.append(
+            np.zeros(tensor.shape, np.float32)
+            if quantization is None
+            else np.full(tensor.shape, quantization.zero_point[0], quantization.dtype)
+        )
 
     def behind(names: tuple[str, ...], last: Collection[str]) -> tuple[str, ...]:
         return (*(name for name in names if name not in last), *last)

@@ -351,18 +351,18 @@ def double_rounding_multiply(scales: tuple[float, float], scale: float, output: 
     return IntMultiply(m, r, s, neg and qmin < zero_point, zero_point, qmin, qmax)
 
 
-def rescaling(given: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
+def rescaling(source: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
     """Return TensorFlow Lite Micro's rescaling of codes; nothing but the clip where the scale stays."""
     zero_point, qmin, qmax = output
-    if given == scale:
+    if source == scale:
         return IntMultiply(1, 0, 0, False, zero_point, qmin, qmax)
-    return double_rounding_multiply((given, 1.0), scale, output, where)
+    return double_rounding_multiply((source, 1.0), scale, output, where)
 
 
-def below_zero(factor: float, given: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
+def below_zero(factor: float, source: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
     """Return TensorFlow Lite Micro's product of codes below zero with a constant, whose sign decides how it rounds."""
-    how = double_rounding_multiply((given, abs(factor)), scale, output, where)
-    return replace(how, m=-how.m, neg=False) if factor < 0 else how
+    arithmetic = double_rounding_multiply((source, abs(factor)), scale, output, where)
+    return replace(arithmetic, m=-arithmetic.m, neg=False) if factor < 0 else arithmetic
 
 
 def binary_arithmetic(
@@ -392,7 +392,7 @@ def binary_arithmetic(
     return IntBinary(shift, (m0, m1, m2), (-e0, -e1, -e2), *output)
 
 
-def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:
+def average_epilogue(source: Buffer, output: Buffer, counts: Sequence[int], where: str) -> IntEpilogue:
     """Return the epilogue of an average with an output scale of its own: an entry for each of the numbers of codes in `counts`."""
     is_wide = output.dtype == "int16"
     if max(counts) > (MAX_WIDE_POSITIONS if is_wide else INT32_MAX // 256):
@@ -400,10 +400,10 @@ def average_epilogue(given: Buffer, output: Buffer, counts: Sequence[int], where
             f"{where}: a sum of {max(counts)} codes can overflow {64 if is_wide else 32} bits; pool in two steps"
         )
     count = np.array(counts, np.int64)
-    acc_bias = -count * given.zero_point
+    acc_bias = -count * source.zero_point
     start = identity_epilogue(acc_bias, output)
-    least, most = CODE_RANGES[given.dtype]
-    return refold(start, given.scale / count, output.scale, (acc_bias + least * count, acc_bias + most * count), where)
+    least, most = CODE_RANGES[source.dtype]
+    return refold(start, source.scale / count, output.scale, (acc_bias + least * count, acc_bias + most * count), where)
 
 
 def identity_epilogue(acc_bias: np.ndarray, output: Buffer, post: tuple[float, float] = (-np.inf, np.inf)) -> IntEpilogue:
@@ -445,13 +445,13 @@ def wide_softmax_parameters(beta: float, scale: float, where: str) -> tuple[int,
     return quantize_multiplier(real)
 
 
-def lookup_table(function: Callable[[np.ndarray], np.ndarray], given: Buffer, output: Buffer) -> np.ndarray:
+def lookup_table(function: Callable[[np.ndarray], np.ndarray], source: Buffer, output: Buffer) -> np.ndarray:
     """Return the int8 table (rows, 256) of a function of the real value, in float64, rounded half to even.
 
     Codes outside its domain give 0, as near as the output has it. `function` takes shape (1, 256) and returns (rows, 256), one row
     for all channels or one a channel.
     """
-    real = given.scale * (np.arange(-128, 128, dtype=np.float64) - given.zero_point)
+    real = source.scale * (np.arange(-128, 128, dtype=np.float64) - source.zero_point)
     values = function(real[None, :])
     return nearest_codes(np.where(np.isnan(values), 0.0, values), output)
 

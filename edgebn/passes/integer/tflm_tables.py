@@ -26,14 +26,14 @@ FORTY_EIGHT_17THS = 1515870810  # 48/17 with 2 integer bits
 MINUS_THIRTY_TWO_17THS = -1010580540  # -32/17 with 2 integer bits
 
 
-def scale_of(how: Quantization) -> float:
+def scale_of(quantization: Quantization) -> float:
     """Return the scale of a whole tensor."""
-    return float(how.scale[0])
+    return float(quantization.scale[0])
 
 
-def zero_point_of(how: Quantization) -> int:
+def zero_point_of(quantization: Quantization) -> int:
     """Return the zero point of a whole tensor."""
-    return int(how.zero_point[0])
+    return int(quantization.zero_point[0])
 
 
 def multiply_by_quantized_multiplier(x: np.ndarray, multiplier: int, shift: int) -> np.ndarray:
@@ -41,71 +41,71 @@ def multiply_by_quantized_multiplier(x: np.ndarray, multiplier: int, shift: int)
     return _rounding_shift(_high_multiply(x << max(shift, 0), multiplier), max(-shift, 0))
 
 
-def requantized(given: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
+def requantized(source: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
     """Return the table (1, 256) that turns codes into another quantisation's, clipped to the codes low..high (QUANTIZE, RELU).
 
     RELU6 between two different quantisations is done alike, as LiteRT does it; TensorFlow Lite Micro clips the codes without
     converting them, which is right only within one quantisation (what converters write).
     """
-    multiplier, shift = quantize_multiplier(scale_of(given) / scale_of(output))
-    y = multiply_by_quantized_multiplier(CODES - zero_point_of(given), multiplier, shift)
+    multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(output))
+    y = multiply_by_quantized_multiplier(CODES - zero_point_of(source), multiplier, shift)
     return _table(np.clip(y + zero_point_of(output), low, high))
 
 
-def joined_unsigned(given: Quantization, output: Quantization) -> np.ndarray:
+def joined_unsigned(source: Quantization, output: Quantization) -> np.ndarray:
     """Return the table (1, 256) of a uint8 CONCATENATION's input, as `ConcatenationWithScaling`: float32, ties away from 0."""
-    scale = np.float32(scale_of(given)) * (np.float32(1) / np.float32(scale_of(output)))
-    bias = np.float32(-(zero_point_of(given) + 128)) * scale
+    scale = np.float32(scale_of(source)) * (np.float32(1) / np.float32(scale_of(output)))
+    bias = np.float32(-(zero_point_of(source) + 128)) * scale
     real = (CODES + 128).astype(np.float32) * scale + bias
     rounded = np.copysign(np.floor(np.abs(real) + np.float32(0.5)), real).astype(np.int64)
     return _table(np.clip(rounded + zero_point_of(output), -128, 127))
 
 
-def sigmoid(given: Quantization, output: Quantization, where: str) -> np.ndarray:
+def sigmoid(source: Quantization, output: Quantization, where: str) -> np.ndarray:
     """Return LOGISTIC's table; its output has scale 1/256 and zero point -128."""
     if zero_point_of(output) != -128 or scale_of(output) != 1 / 256:
         raise QuantizationError(f"{where}: the int8 sigmoid needs an output scale of 1/256 and zero point -128; convert it again")
-    x, centred, radius = _scaled_input(given, where)
+    x, centred, radius = _scaled_input(source, where)
     y = _rounding_shift(_logistic(x), 31 - 8) - 128
     return _table(np.where(centred <= -radius, -128, np.where(centred >= radius, 127, np.clip(y, -128, 127))))
 
 
-def tanh(given: Quantization, output: Quantization, where: str) -> np.ndarray:
+def tanh(source: Quantization, output: Quantization, where: str) -> np.ndarray:
     """Return TANH's table; its output has scale 1/128 and zero point 0."""
     if zero_point_of(output) != 0 or scale_of(output) != 1 / 128:
         raise QuantizationError(f"{where}: the int8 tanh needs an output scale of 1/128 and zero point 0; convert it again")
-    x, centred, radius = _scaled_input(given, where)
+    x, centred, radius = _scaled_input(source, where)
     y = _rounding_shift(_tanh(x), 31 - 7)
     return _table(np.where(centred <= -radius, -128, np.where(centred >= radius, 127, np.clip(y, -128, 127))))
 
 
-def leaky_relu(given: Quantization, output: Quantization, alpha: float) -> np.ndarray:
+def leaky_relu(source: Quantization, output: Quantization, alpha: float) -> np.ndarray:
     """Return LEAKY_RELU's table; both multipliers are float32 quotients."""
-    s_in, s_out = np.float32(scale_of(given)), np.float32(scale_of(output))
-    centred = CODES - zero_point_of(given)
+    s_in, s_out = np.float32(scale_of(source)), np.float32(scale_of(output))
+    centred = CODES - zero_point_of(source)
     positive = multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(s_in / s_out)))
     negative = multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(s_in * np.float32(alpha) / s_out)))
     return _table(np.clip(np.where(centred >= 0, positive, negative) + zero_point_of(output), -128, 127))
 
 
-def prelu(given: Quantization, output: Quantization, slopes: np.ndarray, slope: Quantization) -> np.ndarray:
+def prelu(source: Quantization, output: Quantization, slopes: np.ndarray, slope: Quantization) -> np.ndarray:
     """Return PRELU's table, one row for each of the slope's codes `slopes`, int8 of shape (channels,)."""
-    s_in, s_out = scale_of(given), scale_of(output)
-    centred = CODES - zero_point_of(given)
+    s_in, s_out = scale_of(source), scale_of(output)
+    centred = CODES - zero_point_of(source)
     positive = multiply_by_quantized_multiplier(centred, *quantize_multiplier(s_in / s_out))
     factors = slopes.astype(np.int64)[:, None] - zero_point_of(slope)
     negative = multiply_by_quantized_multiplier(centred * factors, *quantize_multiplier(s_in * scale_of(slope) / s_out))
     return _table(np.clip(np.where(centred >= 0, positive, negative) + zero_point_of(output), -128, 127))
 
 
-def hard_swish(given: Quantization, output: Quantization, where: str) -> np.ndarray:
+def hard_swish(source: Quantization, output: Quantization, where: str) -> np.ndarray:
     """Return HARD_SWISH's table: 16-bit fixed point throughout."""
-    fine = np.float32(1 / 128) * np.float32(scale_of(given))
+    fine = np.float32(1 / 128) * np.float32(scale_of(source))
     multiplier, exponent = quantize_multiplier(float(fine / np.float32(scale_of(output))))
     gate_multiplier, gate_exponent = quantize_multiplier(float(fine / np.float32(3 / 32768)))
     if exponent > 0:
         raise QuantizationError(f"{where}: its output scale is too small for the int8 hard-swish; convert the model again")
-    x = (CODES - zero_point_of(given)) << 7
+    x = (CODES - zero_point_of(source)) << 7
     unshifted = _high_multiply_16(x, _to_16_bits(multiplier))
     gate = x
     if gate_exponent > 0:
@@ -125,13 +125,13 @@ def _table(codes: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.atleast_2d(codes).astype(np.int8))
 
 
-def _scaled_input(given: Quantization, where: str) -> tuple[np.ndarray, np.ndarray, int]:
+def _scaled_input(source: Quantization, where: str) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the input with 4 integer bits, the centred codes, and from which distance on the function is saturated."""
-    multiplier, shift = quantize_multiplier(scale_of(given) * 2.0 ** (31 - INPUT_BITS))
+    multiplier, shift = quantize_multiplier(scale_of(source) * 2.0 ** (31 - INPUT_BITS))
     if not 0 <= shift <= 31:
-        raise QuantizationError(f"{where}: its input scale {scale_of(given):.3g} is beyond int8 arithmetic; convert it again")
+        raise QuantizationError(f"{where}: its input scale {scale_of(source):.3g} is beyond int8 arithmetic; convert it again")
     radius = math.floor(((1 << INPUT_BITS) - 1) * 2.0 ** (31 - INPUT_BITS) / 2.0**shift)
-    centred = CODES - zero_point_of(given)
+    centred = CODES - zero_point_of(source)
     inside = np.clip(centred, -max(radius - 1, 0), max(radius - 1, 0))  # others never reach the function
     return multiply_by_quantized_multiplier(inside, multiplier, shift), centred, radius
 

@@ -24,11 +24,11 @@ UNBOUNDED: Clip = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
-class Placed:
+class LayerOutcome:
     """Which step does a layer's work, and in words what became of the layer."""
 
     step: str
-    became: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class FloatLowering:
         self.buffers: dict[str, Buffer] = {}
         self.constants: dict[str, np.ndarray] = {}
         self.steps: list[Step] = []
-        self.placed: dict[str, Placed] = {}
+        self.outcomes: dict[str, LayerOutcome] = {}
         self.step_names: set[str] = set()
         self.names: dict[str, str] = {}  # value to buffer
         self.final: dict[str, str] = {}  # buffers that take the name of the network output they are
@@ -121,13 +121,13 @@ class FloatLowering:
         self.step_names.add(name)
         return name
 
-    def add(self, step: Step, layer: Layer, became: str = "a step of its own") -> None:
+    def add(self, step: Step, layer: Layer, outcome: str = "a step of its own") -> None:
         """Append the step that does the work of `layer`."""
         self.define(step.output)
         if not isinstance(step, OF_INTEGERS) and "int32" in {self.buffers[name].dtype for name in (*step.inputs, step.output)}:
             raise refuse(self.graph.source, layer, "it computes with whole numbers, where edgebn has it for real numbers only")
         self.steps.append(step)
-        self.placed.setdefault(layer.name, Placed(step.name, became))
+        self.outcomes.setdefault(layer.name, LayerOutcome(step.name, outcome))
 
     def common(self, layer: Layer) -> dict[str, Any]:
         """Return the fields that every step has."""
@@ -146,7 +146,7 @@ class FloatLowering:
                 words = self.rows[layer.output].place
             else:
                 break
-            self.placed[layer.name] = Placed(step, f"folded into {step}: {words}")
+            self.outcomes[layer.name] = LayerOutcome(step, f"folded into {step}: {words}")
             self.absorbed.add(layer.output)
             value = layer.output
         if not norms:

@@ -40,14 +40,14 @@ class FloatPart(FloatLowering):
         else:
             super().define(value)
 
-    def add(self, step: Step, layer: Layer, became: str = "a step of its own") -> None:
+    def add(self, step: Step, layer: Layer, outcome: str = "a step of its own") -> None:
         """Append a step, its output under the name that the buffer got; one that chooses among codes keeps their meaning."""
-        super().add(step, layer, became)
+        super().add(step, layer, outcome)
         made = self.names[step.output]
         self.steps[-1] = replace(step, output=made)
-        given = [self.buffers[name] for name in step.inputs if self.buffers[name].dtype == "int8"]
+        source = [self.buffers[name] for name in step.inputs if self.buffers[name].dtype == "int8"]
         output = self.buffers[made]
-        if output.dtype == "int8" and any((one.scale, one.zero_point) != (output.scale, output.zero_point) for one in given):
+        if output.dtype == "int8" and any((one.scale, one.zero_point) != (output.scale, output.zero_point) for one in source):
             raise refuse(self.state.graph.source, layer, "its inputs and its output have different scales; convert the model again")
 
     def lower(self, layer: Layer) -> None:
@@ -58,15 +58,15 @@ class FloatPart(FloatLowering):
             )
         if layer.output not in self.absorbed:
             HANDLERS[layer.kind](self, layer)
-        self.state.became.update({name: (place.step, place.became) for name, place in self.placed.items()})
+        self.state.outcomes.update({name: (place.step, place.outcome) for name, place in self.outcomes.items()})
 
     def quantize(self, layer: Layer) -> None:
         """Append the step from float32 numbers to codes."""
-        given, output = self.names[layer.inputs[0]], self.state.make(layer.output)
-        self.state.add(layer, Quantize(self.state.step_name(layer), (given,), output.name))
+        source, output = self.names[layer.inputs[0]], self.state.make(layer.output)
+        self.state.add(layer, Quantize(self.state.step_name(layer), (source,), output.name))
 
     def dequantize(self, layer: Layer) -> None:
         """Append the step from codes to float32 numbers."""
-        given = self.state.buffer(layer.inputs[0])
+        source = self.state.buffer(layer.inputs[0])
         self.define(layer.output)
-        self.state.add(layer, Dequantize(self.state.step_name(layer), (given.name,), self.names[layer.output]))
+        self.state.add(layer, Dequantize(self.state.step_name(layer), (source.name,), self.names[layer.output]))

@@ -12,7 +12,7 @@ from edgebn import program as steps
 from edgebn.layers import BatchNorm, Layer
 from edgebn.passes.batch_norm.placement import fits_float32, is_clip
 from edgebn.passes.graph.network import check_broadcast, refuse
-from edgebn.passes.lowering.float_lowering import UNBOUNDED, Clip, FloatLowering, Placed, narrower
+from edgebn.passes.lowering.float_lowering import UNBOUNDED, Clip, FloatLowering, LayerOutcome, narrower
 from edgebn.passes.lowering.matrix_products import float_product
 from edgebn.passes.lowering.resampling import axis_table, index_tables
 from edgebn.program import Step, hwc
@@ -67,8 +67,8 @@ def _activation(lowering: FloatLowering, layer: Layer) -> None:
     if is_clip(layer) and isinstance(reader, BatchNorm):
         lowering.absorbed.add(reader.output)
         _affine_step(lowering, layer, reader, (layer.low, layer.high))
-        step = lowering.placed[reader.name].step
-        lowering.placed[layer.name] = Placed(step, f"folded into {step}: its clip")
+        step = lowering.outcomes[reader.name].step
+        lowering.outcomes[layer.name] = LayerOutcome(step, f"folded into {step}: its clip")
         return
     slope = None if layer.slope is None else _slope(layer.slope, lowering.network.shapes[layer.output])
     lowering.add(
@@ -104,7 +104,7 @@ def _binary(lowering: FloatLowering, layer: Layer) -> None:
         post = narrower(post, clip)
         common["output"] = clip.output
         lowering.absorbed.add(clip.output)
-        lowering.placed[clip.name] = Placed(common["name"], f"folded into {common['name']}: its clip")
+        lowering.outcomes[clip.name] = LayerOutcome(common["name"], f"folded into {common['name']}: its clip")
     if isinstance(layer, graph_layers.Binary):
         lowering.add(steps.Binary(**common, function=layer.function, post=post), layer)
         return
@@ -223,7 +223,7 @@ def _reshape(lowering: FloatLowering, layer: Layer) -> None:
         lowering.add(steps.Reshape(**lowering.common(layer)), layer)
         return
     lowering.names[layer.output] = buffer
-    lowering.placed.setdefault(layer.name, Placed("", "vanished: the elements stay where they are"))
+    lowering.outcomes.setdefault(layer.name, LayerOutcome("", "vanished: the elements stay where they are"))
     if is_output:
         lowering.final[buffer] = layer.output
 

@@ -13,21 +13,23 @@ from edgebn.program import Softmax as SoftmaxStep
 
 def activation(state: Lowering, layer: Activation) -> None:
     """An elementwise function of int16 codes."""
-    given, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    source, output = state.buffer(layer.inputs[0]), state.make(layer.output)
     where = state.where(layer)
-    if given.dtype != "int16":
-        raise UnsupportedLayerError(f"it makes int16 codes of {given.dtype} codes; edgebn runs it within one type")
+    if source.dtype != "int16":
+        raise UnsupportedLayerError(f"it makes int16 codes of {source.dtype} codes; edgebn runs it within one type")
     if layer.function == "clip":
-        state.rescaled(layer, given, output, state.clip_codes(layer.output, layer.low, layer.high))
+        state.rescaled(layer, source, output, state.clip_codes(layer.output, layer.low, layer.high))
     elif layer.function == "leaky_relu":
         ends = (output.zero_point, *CODE_RANGES["int16"])
-        above = double_rounding_multiply((given.scale, 1.0), output.scale, ends, where)
-        below = below_zero(float(layer.alpha), given.scale, output.scale, ends, where)
-        state.add(layer, Rescale(state.step_name(layer), (given.name,), output.name, above, below))
+        above = double_rounding_multiply((source.scale, 1.0), output.scale, ends, where)
+        below = below_zero(float(layer.alpha), source.scale, output.scale, ends, where)
+        state.add(layer, Rescale(state.step_name(layer), (source.name,), output.name, above, below))
     elif layer.function in ("sigmoid", "tanh"):
         if output.scale != UNIT:
             raise UnsupportedLayerError(f"its int16 output has the scale {output.scale:.6g}, where TensorFlow Lite has 1/32768")
-        step = Curve(state.step_name(layer), (given.name,), output.name, layer.function, SIGMOID, *curve_input(given.scale, where))
+        step = Curve(
+            state.step_name(layer), (source.name,), output.name, layer.function, SIGMOID, *curve_input(source.scale, where)
+        )
         state.add(layer, step)
     else:
         raise UnsupportedLayerError(f"'{layer.function}' has no int16 form in TensorFlow Lite Micro; load the float32 model")
@@ -35,10 +37,10 @@ def activation(state: Lowering, layer: Activation) -> None:
 
 def softmax(state: Lowering, layer: Softmax) -> None:
     """Softmax over the last axis."""
-    given, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    source, output = state.buffer(layer.inputs[0]), state.make(layer.output)
     if output.dtype != "int16" or output.scale != UNIT:
         raise UnsupportedLayerError(f"its {output.dtype} output has the scale {output.scale:.6g}, where int16 has 1/32768")
-    multiplier, left_shift = wide_softmax_parameters(layer.beta, given.scale, state.where(layer))
+    multiplier, left_shift = wide_softmax_parameters(layer.beta, source.scale, state.where(layer))
     state.add(
-        layer, SoftmaxStep(state.step_name(layer), (given.name,), output.name, layer.beta, multiplier, left_shift, tables=SOFTMAX)
+        layer, SoftmaxStep(state.step_name(layer), (source.name,), output.name, layer.beta, multiplier, left_shift, tables=SOFTMAX)
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from edgebn.graph import Graph
 from edgebn.passes.graph.network import refuse
-from edgebn.passes.lowering.float_lowering import FloatLowering, Placed
+from edgebn.passes.lowering.float_lowering import FloatLowering, LayerOutcome
 from edgebn.passes.lowering.float_steps import HANDLERS
 from edgebn.program import Program
 
 
-def lower_float(graph: Graph) -> tuple[Program, dict[str, Placed]]:
+def lower_float(graph: Graph) -> tuple[Program, dict[str, LayerOutcome]]:
     """Return the float32 program of a canonical channels-last graph, without records, and where each layer went.
 
     Raises
@@ -28,4 +28,4 @@ def lower_float(graph: Graph) -> tuple[Program, dict[str, Placed]]:
     for name in graph.outputs:
         if lowering.names[name] in lowering.constants:
             raise refuse(graph.source, lowering.network.maker[name], "the network's output does not depend on its input")
-    return lowering.finished(), lowering.placed
+    return lowering.finished(), lowering.outcomes

@@ -59,9 +59,9 @@ def lower_quantized(graph: Graph) -> Program:
     Parameters
     ----------
     graph : Graph
-        Channels-last. float32 inputs that only Quantize layers of one meaning read and float32 outputs that Dequantize layers make
-        are absorbed (a session converts real numbers itself, ties to even, where TensorFlow Lite's QUANTIZE takes exact ties away
-        from zero; a session fed with codes is untouched by that).
+        Channels-last. float32 inputs that only Quantize layers of one quantisation read and float32 outputs that Dequantize layers
+        make are absorbed (a session converts real numbers itself, ties to even, where TensorFlow Lite's QUANTIZE takes exact ties
+        away from zero; a session fed with codes is untouched by that).
 
     Returns
     -------

@@ -50,13 +50,13 @@ def add(state: Lowering, layer: Layer) -> None:
     state.add(layer, Add(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
 
 
-def _shifted_table(given: Buffer, constant: Buffer, code: int, output: Buffer, ends: tuple[int, int]) -> np.ndarray:
+def _shifted_table(source: Buffer, constant: Buffer, code: int, output: Buffer, ends: tuple[int, int]) -> np.ndarray:
     """Return the table (1, 256) of a sum with one number, in float32 as onnxruntime computes it.
 
     Scales may make every sum a tie (1 + erf(x) with scales of 2 / 255), where only the same arithmetic rounds the same way.
     """
     single = np.float32
-    real = (np.arange(-128, 128) - given.zero_point).astype(single) * single(given.scale)
+    real = (np.arange(-128, 128) - source.zero_point).astype(single) * single(source.scale)
     real = real + single(code - constant.zero_point) * single(constant.scale)
     codes = np.rint(real / single(output.scale)) + single(output.zero_point)
     return np.clip(codes, *ends).astype(np.int8)[None]
@@ -68,11 +68,11 @@ def multiply(state: Lowering, layer: Layer) -> None:
     a, b = _operands(state, layer)
     value, qmin, qmax = state.with_clips(layer, layer.low, layer.high)
     output = state.make(value)
-    how = double_rounding_multiply if state.double else single_rounding_multiply
+    arithmetic_of = double_rounding_multiply if state.double else single_rounding_multiply
     scales = (a.scale, b.scale)
     if state.is_unsigned(layer.output):  # LiteRT takes the product of both scales as a float32
         scales = (float(np.float32(a.scale) * np.float32(b.scale)), 1.0)
-    arithmetic = how(scales, output.scale, (output.zero_point, qmin, qmax), state.where(layer))
+    arithmetic = arithmetic_of(scales, output.scale, (output.zero_point, qmin, qmax), state.where(layer))
     state.add(layer, Multiply(state.step_name(layer), (a.name, b.name), output.name, arithmetic=arithmetic))
 
 
@@ -104,23 +104,23 @@ def _operands(state: Lowering, layer: Layer) -> list[Buffer]:
 def activation(state: Lowering, layer: Layer) -> None:
     """An elementwise function as a table."""
     assert isinstance(layer, Activation)
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     if state.is_wide(layer.output):
         int16_functions.activation(state, layer)
         return
     table = _double_table(state, layer) if state.double else _single_table(state, layer)
     output = state.make(layer.output)
-    state.add(layer, Lookup(state.step_name(layer), (given.name,), output.name, table))
+    state.add(layer, Lookup(state.step_name(layer), (source.name,), output.name, table))
 
 
 def _single_table(state: Lowering, layer: Activation) -> np.ndarray:
-    given, after = state.buffer(layer.inputs[0]), state.quantizations[layer.output]
+    source, after = state.buffer(layer.inputs[0]), state.quantizations[layer.output]
     if layer.function == "clip":
         low, high = state.clip_codes(layer.output, layer.low, layer.high)
         return state.requantizing_table(state.quantizations[layer.inputs[0]], after, low, high)
-    output = state.scratch(layer.output, given.shape, after)
+    output = state.scratch(layer.output, source.shape, after)
     del state.buffers[output.name]
-    return lookup_table(lambda x: _function(layer, x), given, output)
+    return lookup_table(lambda x: _function(layer, x), source, output)
 
 
 def _function(layer: Activation, x: np.ndarray) -> np.ndarray:
@@ -166,32 +166,32 @@ def requantize(state: Lowering, layer: Layer) -> None:
     if state.same(layer.inputs[0], layer.output):
         state.alias(layer, "vanished: input and output have the same scale")
         return
-    given, output = state.buffer(layer.inputs[0]), state.make(layer.output)
-    if "int16" in (given.dtype, output.dtype):
-        state.rescaled(layer, given, output)
+    source, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    if "int16" in (source.dtype, output.dtype):
+        state.rescaled(layer, source, output)
         return
     table = state.requantizing_table(state.quantizations[layer.inputs[0]], state.quantizations[layer.output])
-    state.add(layer, Lookup(state.step_name(layer), (given.name,), output.name, table))
+    state.add(layer, Lookup(state.step_name(layer), (source.name,), output.name, table))
 
 
 def softmax(state: Lowering, layer: Layer) -> None:
     """Softmax over the last axis, TensorFlow Lite Micro's integer algorithm; another output scale takes a table behind it."""
     assert isinstance(layer, Softmax)
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     shape = state.graph.tensors[layer.inputs[0]].shape
     if layer.axis != len(shape) - 1:
         raise UnsupportedLayerError(f"it runs along axis {layer.axis} of {shape}; in int8 edgebn runs along the last axis")
     if state.is_wide(layer.inputs[0]):
         int16_functions.softmax(state, layer)
         return
-    multiplier, left_shift, diff_min = softmax_parameters(layer.beta, given.scale, state.where(layer))
+    multiplier, left_shift, diff_min = softmax_parameters(layer.beta, source.scale, state.where(layer))
     wanted = state.quantizations[layer.output]
     direct = same_codes(wanted, SOFTMAX_OUTPUT)
     output = state.make(layer.output)
     target = output if direct else state.scratch(f"{layer.name}/softmax", hwc(shape), SOFTMAX_OUTPUT)
     state.add(
         layer,
-        SoftmaxStep(state.step_name(layer), (given.name,), target.name, layer.beta, multiplier, left_shift, diff_min),
+        SoftmaxStep(state.step_name(layer), (source.name,), target.name, layer.beta, multiplier, left_shift, diff_min),
     )
     if not direct:
         table = state.requantizing_table(SOFTMAX_OUTPUT, wanted)

@@ -47,14 +47,14 @@ def _wide_concat(state: Lowering, layer: ConcatLayer, after: Quantization) -> No
     """Concatenation of int16 codes; an input of another scale than the output's is rescaled first."""
     inputs = []
     for number, name in enumerate(layer.inputs):
-        given = state.buffer(name)
+        source = state.buffer(name)
         if not same_codes(state.quantizations[name], after):
             if state.double:
                 raise UnsupportedLayerError("its inputs and output differ in scale, which TensorFlow Lite's int16 kernel refuses")
-            other = state.scratch(f"{layer.name}/input{number}", given.shape, after)
-            state.rescaled(layer, given, other, part=f"input{number}")
-            given = other
-        inputs.append(given.name)
+            other = state.scratch(f"{layer.name}/input{number}", source.shape, after)
+            state.rescaled(layer, source, other, part=f"input{number}")
+            source = other
+        inputs.append(source.name)
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
     plain = (qmin, qmax) == CODE_RANGES["int16"]
@@ -74,54 +74,54 @@ def _joining_table(state: Lowering, output: str, before: Quantization, after: Qu
 def pad(state: Lowering, layer: Layer) -> None:
     """Padding with the code nearest to its value."""
     assert isinstance(layer, PadLayer)
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
     nearest, (least, most) = np.rint(layer.value / output.scale) + output.zero_point, CODE_RANGES[output.dtype]
     if state.double and not least <= nearest <= most:
         raise UnsupportedLayerError(f"it pads with {layer.value:.6g}, which is no code of its output; convert the model again")
     code = int(np.clip(nearest, least, most))  # as the QuantizeLinear behind it does
     first, second, third = ((0, 0),) * (3 - len(layer.pads)) + layer.pads
-    state.add(layer, Pad(state.step_name(layer), (given.name,), output.name, (first, second, third), code))
+    state.add(layer, Pad(state.step_name(layer), (source.name,), output.name, (first, second, third), code))
 
 
 def crop(state: Lowering, layer: Layer) -> None:
     """A part of the value."""
     assert isinstance(layer, CropLayer)
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     first, second, third = (0,) * (3 - len(layer.starts)) + layer.starts
     output = state.make(layer.output)
-    state.add(layer, Crop(state.step_name(layer), (given.name,), output.name, (first, second, third)))
+    state.add(layer, Crop(state.step_name(layer), (source.name,), output.name, (first, second, third)))
 
 
 def gather(state: Lowering, layer: Layer) -> None:
     """Elements by their indices."""
     assert isinstance(layer, GatherLayer)
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
-    rows, columns = index_tables(layer, given.shape)
+    rows, columns = index_tables(layer, source.shape)
     weights = [np.zeros((len(table), 2), np.int32) for table in (rows, columns)]
     name = state.step_name(layer)
-    state.add(layer, Resize(name, (given.name,), output.name, "nearest", rows, columns, weights[0], weights[1]))
+    state.add(layer, Resize(name, (source.name,), output.name, "nearest", rows, columns, weights[0], weights[1]))
 
 
 def transpose(state: Lowering, layer: Layer) -> None:
     """Axes in another order."""
     assert isinstance(layer, TransposeLayer)
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     offset = 3 - len(layer.permutation)
     first, second, third = (*range(offset), *(axis + offset for axis in layer.permutation))
     output = state.make(layer.output)
-    state.add(layer, Transpose(state.step_name(layer), (given.name,), output.name, (first, second, third)))
+    state.add(layer, Transpose(state.step_name(layer), (source.name,), output.name, (first, second, third)))
 
 
 def reshape(state: Lowering, layer: Layer) -> None:
     """The same codes under another shape: no work where (H, W, C) stays."""
-    given = state.buffer(layer.inputs[0])
-    if given.shape == hwc(state.graph.tensors[layer.output].shape):
+    source = state.buffer(layer.inputs[0])
+    if source.shape == hwc(state.graph.tensors[layer.output].shape):
         state.alias(layer, "vanished: the same codes in the same order")
         return
     output = state.make(layer.output)
-    state.add(layer, Reshape(state.step_name(layer), (given.name,), output.name))
+    state.add(layer, Reshape(state.step_name(layer), (source.name,), output.name))
 
 
 def resize(state: Lowering, layer: Layer) -> None:
@@ -129,14 +129,14 @@ def resize(state: Lowering, layer: Layer) -> None:
     assert isinstance(layer, ResizeLayer)
     if layer.function == "bilinear" and state.is_wide(layer.output):
         raise UnsupportedLayerError("a bilinear resampling has no int16 form; convert the model with this layer in float32")
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     output = state.make(layer.output)
-    rows, row_weights = _resize_axis(state, layer, 0, given.shape[0])
-    columns, column_weights = _resize_axis(state, layer, 1, given.shape[1])
+    rows, row_weights = _resize_axis(state, layer, 0, source.shape[0])
+    columns, column_weights = _resize_axis(state, layer, 1, source.shape[1])
     offset = layer.truncation_offset if layer.function == "bilinear" else None
     tables = (rows, columns, row_weights, column_weights)
     half = True if layer.function == "bilinear" and state.is_unsigned(layer.output) else None
-    state.add(layer, Resize(state.step_name(layer), (given.name,), output.name, layer.function, *tables, offset, half))
+    state.add(layer, Resize(state.step_name(layer), (source.name,), output.name, layer.function, *tables, offset, half))
 
 
 def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from edgebn.program import CODE_RANGES, Buffer, Hwc, IntEpilogue, Lookup, Pool, 
 def pool(state: Lowering, layer: Layer) -> None:
     """Max or average pooling; a clip behind it is a table, and so is another scale where an average cannot round to it at once."""
     assert isinstance(layer, PoolLayer)
-    given, before = state.buffer(layer.inputs[0]), state.quantizations[layer.inputs[0]]
+    source, before = state.buffer(layer.inputs[0]), state.quantizations[layer.inputs[0]]
     window = Window(
         layer.function,
         layer.kernel,
@@ -35,20 +35,20 @@ def pool(state: Lowering, layer: Layer) -> None:
     if layer.function == "average" and state.is_unsigned(value):
         output = state.make(value)
         epilogue = _unsigned_average(output, _counts(layer), qmin, qmax, state.where(layer))
-        state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
+        state.add(layer, Pool(state.step_name(layer), (source.name,), output.name, window, epilogue))
         return
     if layer.function == "average" and not state.double:
         window = _with_ties(window, _zero_point(before) - (_zero_point(after) if layer.rounds_codes else 0))
     if layer.function == "average" and not state.double and not _same_steps(before, after):
         output = state.make(value)
-        epilogue = average_epilogue(given, output, _counts(layer), state.where(layer))
+        epilogue = average_epilogue(source, output, _counts(layer), state.where(layer))
         epilogue = replace(epilogue, qmin=max(epilogue.qmin, qmin), qmax=min(epilogue.qmax, qmax))
-        state.add(layer, Pool(state.step_name(layer), (given.name,), output.name, window, epilogue))
+        state.add(layer, Pool(state.step_name(layer), (source.name,), output.name, window, epilogue))
         return
     output = state.make(value)
     plain = same_codes(before, after) and (qmin, qmax) == CODE_RANGES[output.dtype]
     target = output if plain else state.scratch(f"{layer.name}/pooled", output.shape, before)
-    state.add(layer, Pool(state.step_name(layer), (given.name,), target.name, window))
+    state.add(layer, Pool(state.step_name(layer), (source.name,), target.name, window))
     if not plain and state.is_wide(value):
         state.rescaled(layer, target, output, (qmin, qmax), "clip")
     elif not plain:
@@ -68,9 +68,9 @@ def _same_steps(before: Quantization | None, after: Quantization | None) -> bool
     return same_codes(before, after) or (before.bits == after.bits == 8 and bool(np.array_equal(before.scale, after.scale)))
 
 
-def _zero_point(how: Quantization | None) -> int:
-    assert how is not None
-    return int(how.zero_point[0])
+def _zero_point(quantization: Quantization | None) -> int:
+    assert quantization is not None
+    return int(quantization.zero_point[0])
 
 
 def _counts(layer: PoolLayer) -> tuple[int, ...]:
@@ -113,108 +113,108 @@ def _unsigned_average(output: Buffer, counts: tuple[int, ...], qmin: int, qmax: 
 def reduce(state: Lowering, layer: Layer) -> None:
     """Mean, sum, maximum or minimum over rows, columns or both, or over the channels alone."""
     assert isinstance(layer, Reduce)
-    given, window, pooled = _window(state, layer)
+    source, window, pooled = _window(state, layer)
     before, after = state.quantizations[layer.inputs[0]], state.quantizations[layer.output]
     output = state.make(layer.output)
     target = output if output.shape == pooled else state.scratch(f"{layer.name}/reduced", pooled, after)
     count = window.kernel[0] * window.kernel[1]
     name = state.step_name(layer)
     if layer.function == "max" or count == 1:
-        _maximum(state, layer, given, window, target, (before, after))
+        _maximum(state, layer, source, window, target, (before, after))
     elif layer.function == "min":
-        _minimum(state, layer, given, window, target, (before, after))
+        _minimum(state, layer, source, window, target, (before, after))
     elif not state.double and layer.function == "mean" and _same_steps(before, after):
         rounded = _with_ties(window, _zero_point(before))  # QLinearGlobalAveragePool too adds the zero point after it rounded
         direct = same_codes(before, after)
         mean = target if direct else state.scratch(f"{layer.name}/mean", target.shape, before)
-        state.add(layer, Pool(name, (given.name,), mean.name, rounded))
+        state.add(layer, Pool(name, (source.name,), mean.name, rounded))
         if not direct:
             table = state.requantizing_table(before, after)
             state.steps.append(Lookup(state.step_name(layer, "requantize"), (mean.name,), target.name, table))
     elif not state.double:
-        whole = replace(given, scale=given.scale * count) if layer.function == "sum" else given
+        whole = replace(source, scale=source.scale * count) if layer.function == "sum" else source
         epilogue = average_epilogue(whole, target, (count,), state.where(layer))
-        state.add(layer, Pool(name, (given.name,), target.name, window, epilogue))
+        state.add(layer, Pool(name, (source.name,), target.name, window, epilogue))
     else:
         divisor = 1 if layer.function == "sum" else count
-        epilogue = _rescaled_sum(given, target, count, divisor, state.where(layer))
-        state.add(layer, Pool(name, (given.name,), target.name, window, epilogue))
+        epilogue = _rescaled_sum(source, target, count, divisor, state.where(layer))
+        state.add(layer, Pool(name, (source.name,), target.name, window, epilogue))
     if target is not output:
         state.steps.append(Reshape(state.step_name(layer, "shape"), (target.name,), output.name))
 
 
 def _window(state: Lowering, layer: Reduce) -> tuple[Buffer, Window, Hwc]:
     """Return the buffer to pool, the window, and the pooled shape."""
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     shape = state.graph.tensors[layer.inputs[0]].shape
     axes = [axis for axis in sorted(set(layer.axes)) if shape[axis] != 1]
     function = "max" if layer.function in ("max", "min") else "average"
     if not axes or over_space(shape, axes):
         places = {axis + 3 - len(shape) for axis in axes}
-        height, width, channels = given.shape
+        height, width, channels = source.shape
         kernel = (height if 0 in places else 1, width if 1 in places else 1)
-        return given, Window(function, kernel, kernel), (height // kernel[0], width // kernel[1], channels)
+        return source, Window(function, kernel, kernel), (height // kernel[0], width // kernel[1], channels)
     assert last_run(shape, axes) == axes  # layout.py has brought them side by side
     before, after = math.prod(shape[: axes[0]]), math.prod(shape[axes[-1] + 1 :])
     laid_out = (before, math.prod(shape[axes[0] : axes[-1] + 1]), after)
     kernel = (1, laid_out[1])
-    if laid_out != given.shape:
+    if laid_out != source.shape:
         reshaped = state.scratch(f"{layer.name}/rows", laid_out, state.quantizations[layer.inputs[0]])
-        state.steps.append(Reshape(state.step_name(layer, "rows"), (given.name,), reshaped.name))
-        given = reshaped
-    return given, Window(function, kernel, kernel), (before, 1, after)
+        state.steps.append(Reshape(state.step_name(layer, "rows"), (source.name,), reshaped.name))
+        source = reshaped
+    return source, Window(function, kernel, kernel), (before, 1, after)
 
 
 def _maximum(
-    state: Lowering, layer: Reduce, given: Buffer, window: Window, target: Buffer, how: tuple[Quantization, Quantization]
+    state: Lowering, layer: Reduce, source: Buffer, window: Window, target: Buffer, quantization: tuple[Quantization, Quantization]
 ) -> None:
     """The maximum of the codes; another scale behind it is a table."""
-    direct = same_codes(*how)
-    pooled = target if direct else state.scratch(f"{layer.name}/maximum", target.shape, how[0])
-    state.add(layer, Pool(state.step_name(layer), (given.name,), pooled.name, window))
+    direct = same_codes(*quantization)
+    pooled = target if direct else state.scratch(f"{layer.name}/maximum", target.shape, quantization[0])
+    state.add(layer, Pool(state.step_name(layer), (source.name,), pooled.name, window))
     if not direct and state.is_wide(layer.output):
         state.rescaled(layer, pooled, target, part="requantize")
     elif not direct:
-        table = state.requantizing_table(*how)
+        table = state.requantizing_table(*quantization)
         state.steps.append(Lookup(state.step_name(layer, "requantize"), (pooled.name,), target.name, table))
 
 
 def _minimum(
-    state: Lowering, layer: Reduce, given: Buffer, window: Window, target: Buffer, how: tuple[Quantization, Quantization]
+    state: Lowering, layer: Reduce, source: Buffer, window: Window, target: Buffer, quantization: tuple[Quantization, Quantization]
 ) -> None:
     """The maximum of the codes turned round, code -> -1 - code, and turned back on the way to the output's scale."""
-    assert how[0] is not None
-    if how[0].bits == 16:
+    assert quantization[0] is not None
+    if quantization[0].bits == 16:
         raise UnsupportedLayerError("a minimum over an axis has no int16 form; convert the model with this layer in float32")
-    turned = Quantization.per_tensor(float(how[0].scale[0]), -1 - int(how[0].zero_point[0]))
+    turned = Quantization.per_tensor(float(quantization[0].scale[0]), -1 - int(quantization[0].zero_point[0]))
     codes = np.arange(-128, 128).astype(np.int8)[np.newaxis]
-    negative = state.scratch(f"{layer.name}/negative", given.shape, turned)
+    negative = state.scratch(f"{layer.name}/negative", source.shape, turned)
     greatest = state.scratch(f"{layer.name}/greatest", target.shape, turned)
-    state.steps.append(Lookup(state.step_name(layer, "negative"), (given.name,), negative.name, codes[:, ::-1].copy()))
+    state.steps.append(Lookup(state.step_name(layer, "negative"), (source.name,), negative.name, codes[:, ::-1].copy()))
     state.add(layer, Pool(state.step_name(layer), (negative.name,), greatest.name, window))
-    table = codes if same_codes(*how) else state.requantizing_table(*how)
+    table = codes if same_codes(*quantization) else state.requantizing_table(*quantization)
     state.steps.append(Lookup(state.step_name(layer, "positive"), (greatest.name,), target.name, table[:, ::-1].copy()))
 
 
-def _rescaled_sum(given: Buffer, output: Buffer, count: int, divisor: int, where: str) -> IntEpilogue:
+def _rescaled_sum(source: Buffer, output: Buffer, count: int, divisor: int, where: str) -> IntEpilogue:
     """TensorFlow Lite's sum and mean of `count` codes: 1 / divisor (1 or count) goes into the multiplier, cut to an integer."""
-    multiplier, shift = quantize_multiplier(given.scale / output.scale)
+    multiplier, shift = quantize_multiplier(source.scale / output.scale)
     extra = min(int(math.log2(divisor)), 32, 31 + shift)
     multiplier = (multiplier << extra) // divisor
     shift -= extra
     right = -shift
     s = 31 + right
-    least, most = CODE_RANGES[given.dtype]
+    least, most = CODE_RANGES[source.dtype]
     if right >= 1:
         r, neg = 2**30 + 2 ** (30 + right), output.zero_point > least
     else:
         r, neg = 2 ** (30 + right), False
-    acc_bias = -count * given.zero_point
+    acc_bias = -count * source.zero_point
     if 2 * most * count > INT32_MAX or not 1 <= s <= 62:
         raise UnsupportedLayerError(f"{where}: a mean or sum of {count} codes does not fit its arithmetic; reduce in two steps")
     epilogue = _mean_epilogue(acc_bias, multiplier, r, s, neg, output)
     prove_epilogue(epilogue, (np.array([acc_bias + least * count]), np.array([acc_bias + most * count])), where)
-    return widened(epilogue) if given.dtype == "int16" else epilogue
+    return widened(epilogue) if source.dtype == "int16" else epilogue
 
 
 def _mean_epilogue(acc_bias: int, m: int, r: int, s: int, neg: bool, output: Buffer) -> IntEpilogue:

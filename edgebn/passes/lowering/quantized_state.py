@@ -30,7 +30,7 @@ class Lowering:
         The buffer that holds each value.
     done : set of str
         Outputs of the layers that need no more work. (Names will not do: a transpose may be several layers of one name.)
-    became : dict of str to (step, words)
+    outcomes : dict of str to (step, words)
         For the records, by layer name.
     """
 
@@ -42,7 +42,7 @@ class Lowering:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
-    became: dict[str, tuple[str, str]] = field(default_factory=dict)
+    outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, graph: Graph) -> Lowering:
@@ -71,7 +71,7 @@ class Lowering:
         return f"{self.graph.source}: layer '{layer.name}' ({layer.kind})"
 
     def _absorb_input(self, name: str, *, keep: bool) -> None:
-        """Make the buffer of a network input; a float32 one takes the meaning that all readers agree on: Quantize layers.
+        """Make the buffer of a network input; a float32 one takes the quantization that all readers agree on: Quantize layers.
 
         Not a state (`keep`): what a run leaves is float32, too.
         """
@@ -120,23 +120,30 @@ class Lowering:
 
     def make(self, value: str, called: str | None = None, shape: Hwc | None = None) -> Buffer:
         """Make the buffer of a value; `shape` where it differs from the graph's."""
-        how = self.quantizations[value]
-        if len(how.scale) != 1:
+        quantization = self.quantizations[value]
+        if len(quantization.scale) != 1:
             raise UnsupportedLayerError(f"its value '{value}' has a scale per channel; only weights may have that")
         name = called or self.free(value)
         self.names[value] = name
-        return self._hold(name, shape or hwc(self.graph.tensors[value].shape), how)
+        return self._hold(name, shape or hwc(self.graph.tensors[value].shape), quantization)
 
-    def scratch(self, base: str, shape: Hwc, how: Quantization) -> Buffer:
+    def scratch(self, base: str, shape: Hwc, quantization: Quantization) -> Buffer:
         """Make a buffer between two steps of one layer."""
         name, count = base, 1
         while name in self.buffers or name in self.graph.tensors:
             count += 1
             name = f"{base}/{count}"
-        return self._hold(name, shape, how)
+        return self._hold(name, shape, quantization)
 
-    def _hold(self, name: str, shape: Hwc, how: Quantization) -> Buffer:
-        self.buffers[name] = Buffer(name, shape, how.dtype, float(how.scale[0]), int(how.zero_point[0]), how.unsigned or None)
+    def _hold(self, name: str, shape: Hwc, quantization: Quantization) -> Buffer:
+        self.buffers[name] = Buffer(
+            name,
+            shape,
+            quantization.dtype,
+            float(quantization.scale[0]),
+            int(quantization.zero_point[0]),
+            quantization.unsigned or None,
+        )
         return self.buffers[name]
 
     def free(self, base: str) -> str:
@@ -167,7 +174,7 @@ class Lowering:
     def note(self, layer: Layer, step: str, words: str) -> None:
         """Remember what became of a layer, and that it needs no more work."""
         self.done.add(layer.output)
-        self.became[layer.name] = (step, words)
+        self.outcomes[layer.name] = (step, words)
 
     def step_name(self, layer: Layer, part: str = "") -> str:
         """Return a step name nobody has: the layer's, or that of one of its parts."""
@@ -179,19 +186,19 @@ class Lowering:
             name = f"{base}/{count}"
         return name
 
-    def requantizing_table(self, given: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
+    def requantizing_table(self, source: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
         """Return the table (1, 256) from one quantisation to another, clipped to codes."""
         if self.double:
-            return tflm_tables.requantized(given, output, low, high)
-        real = given.scale[0] * (tflm_tables.CODES - given.zero_point[0])
+            return tflm_tables.requantized(source, output, low, high)
+        real = source.scale[0] * (tflm_tables.CODES - source.zero_point[0])
         codes = np.rint(real / output.scale[0]) + output.zero_point[0]
         return np.clip(codes, low, high).astype(np.int8)[None, :]
 
-    def rescaled(self, layer: Layer, given: Buffer, output: Buffer, clip: tuple[int, int] | None = None, part: str = "") -> None:
+    def rescaled(self, layer: Layer, source: Buffer, output: Buffer, clip: tuple[int, int] | None = None, part: str = "") -> None:
         """Append the step from codes to codes of another scale or type, or within a clip."""
         low, high = clip or CODE_RANGES[output.dtype]
-        how = rescaling(given.scale, output.scale, (output.zero_point, low, high), self.where(layer))
-        step = Rescale(self.step_name(layer, part), (given.name,), output.name, how)
+        quantization = rescaling(source.scale, output.scale, (output.zero_point, low, high), self.where(layer))
+        step = Rescale(self.step_name(layer, part), (source.name,), output.name, quantization)
         if part:
             self.steps.append(step)
         else:
@@ -216,15 +223,18 @@ class Lowering:
 
     def clip_codes(self, value: str, low: float, high: float) -> tuple[int, int]:
         """Return the codes of a clip's bounds: in float32 with ties away from zero as TensorFlow Lite, or ties to even."""
-        how = self.quantizations[value]
-        least, most = CODE_RANGES[how.dtype]
+        quantization = self.quantizations[value]
+        least, most = CODE_RANGES[quantization.dtype]
         if not self.double:
-            return clip_codes(Buffer(value, (1, 1, 1), how.dtype, float(how.scale[0]), int(how.zero_point[0])), (low, high))
+            return clip_codes(
+                Buffer(value, (1, 1, 1), quantization.dtype, float(quantization.scale[0]), int(quantization.zero_point[0])),
+                (low, high),
+            )
         codes = []
         for bound in (low, high):
-            steps = float(np.clip(np.float32(bound) / np.float32(how.scale[0]), 8.0 * least, 8.0 * most))
+            steps = float(np.clip(np.float32(bound) / np.float32(quantization.scale[0]), 8.0 * least, 8.0 * most))
             rounded = np.copysign(np.floor(abs(steps) + 0.5), steps)
-            codes.append(min(max(int(how.zero_point[0]) + int(rounded), least), most))
+            codes.append(min(max(int(quantization.zero_point[0]) + int(rounded), least), most))
         return codes[0], codes[1]
 
     def finish(self) -> Program:
@@ -270,5 +280,5 @@ class Lowering:
         return final
 
     def _record(self, layer: Layer) -> LayerRecord:
-        step, words = self.became[layer.name]
+        step, words = self.outcomes[layer.name]
         return LayerRecord(layer.name, layer.kind, self.graph.tensors[layer.output].shape, layer.parameters(), 0, step, words)

@@ -27,21 +27,21 @@ from edgebn.program import TransposedConvolution as TransposedStep
 def weighted(state: Lowering, layer: Layer) -> None:
     """Convolution, TransposedConvolution or Dense, with the clips behind it."""
     assert isinstance(layer, Convolution | TransposedConvolution | Dense)
-    how = layer.weight_quantization
-    if how is None or layer.weight.dtype not in (np.int8, np.int16):
+    quantization = layer.weight_quantization
+    if quantization is None or layer.weight.dtype not in (np.int8, np.int16):
         raise UnsupportedLayerError("its weights are float32 between int8 values; quantise them too, or load the float32 model")
-    if (how.zero_point != 0).any() or how.axis not in {None, 0}:
+    if (quantization.zero_point != 0).any() or quantization.axis not in {None, 0}:
         raise UnsupportedLayerError("its int8 weights are not symmetric per output channel; quantise them with zero point 0")
-    given = state.buffer(layer.inputs[0])
+    source = state.buffer(layer.inputs[0])
     value, qmin, qmax = state.with_clips(layer)
     output = state.make(value)
-    if given.dtype != output.dtype:
-        raise UnsupportedLayerError(f"it makes {output.dtype} codes of {given.dtype} codes; edgebn runs it within one type")
+    if source.dtype != output.dtype:
+        raise UnsupportedLayerError(f"it makes {output.dtype} codes of {source.dtype} codes; edgebn runs it within one type")
     weight = layer.weight.reshape(len(layer.weight), 1, 1, -1) if isinstance(layer, Dense) else layer.weight
     weight = np.ascontiguousarray(weight)
-    weight_scale = np.broadcast_to(how.scale.astype(np.float64), len(weight)).copy()
-    epilogue = _epilogue(state, layer, given, output, weight, weight_scale, (output.zero_point, qmin, qmax))
-    name, inputs = state.step_name(layer), (given.name,)
+    weight_scale = np.broadcast_to(quantization.scale.astype(np.float64), len(weight)).copy()
+    epilogue = _epilogue(state, layer, source, output, weight, weight_scale, (output.zero_point, qmin, qmax))
+    name, inputs = state.step_name(layer), (source.name,)
     if isinstance(layer, TransposedConvolution):
         state.add(
             layer,
@@ -82,7 +82,7 @@ def weighted(state: Lowering, layer: Layer) -> None:
 def _epilogue(
     state: Lowering,
     layer: Convolution | TransposedConvolution | Dense,
-    given: Buffer,
+    source: Buffer,
     output: Buffer,
     weight: np.ndarray,
     weight_scale: np.ndarray,
@@ -94,11 +94,11 @@ def _epilogue(
     if layer.bias is not None and not np.issubdtype(layer.bias.dtype, np.integer):
         raise UnsupportedLayerError("its bias is float32 between int8 values; quantise it to int32 (scale input * weight)")
     rows = weight.reshape(len(weight), -1).astype(np.int64)
-    acc_bias = bias - given.zero_point * rows.sum(axis=1)
-    if given.dtype == "int16":
-        return _wide_epilogue(layer, given.scale * weight_scale / output.scale, acc_bias, weight, clip, where)
+    acc_bias = bias - source.zero_point * rows.sum(axis=1)
+    if source.dtype == "int16":
+        return _wide_epilogue(layer, source.scale * weight_scale / output.scale, acc_bias, weight, clip, where)
     bounds = accumulator_bounds(weight, acc_bias, where)
-    acc_scale = given.scale * weight_scale
+    acc_scale = source.scale * weight_scale
     if state.is_unsigned(layer.output):  # GetQuantizedConvolutionMultipler: the product of the scales is a float32
         acc_scale = acc_scale.astype(np.float32).astype(np.float64)
     if state.double:

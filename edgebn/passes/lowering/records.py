@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edgebn.graph import Graph
 from edgebn.layers import Convolution, Dense, Layer, MatMul, TransposedConvolution
-from edgebn.passes.lowering.float_lowering import Placed
+from edgebn.passes.lowering.float_lowering import LayerOutcome
 from edgebn.program import LayerRecord, Program
 
 
@@ -35,7 +35,9 @@ def _elements(graph: Graph, value: str) -> int:
     return count
 
 
-def layer_records(original: Graph, laid_out: Graph, placed: dict[str, Placed], notes: dict[str, str]) -> tuple[LayerRecord, ...]:
+def layer_records(
+    original: Graph, laid_out: Graph, outcomes: dict[str, LayerOutcome], notes: dict[str, str]
+) -> tuple[LayerRecord, ...]:
     """Return one record for each layer of the file, constants counted with the layers that read them.
 
     Parameters
@@ -44,7 +46,7 @@ def layer_records(original: Graph, laid_out: Graph, placed: dict[str, Placed], n
         As the file says it.
     laid_out : Graph
         The same, channels-last: gives the shapes that sessions see.
-    placed : dict of str to Placed
+    outcomes : dict of str to LayerOutcome
         By layer name, of the layers that reached a program.
     notes : dict of str to str
         By layer name, what rules did: took a layer out, or moved it to where it folds.
@@ -56,7 +58,7 @@ def layer_records(original: Graph, laid_out: Graph, placed: dict[str, Placed], n
             continue
         parameters = layer.parameters() + sum(constants.pop(name, 0) for name in layer.inputs)
         shapes = laid_out.tensors if layer.output in laid_out.tensors else original.tensors
-        place = _place(layer.name, placed, notes)
+        place = _place(layer.name, outcomes, notes)
         records.append(
             LayerRecord(
                 layer.name,
@@ -65,24 +67,24 @@ def layer_records(original: Graph, laid_out: Graph, placed: dict[str, Placed], n
                 parameters,
                 multiply_accumulates(original, layer),
                 place.step,
-                place.became,
+                place.outcome,
             )
         )
     return tuple(records)
 
 
-def _place(name: str, placed: dict[str, Placed], notes: dict[str, str]) -> Placed:
-    if name in placed:
-        step = placed[name].step
-        return Placed(step, f"folded into {step}: {notes[name]}") if name in notes else placed[name]
+def _place(name: str, outcomes: dict[str, LayerOutcome], notes: dict[str, str]) -> LayerOutcome:
+    if name in outcomes:
+        step = outcomes[name].step
+        return LayerOutcome(step, f"folded into {step}: {notes[name]}") if name in notes else outcomes[name]
     # A batch norm split over the parts of a concatenation has a piece in the step of each.
-    pieces = [place.step for part, place in placed.items() if part.startswith(f"{name}[")]
+    pieces = [place.step for part, place in outcomes.items() if part.startswith(f"{name}[")]
     if pieces:
-        return Placed(pieces[0], f"folded into {', '.join(pieces)}: {notes[name]}")
-    return Placed("", notes.get(name, "vanished: only the order of axes"))
+        return LayerOutcome(pieces[0], f"folded into {', '.join(pieces)}: {notes[name]}")
+    return LayerOutcome("", notes.get(name, "vanished: only the order of axes"))
 
 
 def merged_records(program: Program, original: Graph, laid_out: Graph, notes: dict[str, str]) -> Program:
     """Return an integer `program` with records for every layer of the file; what its own records say of a layer stays."""
-    placed = {record.name: Placed(record.step, record.became) for record in program.records}
-    return replace(program, records=layer_records(original, laid_out, placed, notes))
+    outcomes = {record.name: LayerOutcome(record.step, record.became) for record in program.records}
+    return replace(program, records=layer_records(original, laid_out, outcomes, notes))

@@ -274,20 +274,20 @@ def batches(program: Program, data: np.ndarray | Batch | Iterable[np.ndarray | B
 def _checked(program: Program, piece: object) -> dict[str, np.ndarray]:
     """Return one piece of data as arrays of numbers by input name, or refuse it."""
     if isinstance(piece, Mapping):
-        given = dict(piece)
+        inputs = dict(piece)
     elif len(program.inputs) == 1:
-        given = {program.inputs[0]: piece}
+        inputs = {program.inputs[0]: piece}
     else:
         raise QuantizationError(
             f"{program.source}: the network has the inputs {program.inputs}; give calibration data as a dict by name"
         )
     arrays = {}
     for name in program.inputs:
-        if name not in given:
+        if name not in inputs:
             raise QuantizationError(
-                f"{program.source}: the calibration data lacks the input '{name}'; it has {sorted(map(str, given))}"
+                f"{program.source}: the calibration data lacks the input '{name}'; it has {sorted(map(str, inputs))}"
             )
-        array = np.asarray(given[name])
+        array = np.asarray(inputs[name])
         want = tuple(program.shapes[name])
         if array.dtype == np.int8:
             raise QuantizationError(

@@ -58,8 +58,8 @@ class Joining:
 
     def _other(self, name: str, wanted: p.Buffer) -> str:
         """Return the value as `wanted` has it."""
-        given = self.buffers[name]
-        if given.dtype == wanted.dtype and given.scale == wanted.scale:
+        source = self.buffers[name]
+        if source.dtype == wanted.dtype and source.scale == wanted.scale:
             return name
         key = (name, wanted.dtype, wanted.scale)
         if key not in self._converted:
@@ -72,17 +72,17 @@ class Joining:
             if name in self.constants and self._as(name, wanted.dtype).scale == wanted.scale:
                 self.constants[new] = self._values[wanted.dtype].constants[name]
             else:
-                self.steps.append(_conversion(new, given, wanted))
+                self.steps.append(_conversion(new, source, wanted))
         return self._converted[key]
 
 
-def _conversion(name: str, given: p.Buffer, wanted: p.Buffer) -> p.Step:
-    if given.dtype == "float32":
-        return p.Quantize(name, (given.name,), name)
+def _conversion(name: str, source: p.Buffer, wanted: p.Buffer) -> p.Step:
+    if source.dtype == "float32":
+        return p.Quantize(name, (source.name,), name)
     if wanted.dtype == "float32":
-        return p.Dequantize(name, (given.name,), name)
+        return p.Dequantize(name, (source.name,), name)
     codes = (wanted.zero_point, *p.CODE_RANGES[wanted.dtype])
-    return p.Rescale(name, (given.name,), name, rescaling(given.scale, wanted.scale, codes, name))
+    return p.Rescale(name, (source.name,), name, rescaling(source.scale, wanted.scale, codes, name))
 
 
 def _types_of_values(program: p.Program, types: Mapping[str, str]) -> dict[str, str]:

@@ -144,8 +144,8 @@ def _epilogue(moments: Moments, epilogue: p.FloatEpilogue) -> Moments:
     return moments.through(lambda x: np.clip(x, *epilogue.post))
 
 
-def _convolution(step: Any, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
-    (x,) = given
+def _convolution(step: Any, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+    (x,) = inputs
     weight = step.weight.astype(np.float64)
     per_group = weight.shape[3]
     first = np.arange(len(weight)) // (len(weight) // step.groups) * per_group
@@ -166,22 +166,22 @@ def _window(function: str, x: Moments) -> Moments:
     return Moments(x.mean, narrow.variance, np.maximum(narrow.low, x.low), np.minimum(narrow.high, x.high))
 
 
-def _affine(step: p.Affine, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+def _affine(step: p.Affine, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     assert isinstance(step.epilogue, p.FloatEpilogue)
-    x, bias = given[0], step.epilogue.bias
+    x, bias = inputs[0], step.epilogue.bias
     return _epilogue(Moments(x.mean + bias, x.variance, x.low + bias, x.high + bias), step.epilogue)
 
 
-def _add(step: p.Add, given: list[Moments], channels: int) -> Moments:
-    a, b = given
+def _add(step: p.Add, inputs: list[Moments], channels: int) -> Moments:
+    a, b = inputs
     zeros = np.zeros(channels)
     normal = Moments.normal(zeros + a.mean + b.mean, zeros + a.variance + b.variance)
     ends = np.maximum(normal.low, a.low + b.low), np.minimum(normal.high, a.high + b.high)
     return Moments(normal.mean, normal.variance, *ends).through(lambda x: np.clip(x, *step.post))
 
 
-def _multiply(step: p.Multiply, given: list[Moments], channels: int) -> Moments:
-    a, b = given
+def _multiply(step: p.Multiply, inputs: list[Moments], channels: int) -> Moments:
+    a, b = inputs
     zeros = np.zeros(channels)
     mean = zeros + a.mean * b.mean
     variance = zeros + (a.variance + a.mean**2) * (b.variance + b.mean**2) - mean**2
@@ -190,56 +190,56 @@ def _multiply(step: p.Multiply, given: list[Moments], channels: int) -> Moments:
     return product.through(lambda x: np.clip(x, *step.post))
 
 
-def _matmul(step: p.MatMul, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+def _matmul(step: p.MatMul, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     """A sum of products over the first's channels, each with a row of the second, whose rows are alike."""
-    a, b = given
+    a, b = inputs
     squares = (a.variance + a.mean**2)[:, None] * (b.variance + b.mean**2)
     products = a.mean[:, None] * b.mean
     return Moments.normal(products.sum(axis=0), np.maximum(squares - products**2, 0.0).sum(axis=0))
 
 
-def _binary(step: p.Binary, given: list[Moments], channels: int) -> Moments:
+def _binary(step: p.Binary, inputs: list[Moments], channels: int) -> Moments:
     """Of two independent normal values, at every pair of some of their points."""
     some = slice(None, None, PAIRED)
-    a, b = (np.clip(x.mean + GRID[some, None] * np.sqrt(x.variance), x.low, x.high) + np.zeros(channels) for x in given)
+    a, b = (np.clip(x.mean + GRID[some, None] * np.sqrt(x.variance), x.low, x.high) + np.zeros(channels) for x in inputs)
     values = np.clip(BINARY[step.function](a[:, None], b[None]), *step.post).reshape(-1, channels)
     weights = np.outer(WEIGHTS[some], WEIGHTS[some]).reshape(-1) / WEIGHTS[some].sum() ** 2
     mean = weights @ values
     return Moments(mean, weights @ (values - mean) ** 2, values.min(axis=0), values.max(axis=0))
 
 
-def _elementwise(step: p.Elementwise, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+def _elementwise(step: p.Elementwise, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     slope = None if step.slope is None else step.slope.reshape(-1, step.slope.shape[-1]).mean(axis=0)
     function = p.Elementwise(step.name, step.inputs, step.output, step.function, step.low, step.high, step.alpha, step.beta, slope)
-    return given[0].through(lambda x: FUNCTIONS[step.function](x, function))
+    return inputs[0].through(lambda x: FUNCTIONS[step.function](x, function))
 
 
-def _softmax(step: p.Softmax, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+def _softmax(step: p.Softmax, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     ones = np.ones(channels)
     return Moments(ones / channels, ones / channels, 0.0 * ones, ones)
 
 
-def _normalization(step: p.Normalization, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+def _normalization(step: p.Normalization, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     size = np.abs(step.gamma.astype(np.float64))
     return Moments(step.beta.astype(np.float64), size**2, step.beta - REACH * size, step.beta + REACH * size)
 
 
-def _detections(step: p.DetectionPostProcess, given: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
+def _detections(step: p.DetectionPostProcess, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     """Boxes and scores are shares, classes are counted: only what float32 moves reads it."""
     ones = np.ones(channels)
     return Moments(0.5 * ones, 0.1 * ones, 0.0 * ones, max(step.classes, step.most) * ones)
 
 
-def _concat(step: p.Concat, given: list[Moments], channels: int) -> Moments:
+def _concat(step: p.Concat, inputs: list[Moments], channels: int) -> Moments:
     if step.axis == 2:
-        return Moments(*(np.concatenate([getattr(x, part) for x in given]) for part in ("mean", "variance", "low", "high")))
-    joined = Moments(*(np.stack([getattr(x, part) for x in given]).ravel() for part in ("mean", "variance", "low", "high")))
+        return Moments(*(np.concatenate([getattr(x, part) for x in inputs]) for part in ("mean", "variance", "low", "high")))
+    joined = Moments(*(np.stack([getattr(x, part) for x in inputs]).ravel() for part in ("mean", "variance", "low", "high")))
     return joined.mixed(channels)
 
 
-def _moved(step: Any, given: list[Moments], channels: int) -> Moments:
+def _moved(step: Any, inputs: list[Moments], channels: int) -> Moments:
     """Pad, crop, resize, transpose and reshape: the channels stay apart where they can be followed."""
-    (x,) = given
+    (x,) = inputs
     before = len(x.mean)
     if isinstance(step, p.Pad):
         x = Moments(x.mean, x.variance, np.minimum(x.low, step.value), np.maximum(x.high, step.value))
@@ -261,7 +261,7 @@ _RULES: Mapping[type[p.Step], Callable[[Any, list[Moments], int], Moments]] = {
     p.Multiply: _multiply,
     p.MatMul: _matmul,
     p.Binary: _binary,
-    p.Pool: lambda step, given, channels: _window(step.window.function, given[0]),  # noqa: ARG005  # rules are called alike
+    p.Pool: lambda step, inputs, channels: _window(step.window.function, inputs[0]),  # noqa: ARG005  # rules are called alike
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,

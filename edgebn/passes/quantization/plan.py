@@ -63,12 +63,12 @@ def rounded_weights(step: p.Convolution | p.TransposedConvolution, plan: Plan) -
 
 def unfolded_epilogue(step: Any, acc_bias: np.ndarray, bias: np.ndarray, plan: Plan) -> p.IntEpilogue:
     """Return the epilogue for `refold` to complete; without a batch norm both clips are one and become qmin and qmax."""
-    given: p.FloatEpilogue = step.epilogue
-    pre, post = given.pre, given.post
-    if not given.norms:
+    float_epilogue: p.FloatEpilogue = step.epilogue
+    pre, post = float_epilogue.pre, float_epilogue.post
+    if not float_epilogue.norms:
         pre, post = UNBOUNDED, (max(min(pre[0], post[1]), post[0]), min(max(pre[1], post[0]), post[1]))
     start = multipliers.identity_epilogue(acc_bias, plan.buffers[step.output], post)
-    return replace(start, bias=bias, pre=pre, norms=given.norms)
+    return replace(start, bias=bias, pre=pre, norms=float_epilogue.norms)
 
 
 def output_codes(step: p.Add | p.Multiply | p.Binary, plan: Plan) -> tuple[float, tuple[int, int, int]]:

@@ -150,23 +150,23 @@ def already_int8(program: p.Program) -> str:
 
 
 def _convolution(step: p.Convolution | p.TransposedConvolution, plan: Plan) -> p.Step:
-    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    source, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     codes, weight_scale, bias = rounded_weights(step, plan)
-    acc_bias = -given.zero_point * codes.reshape(len(codes), -1).sum(axis=1, dtype=np.int64)
+    acc_bias = -source.zero_point * codes.reshape(len(codes), -1).sum(axis=1, dtype=np.int64)
     bounds = multipliers.accumulator_bounds(codes, acc_bias, plan.where(step))
     epilogue = unfolded_epilogue(step, acc_bias, bias, plan)
-    epilogue = multipliers.refold(epilogue, given.scale * weight_scale, output.scale, bounds, plan.where(step))
+    epilogue = multipliers.refold(epilogue, source.scale * weight_scale, output.scale, bounds, plan.where(step))
     return replace(step, weight=codes, weight_scale=weight_scale, epilogue=epilogue)
 
 
 def _affine(step: p.Affine, plan: Plan) -> p.Step:
     assert isinstance(step.epilogue, p.FloatEpilogue)
-    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    source, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
     channels = output.shape[2]
-    acc_bias = np.full(channels, -given.zero_point, np.int64)
+    acc_bias = np.full(channels, -source.zero_point, np.int64)
     bounds = (acc_bias - 128, acc_bias + 127)
     epilogue = unfolded_epilogue(step, acc_bias, step.epilogue.bias.astype(np.float64), plan)
-    scales = np.full(channels, given.scale)
+    scales = np.full(channels, source.scale)
     return replace(step, epilogue=multipliers.refold(epilogue, scales, output.scale, bounds, plan.where(step)))
 
 
@@ -186,8 +186,8 @@ def _multiply(step: p.Multiply, plan: Plan) -> p.Step:
 def _matmul(step: p.MatMul, plan: Plan) -> p.Step:
     a, b, output = (plan.buffers[name] for name in (*step.inputs, step.output))
     codes = (output.zero_point, -128, 127)
-    how = multipliers.single_rounding_multiply((a.scale, b.scale), output.scale, codes, plan.where(step), terms=a.shape[2])
-    return replace(step, arithmetic=how)
+    arithmetic = multipliers.single_rounding_multiply((a.scale, b.scale), output.scale, codes, plan.where(step), terms=a.shape[2])
+    return replace(step, arithmetic=arithmetic)
 
 
 def _binary(step: p.Binary, plan: Plan) -> p.Step:
@@ -199,17 +199,17 @@ def _binary(step: p.Binary, plan: Plan) -> p.Step:
 def _pool(step: p.Pool, plan: Plan) -> p.Step:
     if not is_global_average(step, plan.program):
         return step
-    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
-    count = given.shape[0] * given.shape[1]
-    return replace(step, epilogue=multipliers.average_epilogue(given, output, (count,), plan.where(step)))
+    source, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    count = source.shape[0] * source.shape[1]
+    return replace(step, epilogue=multipliers.average_epilogue(source, output, (count,), plan.where(step)))
 
 
 def _elementwise(step: p.Elementwise, plan: Plan) -> p.Step:
     """Every elementwise function is a table; a PReLU has one a channel."""
     assert step.slope is None or step.slope.size in (1, step.slope.shape[-1]), "apart.steps_apart takes such a PReLU apart"
     function = step if step.slope is None else replace(step, slope=step.slope.reshape(-1, 1))
-    given, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
-    table = multipliers.lookup_table(lambda real: FUNCTIONS[step.function](real, function), given, output)
+    source, output = plan.buffers[step.inputs[0]], plan.buffers[step.output]
+    table = multipliers.lookup_table(lambda real: FUNCTIONS[step.function](real, function), source, output)
     return p.Lookup(step.name, step.inputs, step.output, table)
 
 
@@ -223,9 +223,9 @@ def _concat(step: p.Concat, plan: Plan) -> p.Step:
     output = plan.buffers[step.output]
     tables: list[np.ndarray | None] = []
     for name in step.inputs:
-        given = plan.buffers[name]
-        same = (given.scale, given.zero_point) == (output.scale, output.zero_point)
-        tables.append(None if same else multipliers.lookup_table(lambda real: real, given, output)[0])
+        source = plan.buffers[name]
+        same = (source.scale, source.zero_point) == (output.scale, output.zero_point)
+        tables.append(None if same else multipliers.lookup_table(lambda real: real, source, output)[0])
     return replace(step, tables=tuple(tables))
 
 

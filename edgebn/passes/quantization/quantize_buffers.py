@@ -104,8 +104,8 @@ def _buffer_scales(
     for step in program.steps:
         buffer = program.buffers[step.output]
         if keeps_codes(step, program):
-            given = buffers[step.inputs[0]]
-            buffers[step.output] = replace(buffer, dtype=dtype, scale=given.scale, zero_point=given.zero_point)
+            source = buffers[step.inputs[0]]
+            buffers[step.output] = replace(buffer, dtype=dtype, scale=source.scale, zero_point=source.zero_point)
         elif (codes := fixed_codes(step, dtype)) is not None:
             buffers[step.output] = replace(buffer, dtype=dtype, scale=codes[0], zero_point=codes[1])
         else:

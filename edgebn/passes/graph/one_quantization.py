@@ -1,4 +1,4 @@
-"""Float32 values between Quantize and Dequantize layers that are read under several meanings become several values.
+"""Float32 values between Quantize and Dequantize layers that are read under several quantisations become several values.
 
 Behind this pass all layers that read such a value agree on the scale and zero point that its codes may have, so that what one of
 them clips (a ReLU that a quantizer wrote as zero point -128) is not clipped for the others; or one of them reads it as float32, and
@@ -13,7 +13,7 @@ from edgebn.graph import Graph, rebuilt
 from edgebn.layers import Activation, Concat, Constant, Dequantize, Layer, Pad, Quantization, Quantize, Resize
 from edgebn.passes.graph.requantizations import keeps_codes, same_codes
 
-Group = tuple[Quantization | None, list[str]]  # a meaning, and the layers that want it, by output
+Group = tuple[Quantization | None, list[str]]  # a quantization, and the layers that want it, by output
 
 
 def interpolates(layer: Layer) -> bool:
@@ -27,10 +27,10 @@ def follows_codes(layer: Layer) -> bool:
     return clip or isinstance(layer, Concat) or (keeps_codes(layer) and not interpolates(layer))
 
 
-def one_meaning_each(graph: Graph) -> Graph:
-    """Return `graph` with the layer that makes a value of several meanings once for each of them.
+def one_quantization_each(graph: Graph) -> Graph:
+    """Return `graph` with the layer that makes a value of several quantisations once for each of them.
 
-    What only moves codes about is not made twice: its value becomes codes of their own meaning, which loses nothing.
+    What only moves codes about is not made twice: its value becomes codes of their own quantization, which loses nothing.
     """
     return _Apart(graph).result()
 
@@ -59,7 +59,7 @@ class _Apart:
         codes = self._codes_behind(layer)
         if len(groups) < 2:
             self._put(layer, groups[0][0] if groups else None)
-        elif codes is None and any(meaning is None for meaning, _ in groups):
+        elif codes is None and any(quantization is None for quantization, _ in groups):
             self._put(layer, None)
         elif codes is not None:
             inner, held = self._unused(f"{layer.output}/moved"), self._unused(f"{layer.output}/codes")
@@ -68,39 +68,39 @@ class _Apart:
             self._put(Quantize(f"{layer.name}/quantize", (inner,), held), None)
             self._put(replace(layer, output=inner), codes)
         else:
-            for count, (meaning, readers) in enumerate(groups):
+            for count, (quantization, readers) in enumerate(groups):
                 if count == 0:
-                    self._put(layer, meaning)
+                    self._put(layer, quantization)
                     continue
                 output = self._unused(layer.output)
                 for name in readers:
                     reader = self.layers[name]
                     inputs = tuple(output if value == layer.output else value for value in reader.inputs)
                     self.layers[name] = replace(reader, inputs=inputs)
-                self._put(replace(layer, name=f"{layer.name}/{count + 1}", output=output), meaning)
+                self._put(replace(layer, name=f"{layer.name}/{count + 1}", output=output), quantization)
 
     def _groups(self, value: str) -> list[Group]:
-        """Return who reads a float32 value under which meaning; the group that keeps its name comes first."""
+        """Return who reads a float32 value under which quantization; the group that keeps its name comes first."""
         groups: list[Group] = [(None, [])] if value in self.graph.outputs else []
         for name in self.readers.get(value, []):
             reader = self.layers[name]
-            meaning = self._meaning(reader)
+            quantization = self._quantization_for(reader)
             for known, names in groups:
-                if (known is None and meaning is None) or same_codes(known, meaning):
+                if (known is None and quantization is None) or same_codes(known, quantization):
                     names.append(name)
                     break
             else:
-                groups.append((meaning, [name]))
+                groups.append((quantization, [name]))
         return groups
 
-    def _meaning(self, reader: Layer) -> Quantization | None:
+    def _quantization_for(self, reader: Layer) -> Quantization | None:
         """Return what a layer takes its input for."""
         if isinstance(reader, Quantize):
             return self.quantizations.get(reader.output) or self.graph.tensors[reader.output].quantization
         return self.wanted[reader.output] if follows_codes(reader) else None
 
     def _codes_behind(self, layer: Layer) -> Quantization | None:
-        """Return the meaning of the codes that a layer moves; None where its value is more than moved codes."""
+        """Return the quantization of the codes that a layer moves; None where its value is more than moved codes."""
         while keeps_codes(layer) and not interpolates(layer) and not isinstance(layer, Pad):
             made = self.maker.get(layer.inputs[0])
             if isinstance(made, Dequantize):
