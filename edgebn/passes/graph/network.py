@@ -118,7 +118,9 @@ class Network:
             self.read_instead(output, value)
             self.remove(output)
             return True
-        if value in self.maker and value not in self.outputs and self.maker[value].kind != "Constant":
+        before, after = self.quantizations[value], self.quantizations[output]
+        retyped = before is not None and after is not None and before.unsigned != after.unsigned  # uint8 leaves what int8 makes
+        if value in self.maker and value not in self.outputs and self.maker[value].kind != "Constant" and not retyped:
             self.remove(output)
             self.rename(value, output)
             return True

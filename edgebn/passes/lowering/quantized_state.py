@@ -241,6 +241,9 @@ class Lowering:
         """Return the program; its inputs and outputs have the file's names."""
         final = self._final_names()
         buffers = {final.get(name, name): replace(buffer, name=final.get(name, name)) for name, buffer in self.buffers.items()}
+        for name in self.graph.outputs:  # held in the buffer of a value that may have the other type of codes in the file
+            if name in self.quantizations and name not in self.graph.inputs:
+                buffers[name] = replace(buffers[name], unsigned=self.quantizations[name].unsigned or None)
         steps = tuple(
             replace(step, inputs=tuple(final.get(name, name) for name in step.inputs), output=final.get(step.output, step.output))
             for step in self.steps

@@ -61,6 +61,25 @@ def test_concatenation_gives_its_inputs_one_scale(tmp_path) -> None:
         np.testing.assert_array_equal(Session(lower(read(path))).run(codes), expected, f"seed {seed}")
 
 
+@pytest.mark.parametrize("name", ["SOFTMAX", "RELU"])
+def test_int8_network_between_uint8_values(name, tmp_path) -> None:
+    """As TensorFlow converts a model of Keras with `inference_output_type=tf.uint8`: a QUANTIZE of the same codes at each end."""
+    files = FileBuilder()
+    given, (scale, zero_point) = (0.05, 3), (1 / 256, -128) if name == "SOFTMAX" else (0.05, 3)
+    x, z = files.value((1, 20), np.uint8, given[0], given[1] + 128), files.value((1, 20), np.uint8, scale, zero_point + 128)
+    inside = files.value((1, 20), np.int8, *given), files.value((1, 20), np.int8, scale, zero_point)
+    files.operator("QUANTIZE", [x], [inside[0]])
+    files.operator(name, [inside[0]], [inside[1]], **({"options": "SoftmaxOptions", "beta": 1.0} if name == "SOFTMAX" else {}))
+    files.operator("QUANTIZE", [inside[1]], [z])
+    content = files.bytes([x], [z])
+    (tmp_path / "model.tflite").write_bytes(content)
+    codes = np.random.default_rng(0).integers(0, 256, (4, 20)).astype(np.uint8)
+    expected = litert_runs(content, codes, OpResolverType.BUILTIN_REF)
+    ours = Session(edgebn.load(tmp_path / "model.tflite")).run(codes)
+    assert ours.dtype == expected.dtype == np.uint8
+    np.testing.assert_array_equal(ours, expected)
+
+
 @pytest.fixture
 def mobilenet():
     if not MOBILENET.exists():
