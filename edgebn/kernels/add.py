@@ -45,9 +45,10 @@ def _sum(a: float, b: float, bounds: Bounds) -> float:
     return min(max(a + b, bounds.low), bounds.high)
 
 
-def _sum_of_codes(a: int, b: int, by: OneRounding) -> int:
-    total = ((a - by.a_zero) * by.a_multiplier + (b - by.b_zero) * by.b_multiplier + by.rounding) >> by.shift
-    return min(max(by.zero_point + total, by.qmin), by.qmax)
+def _sum_of_codes(a: int, b: int, scaling: OneRounding) -> int:
+    va, vb = (a - scaling.a_zero) * scaling.a_multiplier, (b - scaling.b_zero) * scaling.b_multiplier
+    total = (va + vb + scaling.rounding) >> scaling.shift
+    return min(max(scaling.zero_point + total, scaling.qmin), scaling.qmax)
 
 
 @kernel
@@ -60,13 +61,13 @@ def rescale(v: int, m: int, e: int) -> int:
 
 
 def _double_sum(unit: int) -> Callable[[int, int, DoubleRounding], int]:
-    """Return the sum of codes that are shifted by `unit` bits before they are rescaled, as TensorFlow Lite Micro shifts them."""
+    """Return the sum of codes that TensorFlow Lite Micro shifts by `unit` bits before it rescales them."""
 
-    def compute(a: int, b: int, by: DoubleRounding) -> int:
-        va = rescale((a - by.a_zero) << unit, by.a_multiplier, by.a_shift)
-        vb = rescale((b - by.b_zero) << unit, by.b_multiplier, by.b_shift)
-        total = rescale(va + vb, by.total_multiplier, by.total_shift)
-        return min(max(by.zero_point + total, by.qmin), by.qmax)
+    def compute(a: int, b: int, scaling: DoubleRounding) -> int:
+        va = rescale((a - scaling.a_zero) << unit, scaling.a_multiplier, scaling.a_shift)
+        vb = rescale((b - scaling.b_zero) << unit, scaling.b_multiplier, scaling.b_shift)
+        total = rescale(va + vb, scaling.total_multiplier, scaling.total_shift)
+        return min(max(scaling.zero_point + total, scaling.qmin), scaling.qmax)
 
     return compute
 

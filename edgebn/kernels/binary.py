@@ -70,15 +70,15 @@ class CodeFunction(NamedTuple):
     qmax: int
 
 
-def _function_of_reals(a: float, b: float, by: RealFunction) -> float:
-    return min(max(_of_reals(by.function, a, b), by.low), by.high)
+def _function_of_reals(a: float, b: float, scaling: RealFunction) -> float:
+    return min(max(_of_reals(scaling.function, a, b), scaling.low), scaling.high)
 
 
-def _function_of_codes(a: int, b: int, by: CodeFunction) -> int:
-    va = rescale((a - by.a_zero) << by.left_shift, by.a_multiplier, by.a_shift)
-    vb = rescale((b - by.b_zero) << by.left_shift, by.b_multiplier, by.b_shift)
-    value = _of_codes(by.function, va, vb)
-    return min(max(by.zero_point + rescale(value, by.multiplier, by.shift), by.qmin), by.qmax)
+def _function_of_codes(a: int, b: int, scaling: CodeFunction) -> int:
+    va = rescale((a - scaling.a_zero) << scaling.left_shift, scaling.a_multiplier, scaling.a_shift)
+    vb = rescale((b - scaling.b_zero) << scaling.left_shift, scaling.b_multiplier, scaling.b_shift)
+    value = _of_codes(scaling.function, va, vb)
+    return min(max(scaling.zero_point + rescale(value, scaling.multiplier, scaling.shift), scaling.qmin), scaling.qmax)
 
 
 binary_f32 = broadcast("binary_f32", FLOAT32, FLOAT32, RealFunction, _function_of_reals)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.parameters import Clips, Codes
+from edgebn.kernels.parameters import Clips, Codes, ProductCodes
 from edgebn.kernels.primitives import load_f32, load_i64, store_f32, store_i32
 from edgebn.kernels.records import NUDGE, RECORD_WORDS
 
@@ -29,6 +29,15 @@ def requantize(acc: int, epilogue: int, channel: int, codes: Codes) -> int:
     if codes.neg != 0 and u < 0:
         product -= NUDGE
     return min(max(codes.zero_point + (product >> load_i64(epilogue, record + 5)), codes.qmin), codes.qmax)
+
+
+@kernel
+def code_of_product(u: int, scaling: ProductCodes) -> int:
+    """Return (u * multiplier + rounding - nudge) >> shift about the zero point, as a code."""
+    product = u * scaling.multiplier + scaling.rounding
+    if scaling.neg != 0 and u < 0:
+        product -= NUDGE
+    return min(max(scaling.zero_point + (product >> scaling.shift), scaling.qmin), scaling.qmax)
 
 
 @kernel

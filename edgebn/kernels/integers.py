@@ -54,9 +54,9 @@ class Function(NamedTuple):
     function: int
 
 
-def _compare(va: float, vb: float, by: Function) -> np.int32:
+def _compare(va: float, vb: float, which: Function) -> np.int32:
     """Return 1 where float32 numbers compare so, else 0."""
-    function = by.function
+    function = which.function
     if function == EQUAL:
         holds = va == vb
     elif function == NOT_EQUAL:
@@ -72,9 +72,9 @@ def _compare(va: float, vb: float, by: Function) -> np.int32:
     return np.int32(holds)
 
 
-def _compute(a: int, b: int, by: Function) -> np.int32:
+def _compute(a: int, b: int, which: Function) -> np.int32:
     """Return what a function makes of int32 in 64 bits, of which the low 32 are stored."""
-    function, va, vb = by.function, np.int64(a), np.int64(b)
+    function, va, vb = which.function, np.int64(a), np.int64(b)
     if function == EQUAL:
         value = np.int64(va == vb)
     elif function == NOT_EQUAL:

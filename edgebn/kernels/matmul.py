@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from edgebn.kernels.epilogue import NUDGE
+from edgebn.kernels.epilogue import code_of_product
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.parameters import ProductCodes
 from edgebn.kernels.primitives import ZERO_I32, load_code, load_f32, load_i32, multiply_add_i32, store_code, store_f32, store_i32
 
 AT_ONCE = 4  # rows that go through the registers together: sums are loaded and stored once for all of them
 
 
+class Matrices(NamedTuple):
+    """Both operands and the output; steps are bytes."""
+
+    a: int
+    a_row: int
+    a_pixel: int
+    b: int
+    b_row: int
+    b_pixel: int
+    dst: int
+    dst_row: int
+    dst_pixel: int
+    stacks: int
+    rows: int
+    depth: int
+    columns: int
+
+
 @kernel
-def matmul_f32(
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    stacks: int,
-    rows: int,
-    depth: int,
-    columns: int,
-) -> None:
+def matmul_f32(matrices: Matrices) -> None:
     """float32: rows of b are added to a row of the output, each times its factor, so that the innermost loop runs along both."""
-    for s in range(stacks):
-        right = b + s * b_row
-        for i in range(rows):
-            left = a + s * a_row + i * a_pixel
-            out = dst + s * dst_row + i * dst_pixel
+    for s in range(matrices.stacks):
+        right = matrices.b + s * matrices.b_row
+        for i in range(matrices.rows):
+            left = matrices.a + s * matrices.a_row + i * matrices.a_pixel
+            out = matrices.dst + s * matrices.dst_row + i * matrices.dst_pixel
             first = load_f32(left, 0)
-            for j in range(columns):
+            for j in range(matrices.columns):
                 store_f32(out, j, first * load_f32(right, j))
-            fours = (depth - 1) // AT_ONCE * AT_ONCE + 1
+            fours = (matrices.depth - 1) // AT_ONCE * AT_ONCE + 1
             for k in range(1, fours, AT_ONCE):
                 f, g, h, e = load_f32(left, k), load_f32(left, k + 1), load_f32(left, k + 2), load_f32(left, k + 3)
-                above = right + k * b_pixel
-                for j in range(columns):
+                above = right + k * matrices.b_pixel
+                for j in range(matrices.columns):
                     total = load_f32(out, j) + f * load_f32(above, j)
-                    total += g * load_f32(above + b_pixel, j)
-                    total += h * load_f32(above + 2 * b_pixel, j)
-                    store_f32(out, j, total + e * load_f32(above + 3 * b_pixel, j))
-            for k in range(fours, depth):
+                    total += g * load_f32(above + matrices.b_pixel, j)
+                    total += h * load_f32(above + 2 * matrices.b_pixel, j)
+                    store_f32(out, j, total + e * load_f32(above + 3 * matrices.b_pixel, j))
+            for k in range(fours, matrices.depth):
                 factor = load_f32(left, k)
-                for j in range(columns):
-                    store_f32(out, j, load_f32(out, j) + factor * load_f32(right + k * b_pixel, j))
+                for j in range(matrices.columns):
+                    store_f32(out, j, load_f32(out, j) + factor * load_f32(right + k * matrices.b_pixel, j))
 
 
 @kernel
@@ -72,50 +79,20 @@ def _add_rows(sums: int, codes: int, code_zero: int, row: int, step: int, zero: 
 
 
 @kernel
-def matmul_i8(
-    a: int,
-    a_row: int,
-    a_pixel: int,
-    b: int,
-    b_row: int,
-    b_pixel: int,
-    dst: int,
-    dst_row: int,
-    dst_pixel: int,
-    stacks: int,
-    rows: int,
-    depth: int,
-    columns: int,
-    scratch: int,
-    a_zero: int,
-    b_zero: int,
-    multiplier: int,
-    rounding: int,
-    shift: int,
-    neg: int,
-    zero_point: int,
-    qmin: int,
-    qmax: int,
-) -> None:
-    """int8: (u * multiplier + rounding - nudge) >> shift with u the sum of products of codes less their zero points.
-
-    `scratch` holds `columns` int32 sums, as many terms as `program.MATMUL_DEPTH` fit.
-    """
-    for s in range(stacks):
-        right = b + s * b_row
-        for i in range(rows):
-            left = a + s * a_row + i * a_pixel
-            out = dst + s * dst_row + i * dst_pixel
+def matmul_i8(matrices: Matrices, scratch: int, scaling: ProductCodes) -> None:
+    """int8; `scratch` holds `columns` int32 sums, as many terms as `program.MATMUL_DEPTH` fit."""
+    a_zero, b_zero, columns, step = scaling.a_zero, scaling.b_zero, matrices.columns, matrices.b_pixel
+    for s in range(matrices.stacks):
+        right = matrices.b + s * matrices.b_row
+        for i in range(matrices.rows):
+            left = matrices.a + s * matrices.a_row + i * matrices.a_pixel
+            out = matrices.dst + s * matrices.dst_row + i * matrices.dst_pixel
             for j in range(columns):
                 store_i32(scratch, j, ZERO_I32)
-            fours = depth // AT_ONCE * AT_ONCE
+            fours = matrices.depth // AT_ONCE * AT_ONCE
             for k in range(0, fours, AT_ONCE):
-                _add_rows(scratch, left + k, a_zero, right + k * b_pixel, b_pixel, b_zero, columns)
-            for k in range(fours, depth):
-                _add_row(scratch, load_code(left, k) - a_zero, right + k * b_pixel, b_zero, columns)
+                _add_rows(scratch, left + k, a_zero, right + k * step, step, b_zero, columns)
+            for k in range(fours, matrices.depth):
+                _add_row(scratch, load_code(left, k) - a_zero, right + k * step, b_zero, columns)
             for j in range(columns):
-                u = load_i32(scratch, j)
-                product = u * multiplier + rounding
-                if neg != 0 and u < 0:
-                    product -= NUDGE
-                store_code(out, j, min(max(zero_point + (product >> shift), qmin), qmax))
+                store_code(out, j, code_of_product(load_i32(scratch, j), scaling))

@@ -88,6 +88,20 @@ class Codes(NamedTuple):
     qmax: int
 
 
+class ProductCodes(NamedTuple):
+    """From a product, or a sum of products, of codes less their zero points to the output's code (`epilogue.code_of_product`)."""
+
+    a_zero: int
+    b_zero: int
+    multiplier: int
+    rounding: int
+    shift: int
+    neg: int
+    zero_point: int
+    qmin: int
+    qmax: int
+
+
 class Bounds(NamedTuple):
     """What a float32 output is clipped to."""
 
