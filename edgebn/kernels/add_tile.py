@@ -83,25 +83,29 @@ class Int8Sum:
     def define(self, module: ir.Module, variant: int) -> ir.Function:  # noqa: ARG002  # the form that all writers have
         """Write the function that sums rows, and return it."""
         isa, lanes = self._isa, self._isa.lanes
-        builder, given = begin_function(module, "edgebn_add_i8", self.arguments)
+        builder, arguments = begin_function(module, "edgebn_add_i8", self.arguments)
         exact, recompute = self._exact(module), self._recompute(module)
         scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
         shared: dict[str, Any] = {"interleaved": False}
         for name, bound in (("low", "qmin"), ("high", "qmax")):
-            shared[name] = builder.add(given[bound], ir.Constant(I64, 128))
-        shared["bounded"] = builder.icmp_signed("!=", given["bounded"], ir.Constant(I64, 0))
-        reals = [splat(builder, builder.bitcast(builder.trunc(given[name], I32), F32), lanes) for name in Approximation._fields[:3]]
-        certain = splat(builder, builder.trunc(given["certain"], I32), lanes)
+            shared[name] = builder.add(arguments[bound], ir.Constant(I64, 128))
+        shared["bounded"] = builder.icmp_signed("!=", arguments["bounded"], ir.Constant(I64, 0))
+        reals = [
+            splat(builder, builder.bitcast(builder.trunc(arguments[name], I32), F32), lanes) for name in Approximation._fields[:3]
+        ]
+        certain = splat(builder, builder.trunc(arguments["certain"], I32), lanes)
         width = ir.Constant(I64, isa.vector_bytes)
-        steps = builder.udiv(builder.add(given["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
-        last = builder.sub(given["count"], width)
-        is_short = builder.icmp_signed("<", given["count"], width)
-        forms = [given[name] for name in Exact._fields]
-        with cgutils.for_range(builder, given["rows"]) as row:
-            a, b, dst = (builder.add(given[name], builder.mul(row.index, given[f"{name}_row"])) for name in ("a", "b", "dst"))
+        steps = builder.udiv(builder.add(arguments["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
+        last = builder.sub(arguments["count"], width)
+        is_short = builder.icmp_signed("<", arguments["count"], width)
+        forms = [arguments[name] for name in Exact._fields]
+        with cgutils.for_range(builder, arguments["rows"]) as row:
+            a, b, dst = (
+                builder.add(arguments[name], builder.mul(row.index, arguments[f"{name}_row"])) for name in ("a", "b", "dst")
+            )
             with builder.if_else(is_short) as (short, whole):
                 with short:
-                    mask = builder.sub(builder.shl(ir.Constant(I64, 1), given["count"]), ir.Constant(I64, 1))
+                    mask = builder.sub(builder.shl(ir.Constant(I64, 1), arguments["count"]), ir.Constant(I64, 1))
                     builder.call(exact, [mask, a, b, dst, *forms])
                 with whole, cgutils.for_range(builder, steps) as step:
                     at = builder.mul(step.index, width)
@@ -116,7 +120,7 @@ class Int8Sum:
                     with seldom(builder, any_lane(builder, doubt)):
                         for part, value in enumerate(units):
                             store(builder, value, scratch, part * isa.vector_bytes)
-                        builder.call(recompute, [scratch, given["certain"], *places, *forms])
+                        builder.call(recompute, [scratch, arguments["certain"], *places, *forms])
         builder.ret_void()
         return builder.function
 
@@ -133,9 +137,11 @@ class Int8Sum:
 
     def _recompute(self, module: ir.Module) -> ir.Function:
         """Write the function (units, certain, a, b, dst, exact form) that corrects what is in doubt of one vector."""
-        builder, given = begin_function(module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *Exact._fields))
-        mask = doubts_of(builder, self._isa, given["units"], given["certain"])
-        rest = [given[name] for name in ("a", "b", "dst", *Exact._fields)]
+        builder, arguments = begin_function(
+            module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *Exact._fields)
+        )
+        mask = doubts_of(builder, self._isa, arguments["units"], arguments["certain"])
+        rest = [arguments[name] for name in ("a", "b", "dst", *Exact._fields)]
         builder.call(self._exact(module), [mask, *rest])
         builder.ret_void()
         return builder.function
@@ -145,24 +151,24 @@ class Int8Sum:
         name = "edgebn_add_i8_exact"
         if name in module.globals:
             return module.globals[name]
-        builder, given = begin_function(module, name, ("mask", "a", "b", "dst", *Exact._fields))
+        builder, arguments = begin_function(module, name, ("mask", "a", "b", "dst", *Exact._fields))
 
         def compute(place: ir.Value) -> None:
             total = None
             for operand in "ab":
-                byte = builder.zext(load(builder, I8, given[operand], place), I64)
-                term = load(builder, I64, given[f"{operand}_table"], builder.mul(byte, ir.Constant(I64, 8)))
+                byte = builder.zext(load(builder, I8, arguments[operand], place), I64)
+                term = load(builder, I64, arguments[f"{operand}_table"], builder.mul(byte, ir.Constant(I64, 8)))
                 total = term if total is None else builder.add(total, term)
-            product = builder.add(builder.mul(total, given["multiplier"]), given["rounding"])
-            nudge = builder.mul(given["neg"], ir.Constant(I64, NUDGE))
+            product = builder.add(builder.mul(total, arguments["multiplier"]), arguments["rounding"])
+            nudge = builder.mul(arguments["neg"], ir.Constant(I64, NUDGE))
             is_negative = builder.icmp_signed("<", total, ir.Constant(I64, 0))
             product = builder.sub(product, builder.select(is_negative, nudge, ir.Constant(I64, 0)))
-            y = builder.add(builder.ashr(product, given["shift"]), given["zero_point"])
-            y = clamp(builder, y, given["qmin"], given["qmax"])
+            y = builder.add(builder.ashr(product, arguments["shift"]), arguments["zero_point"])
+            y = clamp(builder, y, arguments["qmin"], arguments["qmax"])
             byte = builder.trunc(builder.xor(y, ir.Constant(I64, self._isa.code_flip)), I8)
-            store(builder, byte, given["dst"], place)
+            store(builder, byte, arguments["dst"], place)
 
-        each_bit(builder, given["mask"], compute)
+        each_bit(builder, arguments["mask"], compute)
         builder.ret_void()
         return builder.function
 

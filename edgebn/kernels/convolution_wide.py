@@ -15,7 +15,7 @@ from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import Codes, Walk
 from edgebn.kernels.primitives import ZERO_I32, load_i16, load_i64, multiply_add_i32
 
-MOST_PRODUCTS = 256  # of an int16 code and an int8 weight that 32 bits can sum
+MAX_PRODUCTS = 256  # of an int16 code and an int8 weight that 32 bits can sum
 
 
 def _convolution(element: Element, suffix: str) -> Callable[..., None]:
@@ -34,8 +34,8 @@ def _convolution(element: Element, suffix: str) -> Callable[..., None]:
         if size == 1:  # proven to fit by the packer's program
             return _dot_of_few(codes, weights, count)
         total = 0
-        for begin in range(0, count, MOST_PRODUCTS):
-            total += _dot_of_few(codes + 2 * begin, weights + 2 * begin, min(count - begin, MOST_PRODUCTS))
+        for begin in range(0, count, MAX_PRODUCTS):
+            total += _dot_of_few(codes + 2 * begin, weights + 2 * begin, min(count - begin, MAX_PRODUCTS))
         return total
 
     @named(f"convolution_wide_{suffix}")

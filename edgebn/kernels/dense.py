@@ -50,27 +50,27 @@ class Dense:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `variants`, and return it."""
         nv, isa = self.variants[variant], self._isa
-        builder, given = begin_function(module, f"edgebn_dense_f32_{nv}", self.arguments)
-        shared = self._epilogue.prepare(builder, {**given, "dst_pixel": ir.Constant(I64, 0)}, nv)  # there is one pixel
+        builder, arguments = begin_function(module, f"edgebn_dense_f32_{nv}", self.arguments)
+        shared = self._epilogue.prepare(builder, {**arguments, "dst_pixel": ir.Constant(I64, 0)}, nv)  # there is one pixel
         sums = [cgutils.alloca_once(builder, self._kind) for _ in range(nv)]
-        count = self._list_places(builder, given)
+        count = self._list_places(builder, arguments)
         channels = nv * isa.lanes
         step_bytes = ir.Constant(I64, nv * isa.vector_bytes)
-        block_bytes = builder.mul(given["depth"], step_bytes)
-        last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
-        with cgutils.for_range(builder, given["blocks"]) as block:
-            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+        block_bytes = builder.mul(arguments["depth"], step_bytes)
+        last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
+        with cgutils.for_range(builder, arguments["blocks"]) as block:
+            weights = builder.add(arguments["weight"], builder.mul(block.index, block_bytes))
             record = ir.Constant(I64, channels * self._epilogue.bytes_per_channel)
-            epilogue = builder.add(given["epilogue"], builder.mul(block.index, record))
-            target = builder.add(given["dst"], builder.mul(block.index, ir.Constant(I64, channels * ELEMENT)))
+            epilogue = builder.add(arguments["epilogue"], builder.mul(block.index, record))
+            target = builder.add(arguments["dst"], builder.mul(block.index, ir.Constant(I64, channels * ELEMENT)))
             is_last = builder.icmp_signed("==", block.index, last_block)
-            valid = builder.select(is_last, given["last_channels"], ir.Constant(I64, channels))
+            valid = builder.select(is_last, arguments["last_channels"], ir.Constant(I64, channels))
             for j, slot in enumerate(sums):
                 builder.store(load(builder, self._kind, epilogue, j * isa.vector_bytes), slot)
             with cgutils.for_range(builder, count) as turn:
                 at = builder.mul(turn.index, ir.Constant(I64, ELEMENT))
-                place = builder.sext(load(builder, I32, given["places"], at), I64)
-                value = load(builder, F32, given["src"], builder.mul(place, ir.Constant(I64, ELEMENT)))
+                place = builder.sext(load(builder, I32, arguments["places"], at), I64)
+                value = load(builder, F32, arguments["src"], builder.mul(place, ir.Constant(I64, ELEMENT)))
                 lanes = splat(builder, value, isa.lanes)
                 row = builder.add(weights, builder.mul(place, step_bytes))
                 for j, slot in enumerate(sums):
@@ -79,19 +79,19 @@ class Dense:
             accumulators: Any = [[builder.load(slot) for slot in sums]]
             nothing = ir.Constant(I64, 0)
             first_raw = builder.mul(block.index, ir.Constant(I64, channels * ELEMENT))
-            keep(builder, given, nothing, (nothing, nothing, first_raw), accumulators)
+            keep(builder, arguments, nothing, (nothing, nothing, first_raw), accumulators)
             self._epilogue.write(builder, accumulators, shared, epilogue, target, valid)
         builder.ret_void()
         return builder.function
 
-    def _list_places(self, builder: ir.IRBuilder, given: dict[str, ir.Value]) -> ir.Value:
+    def _list_places(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value]) -> ir.Value:
         """Write the indices of the inputs that are not zero (a NaN is not), and return how many there are."""
         found = cgutils.alloca_once_value(builder, ir.Constant(I64, 0))
-        with cgutils.for_range(builder, given["depth"]) as turn:
+        with cgutils.for_range(builder, arguments["depth"]) as turn:
             count = builder.load(found)
             place = builder.mul(count, ir.Constant(I64, ELEMENT))
-            store(builder, builder.trunc(turn.index, I32), given["places"], place)
-            value = load(builder, F32, given["src"], builder.mul(turn.index, ir.Constant(I64, ELEMENT)))
+            store(builder, builder.trunc(turn.index, I32), arguments["places"], place)
+            value = load(builder, F32, arguments["src"], builder.mul(turn.index, ir.Constant(I64, ELEMENT)))
             counts = builder.fcmp_unordered("!=", value, ir.Constant(F32, 0.0))
             builder.store(builder.add(count, builder.zext(counts, I64)), found)
         return builder.load(found)

@@ -35,7 +35,7 @@ def function_name(dtype: str, variant: int) -> str:
     return "_".join(["edgebn_depthwise", dtype, *map(str, variants[variant])])
 
 
-def pixels_together(channels: int, width: int, columns: int, *, adjacent: bool) -> tuple[int, int]:
+def pixels_per_vector(channels: int, width: int, columns: int, *, adjacent: bool) -> tuple[int, int]:
     """Return how many pixels of an int8 row are computed as one of that many times the channels, and in how many pieces they lie.
 
     Parameters

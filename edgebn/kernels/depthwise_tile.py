@@ -56,9 +56,9 @@ class Taps(NamedTuple):
 GEOMETRY = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
 
 
-def _block_offset(builder: ir.IRBuilder, given: dict[str, ir.Value], index: ir.Value) -> ir.Value:
-    is_last = builder.icmp_signed("==", builder.add(index, ir.Constant(I64, 1)), given["blocks"])
-    return builder.select(is_last, given["last_block"], builder.mul(index, given["block_step"]))
+def _block_offset(builder: ir.IRBuilder, arguments: dict[str, ir.Value], index: ir.Value) -> ir.Value:
+    is_last = builder.icmp_signed("==", builder.add(index, ir.Constant(I64, 1)), arguments["blocks"])
+    return builder.select(is_last, arguments["last_block"], builder.mul(index, arguments["block_step"]))
 
 
 class Int8Depthwise:
@@ -78,27 +78,27 @@ class Int8Depthwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a variant, and return it."""
         kind, pieces = self.variants[variant]
-        builder, given = begin_function(module, function_name("i8", variant), self.arguments)
+        builder, arguments = begin_function(module, function_name("i8", variant), self.arguments)
 
         def read(address: ir.Value) -> ir.Value:
             part = vector(I8, self._isa.vector_bytes // pieces)
-            steps = (builder.mul(given["piece_step"], ir.Constant(I64, i)) for i in range(pieces))
+            steps = (builder.mul(arguments["piece_step"], ir.Constant(I64, i)) for i in range(pieces))
             return concat(builder, [load(builder, part, address, step) for step in steps])
 
-        shared = self.epilogue.prepare(builder, given, 4, interleaved=True)
-        groups = builder.udiv(builder.add(given["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
-        rows_of_weights = builder.mul(given["tap_rows"], groups)
+        shared = self.epilogue.prepare(builder, arguments, 4, interleaved=True)
+        groups = builder.udiv(builder.add(arguments["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
+        rows_of_weights = builder.mul(arguments["tap_rows"], groups)
         block_bytes = builder.mul(rows_of_weights, ir.Constant(I64, self._row_bytes))
         sums = [[cgutils.alloca_once(builder, self._words) for _ in range(4)] for _ in range(2)]
         epilogue_bytes = 4 * self._isa.lanes * self.epilogue.bytes_per_channel
-        with cgutils.for_range(builder, given["blocks"]) as block:
-            channel = _block_offset(builder, given, block.index)
-            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
-            epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
+        with cgutils.for_range(builder, arguments["blocks"]) as block:
+            channel = _block_offset(builder, arguments, block.index)
+            weights = builder.add(arguments["weight"], builder.mul(block.index, block_bytes))
+            epilogue = builder.add(arguments["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
             biases = [load(builder, self._words, epilogue, j * self._isa.vector_bytes) for j in range(4)]
-            with cgutils.for_range(builder, given["columns"]) as column:
-                source = builder.add(builder.add(given["src"], channel), builder.mul(column.index, given["column_step"]))
-                target = builder.add(builder.add(given["dst"], channel), builder.mul(column.index, given["dst_pixel"]))
+            with cgutils.for_range(builder, arguments["columns"]) as column:
+                source = builder.add(builder.add(arguments["src"], channel), builder.mul(column.index, arguments["column_step"]))
+                target = builder.add(builder.add(arguments["dst"], channel), builder.mul(column.index, arguments["dst_pixel"]))
 
                 first_raw = builder.mul(block.index, ir.Constant(I64, 4 * self._isa.vector_bytes))
 
@@ -111,24 +111,26 @@ class Int8Depthwise:
                     x: ir.Value = column.index,
                     first_raw: ir.Value = first_raw,
                 ) -> None:
-                    keep(builder, given, y, (y, x, first_raw), [acc], lambda a, j: self.epilogue.sum(builder, a, epilogue, j, 4))
-                    place = builder.add(target, builder.mul(y, given["dst_row"]))
-                    self.epilogue.write(builder, [acc], shared, epilogue, place, given["valid"])
+                    keep(
+                        builder, arguments, y, (y, x, first_raw), [acc], lambda a, j: self.epilogue.sum(builder, a, epilogue, j, 4)
+                    )
+                    place = builder.add(target, builder.mul(y, arguments["dst_row"]))
+                    self.epilogue.write(builder, [acc], shared, epilogue, place, arguments["valid"])
 
                 if kind == ANY:
-                    with cgutils.for_range(builder, given["rows"]) as row:
-                        start = builder.add(source, builder.mul(row.index, given["row_step"]))
-                        finish(self._any_kernel(builder, given, read, start, weights, groups, biases, sums[0]), row.index)
+                    with cgutils.for_range(builder, arguments["rows"]) as row:
+                        start = builder.add(source, builder.mul(row.index, arguments["row_step"]))
+                        finish(self._any_kernel(builder, arguments, read, start, weights, groups, biases, sums[0]), row.index)
                 else:
                     taps = [self._weights(builder, weights, i) for i in range(3)]
-                    self._rolled(builder, given, read, source, taps, biases, sums, kind, finish)
+                    self._rolled(builder, arguments, read, source, taps, biases, sums, kind, finish)
         builder.ret_void()
         return builder.function
 
     def _rolled(
         self,
         builder: ir.IRBuilder,
-        given: dict[str, ir.Value],
+        arguments: dict[str, ir.Value],
         read: Callable[[ir.Value], ir.Value],
         source: ir.Value,
         taps: list[list[Quads]],
@@ -141,8 +143,8 @@ class Int8Depthwise:
         stride = 1 if kind in {ROLLED_1, MIDDLE_1} else 2
 
         def row(index: ir.Value) -> list[Quads]:
-            place = builder.add(source, builder.mul(index, given["tap_row_step"]))
-            addresses = [builder.add(place, builder.mul(given["tap_column_step"], ir.Constant(I64, i))) for i in range(3)]
+            place = builder.add(source, builder.mul(index, arguments["tap_row_step"]))
+            addresses = [builder.add(place, builder.mul(arguments["tap_column_step"], ir.Constant(I64, i))) for i in range(3)]
             found = [read(address) for address in addresses]
             return self._interleave(builder, [*found, found[1]] if kind in {MIDDLE_1, MIDDLE_2} else found)
 
@@ -159,7 +161,7 @@ class Int8Depthwise:
             second = row(ir.Constant(I64, 1))
             keep(sums[0], add([builder.load(slot) for slot in sums[0]], second, taps[1]))
             keep(sums[1], add(biases, second, taps[0]))
-        with cgutils.for_range(builder, given["rows"]) as out:
+        with cgutils.for_range(builder, arguments["rows"]) as out:
             done = [builder.load(slot) for slot in sums[0]]
             if stride == 1:
                 quads = row(builder.add(out.index, ir.Constant(I64, 2)))
@@ -177,7 +179,7 @@ class Int8Depthwise:
     def _any_kernel(
         self,
         builder: ir.IRBuilder,
-        given: dict[str, ir.Value],
+        arguments: dict[str, ir.Value],
         read: Callable[[ir.Value], ir.Value],
         source: ir.Value,
         weights: ir.Value,
@@ -187,14 +189,14 @@ class Int8Depthwise:
     ) -> list[ir.Value]:
         for slot, bias in zip(sums, biases, strict=True):
             builder.store(bias, slot)
-        last_tap = builder.sub(given["tap_columns"], ir.Constant(I64, 1))
-        with cgutils.for_range(builder, given["tap_rows"]) as row, cgutils.for_range(builder, groups) as group:
-            place = builder.add(source, builder.mul(row.index, given["tap_row_step"]))
+        last_tap = builder.sub(arguments["tap_columns"], ir.Constant(I64, 1))
+        with cgutils.for_range(builder, arguments["tap_rows"]) as row, cgutils.for_range(builder, groups) as group:
+            place = builder.add(source, builder.mul(row.index, arguments["tap_row_step"]))
             loaded = []
             for i in range(TAPS):  # beyond the kernel's width one tap again
                 tap = builder.add(builder.mul(group.index, ir.Constant(I64, TAPS)), ir.Constant(I64, i))
-                tap = builder.select(builder.icmp_signed("<=", tap, last_tap), tap, given["spare"])
-                loaded.append(read(builder.add(place, builder.mul(tap, given["tap_column_step"]))))
+                tap = builder.select(builder.icmp_signed("<=", tap, last_tap), tap, arguments["spare"])
+                loaded.append(read(builder.add(place, builder.mul(tap, arguments["tap_column_step"]))))
             index = builder.add(builder.mul(row.index, groups), group.index)
             at = builder.add(weights, builder.mul(index, ir.Constant(I64, self._row_bytes)))
             for slot, quads, taps in zip(sums, self._interleave(builder, loaded), self._weights(builder, at, 0), strict=True):
@@ -244,24 +246,24 @@ class Float32Depthwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `FLOAT_TILES`."""
         pixels, width, stride = FLOAT_TILES[variant]
-        builder, given = begin_function(module, function_name("f32", variant), self.arguments)
-        shared = self.epilogue.prepare(builder, given, 1)
+        builder, arguments = begin_function(module, function_name("f32", variant), self.arguments)
+        shared = self.epilogue.prepare(builder, arguments, 1)
         sums = [[cgutils.alloca_once(builder, self._kind) for _ in range(pixels)] for _ in range(2)]
-        tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
-        last_column = builder.sub(given["columns"], ir.Constant(I64, pixels))
-        taps = builder.mul(given["tap_rows"], given["tap_columns"])
+        tiles = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
+        last_column = builder.sub(arguments["columns"], ir.Constant(I64, pixels))
+        taps = builder.mul(arguments["tap_rows"], arguments["tap_columns"])
         block_bytes = builder.mul(taps, ir.Constant(I64, self._isa.vector_bytes))
         epilogue_bytes = self._isa.lanes * self.epilogue.bytes_per_channel
         with cgutils.for_range(builder, tiles) as tile:
             x = builder.mul(tile.index, ir.Constant(I64, pixels))
             x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
-            with cgutils.for_range(builder, given["blocks"]) as block:
-                channel = _block_offset(builder, given, block.index)
-                weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
-                epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
+            with cgutils.for_range(builder, arguments["blocks"]) as block:
+                channel = _block_offset(builder, arguments, block.index)
+                weights = builder.add(arguments["weight"], builder.mul(block.index, block_bytes))
+                epilogue = builder.add(arguments["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
                 bias = load(builder, self._kind, epilogue)
-                source = builder.add(builder.add(given["src"], channel), builder.mul(x, given["column_step"]))
-                target = builder.add(builder.add(given["dst"], channel), builder.mul(x, given["dst_pixel"]))
+                source = builder.add(builder.add(arguments["src"], channel), builder.mul(x, arguments["column_step"]))
+                target = builder.add(builder.add(arguments["dst"], channel), builder.mul(x, arguments["dst_pixel"]))
                 first_raw = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))
 
                 def finish(
@@ -273,20 +275,20 @@ class Float32Depthwise:
                     x: ir.Value = x,
                     first_raw: ir.Value = first_raw,
                 ) -> None:
-                    place = builder.add(target, builder.mul(y, given["dst_row"]))
+                    place = builder.add(target, builder.mul(y, arguments["dst_row"]))
                     accumulators = [[value] for value in acc]
-                    keep(builder, given, y, (y, x, first_raw), accumulators)
-                    self.epilogue.write(builder, accumulators, shared, epilogue, place, given["valid"])
+                    keep(builder, arguments, y, (y, x, first_raw), accumulators)
+                    self.epilogue.write(builder, accumulators, shared, epilogue, place, arguments["valid"])
 
                 if width == 3:
-                    self._rolled(builder, given, source, self._weights(builder, weights), bias, sums, stride, finish)
+                    self._rolled(builder, arguments, source, self._weights(builder, weights), bias, sums, stride, finish)
                 else:
-                    with cgutils.for_range(builder, given["rows"]) as row:
-                        start = builder.add(source, builder.mul(row.index, given["row_step"]))
+                    with cgutils.for_range(builder, arguments["rows"]) as row:
+                        start = builder.add(source, builder.mul(row.index, arguments["row_step"]))
                         if width:
-                            acc = self._rows_of_taps(builder, given, start, weights, bias, sums[0], width, stride)
+                            acc = self._rows_of_taps(builder, arguments, start, weights, bias, sums[0], width, stride)
                         else:
-                            acc = self._any_kernel(builder, given, start, weights, bias, sums[0])
+                            acc = self._any_kernel(builder, arguments, start, weights, bias, sums[0])
                         finish(acc, row.index)
         builder.ret_void()
         return builder.function
@@ -299,7 +301,7 @@ class Float32Depthwise:
     def _rolled(
         self,
         builder: ir.IRBuilder,
-        given: dict[str, ir.Value],
+        arguments: dict[str, ir.Value],
         source: ir.Value,
         taps: list[list[ir.Value]],
         bias: ir.Value,
@@ -312,10 +314,11 @@ class Float32Depthwise:
         begin = [bias] * pixels
 
         def row(index: ir.Value) -> list[ir.Value]:
-            place = builder.add(source, builder.mul(index, given["tap_row_step"]))
+            place = builder.add(source, builder.mul(index, arguments["tap_row_step"]))
             count = stride * (pixels - 1) + 3
             return [
-                load(builder, self._kind, place, builder.mul(given["tap_column_step"], ir.Constant(I64, i))) for i in range(count)
+                load(builder, self._kind, place, builder.mul(arguments["tap_column_step"], ir.Constant(I64, i)))
+                for i in range(count)
             ]
 
         def add(acc: list[ir.Value], values: list[ir.Value], weights: list[ir.Value]) -> list[ir.Value]:
@@ -335,7 +338,7 @@ class Float32Depthwise:
             second = row(ir.Constant(I64, 1))
             keep(sums[0], add(kept(sums[0]), second, taps[1]))
             keep(sums[1], add(begin, second, taps[0]))
-        with cgutils.for_range(builder, given["rows"]) as out:
+        with cgutils.for_range(builder, arguments["rows"]) as out:
             if stride == 1:
                 values = row(builder.add(out.index, ir.Constant(I64, 2)))
                 done = add(kept(sums[0]), values, taps[2])
@@ -352,7 +355,7 @@ class Float32Depthwise:
     def _rows_of_taps(
         self,
         builder: ir.IRBuilder,
-        given: dict[str, ir.Value],
+        arguments: dict[str, ir.Value],
         source: ir.Value,
         weights: ir.Value,
         bias: ir.Value,
@@ -363,11 +366,11 @@ class Float32Depthwise:
         """Return the sums of one tile of pixels, a row of `width` taps at a time: what pixels share is read once."""
         for slot in sums:
             builder.store(bias, slot)
-        with cgutils.for_range(builder, given["tap_rows"]) as tap_row:
-            first = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
+        with cgutils.for_range(builder, arguments["tap_rows"]) as tap_row:
+            first = builder.add(source, builder.mul(tap_row.index, arguments["tap_row_step"]))
             row_of_weights = builder.add(weights, builder.mul(tap_row.index, ir.Constant(I64, width * self._isa.vector_bytes)))
             values = [
-                load(builder, self._kind, first, builder.mul(given["tap_column_step"], ir.Constant(I64, i)))
+                load(builder, self._kind, first, builder.mul(arguments["tap_column_step"], ir.Constant(I64, i)))
                 for i in range(stride * (len(sums) - 1) + width)
             ]
             acc = [builder.load(slot) for slot in sums]
@@ -381,7 +384,7 @@ class Float32Depthwise:
     def _any_kernel(
         self,
         builder: ir.IRBuilder,
-        given: dict[str, ir.Value],
+        arguments: dict[str, ir.Value],
         source: ir.Value,
         weights: ir.Value,
         bias: ir.Value,
@@ -390,13 +393,16 @@ class Float32Depthwise:
         """Return the sums of one tile of pixels, tap by tap."""
         for slot in sums:
             builder.store(bias, slot)
-        with cgutils.for_range(builder, given["tap_rows"]) as tap_row, cgutils.for_range(builder, given["tap_columns"]) as tap:
-            index = builder.add(builder.mul(tap_row.index, given["tap_columns"]), tap.index)
+        with (
+            cgutils.for_range(builder, arguments["tap_rows"]) as tap_row,
+            cgutils.for_range(builder, arguments["tap_columns"]) as tap,
+        ):
+            index = builder.add(builder.mul(tap_row.index, arguments["tap_columns"]), tap.index)
             weight = load(builder, self._kind, weights, builder.mul(index, ir.Constant(I64, self._isa.vector_bytes)))
-            first = builder.add(source, builder.mul(tap_row.index, given["tap_row_step"]))
-            first = builder.add(first, builder.mul(tap.index, given["tap_column_step"]))
+            first = builder.add(source, builder.mul(tap_row.index, arguments["tap_row_step"]))
+            first = builder.add(first, builder.mul(tap.index, arguments["tap_column_step"]))
             for i, slot in enumerate(sums):
-                value = load(builder, self._kind, first, builder.mul(given["column_step"], ir.Constant(I64, i)))
+                value = load(builder, self._kind, first, builder.mul(arguments["column_step"], ir.Constant(I64, i)))
                 builder.store(fused_multiply_add(builder, value, weight, builder.load(slot)), slot)
         return [builder.load(slot) for slot in sums]
 

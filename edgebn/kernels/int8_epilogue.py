@@ -82,14 +82,16 @@ class Int8Epilogue:
         self._lanes = isa.lanes
         self._stores = Stores(isa, I8)
 
-    def prepare(self, builder: ir.IRBuilder, given: dict[str, ir.Value], nv: int, *, interleaved: bool = False) -> dict[str, Any]:
+    def prepare(
+        self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], nv: int, *, interleaved: bool = False
+    ) -> dict[str, Any]:
         """Compute, outside all loops, what every tile of the layer shares.
 
         `interleaved` says whether vectors hold channels in the depthwise kernel's order, by fours.
         """
 
         def has(bits: int) -> ir.Value:
-            return builder.icmp_unsigned("!=", builder.and_(given["mode"], ir.Constant(I64, bits)), ir.Constant(I64, 0))
+            return builder.icmp_unsigned("!=", builder.and_(arguments["mode"], ir.Constant(I64, bits)), ir.Constant(I64, 0))
 
         def slot(count: int, kind: ir.Type) -> ir.Value:
             return builder.ptrtoint(cgutils.alloca_once(builder, vector(kind, count)), I64)
@@ -97,10 +99,10 @@ class Int8Epilogue:
         lanes = self._lanes
         return {
             "nv": nv,
-            "pixel": given["dst_pixel"],
-            **{name: given[name] for name in ("zero", "low", "high")},
-            "certain_bits": given["certain"],
-            "certain": splat(builder, builder.trunc(given["certain"], I32), lanes),
+            "pixel": arguments["dst_pixel"],
+            **{name: arguments[name] for name in ("zero", "low", "high")},
+            "certain_bits": arguments["certain"],
+            "certain": splat(builder, builder.trunc(arguments["certain"], I32), lanes),
             "special": has(NUDGED | CLIPPED | CONVERTED),
             "nudged": has(NUDGED),
             "clipped": has(CLIPPED),

@@ -20,7 +20,7 @@ from edgebn.kernels.primitives import load_code, load_f32, load_i16, load_i32, l
 (EQUAL, NOT_EQUAL, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM, FLOOR_DIVIDE, _) = range(
     len(INTEGER_BINARY)
 )
-LEAST_I32, MOST_I32 = -(1 << 31), (1 << 31) - 1
+MIN_I32, MAX_I32 = -(1 << 31), (1 << 31) - 1
 WHOLE = np.float32(2.0**31)  # the first float32 that int32 does not hold
 
 
@@ -32,9 +32,9 @@ def cast_to_i32(src: int, src_row: int, dst: int, dst_row: int, rows: int, count
             value = load_f32(src + y * src_row, i)
             whole = 0
             if value >= WHOLE:
-                whole = MOST_I32
+                whole = MAX_I32
             elif value < -WHOLE:
-                whole = LEAST_I32
+                whole = MIN_I32
             elif value == value:  # noqa: PLR0124  # NaN is not
                 whole = int(value)
             store_i32(dst + y * dst_row, i, np.int32(whole))

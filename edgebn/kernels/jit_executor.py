@@ -89,7 +89,7 @@ def signatures() -> list[Signature]:
     return [_signature(kernel) for kernels in OPERATIONS.values() for kernel in kernels]
 
 
-def _held(dtype: str) -> list[Callable[..., None]]:
+def _kernels_of(dtype: str) -> list[Callable[..., None]]:
     """Return the kernels that an executor of a data type holds."""
     return [kernel for group, kernels in OPERATIONS.items() if dtype == ALL or group in ("shared", dtype) for kernel in kernels]
 
@@ -123,9 +123,9 @@ def _signature(kernel: Callable[..., None]) -> Signature:
 def source(dtype: str) -> str:
     """Return the text of the executor's function `run`."""
     lines: list[str] = []
-    held = _held(dtype)
+    kernels = _kernels_of(dtype)
     for code, kernel in enumerate(kernel for kernels in OPERATIONS.values() for kernel in kernels):
-        if kernel in held:
+        if kernel in kernels:
             lines.append(f"                {'elif' if lines else 'if'} code == {code}:")
             lines.append(f"                    {_call(kernel)}")
     return TEMPLATE.format(dtype=dtype, ladder="\n".join(lines))
@@ -148,9 +148,9 @@ def names(dtype: str) -> dict[str, Any]:
     primitive = {name: getattr(primitives, name) for name in ("float_from_bits", "load_i64", "store_i64")}
     walking = {name: getattr(work_sharing, name) for name in ("MASK", "begin", "next_task", "join", "leave")}
     locked = {name: getattr(fast_call, name) for name in ("check_and_bind", "acquire", "release")}
-    held = _held(dtype)
-    found: dict[str, Any] = {kernel.__name__: kernel for kernel in held}
-    groups = {_group_name(kind): kind for kernel in held for kind in _parameters(kernel).values() if _is_group(kind)}
+    kernels = _kernels_of(dtype)
+    found: dict[str, Any] = {kernel.__name__: kernel for kernel in kernels}
+    groups = {_group_name(kind): kind for kernel in kernels for kind in _parameters(kernel).values() if _is_group(kind)}
     entered: dict[str, Any] = {name: getattr(boundary, name) for name in ("arrives", "bring")}
     constants = {"CHECK_WORDS": CHECK_WORDS, "JOIN": JOIN, "NOT_HANDLED": NOT_HANDLED}
     return found | groups | primitive | walking | locked | entered | constants

@@ -23,7 +23,7 @@ SHUFFLES = {64: "llvm.x86.avx512.pshuf.b.512", 32: "llvm.x86.avx2.pshuf.b"}
 IS_OF_32_BITS = bool(set(SELECTED.machines) & set(ARM32))
 PART = 16  # codes that one register of a table holds
 PARTS = 256 // PART
-TOGETHER = 2 if IS_OF_32_BITS else 4  # registers of a table that one of NEON's shuffles knows
+TABLE_REGISTERS = 2 if IS_OF_32_BITS else 4  # registers of a table that one of NEON's shuffles knows
 
 
 def _parts(builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
@@ -51,9 +51,9 @@ def _by_bits(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> 
 def _by_fours(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> ir.Value:
     """Return what stands at `places`; a shuffle answers 0 to those that its parts do not hold."""
     found = None
-    for first in range(0, PARTS, TOGETHER):
+    for first in range(0, PARTS, TABLE_REGISTERS):
         inside = builder.sub(places, constant(I8, VECTOR, first * PART))
-        answer = _in_some(builder, parts[first : first + TOGETHER], inside)
+        answer = _in_some(builder, parts[first : first + TABLE_REGISTERS], inside)
         found = answer if found is None else builder.or_(found, answer)
     return found
 
@@ -63,8 +63,8 @@ def _in_some(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> 
     if not IS_OF_32_BITS:
         return call(builder, "llvm.aarch64.neon.tbl4.v16i8", places.type, [*parts, places])
     halves = [[shuffle(builder, whole, None, range(first, first + 8)) for first in (0, 8)] for whole in (*parts, places)]
-    held = [half for both in halves[:-1] for half in both]
-    return concat(builder, [call(builder, "llvm.arm.neon.vtbl4", half.type, [*held, half]) for half in halves[-1]])
+    lower = [half for both in halves[:-1] for half in both]
+    return concat(builder, [call(builder, "llvm.arm.neon.vtbl4", half.type, [*lower, half]) for half in halves[-1]])
 
 
 @intrinsic

@@ -40,38 +40,38 @@ def saved_pixel(saved: SavedAccumulators, row: int, column: int) -> int:
 
 def keep(
     builder: ir.IRBuilder,
-    given: dict[str, ir.Value],
+    arguments: dict[str, ir.Value],
     mark: ir.Value,
     place: tuple[ir.Value, ir.Value, ir.Value],
     accumulators: list[list[ir.Value]],
-    meaning: Callable[[ir.Value, int], ir.Value] = lambda acc, j: acc,  # noqa: ARG005  # of float32: itself
+    accumulator_value: Callable[[ir.Value, int], ir.Value] = lambda acc, j: acc,  # noqa: ARG005  # of float32: itself
 ) -> None:
     """Write the code that keeps a tile's accumulators [pixel][vector] where its mark says so.
 
     Parameters
     ----------
-    given : dict of str to Value
+    arguments : dict of str to Value
         Holds the words of `SavedAccumulators`.
     mark : Value
         Index of the tile's mark.
     place : (row, column, bytes)
         Of the first accumulator; bytes from the pixel's beginning.
-    meaning : callable (accumulator, index of its vector)
+    accumulator_value : callable (accumulator, index of its vector)
         Gives the sum that an accumulator stands for.
     """
     size = accumulators[0][0].type.count * 4
-    is_observed = builder.icmp_signed("!=", given["raw"], ir.Constant(I64, 0))
+    is_observed = builder.icmp_signed("!=", arguments["raw"], ir.Constant(I64, 0))
     with builder.if_then(is_observed, likely=False):
-        marked = builder.icmp_signed("!=", load(builder, I8, given["marks"], mark), ir.Constant(I8, 0))
+        marked = builder.icmp_signed("!=", load(builder, I8, arguments["marks"], mark), ir.Constant(I8, 0))
         with builder.if_then(marked, likely=False):
             row, column, start = place
-            at = builder.add(given["raw"], builder.mul(row, given["raw_row"]))
-            at = builder.add(builder.add(at, start), builder.mul(column, given["raw_pixel"]))
+            at = builder.add(arguments["raw"], builder.mul(row, arguments["raw_row"]))
+            at = builder.add(builder.add(at, start), builder.mul(column, arguments["raw_pixel"]))
             # In rising order: what reaches beyond the last channel is overwritten by what belongs there.
             for i, line in enumerate(accumulators):
-                pixel = builder.add(at, builder.mul(given["raw_pixel"], ir.Constant(I64, i)))
+                pixel = builder.add(at, builder.mul(arguments["raw_pixel"], ir.Constant(I64, i)))
                 for j, acc in enumerate(line):
-                    store(builder, meaning(acc, j), pixel, j * size)
+                    store(builder, accumulator_value(acc, j), pixel, j * size)
 
 
 @kernel
@@ -153,8 +153,8 @@ def _gather_i8_vectors(builder: ir.IRBuilder, values: list[ir.Value], start: ir.
 def _vector_gather_i8(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
     """Squares are below 2**31, so their low and high 16 bits are summed apart, each in 32 bits: exact for 65,535 positions."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:  # noqa: ARG001
-        values = cgutils.unpack_tuple(builder, given[0], 8)
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, packed: Any) -> ir.Value:  # noqa: ARG001
+        values = cgutils.unpack_tuple(builder, packed[0], 8)
         size = 4 * SELECTED.lanes
         vectors = builder.udiv(values[5], ir.Constant(I64, SELECTED.lanes))
         groups = builder.udiv(vectors, ir.Constant(I64, GROUP))
@@ -171,12 +171,12 @@ def _vector_gather_i8(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG0
 
 @intrinsic
 def _vector_gather_f32(typing_context: Any, arguments: Any, bounds: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:  # noqa: ARG001
-        values = cgutils.unpack_tuple(builder, given[0], 8)
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, packed: Any) -> ir.Value:  # noqa: ARG001
+        values = cgutils.unpack_tuple(builder, packed[0], 8)
         places, table, sums = values[5:]
         lanes = SELECTED.lanes
         kind = vector(F32, lanes)
-        low, high = (splat(builder, bound, lanes) for bound in cgutils.unpack_tuple(builder, given[1], 2))
+        low, high = (splat(builder, bound, lanes) for bound in cgutils.unpack_tuple(builder, packed[1], 2))
         slots = [cgutils.alloca_once(builder, kind) for _ in range(2)]
         with cgutils.for_range(builder, builder.udiv(places, ir.Constant(I64, lanes))) as block:
             start = builder.mul(block.index, ir.Constant(I64, 4 * lanes))

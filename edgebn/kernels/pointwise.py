@@ -54,21 +54,22 @@ class Pointwise:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `variants`, and return it."""
         name, lanes = self.variants[variant], self._lanes
-        builder, given = begin_function(module, f"edgebn_pointwise_{name}", self.arguments)
+        builder, arguments = begin_function(module, f"edgebn_pointwise_{name}", self.arguments)
         math = VectorMath(builder, self._isa, lanes)
         first, second = (
-            splat(builder, builder.bitcast(builder.trunc(given[which], I32), F32), lanes) for which in ("first_bits", "second_bits")
+            splat(builder, builder.bitcast(builder.trunc(arguments[which], I32), F32), lanes)
+            for which in ("first_bits", "second_bits")
         )
-        whole = builder.udiv(given["count"], ir.Constant(I64, lanes))
+        whole = builder.udiv(arguments["count"], ir.Constant(I64, lanes))
         with cgutils.for_range(builder, whole) as turn:
             at = builder.mul(turn.index, ir.Constant(I64, lanes * ELEMENT))
-            x = load(builder, vector(F32, lanes), given["src"], at)
-            store(builder, _value(math, name, x, first, second), given["dst"], at)
+            x = load(builder, vector(F32, lanes), arguments["src"], at)
+            store(builder, _value(math, name, x, first, second), arguments["dst"], at)
         begun = builder.mul(whole, ir.Constant(I64, lanes))
-        left = builder.sub(given["count"], begun)
+        left = builder.sub(arguments["count"], begun)
         with builder.if_then(builder.icmp_signed("!=", left, ir.Constant(I64, 0))):
             at = builder.mul(begun, ir.Constant(I64, ELEMENT))
-            source, target = builder.add(given["src"], at), builder.add(given["dst"], at)
+            source, target = builder.add(arguments["src"], at), builder.add(arguments["dst"], at)
             x = self._load_first(builder, source, left)
             self._store_first(builder, _value(math, name, x, first, second), target, left)
         builder.ret_void()
@@ -79,18 +80,18 @@ class Pointwise:
         kind = vector(F32, self._lanes)
         if self._isa.vector_bytes:
             return load(builder, kind, source)
-        held = cgutils.alloca_once(builder, kind)
-        builder.store(ir.Constant(kind, [0.0] * self._lanes), held)
-        self._copy(builder, source, builder.ptrtoint(held, I64), count)
-        return builder.load(held)
+        slot = cgutils.alloca_once(builder, kind)
+        builder.store(ir.Constant(kind, [0.0] * self._lanes), slot)
+        self._copy(builder, source, builder.ptrtoint(slot, I64), count)
+        return builder.load(slot)
 
     def _store_first(self, builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value) -> None:
         if self._isa.masked_stores:
             store_first(builder, value, target, count)
             return
-        held = cgutils.alloca_once(builder, value.type)
-        builder.store(value, held)
-        self._copy(builder, builder.ptrtoint(held, I64), target, count)
+        slot = cgutils.alloca_once(builder, value.type)
+        builder.store(value, slot)
+        self._copy(builder, builder.ptrtoint(slot, I64), target, count)
 
     def _copy(self, builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
         with cgutils.for_range(builder, count) as turn:

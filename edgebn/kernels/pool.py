@@ -27,7 +27,7 @@ from edgebn.kernels.primitives import (
 )
 from edgebn.kernels.window_sum import sum_window
 
-MOST_IN_FLOAT = 1 << 16  # numbers whose codes' sum a float32 holds exactly
+MAX_IN_FLOAT = 1 << 16  # numbers whose codes' sum a float32 holds exactly
 BLOCK = 32  # taps that one float32 sums, or not many more; a longer average is a compensated sum of such sums
 
 
@@ -116,7 +116,7 @@ def average_f32(pooling: Pooling, counted: CountedTaps, scratch: int) -> None:
 def _store_averages(sums: int, channels: int, extra: int, count: int, dst: int) -> None:
     """Store (sums + extra) / count as codes, rounded half away from zero."""
     half = count // 2
-    if count > MOST_IN_FLOAT:
+    if count > MAX_IN_FLOAT:
         for c in range(channels):
             total = load_i32(sums, c) + extra
             magnitude = (abs(total) + half) // count

@@ -19,7 +19,7 @@ from edgebn.kernels.pool import BLOCK
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I64, constant, load, offset, splat, store, vector
 
-TOGETHER = (4, 2, 1)  # vectors whose taps are read side by side, the most first
+VECTORS_PER_BLOCK = (4, 2, 1)  # vectors whose taps are read side by side, the most first
 UNROLLED = (1, 2, 3, 5)  # columns of the windows that have functions of their own
 MAXIMUM, AVERAGE, LONG_AVERAGE = (i * (1 + len(UNROLLED)) for i in range(3))  # the first variant of each
 
@@ -62,36 +62,36 @@ class Pool:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `variants`: what it reduces to, and how many columns windows have (0: any number)."""
         function, unrolled = self.variants[variant]
-        builder, given = begin_function(module, f"edgebn_{function}_f32_{unrolled}", self.arguments)
+        builder, arguments = begin_function(module, f"edgebn_{function}_f32_{unrolled}", self.arguments)
         scale = None  # of a maximum; for a long average, which is worth a division, the divisor
         if function != "maximum":
-            count = builder.sitofp(given["divisor"], F32)
+            count = builder.sitofp(arguments["divisor"], F32)
             number = count if function == "long_average" else builder.fdiv(ir.Constant(F32, 1.0), count)
             scale = splat(builder, number, self._isa.lanes)
-        slot = builder.urem(given["first_row"], given["ring"])
+        slot = builder.urem(arguments["first_row"], arguments["ring"])
         lanes = self._isa.lanes
         channel: ir.Value = ir.Constant(I64, 0)
-        for nv in TOGETHER[:-1]:
+        for nv in VECTORS_PER_BLOCK[:-1]:
             wide = ir.Constant(I64, nv * lanes)
-            groups = builder.udiv(builder.sub(given["channels"], channel), wide)
+            groups = builder.udiv(builder.sub(arguments["channels"], channel), wide)
             with cgutils.for_range(builder, groups) as group:
                 at = builder.add(channel, builder.mul(group.index, wide))
-                self._reduce(builder, given, slot, at, nv, scale, variant)
+                self._reduce(builder, arguments, slot, at, nv, scale, variant)
             channel = builder.add(channel, builder.mul(groups, wide))
         # What is left is one vector, or part of one: that moves left over the one before it.
-        left = builder.add(builder.sub(given["channels"], channel), ir.Constant(I64, lanes - 1))
-        last = builder.sub(given["channels"], ir.Constant(I64, lanes))
+        left = builder.add(builder.sub(arguments["channels"], channel), ir.Constant(I64, lanes - 1))
+        last = builder.sub(arguments["channels"], ir.Constant(I64, lanes))
         with cgutils.for_range(builder, builder.udiv(left, ir.Constant(I64, lanes))) as single:
             at = builder.add(channel, builder.mul(single.index, ir.Constant(I64, lanes)))
             at = builder.select(builder.icmp_signed("<", at, last), at, last)
-            self._reduce(builder, given, slot, at, 1, scale, variant)
+            self._reduce(builder, arguments, slot, at, 1, scale, variant)
         builder.ret_void()
         return builder.function
 
     def _reduce(
         self,
         builder: ir.IRBuilder,
-        given: dict[str, ir.Value],
+        arguments: dict[str, ir.Value],
         first: ir.Value,
         channel: ir.Value,
         nv: int,
@@ -127,13 +127,13 @@ class Pool:
         def add_blocks(line: ir.Value) -> None:
             """Add a row's taps, `BLOCK` at most before the next look at how many there were."""
             whole = ir.Constant(I64, BLOCK)
-            parts = builder.udiv(builder.add(given["columns"], ir.Constant(I64, BLOCK - 1)), whole)
+            parts = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, BLOCK - 1)), whole)
             with cgutils.for_range(builder, parts) as part:
                 begin = builder.mul(part.index, whole)
-                rest = builder.sub(given["columns"], begin)
+                rest = builder.sub(arguments["columns"], begin)
                 count = builder.select(builder.icmp_signed("<", rest, whole), rest, whole)
                 with cgutils.for_range(builder, count) as column:
-                    add(builder.add(line, builder.mul(builder.add(begin, column.index), given["tap_step"])))
+                    add(builder.add(line, builder.mul(builder.add(begin, column.index), arguments["tap_step"])))
                 count_taps(count)
 
         def add(tap: ir.Value) -> None:
@@ -145,28 +145,29 @@ class Pool:
                     joined = builder.fadd(so_far, value)
                 builder.store(joined, slot)
 
-        with cgutils.for_range(builder, given["pixels"]) as pixel:
-            source = builder.add(builder.add(given["src"], place), builder.mul(pixel.index, given["pixel_step"]))
-            target = builder.add(builder.add(given["dst"], place), builder.mul(pixel.index, given["dst_step"]))
+        with cgutils.for_range(builder, arguments["pixels"]) as pixel:
+            source = builder.add(builder.add(arguments["src"], place), builder.mul(pixel.index, arguments["pixel_step"]))
+            target = builder.add(builder.add(arguments["dst"], place), builder.mul(pixel.index, arguments["dst_step"]))
             for slot in (*slots, *blocks, *lost):
                 builder.store(start, slot)
             builder.store(ir.Constant(I64, 0), taken)
             builder.store(first, ring)
-            with cgutils.for_range(builder, given["rows"]):
-                line = builder.add(source, builder.mul(builder.load(ring), given["src_row"]))
-                after = builder.add(builder.load(ring), given["row_gap"])  # a window is no higher than the ring: this wraps once
-                wrapped = builder.sub(after, given["ring"])
+            with cgutils.for_range(builder, arguments["rows"]):
+                line = builder.add(source, builder.mul(builder.load(ring), arguments["src_row"]))
+                after = builder.add(builder.load(ring), arguments["row_gap"])
+                # A window is no higher than the ring: this wraps once.
+                wrapped = builder.sub(after, arguments["ring"])
                 builder.store(builder.select(builder.icmp_signed("<", wrapped, ir.Constant(I64, 0)), after, wrapped), ring)
                 if unrolled:
                     for i in range(unrolled):
-                        add(builder.add(line, builder.mul(given["tap_step"], ir.Constant(I64, i))))
+                        add(builder.add(line, builder.mul(arguments["tap_step"], ir.Constant(I64, i))))
                     if is_long:
                         count_taps(ir.Constant(I64, unrolled))
                 elif is_long:
                     add_blocks(line)
                 else:
-                    with cgutils.for_range(builder, given["columns"]) as column:
-                        add(builder.add(line, builder.mul(column.index, given["tap_step"])))
+                    with cgutils.for_range(builder, arguments["columns"]) as column:
+                        add(builder.add(line, builder.mul(column.index, arguments["tap_step"])))
             if is_long:
                 close_block()
             for j, slot in enumerate(blocks or slots):

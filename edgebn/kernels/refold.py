@@ -29,12 +29,12 @@ FOLDED_WORDS = 3  # int64 a channel: m, r, s
 INT32_MAX = (1 << 31) - 1
 GAIN_BITS = 20
 DRIFT_BITS = 4
-MOST_SHIFT_LOSS = 4
+MAX_SHIFT_LOSS = 4
 LARGEST_OFFSET = 1 << 62
 ONE = np.float32(1)
 GAIN_UNIT = np.float32(1 << GAIN_BITS)
-MOST_GAIN = np.float32(1 << (GAIN_BITS + MOST_SHIFT_LOSS))
-MOST_MOVE = np.float32(1 << 30)
+MAX_GAIN = np.float32(1 << (GAIN_BITS + MAX_SHIFT_LOSS))
+MAX_MOVE = np.float32(1 << 30)
 EXPONENT_BIAS = 127
 MANTISSA_BITS = 23
 
@@ -62,12 +62,12 @@ def fold_i8(channels: int, factory: int, sigma: int, drift: int, ratio: int, fol
         unit = float_from_bits((load_i64(record, 5) + DRIFT_BITS + EXPONENT_BIAS) << MANTISSA_BITS)
         moved = (moved_by * load_f32(sigma, c)) * unit
         gain = (ONE / np.sqrt(spread)) * GAIN_UNIT
-        if not (abs(moved) < MOST_MOVE and gain < MOST_GAIN):
+        if not (abs(moved) < MAX_MOVE and gain < MAX_GAIN):
             store_i64(status, 0, REFUSED)
             return
         product = m * np.int64(gain)
         loss = 0
-        for _ in range(MOST_SHIFT_LOSS):
+        for _ in range(MAX_SHIFT_LOSS):
             if abs(_halved(product, GAIN_BITS + loss)) > INT32_MAX:
                 loss += 1
         new_m, new_s = _halved(product, GAIN_BITS + loss), s - loss

@@ -29,14 +29,14 @@ MOST = 2.0**31 - 2.0**12  # of t, so that its conversion to int32 is defined
 LARGEST_GUARD = 256  # in units; a channel that needs more goes through 64-bit integers always
 
 CLEAR = 2 * LARGEST_GUARD / UNIT + 2.0**-8  # of a code: a t further from a whole one is in no doubt
-MOST_CLIPPED = 1 << 30  # accumulators at which a channel may saturate: they must be int32
+MAX_CLIPPED = 1 << 30  # accumulators at which a channel may saturate: they must be int32
 CLEAR_STEPS = 16  # accumulators that are looked at for one
 
 MIDDLE = 3 << 22  # 1.5 * 2**23: below it and above it a float32 holds every integer within 2**22
 MIDDLE_BITS = 0x4B400000
 NEAR = np.arange(256)  # integers above the middle that are tried first
 FAR = 1 << 20  # and the bound on those that are looked for
-LEAST_GUARD = 2  # with a base: a smaller one is seldom found and gains little
+MIN_GUARD = 2  # with a base: a smaller one is seldom found and gains little
 SLACK = 2.0**-6  # of a unit: covers the float64 in which errors are computed
 # A base is worth a conversion only while it does not raise the guard (and with it the doubts) by more than this factor.
 WORTH = 2
@@ -89,14 +89,14 @@ class _Form:
 
 
 def pack_epilogue_i8(
-    isa: InstructionSet, how: Requantization, weight: np.ndarray, nv: int, *, with_base: bool = True, saturating: bool = True
+    isa: InstructionSet, epilogue: Requantization, weight: np.ndarray, nv: int, *, with_base: bool = True, saturating: bool = True
 ) -> PackedEpilogue:
     """Return an integer epilogue in blocks, with the float form of it and its guard.
 
     Parameters
     ----------
     isa : InstructionSet
-    how : Requantization
+    epilogue : Requantization
     weight : ndarray of int8, shape (O, ...)
         All the weights of each output channel: their sums bound the accumulator.
     nv : int
@@ -107,15 +107,15 @@ def pack_epilogue_i8(
         Whether accumulators of channels of large gain may be clipped where the output is (`_saturated`).
     """
     flat = weight.reshape(len(weight), -1).astype(np.int64)
-    bias = how.acc_bias.astype(np.int64)
+    bias = epilogue.acc_bias.astype(np.int64)
     reach = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
     # What clipping makes of the ends of that range: the same bounds for every accumulator there is.
-    lo, hi = (np.clip(end, how.lo.astype(np.int64), how.hi.astype(np.int64)) for end in (-reach, reach))
+    lo, hi = (np.clip(end, epilogue.lo.astype(np.int64), epilogue.hi.astype(np.int64)) for end in (-reach, reach))
     if saturating:
-        lo, hi = _saturated(how, lo, hi)
+        lo, hi = _saturated(epilogue, lo, hi)
     clips = bool(((lo > -reach) | (hi < reach)).any())
     largest = np.maximum(np.abs(lo), np.abs(hi))
-    form = _float_form(how, largest, with_base=with_base)
+    form = _float_form(epilogue, largest, with_base=with_base)
     stored_bias = bias + form.base
     if isa.code_flip:  # codes are stored plus 128: take 128 * sum(w) off again
         stored_bias = stored_bias - 128 * flat.sum(axis=1)
@@ -127,9 +127,9 @@ def pack_epilogue_i8(
         "base": _wrapped(form.base),
         "lo": _wrapped(lo + form.base),
         "hi": _wrapped(hi + form.base),
-        "m": how.m.astype(np.int32),
-        "r": how.r.astype(np.int64),
-        "s": how.s.astype(np.int64),
+        "m": epilogue.m.astype(np.int32),
+        "r": epilogue.r.astype(np.int64),
+        "s": epilogue.s.astype(np.int64),
     }
     width = nv * isa.lanes
     # Channels that do not exist must not raise doubts: their t is half-way between integers.
@@ -137,22 +137,22 @@ def pack_epilogue_i8(
     parts = [blocks(arrays[name], width, idle.get(name, 0)) for name in (*INT8_WORDS, *INT8_LONGS)]
     data = np.concatenate([part.view(np.uint8).reshape(len(part), -1) for part in parts], axis=1)
     modes = {
-        NUDGED: how.neg,
+        NUDGED: epilogue.neg,
         CLIPPED: clips,
         CONVERTED: not form.base.any(),
-        BOUNDED: (how.qmin, how.qmax) != (-128, 127),
+        BOUNDED: (epilogue.qmin, epilogue.qmax) != (-128, 127),
     }
     scalars = {
-        "zero": how.zero_point + 128,
-        "low": how.qmin + 128,
-        "high": how.qmax + 128,
+        "zero": epilogue.zero_point + 128,
+        "low": epilogue.qmin + 128,
+        "high": epilogue.qmax + 128,
         "certain": (UNIT - 1) & ~(2 * form.guard - 1),
         "mode": sum(bit for bit, is_set in modes.items() if is_set),
     }
     return PackedEpilogue(data, scalars, largest)
 
 
-def _saturated(how: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _saturated(epilogue: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bounds of accumulators; of channels whose t could leave int32, just past where the output no longer changes.
 
     With n the nudge, 0 or 2**31, (u * m + r - n) >> s is qmax less the zero point or more where u * m + r - 2**31 is (qmax - zero
@@ -161,15 +161,20 @@ def _saturated(how: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.
     """
     lo, hi = lo.copy(), hi.copy()
     largest = np.maximum(np.abs(lo), np.abs(hi))
-    power = np.ldexp(1.0, -how.s.astype(np.int32)) * UNIT
-    bound = largest * np.abs(how.m * power) + np.abs(how.r * power + (how.zero_point + 128) * float(UNIT)) + NUDGE * power
-    for channel in np.flatnonzero((bound >= MOST) & (how.m != 0)).tolist():
-        m, r, s = (int(array[channel]) for array in (how.m, how.r, how.s))
-        high = ((how.qmax - how.zero_point) << s) - r + (NUDGE if how.neg else 0)  # u * m is this or more: saturated above
-        low = ((how.qmin - how.zero_point + 1) << s) - 1 - r  # this or less: below
+    power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
+    bound = (
+        largest * np.abs(epilogue.m * power)
+        + np.abs(epilogue.r * power + (epilogue.zero_point + 128) * float(UNIT))
+        + NUDGE * power
+    )
+    for channel in np.flatnonzero((bound >= MOST) & (epilogue.m != 0)).tolist():
+        m, r, s = (int(array[channel]) for array in (epilogue.m, epilogue.r, epilogue.s))
+        # u * m is `high` or more: saturated above; `low` or less: below.
+        high = ((epilogue.qmax - epilogue.zero_point) << s) - r + (NUDGE if epilogue.neg else 0)
+        low = ((epilogue.qmin - epilogue.zero_point + 1) << s) - 1 - r
         first, last = (low // m, -(-high // m)) if m > 0 else (high // m, -(-low // m))
-        first, last = _clear_of_doubt(how, channel, first, -1), _clear_of_doubt(how, channel, last, 1)
-        if max(abs(first), abs(last)) > MOST_CLIPPED:
+        first, last = _clear_of_doubt(epilogue, channel, first, -1), _clear_of_doubt(epilogue, channel, last, 1)
+        if max(abs(first), abs(last)) > MAX_CLIPPED:
             continue
         begin, end = int(lo[channel]), int(hi[channel])
         # Where all accumulators there are saturate, any one that does stands for them.
@@ -178,17 +183,17 @@ def _saturated(how: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.
     return lo, hi
 
 
-def _clear_of_doubt(how: Requantization, channel: int, u: int, step: int) -> int:
+def _clear_of_doubt(epilogue: Requantization, channel: int, u: int, step: int) -> int:
     """Return the accumulator from `u` on whose t is not near a whole code: it stands for all those beyond it."""
-    m, r, s = (int(array[channel]) for array in (how.m, how.r, how.s))
+    m, r, s = (int(array[channel]) for array in (epilogue.m, epilogue.r, epilogue.s))
     for at in range(u, u + CLEAR_STEPS * step, step):
-        fraction = at * m + r - (NUDGE if how.neg and at < 0 else 0) & (1 << s) - 1
+        fraction = at * m + r - (NUDGE if epilogue.neg and at < 0 else 0) & (1 << s) - 1
         if CLEAR <= fraction / (1 << s) <= 1 - CLEAR:
             return at
     return u
 
 
-def _float_form(how: Requantization, largest: np.ndarray, *, with_base: bool) -> _Form:
+def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: bool) -> _Form:
     """Return scale, offset, nudge and base, and the guard (units) that covers their error.
 
     t = int(fma(float(u + base), scale, offset)) - (nudge if u < 0 else 0). Its error against T + guard, where T is in sight
@@ -198,14 +203,14 @@ def _float_form(how: Requantization, largest: np.ndarray, *, with_base: bool) ->
 
     Parameters
     ----------
-    how : Requantization
+    epilogue : Requantization
     largest : ndarray of int64
         Bound on the magnitude of every channel's u.
     """
-    power = np.ldexp(1.0, -how.s.astype(np.int32)) * UNIT
-    exact_scale = how.m.astype(np.float64) * power
-    exact_nudge = np.full(len(power), float(NUDGE) if how.neg else 0.0) * power
-    exact_start = how.r.astype(np.float64) * power + (how.zero_point + 128) * float(UNIT)
+    power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
+    exact_scale = epilogue.m.astype(np.float64) * power
+    exact_nudge = np.full(len(power), float(NUDGE) if epilogue.neg else 0.0) * power
+    exact_start = epilogue.r.astype(np.float64) * power + (epilogue.zero_point + 128) * float(UNIT)
     scale = exact_scale.astype(np.float32)
     reach = SEEN + np.abs(exact_start) + exact_nudge
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -229,7 +234,7 @@ def _float_form(how: Requantization, largest: np.ndarray, *, with_base: bool) ->
     room = (1 << 22) - 1 - int(largest.max())
     if room < len(NEAR) or not with_base:
         return _form(by_conversion, scale, nudge)
-    by_base = _smallest_guard(based, possible, LEAST_GUARD)
+    by_base = _smallest_guard(based, possible, MIN_GUARD)
     worth = by_base.guard <= WORTH * by_conversion.guard and by_base.trusted[by_conversion.trusted].all()
     return _form(by_base if worth else by_conversion, scale, nudge)
 

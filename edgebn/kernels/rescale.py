@@ -7,9 +7,9 @@ from collections.abc import Callable
 from edgebn.kernels.elements import INT8, INT16, Element, named
 
 
-def _rescale(given: Element, made: Element, suffix: str) -> Callable[..., None]:
+def _rescale(operand: Element, output: Element, suffix: str) -> Callable[..., None]:
     """Return the kernel from one type of codes to another."""
-    load, store = given.load, made.store
+    load, store = operand.load, output.store
 
     @named(f"rescale_{suffix}")
     def rescale(

@@ -64,7 +64,7 @@ class Int8Products:
         self.accumulator = vector(I32, isa.lanes)
         self.epilogue = Int8Epilogue(isa)
 
-    def weights_held(self, _mr: int, nv: int) -> int:
+    def weights_per_load(self, _mr: int, nv: int) -> int:
         """Return how many vectors of weights are loaded before they are multiplied: those of one step."""
         return nv
 
@@ -92,7 +92,7 @@ class Float32Products:
         self.accumulator = vector(F32, isa.lanes)
         self.epilogue = Float32Epilogue(isa)
 
-    def weights_held(self, mr: int, nv: int) -> int:
+    def weights_per_load(self, mr: int, nv: int) -> int:
         """Return how many vectors of weights are loaded before they are multiplied.
 
         By the lane, as many as registers are left, of up to `lanes` steps: a core that runs in order waits wherever a load follows
@@ -128,33 +128,33 @@ class Tiles:
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a shape, and return it."""
         (mr, nv), isa, products = self.variants[variant], self._isa, self._products
-        builder, given = begin_function(module, function_name(self._kind, mr, nv), self.arguments)
+        builder, arguments = begin_function(module, function_name(self._kind, mr, nv), self.arguments)
         slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
         taps = cgutils.alloca_once(builder, I64)
         channels = nv * isa.lanes
         weight_vector_bytes = isa.vector_bytes
         step_bytes = nv * products.weight_vectors * weight_vector_bytes
-        steps = builder.mul(builder.mul(given["tap_rows"], given["tap_columns"]), given["depth"])
+        steps = builder.mul(builder.mul(arguments["tap_rows"], arguments["tap_columns"]), arguments["depth"])
         if products.extras:
-            steps = builder.add(steps, given["extras"])
+            steps = builder.add(steps, arguments["extras"])
         block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
-        tiles = builder.udiv(builder.add(given["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
-        last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
-        last_column = builder.sub(given["columns"], ir.Constant(I64, mr))
-        scalars = products.epilogue.prepare(builder, given, nv)
+        tiles = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
+        last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
+        last_column = builder.sub(arguments["columns"], ir.Constant(I64, mr))
+        scalars = products.epilogue.prepare(builder, arguments, nv)
 
         def pixel_origin(which: str, row_step: str, column_step: str, y: ir.Value, x: ir.Value) -> ir.Value:
-            row = builder.add(given[which], builder.mul(y, given[row_step]))
-            return builder.add(row, builder.mul(x, given[column_step]))
+            row = builder.add(arguments[which], builder.mul(y, arguments[row_step]))
+            return builder.add(row, builder.mul(x, arguments[column_step]))
 
-        with cgutils.for_range(builder, given["blocks"]) as block:
-            weights = builder.add(given["weight"], builder.mul(block.index, block_bytes))
+        with cgutils.for_range(builder, arguments["blocks"]) as block:
+            weights = builder.add(arguments["weight"], builder.mul(block.index, block_bytes))
             record = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.bytes_per_channel))
-            epilogue = builder.add(given["epilogue"], record)
+            epilogue = builder.add(arguments["epilogue"], record)
             is_last = builder.icmp_signed("==", block.index, last_block)
-            valid = builder.select(is_last, given["last_channels"], ir.Constant(I64, channels))
+            valid = builder.select(is_last, arguments["last_channels"], ir.Constant(I64, channels))
             first_channel = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.element))
-            with cgutils.for_range(builder, given["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
+            with cgutils.for_range(builder, arguments["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
                 # The last tile of a row moves left instead of reaching over the end: some pixels are computed twice.
                 x = builder.mul(tile.index, ir.Constant(I64, mr))
                 x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
@@ -164,29 +164,29 @@ class Tiles:
                     start = load(builder, products.accumulator, epilogue, j * isa.vector_bytes)
                     for i in range(mr):
                         builder.store(start, slots[i][j])
-                builder.store(builder.add(weights, builder.mul(row.index, given["weight_row_step"])), taps)
+                builder.store(builder.add(weights, builder.mul(row.index, arguments["weight_row_step"])), taps)
                 with (
-                    cgutils.for_range(builder, given["tap_rows"]) as tap_row,
-                    cgutils.for_range(builder, given["tap_columns"]) as tap_column,
+                    cgutils.for_range(builder, arguments["tap_rows"]) as tap_row,
+                    cgutils.for_range(builder, arguments["tap_columns"]) as tap_column,
                 ):
-                    tap = builder.add(origin, builder.mul(tap_row.index, given["tap_row_step"]))
-                    tap = builder.add(tap, builder.mul(tap_column.index, given["tap_column_step"]))
-                    pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                    _add_tap(builder, isa, products, pixels, given["depth"], taps, slots)
+                    tap = builder.add(origin, builder.mul(tap_row.index, arguments["tap_row_step"]))
+                    tap = builder.add(tap, builder.mul(tap_column.index, arguments["tap_column_step"]))
+                    pixels = [builder.add(tap, builder.mul(arguments["column_step"], ir.Constant(I64, i))) for i in range(mr)]
+                    _add_tap(builder, isa, products, pixels, arguments["depth"], taps, slots)
                 if products.extras:
-                    with cgutils.for_range(builder, given["extras"]) as extra:
-                        place = load(builder, I64, given["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
+                    with cgutils.for_range(builder, arguments["extras"]) as extra:
+                        place = load(builder, I64, arguments["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
                         tap = builder.add(origin, place)
-                        pixels = [builder.add(tap, builder.mul(given["column_step"], ir.Constant(I64, i))) for i in range(mr)]
+                        pixels = [builder.add(tap, builder.mul(arguments["column_step"], ir.Constant(I64, i))) for i in range(mr)]
                         _add_tap(builder, isa, products, pixels, ir.Constant(I64, 1), taps, slots)
                 accumulators = [[builder.load(slot) for slot in line] for line in slots]
                 mark = builder.add(builder.mul(row.index, tiles), tile.index)
                 first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
 
-                def meaning(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
+                def accumulator_value(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
                     return products.epilogue.sum(builder, acc, epilogue, j, nv)
 
-                keep(builder, given, mark, (row.index, x, first_raw), accumulators, meaning)
+                keep(builder, arguments, mark, (row.index, x, first_raw), accumulators, accumulator_value)
                 products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
         builder.ret_void()
         return builder.function
@@ -203,25 +203,25 @@ def _add_tap(
 ) -> None:
     """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
     columns, halves = len(slots[0]), products.weight_vectors
-    held = products.weights_held(len(slots), columns)
+    per_load = products.weights_per_load(len(slots), columns)
 
     def steps(count: ir.Value, inputs: Callable[[ir.Value], list[list[Any]]]) -> None:
         with cgutils.for_range(builder, count) as loop:
             parts = [(values, j) for values in inputs(loop.index) for j in range(columns)]  # what each vector of weights meets
-            for together in _groups(parts, held):
+            for loaded in _groups(parts, per_load):
                 at = builder.load(taps)
-                places = [i * isa.vector_bytes for i in range(len(together) * halves)]
+                places = [i * isa.vector_bytes for i in range(len(loaded) * halves)]
                 after = offset(builder, at, len(places) * isa.vector_bytes)
-                if held == columns:
+                if per_load == columns:
                     vectors = [load(builder, products.accumulator, at, place) for place in places]
                     order = [(i, j) for i in range(len(slots)) for j in range(columns)]
                 else:  # LLVM's scheduler turns the order of the loads round: they shall come in the order in which they are used
                     vectors = [load(builder, products.accumulator, at, place) for place in reversed(places)][::-1]
                     *vectors, after = in_registers(builder, [*vectors, after])
-                    order = [(i, j) for j in range(len(together)) for i in range(len(slots))]
+                    order = [(i, j) for j in range(len(loaded)) for i in range(len(slots))]
                 weights = _groups(vectors, halves)
                 for i, part in order:
-                    values, j = together[part]
+                    values, j = loaded[part]
                     builder.store(products.add(builder, builder.load(slots[i][j]), values[i], weights[part]), slots[i][j])
                 builder.store(after, taps)
 

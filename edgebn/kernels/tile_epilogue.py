@@ -150,13 +150,13 @@ class Float32Epilogue:
         self._lanes = isa.lanes
         self._stores = Stores(isa, F32)
 
-    def prepare(self, builder: ir.IRBuilder, given: dict[str, ir.Value], nv: int) -> dict[str, Any]:
+    def prepare(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], nv: int) -> dict[str, Any]:
         """Compute, outside all loops, what every tile of the layer shares."""
-        shared: dict[str, Any] = {"nv": nv, "pixel": given["dst_pixel"]}
+        shared: dict[str, Any] = {"nv": nv, "pixel": arguments["dst_pixel"]}
         for name in self.scalars[:4]:
-            real = builder.bitcast(builder.trunc(given[name], I32), F32)
+            real = builder.bitcast(builder.trunc(arguments[name], I32), F32)
             shared[name.removesuffix("_bits")] = splat(builder, real, self._lanes)
-        shared["general"] = builder.icmp_signed("!=", given["general"], ir.Constant(I64, 0))
+        shared["general"] = builder.icmp_signed("!=", arguments["general"], ir.Constant(I64, 0))
         return shared
 
     def sum(self, builder: ir.IRBuilder, acc: ir.Value, epilogue: ir.Value, j: int, nv: int) -> ir.Value:  # noqa: ARG002  # as int8's

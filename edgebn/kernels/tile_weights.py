@@ -40,14 +40,14 @@ def pack_wide_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> tu
     rest = np.zeros((outputs, taps, quads * 4), np.int16)
     rest[:, :, :run] = weight
     rest = rest.reshape(outputs, taps * quads, 4)
-    held = np.clip(rest, low, high)
-    parts, places = [held], []
-    rest = rest - held
+    inside = np.clip(rest, low, high)
+    parts, places = [inside], []
+    rest = rest - inside
     while rest.any():
         chosen = np.flatnonzero(rest.any(axis=(0, 2)))
-        held = np.clip(rest, low, high)
-        rest = rest - held
-        parts.append(held[:, chosen])
+        inside = np.clip(rest, low, high)
+        rest = rest - inside
+        parts.append(inside[:, chosen])
         places.append(chosen)
     every = np.concatenate(parts, axis=1).astype(np.int8)
     steps = np.concatenate([*places, np.zeros(0, np.int64)]).astype(np.int64)

@@ -25,7 +25,7 @@ class Transpose:
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:  # noqa: ARG002  # there is one
         """Write the function: dst[j, i] = src[i, j]; elements of rows adjoin, `src_row` and `dst_row` are bytes."""
-        builder, given = begin_function(module, "edgebn_transpose_f32", self.arguments)
+        builder, arguments = begin_function(module, "edgebn_transpose_f32", self.arguments)
         side = self._side
 
         def squares(size: ir.Value) -> ir.Value:
@@ -35,16 +35,16 @@ class Transpose:
             at, last = builder.mul(index, ir.Constant(I64, side)), builder.sub(size, ir.Constant(I64, side))
             return builder.select(builder.icmp_signed("<", at, last), at, last)
 
-        with cgutils.for_range(builder, squares(given["rows"])) as down:
-            row = start(down.index, given["rows"])
-            with cgutils.for_range(builder, squares(given["columns"])) as along:
-                column = start(along.index, given["columns"])
-                source = self._place(builder, given["src"], given["src_row"], row, column)
-                target = self._place(builder, given["dst"], given["dst_row"], column, row)
+        with cgutils.for_range(builder, squares(arguments["rows"])) as down:
+            row = start(down.index, arguments["rows"])
+            with cgutils.for_range(builder, squares(arguments["columns"])) as along:
+                column = start(along.index, arguments["columns"])
+                source = self._place(builder, arguments["src"], arguments["src_row"], row, column)
+                target = self._place(builder, arguments["dst"], arguments["dst_row"], column, row)
                 kind = vector(F32, side)
-                lines = [load(builder, kind, source, self._times(builder, given["src_row"], i)) for i in range(side)]
+                lines = [load(builder, kind, source, self._times(builder, arguments["src_row"], i)) for i in range(side)]
                 for i, line in enumerate(self._turned(builder, lines)):
-                    store(builder, line, target, self._times(builder, given["dst_row"], i))
+                    store(builder, line, target, self._times(builder, arguments["dst_row"], i))
         builder.ret_void()
         return builder.function
 

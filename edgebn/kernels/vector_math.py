@@ -21,7 +21,7 @@ EXP = (1.38145985e-3, 8.36871688e-3, 4.16683880e-2, 1.66665206e-1, 4.99999934e-1
 # Added to a number below 2**22 in size, it leaves the nearest integer in the low bits.
 ROUNDER = 1.5 * 2**23
 CURRENT_ROUNDING = 4  # as an operand of x86 instructions: the rounding that is set
-LEAST_EXPONENT = -104.0  # exp of it is rounded to zero
+MIN_EXPONENT = -104.0  # exp of it is rounded to zero
 MANTISSA_BITS = 23
 # 1 / t for 1 <= t <= 2 within 1/99 of it: 1 - t times this is Chebyshev's third polynomial, scaled to be 1 at t = 0.
 INVERSE = (32 / 99, -16 / 11, 70 / 33)
@@ -31,9 +31,9 @@ HALF_LN2 = 0.5 * 0.69314718055994531  # as a float32 so near that 30 times what 
 # (1 - exp(-2 s)) / 2 = s + s**2 t(s) with the same q; its last coefficient moved to where the errors below and above are alike.
 TANH = (*(-2.0 * (-2.0) ** (len(EXP) - 1 - place) * value for place, value in enumerate(EXP[:-1])), -1.0 + 2.0**-22)
 SIXTH = float(np.float32(1 / 6))
-MOST_EXPONENT = 89.0  # exp of it is infinite
+MAX_EXPONENT = 89.0  # exp of it is infinite
 WHOLE = 2.0**23  # from here on every float32 is whole
-LEAST_NORMAL = 2.0**-126
+MIN_NORMAL = 2.0**-126
 # log(1 + f) = f - f**2 / 2 + f**3 l(f) for sqrt(1/2) <= 1 + f <= sqrt(2). This and the next two by weighted least squares on
 # Chebyshev nodes, iterated to the least greatest error (Lawson): 2.2e-8, 1.2e-9 and 1.3e-9.
 LOG = (7.3325293e-2, -1.16599292e-1, 1.16346625e-1, -1.23967005e-1, 1.42511556e-1, -1.6669151e-1, 2.00006881e-1, -2.49999812e-1,
@@ -84,7 +84,7 @@ class VectorMath:
     def _reduced(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Return a whole n and r with x = n ln 2 + r, x held to where its exponential is above zero."""
         b, real = self._builder, self.real
-        x = self.maximum(x, real(LEAST_EXPONENT))
+        x = self.maximum(x, real(MIN_EXPONENT))
         n = b.fsub(self.multiply_add(x, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
         return n, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
 
@@ -154,14 +154,14 @@ class VectorMath:
 
     def exp(self, x: ir.Value) -> ir.Value:
         """Return exp(x)."""
-        most = self.real(MOST_EXPONENT)
+        most = self.real(MAX_EXPONENT)
         power = self.exp_of_negative(self._builder.select(self._builder.fcmp_ordered("<", x, most), x, most))
         return self._or_nan(x, power)
 
     def log(self, x: ir.Value) -> ir.Value:
         """Return the natural logarithm: minus infinity of 0, NaN below."""
         b, real = self._builder, self.real
-        is_small = b.fcmp_ordered("<", x, real(LEAST_NORMAL))
+        is_small = b.fcmp_ordered("<", x, real(MIN_NORMAL))
         found = self._log_of_normal(b.select(is_small, b.fmul(x, real(WHOLE)), x))
         found = b.select(is_small, b.fsub(found, real(MANTISSA_BITS * np.log(2.0))), found)
         found = b.select(b.fcmp_ordered("<", x, real(np.inf)), found, x)

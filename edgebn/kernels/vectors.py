@@ -262,5 +262,5 @@ def in_registers(builder: ir.IRBuilder, values: list[ir.Value]) -> list[ir.Value
     kinds = [value.type for value in values]
     constraints = ",".join([*("=r" if kind == I64 else "=w" for kind in kinds), *map(str, range(len(values)))])
     function = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
-    held = builder.asm(function, "", constraints, values, side_effect=True)
-    return [builder.extract_value(held, i) for i in range(len(values))]
+    results = builder.asm(function, "", constraints, values, side_effect=True)
+    return [builder.extract_value(results, i) for i in range(len(values))]

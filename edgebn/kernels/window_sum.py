@@ -15,12 +15,12 @@ from edgebn.kernels.primitives import ZERO_I32, load_code, load_i32, store_i32
 from edgebn.kernels.vectors import I8, I16, I32, I64, constant, load, splat, store, vector
 
 VECTOR = SELECTED.vector_bytes
-MOST_COLUMNS = 256  # of unsigned bytes that 16 bits can sum
+MAX_COLUMNS = 256  # of unsigned bytes that 16 bits can sum
 
 
 @intrinsic
 def _add_columns(typing_context: Any, src: Any, step: Any, columns: Any, sums: Any) -> Any:  # noqa: ARG001
-    """Add `columns` vectors of codes, `step` bytes apart, to the int32 sums of as many channels; 1 to MOST_COLUMNS."""
+    """Add `columns` vectors of codes, `step` bytes apart, to the int32 sums of as many channels; 1 to MAX_COLUMNS."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
         src, step, columns, sums = values
@@ -52,8 +52,8 @@ def _add_row(src: int, step: int, columns: int, channels: int, sums: int) -> Non
     c = 0
     if VECTOR:
         while c + VECTOR <= channels:
-            for begin in range(0, columns, MOST_COLUMNS):
-                _add_columns(src + c + begin * step, step, min(columns - begin, MOST_COLUMNS), sums + 4 * c)
+            for begin in range(0, columns, MAX_COLUMNS):
+                _add_columns(src + c + begin * step, step, min(columns - begin, MAX_COLUMNS), sums + 4 * c)
             c += VECTOR
     for x in range(columns):
         for k in range(c, channels):

@@ -79,8 +79,8 @@ def _transposed(lines: list[list[ir.Value]]) -> list[list[ir.Value]]:
 class _Tiles:
     """Walks over the tiles of a function and their blocks of channels."""
 
-    def __init__(self, builder: ir.IRBuilder, given: dict[str, ir.Value]) -> None:
-        self._builder, self._given = builder, given
+    def __init__(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value]) -> None:
+        self._builder, self._given = builder, arguments
 
     def origin(self, index: ir.Value, last: str) -> ir.Value:
         """Return the first output row or column of the tiles with an index."""
@@ -90,9 +90,9 @@ class _Tiles:
 
     def plane(self, tile: ir.Value, channel: ir.Value, index: int) -> ir.Value:
         """Return the address of a block of channels of one tile in one of the planes."""
-        builder, given = self._builder, self._given
-        place = builder.add(builder.add(given["planes"], channel), builder.mul(tile, given["tile_step"]))
-        return builder.add(place, builder.mul(given["plane_step"], ir.Constant(I64, index)))
+        builder, arguments = self._builder, self._given
+        place = builder.add(builder.add(arguments["planes"], channel), builder.mul(tile, arguments["tile_step"]))
+        return builder.add(place, builder.mul(arguments["plane_step"], ir.Constant(I64, index)))
 
 
 class Input:
@@ -107,23 +107,26 @@ class Input:
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write it, and return it."""
-        builder, given = begin_function(module, self.variants[variant], self.arguments)
-        tiles = _Tiles(builder, given)
-        with cgutils.for_range(builder, given["tile_rows"]) as row, cgutils.for_range(builder, given["tile_columns"]) as column:
+        builder, arguments = begin_function(module, self.variants[variant], self.arguments)
+        tiles = _Tiles(builder, arguments)
+        with (
+            cgutils.for_range(builder, arguments["tile_rows"]) as row,
+            cgutils.for_range(builder, arguments["tile_columns"]) as column,
+        ):
             y, x = tiles.origin(row.index, "last_y"), tiles.origin(column.index, "last_x")
-            tile = builder.add(builder.mul(row.index, given["tile_columns"]), column.index)
-            first = builder.add(given["src"], builder.mul(y, given["src_row"]))
-            first = builder.add(first, builder.mul(x, given["src_pixel"]))
-            with cgutils.for_range(builder, given["blocks"]) as block:
+            tile = builder.add(builder.mul(row.index, arguments["tile_columns"]), column.index)
+            first = builder.add(arguments["src"], builder.mul(y, arguments["src_row"]))
+            first = builder.add(first, builder.mul(x, arguments["src_pixel"]))
+            with cgutils.for_range(builder, arguments["blocks"]) as block:
                 channel = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))
                 place = builder.add(first, channel)
                 columns = []
                 for j in range(SIDE):
-                    at = builder.add(place, builder.mul(given["src_pixel"], ir.Constant(I64, j)))
+                    at = builder.add(place, builder.mul(arguments["src_pixel"], ir.Constant(I64, j)))
                     taps = []
                     for _ in range(SIDE):
                         taps.append(load(builder, self._kind, at))
-                        at = builder.add(at, given["src_row"])
+                        at = builder.add(at, arguments["src_row"])
                     columns.append(_input_line(builder, taps))
                 for i, line in enumerate(_transposed(columns)):
                     for j, value in enumerate(_input_line(builder, line)):
@@ -145,32 +148,35 @@ class Output:
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write it, and return it."""
-        builder, given = begin_function(module, self.variants[variant], self.arguments)
-        shared = self._epilogue.prepare(builder, given, 1)
-        tiles = _Tiles(builder, given)
-        last_block = builder.sub(given["blocks"], ir.Constant(I64, 1))
+        builder, arguments = begin_function(module, self.variants[variant], self.arguments)
+        shared = self._epilogue.prepare(builder, arguments, 1)
+        tiles = _Tiles(builder, arguments)
+        last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
         whole = ir.Constant(I64, self._isa.lanes)
         record = self._isa.lanes * self._epilogue.bytes_per_channel
-        with cgutils.for_range(builder, given["blocks"]) as block:
+        with cgutils.for_range(builder, arguments["blocks"]) as block:
             channel = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))
-            epilogue = builder.add(given["epilogue"], builder.mul(block.index, ir.Constant(I64, record)))
+            epilogue = builder.add(arguments["epilogue"], builder.mul(block.index, ir.Constant(I64, record)))
             bias = load(builder, self._kind, epilogue)
-            valid = builder.select(builder.icmp_signed("==", block.index, last_block), given["valid"], whole)
-            with cgutils.for_range(builder, given["tile_rows"]) as row, cgutils.for_range(builder, given["tile_columns"]) as column:
+            valid = builder.select(builder.icmp_signed("==", block.index, last_block), arguments["valid"], whole)
+            with (
+                cgutils.for_range(builder, arguments["tile_rows"]) as row,
+                cgutils.for_range(builder, arguments["tile_columns"]) as column,
+            ):
                 y, x = tiles.origin(row.index, "last_y"), tiles.origin(column.index, "last_x")
-                tile = builder.add(builder.mul(row.index, given["tile_columns"]), column.index)
+                tile = builder.add(builder.mul(row.index, arguments["tile_columns"]), column.index)
                 rows = []
                 for i in range(SIDE):
                     line = [load(builder, self._kind, tiles.plane(tile, channel, SIDE * i + j)) for j in range(SIDE)]
                     rows.append(_output_line(builder, line))
-                target = builder.add(builder.add(given["dst"], channel), builder.mul(y, given["dst_row"]))
-                target = builder.add(target, builder.mul(x, given["dst_pixel"]))
+                target = builder.add(builder.add(arguments["dst"], channel), builder.mul(y, arguments["dst_row"]))
+                target = builder.add(target, builder.mul(x, arguments["dst_pixel"]))
                 for i, pixels in enumerate(_transposed([_output_line(builder, line) for line in _transposed(rows)])):
                     sums: Any = [[builder.fadd(pixel, bias)] for pixel in pixels]
                     at = builder.add(y, ir.Constant(I64, i))
-                    keep(builder, given, at, (at, x, channel), sums)
+                    keep(builder, arguments, at, (at, x, channel), sums)
                     self._epilogue.write(builder, sums, shared, epilogue, target, valid)
-                    target = builder.add(target, given["dst_row"])
+                    target = builder.add(target, arguments["dst_row"])
         builder.ret_void()
         return builder.function
 

@@ -59,7 +59,7 @@ def begin(sharing: int, phases: int, count: int) -> int:
 
 
 @kernel
-def next_task(sharing: int, phases: int, count: int, who: int, held: int) -> int:
+def next_task(sharing: int, phases: int, count: int, who: int, last: int) -> int:
     """Finish the task in hand and take another.
 
     Parameters
@@ -68,7 +68,7 @@ def next_task(sharing: int, phases: int, count: int, who: int, held: int) -> int
         The words that the threads share; first task and tasks of each phase, and how many phases.
     who : int
         0 for the main thread, or the worker's number.
-    held : int
+    last : int
         What this function or `begin` returned last; -1 where nothing is in hand.
 
     Returns
@@ -76,8 +76,8 @@ def next_task(sharing: int, phases: int, count: int, who: int, held: int) -> int
     int
         The task, with its phase above `MASK_BITS`; -1 when there is none: for the main thread when the sample is done.
     """
-    if held >= 0:
-        phase = held >> MASK_BITS
+    if last >= 0:
+        phase = last >> MASK_BITS
         if load_i64(phases, 2 * phase + 1) == 1 or add(sharing, SHARING_LEFT, -1) == 1:
             opened = _open(sharing, phases, count, phase + 1)
             if opened >= 0:

@@ -135,7 +135,7 @@ class DepthwiseEmitter:
             whole = self._width % channels == 0 and walk.columns >= self._width // channels
             self._pixels_per_vector, self._pieces = (self._width // channels if adjacent and whole else 1), 1
         else:
-            self._pixels_per_vector, self._pieces = depthwise_shapes.pixels_together(
+            self._pixels_per_vector, self._pieces = depthwise_shapes.pixels_per_vector(
                 channels, self._width, walk.columns, adjacent=adjacent
             )
         self._int8_kernel = None if self._real else int8_kernel(step)
