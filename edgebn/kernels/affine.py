@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebn.kernels.elements import named
 from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT, INT16_OUTPUT, Output
-from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.observe import pixel_to_save, row_to_save
 from edgebn.kernels.parameters import SavedAccumulators
 
 
@@ -30,11 +30,11 @@ def _affine(output: Output, suffix: str) -> Callable[..., None]:
     ) -> None:
         """Pixels of a row are adjacent."""
         for y in range(rows):
-            row = saved_row(saved, y)
+            row = row_to_save(saved, y)
             for x in range(columns):
                 pixel = src + y * src_row + x * channels * size
                 made = dst + y * dst_row + x * channels * size
-                saved_at = saved_pixel(saved, row, x)
+                saved_at = pixel_to_save(saved, row, x)
                 for c in range(channels):
                     finish(load(pixel, c), epilogue, c, channels, bounds, made, saved_at)
 

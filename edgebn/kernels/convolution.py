@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebn.kernels import products
 from edgebn.kernels.elements import named
-from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.observe import pixel_to_save, row_to_save
 from edgebn.kernels.parameters import SavedAccumulators, Walk
 
 
@@ -24,7 +24,7 @@ def _convolution(of: products.Products, suffix: str) -> Callable[..., None]:
         """Weight (groups * group_outputs, tap_rows, tap_columns, run)."""
         channels = groups * group_outputs
         for y in range(walk.rows):
-            row = saved_row(saved, y)
+            row = row_to_save(saved, y)
             for x in range(walk.columns):
                 origin = walk.src + y * walk.row_step + x * walk.column_step
                 pixel = walk.dst + y * walk.dst_row + x * walk.dst_pixel
@@ -36,7 +36,7 @@ def _convolution(of: products.Products, suffix: str) -> Callable[..., None]:
                         for j in range(walk.tap_columns):
                             acc += dot(window + i * walk.tap_row_step + j * walk.tap_column_step, taps, run)
                             taps += run * size
-                    finish(acc, walk.epilogue, channel, channels, bounds, pixel, saved_pixel(saved, row, x))
+                    finish(acc, walk.epilogue, channel, channels, bounds, pixel, pixel_to_save(saved, row, x))
 
     return convolution
 

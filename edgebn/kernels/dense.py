@@ -14,7 +14,7 @@ from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import keep
+from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import SavedAccumulators, TileClips
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import dense_widths
@@ -78,8 +78,8 @@ class Dense:
                     builder.store(fused_multiply_add(builder, lanes, weight, builder.load(slot)), slot)
             accumulators: Any = [[builder.load(slot) for slot in sums]]
             nothing = ir.Constant(I64, 0)
-            first_raw = builder.mul(block.index, ir.Constant(I64, channels * ELEMENT))
-            keep(builder, arguments, nothing, (nothing, nothing, first_raw), accumulators)
+            first_saved = builder.mul(block.index, ir.Constant(I64, channels * ELEMENT))
+            save_accumulators(builder, arguments, nothing, (nothing, nothing, first_saved), accumulators)
             self._epilogue.write(builder, accumulators, shared, epilogue, target, valid)
         builder.ret_void()
         return builder.function

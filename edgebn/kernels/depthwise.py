@@ -12,7 +12,7 @@ from typing import Any
 from edgebn.kernels import products
 from edgebn.kernels.elements import named
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.observe import pixel_to_save, row_to_save
 from edgebn.kernels.parameters import SavedAccumulators, Walk
 
 
@@ -33,7 +33,7 @@ def _depthwise(of: products.Products, suffix: str) -> Callable[..., None]:
     @named(f"depthwise_{suffix}", bounds=of.output.bounds)
     def depthwise(walk: Walk, channels: int, multiplier: int, scratch: int, saved: SavedAccumulators, bounds: Any) -> None:
         for y in range(walk.rows):
-            row = saved_row(saved, y)
+            row = row_to_save(saved, y)
             for x in range(walk.columns):
                 for c in range(channels):
                     store_sum(scratch, c, zero)
@@ -42,7 +42,7 @@ def _depthwise(of: products.Products, suffix: str) -> Callable[..., None]:
                         tap = walk.src + y * walk.row_step + x * walk.column_step + i * walk.tap_row_step + j * walk.tap_column_step
                         accumulate(tap, walk.weight + (i * walk.tap_columns + j) * channels * size, scratch, channels, multiplier)
                 pixel = walk.dst + y * walk.dst_row + x * walk.dst_pixel
-                saved_at = saved_pixel(saved, row, x)
+                saved_at = pixel_to_save(saved, row, x)
                 for c in range(channels):
                     finish(load_sum(scratch, c), walk.epilogue, c, channels, bounds, pixel, saved_at)
 

@@ -17,7 +17,7 @@ from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS, MID
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import keep
+from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
@@ -100,7 +100,7 @@ class Int8Depthwise:
                 source = builder.add(builder.add(arguments["src"], channel), builder.mul(column.index, arguments["column_step"]))
                 target = builder.add(builder.add(arguments["dst"], channel), builder.mul(column.index, arguments["dst_pixel"]))
 
-                first_raw = builder.mul(block.index, ir.Constant(I64, 4 * self._isa.vector_bytes))
+                first_saved = builder.mul(block.index, ir.Constant(I64, 4 * self._isa.vector_bytes))
 
                 def finish(
                     acc: list[ir.Value],
@@ -109,10 +109,11 @@ class Int8Depthwise:
                     target: ir.Value = target,
                     epilogue: ir.Value = epilogue,
                     x: ir.Value = column.index,
-                    first_raw: ir.Value = first_raw,
+                    first_saved: ir.Value = first_saved,
                 ) -> None:
-                    keep(
-                        builder, arguments, y, (y, x, first_raw), [acc], lambda a, j: self.epilogue.sum(builder, a, epilogue, j, 4)
+                    where = (y, x, first_saved)
+                    save_accumulators(
+                        builder, arguments, y, where, [acc], lambda a, j: self.epilogue.sum(builder, a, epilogue, j, 4)
                     )
                     place = builder.add(target, builder.mul(y, arguments["dst_row"]))
                     self.epilogue.write(builder, [acc], shared, epilogue, place, arguments["valid"])
@@ -264,7 +265,7 @@ class Float32Depthwise:
                 bias = load(builder, self._kind, epilogue)
                 source = builder.add(builder.add(arguments["src"], channel), builder.mul(x, arguments["column_step"]))
                 target = builder.add(builder.add(arguments["dst"], channel), builder.mul(x, arguments["dst_pixel"]))
-                first_raw = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))
+                first_saved = builder.mul(block.index, ir.Constant(I64, self._isa.vector_bytes))
 
                 def finish(
                     acc: list[ir.Value],
@@ -273,11 +274,11 @@ class Float32Depthwise:
                     target: ir.Value = target,
                     epilogue: ir.Value = epilogue,
                     x: ir.Value = x,
-                    first_raw: ir.Value = first_raw,
+                    first_saved: ir.Value = first_saved,
                 ) -> None:
                     place = builder.add(target, builder.mul(y, arguments["dst_row"]))
                     accumulators = [[value] for value in acc]
-                    keep(builder, arguments, y, (y, x, first_raw), accumulators)
+                    save_accumulators(builder, arguments, y, (y, x, first_saved), accumulators)
                     self.epilogue.write(builder, accumulators, shared, epilogue, place, arguments["valid"])
 
                 if width == 3:

@@ -1,13 +1,9 @@
-"""Accumulators of observed rows: kept by the kernels that compute them, and gathered into sums right after (docs/adaptation.md).
-
-`raw` is where an observed step keeps accumulators, 32 bits each: pixel x of row y at raw + y * raw_row + x * raw_pixel; 0 where
-nothing is observed. `marks` holds a byte a row (of tiles: a byte a tile), 0 where it is not.
-"""
+"""Accumulators of observed rows: saved by the kernels that make them, and gathered into sums right after (docs/adaptation.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -16,7 +12,7 @@ from numba.extending import intrinsic
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.parameters import SavedAccumulators
+from edgebn.kernels.parameters import Bounds, SavedAccumulators
 from edgebn.kernels.primitives import load_f32, load_i32, load_i64, load_u8, store_f32, store_i32
 from edgebn.kernels.vectors import F32, I8, I32, I64, clamp, clamp_float, constant, load, splat, store, vector
 
@@ -25,20 +21,20 @@ GROUP = 4 if SELECTED.registers >= 32 else 2
 
 
 @kernel
-def saved_row(saved: SavedAccumulators, row: int) -> int:
+def row_to_save(saved: SavedAccumulators, row: int) -> int:
     """Return where the accumulators of a row are to be saved, or 0."""
-    if saved.raw == 0 or load_u8(saved.marks, row) == 0:
+    if saved.saved == 0 or load_u8(saved.observed_mask, row) == 0:
         return 0
-    return saved.raw + row * saved.raw_row
+    return saved.saved + row * saved.saved_row
 
 
 @kernel
-def saved_pixel(saved: SavedAccumulators, row: int, column: int) -> int:
-    """Return where the accumulators of a pixel are to be saved, in a row that `saved_row` returned; or 0."""
-    return row + column * saved.raw_pixel if row != 0 else 0
+def pixel_to_save(saved: SavedAccumulators, row: int, column: int) -> int:
+    """Return where the accumulators of a pixel are to be saved, in a row that `row_to_save` returned; or 0."""
+    return row + column * saved.saved_pixel if row != 0 else 0
 
 
-def keep(
+def save_accumulators(
     builder: ir.IRBuilder,
     arguments: dict[str, ir.Value],
     mark: ir.Value,
@@ -60,61 +56,77 @@ def keep(
         Gives the sum that an accumulator stands for.
     """
     size = accumulators[0][0].type.count * 4
-    is_observed = builder.icmp_signed("!=", arguments["raw"], ir.Constant(I64, 0))
+    is_observed = builder.icmp_signed("!=", arguments["saved"], ir.Constant(I64, 0))
     with builder.if_then(is_observed, likely=False):
-        marked = builder.icmp_signed("!=", load(builder, I8, arguments["marks"], mark), ir.Constant(I8, 0))
+        marked = builder.icmp_signed("!=", load(builder, I8, arguments["observed_mask"], mark), ir.Constant(I8, 0))
         with builder.if_then(marked, likely=False):
             row, column, start = place
-            at = builder.add(arguments["raw"], builder.mul(row, arguments["raw_row"]))
-            at = builder.add(builder.add(at, start), builder.mul(column, arguments["raw_pixel"]))
+            at = builder.add(arguments["saved"], builder.mul(row, arguments["saved_row"]))
+            at = builder.add(builder.add(at, start), builder.mul(column, arguments["saved_pixel"]))
             # In rising order: what reaches beyond the last channel is overwritten by what belongs there.
             for i, line in enumerate(accumulators):
-                pixel = builder.add(at, builder.mul(arguments["raw_pixel"], ir.Constant(I64, i)))
+                pixel = builder.add(at, builder.mul(arguments["saved_pixel"], ir.Constant(I64, i)))
                 for j, acc in enumerate(line):
                     store(builder, accumulator_value(acc, j), pixel, j * size)
 
 
+class Gathering(NamedTuple):
+    """Saved accumulators and what is made of them; `places` fill whole vectors.
+
+    lines int64 (rows,): bytes from `saved` to each observed row. int8: table int32 (4, places): center, shift, low, high of e;
+    sums int32 (3, places): S1, and S2 as the sums of the squares' low and high 16 bits. float32: table float32 (1, places):
+    centers; sums float32 (2, places): S1, S2.
+    """
+
+    saved: int
+    lines: int
+    saved_pixel: int
+    rows: int
+    columns: int
+    places: int
+    table: int
+    sums: int
+
+
 @kernel
-def _plain_gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int) -> None:
-    for c in range(places):
-        center, shift = load_i32(table, c), load_i32(table, places + c)
-        low, high = load_i32(table, 2 * places + c), load_i32(table, 3 * places + c)
+def _plain_gather_i8(of: Gathering) -> None:
+    for c in range(of.places):
+        center, shift = load_i32(of.table, c), load_i32(of.table, of.places + c)
+        low, high = load_i32(of.table, 2 * of.places + c), load_i32(of.table, 3 * of.places + c)
         first = small = large = 0
-        for y in range(rows):
-            for x in range(columns):
-                e = min(max((load_i32(raw + load_i64(lines, y) + x * raw_pixel, c) - center) >> shift, low), high)
+        for y in range(of.rows):
+            for x in range(of.columns):
+                e = min(max((load_i32(of.saved + load_i64(of.lines, y) + x * of.saved_pixel, c) - center) >> shift, low), high)
                 first += e
                 small += (e * e) & 0xFFFF
                 large += (e * e) >> 16
-        store_i32(sums, c, types.int32(first))
-        store_i32(sums, places + c, types.int32(small))
-        store_i32(sums, 2 * places + c, types.int32(large))
+        store_i32(of.sums, c, types.int32(first))
+        store_i32(of.sums, of.places + c, types.int32(small))
+        store_i32(of.sums, 2 * of.places + c, types.int32(large))
 
 
 @kernel
-def _plain_gather_f32(
-    raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int, low: float, high: float
-) -> None:
-    for c in range(places):
-        center = load_f32(table, c)
+def _plain_gather_f32(of: Gathering, bounds: Bounds) -> None:
+    for c in range(of.places):
+        center = load_f32(of.table, c)
         first = second = types.float32(0)
-        for y in range(rows):
-            for x in range(columns):
-                e = min(max(load_f32(raw + load_i64(lines, y) + x * raw_pixel, c), low), high) - center
+        for y in range(of.rows):
+            for x in range(of.columns):
+                e = min(max(load_f32(of.saved + load_i64(of.lines, y) + x * of.saved_pixel, c), bounds.low), bounds.high) - center
                 first += e
                 second += e * e
-        store_f32(sums, c, first)
-        store_f32(sums, places + c, second)
+        store_f32(of.sums, c, first)
+        store_f32(of.sums, of.places + c, second)
 
 
 def _pixels(builder: ir.IRBuilder, values: list[ir.Value], start: ir.Value, body: Any) -> None:
     """Write the loops over all pixels; `body` takes the address of a pixel's vector."""
-    raw, lines, raw_pixel, rows, columns = values[:5]
+    saved, lines, saved_pixel, rows, columns = values[:5]
     with cgutils.for_range(builder, rows) as y:
         offset = load(builder, I64, lines, builder.mul(y.index, ir.Constant(I64, 8)))
-        line = builder.add(builder.add(raw, start), offset)
+        line = builder.add(builder.add(saved, start), offset)
         with cgutils.for_range(builder, columns) as x:
-            body(builder.add(line, builder.mul(x.index, raw_pixel)))
+            body(builder.add(line, builder.mul(x.index, saved_pixel)))
 
 
 def _gather_i8_vectors(builder: ir.IRBuilder, values: list[ir.Value], start: ir.Value, count: int) -> None:
@@ -166,7 +178,7 @@ def _vector_gather_i8(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG0
             _gather_i8_vectors(builder, values, start, 1)
         return context.get_dummy_value()
 
-    return types.void(types.UniTuple(types.int64, 8)), generate
+    return types.void(arguments), generate
 
 
 @intrinsic
@@ -195,38 +207,20 @@ def _vector_gather_f32(typing_context: Any, arguments: Any, bounds: Any) -> Any:
             store(builder, builder.load(slots[1]), builder.add(out, builder.mul(places, ir.Constant(I64, 4))))
         return context.get_dummy_value()
 
-    two = types.UniTuple(types.float32, 2)
-    return types.void(types.UniTuple(types.int64, 8), two), generate
+    return types.void(arguments, bounds), generate
 
 
-if SELECTED.vector_bytes:
+_gather_i8 = _vector_gather_i8 if SELECTED.vector_bytes else _plain_gather_i8
+_gather_f32 = _vector_gather_f32 if SELECTED.vector_bytes else _plain_gather_f32
 
-    @kernel
-    def gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int) -> None:
-        """Sum deviations of kept accumulators; `places` fill whole vectors.
 
-        lines int64 (rows,): bytes from `raw` to each observed row. table int32 (4, places): center, shift, low, high of e.
-        sums int32 (3, places): S1, and S2 as the sums of the squares' low and high 16 bits.
-        """
-        _vector_gather_i8((raw, lines, raw_pixel, rows, columns, places, table, sums))
+@kernel
+def gather_i8(gathering: Gathering) -> None:
+    """Sum deviations of saved accumulators."""
+    _gather_i8(gathering)
 
-    @kernel
-    def gather_f32(
-        raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int, low: float, high: float
-    ) -> None:
-        """Sum deviations of kept accumulators: table float32 (1, places), centers; sums float32 (2, places): S1, S2."""
-        _vector_gather_f32((raw, lines, raw_pixel, rows, columns, places, table, sums), (low, high))
 
-else:
-
-    @kernel
-    def gather_i8(raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int) -> None:
-        """As above, one channel after the other."""
-        _plain_gather_i8(raw, lines, raw_pixel, rows, columns, places, table, sums)
-
-    @kernel
-    def gather_f32(
-        raw: int, lines: int, raw_pixel: int, rows: int, columns: int, places: int, table: int, sums: int, low: float, high: float
-    ) -> None:
-        """As above, one channel after the other."""
-        _plain_gather_f32(raw, lines, raw_pixel, rows, columns, places, table, sums, low, high)
+@kernel
+def gather_f32(gathering: Gathering, bounds: Bounds) -> None:
+    """Sum deviations of saved accumulators."""
+    _gather_f32(gathering, bounds)

@@ -119,12 +119,16 @@ class Clips(NamedTuple):
 
 
 class SavedAccumulators(NamedTuple):
-    """Where an observed step saves accumulators (`observe.py`)."""
+    """Where an observed step saves accumulators, 32 bits each.
 
-    raw: int
-    raw_row: int
-    raw_pixel: int
-    marks: int
+    Pixel x of row y at saved + y * saved_row + x * saved_pixel; `saved` is 0 where nothing is observed. `observed_mask` holds a
+    byte a row (of tiles: a byte a tile), 0 where it is not observed.
+    """
+
+    saved: int
+    saved_row: int
+    saved_pixel: int
+    observed_mask: int
 
 
 class TileCodes(NamedTuple):

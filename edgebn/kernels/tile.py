@@ -18,7 +18,7 @@ from numba.core import cgutils
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import keep
+from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import function_name, shapes
@@ -181,12 +181,12 @@ class Tiles:
                         _add_tap(builder, isa, products, pixels, ir.Constant(I64, 1), taps, slots)
                 accumulators = [[builder.load(slot) for slot in line] for line in slots]
                 mark = builder.add(builder.mul(row.index, tiles), tile.index)
-                first_raw = builder.mul(block.index, ir.Constant(I64, channels * 4))
+                first_saved = builder.mul(block.index, ir.Constant(I64, channels * 4))
 
                 def accumulator_value(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
                     return products.epilogue.sum(builder, acc, epilogue, j, nv)
 
-                keep(builder, arguments, mark, (row.index, x, first_raw), accumulators, accumulator_value)
+                save_accumulators(builder, arguments, mark, (row.index, x, first_saved), accumulators, accumulator_value)
                 products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
         builder.ret_void()
         return builder.function

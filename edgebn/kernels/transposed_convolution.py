@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import saved_pixel, saved_row
+from edgebn.kernels.observe import pixel_to_save, row_to_save
 from edgebn.kernels.parameters import Clips, Codes, SavedAccumulators
 from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8
 
@@ -69,10 +69,10 @@ def transposed_convolution_f32(geometry: Geometry, saved: SavedAccumulators, cli
     """float32."""
     channels = geometry.groups * geometry.group_outputs
     for y in range(geometry.rows):
-        row = saved_row(saved, y)
+        row = row_to_save(saved, y)
         for x in range(geometry.columns):
             made = geometry.dst + y * geometry.dst_row + x * geometry.dst_pixel
-            saved_at = saved_pixel(saved, row, x)
+            saved_at = pixel_to_save(saved, row, x)
             for channel in range(channels):
                 acc = ZERO_F32
                 for i in range(geometry.kernel_rows):
@@ -94,10 +94,10 @@ def transposed_convolution_i8(geometry: Geometry, input_zero_point: int, saved: 
     """int8."""
     channels = geometry.groups * geometry.group_outputs
     for y in range(geometry.rows):
-        row = saved_row(saved, y)
+        row = row_to_save(saved, y)
         for x in range(geometry.columns):
             made = geometry.dst + y * geometry.dst_row + x * geometry.dst_pixel
-            saved_at = saved_pixel(saved, row, x)
+            saved_at = pixel_to_save(saved, row, x)
             for channel in range(channels):
                 acc = 0
                 for i in range(geometry.kernel_rows):

@@ -17,7 +17,7 @@ from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import keep
+from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import SavedAccumulators, TileClips
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
@@ -174,7 +174,7 @@ class Output:
                 for i, pixels in enumerate(_transposed([_output_line(builder, line) for line in _transposed(rows)])):
                     sums: Any = [[builder.fadd(pixel, bias)] for pixel in pixels]
                     at = builder.add(y, ir.Constant(I64, i))
-                    keep(builder, arguments, at, (at, x, channel), sums)
+                    save_accumulators(builder, arguments, at, (at, x, channel), sums)
                     self._epilogue.write(builder, sums, shared, epilogue, target, valid)
                     target = builder.add(target, arguments["dst_row"])
         builder.ret_void()

@@ -91,7 +91,7 @@ class AccumulatorObserver:
             return None
         observed_mask = self.packer.constant(self.observed[first : first + count].astype(np.uint8))
         saved = self.packer.save(self.rows * steps[0]) + (first * steps[0] + skipped)
-        return {"raw": saved, "raw_row": steps[0], "raw_pixel": steps[1], "marks": observed_mask}
+        return {"saved": saved, "saved_row": steps[0], "saved_pixel": steps[1], "observed_mask": observed_mask}
 
     def by_tile(self, tiles: list[tuple[int, int]], start: int, steps: tuple[int, int], pixel: int) -> dict[str, Address] | None:
         """Return the arguments for tiles, with a mark a tile; None where the step is not observed.
@@ -111,7 +111,7 @@ class AccumulatorObserver:
         observed = np.repeat(self.observed, self.columns)
         observed_mask = np.array([observed[first:end].any() for first, end in tiles], np.uint8)
         saved = self.packer.save(self.rows * self.columns * pixel) + start
-        return {"raw": saved, "raw_row": steps[0], "raw_pixel": steps[1], "marks": self.packer.constant(observed_mask)}
+        return {"saved": saved, "saved_row": steps[0], "saved_pixel": steps[1], "observed_mask": self.packer.constant(observed_mask)}
 
     def reduce_statistics(
         self, start: int, row_bytes: int, pixel_bytes: int, columns: int, channels: np.ndarray, counted: np.ndarray
@@ -146,9 +146,9 @@ class AccumulatorObserver:
         area = self.packer.constant(sums)
         self.packer.emit_observing(
             operation,
-            raw=self.packer.save(0) + start,
+            saved=self.packer.save(0) + start,
             lines=self.packer.constant(self._chosen.astype(np.int64) * row_bytes),
-            raw_pixel=pixel_bytes,
+            saved_pixel=pixel_bytes,
             rows=len(self._chosen),
             columns=columns,
             places=places,

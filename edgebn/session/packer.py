@@ -48,7 +48,7 @@ SHARED, WHOLE, OBSERVING = "shared", "whole", "observing"
 TABLES = frozenset({SHARED, WHOLE, OBSERVING})
 
 # What kernels are told that could save accumulators and shall not (`kernels/observe.py`).
-NOTHING_SAVED: dict[str, Address] = {"raw": 0, "raw_row": 0, "raw_pixel": 0, "marks": 0}
+NOTHING_SAVED: dict[str, Address] = {"saved": 0, "saved_row": 0, "saved_pixel": 0, "observed_mask": 0}
 
 
 @dataclass(frozen=True)
