@@ -7,13 +7,14 @@ for each doubling.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import SELECTED, InstructionSet
-from edgebn.kernels.jit import kernel
+from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import CountedTaps, Pooling
 from edgebn.kernels.pool import BLOCK
 from edgebn.kernels.variants import begin_function, runner
@@ -21,7 +22,7 @@ from edgebn.kernels.vectors import F32, I64, constant, load, offset, splat, stor
 
 VECTORS_PER_BLOCK = (4, 2, 1)  # vectors whose taps are read side by side, the most first
 UNROLLED = (1, 2, 3, 5)  # columns of the windows that have functions of their own
-MAXIMUM, AVERAGE, LONG_AVERAGE = (i * (1 + len(UNROLLED)) for i in range(3))  # the first variant of each
+LONG = 1 + len(UNROLLED)  # the first variant of long averages, behind the others
 
 
 class Pixels(NamedTuple):
@@ -47,16 +48,14 @@ class Pixels(NamedTuple):
 
 
 class Pool:
-    """Writes the functions that reduce the taps of a run of output pixels."""
+    """Writes the functions that reduce the taps of a run of output pixels: to their maximum, or to their average."""
 
     arguments = Pixels._fields
-    variants = (
-        *((function, columns) for function in ("maximum", "average") for columns in (0, *UNROLLED)),
-        *(("long_average", columns) for columns in (0, 1)),
-    )
 
-    def __init__(self, isa: InstructionSet) -> None:
+    def __init__(self, isa: InstructionSet, function: str) -> None:
         self._isa = isa
+        long = [("long_average", columns) for columns in (0, 1)] if function == "average" else []
+        self.variants = [*((function, columns) for columns in (0, *UNROLLED)), *long]
         self._kind = vector(F32, isa.lanes)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
@@ -99,7 +98,7 @@ class Pool:
         variant: int,
     ) -> None:
         """Reduce `nv` vectors from a channel on; `first` is where the first row stands in the ring, `scale` an average's."""
-        is_long, unrolled = variant >= LONG_AVERAGE, self.variants[variant][1]
+        is_long, unrolled = variant >= LONG, self.variants[variant][1]
         size = self._isa.vector_bytes
         place = builder.mul(channel, ir.Constant(I64, 4))
         start = constant(F32, self._isa.lanes, float("-inf") if scale is None else 0.0)
@@ -177,10 +176,6 @@ class Pool:
                 store(builder, result, offset(builder, target, j * size))
 
 
-if SELECTED.vector_bytes:
-    _run = runner(Pool(SELECTED))
-
-
 @kernel
 def _first_inside(position: int, dilation: int) -> int:
     """Return the first tap of a window at `position` that is not before the input."""
@@ -194,13 +189,11 @@ def _end_inside(position: int, dilation: int, taps: int, size: int) -> int:
 
 
 @kernel
-def _variant(function: int, rows: int, columns: int) -> int:
-    """Return the variant of a function, `MAXIMUM` or `AVERAGE`, for windows of `rows` and `columns`."""
-    if function == AVERAGE and rows * columns > BLOCK:
-        return LONG_AVERAGE + int(columns == 1)
+def _variant(columns: int) -> int:
+    """Return the variant, of those that are not long, for windows of so many columns."""
     if 0 <= columns <= 3:
-        return function + columns
-    return function + 4 if columns == 5 else function
+        return columns
+    return 4 if columns == 5 else 0
 
 
 @kernel
@@ -212,54 +205,67 @@ def _alike(x: int, pooling: Pooling) -> int:
     return max(min(most // pooling.stride_columns + 1, pooling.columns) - x, 1) if most >= 0 else 1
 
 
-@kernel
-def _reduce(function: int, pooling: Pooling, counted: CountedTaps) -> None:
-    """Run a function over every output pixel; `counted` is an average's."""
-    tap = pooling.dilation_columns * pooling.pixel
-    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
-        sy = y * pooling.stride_rows - pooling.top
-        i = _first_inside(sy, pooling.dilation_rows)
-        tap_rows = _end_inside(sy, pooling.dilation_rows, pooling.kernel_rows, pooling.height) - i
-        counted_rows = _end_inside(sy, pooling.dilation_rows, pooling.kernel_rows, counted.end_row)
-        x = 0
-        while x < pooling.columns:
-            alike = _alike(x, pooling)
-            sx = x * pooling.stride_columns - pooling.left
-            j = _first_inside(sx, pooling.dilation_columns)
-            tap_columns = _end_inside(sx, pooling.dilation_columns, pooling.kernel_columns, pooling.width) - j
-            count = tap_rows * tap_columns
-            if counted.count_padding != 0:
-                count = counted_rows * _end_inside(sx, pooling.dilation_columns, pooling.kernel_columns, counted.end_column)
-            pixels = Pixels(
-                src=pooling.src + sx * pooling.pixel + j * tap,
-                src_row=pooling.src_row,
-                ring=pooling.ring,
-                first_row=sy + i * pooling.dilation_rows,
-                row_gap=pooling.dilation_rows,
-                rows=tap_rows,
-                tap_step=tap,
-                columns=tap_columns,
-                channels=pooling.channels,
-                dst=pooling.dst + y * pooling.dst_row + x * pooling.pixel,
-                divisor=max(count, 1),
-                pixels=alike,
-                pixel_step=pooling.stride_columns * pooling.pixel,
-                dst_step=pooling.pixel,
-            )
-            _run(_variant(function, tap_rows, tap_columns), pixels)
-            x += alike
+def _reduction(function: str) -> Callable[[Pooling, CountedTaps], None]:
+    """Return what reduces the windows of all output pixels; the taps that count are an average's."""
+    has_long = function == "average"
+    run = runner(Pool(SELECTED, function))
+
+    @inlined
+    def reduce(pooling: Pooling, counted: CountedTaps) -> None:
+        tap = pooling.dilation_columns * pooling.pixel
+        for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+            sy = y * pooling.stride_rows - pooling.top
+            i = _first_inside(sy, pooling.dilation_rows)
+            tap_rows = _end_inside(sy, pooling.dilation_rows, pooling.kernel_rows, pooling.height) - i
+            counted_rows = _end_inside(sy, pooling.dilation_rows, pooling.kernel_rows, counted.end_row)
+            x = 0
+            while x < pooling.columns:
+                alike = _alike(x, pooling)
+                sx = x * pooling.stride_columns - pooling.left
+                j = _first_inside(sx, pooling.dilation_columns)
+                tap_columns = _end_inside(sx, pooling.dilation_columns, pooling.kernel_columns, pooling.width) - j
+                count = tap_rows * tap_columns
+                if counted.count_padding != 0:
+                    count = counted_rows * _end_inside(sx, pooling.dilation_columns, pooling.kernel_columns, counted.end_column)
+                pixels = Pixels(
+                    src=pooling.src + sx * pooling.pixel + j * tap,
+                    src_row=pooling.src_row,
+                    ring=pooling.ring,
+                    first_row=sy + i * pooling.dilation_rows,
+                    row_gap=pooling.dilation_rows,
+                    rows=tap_rows,
+                    tap_step=tap,
+                    columns=tap_columns,
+                    channels=pooling.channels,
+                    dst=pooling.dst + y * pooling.dst_row + x * pooling.pixel,
+                    divisor=max(count, 1),
+                    pixels=alike,
+                    pixel_step=pooling.stride_columns * pooling.pixel,
+                    dst_step=pooling.pixel,
+                )
+                variant = _variant(tap_columns)
+                if has_long and tap_rows * tap_columns > BLOCK:
+                    variant = LONG + int(tap_columns == 1)
+                run(variant, pixels)
+                x += alike
+
+    return reduce
+
+
+if SELECTED.vector_bytes:
+    _to_maximum, _to_average = _reduction("maximum"), _reduction("average")
 
 
 @kernel
 def maximum_tile_f32(pooling: Pooling) -> None:
     """Maximum."""
-    _reduce(MAXIMUM, pooling, CountedTaps(0, 0, 0))
+    _to_maximum(pooling, CountedTaps(0, 0, 0))
 
 
 @kernel
 def average_tile_f32(pooling: Pooling, counted: CountedTaps) -> None:
     """Average."""
-    _reduce(AVERAGE, pooling, counted)
+    _to_average(pooling, counted)
 
 
 FLOAT32_POOLS = (maximum_tile_f32, average_tile_f32) if SELECTED.vector_bytes else ()
