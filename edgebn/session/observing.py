@@ -109,9 +109,9 @@ class AccumulatorObserver:
         if self.layer is None:
             return None
         observed = np.repeat(self.observed, self.columns)
-        observed_mask = np.array([observed[first:end].any() for first, end in tiles], np.uint8)
+        observed_mask = self.packer.constant(np.array([observed[first:end].any() for first, end in tiles], np.uint8))
         saved = self.packer.save(self.rows * self.columns * pixel) + start
-        return {"saved": saved, "saved_row": steps[0], "saved_pixel": steps[1], "observed_mask": self.packer.constant(observed_mask)}
+        return {"saved": saved, "saved_row": steps[0], "saved_pixel": steps[1], "observed_mask": observed_mask}
 
     def reduce_statistics(
         self, start: int, row_bytes: int, pixel_bytes: int, columns: int, channels: np.ndarray, counted: np.ndarray
