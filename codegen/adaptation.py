@@ -203,7 +203,7 @@ def is_wide(step: Step) -> bool:
     return pack_epilogue(epilogue, accumulator_bound(epilogue, products), adapts=True).wide
 
 
-def is_nudged(step: Step) -> bool:
+def rounds_twice(step: Step) -> bool:
     """Whether negative sums of a step round twice, in every channel alike."""
     epilogue = adapted_epilogue(step)
     return bool(epilogue.neg and (epilogue.lo < 0).all())
@@ -228,7 +228,7 @@ def _check_refold(program: Program, step: Step, layer: AdaptedLayer) -> None:
         & (DRIFT_BOUND * unit < float(LARGEST_MOVE))
         & (layer.sigma >= _MIN_SIGMA)
     ).astype(bool)
-    mixed = epilogue.neg and not is_nudged(step) and bool((epilogue.lo < 0).any())
+    mixed = epilogue.neg and not rounds_twice(step) and bool((epilogue.lo < 0).any())
     if not (fits | ~lives).all() or mixed:
         raise ModelError(
             f"{program.source}: step '{step.name}': adapted multipliers might leave their range in firmware; leave the step out: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from codegen.adaptation import CODES, DRIFT_BOUND, Plan, adapted_epilogue, is_nudged, is_wide
+from codegen.adaptation import CODES, DRIFT_BOUND, Plan, adapted_epilogue, is_wide, rounds_twice
 from codegen.emitters.text import ADAPTED, OBSERVATION, SOURCE, float_literal
 from codegen.project import Listing
 from codegen.templating import fill
@@ -33,7 +33,7 @@ def memory(listing: Listing, plan: Plan) -> str:
         layers.append(
             f"    {{{layer.channels}, {plan.positions[i]}.0f, {float_literal(adaptation.noise[i])}, "
             f"{float_literal(plan.table.first_scale[i])}, {float_literal(plan.table.second_scale[i])},\n"
-            f"     {own}_{SOURCE}, {own}_{ADAPTED}, {int(epilogue.zero_point)}, {int(is_wide(step))}, {int(is_nudged(step))}}},"
+            f"     {own}_{SOURCE}, {own}_{ADAPTED}, {int(epilogue.zero_point)}, {int(is_wide(step))}, {int(rounds_twice(step))}}},"
         )
     return fill(
         "adaptation.c.in",

@@ -172,11 +172,11 @@ def _source(listing: Listing) -> str:
         for buffer, parameter in ends
     ]
     run = f"{name}_run({', '.join(parameter for _, parameter in ends)});"
-    buffer, given = listing.values.inputs[0]
-    traced = f"EDGEBN_MADE({PREPARED}, {given}, {size_of(program.buffers[buffer])});"
+    buffer, network_input = listing.values.inputs[0]
+    traced = f"EDGEBN_MADE({PREPARED}, {network_input}, {size_of(program.buffers[buffer])});"
     if isinstance(kept.after, Anomaly):  # the network may write over its input
         memory.append(f"static {item_of(listing, buffer)} {GIVEN}[{count(program.buffers[buffer])}];")
-        traced = f"(void)memcpy({GIVEN}, {given}, sizeof {GIVEN});\n{{indent}}{traced}"
+        traced = f"(void)memcpy({GIVEN}, {network_input}, sizeof {GIVEN});\n{{indent}}{traced}"
     tables, constants, decode = decoding(listing)
     lines = [*pointers, *tables]
     before = "picture" if isinstance(kept.before, Picture) else "sound"
@@ -185,7 +185,7 @@ def _source(listing: Listing) -> str:
 int32_t {name}_answer(const uint8_t *frame, edgebn_found *found{_more(listing)[0]}) {{
 {chr(10).join(lines)}
 
-    {name}_picture(frame, {given});
+    {name}_picture(frame, {network_input});
     {traced.format(indent="    ")}
     {run}
     return {decode};
@@ -201,7 +201,7 @@ void {name}_answer_reset(void) {{
 int32_t {name}_answer(const int16_t *samples, int32_t count, edgebn_found *found, int32_t *number) {{
 {chr(10).join(lines)}
     int32_t ready;
-    const int32_t taken = {name}_sound_feed(samples, count, {given}, &ready);
+    const int32_t taken = {name}_sound_feed(samples, count, {network_input}, &ready);
 
     *number = 0;
     if (ready) {{

@@ -269,14 +269,14 @@ static int32_t hear(uint8_t code, edgebn_found *found) {{
 
 
 def _anomaly(listing: Listing, anomaly: Anomaly) -> tuple[list[str], list[str], str]:
-    given, made = listing.program.inputs[0], listing.program.outputs[0]
+    network_input, made = listing.program.inputs[0], listing.program.outputs[0]
     lines = [
-        f"    const edgebn_table given_numbers = {table(listing, given, 1, 0, parameter=GIVEN)};",
+        f"    const edgebn_table given_numbers = {table(listing, network_input, 1, 0, parameter=GIVEN)};",
         f"    const edgebn_table made_numbers = {table(listing, made, 1, 0)};",
     ]
     function = f"""
 static int32_t compare(const edgebn_table *before, const edgebn_table *after, edgebn_found *found) {{
-    const double score = edgebn_mean_difference(before, after, {math.prod(listing.program.shapes[given])});
+    const double score = edgebn_mean_difference(before, after, {math.prod(listing.program.shapes[network_input])});
     const edgebn_found compared = {{score > {_double(anomaly.threshold)}, (float)score, 0.0f, 0.0f, 0.0f, 0.0f}};
 
     *found = compared;

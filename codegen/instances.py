@@ -50,7 +50,7 @@ def _pool(listing: Listing, filled: Filled) -> str:
     return f"{attribute}static {upper}_MEMORY {_union(listing, '', f'{upper}_BYTES')} {pool_array(listing, name)};\n"
 
 
-def declarations(listing: Listing, places: Sequence[tuple[str, str]], given: str) -> str:
+def declarations(listing: Listing, places: Sequence[tuple[str, str]], parameters: str) -> str:
     """Return what the header says of instances.
 
     Parameters
@@ -58,7 +58,7 @@ def declarations(listing: Listing, places: Sequence[tuple[str, str]], given: str
     listing : Listing
     places : sequence of (str, str)
         Inputs and outputs that have a place in the arena: C type and name.
-    given : str
+    parameters : str
         Parameters of the run function.
     """
     if not listing.instances:
@@ -86,12 +86,12 @@ struct {name} *{name}_place(void *memory, uint32_t bytes);
 {f"/* As the functions above that are called alike. */{chr(10)}{functions}{chr(10)}" if places else ""}\
 {reset if listing.values.states else ""}\
 /* One inference, as {name}_run; it touches nothing but the instance, the constants and what it is given. */
-void {name}_run_with(struct {name} *instance, {given});
+void {name}_run_with(struct {name} *instance, {parameters});
 
 """
 
 
-def own_source(listing: Listing, places: Sequence[tuple[str, str]], given: str, names: Sequence[str]) -> str:
+def own_source(listing: Listing, places: Sequence[tuple[str, str]], parameters: str, names: Sequence[str]) -> str:
     """Return the functions that run a network in memory of its own; see `declarations`. `names` are those of the parameters."""
     name, upper = listing.name, listing.name.upper()
     own = f"&{name}_own"
@@ -112,7 +112,7 @@ void {name}_init(void) {{
     {name}_init_with({own});
 }}
 {accessors}{states if listing.values.states else ""}
-void {name}_run({given}) {{
+void {name}_run({parameters}) {{
     {name}_run_with({own}, {", ".join(names)});
 }}
 #endif

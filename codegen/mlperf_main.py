@@ -46,10 +46,10 @@ def benchmark(listing: Listing) -> Benchmark:
     program = listing.program
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise ModelError(f"{program.source}: MLPerf Tiny's protocol is for networks with one input and one output")
-    given, made = (program.buffers[names[0]].shape for names in (program.inputs, program.outputs))
+    fed, made = (program.buffers[names[0]].shape for names in (program.inputs, program.outputs))
     is_int8 = takes_codes(program)
     as_it_is = CODES if is_int8 else REALS
-    known = _BENCHMARKS.get((given, made), Benchmark(listing.name, as_it_is))
+    known = _BENCHMARKS.get((fed, made), Benchmark(listing.name, as_it_is))
     return known if is_int8 or known.sent_as != CODES else Benchmark(known.model, REALS)
 
 
@@ -57,40 +57,40 @@ def source(listing: Listing, *, energy: bool) -> str:
     """Return the text of `mlperf.c`; in energy mode it has a timing pin."""
     program, name = listing.program, listing.name
     facts = benchmark(listing)
-    (given,), (made,) = input_names(listing), output_names(listing)
+    (fed,), (made,) = input_names(listing), output_names(listing)
     is_int8 = takes_codes(program)
     apart = facts.sent_as == (REALS if is_int8 else PIXELS)  # what the host sends is not what the network takes
     return fill(
         "mlperf.c.in",
         name=name,
         model=facts.model,
-        memory=memory(listing, given) + memory_outside(listing, [made]),
-        sent=_sent(listing, facts.sent_as, given) if apart else "",
+        memory=memory(listing, fed) + memory_outside(listing, [made]),
+        sent=_sent(listing, facts.sent_as, fed) if apart else "",
         trace=fill("trace_nothing.c.in"),
         pin_include=f'#include "{BOARD}/timing_pin.h"\n' if energy else "",
         pin="        .pin_low = timing_pin_low,\n        .pin_high = timing_pin_high,\n" if energy else "",
-        db="(uint8_t *)sent" if apart and is_int8 else "sent" if apart else f"(uint8_t *){own(given)}",
-        db_bytes="sizeof sent" if apart else f"sizeof {own(given)}",
+        db="(uint8_t *)sent" if apart and is_int8 else "sent" if apart else f"(uint8_t *){own(fed)}",
+        db_bytes="sizeof sent" if apart else f"sizeof {own(fed)}",
         db_mask="0x80" if facts.sent_as == PIXELS and is_int8 else "0",
         load="load" if apart else "NULL",
-        arguments=f"{own(given)}, {place(listing, made)}",
-        result=_result(listing, facts, given, made, apart=apart),
+        arguments=f"{own(fed)}, {place(listing, made)}",
+        result=_result(listing, facts, fed, made, apart=apart),
         result_count="1" if facts.is_reconstruction else f"{name.upper()}_{made.upper()}_SIZE",
     )
 
 
-def _sent(listing: Listing, sent_as: str, given: str) -> str:
+def _sent(listing: Listing, sent_as: str, fed: str) -> str:
     """Return memory for what the host sends, and the function that makes the network's input of it."""
-    size = f"{listing.name.upper()}_{given.upper()}_SIZE"
+    size = f"{listing.name.upper()}_{fed.upper()}_SIZE"
     item, statement = ("uint8_t", "target[i] = (float)sent[i];")
     target = "float *"
     if sent_as == REALS:
         item, target = "float", "int8_t *"
-        stem = f"{listing.name}_{given}".upper()
+        stem = f"{listing.name}_{fed}".upper()
         statement = f"target[i] = code_of(sent[i] / {stem}_SCALE, {stem}_ZERO_POINT);"
     function = _CODE_OF if sent_as == REALS else ""
     return (
-        f"\nstatic {item} sent[{size}];\n{function}\nstatic void load(void) {{\n    {target}target = {own(given)};\n    int i;\n\n"
+        f"\nstatic {item} sent[{size}];\n{function}\nstatic void load(void) {{\n    {target}target = {own(fed)};\n    int i;\n\n"
         f"    for (i = 0; i < {size}; i++) {{\n        {statement}\n    }}\n}}\n"
     )
 
@@ -121,14 +121,14 @@ def _real(buffer: Buffer, expression: str) -> str:
     return f"{float_literal(buffer.scale)} * (float)({expression} - ({buffer.zero_point}))"
 
 
-def _result(listing: Listing, facts: Benchmark, given: str, made: str, *, apart: bool) -> str:
+def _result(listing: Listing, facts: Benchmark, fed: str, made: str, *, apart: bool) -> str:
     """Return the body of the function that tells result number `index`."""
     output = listing.program.buffers[listing.program.outputs[0]]
     values = place(listing, made)
     if not facts.is_reconstruction:
         return f"    return {_real(output, f'{values}[index]')};"
     size = f"{listing.name.upper()}_{made.upper()}_SIZE"
-    sent = "sent[i]" if apart else f"{own(given)}[i]"
+    sent = "sent[i]" if apart else f"{own(fed)}[i]"
     return (
         "    /* The mean squared difference between the input and its reconstruction. */\n"
         "    float sum = 0.0f;\n    int i;\n\n    (void)index;\n"

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from codegen.constants import declaration, definition
-from codegen.lessons import LESSONS, learned
 from codegen.listing import item_of
 from codegen.places import buffer_of, memory_outside, output_names, place
 from codegen.project import Listing
 from codegen.stepcode import CArray
 from codegen.templating import fill
+from codegen.updates import UPDATES, learned
 from codegen.values import ELEMENT, count, size_of
 from edgebn import reference
 from edgebn.errors import ModelError
@@ -109,7 +109,7 @@ class Vectors:
     checksums : ndarray of uint32, shape (count, actions)
         FNV-1a of what every action makes, 0 where engines agree within a tolerance; of networks that are int8, if only in part.
     learned : int or None
-        FNV-1a of the state after the lessons of `lessons.py`; None where there are none.
+        FNV-1a of the state after the updates of `updates.py`; None where there are none.
     """
 
     count: int
@@ -128,11 +128,11 @@ def record(listing: Listing, samples: np.ndarray | None) -> Vectors:
     """
     program = listing.program
     drawn = DRAWN_IN_SEQUENCE if program.states else DRAWN
-    inputs = [_drawn(listing, i) for i in range(drawn)] if samples is None else _given(listing, samples)
+    inputs = [_drawn(listing, i) for i in range(drawn)] if samples is None else _checked_samples(listing, samples)
     kept: dict[str, list[np.ndarray]] = {name: [] for _, name in (*listing.values.inputs, *listing.values.outputs)}
     checksums, exact, held = [], exact_buffers(program), reference.initial_states(program)
-    for given in inputs:
-        values = reference.run_steps(program, given, states=held)
+    for sample in inputs:
+        values = reference.run_steps(program, sample, states=held)
         for buffer, name in (*listing.values.inputs, *listing.values.outputs):
             kept[name].append(values[buffer].reshape(-1))
         if program.dtype != "float32":
@@ -167,7 +167,7 @@ def _drawn(listing: Listing, seed: int) -> dict[str, np.ndarray]:
     return drawn
 
 
-def _given(listing: Listing, samples: np.ndarray) -> list[Mapping[str, np.ndarray]]:
+def _checked_samples(listing: Listing, samples: np.ndarray) -> list[Mapping[str, np.ndarray]]:
     program = listing.program
     if len(program.inputs) != 1:
         raise ModelError(f"{program.source}: samples for the self-test can be given for one input, and the model has several")
@@ -199,7 +199,7 @@ def files(listing: Listing, vectors: Vectors) -> dict[str, str]:
             "self_test_learning.c.in",
             name=name,
             upper=upper,
-            lessons=LESSONS,
+            updates=UPDATES,
             checksum=f"0x{vectors.learned:08X}",
             arguments=arguments,
         )

@@ -102,11 +102,11 @@ def _names(path: Path, states: Any) -> Mapping[str, str]:
     return states
 
 
-def _shapes(given: Any) -> Any:
+def _shapes(shapes: Any) -> Any:
     """Return one shape, or one by input name, of whole numbers."""
-    if isinstance(given, Mapping):
-        return {name: _shapes(shape) for name, shape in given.items()}
-    return tuple(operator.index(size) for size in given)
+    if isinstance(shapes, Mapping):
+        return {name: _shapes(shape) for name, shape in shapes.items()}
+    return tuple(operator.index(size) for size in shapes)
 
 
 def from_torch(module: Any, example: Any) -> Program:

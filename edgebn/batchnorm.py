@@ -148,8 +148,8 @@ class BatchNorm:
         ModelError
             For a wrong shape, a value that is not finite, a negative variance, or a gamma or beta that the layer lacks.
         """
-        given = {"gamma": gamma, "beta": beta, "moving_mean": moving_mean, "moving_variance": moving_variance}
-        arrays = {name: _float32(value, name) for name, value in given.items() if value is not None}
+        parameters = {"gamma": gamma, "beta": beta, "moving_mean": moving_mean, "moving_variance": moving_variance}
+        arrays = {name: _float32(value, name) for name, value in parameters.items() if value is not None}
         channels = len(self.moving_mean) or max((array.size for array in arrays.values()), default=0)
         for name, array in arrays.items():
             if name in ("gamma", "beta") and getattr(self, name) is None:
@@ -258,10 +258,10 @@ class BatchNorm:
         cache = self._cache
         if cache is None:
             raise ModelError("BatchNorm: backward needs a forward before it; call forward(x, training=True) first")
-        given = _float32(dy, "the gradient dy")
-        if given.shape != cache.normalised.shape:
-            raise ModelError(f"BatchNorm: the gradient dy has shape {given.shape}, the last output had {cache.normalised.shape}")
-        dz = given.astype(np.float64)
+        gradient = _float32(dy, "the gradient dy")
+        if gradient.shape != cache.normalised.shape:
+            raise ModelError(f"BatchNorm: the gradient dy has shape {gradient.shape}, the last output had {cache.normalised.shape}")
+        dz = gradient.astype(np.float64)
         if cache.passes is not None:
             dz = np.where(cache.passes, dz, 0.0)
         sum_dz = dz.sum(axis=cache.axes, keepdims=True)

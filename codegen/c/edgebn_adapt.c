@@ -43,7 +43,7 @@
 #define GAIN_BITS 20
 #define DRIFT_BITS 4
 #define MAX_SHIFT_LOSS 4
-#define HALF_NUDGE ((int64_t)1 << 30)
+#define HALF_NEGATIVE_ROUNDING ((int64_t)1 << 30)
 
 /* ---- memory ---- */
 
@@ -177,11 +177,11 @@ static void refold(const struct edgebn_adapt_model *model, const struct edgebn_a
     const int s0 = (int)source[4] + (layer->wide ? 0 : 32);
     const int64_t inside = layer->wide ? 0 : (int64_t)layer->zero_point * ((int64_t)1 << s0);
     const int64_t r0 = (int64_t)(((uint64_t)(uint32_t)source[3] << 32) | (uint32_t)source[2]) - inside;
-    const int64_t half_nudge = layer->nudged ? HALF_NUDGE : 0;
+    const int64_t half_rounding = layer->rounds_twice ? HALF_NEGATIVE_ROUNDING : 0;
     const float unit = edgebn_power_f32(model->shifts[c] + DRIFT_BITS);
     const int64_t delta = (int32_t)((drift * model->sigmas[c]) * unit);
     const int64_t product = m0 * (int32_t)((1.0f / edgebn_sqrt_f32(ratio)) * (float)((int32_t)1 << GAIN_BITS));
-    int64_t m, r, at_center = m0 * center + r0 - ((int64_t)1 << (s0 - 1)) - half_nudge;
+    int64_t m, r, at_center = m0 * center + r0 - ((int64_t)1 << (s0 - 1)) - half_rounding;
     int loss = 0, s;
     while (loss < MAX_SHIFT_LOSS && too_large(halved(product, GAIN_BITS + loss))) {
         loss++;
@@ -191,7 +191,7 @@ static void refold(const struct edgebn_adapt_model *model, const struct edgebn_a
     if (loss > 0) {
         at_center = halved(at_center, loss);
     }
-    r = at_center + ((int64_t)1 << (s - 1)) + half_nudge - m * center - halved(m * delta, DRIFT_BITS);
+    r = at_center + ((int64_t)1 << (s - 1)) + half_rounding - m * center - halved(m * delta, DRIFT_BITS);
     if (!layer->wide) {
         r += (int64_t)layer->zero_point * ((int64_t)1 << s);
     }

@@ -36,7 +36,7 @@ struct edgebn_adapt_layer {
     int32_t *adapted;       /* (channels, 5), what the kernels read */
     int32_t zero_point;     /* inside r unless `wide` */
     uint8_t wide;           /* the epilogue holds s, not s - 32 */
-    uint8_t nudged;         /* negative sums round twice */
+    uint8_t rounds_twice;   /* negative sums round twice */
 };
 
 /* Constants of a model. All arrays run over the channels of all layers. */

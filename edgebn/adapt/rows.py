@@ -82,11 +82,11 @@ def telling_steps(program: p.Program) -> list[Adaptable]:
     """
     steps = adaptable_steps(program)
     depthwise = [step for step in steps if isinstance(step, p.Convolution) and _is_depthwise(step)]
-    entries, exits = {step.inputs[0] for step in depthwise}, {step.output for step in depthwise}
+    depthwise_inputs, depthwise_outputs = {step.inputs[0] for step in depthwise}, {step.output for step in depthwise}
 
     def is_beside(step: Adaptable) -> bool:
         is_pointwise = isinstance(step, p.Convolution) and step.groups == 1 and step.weight.shape[1:3] == (1, 1)
-        return is_pointwise and (step.output in entries or step.inputs[0] in exits)
+        return is_pointwise and (step.output in depthwise_inputs or step.inputs[0] in depthwise_outputs)
 
     return [step for step in steps if step is steps[0] or not is_beside(step)]
 

@@ -49,8 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(program: p.Program, arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Rank, choose and say how to get what was chosen."""
-    for option, given in (("--board", arguments.board), ("--data", arguments.stream), ("--labels", arguments.labels)):
-        if given is None:
+    for option, value in (("--board", arguments.board), ("--data", arguments.stream), ("--labels", arguments.labels)):
+        if value is None:
             raise ModelError(f"{arguments.model}: --adapt needs {option}: a layer's benefit is counted in errors on labelled data")
     arguments.limit = arguments.limit or SAMPLES
     arguments.order = arguments.order or list(ORDERS)

@@ -30,8 +30,8 @@ def other_answers(
     if isinstance(kept.after, KeyPoints) and not is_picture:
         return None  # points have their place in a picture
     sizes = [picture_size(file) for file in files_of(arguments.input)[: arguments.limit]] if is_picture else []
-    given = inputs if isinstance(inputs, np.ndarray) else inputs[program.inputs[0]]
-    return Decoder(program).answers(outputs, given, sizes)
+    array = inputs if isinstance(inputs, np.ndarray) else inputs[program.inputs[0]]
+    return Decoder(program).answers(outputs, array, sizes)
 
 
 def show_answers(found: list[Any], screen: Screen) -> None:

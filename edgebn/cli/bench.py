@@ -33,9 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Time one model."""
     program = load_model(arguments.model, arguments)
-    given = {"threads": arguments.threads, "winograd": arguments.winograd}
-    times = time_program(program, arguments.runs, screen, **given)
-    report = {"model": str(arguments.model), "dtype": program.dtype, **given, **times}
+    settings = {"threads": arguments.threads, "winograd": arguments.winograd}
+    times = time_program(program, arguments.runs, screen, **settings)
+    report = {"model": str(arguments.model), "dtype": program.dtype, **settings, **times}
     threads = "one thread" if report["threads"] == 1 else f"up to {report['threads']} threads"
     screen.say(f"{arguments.model} ({program.dtype}, {report['instruction_set']}, {threads})")
     screen.say(f"  ready after {report['construction_seconds']:.2f} s")

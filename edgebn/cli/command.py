@@ -143,11 +143,11 @@ def refuse_overwriting(arguments: argparse.Namespace) -> None:
     ModelError
         It is.
     """
-    given = {name: Path(value) for name, value in vars(arguments).items() if isinstance(value, str | Path) and value}
-    for name in WRITTEN & given.keys():
-        for other in given.keys() - WRITTEN:
-            if given[name].is_file() and given[other].is_file() and given[name].samefile(given[other]):
-                raise ModelError(f"{given[name]} is read too and would be lost; write to another file")
+    paths = {name: Path(value) for name, value in vars(arguments).items() if isinstance(value, str | Path) and value}
+    for name in WRITTEN & paths.keys():
+        for other in paths.keys() - WRITTEN:
+            if paths[name].is_file() and paths[other].is_file() and paths[name].samefile(paths[other]):
+                raise ModelError(f"{paths[name]} is read too and would be lost; write to another file")
 
 
 def finite(value: Any) -> Any:

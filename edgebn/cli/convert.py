@@ -8,7 +8,7 @@ from typing import Any
 from edgebn import api
 from edgebn.analysis import analyze
 from edgebn.cli.models import add_model_argument, load_model
-from edgebn.cli.scaling import add_scaling_options, given, keeping
+from edgebn.cli.scaling import add_scaling_options, input_scaling, keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Convert one file."""
-    program = keeping(load_model(arguments.model, arguments), given(arguments))
+    program = keeping(load_model(arguments.model, arguments), input_scaling(arguments))
     api.save(program, arguments.output)
     report = analyze(program)
     size = arguments.output.stat().st_size

@@ -127,17 +127,17 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
 def boxes_of(arguments: argparse.Namespace, labels: list[str] | None, program: Program) -> Boxes | None:
     """Return what the options say of a detector."""
-    given = {name for name in ("shares", "score", "overlap") if name in arguments.given}
+    named_options = {name for name in ("shares", "score", "overlap") if name in arguments.given}
     if arguments.boxes is None:
-        if given - ({"score"} if arguments.key_points else set()):
-            raise UsageError(f"--{min(given)} does nothing here: give --boxes too, or leave it out")
+        if named_options - ({"score"} if arguments.key_points else set()):
+            raise UsageError(f"--{min(named_options)} does nothing here: give --boxes too, or leave it out")
         return None
     if labels is None:
         raise UsageError("--boxes does nothing here: give --labels too, or leave it out")
     named = tuple(labels)
     masks = prototypes_of(program) if arguments.boxes == "yolov8" else 0
     found = blazeface(program, named) if arguments.boxes == BLAZEFACE else Boxes(named, arguments.boxes, masks=masks)
-    settings = {name: getattr(arguments, name) for name in given}
+    settings = {name: getattr(arguments, name) for name in named_options}
     return replace(found, **settings)
 
 
@@ -180,22 +180,24 @@ def read_labels(text: str) -> list[str]:
 
 def picture_of(arguments: argparse.Namespace, program: Program) -> Picture | None:
     """Return what the options say of pictures."""
-    given = {
+    named_options = {
         name for name in ("resize", "fit", "border", "scale", "offset", "mean", "deviation", "frame") if name in arguments.given
     }
     if arguments.image is None:
-        if given:
-            raise UsageError(f"--{min(given)} does nothing here: give --image too, or leave it out")
+        if named_options:
+            raise UsageError(f"--{min(named_options)} does nothing here: give --image too, or leave it out")
         return None
-    if given & {"scale", "offset"} and given & {"mean", "deviation"}:
+    if named_options & {"scale", "offset"} and named_options & {"mean", "deviation"}:
         raise UsageError("give --scale and --offset, or --mean and --deviation")
-    scale, offset = scaling_of(arguments, program, given)
+    scale, offset = scaling_of(arguments, program, named_options)
     picture = Picture(arguments.image, scale=scale, offset=offset, frame=arguments.frame)
     border = 114 if arguments.border is None else arguments.border
     return replace(picture, resize=arguments.resize or picture.resize, fit=arguments.fit or picture.fit, border=border)
 
 
-def scaling_of(arguments: argparse.Namespace, program: Program, given: set[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def scaling_of(
+    arguments: argparse.Namespace, program: Program, named_options: set[str]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return scale and offset: as told, as the model keeps them, or, of an int8 input, those that make code = pixel - 128.
 
     Raises
@@ -203,7 +205,7 @@ def scaling_of(arguments: argparse.Namespace, program: Program, given: set[str])
     UsageError
         Nobody says.
     """
-    if given & {"mean", "deviation"}:
+    if named_options & {"mean", "deviation"}:
         mean, deviation = arguments.mean or (0.0,), arguments.deviation or (1.0,)
         if 0.0 in deviation:
             raise UsageError("--deviation: pixels are divided by it, so it cannot be 0")
@@ -212,7 +214,7 @@ def scaling_of(arguments: argparse.Namespace, program: Program, given: set[str])
             raise UsageError("--mean and --deviation: give one number, or one for each channel")
         mean, deviation = (values * size if len(values) == 1 else values for values in (mean, deviation))
         return tuple(1 / d for d in deviation), tuple(-m / d for m, d in zip(mean, deviation, strict=True))
-    if given & {"scale", "offset"}:
+    if named_options & {"scale", "offset"}:
         return arguments.scale or (1.0,), arguments.offset or (0.0,)
     kept = next(iter((program.input_scaling or {}).values()), None)
     if kept is not None:
@@ -225,10 +227,10 @@ def scaling_of(arguments: argparse.Namespace, program: Program, given: set[str])
 
 def sound_of(arguments: argparse.Namespace, program: Program) -> Sound | None:
     """Return what the options say of sounds."""
-    given = {name for name in ("codes", "stride") if name in arguments.given}
+    named_options = {name for name in ("codes", "stride") if name in arguments.given}
     if arguments.sound is None:
-        if given:
-            raise UsageError(f"--{min(given)} does nothing here: give --sound too, or leave it out")
+        if named_options:
+            raise UsageError(f"--{min(named_options)} does nothing here: give --sound too, or leave it out")
         return None
     front_end = MfccFrontEnd() if arguments.sound == "mfcc" else MicroFrontEnd()
     scaling = {"scale": MFCC_SCALE, "offset": MFCC_OFFSET} if arguments.sound == "mfcc" else {}

@@ -14,7 +14,7 @@ from edgebn.cli import page_file
 from edgebn.cli.analyze import shape_text
 from edgebn.cli.inputs import Inputs, add_input_options, holds_integers, load_inputs, part, sample_count
 from edgebn.cli.models import add_model_argument, load_model, scores
-from edgebn.cli.scaling import given, keeping
+from edgebn.cli.scaling import input_scaling, keeping
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import new_file
 from edgebn.errors import InputRangeWarning, QuantizationError
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     if arguments.calibration:
         images = load_inputs(arguments.calibration, program, arguments)
         integers_only = holds_integers(arguments.calibration, program, arguments)
-    program = keeping(program, given(arguments, integers_only=integers_only))
+    program = keeping(program, input_scaling(arguments, integers_only=integers_only))
     quantized, rows = quantize(
         program, images, arguments.method, screen, arguments.keep, dict(arguments.budget), arguments.activations
     )

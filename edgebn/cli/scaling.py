@@ -28,7 +28,7 @@ def add_scaling_options(group: argparse._ArgumentGroup) -> None:  # argparse nam
     group.add_argument("--offset", type=shift, metavar="O", help="see --scale; default 0")
 
 
-def given(arguments: argparse.Namespace, *, integers_only: bool = True) -> InputScaling | None:
+def input_scaling(arguments: argparse.Namespace, *, integers_only: bool = True) -> InputScaling | None:
     """Return the scaling of the command line, None where it says nothing."""
     if arguments.scale is None and arguments.offset is None:
         return None
@@ -54,7 +54,7 @@ def scaling_of(
         int8 codes for an input of real numbers, and nothing says what they stand for.
     """
     kept = (program.input_scaling or {}).get(name)
-    told = given(arguments)
+    told = input_scaling(arguments)
     if told is not None:
         if kept is not None and (told.scale, told.offset) != (kept.scale, kept.offset):
             warnings.warn(

@@ -65,12 +65,12 @@ def self_test(networks: list[Recorded] | None = None, progress: Progress = lambd
     progress : callable
         Told how many networks are done, of how many.
     """
-    given = list(read()) if networks is None else networks
+    tested = list(read()) if networks is None else networks
     threads = [1, all_threads()]
     used: set[str] = set()
     wrong: list[str] = []
     compared = 0
-    for done, network in enumerate(given, 1):
+    for done, network in enumerate(tested, 1):
         for number in threads:
             with as_if_large(), sharing_everything() if number > 1 else contextlib.nullcontext(), noting_kernels(used):
                 try:
@@ -79,9 +79,9 @@ def self_test(networks: list[Recorded] | None = None, progress: Progress = lambd
                     count, faults = 0, [str(error)]
             compared += count
             wrong += [f"{network.name}, {number} thread{'s' if number > 1 else ''}: {fault}" for fault in faults]
-        progress(done, len(given))
+        progress(done, len(tested))
     every = set(executor.operations())
-    return SelfTest(len(given), compared, threads, len(every), len(every & used), sorted(every - used), wrong)
+    return SelfTest(len(tested), compared, threads, len(every), len(every & used), sorted(every - used), wrong)
 
 
 @contextlib.contextmanager

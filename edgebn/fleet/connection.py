@@ -174,9 +174,9 @@ class Connection:
         if self.broker.user is not None:
             client.username_pw_set(self.broker.user, self.broker.password)
         if self.broker.tls:
-            given = (str(path) if path else None for path in (self.broker.ca, self.broker.certificate, self.broker.key))
+            files = (str(path) if path else None for path in (self.broker.ca, self.broker.certificate, self.broker.key))
             try:
-                client.tls_set(*given)
+                client.tls_set(*files)
             except (OSError, ValueError) as error:
                 raise FleetError(f"{self.broker}: the certificate files cannot be used: {error}") from None
         if self._will is not None:

@@ -41,10 +41,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def allowed(host_header: str, token: str, given: str) -> bool:
+def allowed(host_header: str, token: str, said_token: str) -> bool:
     """Whether a request may be answered: by its token where there is one, else by the name it was sent to."""
     if token:
-        return hmac.compare_digest(token.encode(), given.encode("utf-8", "replace"))
+        return hmac.compare_digest(token.encode(), said_token.encode("utf-8", "replace"))
     try:
         return is_loopback(urlsplit(f"//{host_header}").hostname or "")
     except ValueError:
@@ -63,11 +63,11 @@ def application(state: Callable[[], dict[str, Any]], picture: Callable[[], bytes
 
     def guarded(answer: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            given = request.query_params.get("token", "")
+            said_token = request.query_params.get("token", "")
             bearer = request.headers.get("authorization", "")
             if bearer.startswith("Bearer "):
-                given = bearer.removeprefix("Bearer ")
-            if not allowed(request.headers.get("host", ""), token, given):
+                said_token = bearer.removeprefix("Bearer ")
+            if not allowed(request.headers.get("host", ""), token, said_token):
                 return PlainTextResponse("not without the token that edgebn live printed\n", 403, HEADERS)
             return answer()
 

@@ -26,9 +26,9 @@ class AnomalyAnswer:
     is_anomaly: bool
 
 
-def anomaly_answer(given: np.ndarray, output: np.ndarray, program: Program, anomaly: Anomaly) -> AnomalyAnswer:
+def anomaly_answer(network_input: np.ndarray, output: np.ndarray, program: Program, anomaly: Anomaly) -> AnomalyAnswer:
     """Return it of one sample: the input and the output, float32 or int8 codes; summed in float64 from the first to the last."""
-    ends = zip((given, output), (program.inputs[0], program.outputs[0]), strict=True)
+    ends = zip((network_input, output), (program.inputs[0], program.outputs[0]), strict=True)
     x, y = (real(values, program, name).reshape(-1).astype(np.float64) for values, name in ends)
     score = float(np.cumsum((x - y) ** 2)[-1] / len(x))
     return AnomalyAnswer(score, score > anomaly.threshold)

@@ -62,11 +62,11 @@ class Decoder:
             return class_answers(outputs[self.program.outputs[0]], self.program, top)
         samples = [{name: values[index] for name, values in outputs.items()} for index in range(len(inputs))]
         return [
-            self._answer(sample, given, sizes[index] if sizes else (0, 0))
-            for index, (sample, given) in enumerate(zip(samples, inputs, strict=True))
+            self._answer(sample, network_input, sizes[index] if sizes else (0, 0))
+            for index, (sample, network_input) in enumerate(zip(samples, inputs, strict=True))
         ]
 
-    def _answer(self, outputs: dict[str, np.ndarray], given: np.ndarray, size: tuple[int, int]) -> Answer:
+    def _answer(self, outputs: dict[str, np.ndarray], network_input: np.ndarray, size: tuple[int, int]) -> Answer:
         first = outputs[self.program.outputs[0]]
         match self.after:
             case Boxes():
@@ -81,7 +81,7 @@ class Decoder:
             case KeyPoints():
                 return point_answers(first, self.program, size)
             case Anomaly():
-                return anomaly_answer(given, first, self.program, self.after)
+                return anomaly_answer(network_input, first, self.program, self.after)
             case _:
                 assert self._stream is not None
                 return self._stream.feed(probability_code(first, self.program))

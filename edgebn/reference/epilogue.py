@@ -16,6 +16,6 @@ def float_epilogue(acc: np.ndarray, e: FloatEpilogue) -> np.ndarray:
 def int_epilogue(acc: np.ndarray, e: IntEpilogue, dtype: str = "int8") -> np.ndarray:
     """Return codes of a type; acc (..., channels) int64 holds sum(w * q) without `acc_bias`. Every operation is exact in int64."""
     u = np.clip(acc + e.acc_bias.astype(np.int64), e.lo.astype(np.int64), e.hi.astype(np.int64))
-    nudge = np.where(u < 0, np.int64(2**31 if e.neg else 0), 0)
-    y = (u * e.m.astype(np.int64) + e.r - nudge) >> e.s.astype(np.int64)  # arithmetic shift: floor
+    negative_rounding = np.where(u < 0, np.int64(2**31 if e.neg else 0), 0)
+    y = (u * e.m.astype(np.int64) + e.r - negative_rounding) >> e.s.astype(np.int64)  # arithmetic shift: floor
     return np.clip(e.zero_point + y, e.qmin, e.qmax).astype(dtype)

@@ -20,7 +20,7 @@ LARGEST_OFFSET = 1 << 62  # of |r|: with |u * m| <= 2**62 no 64-bit sum overflow
 LARGEST_SOURCE_OUTPUT = 1 << 61  # of |u * m + r| where u is the center
 LARGEST_CENTER = 1 << 28
 LARGEST_MOVE = np.float32(1 << 30)  # of the drift, in units of 2**-DRIFT_BITS accumulator steps
-HALF_NUDGE = 1 << 30  # half of NEG: the bias that double rounding takes back in the mean
+HALF_NEGATIVE_ROUNDING = 1 << 30  # half of NEG: the bias that double rounding takes back in the mean
 
 
 def gains(ratio: np.ndarray) -> np.ndarray:
@@ -67,11 +67,11 @@ def refold_int(
     for _ in range(MAX_SHIFT_LOSS):
         loss += np.abs(_halved(product, GAIN_BITS + loss)) > INT32_MAX
     m, s = _halved(product, GAIN_BITS + loss), s0 - loss
-    half_nudge = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NUDGE, 0)
-    at_center = m0 * center + r0 - (np.int64(1) << (s0 - 1)) - half_nudge
+    half_rounding = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NEGATIVE_ROUNDING, 0)
+    at_center = m0 * center + r0 - (np.int64(1) << (s0 - 1)) - half_rounding
     at_center = np.where(loss > 0, _halved(at_center, np.maximum(loss, 1)), at_center)
     half = np.int64(1) << (np.maximum(s, 1) - 1)
-    r = at_center + half + half_nudge - m * center - _halved(m * delta, np.int64(DRIFT_BITS))
+    r = at_center + half + half_rounding - m * center - _halved(m * delta, np.int64(DRIFT_BITS))
     keep = is_source(drift, ratio) | (layer.sigma == 0)
     fits = (np.abs(m) <= INT32_MAX) & (np.abs(r) <= LARGEST_OFFSET) & (s >= 1)
     if not (fits | keep).all():

@@ -12,22 +12,22 @@ COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#9
 MANY = 12  # lines from which on a legend says nothing
 
 
-def arena(axes: Any, given: Mapping[str, Any]) -> None:
+def arena(axes: Any, facts: Mapping[str, Any]) -> None:
     """Draw a rectangle for each buffer, the step that decides, and the proved lower bound."""
     from matplotlib.patches import Rectangle
 
-    count = max(1, len(given["needed"]))
-    for number, one in enumerate(given["buffers"]):
+    count = max(1, len(facts["needed"]))
+    for number, one in enumerate(facts["buffers"]):
         place, width = (one["first"], one["offset"]), one["last"] - one["first"] + 1
         colour = COLOURS[number % len(COLOURS)]
         axes.add_patch(
             Rectangle(place, width, one["bytes"], facecolor=colour, edgecolor="#80808080", linewidth=0.6, gid=f"buffer{number}")
         )
-    if given["needed"]:
-        most = int(np.argmax(given["needed"]))
+    if facts["needed"]:
+        most = int(np.argmax(facts["needed"]))
         axes.axvspan(most, most + 1, facecolor="#80808040", edgecolor="#808080", hatch="//", linewidth=0.8, zorder=3, fill=False)
-    axes.axhline(given["lower_bound"], color=axes.xaxis.label.get_color(), linestyle="--", linewidth=1)
-    axes.set(xlim=(0, count), ylim=(0, max(1, given["bytes"]) * 1.02), xlabel="step", ylabel="bytes of the arena")
+    axes.axhline(facts["lower_bound"], color=axes.xaxis.label.get_color(), linestyle="--", linewidth=1)
+    axes.set(xlim=(0, count), ylim=(0, max(1, facts["bytes"]) * 1.02), xlabel="step", ylabel="bytes of the arena")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.get_major_locator().set_params(integer=True)
 

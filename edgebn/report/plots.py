@@ -49,15 +49,15 @@ class Plots:
         self._context = lambda: mpl.rc_context(SETTINGS)
         self._numbers: Iterator[int] = itertools.count(1)
 
-    def arena(self, given: Mapping[str, Any]) -> str:
+    def arena(self, facts: Mapping[str, Any]) -> str:
         """Draw who lives where in the arena, from which step to which; each rectangle says its name."""
-        said = {f"buffer{number}": _words(one) for number, one in enumerate(given["buffers"])}
-        largest = sorted(given["buffers"], key=lambda one: -one["bytes"])[:SAID]
+        said = {f"buffer{number}": _words(one) for number, one in enumerate(facts["buffers"])}
+        largest = sorted(facts["buffers"], key=lambda one: -one["bytes"])[:SAID]
         text = (
-            f"The arena: {given['bytes']:,} bytes over {len(given['needed'])} steps, {len(said)} buffers; the largest: "
+            f"The arena: {facts['bytes']:,} bytes over {len(facts['needed'])} steps, {len(said)} buffers; the largest: "
             + "; ".join(map(_words, largest))
         )
-        return self._drawn(WIDE, 1, lambda axes: panels.arena(axes[0], given), text, said)
+        return self._drawn(WIDE, 1, lambda axes: panels.arena(axes[0], facts), text, said)
 
     def histogram(self, row: Mapping[str, Any]) -> str:
         """Draw the values and the codes of one layer."""

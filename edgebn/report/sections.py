@@ -105,11 +105,11 @@ def _steps(report: dict[str, Any]) -> str:
     )
 
 
-def _arena(given: dict[str, Any], plots: Plots | None) -> str:
-    words = f"{given['bytes']:,} bytes; proved lower bound {given['lower_bound']:,}, decided by the step {given['decided_by']!r}."
+def _arena(facts: dict[str, Any], plots: Plots | None) -> str:
+    words = f"{facts['bytes']:,} bytes; proved lower bound {facts['lower_bound']:,}, decided by the step {facts['decided_by']!r}."
     if plots is None:
         return _said(words, f"{MISSING}.")
-    drawn = plots.arena(given)
+    drawn = plots.arena(facts)
     return _said(words) + _figure(
         drawn,
         "Each rectangle is a buffer: from the step that writes it to the last that reads it. Hatched: the step that decides; "
@@ -117,9 +117,9 @@ def _arena(given: dict[str, Any], plots: Plots | None) -> str:
     )
 
 
-def _board(given: dict[str, Any]) -> str:
-    words = _said(*(f"{line}." for line in given["said"]))
-    layers = given.get("layers")
+def _board(facts: dict[str, Any]) -> str:
+    words = _said(*(f"{line}." for line in facts["said"]))
+    layers = facts.get("layers")
     if not layers:
         return words
     most = max(row["instructions"] or 0 for row in layers)
@@ -170,9 +170,9 @@ def _caption(row: dict[str, Any]) -> str:
     return row["layer"] + (f" ({off:,} values lie off the picture)" if off else "")
 
 
-def _confusion(given: dict[str, Any]) -> str:
-    words = f"{given['correct']} of {given['samples']} are right: {100 * given['accuracy']:.2f} %."
-    names, matrix = given["names"], given["matrix"]
+def _confusion(facts: dict[str, Any]) -> str:
+    words = f"{facts['correct']} of {facts['samples']} are right: {100 * facts['accuracy']:.2f} %."
+    names, matrix = facts["names"], facts["matrix"]
     if len(names) <= FEW_CLASSES:
         most = max(map(max, matrix))
         rows: list[tuple[Any, ...]] = [
@@ -207,8 +207,8 @@ def _picture(row: dict[str, Any], pictures: Mapping[int, str]) -> Image | str:
     return Image(source, f"sample {row['sample']}, {row.get('true', row['before'])}") if source else ""
 
 
-def _adaptation(given: dict[str, Any], plots: Plots | None, at: int) -> str:
-    policies = given["policies"]
+def _adaptation(facts: dict[str, Any], plots: Plots | None, at: int) -> str:
+    policies = facts["policies"]
     before = policies[0]["error"]
     rows = [
         (
@@ -234,18 +234,18 @@ def _adaptation(given: dict[str, Any], plots: Plots | None, at: int) -> str:
     return text
 
 
-def _ranking(given: dict[str, Any]) -> str:
-    errors = given["errors"]
+def _ranking(facts: dict[str, Any]) -> str:
+    errors = facts["errors"]
     words = (
         f"{errors['none']:.1f} % errors without adaptation, {errors['all']:.1f} % with all layers, {errors['chosen']:.1f} % with "
-        f"those chosen for {given['board']}; {given['policy']}."
+        f"those chosen for {facts['board']}; {facts['policy']}."
     )
     rows = [
         (
             *(one["step"], one["cost"]["ram"], one["cost"]["flash"], one["cost"]["instructions"], one["benefit"]),
             *(one["uncertainty"], one["benefit_per_kilobyte"], "yes" if one["chosen"] else "no"),
         )
-        for one in given["layers"]
+        for one in facts["layers"]
     ]
     heads = ("layer", "RAM bytes", "flash bytes", "instructions", "benefit", "standard error", "benefit for 1 kB", "adapt")
     return _said(words) + table(heads, rows, "ranking", "what adapting each layer is worth, in points of error")

@@ -43,11 +43,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], name: str, capt
     return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table id="{name}">{body}</table></div>'
 
 
-def facts(given: Mapping[str, Any], caption: str) -> str:
+def facts(mapping: Mapping[str, Any], caption: str) -> str:
     """Return names and what they are."""
-    words = {name: name.replace("_", " ").replace("macs", "MACs") for name in given}
+    words = {name: name.replace("_", " ").replace("macs", "MACs") for name in mapping}
     rows = "".join(
-        f'<tr><th scope="row">{escape(words[name])}</th><td>{escape(_fact(value))}</td></tr>' for name, value in given.items()
+        f'<tr><th scope="row">{escape(words[name])}</th><td>{escape(_fact(value))}</td></tr>' for name, value in mapping.items()
     )
     return f'<table class="facts"><caption>{escape(caption)}</caption><tbody>{rows}</tbody></table>'
 

@@ -174,12 +174,12 @@ def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -
 
 def pack_rescale(step: p.Rescale, packer: Packer) -> None:
     """Emit codes to codes of another scale or type."""
-    given, output = packer.buffer(step.inputs[0]), packer.buffer(step.output)
+    source, output = packer.buffer(step.inputs[0]), packer.buffer(step.output)
     above, below = step.arithmetic, step.below or step.arithmetic
     arguments: dict[str, Address | float] = {"multiplier": above.m, "rounding": above.r, "shift": above.s}
     arguments |= {"below_multiplier": below.m, "below_rounding": below.r - (NUDGE if below.neg else 0), "below_shift": below.s}
-    arguments |= {"given_zero": given.zero_point, "zero_point": above.zero_point, "qmin": above.qmin, "qmax": above.qmax}
-    packer.emit(f"rescale_{suffix(given.dtype)}_{suffix(output.dtype)}", **by_row(step, packer), **arguments)
+    arguments |= {"given_zero": source.zero_point, "zero_point": above.zero_point, "qmin": above.qmin, "qmax": above.qmax}
+    packer.emit(f"rescale_{suffix(source.dtype)}_{suffix(output.dtype)}", **by_row(step, packer), **arguments)
 
 
 def pack_curve(step: p.Curve, packer: Packer) -> None:

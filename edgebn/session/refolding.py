@@ -13,7 +13,7 @@ from edgebn.kernels.records import CONVERTED, INT8_LONGS, INT8_WORDS, REFUSED
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import EpilogueCopy, IntBlocks, Plain
 
-HALF_NUDGE = 1 << 30
+HALF_NEGATIVE_ROUNDING = 1 << 30
 BLOCK_ARRAYS = ("scale", "offset", "nudge", "m", "r", "s")  # in the order of the kernel's `arrays`
 
 
@@ -179,8 +179,16 @@ class Refolder:
 
 def _int_source(layer: AdaptedLayer, epilogue: p.IntEpilogue) -> np.ndarray:
     assert layer.observation.shift is not None
-    half_nudge = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NUDGE, 0)
-    columns = (epilogue.m, epilogue.r, epilogue.s, half_nudge, layer.observation.center, layer.observation.shift, layer.sigma > 0)
+    half = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NEGATIVE_ROUNDING, 0)
+    columns = (
+        epilogue.m,
+        epilogue.r,
+        epilogue.s,
+        half,
+        layer.observation.center,
+        layer.observation.shift,
+        layer.sigma > 0,
+    )
     return np.stack([np.asarray(column).astype(np.int64) for column in columns], axis=1)
 
 

@@ -11,7 +11,7 @@ from edgebn.adaptation import AdaptedLayer, Observation
 from edgebn.program import FloatEpilogue, IntEpilogue
 from edgebn.reference.epilogue import int_epilogue
 from edgebn.reference.float32 import exp, ln, sequential_sum
-from edgebn.reference.refold import HALF_NUDGE, refold_float, refold_int, refusal
+from edgebn.reference.refold import HALF_NEGATIVE_ROUNDING, refold_float, refold_int, refusal
 
 CHANNELS = 64
 
@@ -52,7 +52,7 @@ def test_int8_outputs_are_those_of_the_new_statistics(seed, neg):
     acc = rng.integers(-60_000, 60_000, (500, CHANNELS))
     found = int_epilogue(acc, replace(epilogue, m=m, r=r, s=s)).astype(np.float64)
     slope = epilogue.m / 2.0**epilogue.s
-    half = 0.5 * 2.0**epilogue.s + (HALF_NUDGE if neg else 0)
+    half = 0.5 * 2.0**epilogue.s + (HALF_NEGATIVE_ROUNDING if neg else 0)
     center = layer.observation.center.astype(np.float64)
     at_mean = slope * center + (epilogue.r - half) / 2.0**epilogue.s  # the output, in codes, where the accumulator is the mean
     moved = center + drift * layer.sigma * 2.0**layer.observation.shift

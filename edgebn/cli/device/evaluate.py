@@ -65,9 +65,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         lost = str(error)
     done = len(answers)
     found = as_given(program, program.outputs[0], np.stack(answers), inputs)
-    known, given = labels[:done], part(inputs, 0, done)
+    known, images = labels[:done], part(inputs, 0, done)
     correct = int((classify(found, known, str(arguments.model)) == known).sum())
-    rows: list[dict[str, Any]] = [_row(str(arguments.model), found, scores(program, given, screen, "the same in Python"))]
+    rows: list[dict[str, Any]] = [_row(str(arguments.model), found, scores(program, images, screen, "the same in Python"))]
     if other is not None:
         reals, _ = load_labelled(arguments.data, load_labels(arguments.labels, arguments.data), other, arguments)
         rows.append(_row(str(arguments.compare), found, scores(other, part(reals, 0, done), screen, str(arguments.compare))))

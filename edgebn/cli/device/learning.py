@@ -9,7 +9,7 @@ import boards
 from codegen import fit
 from codegen.adaptation import CODES, DEFAULT_POLICY
 from codegen.emit import list_network
-from codegen.lessons import LESSONS
+from codegen.updates import UPDATES
 from edgebn.adapt import Adapter
 from edgebn.adapt.engines import ReferenceEngine
 from edgebn.cli.device.way import Source
@@ -74,8 +74,8 @@ def learns(program: Program, device: Device, policy: str, source: Source) -> boo
     if source.is_sequence:
         device.begin_sequence()  # at the source statistics, as it is already
     adapter = Adapter(ReferenceEngine(program), policy)
-    for piece in source.pieces(LESSONS):
+    for piece in source.pieces(UPDATES):
         device.learn(piece.data)
-        if piece.given is not None:
-            adapter.run({name: value.reshape(1, *program.shapes[name]) for name, value in piece.given.items()})
+        if piece.network_inputs is not None:
+            adapter.run({name: value.reshape(1, *program.shapes[name]) for name, value in piece.network_inputs.items()})
     return device.state() == adapter.to_bytes()

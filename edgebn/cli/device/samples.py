@@ -28,11 +28,11 @@ def drawn(program: Program, count: int) -> Inputs:
 
 def sample(program: Program, inputs: Inputs, index: int) -> dict[str, np.ndarray]:
     """Return one sample by input name, (H, W, C), in the input's dtype: real numbers are quantised as a session would."""
-    given = inputs if isinstance(inputs, dict) else {program.inputs[0]: inputs}
+    values = inputs if isinstance(inputs, dict) else {program.inputs[0]: inputs}
     found = {}
     for name in program.inputs:
         buffer = program.buffers[name]
-        value = given[name][index]
+        value = values[name][index]
         if holds_codes(buffer) and value.dtype != buffer.dtype:
             value = reference.quantize_real(value, buffer)
         found[name] = np.ascontiguousarray(value, buffer.dtype).reshape(buffer.shape)

@@ -13,7 +13,7 @@ from codegen import answer
 from codegen.describe import describe
 from edgebn import reference
 from edgebn.cli.device import way
-from edgebn.cli.device.learning import LESSONS, factory_state, learns, policy_of
+from edgebn.cli.device.learning import UPDATES, factory_state, learns, policy_of
 from edgebn.cli.device.samples import drawn, from_bytes, size_of, value_of
 from edgebn.cli.device.target import Target, add_target_options, open_target
 from edgebn.cli.device.way import Alone, Piece, Source, WholeWay
@@ -197,7 +197,7 @@ def verify(program: Program, target: Target, source: Source, progress: Progress)
         timed = target.device.run(piece.data)  # without the time that layers take to be sent
         done = target.device.run_layers(piece.data, timed)
         index = len(ticks)
-        if piece.given is None:
+        if piece.network_inputs is None:
             found = [too_early(done, index)]
         else:
             ticks.append(timed.ticks)
@@ -229,38 +229,38 @@ def differences(
     LinkError
         The device reports no layers, or some that the model does not have.
     """
-    assert piece.given is not None
-    layers, given, found = done.layers, piece.given, list[Difference | None]()
+    assert piece.network_inputs is not None
+    layers, network_inputs, found = done.layers, piece.network_inputs, list[Difference | None]()
     if not layers:
         raise LinkError("the firmware reports no layers: build it with EDGEBN_TRACE, as the project's own build files do")
     if isinstance(source, WholeWay):
         prepared, layers = layers[0], layers[1:]
         name = program.inputs[0]
-        if prepared.step != PREPARED or prepared.data is None or prepared.size != given[name].nbytes:
+        if prepared.step != PREPARED or prepared.data is None or prepared.size != network_inputs[name].nbytes:
             raise LinkError("the device does not say what its preparation makes; is its program of another version?")
         made = value_of(program, name, prepared.data)
         what = "from samples to the network's input" if isinstance(source.before, Sound) else "from a frame to the network's input"
-        found.append(compared(made, given[name], index, PREPARATION, -1, what))
-        given = {name: made}
+        found.append(compared(made, network_inputs[name], index, PREPARATION, -1, what))
+        network_inputs = {name: made}
     before = dict(states)
-    expected = expected_values(program, given, layers, states)
+    expected = expected_values(program, network_inputs, layers, states)
     found += [difference(program, index, layer, expected) for layer in layers]
     if isinstance(source, Alone):
         for name, value in from_bytes(program, done.output).items():
             found.append(compared(value, expected[name], index, f"output {name}", -1, "what the caller gets"))
         return found
-    values = {**program.constants, **before, **given}
+    values = {**program.constants, **before, **network_inputs}
     for layer in layers:
         assert layer.data is not None
         values[program.steps[layer.step].output] = value_of(program, program.steps[layer.step].output, layer.data)
-    wanted = source.answer(way.outputs_of(program, values), given[program.inputs[0]])
+    wanted = source.answer(way.outputs_of(program, values), network_inputs[program.inputs[0]])
     for (part, value), (_, right) in zip(way.read(program, done.output), wanted, strict=True):
         found.append(compared(way.plain(value), way.plain(right), index, "answer", -1, f"the {part} of the answer"))
     return found
 
 
 def expected_values(
-    program: Program, given: dict[str, np.ndarray], layers: tuple[Layer, ...], states: dict[str, np.ndarray]
+    program: Program, network_inputs: dict[str, np.ndarray], layers: tuple[Layer, ...], states: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return what the reference makes of a sample, by buffer; `states` are what the network keeps, before it and then after.
 
@@ -268,9 +268,9 @@ def expected_values(
     with what the reference makes of the inputs that the device had.
     """
     if program.executor_dtype != "mixed":
-        return reference.run_steps(program, given, states=states)
+        return reference.run_steps(program, network_inputs, states=states)
     reported = {layer.step: layer for layer in layers}
-    expected, values = {**program.constants, **given, **states}, {**program.constants, **given, **states}
+    expected, values = {**program.constants, **network_inputs, **states}, {**program.constants, **network_inputs, **states}
     for index, step in enumerate(program.steps):
         expected[step.output] = values[step.output] = reference.run_step(program, step, values)
         layer = reported.get(index)
@@ -341,7 +341,7 @@ def _show(program: Program, target: Target, verdict: Verdict, screen: Screen) ->
     steps = f"{verdict.compared} of {len(program.steps)} steps" if verdict.compared < len(program.steps) else "every step"
     if verdict.learns is not None:
         learned = "the same state" if verdict.learns else "ANOTHER STATE"
-        screen.say(f"{LESSONS} samples learned from: {learned} as Python's")
+        screen.say(f"{UPDATES} samples learned from: {learned} as Python's")
     if verdict.first is None:
         whole = f"preparation, {steps}, every answer" if verdict.preparation else f"{steps}, all outputs"
         screen.say(f"{verdict.samples} samples, {whole}: as the reference has them")

@@ -41,12 +41,12 @@ class Piece:
     Attributes
     ----------
     data : bytes
-    given : dict of str to ndarray, or None
+    network_inputs : dict of str to ndarray, or None
         What the network must be given, by input; None where it is not to run yet.
     """
 
     data: bytes
-    given: dict[str, np.ndarray] | None
+    network_inputs: dict[str, np.ndarray] | None
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Alone:
     def pieces(self, count: int) -> Iterator[Piece]:
         """Yield `count` pieces, from the first sample on, over and over."""
         for index in range(count):
-            given = sample(self.program, self.inputs, index % self.total)
-            yield Piece(to_bytes(self.program, given), given)
+            network_inputs = sample(self.program, self.inputs, index % self.total)
+            yield Piece(to_bytes(self.program, network_inputs), network_inputs)
 
 
 class WholeWay:
@@ -139,13 +139,13 @@ class WholeWay:
             pixels = unpacked(data, frame)
             yield Piece(data.tobytes(), {self.program.inputs[0]: pictured(pixels, self.before, self._buffer)})
 
-    def answer(self, outputs: dict[str, np.ndarray], given: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    def answer(self, outputs: dict[str, np.ndarray], network_input: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """Return what C must answer to the outputs (H, W, C) of one sample, by part: as `read` reads it."""
         shaped = {name: values.reshape(1, *self.program.shapes[name]) for name, values in outputs.items()}
         frame = self.before.frame if isinstance(self.before, Picture) else None
         result = shaped if len(shaped) > 1 else shaped[self.program.outputs[0]]
         sizes = [(frame.height, frame.width)] if frame else []
-        found = self._decoder.answers(result, given.reshape(1, *self.program.shapes[self.program.inputs[0]]), sizes)[0]
+        found = self._decoder.answers(result, network_input.reshape(1, *self.program.shapes[self.program.inputs[0]]), sizes)[0]
         return self._parts(found)
 
     def _parts(self, found: Any) -> list[tuple[str, np.ndarray]]:
@@ -196,9 +196,9 @@ class WholeWay:
             position += size
             piece = np.clip(samples, -32768, 32767).astype("<i2")
             inputs = listener.feed(piece.astype(np.int16))
-            given = {self.program.inputs[0]: inputs[0].reshape(self._buffer.shape)} if len(inputs) else None
+            network_inputs = {self.program.inputs[0]: inputs[0].reshape(self._buffer.shape)} if len(inputs) else None
             count -= len(inputs)
-            yield Piece(piece.tobytes(), given)
+            yield Piece(piece.tobytes(), network_inputs)
 
     def _inferences(self, sound: Sound, samples: int) -> int:
         """Return how many inferences the whole pieces of a recording make."""

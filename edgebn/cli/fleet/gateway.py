@@ -137,7 +137,7 @@ def line_of(text: str, baud: int) -> Line:
     FleetError
         The name can be none.
     """
-    given, separator, url = text.partition("=")
-    if not separator or "/" in given or ":" in given:
-        given, url = re.sub(r"[^A-Za-z0-9._-]+", "-", text.rpartition("/")[2]).strip("-"), text
-    return Line(name(given), url, baud)
+    label, separator, url = text.partition("=")
+    if not separator or "/" in label or ":" in label:
+        label, url = re.sub(r"[^A-Za-z0-9._-]+", "-", text.rpartition("/")[2]).strip("-"), text
+    return Line(name(label), url, baud)

@@ -50,8 +50,8 @@ def _truth(place: Place, value: Operand, stage: str) -> str:
 
 
 def _two(place: Place) -> list[Operand]:
-    given = [_argument(place, 0, "x1", "x"), _argument(place, 1, "x2", "y")]
-    return broadcast(place, [operand(one, f"operand {number}") for number, one in enumerate(given, 1)])
+    arguments = [_argument(place, 0, "x1", "x"), _argument(place, 1, "x2", "y")]
+    return broadcast(place, [operand(one, f"operand {number}") for number, one in enumerate(arguments, 1)])
 
 
 def comparison(function: str) -> LayerFunction:
@@ -89,12 +89,12 @@ def logical_not(place: Place) -> str:
 
 def where(place: Place) -> str:
     """Return one of two values, element by element."""
-    given = [_argument(place, position, name) for position, name in enumerate(("condition", "x1", "x2"))]
-    if given[1] is None or given[2] is None:
+    arguments = [_argument(place, position, name) for position, name in enumerate(("condition", "x1", "x2"))]
+    if arguments[1] is None or arguments[2] is None:
         raise place.unsupported(
             "it tells where a value is not 0, of which there may be any number; give it two values to choose from"
         )
-    condition, *values = broadcast(place, [operand(one, f"operand {number}") for number, one in enumerate(given, 1)])
+    condition, *values = broadcast(place, [operand(one, f"operand {number}") for number, one in enumerate(arguments, 1)])
     chosen = [value for value in values if isinstance(value, str)]
     whole = bool(chosen) and all(is_whole(place, value) for value in chosen)
     names = [_of_type(place, value, stage, whole=whole) for value, stage in zip(values, ("left", "right"), strict=True)]
@@ -105,10 +105,10 @@ def arg(function: str) -> LayerFunction:
     """Return the function of Argmax or Argmin along an axis of the samples."""
 
     def add(place: Place) -> str:
-        given = place.settings.get("axis")
-        if given is None:
+        arguments = place.settings.get("axis")
+        if arguments is None:
             raise place.unsupported("it finds the place in all samples together; name an axis")
-        axis = resolved_axis(as_integer(given, "axis"), len(place.shape), "axis")
+        axis = resolved_axis(as_integer(arguments, "axis"), len(place.shape), "axis")
         if as_flag(place.settings.get("keepdims"), "keepdims"):
             return place.add(ArgExtreme, function=function, axis=axis)
         found = place.add(ArgExtreme, None, "place", "place", function=function, axis=axis)

@@ -27,10 +27,10 @@ def chain(place: Place, kind: type[Layer], values: list[str], output: str = "", 
 
 def _listed(place: Place) -> list[Any]:
     """Return what a merging layer is called on: values and constants, in order."""
-    given = place.args[0] if place.args else place.kwargs.get("inputs")
-    if not isinstance(given, list) or not given:
+    argument = place.args[0] if place.args else place.kwargs.get("inputs")
+    if not isinstance(argument, list) or not argument:
         raise ModelError("it merges a single value; it should be called on a list of values")
-    return given
+    return argument
 
 
 def _operands(place: Place) -> list[Operand]:

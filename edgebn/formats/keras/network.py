@@ -17,7 +17,7 @@ Node = tuple[str, int]
 
 
 def add_model(
-    model: ModelDefinition, reading: Reading, scope: str = "", given: list[str] | None = None, training: bool = False
+    model: ModelDefinition, reading: Reading, scope: str = "", called_with: list[str] | None = None, training: bool = False
 ) -> list[str]:
     """Add a model's layers to the graph and return the values of its outputs.
 
@@ -27,7 +27,7 @@ def add_model(
     reading : Reading
     scope : str
         Goes before every layer's name: '' for the outermost model, 'block/' for a model called 'block' inside it.
-    given : list of str, optional
+    called_with : list of str, optional
         The values that enter; None for the outermost model, whose inputs become the network's.
     training : bool
         Whether the model is called to go on training.
@@ -38,13 +38,13 @@ def add_model(
         Naming the layer.
     """
     values: dict[Node, list[str]] = {}
-    if given is not None and len(given) != len(model.inputs):
-        raise ModelError(f"model '{scope[:-1]}' is called with {len(given)} values; it has {len(model.inputs)} inputs")
+    if called_with is not None and len(called_with) != len(model.inputs):
+        raise ModelError(f"model '{scope[:-1]}' is called with {len(called_with)} values; it has {len(model.inputs)} inputs")
     for position, ref in enumerate(model.inputs):
         if ref.layer not in model.layers:
             raise ModelError(f"the model's input '{ref.layer}' is no layer of it; the file is damaged")
         entry = model.layers[ref.layer]
-        name = _add_input(entry, reading, single=len(model.inputs) == 1) if given is None else given[position]
+        name = _add_input(entry, reading, single=len(model.inputs) == 1) if called_with is None else called_with[position]
         values[ref.layer, 0] = [name]
     numberings = _numberings(model)
     first = {name: numbering.in_calls for name, numbering in numberings.items()}
@@ -88,25 +88,27 @@ def _add_input(entry: LayerDefinition, reading: Reading, single: bool) -> str:
     if entry.class_name != "InputLayer":
         raise ModelError(f"the model's input '{entry.name}' is a {entry.class_name} and no InputLayer; the file is damaged")
     stored = entry.settings.get("batch_shape") or entry.settings.get("batch_input_shape")
-    given = reading.input_shapes.get(entry.name) or (reading.input_shapes.get("") if single else None)
-    if stored is None and given is None:
+    stated = reading.input_shapes.get(entry.name) or (reading.input_shapes.get("") if single else None)
+    if stored is None and stated is None:
         raise ModelError(
             f"the file does not say the shape of input '{entry.name}'; give it with input_shape=, without the batch axis"
         )
     if stored is None:
-        return reading.builder.add_input(entry.name, tuple(given or ()))
+        return reading.builder.add_input(entry.name, tuple(stated or ()))
     if not isinstance(stored, list) or len(stored) < 2:
         raise ModelError(
             f"input '{entry.name}' has the shape {str(stored)[:60]}; it should have a batch axis and at least one more"
         )
     sizes = stored[1:]
-    if given is not None and (len(given) != len(sizes) or any(a is not None and a != b for a, b in zip(sizes, given, strict=True))):
-        raise ModelError(f"input_shape={given} does not fit input '{entry.name}', which the file gives as {tuple(sizes)}")
-    if given is None and None in sizes:
+    if stated is not None and (
+        len(stated) != len(sizes) or any(a is not None and a != b for a, b in zip(sizes, stated, strict=True))
+    ):
+        raise ModelError(f"input_shape={stated} does not fit input '{entry.name}', which the file gives as {tuple(sizes)}")
+    if stated is None and None in sizes:
         raise ModelError(
             f"input '{entry.name}' of shape {tuple(sizes)} leaves sizes open; give them with input_shape=, without the batch axis"
         )
-    shape = given if given is not None else tuple(as_integer(size, "batch_shape") for size in sizes)
+    shape = stated if stated is not None else tuple(as_integer(size, "batch_shape") for size in sizes)
     return reading.builder.add_input(entry.name, shape)
 
 

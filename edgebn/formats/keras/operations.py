@@ -126,9 +126,9 @@ def _axes(value: Any, rank: int) -> set[int]:
 
 
 def _expand_dims(place: Place) -> str:
-    given = _argument(place, 1, "axis")
-    rank = len(place.shape) + 1 + (len(given) if isinstance(given, list) else 1)
-    axes, sizes = _axes(given, rank), iter((1, *place.shape))
+    argument = _argument(place, 1, "axis")
+    rank = len(place.shape) + 1 + (len(argument) if isinstance(argument, list) else 1)
+    axes, sizes = _axes(argument, rank), iter((1, *place.shape))
     shape = [1 if axis in axes else next(sizes) for axis in range(rank)]
     if 0 in axes:
         raise place.unsupported("it puts an axis before the batch axis; edgebn keeps the batch axis first")
@@ -136,8 +136,8 @@ def _expand_dims(place: Place) -> str:
 
 
 def _squeeze(place: Place) -> str:
-    given, shape = _argument(place, 1, "axis"), (0, *place.shape)  # whatever its size, the batch axis is not squeezed
-    axes = {axis for axis, size in enumerate(shape) if size == 1} if given is None else _axes(given, len(shape))
+    argument, shape = _argument(place, 1, "axis"), (0, *place.shape)  # whatever its size, the batch axis is not squeezed
+    axes = {axis for axis, size in enumerate(shape) if size == 1} if argument is None else _axes(argument, len(shape))
     if any(shape[axis] != 1 for axis in axes):
         raise ModelError(f"it squeezes axes of a value of shape {place.shape} that are not of size 1")
     return place.add(Reshape, [place.input], shape=tuple(size for axis, size in enumerate(shape) if axis and axis not in axes))

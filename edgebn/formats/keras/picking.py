@@ -36,13 +36,13 @@ def _picked(place: Place, indices: dict[int, np.ndarray], stage: str = "") -> st
 
 def take(place: Place) -> str:
     """take: elements of one axis by constant indices; a number leaves the axis out."""
-    given, axis = _setting(place, 1, "indices"), _setting(place, 2, "axis")
-    if isinstance(given, Value):
+    argument, axis = _setting(place, 1, "indices"), _setting(place, 2, "axis")
+    if isinstance(argument, Value):
         raise place.unsupported("it picks by indices that the network computes; edgebn picks by constants from Keras files")
     if axis is None:
         raise place.unsupported(f"it picks from all samples together; {BATCH}")
     number = resolved_axis(as_integer(axis, "axis"), len(place.shape), "axis")
-    size, wanted = place.shape[number], as_array(given, "indices")
+    size, wanted = place.shape[number], as_array(argument, "indices")
     if (wanted != np.floor(wanted)).any() or (wanted < -size).any() or (wanted >= size).any():
         raise ModelError(f"its indices leave an axis of {size}")
     indices = (wanted.reshape(-1).astype(np.int64)) % size

@@ -208,8 +208,8 @@ def _input_type(
     for node, names in nodes:
         for place, scale in READS.get(node.op, ()):
             if place < len(names) and names[place] == entry.name and isinstance(values.get(names[scale]), Static):
-                given = tuple(values.get(name) if name else None for name in names)
-                return value_type(replace(node, inputs=given), scale, unsigned=unsigned)
+                inputs = tuple(values.get(name) if name else None for name in names)
+                return value_type(replace(node, inputs=inputs), scale, unsigned=unsigned)
     shift = 128 if unsigned else 0
     return Quantization.per_tensor(1.0, -shift), shift
 

@@ -45,13 +45,13 @@ def evaluate(node: Node) -> tuple[Static, ...]:
         raise node.refuse(f"it works on constants of more than {MAX_ELEMENTS} numbers; simplify the model first")
     names = ["" if array is None else f"input{place}" for place, array in enumerate(arrays)]
     outputs = [f"output{place}" if name else "" for place, name in enumerate(node.outputs)]
-    given = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+    constants = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
     attributes = {name: _attribute(value) for name, value in node.attributes.items() if value is not None}
     proto = helper.make_node(node.op, names, outputs, **attributes)
-    _check_sizes(node, proto, given, [name for name in outputs if name])
+    _check_sizes(node, proto, constants, [name for name in outputs if name])
     try:
         with np.errstate(all="ignore"):
-            results = ReferenceEvaluator(_model(node, proto, given, stored=False)).run(None, given)
+            results = ReferenceEvaluator(_model(node, proto, constants, stored=False)).run(None, constants)
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise node.refuse(f"ONNX's reference cannot compute it of its constants ({str(error)[:120]}); simplify it first") from None
     found = dict(zip([name for name in outputs if name], results, strict=True))
@@ -67,28 +67,28 @@ def _attribute(value: Any) -> Any:
     return numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
 
-def _model(node: Node, proto: Any, given: dict[str, np.ndarray], *, stored: bool) -> Any:
+def _model(node: Node, proto: Any, constants: dict[str, np.ndarray], *, stored: bool) -> Any:
     """Return a model of one node whose inputs are the graph's, or constants that are `stored` in it."""
     from onnx import helper, numpy_helper
 
-    tensors = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in given.items()]
+    tensors = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
     inputs = [helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in tensors]
     outputs = [helper.make_empty_tensor_value_info(name) for name in proto.output if name]
     graph = helper.make_graph([proto], "constant", [] if stored else inputs, outputs, tensors if stored else [])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", node.opset)])
 
 
-def _check_sizes(node: Node, proto: Any, given: dict[str, np.ndarray], outputs: list[str]) -> None:
+def _check_sizes(node: Node, proto: Any, constants: dict[str, np.ndarray], outputs: list[str]) -> None:
     from onnx import shape_inference
 
     if node.op in BY_NUMBERS:
         return
     try:
-        graph = shape_inference.infer_shapes(_model(node, proto, given, stored=True), strict_mode=True).graph
+        graph = shape_inference.infer_shapes(_model(node, proto, constants, stored=True), strict_mode=True).graph
     except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise node.damaged(f"its constants do not fit together ({reason[:160]})") from None
-    largest = max((array.size for array in given.values()), default=0)
+    largest = max((array.size for array in constants.values()), default=0)
     known = {entry.name: entry.type.tensor_type for entry in (*graph.output, *graph.value_info)}
     for name in outputs:
         kind = known.get(name)

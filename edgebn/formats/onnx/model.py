@@ -157,20 +157,20 @@ def batch(declared: list[Input]) -> Batch:
     return Batch(firsts.pop() or 1 if firsts else 1)
 
 
-def full_shape(given: Input, input_shape: Shape | dict[str, Shape] | None, source: str, batch: Batch) -> Shape:
+def full_shape(declared: Input, input_shape: Shape | dict[str, Shape] | None, source: str, batch: Batch) -> Shape:
     """Return an input's shape with its batch, open sizes filled in from `input_shape`, which leaves the batch out."""
-    has_batch = len(given.dims) > 1 and (not batch.single or given.dims[0] in (1, None))
-    dims = given.dims[1:] if has_batch else given.dims
+    has_batch = len(declared.dims) > 1 and (not batch.single or declared.dims[0] in (1, None))
+    dims = declared.dims[1:] if has_batch else declared.dims
     shown = f"({', '.join('?' if size is None else str(size) for size in dims)})"
-    wanted = input_shape.get(given.name) if isinstance(input_shape, dict) else input_shape
+    wanted = input_shape.get(declared.name) if isinstance(input_shape, dict) else input_shape
     if wanted is None:
         if None in dims:
-            raise ModelError(f"{source}: the input '{given.name}' has the open shape {shown}; say it with input_shape=")
+            raise ModelError(f"{source}: the input '{declared.name}' has the open shape {shown}; say it with input_shape=")
         shape = tuple(size for size in dims if size is not None)
     else:
         shape = tuple(int(size) for size in wanted)
         if len(shape) != len(dims) or any(size not in (None, new) for size, new in zip(dims, shape, strict=True)):
-            raise ModelError(f"{source}: input_shape {shape} does not fit the input '{given.name}' of shape {shown} in the file")
+            raise ModelError(f"{source}: input_shape {shape} does not fit the input '{declared.name}' of shape {shown} in the file")
     return (batch.size, *shape) if has_batch else shape
 
 

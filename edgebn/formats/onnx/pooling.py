@@ -121,8 +121,8 @@ def reduction(function: str) -> Callable[[Node, Context], Dynamic]:
 
 
 def _reduce(node: Node, context: Context, x: Dynamic, function: str, since: int = 18) -> Dynamic:
-    given = node.integers("axes") if node.opset < since else node.static_ints(1, "axes")
-    axes = reduced_axes(node, x, given)
+    listed = node.integers("axes") if node.opset < since else node.static_ints(1, "axes")
+    axes = reduced_axes(node, x, listed)
     if not axes and function in EACH:
         return context.emit(node, Activation, x, function=EACH[function])
     if not axes:

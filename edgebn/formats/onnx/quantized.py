@@ -275,21 +275,21 @@ def _either(node: Node, index: int) -> tuple[Dynamic | np.ndarray, Quantization]
 
 
 def _layers(
-    node: Node, context: Context, met: Sequence[Dynamic | np.ndarray], given: Sequence[tuple[Any, Quantization]]
+    node: Node, context: Context, met: Sequence[Dynamic | np.ndarray], operands: Sequence[tuple[Any, Quantization]]
 ) -> list[Dynamic]:
     """Return values as they are and codes as constant layers, as they meet; `given` says what they mean."""
     return [
         item
         if isinstance(item, Dynamic)
         else context.emit(node, Constant, part=f"constant{index}", quantization=quantization, value=np.asarray(item))
-        for index, (item, (_, quantization)) in enumerate(zip(met, given, strict=True))
+        for index, (item, (_, quantization)) in enumerate(zip(met, operands, strict=True))
     ]
 
 
 def _binary(node: Node, context: Context, kind: type[Add | Multiply]) -> Dynamic:
-    given = [_either(node, index) for index in (0, 3)]
-    met, place = context.broadcast(node, [operand for operand, _ in given])
-    inputs = _layers(node, context, met, given)
+    operands = [_either(node, index) for index in (0, 3)]
+    met, place = context.broadcast(node, [operand for operand, _ in operands])
+    inputs = _layers(node, context, met, operands)
     output, shift = value_type(node, 6, unsigned=any(item.shift != 0 for item in inputs))
     return context.emit(node, kind, *inputs, place=place, quantization=output, shift=shift)
 
@@ -306,13 +306,15 @@ def qlinear_mul(node: Node, context: Context) -> Dynamic:
 
 def qlinear_concat(node: Node, context: Context) -> Dynamic:
     """QLinearConcat: output scale first, then (codes, scale, zero point) of each part."""
-    given = [_either(node, index) for index in range(2, len(node.inputs), 3)]
-    values = [part for part, _ in given if isinstance(part, Dynamic)]
+    operands = [_either(node, index) for index in range(2, len(node.inputs), 3)]
+    values = [part for part, _ in operands if isinstance(part, Dynamic)]
     if not values:
         raise node.refuse("it joins no value of the network")
     output, shift = value_type(node, 0, unsigned=values[0].shift != 0)
-    met, axis, place = context.joined(node, [part for part, _ in given], node.integer("axis", 1))
-    return context.emit(node, Concat, *_layers(node, context, met, given), axis=axis, place=place, quantization=output, shift=shift)
+    met, axis, place = context.joined(node, [part for part, _ in operands], node.integer("axis", 1))
+    return context.emit(
+        node, Concat, *_layers(node, context, met, operands), axis=axis, place=place, quantization=output, shift=shift
+    )
 
 
 def _unary(node: Node) -> tuple[Dynamic, Quantization, int]:

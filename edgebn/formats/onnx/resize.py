@@ -87,8 +87,8 @@ def _scaled(node: Node, x: Dynamic, scales: list[float] | None) -> list[Length]:
     if scales is None or len(scales) != len(axes):
         raise node.damaged(f"its scales {scales} do not fit an input of shape {x.shape}")
     result = [Length(size) for size in x.shape]
-    for axis, given in zip(axes, scales, strict=True):
-        scale = np.float32(given)
+    for axis, factor in zip(axes, scales, strict=True):
+        scale = np.float32(factor)
         if not 0 < scale <= MAX_EXTENT:
             raise node.damaged(f"its scale {scale} is not a positive number")
         result[axis] = Length(int(scale * np.float32(x.shape[axis])), scale)

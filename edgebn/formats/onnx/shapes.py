@@ -111,12 +111,12 @@ def concat(node: Node, context: Context) -> Dynamic:
     """Concat of values and constants; codes must share one scale."""
     if len(node.inputs) == 1:
         return context.identity(node, node.dynamic(0))
-    given: list[Dynamic | np.ndarray] = []
+    operands: list[Dynamic | np.ndarray] = []
     array_of = weights.whole_array if integers.reads_integers(node) else weights.real_array
     for index in range(len(node.inputs)):
         value = node.value(index)
-        given.append(value if isinstance(value, Dynamic) else array_of(node, value.array, f"input {index}"))
-    met, axis, place = context.joined(node, given, node.integer("axis", 1))
+        operands.append(value if isinstance(value, Dynamic) else array_of(node, value.array, f"input {index}"))
+    met, axis, place = context.joined(node, operands, node.integer("axis", 1))
     parts = []
     for index, item in enumerate(met):
         if isinstance(item, np.ndarray):

@@ -51,15 +51,15 @@ def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) 
     file = read_file(path)
     reading = Reading(file, GraphBuilder(file.name, str(path), "tflite", integer_rounding="double"))
     if isinstance(input_shape, Mapping):
-        given = {name: tuple(shape) for name, shape in input_shape.items()}
+        input_shapes = {name: tuple(shape) for name, shape in input_shape.items()}
     else:
-        given = {} if input_shape is None else {"": tuple(input_shape)}
-    if "" in given and len(file.inputs) > 1:
+        input_shapes = {} if input_shape is None else {"": tuple(input_shape)}
+    if "" in input_shapes and len(file.inputs) > 1:
         raise ModelError(f"{path}: the network has {len(file.inputs)} inputs; give input_shape as {{name: shape}}")
     for index in file.inputs:
-        _add_input(reading, index, given, path)
-    if given:
-        raise ModelError(f"{path}: input_shape names {', '.join(given)}, which is no input of the network")
+        _add_input(reading, index, input_shapes, path)
+    if input_shapes:
+        raise ModelError(f"{path}: input_shape names {', '.join(input_shapes)}, which is no input of the network")
     with damage_is_named(str(path)):
         operators = join_dilated(file)
         reading.variables = find_variables(file)
@@ -73,13 +73,13 @@ def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) 
     return reading.builder.finish([*outputs, *state_outputs(reading)])
 
 
-def _add_input(reading: Reading, index: int, given: dict[str, Shape], path: Path) -> None:
-    """Declare an input; takes its shape out of `given`."""
+def _add_input(reading: Reading, index: int, input_shapes: dict[str, Shape], path: Path) -> None:
+    """Declare an input; takes its shape out of `input_shapes`."""
     if index < 0 or index in reading.names:
         raise ModelError(f"{path}: an input of the network is absent or named twice; the file is damaged")
     tensor = reading.tensor(index)
     name = reading.unique(short_name(tensor.name))
-    shape = _input_shape(tensor, given.pop(name, given.pop("", None)), path)
+    shape = _input_shape(tensor, input_shapes.pop(name, input_shapes.pop("", None)), path)
     try:
         quantization = reading.quantization(index)
     except EdgebnError as error:
@@ -90,7 +90,7 @@ def _add_input(reading: Reading, index: int, given: dict[str, Shape], path: Path
     reading.batched.add(name)
 
 
-def _input_shape(tensor: FileTensor, given: Shape | None, path: Path) -> Shape:
+def _input_shape(tensor: FileTensor, stated: Shape | None, path: Path) -> Shape:
     """Return an input's shape without the batch axis.
 
     An open axis is -1 in the signature, or in the shape itself where there is no signature; a placeholder of 1 says nothing.
@@ -102,14 +102,14 @@ def _input_shape(tensor: FileTensor, given: Shape | None, path: Path) -> Shape:
             f"{where} has shape {tensor.shape}; edgebn reads files with a batch size of 1 (or open): "
             "convert the model with the input shape (1, ...)"
         )
-    if given is None:
+    if stated is None:
         sizes = tuple(size if size > 1 or wanted > 0 else -1 for size, wanted in zip(tensor.shape[1:], said[1:], strict=True))
         if -1 in sizes:
             raise ModelError(f"{where} of shape {said[1:]} leaves sizes open; give them with input_shape=, without the batch axis")
         return sizes
-    if len(given) != len(said) - 1 or any(size not in (-1, wanted) for size, wanted in zip(said[1:], given, strict=True)):
-        raise ModelError(f"{where}: input_shape={given} does not fit it, which the file gives as {said[1:]}")
-    return given
+    if len(stated) != len(said) - 1 or any(size not in (-1, wanted) for size, wanted in zip(said[1:], stated, strict=True)):
+        raise ModelError(f"{where}: input_shape={stated} does not fit it, which the file gives as {said[1:]}")
+    return stated
 
 
 def _add_operator(reading: Reading, operator: FileOperator, path: Path) -> None:

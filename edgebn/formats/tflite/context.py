@@ -344,7 +344,7 @@ def only_output(operator: FileOperator) -> int:
 
 def inputs_of(operator: FileOperator, least: int, most: int) -> tuple[int, ...]:
     """Return the operator's inputs padded with -1 to `most`, of which the first `least` must be there."""
-    given = operator.inputs
-    if not least <= len(given) <= most or any(index < 0 for index in given[:least]):
-        raise ModelError(f"it has {len(given)} inputs where {least} to {most} should be; the file is damaged")
-    return given + (-1,) * (most - len(given))
+    inputs = operator.inputs
+    if not least <= len(inputs) <= most or any(index < 0 for index in inputs[:least]):
+        raise ModelError(f"it has {len(inputs)} inputs where {least} to {most} should be; the file is damaged")
+    return inputs + (-1,) * (most - len(inputs))

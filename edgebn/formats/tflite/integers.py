@@ -39,26 +39,26 @@ def cast(reading: Reading, operator: FileOperator) -> None:
     """CAST between float32, integers, truth, and 8-bit numbers that have no scale."""
     (x,) = inputs_of(operator, 1, 1)
     output = only_output(operator)
-    given, wanted = reading.tensor(x).type, reading.tensor(output).type
+    own, wanted = reading.tensor(x).type, reading.tensor(output).type
     value = reading.value(x)
-    if given in CODE_TYPES and wanted != given:
+    if own in CODE_TYPES and wanted != own:
         if reading.tensor(x).quantization is not None:
             raise UnsupportedLayerError(f"it casts codes that have a scale to {wanted}; convert the model again")
         if wanted == "FLOAT32":
             reading.emit(operator, Dequantize, (value,))
             return
         value = reading.step(Dequantize, f"{reading.tensor(x).name}/real", (value,), None)
-        given = "FLOAT32"
-    if given == wanted or (given in INTEGER_TYPES and wanted in ("INT32", "INT64")):
+        own = "FLOAT32"
+    if own == wanted or (own in INTEGER_TYPES and wanted in ("INT32", "INT64")):
         reading.emit(operator, Identity, (value,))
     elif wanted == "BOOL":
-        dtype = np.float32 if given == "FLOAT32" else np.int32
+        dtype = np.float32 if own == "FLOAT32" else np.int32
         zero = _number(reading, value, 0, dtype)
         reading.emit(operator, IntegerBinary, (value, zero), function="not_equal")
-    elif {given, wanted} <= {"FLOAT32", *INTEGER_TYPES}:
+    elif {own, wanted} <= {"FLOAT32", *INTEGER_TYPES}:
         reading.emit(operator, Cast, (value,), to="float32" if wanted == "FLOAT32" else "int32")
     else:
-        raise UnsupportedLayerError(f"it casts {given} to {wanted}; edgebn casts between float32, int32, int64 and bool")
+        raise UnsupportedLayerError(f"it casts {own} to {wanted}; edgebn casts between float32, int32, int64 and bool")
 
 
 def neg(reading: Reading, operator: FileOperator) -> None:

@@ -170,21 +170,21 @@ def unpack(reading: Reading, operator: FileOperator) -> None:
 
 def pack(reading: Reading, operator: FileOperator) -> None:
     """PACK: values of one shape, joined along a new axis."""
-    given = operator.inputs
-    first = next((index for index in given if not reading.is_constant(index)), None)
-    if first is None or any(index < 0 for index in given):
+    inputs = operator.inputs
+    first = next((index for index in inputs if not reading.is_constant(index)), None)
+    if first is None or any(index < 0 for index in inputs):
         raise UnsupportedLayerError("it joins constants only, or nothing; export the model with fixed shapes")
     shape, axis = reading.shape(first), operator.options("PackOptions").Axis()
-    if any(reading.shape(index) != shape for index in given) or not -len(shape) - 1 <= axis <= len(shape):
+    if any(reading.shape(index) != shape for index in inputs) or not -len(shape) - 1 <= axis <= len(shape):
         raise ModelError(f"its inputs of shape {shape} cannot be joined along a new axis {axis}; the file is damaged")
     axis %= len(shape) + 1
     raised = (*shape[:axis], 1, *shape[axis:])
-    full = _replaced(raised, axis, len(given))
+    full = _replaced(raised, axis, len(inputs))
     batched = full[:1] == (1,)
     parts = tuple(
         reading.step(Reshape, f"{_label(reading, operator, 0)}/part{place}", (reading.value(index, like=first),),
                      reading.quantization(index), shape=raised[1:] if batched else raised)
-        for place, index in enumerate(given)
+        for place, index in enumerate(inputs)
     )  # fmt: skip
     reading.emit(operator, Concat, parts, full=full, axis=axis - batched)
 

@@ -108,8 +108,8 @@ def scaled(node: Node, context: Context, x: Dynamic, factor: float, part: str) -
 
 def _operand(node: Node, argument: str) -> Operand:
     """Return a tensor or number as a value of the network or an array."""
-    given = node.arguments.get(argument)
-    if isinstance(given, int | float | str | Symbol):
+    value = node.arguments.get(argument)
+    if isinstance(value, int | float | str | Symbol):
         return _finite(node, np.array(node.number(argument), np.float32))
     if isinstance(node.value(argument), Static):
         return node.weight(argument)

@@ -18,12 +18,12 @@ Operand = Dynamic | np.ndarray
 
 def held(node: Node, argument: str) -> Operand:
     """Return a tensor or number as a value of the network, or as an array of whole numbers or float32."""
-    given = node.arguments.get(argument)
-    if isinstance(given, bool):
-        return np.array(int(given), np.int32)
-    if isinstance(given, int | float | str | Symbol):
+    stated = node.arguments.get(argument)
+    if isinstance(stated, bool):
+        return np.array(int(stated), np.int32)
+    if isinstance(stated, int | float | str | Symbol):
         return integers_or_reals(
-            node, argument, np.array(node.number(argument), np.int64 if isinstance(given, int) else np.float32)
+            node, argument, np.array(node.number(argument), np.int64 if isinstance(stated, int) else np.float32)
         )
     value = node.value(argument)
     return integers_or_reals(node, argument, value.array) if isinstance(value, Static) else value

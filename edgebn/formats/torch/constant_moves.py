@@ -139,8 +139,8 @@ def select(node: Node) -> np.ndarray:
 def index(node: Node) -> np.ndarray:
     """Indexing by constant arrays, of numbers or truth values."""
     array = node.static("self")
-    given = node.arguments.get("indices")
-    listed = given if isinstance(given, list) else []
+    indices = node.arguments.get("indices")
+    listed = indices if isinstance(indices, list) else []
     if any(isinstance(item, Dynamic) for item in listed):
         raise node.refuse("its indices are computed by the network; edgebn selects by constants")
     kept = tuple(item.array if isinstance(item, Static) else slice(None) for item in listed)

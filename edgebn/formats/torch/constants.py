@@ -29,11 +29,11 @@ def _float32(array: Any) -> np.ndarray:
 
 def _number_or_array(node: Node, argument: str) -> np.ndarray:
     """Return a tensor, or a number as an array without axes."""
-    given = node.arguments.get(argument)
-    if isinstance(given, Static):
+    value = node.arguments.get(argument)
+    if isinstance(value, Static):
         return node.static(argument)
-    if isinstance(given, bool | int):
-        return np.array(given)
+    if isinstance(value, bool | int):
+        return np.array(value)
     return np.array(node.number(argument), np.float32)
 
 

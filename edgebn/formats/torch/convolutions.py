@@ -24,10 +24,10 @@ def conv(node: Node, context: Context) -> Dynamic:
     count = len(windows.spatial(node, x))
     _check_rank(node, x, weight)
     dilations = node.per_axis("dilation", count, 1)
-    given = node.arguments.get("padding")
-    if given == "same":
+    stated = node.arguments.get("padding")
+    if stated == "same":
         padding = windows.same(weight.shape[2:], dilations)
-    elif given == "valid":
+    elif stated == "valid":
         padding = (0, 0, 0, 0)
     else:
         pads = node.per_axis("padding", count, 0)
@@ -150,8 +150,8 @@ def attention(node: Node, context: Context) -> Dynamic:
         raise node.refuse("it drops scores or shares heads (enable_gqa); edgebn runs attention of equal heads at inference")
     query, key, value = (node.dynamic(name) for name in ("query", "key", "value"))
     scale = node.number("scale") if node.has("scale") else 1 / math.sqrt(query.shape[-1])
-    given = node.value("attn_mask") if node.has("attn_mask") else None
-    mask = given.array if isinstance(given, Static) else given
+    stated = node.value("attn_mask") if node.has("attn_mask") else None
+    mask = stated.array if isinstance(stated, Static) else stated
     made: Dynamic = products.attention(node, context, query, key, value, mask, scale, causal=node.flag("is_causal", default=False))
     return made
 

@@ -94,8 +94,8 @@ def index_select(node: Node, context: Context) -> Dynamic:
 
 def index(node: Node, context: Context) -> Dynamic:
     """Indexing along one axis with constants, x[:, [0, 2]], or whole numbers that the network computes."""
-    x, given = node.dynamic("self"), node.arguments.get("indices")
-    listed = given if isinstance(given, list) else []
+    x, indices = node.dynamic("self"), node.arguments.get("indices")
+    listed = indices if isinstance(indices, list) else []
     named = [axis for axis, item in enumerate(listed) if item is not None]
     if len(named) != 1 or named[0] >= len(x.shape):
         raise node.refuse(f"it indexes {len(named)} axes at once; edgebn selects along one: index them one after the other")

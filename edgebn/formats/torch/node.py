@@ -133,10 +133,10 @@ class Node:
 
     def per_axis(self, argument: str, count: int, default: int) -> tuple[int, ...]:
         """Return one whole number for each of `count` axes; one number stands for all, none for the default."""
-        given = self.integers(argument) or (default,)
-        result = given * count if len(given) == 1 else given
+        numbers = self.integers(argument) or (default,)
+        result = numbers * count if len(numbers) == 1 else numbers
         if len(result) != count or any(not 0 <= number <= MAX_EXTENT for number in result):
-            raise self.damaged(f"its {argument} {given} should hold a number up to {MAX_EXTENT} for each of {count} axes")
+            raise self.damaged(f"its {argument} {numbers} should hold a number up to {MAX_EXTENT} for each of {count} axes")
         return result
 
     def number(self, argument: str, default: float | None = None) -> float:

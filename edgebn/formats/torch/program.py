@@ -159,15 +159,15 @@ def _block(node: dict[str, Any], symbols: dict[str, Any], source: str, prefix: s
     arguments = [_argument(entry["arg"], symbols) if "as_graph" not in entry["arg"] else entry["arg"]["as_graph"]
                  for entry in node["inputs"]]  # fmt: skip
     place = next(index for index, entry in enumerate(arguments) if isinstance(entry, dict))
-    block, given = arguments[place], arguments[place + 1 :]
+    block, operands = arguments[place], arguments[place + 1 :]
     if "autocast" in str(node["target"]) and arguments[WRAPPERS["higher_order.wrap_with_autocast"]]:
         raise ModelError(f"{source}: a block of the program runs in half precision (autocast); export it in float32")
     inner = f"{prefix}{block['name']}/"
     graph = block["graph"]
     names = [str(entry["as_tensor"]["name"]) for entry in graph["inputs"]]
-    if len(names) != len(given) or not all(isinstance(entry, Reference) for entry in given):
+    if len(names) != len(operands) or not all(isinstance(entry, Reference) for entry in operands):
         raise ModelError(f"{source}: the block '{block['name']}' takes other inputs than it is given; the file is damaged")
-    calls = [_alias(f"{prefix}{entry.name}", f"{inner}{name}") for name, entry in zip(names, given, strict=True)]
+    calls = [_alias(f"{prefix}{entry.name}", f"{inner}{name}") for name, entry in zip(names, operands, strict=True)]
     calls += _calls(graph, {**symbols, **(graph.get("sym_int_values") or {})}, source, inner, depth + 1)
     made = _call({**node, "inputs": []}, symbols, {}).outputs
     results = [str(entry["as_tensor"]["name"]) for entry in graph["outputs"]]

@@ -79,13 +79,13 @@ def _resize(node: Node, context: Context, *, function: str, coordinates: str, ro
 
 def _factors(node: Node, count: int) -> list[float | None]:
     """Return the factor of each axis where the program gives one: as a list, or as scales_h and scales_w."""
-    given = node.arguments.get("scale_factors")
-    if given is None:
+    factors = node.arguments.get("scale_factors")
+    if factors is None:
         names = ("scales",) if count == 1 else ("scales_h", "scales_w")
-        given = [node.number(name) if node.has(name) else None for name in names]
-    if not isinstance(given, list) or len(given) != count:
-        raise node.damaged(f"its scale factors {given!r} do not fit {count} axes")
-    for factor in given:
+        factors = [node.number(name) if node.has(name) else None for name in names]
+    if not isinstance(factors, list) or len(factors) != count:
+        raise node.damaged(f"its scale factors {factors!r} do not fit {count} axes")
+    for factor in factors:
         if factor is not None and not (isinstance(factor, int | float) and 0 < factor <= MAX_EXTENT):
             raise node.damaged(f"its scale factor {factor!r} is not a positive number")
-    return [None if factor is None else float(factor) for factor in given]
+    return [None if factor is None else float(factor) for factor in factors]

@@ -170,8 +170,8 @@ def cat(node: Node, context: Context) -> Dynamic:
     values = node.values("tensors")
     if len(values) == 1:
         return replace(node.dynamic("tensors") if isinstance(values[0], Static) else values[0], memory=node.outputs[0])
-    given = [np.asarray(value.array) if isinstance(value, Static) else value for value in values]
-    return _joined(node, context, given, node.integer("dim", 0))
+    operands = [np.asarray(value.array) if isinstance(value, Static) else value for value in values]
+    return _joined(node, context, operands, node.integer("dim", 0))
 
 
 def stack(node: Node, context: Context) -> Dynamic:
@@ -190,8 +190,8 @@ def stack(node: Node, context: Context) -> Dynamic:
     return _joined(node, context, raised, new)
 
 
-def _joined(node: Node, context: Context, given: list[Dynamic | np.ndarray], dim: int) -> Dynamic:
-    met, axis, place = context.joined(node, given, dim)
+def _joined(node: Node, context: Context, operands: list[Dynamic | np.ndarray], dim: int) -> Dynamic:
+    met, axis, place = context.joined(node, operands, dim)
     whole = node.kind in (*INTEGERS, TRUTH)
     parts = []
     for index, item in enumerate(met):

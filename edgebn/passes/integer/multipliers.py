@@ -286,11 +286,11 @@ def accumulator_bounds(weight: np.ndarray, acc_bias: np.ndarray, where: str) -> 
 
 def prove_epilogue(epilogue: IntEpilogue, bounds: tuple[np.ndarray, np.ndarray], where: str) -> None:
     """Refuse an epilogue whose u * m + r - NEG could overflow int64 for an accumulator within `bounds` (Python integers)."""
-    nudge = 2**31 if epilogue.neg else 0
+    negative_rounding = 2**31 if epilogue.neg else 0
     rows = zip(bounds[0], bounds[1], epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, epilogue.s, strict=True)
     for low, high, lo, hi, m, r, s in rows:
         ends = [min(max(int(end), int(lo)), int(hi)) for end in (low, high)]
-        largest = max(abs(u * int(m)) for u in ends) + abs(int(r)) + nudge
+        largest = max(abs(u * int(m)) for u in ends) + abs(int(r)) + negative_rounding
         if largest > INT64_MAX or not 1 <= int(s) <= MAX_SHIFT:
             raise QuantizationError(f"{where}: its 64-bit sums can overflow (shift {int(s)}); keep this network in float32")
 

@@ -21,7 +21,7 @@ ENDS = np.linspace(0.1, 1.0, 31)  # fractions of the extremes tried as ends
 
 
 @dataclass
-class _Seen:
+class _Samples:
     parts: list[np.ndarray] = field(default_factory=list)
     count: int = 0
     low: float = 0.0
@@ -36,7 +36,7 @@ class ScoreObserver:
         ends = {*program.inputs, *program.outputs, *program.constants}
         last = outer_steps(program)
         self._seen = {
-            step.inputs[0]: _Seen()
+            step.inputs[0]: _Samples()
             for step in program.steps
             if isinstance(step, Elementwise) and step.function == "sigmoid" and step.name in last
             if readers[step.inputs[0]] == 1 and step.inputs[0] not in ends
