@@ -312,8 +312,8 @@ class Maker:
         if self.wide:
             m = int(self.rng.integers(2 ** (s - 16), 2 ** (s - 13)))
         ends = self.codes[0], 120 * self.levels
-        how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, neg, self.buffers[y].zero_point, *ends)
-        return self.finish_step(p.Multiply(name, pair, y, arithmetic=how))
+        arithmetic = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, neg, self.buffers[y].zero_point, *ends)
+        return self.finish_step(p.Multiply(name, pair, y, arithmetic=arithmetic))
 
     def step_matmul(self, x):
         """By a constant stack of matrices, or one for all."""
@@ -326,8 +326,10 @@ class Maker:
             return self.finish_step(p.MatMul(name, pair, y))
         s = self.integer(36, 44)
         m = int(self.rng.integers(2**25, 2**26 * 2 ** min(s - 36, 4)))
-        how = p.IntMultiply(m, (1 << (s - 1)) + (1 << 30), s, self.draw(st.booleans()), self.buffers[y].zero_point, -128, 120)
-        return self.finish_step(p.MatMul(name, pair, y, how))
+        arithmetic = p.IntMultiply(
+            m, (1 << (s - 1)) + (1 << 30), s, self.draw(st.booleans()), self.buffers[y].zero_point, -128, 120
+        )
+        return self.finish_step(p.MatMul(name, pair, y, arithmetic))
 
     def step_binary(self, x):
         """A function of two values; in int8 with scales in any proportion."""
@@ -345,8 +347,8 @@ class Maker:
         shift, largest = (7, 15) if function == "squared_difference" else (15, 15) if self.wide else (20, 20)
         m = tuple(int(v) for v in self.rng.integers(2**30, 2**31, 3))
         e = (self.integer(0, 3), self.integer(0, 3), self.integer(largest - 4, largest))
-        how = p.IntBinary(shift, m, e, self.buffers[y].zero_point, self.codes[0], 120 * self.levels)
-        return self.finish_step(p.Binary(name, pair, y, function, arithmetic=how))
+        arithmetic = p.IntBinary(shift, m, e, self.buffers[y].zero_point, self.codes[0], 120 * self.levels)
+        return self.finish_step(p.Binary(name, pair, y, function, arithmetic=arithmetic))
 
     def step_pool(self, x):
         shape = self.shape(x)
@@ -589,8 +591,8 @@ class Maker:
         axis = self.integer(0, 2)
         shape = tuple(1 if i == axis else size for i, size in enumerate(self.shape(x)))
         self.dtype = "int32"
-        how = self.draw(st.sampled_from(["max", "min"])), axis, self.draw(st.booleans())
-        return self.finish_step(p.ArgExtreme(f"arg{len(self.steps)}", (x,), self.buffer(shape), *how))
+        settings = self.draw(st.sampled_from(["max", "min"])), axis, self.draw(st.booleans())
+        return self.finish_step(p.ArgExtreme(f"arg{len(self.steps)}", (x,), self.buffer(shape), *settings))
 
     def step_select(self, x):
         """Between a value and a constant, by a constant mask or, of int32, by the value itself."""

@@ -71,9 +71,9 @@ def measure(case: Case, rounds: int, rows: int | None) -> Cost:
     out = np.empty((1, *model.shapes[name]), case.x.dtype)
     as_codes = case.x.dtype == np.int8
     given: Any = model.adaptation
-    exits = [out] if not given.classes else [np.empty(given.classes, model.dtype), out]
+    outputs = [out] if not given.classes else [np.empty(given.classes, model.dtype), out]
     plain, observing = session._packed.codes if as_codes else session._packed.real, session._packed.observing(as_codes=as_codes)
-    held = plain.bind((case.x, out)), observing.bind((case.x, *exits))
+    held = plain.bind((case.x, out)), observing.bind((case.x, *outputs))
     times: dict[str, list[float]] = {"plain": [], "observing": [], "ratio": []}
     for _ in range(rounds):
         took = [_time(session, table) for table in (plain, observing)]

@@ -97,11 +97,11 @@ def test_reset_gives_the_factory_bytes(models, name):
     adapter = edgebn.Adapter(session)
     x = images(50, 6) * 3 - 1
     session.run(x)
-    factory = epilogues(session)
+    source = epilogues(session)
     adapter.run(x)
-    assert epilogues(session) != factory
+    assert epilogues(session) != source
     adapter.reset()
-    assert epilogues(session) == factory
+    assert epilogues(session) == source
     np.testing.assert_array_equal(session.run(x), edgebn.Session(models[name]).run(x))
 
 

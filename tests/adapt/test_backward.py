@@ -80,11 +80,11 @@ def with_norm(program, source, channel, scale, offset):
     layer, c = source.adaptation.layers[at], channel - source.slices[at].start
     steps = list(program.steps)
     place = next(i for i, step in enumerate(steps) if step.name == layer.observation.step)
-    how = steps[place].epilogue
-    a, d = how.a.copy(), how.d.copy()
+    folded = steps[place].epilogue
+    a, d = folded.a.copy(), folded.d.copy()
     a[c] += scale / layer.sigma[c]
     d[c] += offset - scale * layer.observation.center[c] / layer.sigma[c]
-    steps[place] = replace(steps[place], epilogue=replace(how, a=a, d=d))
+    steps[place] = replace(steps[place], epilogue=replace(folded, a=a, d=d))
     return replace(program, steps=tuple(steps))
 
 
@@ -144,35 +144,35 @@ def test_gamma_and_beta_are_what_the_epilogues_get(model, name):
     estimate = policy.estimate(state)
     engine = ReferenceEngine(model)
     assert not engine.fold(estimate.drift, estimate.ratio)
-    steps, factory = ({step.name: step for step in program.steps} for program in (engine.current, model))
+    steps, source_steps = ({step.name: step for step in program.steps} for program in (engine.current, model))
     x = 0.7
     for layer, where in zip(source.adaptation.layers, source.slices, strict=True):
-        how, before = (one[layer.observation.step].epilogue for one in (steps, factory))
+        folded, before = (one[layer.observation.step].epilogue for one in (steps, source_steps))
         center = layer.observation.center
         beta = before.a * center + before.d + state.values[1][where]
         normalised = ((x - center) / layer.sigma - s1[where]) / np.sqrt(v[where])
         wanted = (source.gamma[where] + state.values[0][where]) * normalised + beta
-        np.testing.assert_allclose(how.a * x + how.d, wanted, atol=2e-4)
+        np.testing.assert_allclose(folded.a * x + folded.d, wanted, atol=2e-4)
 
 
 def test_a_few_labels_teach_and_are_forgotten(model, tmp_path):
     session = edgebn.Session(model)
     adapter = edgebn.Adapter(session, "supervised")
     x, labels = images(12, 7), np.arange(12) % CLASSES
-    factory = session.run(x)
+    source_outputs = session.run(x)
     adapter.run(x)
-    np.testing.assert_array_equal(session.run(x), factory)  # nothing is learned without labels
+    np.testing.assert_array_equal(session.run(x), source_outputs)  # nothing is learned without labels
     adapter.teach(x, labels, passes=40)
     taught = session.run(x)
 
     def loss(outputs):
         return -np.log(outputs[np.arange(12), labels]).mean()
 
-    assert loss(taught) < 0.9 * loss(factory)
+    assert loss(taught) < 0.9 * loss(source_outputs)
     assert adapter.report().accepted == 12 * 40
     adapter.save(tmp_path / "a.bnstate")
     adapter.reset()
-    np.testing.assert_array_equal(session.run(x), factory)
+    np.testing.assert_array_equal(session.run(x), source_outputs)
     adapter.load(tmp_path / "a.bnstate")
     np.testing.assert_array_equal(session.run(x), taught)
     adapter.freeze()

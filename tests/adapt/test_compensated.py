@@ -57,7 +57,7 @@ class Plain:
         return self.strength * gate * drift, ratio ** (self.strength * gate), gate
 
 
-class FakeHome:
+class FakeSource:
     """A `SourceStatistics` without a program behind it."""
 
     layer_means, per_channel = SourceStatistics.layer_means, SourceStatistics.per_channel
@@ -91,7 +91,7 @@ def world(seed, count, *, offset=0.0, scale=1.0):
 @pytest.fixture(scope="module")
 def source():
     label, first, second, margin = world(0, 2000)
-    return FakeHome(measure_source(SourceSamples(first, second, label, margin, CLASSES, SLICES, 0.9)))
+    return FakeSource(measure_source(SourceSamples(first, second, label, margin, CLASSES, SLICES, 0.9)))
 
 
 def run(policy, stream):

@@ -9,7 +9,7 @@ from edgebn.adapt.policy import SampleStatistics
 CHANNELS, SAMPLES = 5, 230
 
 
-class FakeHome:
+class FakeSource:
     channels = CHANNELS
 
 
@@ -21,7 +21,7 @@ def samples():
 
 
 def learned(name):
-    policy = POLICIES[name](FakeHome())
+    policy = POLICIES[name](FakeSource())
     state = policy.start()
     _, _, first, second = samples()
     for d1, d2 in zip(first, second, strict=True):
@@ -77,7 +77,7 @@ def test_dua_decays_its_momentum():
 
 @pytest.mark.parametrize("name", ["moments", "adabn", "prior", "dua"])
 def test_samples_that_equal_the_factory_teach_nothing(name):
-    policy = POLICIES[name](FakeHome())
+    policy = POLICIES[name](FakeSource())
     state = policy.start()
     nothing = np.zeros(CHANNELS, np.float32)
     for _ in range(250):

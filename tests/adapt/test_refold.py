@@ -70,10 +70,10 @@ def test_factory_statistics_give_the_factory_numbers(seed, neg):
     is_home = rng.random(CHANNELS) < 0.5
     drift = np.where(is_home, 0, rng.uniform(-1, 1, CHANNELS)).astype(np.float32)
     ratio = np.where(is_home, 1, rng.uniform(0.5, 2, CHANNELS)).astype(np.float32)
-    for found, factory in zip(refold_int(epilogue, layer, drift, ratio), (epilogue.m, epilogue.r, epilogue.s), strict=True):
-        assert found.dtype == factory.dtype
-        np.testing.assert_array_equal(found[is_home], factory[is_home])
-        assert (found[~is_home] != factory[~is_home]).any() or found.dtype == np.uint8
+    for found, source in zip(refold_int(epilogue, layer, drift, ratio), (epilogue.m, epilogue.r, epilogue.s), strict=True):
+        assert found.dtype == source.dtype
+        np.testing.assert_array_equal(found[is_home], source[is_home])
+        assert (found[~is_home] != source[~is_home]).any() or found.dtype == np.uint8
 
 
 @given(st.integers(0, 10**6), st.sampled_from([1e-30, 1e-4, 0.004, 1e30]), st.sampled_from([0.0, 1e6, -1e30]))

@@ -71,7 +71,7 @@ def assert_agrees(net, *outputs, codes=0):
 def begun(seed, shape=(1, 3, 8, 8)):
     """A network whose first layers are an int8 convolution."""
     net = QdqNetwork(np.random.default_rng(seed))
-    x = net.input("x", shape, net.how())
+    x = net.input("x", shape, net.quantization())
     return net, net.quantized(net.convolution(x, 4), (0.02, -5))
 
 
@@ -147,13 +147,13 @@ def test_random_networks():
         rng = np.random.default_rng(seed)
         net = QdqNetwork(rng)
         shape = (1, int(rng.choice([2, 4])), *(int(size) for size in rng.integers(2, 7, int(rng.choice([1, 2])))))
-        x = net.input("x", shape, net.how())
+        x = net.input("x", shape, net.quantization())
         x = net.node("MaxPool", x, shape=shape, kernel_shape=[1] * (len(shape) - 2))
         for _ in range(int(rng.integers(2, 6))):
             kind = str(rng.choice([*MOVERS, *FLOATS, *FLOATS]))
             x = getattr(net, kind)(x) if kind in MOVERS else float_layer(net, kind, x)
             if rng.random() < 0.4 and x not in net.codes:
-                x = net.quantized(x, net.how())
+                x = net.quantized(x, net.quantization())
             if np.prod(net.shapes[x]) > 2000:
                 break
         inner = str(rng.choice([name for name in net.codes if name != x and name in {n.output[0] for n in net.nodes}]))

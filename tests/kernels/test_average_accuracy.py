@@ -66,15 +66,15 @@ def exact_average(program, x):
 @pytest.mark.parametrize("convolution", [False, True], ids=["", "fused"])
 @pytest.mark.parametrize("case", CASES)
 def test_long_averages_are_as_near_as_float32_comes(case, convolution):
-    shape, how = CASES[case]
-    if how.dilations != (1, 1):
+    shape, settings = CASES[case]
+    if settings.dilations != (1, 1):
         program = pool_program((64, 64, shape[2]), window((64, 64)))
         program = replace(
-            program, steps=(replace(program.steps[0], window=how),), buffers={**program.buffers, "x": p.Buffer("x", shape)}
+            program, steps=(replace(program.steps[0], window=settings),), buffers={**program.buffers, "x": p.Buffer("x", shape)}
         )
         program = replace(program, shapes={**program.shapes, "x": shape})
     else:
-        program = pool_program(shape, how, convolution=convolution)
+        program = pool_program(shape, settings, convolution=convolution)
     x = numbers((1, *shape))
     assert error(edgebn.Session(program).run(x), exact_average(program, x)) < NEAR
 
@@ -117,12 +117,12 @@ def test_emitted_c_is_as_near(convolution, tmp_path, monkeypatch):
     assert str(c_programs.FLOAT_TOLERANCE) in text
     monkeypatch.setitem(c_programs.COMPARISONS, "float", text.replace(str(c_programs.FLOAT_TOLERANCE), str(NEAR)))
     cases = []
-    for shape, how in (
+    for shape, settings in (
         ((64, 64, 3), window((64, 64))),
         ((1, 6000, 2), window((1, 6000))),
         ((60, 60, 2), window((40, 40), (10, 10))),
     ):
-        program = pool_program(shape, how, convolution=convolution)
+        program = pool_program(shape, settings, convolution=convolution)
         x = np.where(numbers(shape) > 1.9, np.float32(1), numbers(shape))
         x = np.minimum(x, np.float32(1))  # the tolerance is of the largest expected value
         cases.append((program, x))

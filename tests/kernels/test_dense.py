@@ -48,8 +48,8 @@ def test_nothing_but_zeros_leaves_the_epilogue():
     x = np.ones((1, 1, 1, 20), np.float32)
     found = Session(program).run_buffers(x)
     assert not found["h"].any()
-    how = program.steps[1].epilogue
-    np.testing.assert_allclose(found["y"].reshape(-1), how.bias * how.a + how.d, rtol=1e-6, atol=1e-6)
+    epilogue = program.steps[1].epilogue
+    np.testing.assert_allclose(found["y"].reshape(-1), epilogue.bias * epilogue.a + epilogue.d, rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_seldom_zero_reads_every_weight():

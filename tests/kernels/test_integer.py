@@ -224,8 +224,8 @@ def test_statistics_bound():
 
 def test_single_add_and_multiply_are_the_nearest_codes():
     a, b = (array.ravel() for array in np.meshgrid(np.arange(-255, 256), np.arange(-255, 256)))
-    how = multipliers.single_rounding_add((0.02, 0.013), 0.03, (4, -128, 127), "layer 'a'")
-    y = (a * how.m[0] + b * how.m[1] + how.r) >> how.s
+    arithmetic = multipliers.single_rounding_add((0.02, 0.013), 0.03, (4, -128, 127), "layer 'a'")
+    y = (a * arithmetic.m[0] + b * arithmetic.m[1] + arithmetic.r) >> arithmetic.s
     assert (np.abs(y - (a * 0.02 + b * 0.013) / 0.03) <= 0.5 + 1e-6).all()
     product = multipliers.single_rounding_multiply((0.02, 0.013), 0.0007, (4, -128, 127), "layer 'a'")
     y = (a * b * product.m + product.r) >> product.s
@@ -236,14 +236,18 @@ def test_single_add_and_multiply_are_the_nearest_codes():
 def test_double_add_and_multiply_are_tensorflow_lites():
     a, b = (array.ravel().astype(np.int64) for array in np.meshgrid(np.arange(-255, 256), np.arange(-255, 256)))
     s1, s2, s3 = 0.0213, 0.0171, 0.0297
-    how = multipliers.double_rounding_add((s1, s2), s3, (0, -128, 127), "layer 'a'")
+    arithmetic = multipliers.double_rounding_add((s1, s2), s3, (0, -128, 127), "layer 'a'")
 
     def scaled(v, m, e):
         if e == 0:
             return (v * m + 2**30) >> 31
         return (v * m + 2**30 + 2 ** (30 + e) - np.where(v < 0, 2**31, 0)) >> (31 + e)
 
-    got = scaled(scaled(a << 20, how.m[0], how.e[0]) + scaled(b << 20, how.m[1], how.e[1]), how.m[2], how.e[2])
+    got = scaled(
+        scaled(a << 20, arithmetic.m[0], arithmetic.e[0]) + scaled(b << 20, arithmetic.m[1], arithmetic.e[1]),
+        arithmetic.m[2],
+        arithmetic.e[2],
+    )
     twice = 2 * max(s1, s2)
     terms = [gemmlowp_requantise(v << 20, *multipliers.quantize_multiplier(s / twice)) for v, s in ((a, s1), (b, s2))]
     want = gemmlowp_requantise(terms[0] + terms[1], *multipliers.quantize_multiplier(twice / (2**20 * s3)))

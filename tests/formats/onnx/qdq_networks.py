@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-How = tuple[float, int]  # scale, zero point of int8 codes
+Codes = tuple[float, int]  # scale, zero point of int8 codes
 
 
 @dataclass
@@ -24,16 +24,16 @@ class QdqNetwork:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    codes: dict[str, How] = field(default_factory=dict)  # of values behind a DequantizeLinear
+    codes: dict[str, Codes] = field(default_factory=dict)  # of values behind a DequantizeLinear
 
-    def how(self) -> How:
+    def quantization(self) -> Codes:
         """A scale and zero point under which codes of other values neither vanish nor all saturate."""
         scale, zero_point = np.float32(self.rng.uniform(0.01, 0.04)), self.rng.integers(-100, 100)
         return float(scale), -128 if self.rng.random() < 0.2 else int(zero_point)  # -128: a ReLU is in the codes
 
-    def input(self, name: str, shape: tuple[int, ...], how: How) -> str:
+    def input(self, name: str, shape: tuple[int, ...], quantization: Codes) -> str:
         self.inputs[name] = self.shapes[name] = shape
-        return self.quantized(name, how)
+        return self.quantized(name, quantization)
 
     def constant(self, array: Any, base: str = "k") -> str:
         name = f"{base}{len(self.constants)}"
@@ -47,12 +47,12 @@ class QdqNetwork:
             self.shapes[name] = tuple(int(size) for size in shape)
         return names[0]
 
-    def quantized(self, x: str, how: How) -> str:
+    def quantized(self, x: str, quantization: Codes) -> str:
         """QuantizeLinear and DequantizeLinear."""
-        scale, zero_point = self.constant(np.float32(how[0]), "s"), self.constant(np.int8(how[1]), "z")
+        scale, zero_point = self.constant(np.float32(quantization[0]), "s"), self.constant(np.int8(quantization[1]), "z")
         codes = self.node("QuantizeLinear", x, scale, zero_point, shape=self.shapes[x])
         real = self.node("DequantizeLinear", codes, scale, zero_point, shape=self.shapes[x])
-        self.codes[real] = how
+        self.codes[real] = quantization
         return real
 
     def weight(self, *shape: int) -> str:
@@ -140,7 +140,7 @@ class QdqNetwork:
         """With itself under another scale."""
         shape = list(self.shapes[x])
         axis = int(self.rng.integers(1, len(shape)))
-        other = self.quantized(x, self.how())
+        other = self.quantized(x, self.quantization())
         shape[axis] *= 2
         return self.node("Concat", x, other, shape=tuple(shape), axis=axis)
 
@@ -216,8 +216,8 @@ class QdqNetwork:
         axes = sorted(1 + int(axis) for axis in self.rng.permutation(len(shape) - 1)[: self.rng.integers(1, len(shape))])
         keep = int(self.rng.integers(2))
         kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
-        how = self.codes[x] if self.rng.random() < 0.5 else self.how()
-        return self.quantized(self.node(kind, x, shape=kept, axes=axes, keepdims=keep), how)
+        quantization = self.codes[x] if self.rng.random() < 0.5 else self.quantization()
+        return self.quantized(self.node(kind, x, shape=kept, axes=axes, keepdims=keep), quantization)
 
     def averaged(self, x: str, *, padded: bool, counted: bool, form: str) -> str:
         """Average windows between two scales: AveragePool between QuantizeLinear and DequantizeLinear, or QLinearAveragePool."""
@@ -228,17 +228,21 @@ class QdqNetwork:
         ends = zip(shape[2:], pads, pads[len(kernel) :], kernel, strides, strict=False)
         sizes = (*shape[:2], *((size + a + b - k) // stride + 1 for size, a, b, k, stride in ends))
         settings = {"kernel_shape": kernel, "strides": strides, "pads": pads, "count_include_pad": int(counted)}
-        how = float(np.float32(self.codes[x][0] * self.rng.uniform(0.3, 1.5))), int(self.rng.integers(-100, 100))
-        return self.average(x, sizes, how, form, **settings)
+        quantization = float(np.float32(self.codes[x][0] * self.rng.uniform(0.3, 1.5))), int(self.rng.integers(-100, 100))
+        return self.average(x, sizes, quantization, form, **settings)
 
-    def average(self, x: str, shape: tuple[int, ...], how: How, form: str, **settings: Any) -> str:
+    def average(self, x: str, shape: tuple[int, ...], quantization: Codes, form: str, **settings: Any) -> str:
         if form == "QDQ":
-            return self.quantized(self.node("AveragePool", x, shape=shape, **settings), how)
-        numbers = [self.constant(number) for (scale, zero) in (self.codes[x], how) for number in (np.float32(scale), np.int8(zero))]
+            return self.quantized(self.node("AveragePool", x, shape=shape, **settings), quantization)
+        numbers = [
+            self.constant(number)
+            for (scale, zero) in (self.codes[x], quantization)
+            for number in (np.float32(scale), np.int8(zero))
+        ]
         codes = self.node("QuantizeLinear", x, *numbers[:2], shape=self.shapes[x])
         pooled = self.node("QLinearAveragePool", codes, *numbers, shape=shape, domain="com.microsoft", **settings)
         real = self.node("DequantizeLinear", pooled, *numbers[2:], shape=shape)
-        self.codes[real] = how
+        self.codes[real] = quantization
         return real
 
     def ended(self, x: str) -> str:

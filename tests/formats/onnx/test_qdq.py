@@ -58,7 +58,7 @@ def begun(rng, rank: int) -> tuple[QdqNetwork, str]:
     """A network whose first layer makes it channels-first and changes nothing."""
     net = QdqNetwork(rng)
     shape = (1, int(rng.choice([2, 4, 6])), *(int(size) for size in rng.integers(2, 7, rank - 2)))
-    x = net.input("x", shape, net.how())
+    x = net.input("x", shape, net.quantization())
     return net, net.quantized(net.node("MaxPool", x, shape=shape, kernel_shape=[1] * (rank - 2)), net.codes[x])
 
 
@@ -68,15 +68,15 @@ def begun(rng, rank: int) -> tuple[QdqNetwork, str]:
 def test_a_mover_between_two_scales(kind, behind, rank):
     for seed in range(10 if TEST_ALL else 2):
         net, x = begun(np.random.default_rng(seed), rank)
-        x = y = net.quantized(getattr(net, kind)(x), net.how())
+        x = y = net.quantized(getattr(net, kind)(x), net.quantization())
         if behind == "dense":
             y = net.ended(x)
         elif behind == "convolution":
             y = net.convolved(x)
         elif behind == "moved":
-            y = net.quantized(net.reshape(net.quantized(net.transpose(x), net.how())), net.how())
+            y = net.quantized(net.reshape(net.quantized(net.transpose(x), net.quantization())), net.quantization())
         elif behind == "read twice":
-            y = net.quantized(net.flatten(x), net.how())
+            y = net.quantized(net.flatten(x), net.quantization())
         assert_agrees(net, *{y, x} if behind == "read twice" else (y,), codes=int(behind in ("dense", "convolution")))
 
 
@@ -107,17 +107,17 @@ def test_random_networks():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         net, x = begun(rng, int(rng.choice([3, 4])))
-        how = net.codes[x]
+        quantization = net.codes[x]
         values = [x]
         for _ in range(int(rng.integers(1, 6))):
             x = getattr(net, str(rng.choice(MOVERS)))(x)
             choice = rng.random()  # the same scale again, another one, or none: the next layer reads float32
-            how = net.how() if choice < 0.45 else how
-            x = net.quantized(x, how) if choice < 0.9 else x
+            quantization = net.quantization() if choice < 0.45 else quantization
+            x = net.quantized(x, quantization) if choice < 0.9 else x
             values.append(x)
             if np.prod(net.shapes[x]) > 2000:
                 break
-        x = x if x in net.codes else net.quantized(x, net.how())
+        x = x if x in net.codes else net.quantized(x, net.quantization())
         last = rng.random() < 0.5
         if last:
             x = getattr(net, str(rng.choice(LAST)))(x)
@@ -182,13 +182,13 @@ def test_asymmetric_weights_in_groups(groups, kind, form):
     net = QdqNetwork(np.random.default_rng(groups))
     x = uint8_input(net, (1, 6, 5, 4))
     weight = net.constant(net.rng.integers(0, 256, (6, 6 // groups, 3, 3)).astype(np.uint8))
-    how = net.constant(np.float32(0.003)), net.constant(np.uint8(100))
+    quantization = net.constant(np.float32(0.003)), net.constant(np.uint8(100))
     out = net.constant(np.float32(0.05)), net.constant(np.uint8(120))
     settings = {"group": groups, "pads": [1, 1, 1, 1]}
     if form == "QLinear":
-        made = net.node("QLinearConv", *x, weight, *how, *out, shape=net.shapes["x"], **settings)
+        made = net.node("QLinearConv", *x, weight, *quantization, *out, shape=net.shapes["x"], **settings)
     else:
-        real, weights = (net.node("DequantizeLinear", *codes, shape=net.shapes["x"]) for codes in (x, (weight, *how)))
+        real, weights = (net.node("DequantizeLinear", *codes, shape=net.shapes["x"]) for codes in (x, (weight, *quantization)))
         made = net.node(kind, real, weights, shape=net.shapes["x"], **settings)
         made = net.node("QuantizeLinear", made, *out, shape=net.shapes["x"])
     assert_agrees(net, uint8_output(net, made, *out), codes=1)
@@ -207,10 +207,10 @@ def test_a_quantised_gemm_with_alpha():
     net = QdqNetwork(np.random.default_rng(0))
     x = uint8_input(net, (1, 3))
     weight = net.constant(net.rng.integers(-127, 128, (3, 4)).astype(np.int8))
-    how = net.constant(np.full(4, 0.01, np.float32)), net.constant(np.zeros(4, np.int8))
+    quantization = net.constant(np.full(4, 0.01, np.float32)), net.constant(np.zeros(4, np.int8))
     bias = net.constant(np.array([1000, -2000, 300, 0], np.int32))
     out = net.constant(np.float32(0.03)), net.constant(np.uint8(120))
-    made = net.node("QGemm", *x, weight, *how, bias, *out, shape=(1, 4), domain="com.microsoft", alpha=0.5)
+    made = net.node("QGemm", *x, weight, *quantization, bias, *out, shape=(1, 4), domain="com.microsoft", alpha=0.5)
     assert_agrees(net, uint8_output(net, made, *out), codes=1)
 
 
@@ -218,9 +218,9 @@ def test_a_constant_joined_to_codes():
     net = QdqNetwork(np.random.default_rng(0))
     x = uint8_input(net, (1, 3, 4))
     constant = net.constant(net.rng.integers(0, 256, (1, 2, 4)).astype(np.uint8))
-    how = net.constant(np.float32(0.01)), net.constant(np.uint8(90))
+    quantization = net.constant(np.float32(0.01)), net.constant(np.uint8(90))
     out = net.constant(np.float32(0.025)), net.constant(np.uint8(120))
-    made = net.node("QLinearConcat", *out, *x, constant, *how, shape=(1, 5, 4), domain="com.microsoft", axis=1)
+    made = net.node("QLinearConcat", *out, *x, constant, *quantization, shape=(1, 5, 4), domain="com.microsoft", axis=1)
     assert_agrees(net, uint8_output(net, made, *out))
 
 
@@ -234,8 +234,10 @@ def test_interpolation_never_takes_its_outputs_codes_for_its_input(before, rank)
             x = net.node("Sigmoid", x, shape=net.shapes[x])
         elif before == "convolution":
             x = net.convolution(x, 3)
-        how = net.codes[x] if before == "same scale" else (0.004, 20)
-        assert_agrees(net, net.quantized(net.interpolated(x), how), codes=1, dtype="int8" if before == "same scale" else None)
+        quantization = net.codes[x] if before == "same scale" else (0.004, 20)
+        assert_agrees(
+            net, net.quantized(net.interpolated(x), quantization), codes=1, dtype="int8" if before == "same scale" else None
+        )
 
 
 def test_a_value_of_two_meanings_is_computed_twice():
@@ -266,7 +268,7 @@ def test_an_input_of_two_meanings_stays_float32():
 def test_a_dense_layer_still_reads_the_value_as_it_lies():
     """The requantisation steps in front of the transpose that flattens, which the dense layer's weight takes."""
     net, x = begun(np.random.default_rng(0), 4)
-    y = net.ended(net.quantized(net.flatten(x), net.how()))
+    y = net.ended(net.quantized(net.flatten(x), net.quantization()))
     program = lower(from_proto(net.model(y), "net.onnx"))
     assert [step.kind for step in program.steps] == ["Pool", "Lookup", "Convolution"]
 

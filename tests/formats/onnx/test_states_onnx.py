@@ -35,9 +35,9 @@ def network(path, *, quantized):
         if not quantized or name not in SCALES:
             return name
         constants[f"{name}_s"], constants[f"{name}_z"] = np.float32(SCALES[name]), np.int8(-20)
-        how = [f"{name}_s", f"{name}_z"]
-        nodes.append(helper.make_node("QuantizeLinear", [name, *how], [f"{name}_q"], name=f"{name}_quantize"))
-        nodes.append(helper.make_node("DequantizeLinear", [f"{name}_q", *how], [f"{name}_d"], name=f"{name}_dequantize"))
+        quantization = [f"{name}_s", f"{name}_z"]
+        nodes.append(helper.make_node("QuantizeLinear", [name, *quantization], [f"{name}_q"], name=f"{name}_quantize"))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{name}_q", *quantization], [f"{name}_d"], name=f"{name}_dequantize"))
         return f"{name}_d"
 
     def node(kind, inputs, output, **attributes):
@@ -53,9 +53,9 @@ def network(path, *, quantized):
     if quantized:
         for name in ("past_out", "sum_out"):
             constants[f"{name}_s"], constants[f"{name}_z"] = np.float32(SCALES[name]), np.int8(7)
-            how = [f"{name}_s", f"{name}_z"]
-            nodes.append(helper.make_node("QuantizeLinear", [f"{name}_0", *how], [f"{name}_q"], name=f"{name}_quantize"))
-            nodes.append(helper.make_node("DequantizeLinear", [f"{name}_q", *how], [name], name=f"{name}_dequantize"))
+            quantization = [f"{name}_s", f"{name}_z"]
+            nodes.append(helper.make_node("QuantizeLinear", [f"{name}_0", *quantization], [f"{name}_q"], name=f"{name}_quantize"))
+            nodes.append(helper.make_node("DequantizeLinear", [f"{name}_q", *quantization], [name], name=f"{name}_dequantize"))
     node("Relu", ["sum_out"], "y")
     shapes = {"x": (CHANNELS, LENGTH), "past": (CHANNELS, 2), "sum": (OUTPUTS, LENGTH), "y": (OUTPUTS, LENGTH)}
     shapes |= {"past_out": shapes["past"], "sum_out": shapes["sum"]}

@@ -107,8 +107,8 @@ def network(seed=0):
     m = Maker(np.random.default_rng(seed), integer=True, wide=True)
     values = [m.value((1, 8, 8, 3), (0.002, 0))]
 
-    def step(kind, shape, inputs, how=None, options=None, **settings):
-        values.append(m.value(shape, how or (0.001, 0)))
+    def step(kind, shape, inputs, quantization=None, options=None, **settings):
+        values.append(m.value(shape, quantization or (0.001, 0)))
         m.file.operator(kind, inputs, [values[-1]], options, **settings)
         return values[-1]
 

@@ -50,9 +50,9 @@ def test_concatenation_gives_its_inputs_one_scale(tmp_path) -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         files = FileBuilder()
-        hows = [(float(np.float32(rng.uniform(0.01, 0.2))), int(rng.integers(0, 256))) for _ in range(3)]
-        x, second = (files.value((1, 4, 8, 8), np.uint8, *how) for how in hows[:2])
-        y = files.value((1, 4, 8, 16), np.uint8, *hows[2])
+        quantizations = [(float(np.float32(rng.uniform(0.01, 0.2))), int(rng.integers(0, 256))) for _ in range(3)]
+        x, second = (files.value((1, 4, 8, 8), np.uint8, *quantization) for quantization in quantizations[:2])
+        y = files.value((1, 4, 8, 16), np.uint8, *quantizations[2])
         files.operator("RELU", [x], [second])
         files.operator("CONCATENATION", [x, second], [y], "ConcatenationOptions", axis=3)
         path.write_bytes(files.bytes([x], [y]))

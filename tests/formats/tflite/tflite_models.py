@@ -158,8 +158,8 @@ def _graph(file, inputs, outputs, name):
 
 
 def _quantization(scale, zero_point, axis) -> schema.QuantizationParametersT:
-    how = schema.QuantizationParametersT()
-    how.scale = np.atleast_1d(np.asarray(scale, np.float32)).tolist()
-    how.zeroPoint = np.broadcast_to(np.asarray(zero_point, np.int64), len(how.scale)).tolist()
-    how.quantizedDimension = axis
-    return how
+    quantization = schema.QuantizationParametersT()
+    quantization.scale = np.atleast_1d(np.asarray(scale, np.float32)).tolist()
+    quantization.zeroPoint = np.broadcast_to(np.asarray(zero_point, np.int64), len(quantization.scale)).tolist()
+    quantization.quantizedDimension = axis
+    return quantization

@@ -410,10 +410,10 @@ def variable(m: Maker):
     m.file.operator("CONCATENATION", [before, x], [window], "ConcatenationOptions", axis=1)
     m.file.operator("SLICE", [window, m.integers(0, 1, 0, 0), m.integers(1, 2, 4, 2)], [after], "SliceOptions")
     m.file.operator("ASSIGN_VARIABLE", [rows, after], [], "AssignVariableOptions")
-    again, how = m.value((1, 2, 4, 2), given), m.quantization()
+    again, quantization = m.value((1, 2, 4, 2), given), m.quantization()
     m.file.operator("READ_VARIABLE", [rows], [again], "ReadVariableOptions")
     m.file.operator("READ_VARIABLE", [never], [still], "ReadVariableOptions")
-    joined, y = m.value((1, 6, 4, 2), given), m.value((1, 6, 4, 2), how)
+    joined, y = m.value((1, 6, 4, 2), given), m.value((1, 6, 4, 2), quantization)
     m.file.operator("CONCATENATION", [window, again, still], [joined], "ConcatenationOptions", axis=1)
     m.file.operator("ADD", [joined, joined], [y], "AddOptions")
     return x, y

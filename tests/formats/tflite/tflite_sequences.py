@@ -159,25 +159,25 @@ def shuffled(m: Maker):
     """A channel shuffle (ShuffleNet), or rows from channels, between two 1 x 1 convolutions."""
     height, width, groups, each = m.sizes(2, 5, 4)
     x = m.value((1, height, width, 3), given := m.quantization())
-    y, how = _pointwise(m, x, (height, width, 3), groups * each, given)
+    y, quantization = _pointwise(m, x, (height, width, 3), groups * each, given)
     parts, order, shape = (height, width, groups, each), (0, 1, 2, 4, 3), (height, width, groups * each)
     if m.rng.random() < 0.5:
         order, shape = (0, 1, 3, 2, 4), (height * groups, width, each)
-    split, turned = m.value((1, *parts), how), m.value((1, *(parts[axis - 1] for axis in order[1:])), how)
-    joined = m.value((1, *shape), how)
+    split, turned = m.value((1, *parts), quantization), m.value((1, *(parts[axis - 1] for axis in order[1:])), quantization)
+    joined = m.value((1, *shape), quantization)
     m.file.operator("RESHAPE", [y, m.integers(1, *parts)], [split], "ReshapeOptions", newShape=[1, *parts])
     m.file.operator("TRANSPOSE", [split, m.integers(*order)], [turned], "TransposeOptions")
     m.file.operator("RESHAPE", [turned, m.integers(1, *shape)], [joined], "ReshapeOptions", newShape=[1, *shape])
-    return x, _pointwise(m, joined, shape, 4, how)[0]
+    return x, _pointwise(m, joined, shape, 4, quantization)[0]
 
 
 def _pointwise(m: Maker, x: int, shape: tuple[int, ...], outputs: int, given):
     """A 1 x 1 convolution; returns its output and how that is quantised."""
     weight, bias, scale = m.weight((outputs, 1, 1, shape[2]), 0, given[0])
-    how = scale, m.zero_point()
-    y = m.value((1, *shape[:2], outputs), how)
+    quantization = scale, m.zero_point()
+    y = m.value((1, *shape[:2], outputs), quantization)
     m.file.operator("CONV_2D", [x, weight, bias], [y], "Conv2DOptions", padding=VALID, strideH=1, strideW=1)
-    return y, how
+    return y, quantization
 
 
 def dilated_sequence(m: Maker):
