@@ -21,6 +21,7 @@ import h5py
 import keras
 import numpy as np
 import zoo_choosing
+import zoo_functions
 import zoo_layers
 import zoo_moving
 import zoo_networks
@@ -35,6 +36,7 @@ FOLDERS = {
     "keras_moving": zoo_moving.ZOO,
     "keras_norms": zoo_norms.ZOO,
     "keras_choosing": zoo_choosing.ZOO,
+    "keras_functions": zoo_functions.ZOO,
 }
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 

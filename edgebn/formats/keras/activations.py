@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.keras.functions import COMPOSED
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import Settings, as_integer, resolved_axis
 from edgebn.layers import Activation, Add, Identity, Layer, Multiply, Softmax
@@ -83,6 +84,8 @@ def _apply(place: Place, activation: Any, stage: str) -> str:
     if name == "hard_sigmoid":
         slope = 0.2 if place.keras2 else 1 / 6
         return place.add(Activation, stage=stage, function="hard_sigmoid", alpha=slope, beta=0.5)
+    if name in COMPOSED:
+        return COMPOSED[name](place, stage)
     if name not in _BY_NAME:
         raise _unknown(name or activation)
     return place.add(Activation, stage=stage, **_BY_NAME[name])
@@ -91,7 +94,7 @@ def _apply(place: Place, activation: Any, stage: str) -> str:
 def _apply_layer(place: Place, serialised: dict[str, Any], stage: str) -> str:
     """Apply an activation given as a whole layer: `activation=LeakyReLU(0.1)`."""
     class_name, config = serialised.get("class_name"), serialised.get("config")
-    inner = {"ReLU": relu, "LeakyReLU": leaky_relu, "Softmax": softmax}.get(str(class_name))
+    inner = {"ReLU": relu, "LeakyReLU": leaky_relu, "Softmax": softmax, "ELU": elu}.get(str(class_name))
     if inner is None or not isinstance(config, dict):
         raise _unknown(class_name)
     return inner(replace(place, settings=Settings(config)), stage)
@@ -101,9 +104,9 @@ def _unknown(activation: Any) -> UnsupportedLayerError:
     return UnsupportedLayerError(f"edgebn does not run the activation '{str(activation)[:60]}'; train with relu, relu6 or silu")
 
 
-def elu(place: Place) -> str:
+def elu(place: Place, stage: str = "") -> str:
     """ELU: alpha * (exp(x) - 1) below zero."""
-    return place.add(Activation, function="elu", alpha=place.settings.number("alpha", 1.0))
+    return place.add(Activation, stage=stage, function="elu", alpha=place.settings.number("alpha", 1.0))
 
 
 def relu(place: Place, stage: str = "") -> str:

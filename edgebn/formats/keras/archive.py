@@ -20,7 +20,7 @@ from edgebn.formats.zip_member import ZIP_ERRORS, read_member, to_json
 MAX_CONFIG_BYTES = MAX_ATTRIBUTE_BYTES
 # Braces and brackets within each other; sixteen models within models need about 100.
 MAX_CONFIG_DEPTH = 150
-MAX_WEIGHT_BYTES = 1 << 28
+MAX_WEIGHT_BYTES = 1 << 30
 MAX_MEMBERS = 4096
 
 ZIP_MAGIC = b"PK\x03\x04"

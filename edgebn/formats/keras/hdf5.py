@@ -17,8 +17,8 @@ import numpy as np
 from edgebn.errors import ModelError
 from edgebn.formats.keras.hdf5_strings import ReadBytes, stored_strings
 
-# Trained numbers in one file: a network for a small board has some thousands; 256 MB of float32 is damage or hostility.
-MAX_WEIGHTS = 1 << 26
+# Trained numbers in one file: VGG has 138 million; more than 1 GB of float32 is damage or hostility.
+MAX_WEIGHTS = 1 << 28
 # Names and configurations kept in attributes.
 MAX_ATTRIBUTE_ELEMENTS = 1 << 16
 MAX_ATTRIBUTE_BYTES = 4 << 20

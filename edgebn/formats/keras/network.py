@@ -191,7 +191,8 @@ def _add_call(
     try:
         if training and layer.class_name in (*NORMS, *RANDOM):
             raise place.unsupported("it is called with training=True, so that Keras 2 goes on training it; call it without")
-        return [function_of(layer)(place)]
+        made = function_of(layer)(place)
+        return [made] if isinstance(made, str) else made
     except ModelError as error:
         message = str(error)
         if message.startswith(f"{source}: layer '"):

@@ -100,6 +100,11 @@ def unit_norm(place: Place) -> str:
     return place.add(Binary, [place.input, bounded], function="divide")
 
 
+def layer_scale(place: Place) -> str:
+    """LayerScale: times one trained number a channel."""
+    return place.add(Multiply, [place.input, place.constant(place.weight(0, "gamma", place.shape[-1:]), "gamma")])
+
+
 def _axes(place: Place) -> tuple[int, ...]:
     """Return the axes, the last one unless said, as those of a sample."""
     axes = place.settings.get("axis")

@@ -6,17 +6,16 @@ TensorFlow function. Knows both, for the functions of the layers that edgebn run
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.keras import choosing, picking
+from edgebn.formats.keras import choosing, functions, picking, splitting
 from edgebn.formats.keras.activations import operation as activation_operation
 from edgebn.formats.keras.activations import relu
 from edgebn.formats.keras.merging import chain, difference, joined
-from edgebn.formats.keras.moving import permuted, reshaped
+from edgebn.formats.keras.moving import identity, permuted, reshaped
 from edgebn.formats.keras.operands import Operand, broadcast, named, operand
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
@@ -156,7 +155,7 @@ def slicing_operation(place: Place) -> str:
 
 
 # Keras 3's class names, which are those of keras.ops.
-OPERATIONS: dict[str, Callable[[Place], str]] = {
+OPERATIONS: dict[str, LayerFunction] = {
     "Add": _two(Add),
     "Multiply": _two(Multiply),
     "Subtract": _difference,
@@ -165,17 +164,47 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Divide": _quotient,
     "TrueDivide": _quotient,
     "Negative": _negative,
+    "Power": functions.power,
+    "Matmul": functions.matrix_product,
     "Mean": _reduced("mean"),
     "Max": _reduced("max"),
     "Min": _reduced("min"),
     "Sum": _reduced("sum"),
+    "Amax": _reduced("max"),
+    "Amin": _reduced("min"),
+    "Var": functions.deviation(root=False),
+    "Std": functions.deviation(root=True),
     "Clip": _clip,
     "ReLU": relu,  # keras.activations.relu with arguments
     "Relu": activation_operation("relu"),
     "Relu6": activation_operation("relu6"),
     "LeakyRelu": activation_operation("leaky_relu"),
-    "Sin": _function("sin"),
+    "Absolute": _function("abs"),
+    "Ceil": _function("ceil"),
     "Cos": _function("cos"),
+    "Erf": _function("erf"),
+    "Exp": _function("exp"),
+    "Floor": _function("floor"),
+    "Log": _function("log"),
+    "Reciprocal": _function("reciprocal"),
+    "Rsqrt": _function("rsqrt"),
+    "Sin": _function("sin"),
+    "Sqrt": _function("sqrt"),
+    "Square": _function("square"),
+    "Round": functions.rounded,
+    "Elu": functions.elu,
+    "Selu": _function("selu"),
+    "Gelu": functions.gelu,
+    "Softplus": _function("softplus"),
+    "HardTanh": activation_operation("hard_tanh"),
+    "Celu": functions.operation(functions.celu, "alpha"),
+    "Glu": functions.operation(functions.glu, "axis"),
+    "LogSigmoid": functions.operation(functions.log_sigmoid),
+    "LogSoftmax": functions.operation(functions.log_softmax, "axis"),
+    "SoftShrink": functions.operation(functions.soft_shrink, "threshold"),
+    "Softsign": functions.operation(functions.softsign),
+    "Squareplus": functions.operation(functions.squareplus, "b"),
+    "TanhShrink": functions.operation(functions.tanh_shrink),
     "Sigmoid": activation_operation("sigmoid"),
     "Tanh": activation_operation("tanh"),
     "Silu": activation_operation("silu"),
@@ -185,6 +214,13 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
     "Reshape": _reshape,
     "Transpose": _transpose,
     "Concatenate": _concatenate,
+    "Split": splitting.split,
+    "Stack": splitting.stack,
+    "Unstack": splitting.unstack,
+    "Swapaxes": splitting.swap_axes,
+    "Moveaxis": splitting.move_axes,
+    "Repeat": splitting.repeat,
+    "StopGradient": identity,
     "GetItem": _get_item,
     "ExpandDims": _expand_dims,
     "Squeeze": _squeeze,
@@ -210,7 +246,7 @@ OPERATIONS: dict[str, Callable[[Place], str]] = {
 }
 
 # TensorFlow's names, as a TFOpLambda gives them under 'function'.
-TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
+TENSORFLOW_OPERATIONS: dict[str, LayerFunction] = {
     "__operators__.add": _two(Add),
     "math.add": _two(Add),
     "nn.bias_add": _two(Add),
@@ -243,7 +279,7 @@ TENSORFLOW_OPERATIONS: dict[str, Callable[[Place], str]] = {
 }
 
 
-def tensorflow_operation(place: Place) -> str:
+def tensorflow_operation(place: Place) -> str | list[str]:
     """TFOpLambda: one TensorFlow function by name."""
     function = place.settings.text("function", "")
     if function not in TENSORFLOW_OPERATIONS:

@@ -26,9 +26,9 @@ def _integers(value: Any, what: str) -> list[int]:
     return [as_integer(number, what) for number in (value if isinstance(value, list | tuple) else [value])]
 
 
-def _picked(place: Place, indices: dict[int, np.ndarray], stage: str = "") -> str:
+def picked(place: Place, indices: dict[int, np.ndarray], stage: str = "") -> str:
     """Add a gather of elements of some axes."""
-    if any(len(picked) == 0 for picked in indices.values()) or sum(map(len, indices.values())) > MAX_PICKED:
+    if any(len(one) == 0 for one in indices.values()) or sum(map(len, indices.values())) > MAX_PICKED:
         raise ModelError("it makes an empty value, or repeats one beyond reason")
     listed = tuple(indices.get(axis) for axis in range(len(place.shape)))
     return place.add(Gather, None, stage, stage, indices=listed)
@@ -48,8 +48,8 @@ def take(place: Place) -> str:
     indices = (wanted.reshape(-1).astype(np.int64)) % size
     shape = (*place.shape[:number], *wanted.shape, *place.shape[number + 1 :])
     if wanted.ndim == 1:
-        return _picked(place, {number: indices})
-    return place.add(Reshape, [_picked(place, {number: indices}, "picked")], shape=shape)
+        return picked(place, {number: indices})
+    return place.add(Reshape, [picked(place, {number: indices}, "picked")], shape=shape)
 
 
 def tile(place: Place) -> str:
@@ -59,7 +59,7 @@ def tile(place: Place) -> str:
     repeats = [1] * (rank - len(repeats)) + repeats
     if len(repeats) != rank or repeats[0] != 1 or min(repeats) < 1:
         raise place.unsupported(f"it repeats {tuple(repeats)} times; {BATCH}")
-    return _picked(place, {axis: np.tile(np.arange(place.shape[axis]), count) for axis, count in enumerate(repeats[1:])})
+    return picked(place, {axis: np.tile(np.arange(place.shape[axis]), count) for axis, count in enumerate(repeats[1:])})
 
 
 def flip(place: Place) -> str:
@@ -68,7 +68,7 @@ def flip(place: Place) -> str:
     if axes is None:
         raise place.unsupported(f"it turns the batch around; {BATCH}")
     numbers = [resolved_axis(axis, len(place.shape), "axis") for axis in _integers(axes, "axis")]
-    return _picked(place, {axis: np.arange(place.shape[axis])[::-1].copy() for axis in numbers})
+    return picked(place, {axis: np.arange(place.shape[axis])[::-1].copy() for axis in numbers})
 
 
 def roll(place: Place) -> str:
@@ -83,7 +83,7 @@ def roll(place: Place) -> str:
     indices = {axis: np.arange(place.shape[axis]) for axis in numbers}
     for axis, shift in zip(numbers, shifts * (len(numbers) if len(shifts) == 1 else 1), strict=True):
         indices[axis] = np.roll(indices[axis], shift)
-    return _picked(place, indices)
+    return picked(place, indices)
 
 
 def pad(place: Place) -> str:
@@ -105,4 +105,4 @@ def pad(place: Place) -> str:
     most = [size - (mode == "reflect") for size in place.shape]
     if any(max(side) > size for side, size in zip(sides, most, strict=True)):
         raise ModelError(f"it pads a value of shape {place.shape} by {sides}, more than its elements")
-    return _picked(place, {axis: np.pad(np.arange(place.shape[axis]), side, mode=COPIES[mode]) for axis, side in enumerate(sides)})
+    return picked(place, {axis: np.pad(np.arange(place.shape[axis]), side, mode=COPIES[mode]) for axis, side in enumerate(sides)})

@@ -182,4 +182,5 @@ class Place:
         return UnsupportedLayerError(reason)
 
 
-LayerFunction = Callable[[Place], str]
+# It returns the value that the call makes, or all of them in order.
+LayerFunction = Callable[[Place], str | list[str]]

@@ -87,6 +87,8 @@ LAYERS: dict[str, LayerFunction] = {
     "ActivityRegularization": moving.identity,
     **dict.fromkeys(RANDOM, moving.identity),
     "CustomScaleLayer": merging.scaled_sum,  # of keras.applications.InceptionResNetV2
+    "LayerScale": norms.layer_scale,  # of keras.applications.ConvNeXt, and so is StochasticDepth
+    "StochasticDepth": moving.identity,
     "SlicingOpLambda": operations.slicing_operation,
     "TFOpLambda": operations.tensorflow_operation,
 }

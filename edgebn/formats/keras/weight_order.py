@@ -72,6 +72,7 @@ WEIGHTS: dict[str, Callable[[Settings], Stored]] = {
     "LayerNormalization": _own_statistics,
     "GroupNormalization": _own_statistics,
     "RMSNormalization": lambda _: Stored(("scale",)),
+    "LayerScale": lambda _: Stored(("gamma",)),
     "Normalization": _statistics,
     "PReLU": lambda _settings: Stored(("alpha",)),
 }
