@@ -56,11 +56,11 @@ def sum_form(
     guard = 1 << max(int(np.ceil(np.log2(error + SLACK))), 0)
     if guard > UNIT // 8 or largest + guard > MOST:
         return None
-    start, certain = middle + guard, (UNIT - 1) & ~(2 * guard - 1)
+    start, safe_mask = middle + guard, (UNIT - 1) & ~(2 * guard - 1)
     half = _half_grid(a_table, b_table, final)
     if half and exact == scales and largest + half <= half * 2.0**24:
         # float32 holds every number, each lies between two of the grid's, and none is in doubt.
-        start, certain = middle + half, half
+        start, safe_mask = middle + half, half
     by_byte = codes ^ 0x80 ^ SELECTED.code_flip  # code + 128 of a stored byte
     integers = {
         "multiplier": multiplier,
@@ -70,7 +70,7 @@ def sum_form(
         "zero_point": bounds[0],
         "qmin": bounds[1],
         "qmax": bounds[2],
-        "certain": certain,
+        "safe_mask": safe_mask,
         "bounded": int(bounds[1:] != (-128, 127)),
     }
     reals = {"a_scale": scales[0], "b_scale": scales[1], "start": start}

@@ -66,7 +66,7 @@ class Approximation(NamedTuple):
     a_scale_bits: int
     b_scale_bits: int
     start_bits: int
-    certain: int
+    safe_mask: int
     bounded: int
 
 
@@ -93,7 +93,7 @@ class Int8Sum:
         reals = [
             splat(builder, builder.bitcast(builder.trunc(arguments[name], I32), F32), lanes) for name in Approximation._fields[:3]
         ]
-        certain = splat(builder, builder.trunc(arguments["certain"], I32), lanes)
+        safe_mask = splat(builder, builder.trunc(arguments["safe_mask"], I32), lanes)
         width = ir.Constant(I64, isa.vector_bytes)
         steps = builder.udiv(builder.add(arguments["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
         last = builder.sub(arguments["count"], width)
@@ -114,13 +114,13 @@ class Int8Sum:
                     units, doubt = [], None
                     for part in range(GROUP):
                         units.append(self._units(builder, places, part, reals))
-                        one = builder.icmp_unsigned("==", builder.and_(units[-1], certain), constant(I32, lanes, 0))
+                        one = builder.icmp_unsigned("==", builder.and_(units[-1], safe_mask), constant(I32, lanes, 0))
                         doubt = one if doubt is None else builder.or_(doubt, one)
                     store(builder, self._epilogue.pack(builder, units, shared), places[2])
                     with seldom(builder, any_lane(builder, doubt)):
                         for part, value in enumerate(units):
                             store(builder, value, scratch, part * isa.vector_bytes)
-                        builder.call(recompute, [scratch, arguments["certain"], *places, *forms])
+                        builder.call(recompute, [scratch, arguments["safe_mask"], *places, *forms])
         builder.ret_void()
         return builder.function
 
@@ -136,11 +136,11 @@ class Int8Sum:
         return builder.fptosi(fused_multiply_add(builder, floats[0], reals[0], inner), vector(I32, lanes))
 
     def _recompute(self, module: ir.Module) -> ir.Function:
-        """Write the function (units, certain, a, b, dst, exact form) that corrects what is in doubt of one vector."""
+        """Write the function (units, safe_mask, a, b, dst, exact form) that corrects what is in doubt of one vector."""
         builder, arguments = begin_function(
-            module, "edgebn_add_i8_recompute", ("units", "certain", "a", "b", "dst", *Exact._fields)
+            module, "edgebn_add_i8_recompute", ("units", "safe_mask", "a", "b", "dst", *Exact._fields)
         )
-        mask = doubts_of(builder, self._isa, arguments["units"], arguments["certain"])
+        mask = doubts_of(builder, self._isa, arguments["units"], arguments["safe_mask"])
         rest = [arguments[name] for name in ("a", "b", "dst", *Exact._fields)]
         builder.call(self._exact(module), [mask, *rest])
         builder.ret_void()

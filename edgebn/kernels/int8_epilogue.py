@@ -46,10 +46,10 @@ from edgebn.kernels.vectors import (
 GROUP = 4  # vectors whose outputs are packed, tested and stored together
 
 
-def doubts_of(builder: ir.IRBuilder, isa: InstructionSet, units: ir.Value, certain: ir.Value) -> ir.Value:
+def doubts_of(builder: ir.IRBuilder, isa: InstructionSet, units: ir.Value, safe_mask: ir.Value) -> ir.Value:
     """Return a word with a bit set for each output in doubt, of the group whose t are at address `units`."""
     kind = vector(I32, isa.lanes)
-    mask = splat(builder, builder.trunc(certain, I32), isa.lanes)
+    mask = splat(builder, builder.trunc(safe_mask, I32), isa.lanes)
     parts = [load(builder, kind, units, part * isa.vector_bytes) for part in range(GROUP)]
     in_doubt = [builder.icmp_unsigned("==", builder.and_(part, mask), constant(I32, isa.lanes, 0)) for part in parts]
     bits = builder.bitcast(concat(builder, in_doubt), ir.IntType(GROUP * isa.lanes))
@@ -101,8 +101,8 @@ class Int8Epilogue:
             "nv": nv,
             "pixel": arguments["dst_pixel"],
             **{name: arguments[name] for name in ("zero", "low", "high")},
-            "certain_bits": arguments["certain"],
-            "certain": splat(builder, builder.trunc(arguments["certain"], I32), lanes),
+            "safe_mask": arguments["safe_mask"],
+            "safe_masks": splat(builder, builder.trunc(arguments["safe_mask"], I32), lanes),
             "special": has(NUDGED | CLIPPED | CONVERTED),
             "nudged": has(NUDGED),
             "clipped": has(CLIPPED),
@@ -190,7 +190,8 @@ class Int8Epilogue:
                 fast = in_units([builder.bitcast(acc, floats) for acc in group])
                 fast_block = builder.block
         units = join(builder, [(slow, slow_block), (fast, fast_block)])
-        doubts = [builder.icmp_unsigned("==", builder.and_(value, shared["certain"]), constant(I32, lanes, 0)) for value in units]
+        none = constant(I32, lanes, 0)
+        doubts = [builder.icmp_unsigned("==", builder.and_(value, shared["safe_masks"]), none) for value in units]
         doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
         packed = self.pack(builder, units, shared)
         before = builder.block
@@ -251,7 +252,7 @@ class Int8Epilogue:
             store(builder, acc, shared["accumulators"], part * self._isa.vector_bytes)
             store(builder, value, shared["units"], part * self._isa.vector_bytes)
         store(builder, packed, shared["result"])
-        names = ("accumulators", "units", "result", "certain_bits", "is_nudged", "zero", "low", "high")
+        names = ("accumulators", "units", "result", "safe_mask", "is_nudged", "zero", "low", "high")
         builder.call(shared["exact"], [ir.Constant(I64, first), epilogue, *(shared[name] for name in names)])
         return load(builder, packed.type, shared["result"])
 
@@ -266,9 +267,9 @@ class Int8Epilogue:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 10), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        first, epilogue, accumulators, units, result, certain, is_nudged, zero, low, high = function.args
+        first, epilogue, accumulators, units, result, safe_mask, is_nudged, zero, low, high = function.args
         builder = ir.IRBuilder(function.append_basic_block("entry"))
-        mask = doubts_of(builder, self._isa, units, certain)
+        mask = doubts_of(builder, self._isa, units, safe_mask)
 
         def compute(place: ir.Value) -> None:
             channel = builder.add(builder.and_(place, ir.Constant(I64, min(nv, GROUP) * self._lanes - 1)), first)

@@ -134,14 +134,14 @@ class SavedAccumulators(NamedTuple):
 class TileCodes(NamedTuple):
     """What a tile's int8 epilogue has beside its entries a channel.
 
-    zero, low, high: zero point and bounds plus 128; certain: the bits of t of which one must be set for it to be trusted;
+    zero, low, high: zero point and bounds plus 128; safe_mask: the bits of t of which one must be set for it to be trusted;
     mode: bits of `records.py`.
     """
 
     zero: int
     low: int
     high: int
-    certain: int
+    safe_mask: int
     mode: int
 
 

@@ -188,18 +188,18 @@ def write_blocks_i8(
     largest: int,
     zero: int,
     neg: int,
-    certain: int,
+    safe_masks: int,
     modes: int,
     count: int,
-    home_certain: int,
+    home_safe_mask: int,
     home_mode: int,
     mode: int,
 ) -> None:
     """Write a step's numbers into packed blocks, in the form without a base.
 
     arrays int64 (6,): bytes from a block's beginning to scale, offset, nudge, m, r and s. template, factory: all blocks as they are
-    without a base, and as they were packed. largest int64 (places,): bounds on accumulators. certain, modes: addresses of the words
-    of the tables with these arguments, `count` each.
+    without a base, and as they were packed. largest int64 (places,): bounds on accumulators. safe_masks, modes: addresses of the
+    words of the tables with these arguments, `count` each.
     """
     now = load_i64(status, 0)
     if now == REFUSED:
@@ -207,7 +207,7 @@ def write_blocks_i8(
     blocks = places // width
     if now == HOME:
         _copy(factory, block, blocks * block_bytes)
-        _set_words(certain, count, home_certain)
+        _set_words(safe_masks, count, home_safe_mask)
         _set_words(modes, count, home_mode)
         return
     _copy(template, block, blocks * block_bytes)
@@ -245,7 +245,7 @@ def write_blocks_i8(
         store_i32(base + load_i64(arrays, 3), lane, np.int32(m))
         store_i64(base + load_i64(arrays, 4), lane, r)
         store_i64(base + load_i64(arrays, 5), lane, s)
-    _set_words(certain, count, (UNIT - 1) & ~(2 * guard - 1))
+    _set_words(safe_masks, count, (UNIT - 1) & ~(2 * guard - 1))
     _set_words(modes, count, mode)
 
 

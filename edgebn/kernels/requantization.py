@@ -146,7 +146,7 @@ def pack_epilogue_i8(
         "zero": epilogue.zero_point + 128,
         "low": epilogue.qmin + 128,
         "high": epilogue.qmax + 128,
-        "certain": (UNIT - 1) & ~(2 * form.guard - 1),
+        "safe_mask": (UNIT - 1) & ~(2 * form.guard - 1),
         "mode": sum(bit for bit, is_set in modes.items() if is_set),
     }
     return PackedEpilogue(data, scalars, largest)

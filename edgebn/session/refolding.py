@@ -152,7 +152,7 @@ class Refolder:
         largest[: len(template.largest)] = template.largest
         starts = {name: 4 * width * i for i, name in enumerate(INT8_WORDS)}
         starts |= {name: 4 * width * len(INT8_WORDS) + 8 * width * i for i, name in enumerate(INT8_LONGS)}
-        certain, modes = (self._arguments.places(copy.place.offset, name) for name in ("certain", "mode"))
+        safe_masks, modes = (self._arguments.places(copy.place.offset, name) for name in ("safe_mask", "mode"))
         self._emit(
             "write_blocks_i8",
             status=status,
@@ -168,10 +168,10 @@ class Refolder:
             largest=self._keep_alive(largest),
             zero=epilogue.zero_point + 128,
             neg=int(epilogue.neg),
-            certain=self._keep_alive(certain),
+            safe_masks=self._keep_alive(safe_masks),
             modes=self._keep_alive(modes),
-            count=len(certain),
-            home_certain=source.scalars["certain"],
+            count=len(safe_masks),
+            home_safe_mask=source.scalars["safe_mask"],
             home_mode=source.scalars["mode"],
             mode=source.scalars["mode"] | CONVERTED,
         )

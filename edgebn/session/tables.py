@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MIN_DIRECT = 1 << 14
 
 # Arguments that may change with an epilogue.
-CHANGING = ("certain", "mode", "general")
+CHANGING = ("safe_mask", "mode", "general")
 
 
 @dataclass(frozen=True)

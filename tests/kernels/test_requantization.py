@@ -80,14 +80,14 @@ def compare(how, weight, rng):
         t = (real.astype(np.longdouble) * scale + offset).astype(np.float32)
         is_nudged = (word < words["base"][channel]) & bool(mode & NUDGED)
         units = t.astype(np.int64) - np.where(is_nudged, int(words["nudge"][channel]), 0)
-        certain = (units & packed.scalars["certain"]) != 0
+        is_safe = (units & packed.scalars["safe_mask"]) != 0
         found = np.clip(units >> UNIT_BITS, 0, 255)
-        np.testing.assert_array_equal(found[certain], exact(how, u, channel)[certain])
+        np.testing.assert_array_equal(found[is_safe], exact(how, u, channel)[is_safe])
         # In doubt, kernels compute the contract of the clipped accumulator.
         clipped = word.astype(np.int64) - int(words["base"][channel])
         np.testing.assert_array_equal(exact(how, clipped, channel), exact(how, u, channel))
         free = (acc == u)[:DRAWN]
-        doubts, total = doubts + int((free & ~certain[:DRAWN]).sum()), total + int(free.sum())
+        doubts, total = doubts + int((free & ~is_safe[:DRAWN]).sum()), total + int(free.sum())
     return doubts, total, mode
 
 
