@@ -56,8 +56,8 @@ def rescale(v: int, m: int, e: int) -> int:
     """TensorFlow Lite Micro's doubling high multiply and rounding shift in one (docs/integer-contract.md)."""
     if e == 0:
         return (v * m + (1 << 30)) >> 31
-    nudge = (1 << 31) if v < 0 else 0
-    return (v * m + (1 << 30) + (1 << (30 + e)) - nudge) >> (31 + e)
+    negative_rounding = (1 << 31) if v < 0 else 0
+    return (v * m + (1 << 30) + (1 << (30 + e)) - negative_rounding) >> (31 + e)
 
 
 def _double_sum(unit: int) -> Callable[[int, int, DoubleRounding], int]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgebn.kernels.isa import SELECTED
-from edgebn.kernels.records import NUDGE, UNIT_BITS
+from edgebn.kernels.records import NEGATIVE_ROUNDING, UNIT_BITS
 from edgebn.kernels.requantization import MOST, SLACK, UNIT
 from edgebn.quick_dataclass import dataclass
 
@@ -44,15 +44,15 @@ def sum_form(
         float(np.abs(table - (first + slope * codes)).max())
         for table, first, slope in zip((a_table, b_table), starts, slopes, strict=True)
     )
-    nudge = float(NUDGE if neg else 0)
+    negative_rounding = float(NEGATIVE_ROUNDING if neg else 0)
     exact = [slope * multiplier * power for slope in slopes]
-    middle = (sum(starts) * multiplier + rounding - nudge / 2) * power + (bounds[0] + 128) * float(UNIT)
+    middle = (sum(starts) * multiplier + rounding - negative_rounding / 2) * power + (bounds[0] + 128) * float(UNIT)
     scales = [float(np.float32(value)) for value in exact]
     largest = abs(middle) + 255 * (abs(exact[0]) + abs(exact[1]))
     inner = max(abs(middle), abs(middle + 255 * exact[1])) + UNIT  # bound on what the first multiply-add gives
     error = 255 * sum(abs(value - scale) for value, scale in zip(exact, scales, strict=True))
     # Half a unit is the rounding of the second one, whose result is below 2**24, or clipped.
-    error += (missed * multiplier + nudge / 2) * power + _half_step(inner) + _half_step(abs(middle) + UNIT) + 0.5
+    error += (missed * multiplier + negative_rounding / 2) * power + _half_step(inner) + _half_step(abs(middle) + UNIT) + 0.5
     guard = 1 << max(int(np.ceil(np.log2(error + SLACK))), 0)
     if guard > UNIT // 8 or largest + guard > MOST:
         return None

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.records import NUDGE
+from edgebn.kernels.records import NEGATIVE_ROUNDING
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
@@ -160,9 +160,9 @@ class Int8Sum:
                 term = load(builder, I64, arguments[f"{operand}_table"], builder.mul(byte, ir.Constant(I64, 8)))
                 total = term if total is None else builder.add(total, term)
             product = builder.add(builder.mul(total, arguments["multiplier"]), arguments["rounding"])
-            nudge = builder.mul(arguments["neg"], ir.Constant(I64, NUDGE))
+            negative_rounding = builder.mul(arguments["neg"], ir.Constant(I64, NEGATIVE_ROUNDING))
             is_negative = builder.icmp_signed("<", total, ir.Constant(I64, 0))
-            product = builder.sub(product, builder.select(is_negative, nudge, ir.Constant(I64, 0)))
+            product = builder.sub(product, builder.select(is_negative, negative_rounding, ir.Constant(I64, 0)))
             y = builder.add(builder.ashr(product, arguments["shift"]), arguments["zero_point"])
             y = clamp(builder, y, arguments["qmin"], arguments["qmax"])
             byte = builder.trunc(builder.xor(y, ir.Constant(I64, self._isa.code_flip)), I8)

@@ -142,19 +142,19 @@ def compensate(
     most_scale: float,
     least_divisor: float,
 ) -> None:
-    """Take home's and the predicted class's part off a sample.
+    """Take the source's and the predicted class's part off a sample.
 
-    Tables float32 (classes + 1, channels): a row a class, and home's offsets. residuals float32 (3, channels): r1, r2, and the
-    variance before them.
+    Tables float32 (classes + 1, channels): a row a class, and the source's offsets. residuals float32 (3, channels): r1, r2, and
+    the variance before them.
     """
     if load_i64(status, 0) != LEARNED:
         return
     u = min(load_f32(margin, 0) / typical_margin, ONE)
     away = (ONE - strength) + strength * u
-    home, known = classes * channels, load_i64(label, 0) * channels
+    source, known = classes * channels, load_i64(label, 0) * channels
     for c in range(channels):
-        shift = away * load_f32(first_table, home + c) + u * load_f32(first_table, known + c)
-        widening = away * load_f32(second_table, home + c) + u * load_f32(second_table, known + c)
+        shift = away * load_f32(first_table, source + c) + u * load_f32(first_table, known + c)
+        widening = away * load_f32(second_table, source + c) + u * load_f32(second_table, known + c)
         before = _variance(load_f32(state, c), load_f32(state, channels + c), least_variance)
         expected = min(np.sqrt(before), most_scale) * shift
         d1, d2 = load_f32(deviations, c), load_f32(deviations, channels + c)

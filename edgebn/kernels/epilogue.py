@@ -11,7 +11,7 @@ from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import Clips, Codes, ProductCodes
 from edgebn.kernels.primitives import load_f32, load_i64, store_f32, store_i32
-from edgebn.kernels.records import NUDGE, RECORD_WORDS
+from edgebn.kernels.records import NEGATIVE_ROUNDING, RECORD_WORDS
 
 
 @kernel
@@ -27,16 +27,16 @@ def requantize(acc: int, epilogue: int, channel: int, codes: Codes) -> int:
     u = min(max(acc + load_i64(epilogue, record), load_i64(epilogue, record + 1)), load_i64(epilogue, record + 2))
     product = u * load_i64(epilogue, record + 3) + load_i64(epilogue, record + 4)
     if codes.neg != 0 and u < 0:
-        product -= NUDGE
+        product -= NEGATIVE_ROUNDING
     return min(max(codes.zero_point + (product >> load_i64(epilogue, record + 5)), codes.qmin), codes.qmax)
 
 
 @kernel
 def code_of_product(u: int, scaling: ProductCodes) -> int:
-    """Return (u * multiplier + rounding - nudge) >> shift about the zero point, as a code."""
+    """Return (u * multiplier + rounding - negative_rounding) >> shift about the zero point, as a code."""
     product = u * scaling.multiplier + scaling.rounding
     if scaling.neg != 0 and u < 0:
-        product -= NUDGE
+        product -= NEGATIVE_ROUNDING
     return min(max(scaling.zero_point + (product >> scaling.shift), scaling.qmin), scaling.qmax)
 
 

@@ -16,7 +16,7 @@ from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.parameters import TileCodes
-from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, INT8_LONGS, INT8_WORDS, NUDGE, NUDGED
+from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, DOUBLE_ROUNDED, INT8_LONGS, INT8_WORDS, NEGATIVE_ROUNDING
 from edgebn.kernels.tile_epilogue import Outputs, Stores
 from edgebn.kernels.vectors import (
     F32,
@@ -103,8 +103,8 @@ class Int8Epilogue:
             **{name: arguments[name] for name in ("zero", "low", "high")},
             "safe_mask": arguments["safe_mask"],
             "safe_masks": splat(builder, builder.trunc(arguments["safe_mask"], I32), lanes),
-            "special": has(NUDGED | CLIPPED | CONVERTED),
-            "nudged": has(NUDGED),
+            "special": has(DOUBLE_ROUNDED | CLIPPED | CONVERTED),
+            "rounds_negative": has(DOUBLE_ROUNDED),
             "clipped": has(CLIPPED),
             "converted": has(CONVERTED),
             "bounded": has(BOUNDED),
@@ -112,7 +112,7 @@ class Int8Epilogue:
             "accumulators": slot(GROUP * lanes, I32),
             "units": slot(GROUP * lanes, I32),
             "result": slot(GROUP * lanes, I8),
-            "is_nudged": builder.zext(has(NUDGED), I64),
+            "rounds_negative_word": builder.zext(has(DOUBLE_ROUNDED), I64),
             "interleaved": interleaved,
             "exact": self._exact_function(builder.module, nv, interleaved=interleaved),
         }
@@ -169,12 +169,12 @@ class Int8Epilogue:
         def clip(group: list[ir.Value]) -> list[ir.Value]:
             return [clamp(builder, *value) for value in zip(group, arrays("lo"), arrays("hi"), strict=True)]
 
-        def nudge(units: list[ir.Value], group: list[ir.Value]) -> list[ir.Value]:
-            nudged = []
-            for value, acc, base, step in zip(units, group, arrays("base"), arrays("nudge"), strict=True):
+        def round_negative(units: list[ir.Value], group: list[ir.Value]) -> list[ir.Value]:
+            rounded = []
+            for value, acc, base, step in zip(units, group, arrays("base"), arrays("negative_rounding"), strict=True):
                 is_negative = builder.icmp_signed("<", acc, base)
-                nudged.append(builder.sub(value, builder.select(is_negative, step, constant(I32, lanes, 0))))
-            return nudged
+                rounded.append(builder.sub(value, builder.select(is_negative, step, constant(I32, lanes, 0))))
+            return rounded
 
         with builder.if_else(shared["special"], likely=False) as (special, simple):
             with special:
@@ -184,7 +184,7 @@ class Int8Epilogue:
                     builder, shared["converted"], lambda: [builder.sitofp(value, floats) for value in clipped], as_floats
                 )
                 slow = in_units(reals)
-                slow = either(builder, shared["nudged"], lambda: nudge(slow, clipped), slow)
+                slow = either(builder, shared["rounds_negative"], lambda: round_negative(slow, clipped), slow)
                 slow_block = builder.block
             with simple:
                 fast = in_units([builder.bitcast(acc, floats) for acc in group])
@@ -252,7 +252,7 @@ class Int8Epilogue:
             store(builder, acc, shared["accumulators"], part * self._isa.vector_bytes)
             store(builder, value, shared["units"], part * self._isa.vector_bytes)
         store(builder, packed, shared["result"])
-        names = ("accumulators", "units", "result", "safe_mask", "is_nudged", "zero", "low", "high")
+        names = ("accumulators", "units", "result", "safe_mask", "rounds_negative_word", "zero", "low", "high")
         builder.call(shared["exact"], [ir.Constant(I64, first), epilogue, *(shared[name] for name in names)])
         return load(builder, packed.type, shared["result"])
 
@@ -267,7 +267,7 @@ class Int8Epilogue:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 10), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        first, epilogue, accumulators, units, result, safe_mask, is_nudged, zero, low, high = function.args
+        first, epilogue, accumulators, units, result, safe_mask, rounds_negative, zero, low, high = function.args
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         mask = doubts_of(builder, self._isa, units, safe_mask)
 
@@ -282,9 +282,9 @@ class Int8Epilogue:
             acc = builder.sext(load(builder, I32, accumulators, builder.mul(place, ir.Constant(I64, 4))), I64)
             u = builder.sub(clamp(builder, acc, field("lo"), field("hi")), field("base"))
             product = builder.add(builder.mul(u, field("m")), field("r"))
-            nudge = builder.mul(is_nudged, ir.Constant(I64, NUDGE))
+            negative_rounding = builder.mul(rounds_negative, ir.Constant(I64, NEGATIVE_ROUNDING))
             is_negative = builder.icmp_signed("<", u, ir.Constant(I64, 0))
-            product = builder.sub(product, builder.select(is_negative, nudge, ir.Constant(I64, 0)))
+            product = builder.sub(product, builder.select(is_negative, negative_rounding, ir.Constant(I64, 0)))
             y = clamp(builder, builder.add(builder.ashr(product, field("s")), zero), low, high)
             byte = builder.trunc(builder.xor(y, ir.Constant(I64, 0x80 ^ self._isa.code_flip)), I8)
             store(builder, byte, result, self._packed_place(builder, place) if interleaved else place)

@@ -80,7 +80,10 @@ class Walk(NamedTuple):
 
 
 class Codes(NamedTuple):
-    """What an epilogue of int8 or int16 has beside its entries a channel: whether it nudges, and the codes it may return."""
+    """What an epilogue of int8 or int16 has beside its entries a channel.
+
+    Whether negative sums are rounded once more, and the codes that it may return.
+    """
 
     neg: int
     zero_point: int

@@ -6,17 +6,17 @@ from edgebn.functions import FUNCTIONS
 
 # Plain kernels: one int64 record a channel: acc_bias, lo, hi, m, r, s.
 RECORD_WORDS = 6
-NUDGE = 1 << 31  # what double rounding takes off the product of a negative sum
+NEGATIVE_ROUNDING = 1 << 31  # what double rounding takes off the product of a negative sum
 
 # Tiles: order of the arrays in a block of packed int8 epilogue, each `channels of the block` long: 32-bit words, then 64-bit.
-INT8_WORDS = ("bias", "scale", "offset", "nudge", "base", "lo", "hi", "m")
+INT8_WORDS = ("bias", "scale", "offset", "negative_rounding", "base", "lo", "hi", "m")
 INT8_LONGS = ("r", "s")
 FLOAT32_WORDS = ("bias", "a", "d")
 UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 
-# Bits of an int8 tile's mode: negative accumulators are nudged; accumulators are clipped; they must be converted to float32, as
-# they have no base (`requantization.py`); outputs have bounds of their own.
-NUDGED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
+# Bits of an int8 tile's mode: negative accumulators are rounded once more; accumulators are clipped; they must be converted to
+# float32, as they have no base (`requantization.py`); outputs have bounds of their own.
+DOUBLE_ROUNDED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 
 # float32 functions of one number (`pointwise.py`); the position is the variant's number. A PReLU reads a second one.
 POINTWISE = (*(name for name in FUNCTIONS if name != "prelu"), "exp_of_difference")
@@ -24,8 +24,8 @@ POINTWISE = (*(name for name in FUNCTIONS if name != "prelu"), "exp_of_differenc
 # Functions of int16 codes (`curve.py`), likewise.
 CURVES = ("table", "sigmoid", "tanh")
 
-# What a refold made of a step: new numbers, none because some would leave their range, or the factory's.
-FOLDED, REFUSED, HOME = 0, 1, 2
+# What a refold made of a step: new numbers, none because some would leave their range, or the source's.
+FOLDED, REFUSED, SOURCE = 0, 1, 2
 
 # What came of learning from a sample (`compensated.py`): an update, or none as the sample's numbers or the update's are not finite.
 LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2

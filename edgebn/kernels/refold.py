@@ -20,10 +20,10 @@ from edgebn.kernels.primitives import (
     store_i64,
     store_u8,
 )
-from edgebn.kernels.records import FOLDED, HOME, NUDGE, RECORD_WORDS, REFUSED
+from edgebn.kernels.records import FOLDED, NEGATIVE_ROUNDING, RECORD_WORDS, REFUSED, SOURCE
 from edgebn.kernels.requantization import LARGEST_GUARD, MOST, SEEN, SLACK, UNIT
 
-FACTORY_WORDS = 7  # int64 a channel: m, r, s, half of the nudge, center, shift, and whether it has a sigma
+SOURCE_WORDS = 7  # int64 a channel: m, r, s, half of the negative rounding, center, shift, and whether it has a sigma
 FOLDED_WORDS = 3  # int64 a channel: m, r, s
 
 INT32_MAX = (1 << 31) - 1
@@ -46,11 +46,11 @@ def _halved(value: int, bits: int) -> int:
 
 
 @kernel
-def fold_i8(channels: int, factory: int, sigma: int, drift: int, ratio: int, folded: int, status: int) -> None:
+def fold_i8(channels: int, source: int, sigma: int, drift: int, ratio: int, folded: int, status: int) -> None:
     """Fold one step's channels: sigma, drift, ratio float32 (channels,); folded int64 (channels, FOLDED_WORDS)."""
-    result = HOME
+    result = SOURCE
     for c in range(channels):
-        record, out = factory + 8 * FACTORY_WORDS * c, folded + 8 * FOLDED_WORDS * c
+        record, out = source + 8 * SOURCE_WORDS * c, folded + 8 * FOLDED_WORDS * c
         m, r, s = load_i64(record, 0), load_i64(record, 1), load_i64(record, 2)
         moved_by, spread = load_f32(drift, c), load_f32(ratio, c)
         if (moved_by == 0 and spread == 1) or load_i64(record, 6) == 0:
@@ -58,7 +58,7 @@ def fold_i8(channels: int, factory: int, sigma: int, drift: int, ratio: int, fol
             store_i64(out, 1, r)
             store_i64(out, 2, s)
             continue
-        half_nudge, center = load_i64(record, 3), load_i64(record, 4)
+        half_negative_rounding, center = load_i64(record, 3), load_i64(record, 4)
         unit = float_from_bits((load_i64(record, 5) + DRIFT_BITS + EXPONENT_BIAS) << MANTISSA_BITS)
         moved = (moved_by * load_f32(sigma, c)) * unit
         gain = (ONE / np.sqrt(spread)) * GAIN_UNIT
@@ -71,11 +71,11 @@ def fold_i8(channels: int, factory: int, sigma: int, drift: int, ratio: int, fol
             if abs(_halved(product, GAIN_BITS + loss)) > INT32_MAX:
                 loss += 1
         new_m, new_s = _halved(product, GAIN_BITS + loss), s - loss
-        at_center = m * center + r - (1 << (s - 1)) - half_nudge
+        at_center = m * center + r - (1 << (s - 1)) - half_negative_rounding
         if loss > 0:
             at_center = _halved(at_center, loss)
         half = 1 << (max(new_s, 1) - 1)
-        new_r = at_center + half + half_nudge - new_m * center - _halved(new_m * np.int64(moved), DRIFT_BITS)
+        new_r = at_center + half + half_negative_rounding - new_m * center - _halved(new_m * np.int64(moved), DRIFT_BITS)
         if abs(new_m) > INT32_MAX or abs(new_r) > LARGEST_OFFSET or new_s < 1:
             store_i64(status, 0, REFUSED)
             return
@@ -87,11 +87,11 @@ def fold_i8(channels: int, factory: int, sigma: int, drift: int, ratio: int, fol
 
 
 @kernel
-def fold_f32(channels: int, factory: int, sigma: int, drift: int, ratio: int, folded: int, status: int) -> None:
-    """Fold one step's channels: factory float32 (3, channels): a, d, center; folded float32 (2, channels): a, d."""
-    result = HOME
+def fold_f32(channels: int, source: int, sigma: int, drift: int, ratio: int, folded: int, status: int) -> None:
+    """Fold one step's channels: source float32 (3, channels): a, d, center; folded float32 (2, channels): a, d."""
+    result = SOURCE
     for c in range(channels):
-        a, d, center = load_f32(factory, c), load_f32(factory, channels + c), load_f32(factory, 2 * channels + c)
+        a, d, center = load_f32(source, c), load_f32(source, channels + c), load_f32(source, 2 * channels + c)
         moved_by, spread, width = load_f32(drift, c), load_f32(ratio, c), load_f32(sigma, c)
         new_a, new_d = a, d
         if not ((moved_by == 0 and spread == 1) or width == 0):
@@ -131,11 +131,20 @@ def write_records_i8(status: int, folded: int, channels: int, records: int) -> N
 
 @kernel
 def write_floats(
-    status: int, folded: int, channels: int, names: int, places: int, width: int, block: int, marks: int, mark_count: int, home: int
+    status: int,
+    folded: int,
+    channels: int,
+    names: int,
+    places: int,
+    width: int,
+    block: int,
+    generals: int,
+    count: int,
+    source_general: int,
 ) -> None:
     """Write a step's a and d into blocks of bias, a and d, each `width` float32: place i holds channel names[i], -1 none.
 
-    `marks` are the words of the tables that say whether there is anything between the bounds; `home` is the factory's.
+    `generals` are the words of the tables that say whether there is anything between the bounds; `source_general` is the source's.
     """
     now = load_i64(status, 0)
     if now == REFUSED:
@@ -146,7 +155,7 @@ def write_floats(
             at = block + 4 * (3 * width * (i // width) + i % width)
             store_f32(at, width, load_f32(folded, channel))
             store_f32(at, 2 * width, load_f32(folded, channels + channel))
-    _set_words(marks, mark_count, home if now == HOME else 1)
+    _set_words(generals, count, source_general if now == SOURCE else 1)
 
 
 @kernel
@@ -156,18 +165,18 @@ def _power(shift: int) -> float:
 
 
 @kernel
-def _error(m: int, r: int, s: int, largest: int, zero: int, nudge: float, guard: int) -> float:
+def _error(m: int, r: int, s: int, largest: int, zero: int, negative_rounding: float, guard: int) -> float:
     """Return the error of the float form in units (`requantization._float_form`, converted), or a negative number: not possible."""
     scale = m * _power(s)
     start = r * _power(s) + zero * np.float64(UNIT)
-    nudge = nudge * _power(s)
-    if not (largest * abs(scale) + abs(start) + nudge < MOST and abs(start) < 2.0**30):
+    negative_rounding = negative_rounding * _power(s)
+    if not (largest * abs(scale) + abs(start) + negative_rounding < MOST and abs(start) < 2.0**30):
         return -1.0
     rounded = np.float64(np.float32(scale))
     seen = np.float64(largest)
     if rounded != 0.0:
-        seen = min(seen, 1.01 * (SEEN + abs(start) + nudge) / abs(scale))
-    error = seen * abs(scale - rounded) + (nudge - np.float64(np.int64(min(nudge, MOST)))) + 0.5
+        seen = min(seen, 1.01 * (SEEN + abs(start) + negative_rounding) / abs(scale))
+    error = seen * abs(scale - rounded) + (negative_rounding - np.float64(np.int64(min(negative_rounding, MOST)))) + 0.5
     if largest >= 1 << 24:
         error += seen * abs(scale) * 2.0**-24
     return error + abs(start + guard - np.float64(np.float32(start + guard)))
@@ -184,34 +193,34 @@ def write_blocks_i8(
     block_bytes: int,
     arrays: int,
     template: int,
-    factory: int,
+    source: int,
     largest: int,
     zero: int,
     neg: int,
     safe_masks: int,
     modes: int,
     count: int,
-    home_safe_mask: int,
-    home_mode: int,
+    source_safe_mask: int,
+    source_mode: int,
     mode: int,
 ) -> None:
     """Write a step's numbers into packed blocks, in the form without a base.
 
-    arrays int64 (6,): bytes from a block's beginning to scale, offset, nudge, m, r and s. template, factory: all blocks as they are
-    without a base, and as they were packed. largest int64 (places,): bounds on accumulators. safe_masks, modes: addresses of the
-    words of the tables with these arguments, `count` each.
+    arrays int64 (6,): bytes from a block's beginning to scale, offset, negative_rounding, m, r and s. template, source: all blocks as
+    they are without a base, and as they were packed. largest int64 (places,): bounds on accumulators. safe_masks, modes: addresses
+    of the words of the tables with these arguments, `count` each.
     """
     now = load_i64(status, 0)
     if now == REFUSED:
         return
     blocks = places // width
-    if now == HOME:
-        _copy(factory, block, blocks * block_bytes)
-        _set_words(safe_masks, count, home_safe_mask)
-        _set_words(modes, count, home_mode)
+    if now == SOURCE:
+        _copy(source, block, blocks * block_bytes)
+        _set_words(safe_masks, count, source_safe_mask)
+        _set_words(modes, count, source_mode)
         return
     _copy(template, block, blocks * block_bytes)
-    shift = np.float64(NUDGE) if neg != 0 else 0.0
+    shift = np.float64(NEGATIVE_ROUNDING) if neg != 0 else 0.0
     guard = 1
     while guard < LARGEST_GUARD:
         worst = 0.0

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, INT8_LONGS, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
+from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, DOUBLE_ROUNDED, INT8_LONGS, INT8_WORDS, NEGATIVE_ROUNDING, UNIT_BITS
 from edgebn.quick_dataclass import dataclass
 
 UNIT = 1 << UNIT_BITS
@@ -79,11 +79,11 @@ class PackedEpilogue:
 
 @dataclass(frozen=True)
 class _Form:
-    """The float form of a layer: (channels,) each, and its guard. float32: scale, offset; int64: nudge, base."""
+    """The float form of a layer: (channels,) each, and its guard. float32: scale, offset; int64: negative_rounding, base."""
 
     scale: np.ndarray
     offset: np.ndarray
-    nudge: np.ndarray
+    negative_rounding: np.ndarray
     base: np.ndarray
     guard: int
 
@@ -123,7 +123,7 @@ def pack_epilogue_i8(
         "bias": _wrapped(stored_bias),
         "scale": form.scale.view(np.int32),
         "offset": form.offset.view(np.int32),
-        "nudge": form.nudge.astype(np.int32),
+        "negative_rounding": form.negative_rounding.astype(np.int32),
         "base": _wrapped(form.base),
         "lo": _wrapped(lo + form.base),
         "hi": _wrapped(hi + form.base),
@@ -137,7 +137,7 @@ def pack_epilogue_i8(
     parts = [blocks(arrays[name], width, idle.get(name, 0)) for name in (*INT8_WORDS, *INT8_LONGS)]
     data = np.concatenate([part.view(np.uint8).reshape(len(part), -1) for part in parts], axis=1)
     modes = {
-        NUDGED: epilogue.neg,
+        DOUBLE_ROUNDED: epilogue.neg,
         CLIPPED: clips,
         CONVERTED: not form.base.any(),
         BOUNDED: (epilogue.qmin, epilogue.qmax) != (-128, 127),
@@ -155,22 +155,20 @@ def pack_epilogue_i8(
 def _saturated(epilogue: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bounds of accumulators; of channels whose t could leave int32, just past where the output no longer changes.
 
-    With n the nudge, 0 or 2**31, (u * m + r - n) >> s is qmax less the zero point or more where u * m + r - 2**31 is (qmax - zero
-    point) * 2**s or more, and qmin less it or less where u * m + r is below (qmin - zero point + 1) * 2**s. Beyond either u the
-    output is that bound, so that clipping there changes no byte; between them lie little more than 256 codes. In Python's integers.
+    With n the negative rounding, 0 or 2**31, (u * m + r - n) >> s is qmax less the zero point or more where u * m + r - 2**31 is
+    (qmax - zero point) * 2**s or more, and qmin less it or less where u * m + r is below (qmin - zero point + 1) * 2**s. Beyond
+    either u the output is that bound, so that clipping there changes no byte; between them lie little more than 256 codes. In
+    Python's integers.
     """
     lo, hi = lo.copy(), hi.copy()
     largest = np.maximum(np.abs(lo), np.abs(hi))
     power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
-    bound = (
-        largest * np.abs(epilogue.m * power)
-        + np.abs(epilogue.r * power + (epilogue.zero_point + 128) * float(UNIT))
-        + NUDGE * power
-    )
+    start = np.abs(epilogue.r * power + (epilogue.zero_point + 128) * float(UNIT))
+    bound = largest * np.abs(epilogue.m * power) + start + NEGATIVE_ROUNDING * power
     for channel in np.flatnonzero((bound >= MOST) & (epilogue.m != 0)).tolist():
         m, r, s = (int(array[channel]) for array in (epilogue.m, epilogue.r, epilogue.s))
         # u * m is `high` or more: saturated above; `low` or less: below.
-        high = ((epilogue.qmax - epilogue.zero_point) << s) - r + (NUDGE if epilogue.neg else 0)
+        high = ((epilogue.qmax - epilogue.zero_point) << s) - r + (NEGATIVE_ROUNDING if epilogue.neg else 0)
         low = ((epilogue.qmin - epilogue.zero_point + 1) << s) - 1 - r
         first, last = (low // m, -(-high // m)) if m > 0 else (high // m, -(-low // m))
         first, last = _clear_of_doubt(epilogue, channel, first, -1), _clear_of_doubt(epilogue, channel, last, 1)
@@ -187,19 +185,19 @@ def _clear_of_doubt(epilogue: Requantization, channel: int, u: int, step: int) -
     """Return the accumulator from `u` on whose t is not near a whole code: it stands for all those beyond it."""
     m, r, s = (int(array[channel]) for array in (epilogue.m, epilogue.r, epilogue.s))
     for at in range(u, u + CLEAR_STEPS * step, step):
-        fraction = at * m + r - (NUDGE if epilogue.neg and at < 0 else 0) & (1 << s) - 1
+        fraction = at * m + r - (NEGATIVE_ROUNDING if epilogue.neg and at < 0 else 0) & (1 << s) - 1
         if CLEAR <= fraction / (1 << s) <= 1 - CLEAR:
             return at
     return u
 
 
 def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: bool) -> _Form:
-    """Return scale, offset, nudge and base, and the guard (units) that covers their error.
+    """Return scale, offset, negative_rounding and base, and the guard (units) that covers their error.
 
-    t = int(fma(float(u + base), scale, offset)) - (nudge if u < 0 else 0). Its error against T + guard, where T is in sight
-    (0 <= T < 256 codes): the rounding of scale times the largest u in sight, the rounding of offset, the fraction of nudge, half a
-    unit for the multiply-add (its result is below 2**24, or clipped), and without a base that of float(u) where u has more than
-    24 bits.
+    t = int(fma(float(u + base), scale, offset)) - (negative_rounding if u < 0 else 0). Its error against T + guard, where T is in
+    sight (0 <= T < 256 codes): the rounding of scale times the largest u in sight, the rounding of offset, the fraction of
+    negative_rounding, half a unit for the multiply-add (its result is below 2**24, or clipped), and without a base that of
+    float(u) where u has more than 24 bits.
 
     Parameters
     ----------
@@ -209,15 +207,15 @@ def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: boo
     """
     power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
     exact_scale = epilogue.m.astype(np.float64) * power
-    exact_nudge = np.full(len(power), float(NUDGE) if epilogue.neg else 0.0) * power
+    exact_negative_rounding = np.full(len(power), float(NEGATIVE_ROUNDING) if epilogue.neg else 0.0) * power
     exact_start = epilogue.r.astype(np.float64) * power + (epilogue.zero_point + 128) * float(UNIT)
     scale = exact_scale.astype(np.float32)
-    reach = SEEN + np.abs(exact_start) + exact_nudge
+    reach = SEEN + np.abs(exact_start) + exact_negative_rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.where(scale == 0, largest, np.minimum(largest, 1.01 * reach / np.abs(exact_scale)))
-    bound = largest * np.abs(exact_scale) + np.abs(exact_start) + exact_nudge
-    nudge = np.floor(np.minimum(exact_nudge, MOST))
-    common = seen * np.abs(exact_scale - scale) + (exact_nudge - nudge) + 0.5
+    bound = largest * np.abs(exact_scale) + np.abs(exact_start) + exact_negative_rounding
+    negative_rounding = np.floor(np.minimum(exact_negative_rounding, MOST))
+    common = seen * np.abs(exact_scale - scale) + (exact_negative_rounding - negative_rounding) + 0.5
     # Far beyond what is seen, errors need only stay below a whole code.
     possible = (bound < MOST) & (np.abs(exact_start) < 2.0**30)
 
@@ -233,10 +231,10 @@ def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: boo
     by_conversion = _smallest_guard(converted, possible)
     room = (1 << 22) - 1 - int(largest.max())
     if room < len(NEAR) or not with_base:
-        return _form(by_conversion, scale, nudge)
+        return _form(by_conversion, scale, negative_rounding)
     by_base = _smallest_guard(based, possible, MIN_GUARD)
     worth = by_base.guard <= WORTH * by_conversion.guard and by_base.trusted[by_conversion.trusted].all()
-    return _form(by_base if worth else by_conversion, scale, nudge)
+    return _form(by_base if worth else by_conversion, scale, negative_rounding)
 
 
 def _best_bases(start: np.ndarray, scale: np.ndarray, allowed: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -319,10 +317,10 @@ def _smallest_guard(
     return _Choice(base, offset, guard, trusted)
 
 
-def _form(choice: _Choice, scale: np.ndarray, nudge: np.ndarray) -> _Form:
+def _form(choice: _Choice, scale: np.ndarray, negative_rounding: np.ndarray) -> _Form:
     """Return the arrays of a choice; an untrusted channel gets t = 0: always in doubt."""
-    scale, offset, nudge = (np.where(choice.trusted, array, 0) for array in (scale, choice.offset, nudge))
-    return _Form(scale.astype(np.float32), offset.astype(np.float32), nudge.astype(np.int64), choice.base, choice.guard)
+    scale, offset, negative_rounding = (np.where(choice.trusted, array, 0) for array in (scale, choice.offset, negative_rounding))
+    return _Form(scale.astype(np.float32), offset.astype(np.float32), negative_rounding.astype(np.int64), choice.base, choice.guard)
 
 
 def _wrapped(values: np.ndarray) -> np.ndarray:

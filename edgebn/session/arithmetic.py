@@ -9,7 +9,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.functions import BINARY
 from edgebn.kernels import add_int8_proof, executor
-from edgebn.kernels.records import CURVES, NUDGE, POINTWISE
+from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, whole_vectors
@@ -177,7 +177,8 @@ def pack_rescale(step: p.Rescale, packer: Packer) -> None:
     source, output = packer.buffer(step.inputs[0]), packer.buffer(step.output)
     above, below = step.arithmetic, step.below or step.arithmetic
     arguments: dict[str, Address | float] = {"multiplier": above.m, "rounding": above.r, "shift": above.s}
-    arguments |= {"below_multiplier": below.m, "below_rounding": below.r - (NUDGE if below.neg else 0), "below_shift": below.s}
+    below_rounding = below.r - (NEGATIVE_ROUNDING if below.neg else 0)
+    arguments |= {"below_multiplier": below.m, "below_rounding": below_rounding, "below_shift": below.s}
     arguments |= {"given_zero": source.zero_point, "zero_point": above.zero_point, "qmin": above.qmin, "qmax": above.qmax}
     packer.emit(f"rescale_{suffix(source.dtype)}_{suffix(output.dtype)}", **by_row(step, packer), **arguments)
 

@@ -14,7 +14,7 @@ from edgebn.quick_dataclass import dataclass
 from edgebn.session.epilogues import EpilogueCopy, IntBlocks, Plain
 
 HALF_NEGATIVE_ROUNDING = 1 << 30
-BLOCK_ARRAYS = ("scale", "offset", "nudge", "m", "r", "s")  # in the order of the kernel's `arrays`
+BLOCK_ARRAYS = ("scale", "offset", "negative_rounding", "m", "r", "s")  # in the order of the kernel's `arrays`
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Refolder:
         self._emit(
             "fold_i8" if is_int8 else "fold_f32",
             channels=layer.channels,
-            factory=self._keep_alive(_int_source(layer, step.epilogue) if is_int8 else _float_source(layer, step.epilogue)),
+            source=self._keep_alive(_int_source(layer, step.epilogue) if is_int8 else _float_source(layer, step.epilogue)),
             sigma=self._keep_alive(layer.sigma),
             drift=self.drift.ctypes.data + self.drift.itemsize * first,
             ratio=self.ratio.ctypes.data + self.ratio.itemsize * first,
@@ -140,9 +140,9 @@ class Refolder:
             places=len(names),
             width=copy.layout.width,
             block=self._memory.ctypes.data + copy.place.offset,
-            marks=self._keep_alive(addresses),
-            mark_count=len(addresses),
-            home=0 if isinstance(copy.layout, Plain) else copy.layout.pack(epilogue)[1]["general"],
+            generals=self._keep_alive(addresses),
+            count=len(addresses),
+            source_general=0 if isinstance(copy.layout, Plain) else copy.layout.pack(epilogue)[1]["general"],
         )
 
     def _write_blocks(self, copy: EpilogueCopy, layout: IntBlocks, epilogue: p.IntEpilogue, status: int, folded: int) -> None:
@@ -164,31 +164,24 @@ class Refolder:
             block_bytes=source.data.nbytes // len(source.data),
             arrays=self._keep_alive(np.array([starts[name] for name in BLOCK_ARRAYS], np.int64)),
             template=self._keep_alive(template.data),
-            factory=self._keep_alive(source.data),
+            source=self._keep_alive(source.data),
             largest=self._keep_alive(largest),
             zero=epilogue.zero_point + 128,
             neg=int(epilogue.neg),
             safe_masks=self._keep_alive(safe_masks),
             modes=self._keep_alive(modes),
             count=len(safe_masks),
-            home_safe_mask=source.scalars["safe_mask"],
-            home_mode=source.scalars["mode"],
+            source_safe_mask=source.scalars["safe_mask"],
+            source_mode=source.scalars["mode"],
             mode=source.scalars["mode"] | CONVERTED,
         )
 
 
 def _int_source(layer: AdaptedLayer, epilogue: p.IntEpilogue) -> np.ndarray:
     assert layer.observation.shift is not None
-    half = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NEGATIVE_ROUNDING, 0)
-    columns = (
-        epilogue.m,
-        epilogue.r,
-        epilogue.s,
-        half,
-        layer.observation.center,
-        layer.observation.shift,
-        layer.sigma > 0,
-    )
+    half_negative_rounding = np.where((epilogue.lo < 0) & epilogue.neg, HALF_NEGATIVE_ROUNDING, 0)
+    center, shift = layer.observation.center, layer.observation.shift
+    columns = (epilogue.m, epilogue.r, epilogue.s, half_negative_rounding, center, shift, layer.sigma > 0)
     return np.stack([np.asarray(column).astype(np.int64) for column in columns], axis=1)
 
 

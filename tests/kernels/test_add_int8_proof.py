@@ -5,7 +5,7 @@ import pytest
 
 from edgebn.kernels import add_int8_proof
 from edgebn.kernels.isa import SELECTED
-from edgebn.kernels.records import NUDGE, UNIT_BITS
+from edgebn.kernels.records import NEGATIVE_ROUNDING, UNIT_BITS
 
 
 def case(seed):
@@ -61,7 +61,7 @@ def check(tables, final, bounds):
     multiplier, rounding, shift, neg = final
     zero_point, qmin, qmax = bounds
     total = tables[0][:, None] + tables[1]
-    product = total.astype(object) * multiplier + rounding - np.where((total < 0) & bool(neg), NUDGE, 0)
+    product = total.astype(object) * multiplier + rounding - np.where((total < 0) & bool(neg), NEGATIVE_ROUNDING, 0)
     expected = np.clip((product >> shift) + zero_point, qmin, qmax).astype(np.int64)
     reals = {name: np.int32(form.scalars[f"{name}_bits"]).view(np.float32) for name in ("a_scale", "b_scale", "start")}
     wide = {name: np.longdouble(value) for name, value in reals.items()}

@@ -1,6 +1,6 @@
 """The float form of the integer contract against the contract itself, at the accumulators where an output changes and beside them.
 
-NumPy plays the kernel: one rounding of real * scale + offset to float32, truncation, the nudge, the test for doubt.
+NumPy plays the kernel: one rounding of real * scale + offset to float32, truncation, the negative rounding, the test for doubt.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 
 from edgebn.kernels import requantization
 from edgebn.kernels.isa import INSTRUCTION_SETS
-from edgebn.kernels.records import CLIPPED, CONVERTED, INT8_WORDS, NUDGE, NUDGED, UNIT_BITS
+from edgebn.kernels.records import CLIPPED, CONVERTED, DOUBLE_ROUNDED, INT8_WORDS, NEGATIVE_ROUNDING, UNIT_BITS
 
 ISA = next(isa for isa in INSTRUCTION_SETS if isa.name == "avx2")  # 8 lanes
 SEEDS = range(40)
@@ -46,7 +46,7 @@ def contract(rng, inputs, gains=USUAL):
 
 def exact(how, u, channel):
     """Return zero_point + 128 + ((u * m + r - NEG) >> s), clipped to a byte."""
-    product = u.astype(object) * int(how.m[channel]) + int(how.r[channel]) - np.where((u < 0) & how.neg, NUDGE, 0)
+    product = u.astype(object) * int(how.m[channel]) + int(how.r[channel]) - np.where((u < 0) & how.neg, NEGATIVE_ROUNDING, 0)
     return np.clip((product >> int(how.s[channel])) + how.zero_point + 128, 0, 255).astype(np.int64)
 
 
@@ -78,8 +78,8 @@ def compare(how, weight, rng):
         scale, offset = (np.longdouble(words[name].view(np.float32)[channel]) for name in ("scale", "offset"))
         # 64 bits hold the product: the sum is rounded as a fused multiply-add rounds.
         t = (real.astype(np.longdouble) * scale + offset).astype(np.float32)
-        is_nudged = (word < words["base"][channel]) & bool(mode & NUDGED)
-        units = t.astype(np.int64) - np.where(is_nudged, int(words["nudge"][channel]), 0)
+        rounds_negative = (word < words["base"][channel]) & bool(mode & DOUBLE_ROUNDED)
+        units = t.astype(np.int64) - np.where(rounds_negative, int(words["negative_rounding"][channel]), 0)
         is_safe = (units & packed.scalars["safe_mask"]) != 0
         found = np.clip(units >> UNIT_BITS, 0, 255)
         np.testing.assert_array_equal(found[is_safe], exact(how, u, channel)[is_safe])
