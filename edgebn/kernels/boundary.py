@@ -85,14 +85,14 @@ PAGE = 4096
 
 
 @kernel
-def read_in_place(src: int, size: int, slack: int, home: int, places: int, count: int, others: int, other_count: int) -> None:
+def read_in_place(src: int, size: int, overread: int, home: int, places: int, count: int, others: int, other_count: int) -> None:
     """Let rows of the table read `size` bytes where the user has them, or where they cannot a copy of them at `home`.
 
-    `places` is as for `point_words`. Vectors may read `slack` bytes after the end, which must then be in the end's page. `others`
-    holds (address of the word with an address, bytes) of what rows write to the user's arrays meanwhile.
+    `places` is as for `point_words`. Vectors may read `overread` bytes after the end, which must then be in the end's page.
+    `others` holds (address of the word with an address, bytes) of what rows write to the user's arrays meanwhile.
     """
     end = src + size
-    target = src if (end - 1) % PAGE + slack < PAGE else home
+    target = src if (end - 1) % PAGE + overread < PAGE else home
     for i in range(other_count):
         begin = load_i64(load_i64(others, 2 * i), 0)
         if begin < end and src < begin + load_i64(others, 2 * i + 1):

@@ -13,14 +13,14 @@ def _fill(dst: int, count: int, byte: int) -> None:
 
 
 @kernel
-def fill_halo(dst: int, row: int, rows: int, lead: int, gap: int, tail: int, byte: int) -> None:
+def fill_halo(dst: int, row: int, rows: int, start_offset: int, gap: int, tail: int, byte: int) -> None:
     """Write `byte` around the inside of a buffer.
 
-    `dst` is the start of the buffer with its halo: `lead` bytes up to the first pixel, then after each row of pixels but the last
-    `gap` bytes (its right halo and the next row's left halo), then `tail` bytes. `row` is bytes from one row to the next.
+    `dst` is the start of the buffer with its halo: `start_offset` bytes up to the first pixel, then after each row of pixels but
+    the last `gap` bytes (its right halo and the next row's left halo), then `tail` bytes. `row` is bytes from one row to the next.
     """
-    _fill(dst, lead, byte)
-    end = dst + lead + row - gap
+    _fill(dst, start_offset, byte)
+    end = dst + start_offset + row - gap
     for _ in range(rows - 1):
         _fill(end, gap, byte)
         end += row

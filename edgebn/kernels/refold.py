@@ -206,9 +206,9 @@ def write_blocks_i8(
 ) -> None:
     """Write a step's numbers into packed blocks, in the form without a base.
 
-    arrays int64 (6,): bytes from a block's beginning to scale, offset, negative_rounding, m, r and s. template, source: all blocks as
-    they are without a base, and as they were packed. largest int64 (places,): bounds on accumulators. safe_masks, modes: addresses
-    of the words of the tables with these arguments, `count` each.
+    arrays int64 (6,): bytes from a block's beginning to scale, offset, negative_rounding, m, r and s. template, source: all blocks
+    as they are without a base, and as they were packed. largest int64 (places,): bounds on accumulators. safe_masks, modes:
+    addresses of the words of the tables with these arguments, `count` each.
     """
     now = load_i64(status, 0)
     if now == REFUSED:

@@ -70,7 +70,7 @@ def check(size: int, arena_place: tuple[int, int, int, int] | None) -> list[int]
 def row(size: int, arena_place: int, places: np.ndarray, others: np.ndarray) -> list[int]:
     """Return the words of the operation that lets `places` of the table read an input in place; its `src` is patched."""
     operation = executor.operations()["read_in_place"]
-    arguments = {"src": 0, "size": size, "slack": isa.SELECTED.vector_bytes, "home": arena_place}
+    arguments = {"src": 0, "size": size, "overread": isa.SELECTED.vector_bytes, "home": arena_place}
     arguments |= {"places": places.ctypes.data, "count": len(places), "others": others.ctypes.data, "other_count": len(others)}
     return executor.row(operation, **arguments)
 

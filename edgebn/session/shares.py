@@ -378,7 +378,7 @@ def _halo(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
     """Return what changes for some rows of a halo's filling: what lies before the first, and behind each of them."""
     changed = {"rows": count}
     if first:
-        changed |= {"dst": arguments["dst"] + arguments["lead"] + first * arguments["row"], "lead": 0}
+        changed |= {"dst": arguments["dst"] + arguments["start_offset"] + first * arguments["row"], "start_offset": 0}
     if first + count < arguments["rows"]:
         changed["tail"] = arguments["gap"]
     return changed

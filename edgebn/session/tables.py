@@ -315,7 +315,7 @@ class Packed:
             dst=self._packer.arena + self.layout.places[name],
             row=layout.pitch,
             rows=layout.shape[0],
-            lead=layout.start_offset,
+            start_offset=layout.start_offset,
             gap=(left + right) * layout.pixel,
             tail=right * layout.pixel + bottom * layout.pitch,
             byte=self._packer.fill_byte(name),

@@ -53,7 +53,7 @@ def test_parts_are_alike(shape, threads):
 @pytest.mark.skipif(isa.SELECTED.lanes == 0, reason="the plain kernels have no tiles")
 @pytest.mark.parametrize("threads", [2, 3, 4, 5, 6, 7, 8, 12, 16, 32, 64])
 def test_every_number_of_threads_has_work_that_covers_all_of_it(threads):
-    halo = Row("fill_halo", {"dst": 1 << 20, "row": 4096, "rows": 7, "lead": 64, "gap": 64, "tail": 64, "byte": 0}, None)
+    halo = Row("fill_halo", {"dst": 1 << 20, "row": 4096, "rows": 7, "start_offset": 64, "gap": 64, "tail": 64, "byte": 0}, None)
     for rows, columns, blocks in ((7, 7, 1), (1, 6, 7), (7, 30, 3), (1, 49, 7), (3, 12, 5), (15, 6, 1), (63, 64, 2)):
         for depth in (8, 64, 2048):
             given = tile(rows, columns, blocks, depth)
@@ -74,7 +74,7 @@ def test_narrow_tiles_fill_up_what_wide_ones_left():
 
 @pytest.mark.skipif(isa.SELECTED.lanes == 0, reason="the plain kernels have no tiles")
 def test_a_halo_is_filled_beside_what_it_surrounds():
-    halo = Row("fill_halo", {"dst": 1 << 20, "row": 4096, "rows": 14, "lead": 64, "gap": 64, "tail": 64, "byte": 0}, None)
+    halo = Row("fill_halo", {"dst": 1 << 20, "row": 4096, "rows": 14, "start_offset": 64, "gap": 64, "tail": 64, "byte": 0}, None)
     found = splitting.shared([halo, tile(14, 14, 8, depth=512)], 2)
     parts = [row for row in found if SHARED in row.tables]
     assert {row.operation for row in parts} == {"fill_halo", "tile_f32"}
