@@ -10,10 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from boards.board import Board, Clock, Emulator, Flasher, Memory, Timer, Uart
+from boards.board import Board, Clock, Emulator, Flasher, Memory, System, Timer, Uart
 from edgebn.errors import BoardError
 
-__all__ = ["Board", "Clock", "Emulator", "Flasher", "Memory", "Timer", "Uart", "load", "names"]
+__all__ = ["Board", "Clock", "Emulator", "Flasher", "Memory", "System", "Timer", "Uart", "load", "names"]
+
+# Of boards whose build system has them.
+_NO_PARTS = dict.fromkeys(("startup", "linker_script", "clocks", "exit", "storage"), "")
+_NO_UART = {"driver": "", "address": 0, "clock_hz": 0, "baud": 115200}
+_NO_TIMER = {"driver": "", "address": 0, "hz": 1_000_000}
 
 FOLDER = Path(__file__).parent
 
@@ -44,8 +49,9 @@ def load(name: str) -> Board:
 
 
 def _board(name: str, facts: dict[str, Any], folder: Path) -> Board:
-    compiler, memory, parts = facts["compiler"], facts["memory"], facts["parts"]
-    emulator = facts.get("emulator")
+    compiler, memory = facts["compiler"], facts["memory"]
+    emulator, system = facts.get("emulator"), facts.get("system")
+    parts = _NO_PARTS if system else facts["parts"]
     return Board(
         name=name,
         title=facts["title"],
@@ -65,10 +71,16 @@ def _board(name: str, facts: dict[str, Any], folder: Path) -> Board:
         exit=parts["exit"],
         storage=parts["storage"],
         semihosting=parts.get("semihosting", ""),
-        uart=Uart(**facts["uart"]),
-        timer=Timer(**facts["timer"]),
+        uart=Uart(**(_NO_UART if system else facts["uart"])),
+        timer=Timer(**(_NO_TIMER if system else facts["timer"])),
         emulator=Emulator(emulator["program"], tuple(emulator["arguments"])) if emulator else None,
         clock=Clock(**facts["clock"]) if "clock" in facts else None,
         flasher=Flasher(**facts["flasher"]) if "flasher" in facts else None,
         folder=folder,
+        system=_system(system) if system else None,
     )
+
+
+def _system(facts: dict[str, Any]) -> System:
+    pools = {pool: tuple(lines) for pool, lines in facts.get("pools", {}).items()}
+    return System(facts["name"], facts["tool"], tuple(facts["settings"]), pools)

@@ -16,11 +16,22 @@ STORAGE_FILE = "edgebn_storage.bin"  # stands for the storage of what is emulate
 
 @dataclass(frozen=True)
 class Memory:
-    """One region: where it begins, how many bytes it has, and where flashing tools say it begins, if that differs."""
+    """One region of memory.
+
+    Attributes
+    ----------
+    origin, size : int
+        Where it begins, and how many bytes it has.
+    load : int, optional
+        Where flashing tools say it begins, if that differs.
+    section : str
+        Of a pool: what the linker script of its board's build system calls it; '' where the script is ours.
+    """
 
     origin: int
     size: int
     load: int | None = None
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,28 @@ class Flasher:
 
 
 @dataclass(frozen=True)
+class System:
+    """The build system that brings a board's start-up code, drivers and linker script.
+
+    Attributes
+    ----------
+    name : str
+        Of the layout that `codegen` writes for it.
+    tool : str
+        What people call its command, which builds and flashes.
+    settings : tuple of str
+        Lines of its configuration: the chip and its clock.
+    pool_settings : dict of str to tuple of str
+        Lines that a pool's memory needs besides, by the pool's name.
+    """
+
+    name: str
+    tool: str
+    settings: tuple[str, ...]
+    pool_settings: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Board:
     """One board.
 
@@ -152,6 +185,8 @@ class Board:
         None for what is not real.
     folder : Path
         Where board.toml lies.
+    system : System or None
+        None where everything that the board needs is here; else the parts above, the serial line and the timer are not ours.
     """
 
     name: str
@@ -178,10 +213,13 @@ class Board:
     clock: Clock | None
     flasher: Flasher | None
     folder: Path
+    system: System | None = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
         """The C files that make the board run: start-up, clocks, serial line, timer, exit, storage."""
+        if self.system is not None:
+            return ()
         parts = [
             f"startup_{self.startup}.c",
             f"clocks_{self.clocks}.c",
@@ -203,7 +241,16 @@ class Board:
     @property
     def pool_sections(self) -> dict[str, str]:
         """Sections that the linker script puts into the memories of `pools`; nothing clears them at start."""
-        return {name: f".pool_{name}" for name in self.pools}
+        return {name: memory.section or f".pool_{name}" for name, memory in self.pools.items()}
+
+    @property
+    def pool_sizes(self) -> dict[str, int]:
+        """Bytes of every pool that the board has: of two memories, RAM is the one that the other is not called after."""
+        sizes = {name: memory.size for name, memory in self.pools.items()}
+        if len(sizes) == 1:
+            (other,) = {"fast", "slow"} - set(sizes)
+            sizes[other] = self.ram.size - self.stack
+        return sizes
 
     @property
     def flash_address(self) -> int:

@@ -46,6 +46,8 @@ def has_compiler(board: Board) -> bool:
 
 def missing(program: str) -> BoardError:
     """Return the error for a tool that is not installed, with the Debian packages that have it."""
+    if program.startswith("xtensa-esp"):
+        return BoardError(f"{program} is not installed; ESP-IDF's installer brings it")
     return BoardError(f"{program} is not installed; on Debian or Ubuntu it is in {PACKAGES.get(program, program)}")
 
 

@@ -39,7 +39,7 @@ from codegen.naming import NameTakenError, check_name, check_prefix, check_proje
 from codegen.packages.board_header import below
 from codegen.packages.library import BAUD, SOURCE
 from codegen.params_only import files as params_only_files
-from codegen.pools import Pool, check
+from codegen.pools import Pool, check, sized
 from codegen.project import BOARD, KERNELS, SERVICE, EmittedProject, Listing
 from codegen.schedule import actions_of
 from codegen.stamp import stamped
@@ -108,7 +108,8 @@ def emit(
     baud : int, optional
         Speed of the serial line; left out, the board's own, and 9600 in energy mode.
     system : {'arduino', 'platformio', 'zephyr', 'esp-idf', 'cmsis-pack', 'cmake', 'make'}, optional
-        Write a library in the layout of this build system instead, with examples; `board` then only says what it must fit.
+        Write a library in the layout of this build system instead, with examples; `board` then only says what it must fit, but for
+        boards that the system builds for itself (ESP32): these have their memories and clocks.
     instances : bool
         Whether the network runs in memory of the caller's, several instances at once, besides its own.
     pipeline : bool
@@ -116,7 +117,8 @@ def emit(
         network and decoding of a model that keeps both (see `edgebn.prepare`). With `adapt`, `<name>_adapt` learns
         after it as after `<name>_run`.
     pools : sequence of codegen.Pool
-        Memories of different speed to spread the arena over, the fastest first; none for one array.
+        Memories of different speed to spread the arena over, the fastest first; none for one array. Those without a size have
+        that of the board's memory of their name.
 
     Returns
     -------
@@ -151,6 +153,10 @@ def emit(
     if pools and (instances or params_only):
         raise UsageError("pools are for the network's own memory; leave instances and params_only out")
     target = boards.load(board or build_files.HOST)
+    brought = target.system.name if target.system else None  # by whom the board is built
+    if brought is not None and system is None and not params_only:
+        raise UsageError(f"{target.name} is built by its own system: ask for system={brought!r} (--as {brought})")
+    pools = sized(pools, target.pool_sizes, target.name)
     if not params_only and layout != OWN_LAYOUT:
         raise UsageError(f"layout {layout!r} is for kernels of another library; ask for params_only=True as well")
 
@@ -158,13 +164,13 @@ def emit(
         if params_only:
             return _emit_parameters(model, Path(out), layout, name, prefix, section)
         network = list_network(model, name, prefix, policy if adapt else None, pools)
-        sections = target.pool_sections if system is None else {}
+        sections = target.pool_sections if system == brought else {}
         network = replace(network, instances=instances, pipeline=pipeline, sections=sections)
         if pipeline:
             answer.check(model, network.name)
         fit.check(network, target)
         if system is not None:
-            return _write_library(Path(out), network, system, prefix, section, samples, baud)
+            return _write_library(Path(out), network, system, prefix, section, samples, baud, target if brought == system else None)
         program = mains.main_of(network, main, samples)
         speed = baud or program.baud or target.uart.baud
         _check_speed(target, speed)
@@ -233,13 +239,14 @@ def _write_library(
     section: str | None,
     samples: np.ndarray | None,
     baud: int | None,
+    target: Board | None,
 ) -> EmittedProject:
-    """Write a library in the layout of a build system."""
+    """Write a library in the layout of a build system; `target` is a board that this system builds for."""
     own, shared = _network_files(network, section), _kernel_files(network)
     tree = below(SOURCE, {**own, **shared})
     sources = tuple(file for file in tree if file.endswith(".c"))
     vectors = self_test.record(network, samples)
-    around = packages.SYSTEMS[system](packages.Library(network, sources, vectors, baud or BAUD))
+    around = packages.SYSTEMS[system](packages.Library(network, sources, vectors, baud or BAUD, _settings(network, target)))
     fixed = dict.fromkeys(("board/board.h", "board/recorded.h", "core/arduino.h"), "")
     fixed |= {f"{SERVICE}/{file}": kernels.text(file) for file in mains.LINK_FILES}
 
@@ -251,6 +258,14 @@ def _write_library(
     theirs = [file for file in files if PurePosixPath(file).name.startswith("board_")]
     written = write_files(out, stamped(files), theirs, system)
     return _outcome(out, network, written)
+
+
+def _settings(network: Listing, target: Board | None) -> tuple[str, ...]:
+    """Return what the configuration of a board's build system must say for a network."""
+    if target is None or target.system is None:
+        return ()
+    used = [filled.name for filled in network.arena.pools if filled.taken]
+    return (*target.system.settings, *(line for pool in used for line in target.system.pool_settings.get(pool, ())))
 
 
 def _write(out: Path, network: Listing, target: Board, program: Main, prefix: str, section: str | None) -> EmittedProject:

@@ -21,10 +21,13 @@ _NAME = re.compile(rf"[a-z][a-z0-9]{{0,{LONGEST_NAME - 1}}}")
 
 @dataclass(frozen=True)
 class Pool:
-    """One memory: what it is called in C, and the most bytes that may be taken of it. The fastest is named first."""
+    """One memory: what it is called in C, and the most bytes that may be taken of it. The fastest is named first.
+
+    0 bytes stand for what the board has of it; see `sized`.
+    """
 
     name: str
-    size: int
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,32 @@ class Placement:
 
 
 def parse(text: str) -> Pool:
-    """Return the pool that NAME=BYTES names.
+    """Return the pool that NAME=BYTES names, or NAME, whose size is the board's.
 
     Raises
     ------
     ValueError
         It names none.
     """
-    name, _, size = text.partition("=")
-    return Pool(name, int(size))
+    name, given, size = text.partition("=")
+    if given and int(size) < 1:
+        raise ValueError(f"{size} bytes can hold nothing")
+    return Pool(name, int(size) if given else 0)
+
+
+def sized(pools: Sequence[Pool], memories: Mapping[str, int], board: str) -> tuple[Pool, ...]:
+    """Return the pools with the board's sizes where none were given; `memories` has its bytes by name.
+
+    Raises
+    ------
+    UsageError
+        The board has no such memory.
+    """
+    for pool in pools:
+        if not pool.size and pool.name not in memories:
+            known = ", ".join(memories) or "none"
+            raise UsageError(f"pool {pool.name!r} wants a size, {pool.name}=BYTES: memories that are known of {board}: {known}")
+    return tuple(Pool(pool.name, pool.size or memories[pool.name]) for pool in pools)
 
 
 def check(pools: Sequence[Pool]) -> tuple[Pool, ...]:

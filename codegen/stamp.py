@@ -25,6 +25,7 @@ _HEADS = {
     ".yml": _HASH,
     ".yaml": _HASH,
     ".conf": _HASH,
+    ".defaults": _HASH,
     ".ini": _SEMICOLON,
     ".md": _MARKUP,
 }

@@ -13,7 +13,7 @@
 
 #include "edgebn_pairs_s8.h"
 
-/* Those of one processor read taps in words, lowest byte first. */
+/* Those of one processor read taps in words, lowest byte first. ESP32-S3's vector instructions would be another. */
 #if defined(__ARM_BIG_ENDIAN)
 #include "edgebn_gemm_plain_s8.h"
 #elif defined(__ARM_FEATURE_MVE)

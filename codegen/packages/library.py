@@ -33,12 +33,15 @@ class Library:
     vectors : Vectors
         Of which the first is the examples' recorded input.
     baud : int
+    settings : tuple of str
+        Lines of the system's configuration, where a board of its own was named.
     """
 
     listing: Listing
     sources: tuple[str, ...]
     vectors: Vectors
     baud: int
+    settings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import boards
 from codegen.emit import list_network
-from codegen.pools import Filled, Pool
+from codegen.pools import Filled, Pool, sized
 from edgebn.analysis import Analysis, analyze
 from edgebn.cli import analyze_adapt, on_board, page_file
 from edgebn.cli.models import add_model_argument, load_model
@@ -92,6 +92,7 @@ def on_device(program: Program, name: str | None, pools: Sequence[Pool] = ()) ->
     """
     board = boards.load(name) if name is not None else None
     report = analyze(program)
+    pools = sized(pools, board.pool_sizes if board else {}, board.name if board else "no board")
     if not program.steps:
         return report, {}
     try:

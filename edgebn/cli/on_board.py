@@ -12,7 +12,7 @@ from boards.tidy import temporary_folder
 from codegen import fit
 from codegen.emit import list_network
 from codegen.footprint import measure
-from codegen.pools import Pool
+from codegen.pools import Pool, sized
 from codegen.project import Listing
 from edgebn.cli.device.samples import drawn, sample, to_bytes
 from edgebn.cli.device.target import emulated
@@ -60,7 +60,8 @@ def cost_of(
     if not toolchain.has_compiler(board):
         return {"not_counted": f"{board.compiler} is not installed"}
     with temporary_folder("edgebn-board-") as folder:
-        project = codegen.emit(program, Path(folder) / "project", board.name, pools=pools)
+        name = None if board.system else board.name  # the network itself is the same for every board
+        project = codegen.emit(program, Path(folder) / "project", name, pools=sized(pools, board.pool_sizes, board.name))
         taken = measure(project, board)
     told: dict[str, Any] = {
         "code_bytes": taken.code,

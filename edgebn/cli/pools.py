@@ -15,8 +15,9 @@ def add_pool_option(parser: argparse.ArgumentParser) -> None:
         type=parse,
         action="append",
         default=[],
-        metavar="NAME=BYTES",
-        help="a memory that the arena is spread over, and its size; once for each, the fastest first",
+        metavar="NAME[=BYTES]",
+        help="a memory that the arena is spread over, and its size, or all that the board has of it; once for each, the fastest "
+        "first",
     )
 
 

@@ -16,14 +16,15 @@ import codegen
 import edgebn
 from boards import toolchain
 from edgebn.cli.main import main
-from edgebn.errors import BoardError
+from edgebn.errors import BoardError, UsageError
 from tests import emitted
 from tests.codegen.test_codegen_kernels import drawn
 from tests.conftest import TEST_ALL
 from tests.programs import programs
 
 EMULATED = [name for name in boards.names() if boards.load(name).kind == "emulated"]
-REAL = [name for name in boards.names() if boards.load(name).kind == "real"]
+REAL = [name for name in boards.names() if boards.load(name).kind == "real" and boards.load(name).system is None]
+OF_ESP_IDF = ["esp32", "esp32-s3"]
 ASKED_FOR = {
     "emulated": {"mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547", "microbit", "qemu-riscv32-virt"},
     "real": {
@@ -32,6 +33,7 @@ ASKED_FOR = {
     },
 }
 BUILT = REAL if TEST_ALL else ["nucleo-f446re", "esp32-c3"]
+XTENSA_HEADERS = Path("/usr/lib/xtensa-lx106-elf/include")
 LOADED = 1  # segment type in an ELF file
 WRITABLE = 2
 
@@ -85,6 +87,7 @@ def linked(network, tmp_path_factory):
 def test_every_board_that_was_asked_for_is_there():
     assert ASKED_FOR["emulated"] <= set(EMULATED)
     assert set(REAL) == ASKED_FOR["real"]
+    assert [name for name in boards.names() if boards.load(name).system is not None] == OF_ESP_IDF
     for name in boards.names():
         board = boards.load(name)
         assert board.note
@@ -219,6 +222,50 @@ def test_a_wrong_board_toml_is_an_error_that_names_it(text, tmp_path, monkeypatc
 def test_every_board_has_its_row_in_the_documentation():
     text = (Path(boards.__file__).parents[1] / "docs" / "boards.md").read_text()
     assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == set(boards.names())
+
+
+@pytest.mark.parametrize("name", OF_ESP_IDF)
+def test_a_board_that_its_own_system_builds_is_refused_as_a_project_of_ours(name, network, tmp_path, capsys):
+    edgebn.save(network, tmp_path / "network.edgebn")
+    assert main(["generate", str(tmp_path / "network.edgebn"), "-o", str(tmp_path / "out"), "--board", name]) == 2
+    assert "--as esp-idf" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "x.bin").write_bytes(b"image")
+    assert main(["device", "flash", str(tmp_path / "x.bin"), "--board", name]) == 2
+    assert "flashed by idf.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", OF_ESP_IDF)
+def test_the_memory_of_a_board_of_esp_idfs_is_told(name, network, tmp_path, capsys):
+    """Without its compiler; with one of the same family, which stands for it here, code and stack too."""
+    edgebn.save(network, tmp_path / "network.edgebn")
+    asked = ["analyze", str(tmp_path / "network.edgebn"), "--board", name, "--pool", "fast", "--pool", "slow", "--json"]
+    assert main(asked) == 0
+    told, board = json.loads(capsys.readouterr().out), boards.load(name)
+    assert (told["fits"], [filled["name"] for filled in told["pools"]]) == (True, ["fast", "slow"])
+    assert [filled["size"] for filled in told["pools"]] == [board.ram.size - board.stack, board.pools["slow"].size]
+    if not toolchain.has_compiler(board):
+        assert told["not_counted"] == f"{board.compiler} is not installed"
+
+
+def test_the_code_for_a_board_of_esp_idfs_is_measured_where_its_compiler_is(network, monkeypatch, tmp_path, capsys):
+    if not XTENSA_HEADERS.is_dir():
+        pytest.skip("picolibc-xtensa-lx106-elf is not installed")
+    flags = ("-mlongcalls", "-isystem", str(XTENSA_HEADERS))
+    board = _with(boards.load("esp32"), compiler="xtensa-lx106-elf-gcc", flags=flags)
+    load = boards.load
+    monkeypatch.setattr(boards, "load", lambda name: board if name == "esp32" else load(name))
+    edgebn.save(network, tmp_path / "network.edgebn")
+    assert main(["analyze", str(tmp_path / "network.edgebn"), "--board", "esp32", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["code_bytes"] > 500
+    assert 0 < told["stack_bytes"] < board.stack
+    assert told["not_counted"] == "no emulator counts the instructions of a Xtensa LX6"
+
+
+def test_a_pool_without_a_size_wants_a_board_that_has_it(network, tmp_path):
+    with pytest.raises(UsageError, match=r"slow=BYTES: memories that are known of mps2-an385: none"):
+        codegen.emit(network, tmp_path, "mps2-an385", pools=[codegen.Pool("slow")])
 
 
 def test_boards_are_listed(capsys):

@@ -58,7 +58,7 @@ def test_counters_have_the_instructions_of_their_cores():
     for board in map(boards.load, boards.names()):
         counter = counting.counter_of(board)
         if counter is None:
-            assert board.kind == "host"
+            assert board.kind == "host" or board.core in {"Xtensa LX6", "Xtensa LX7"}  # QEMU's lx106 has fewer instructions
             continue
         assert counter.timer.ticks_per_instruction > 0
         assert counter.compiler == board.compiler

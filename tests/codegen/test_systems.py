@@ -1,6 +1,7 @@
 """`generate --as`: libraries in the layouts of seven build systems, built as those would, run here: the reference's bytes."""
 
 import json
+import os
 import re
 import subprocess
 
@@ -11,6 +12,8 @@ import boards
 import codegen
 import edgebn
 from boards import emulator
+from codegen import Pool
+from codegen.emit import list_network
 from codegen.packages import SYSTEMS
 from edgebn import layers as nn
 from edgebn.cli.main import main
@@ -177,3 +180,39 @@ def test_platformio_reads_the_manifest(system, tmp_path):
     found = schema.ManifestSchema().load_manifest(given)
     assert (found["name"], found["version"]) == ("one", "1.0.0")
     assert {example["base"] for example in found["examples"]} == {"examples/answer", "examples/link"}
+
+
+@pytest.mark.parametrize(("board", "target"), [("esp32", "esp32"), ("esp32-s3", "esp32s3")])
+def test_a_board_of_esp_idfs_brings_its_chip_clock_and_memories(board, target, tmp_path):
+    """A part of the arena goes into PSRAM: its section, the settings that it needs, and a refusal where they are missing."""
+    network = convolution()
+    pools = [Pool("fast", list_network(network).arena.size // 2), Pool("slow")]
+    project = codegen.emit(network, tmp_path / "one", board, name="one", system="esp-idf", pools=pools)
+    assert [filled.taken > 0 for filled in project.pools] == [True, True]
+    settings = (tmp_path / "one" / "examples" / "answer" / "sdkconfig.defaults").read_text().splitlines()
+    assert {f'CONFIG_IDF_TARGET="{target}"', "CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ_240=y", "CONFIG_SPIRAM=y"} <= set(settings)
+    assert ("CONFIG_SPIRAM_MODE_OCT=y" in settings) == (board == "esp32-s3")
+    program = system_builds.PROGRAMS["esp-idf"](tmp_path / "one", "answer")
+    said = subprocess.run([program], input=b"", capture_output=True, check=False, timeout=300).stdout.decode()
+    assert "one: as the reference" in said
+    told = subprocess.run(["objdump", "-t", program], capture_output=True, text=True, check=True).stdout
+    places = {line.split()[-1]: line.split()[-3] for line in told.splitlines() if "one_arena_" in line}
+    assert places == {"one_arena_fast": ".bss", "one_arena_slow": ".ext_ram.bss"}
+    for example in ("answer", "link"):
+        (tmp_path / "one" / "examples" / example / "sdkconfig.defaults").write_text("CONFIG_SPIRAM=y\n")
+    done = subprocess.run(
+        ["cmake", "-S", tmp_path / "one" / "examples" / "link", "-B", tmp_path / "build"],
+        env={**os.environ, "STRICT": "", "IDF_PATH": str(system_builds.SYSTEMS / "esp_idf")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "CONFIG_SPIRAM_ALLOW_BSS_SEG_EXTERNAL_MEMORY" in done.stderr
+
+
+def test_a_board_of_esp_idfs_without_pools_needs_no_psram(tmp_path):
+    codegen.emit(convolution(), tmp_path / "one", "esp32", name="one", system="esp-idf")
+    settings = (tmp_path / "one" / "examples" / "link" / "sdkconfig.defaults").read_text()
+    assert "240=y" in settings
+    assert "SPIRAM" not in settings + (tmp_path / "one" / "CMakeLists.txt").read_text()

@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         A board that is not real, or a port where none is used.
     """
     board = boards.load(arguments.board)
+    if board.system is not None:
+        raise UsageError(f"{board.name} is flashed by {board.system.tool}, in an example of the library that was written for it")
     if board.flasher is None:
         raise UsageError(f"{board.name} is not flashed: it is {board.kind}")
     if arguments.port is not None and board.flasher.tool != "esptool":
