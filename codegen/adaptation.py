@@ -98,10 +98,10 @@ class Plan:
         return (_WORD_BYTES * PLANES[self.policy] + _SUM_BYTES + _CHANNEL_BYTES) * layer.channels
 
     def layer_flash(self, layer: AdaptedLayer) -> int:
-        """Return the bytes of flash that one layer adds: tables, means, widths and shifts of its channels, marks of its rows."""
+        """Return the bytes of flash that one layer adds: tables, means, widths and shifts of its channels, mask of its rows."""
         shared, rows = self.arrays[: -len(self.layers)], self.arrays[-len(self.layers) :]
-        marks = rows[[one is layer for one in self.layers].index(True)].nbytes
-        return sum(array.nbytes for array in shared) // self.channels * layer.channels + marks
+        observed_mask = rows[[one is layer for one in self.layers].index(True)].nbytes
+        return sum(array.nbytes for array in shared) // self.channels * layer.channels + observed_mask
 
 
 def plan(program: Program, policy: str, name: str, step_names: dict[str, str]) -> Plan:

@@ -136,7 +136,7 @@ def test_other_models_restarts_and_commands(tmp_path, boards_of):
             assert fleet().model.read(watcher.topics[topic], topic).envelope.state == state
             watcher.send(address("board").topic("command"), command("reset"))
             until(lambda: one.state == fleet().model.to_bytes(fleet().model.initial_state))
-            assert any("back at the factory" in line for line in told)
+            assert any("back at the source statistics" in line for line in told)
         until(lambda: one.problem)  # the line is gone, and that is said
         one.stop()
         watcher.close()

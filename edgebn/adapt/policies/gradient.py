@@ -43,7 +43,7 @@ class GradientPolicy(Policy):
         """Return the loss's derivative with respect to the logits, float64 (classes,)."""
 
     def statistics(self, state: State) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002  # others' statistics depend on their state
-        """Return where mean and variance are believed to be, as drift and ratio."""
+        """Return where mean and variance are estimated to be, as drift and ratio."""
         return np.zeros(self.source.channels, np.float32), np.ones(self.source.channels, np.float32)
 
     def update(self, state: State, sample: SampleStatistics) -> None:

@@ -28,7 +28,7 @@ CORRELATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)  # between neighbours, tried for
 
 @dataclass(frozen=True)
 class Moments:
-    """What is believed of a value, for each channel: float64 arrays (channels,)."""
+    """What is estimated of a value, for each channel: float64 arrays (channels,)."""
 
     mean: np.ndarray
     variance: np.ndarray
