@@ -27,6 +27,7 @@ import zoo_moving
 import zoo_networks
 import zoo_norms
 import zoo_operations
+import zoo_wrappers
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
 SAMPLES = 2
@@ -37,6 +38,7 @@ FOLDERS = {
     "keras_norms": zoo_norms.ZOO,
     "keras_choosing": zoo_choosing.ZOO,
     "keras_functions": zoo_functions.ZOO,
+    "keras_wrappers": zoo_wrappers.ZOO,
 }
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 

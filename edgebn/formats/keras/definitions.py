@@ -14,9 +14,11 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.keras.nodes import Call, Ref, parse_calls, parse_refs
 from edgebn.formats.keras.settings import Settings
-from edgebn.formats.keras.weights import Address, snake_case
+from edgebn.formats.keras.weights import WRAPPED, Address, snake_case
 
 MODEL_CLASSES = ("Functional", "Model", "Sequential")
+# Layers around one layer, read as models of that layer alone.
+WRAPPERS = ("SpectralNormalization", "TimeDistributed")
 MAX_MODEL_DEPTH = 16
 
 
@@ -35,7 +37,7 @@ class LayerDefinition:
     address : Address
         Where its weights are.
     model : ModelDefinition or None
-        When the layer is a model itself.
+        When the layer is a model itself, or wraps a layer.
     shared_id : int or None
         The same in all definitions of one layer that stands in several models.
     prepared : dict
@@ -111,7 +113,7 @@ def _parse_model(class_name: str, config: Any, address: Address, custom: Mapping
 
 
 def _parse_layer(
-    entry: Any, sequential: bool, address: Address, keys: dict[str, int], custom: Mapping[str, str], depth: int
+    entry: Any, sequential: bool, address: Address, keys: dict[str, int], custom: Mapping[str, str], depth: int, key: str = ""
 ) -> LayerDefinition:
     original, config = _class_and_config(entry)
     settings = Settings(config if isinstance(config, dict) else {})
@@ -119,8 +121,7 @@ def _parse_layer(
     if not isinstance(name, str):
         raise ModelError(f"a layer of class {original} has a name that is no text; the file is damaged")
     is_operation = _is_operation(entry, settings)
-    key = ""
-    if not is_operation and not (sequential and original == "InputLayer"):
+    if not key and not is_operation and not (sequential and original == "InputLayer"):
         key = snake_case(original)
         keys[key] = keys.get(key, -1) + 1
         key = f"{key}_{keys[key]}" if keys[key] else key
@@ -128,6 +129,8 @@ def _parse_layer(
     class_name = custom.get(original, original)
     is_model = class_name in MODEL_CLASSES and not is_operation
     model = _parse_model(class_name, config, here, custom, depth + 1) if is_model else None
+    if class_name in WRAPPERS and not is_operation:
+        model = _wrapped(name, settings.get("layer"), here, custom, depth)
     try:
         calls = [] if sequential else parse_calls(entry.get("inbound_nodes", []))
     except ModelError as error:
@@ -135,6 +138,16 @@ def _parse_layer(
     shared = entry.get("shared_object_id")
     shared_id = shared if isinstance(shared, int) else None
     return LayerDefinition(name, class_name, is_operation, settings, calls, here, model, shared_id)
+
+
+def _wrapped(name: str, entry: Any, address: Address, custom: Mapping[str, str], depth: int) -> ModelDefinition:
+    """Return a model of the one layer in a wrapper, whose weights an archive keeps under the wrapper's attribute."""
+    if depth >= MAX_MODEL_DEPTH:
+        raise ModelError(f"models are nested more than {MAX_MODEL_DEPTH} deep")
+    layer = _parse_layer(entry, True, address, {}, custom, depth + 1, WRAPPED)
+    source = LayerDefinition(f"{layer.name}_input", "InputLayer", False, Settings({}), [], Address())
+    layer.calls.append(Call([Ref(source.name, 0, 0)]))
+    return ModelDefinition(name, {source.name: source, layer.name: layer}, [Ref(source.name, 0, 0)], [Ref(layer.name, 0, 0)])
 
 
 def _is_operation(entry: dict[str, Any], settings: Settings) -> bool:

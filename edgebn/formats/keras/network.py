@@ -11,7 +11,10 @@ from edgebn.formats.keras.nodes import Call, Ref
 from edgebn.formats.keras.place import Place, Reading, Value
 from edgebn.formats.keras.settings import as_flag, as_integer
 from edgebn.formats.keras.table import NORMS, RANDOM, function_of
-from edgebn.layers import Reshape, Transpose
+from edgebn.layers import Concat, Crop, Reshape, Transpose
+
+# Layers that do the same to every moment of a sequence whether it comes alone or not.
+OF_ANY_RANK = ("Activation", "Dense", "ELU", "Identity", "LeakyReLU", "ReLU")
 
 Node = tuple[str, int]
 
@@ -176,6 +179,8 @@ def _add_call(
     inputs = [arrived[ref] for ref in call.refs()]
     if not call.keras3:  # Keras 3 has the last word where it predicts
         training = as_flag(call.kwargs.get("training"), "training", training)
+    if layer.model is not None and layer.class_name == "TimeDistributed":
+        return [_over_time(layer, layer.model, name, inputs, reading, training)]
     if layer.model is not None:
         return add_model(layer.model, reading, f"{name}/", inputs, training)
     place = Place(
@@ -199,6 +204,30 @@ def _add_call(
             raise
         kind = UnsupportedLayerError if isinstance(error, UnsupportedLayerError) else ModelError
         raise kind(f"{source}: layer '{name}' ({layer.class_name}): {message.removeprefix(f'{source}: ')}") from None
+
+
+def _over_time(
+    layer: LayerDefinition, model: ModelDefinition, name: str, inputs: list[str], reading: Reading, training: bool
+) -> str:
+    """Add the layer in a TimeDistributed: as it is where it sees the last axis alone, else once for each moment."""
+    place = Place(reading, layer, name, inputs, [], {}, layer.settings)
+    shape = place.shape if len(inputs) == 1 else ()
+    if len(shape) < 2:
+        raise ModelError(f"layer '{name}' ({layer.class_name}): it is called on {len(inputs)} values, the first of shape {shape}")
+    (inner,) = (one for one in model.layers.values() if one.class_name != "InputLayer")
+    if inner.class_name in (*RANDOM, *OF_ANY_RANK):
+        (value,) = add_model(model, reading, f"{name}/", inputs, training)
+        return value
+    made = []
+    for moment in range(shape[0]):
+        sizes = (1, *shape[1:])
+        part = place.add(Crop, None, f"{moment}/moment", f"{moment}/moment", starts=(moment, *(0,) * len(shape[1:])), sizes=sizes)
+        given = place.add(Reshape, [part], f"{moment}/sample", f"{moment}/sample", shape=shape[1:])
+        (value,) = add_model(model, reading, f"{name}/{moment}/", [given], training)
+        raised = (1, *place.shape_of(value))
+        label = f"{moment}/result" if shape[0] > 1 else ""
+        made.append(place.add(Reshape, [value], label, label, shape=raised))
+    return place.add(Concat, made, axis=0) if len(made) > 1 else made[0]
 
 
 def _named(argument: Any, arrived: dict[Ref, str]) -> Any:

@@ -13,7 +13,7 @@ GlobalMaxPooling3D GroupQueryAttention HashedCrossing Hashing InstanceMethod Ins
 JaxLayer LSTM LSTMCell Lambda LocallyConnected1D LocallyConnected2D Masking MaxNumBoundingBoxes MaxPool3D
 MaxPooling3D MelSpectrogram MultiHeadAttention Pipeline RNN RandomCrop RandomFourierFeatures
 ReversibleEmbedding STFTSpectrogram SeparableConv3D SimpleRNN SimpleRNNCell Solarization
-SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization ThresholdedReLU TimeDistributed
+StackedRNNCells StringLookup TFSMLayer TextVectorization ThresholdedReLU
 TorchModuleWrapper UpSampling3D Wrapper ZeroPadding3D
 """
 OWN_CLASSES = frozenset(_NAMES.split())

@@ -106,7 +106,6 @@ _HINTS = {
     "RNN": _RECURRENT,
     "ConvLSTM2D": _RECURRENT,
     "Bidirectional": _RECURRENT,
-    "TimeDistributed": "put the layers of TimeDistributed into the network directly: edgebn's layers keep the time axis as it is",
     "Lambda": _CODE,
     "ClassMethod": _CODE,
     "InstanceMethod": _CODE,

@@ -73,6 +73,7 @@ WEIGHTS: dict[str, Callable[[Settings], Stored]] = {
     "GroupNormalization": _own_statistics,
     "RMSNormalization": lambda _: Stored(("scale",)),
     "LayerScale": lambda _: Stored(("gamma",)),
+    "SpectralNormalization": lambda _: Stored((), ("vector_u",)),  # beside those of the layer in it
     "Normalization": _statistics,
     "PReLU": lambda _settings: Stored(("alpha",)),
 }
@@ -126,6 +127,8 @@ def _of(layer: LayerDefinition, outer: Chain, keras2: bool) -> _Lists:
         lists = _Lists(trainable, fixed, [*trainable, *fixed])
     else:
         parts = [_of(inner, chain, keras2) for inner in layer.model.layers.values()]
+        own = [_Weight(chain, chain, kind) for kind in _kinds(layer).fixed]
+        parts.insert(0, _Lists([], own, own))
         lists = _Lists(*([weight for part in parts for weight in part[index]] for index in range(3)))
         if frozen and not keras2:  # there every weight has the flag of its layer, and only the outermost model's counts beside it
             return lists if outer else _Lists([], lists.as_they_come, lists.as_they_come)

@@ -16,6 +16,8 @@ from edgebn.formats.keras.hdf5 import Dataset, File
 
 # Keras 2.12 to 2.15 named the same container differently.
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+# The archive name of the layer in a wrapper, in no container.
+WRAPPED = "layer"
 _MAX_WEIGHTS_A_LAYER = 16
 # Keras' names of weights; a depthwise kernel has had two.
 _KINDS = {name: name for name in ("kernel", "pointwise_kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "alpha")}
@@ -142,7 +144,7 @@ class ArchiveWeights(Weights):
     def of(self, address: Address) -> list[Dataset]:  # noqa: D102
         place = ""
         for key in address.keys:
-            inside = [f"{place}/{container}/{key}" for container in _CONTAINERS]
+            inside = [f"{place}/{container}/{key}" for container in _CONTAINERS] if key != WRAPPED else [f"{place}/{key}"]
             place = next((candidate for candidate in inside if self.file.has(candidate)), "")
             if not place:
                 return []

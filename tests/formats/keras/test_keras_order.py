@@ -12,7 +12,7 @@ h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
 from edgebn.errors import ModelError  # noqa: E402  # after the check for h5py
 from edgebn.formats import keras  # noqa: E402  # the same
-from edgebn.formats.keras.definitions import parse_model  # noqa: E402  # the same
+from edgebn.formats.keras.definitions import WRAPPERS, parse_model  # noqa: E402  # the same
 from edgebn.formats.keras.table import LAYERS  # noqa: E402  # the same
 from edgebn.formats.keras.weight_order import WEIGHTS  # noqa: E402  # the same
 from tests.conftest import RECORDED  # noqa: E402  # the same
@@ -222,9 +222,9 @@ def test_the_number_of_weights_of_each_class_is_that_of_recorded_files():
                 wanted = sum(map(len, WEIGHTS[layer.class_name](layer.settings))) if layer.class_name in WEIGHTS else 0
                 assert len(stored) == wanted, f"{path.name}: {layer.name}"
                 seen.add(layer.class_name)
-    assert set(WEIGHTS) <= set(LAYERS)
+    assert set(WEIGHTS) <= {*LAYERS, *WRAPPERS}
     older = {name for name in WEIGHTS if name.startswith(("Convolution", "SeparableConvolution", "BatchNormalizationV", "Sync"))}
-    assert set(WEIGHTS) - older <= seen
+    assert set(WEIGHTS) - older - set(WRAPPERS) <= seen
 
 
 def test_training_true_is_refused_where_keras_2_goes_on_training(tmp_path):
