@@ -127,7 +127,9 @@ def link_source(listing: Listing, includes: str, entry: str = "int main(void)", 
         else "",
         init="init" if listing.adaptation or way.forget else f"{listing.name}_init",
         first=way.first if not listing.adaptation else "",
-        state_pointer="&state" if listing.adaptation else "NULL",
+        init_link="edgebn_link_init_adapting(&served, &model, &state)"
+        if listing.adaptation
+        else "edgebn_link_init(&served, &model)",
         states_before=fill("link_states_before.c.in", bytes=kept_bytes) if listing.program.states else "",
         states=fill("link_states.c.in", memory=kept, bytes=kept_bytes) if listing.program.states else "",
     )

@@ -198,7 +198,7 @@ static void answer_run(struct edgebn_link *link, const struct edgebn_link_reques
     }
     learns = payload[8] == EDGEBN_LINK_LEARN;
     watches = learns || payload[8] == EDGEBN_LINK_OBSERVED;
-    if (watches && model->state == NULL) {
+    if (watches && link->state == NULL) {
         send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
         return;
     }
@@ -214,7 +214,7 @@ static void answer_run(struct edgebn_link *link, const struct edgebn_link_reques
     link->sequence = request->sequence;
     link->layers = 0;
     if (watches) {
-        model->state->watch();
+        link->state->watch();
     }
     start = model->ticks();
     link->since = start;
@@ -223,11 +223,11 @@ static void answer_run(struct edgebn_link *link, const struct edgebn_link_reques
     if (learns) {
         uint64_t learning;
         start = model->ticks();
-        model->state->learn();
+        link->state->learn();
         learning = ticks_since(link, start);
         link->layers = learning < UINT32_MAX ? (uint32_t)learning : UINT32_MAX;
     } else if (watches) {
-        model->state->unwatch();
+        link->state->unwatch();
     } else {
         /* a run without adaptation */
     }
@@ -295,15 +295,32 @@ static void answer_read(struct edgebn_link *link, const struct edgebn_link_reque
     send_answer(link, request, 4u + count);
 }
 
+/* Takes the model, puts it into its first state and says BOOT. */
+static void begin(struct edgebn_link *link, const struct edgebn_link_model *model, const struct edgebn_link_state *state,
+                  void (*answers)(struct edgebn_link *link, const struct edgebn_link_request *request)) {
+    uint64_t start;
+
+    (void)memset(link, 0, sizeof *link);
+    link->model = model;
+    link->state = state;
+    link->answer_state = answers;
+    edgebn_frame_restart(&link->receiver);
+    model->init();
+    start = model->ticks();
+    link->overhead = (uint32_t)(model->ticks() - start);
+    send_frame(link, EDGEBN_LINK_BOOT, 0, put_info(link));
+    link->answer_length = 0;
+}
+
 static void answer_reset(struct edgebn_link *link, const struct edgebn_link_request *request) {
     send_answer(link, request, 0);
-    edgebn_link_init(link, link->model);
+    begin(link, link->model, link->state, link->answer_state);
 }
 
 /* ---- state ---- */
 
 static void answer_state_get(struct edgebn_link *link, const struct edgebn_link_request *request) {
-    const struct edgebn_link_state *state = link->model->state;
+    const struct edgebn_link_state *state = link->state;
     const uint32_t offset = request->length == 6u ? edgebn_frame_get_u32(request->payload) : 0;
     const uint32_t count = request->length == 6u ? edgebn_frame_get_u16(request->payload + 4) : 0;
 
@@ -318,7 +335,7 @@ static void answer_state_get(struct edgebn_link *link, const struct edgebn_link_
 }
 
 static void answer_state_put(struct edgebn_link *link, const struct edgebn_link_request *request) {
-    const struct edgebn_link_state *state = link->model->state;
+    const struct edgebn_link_state *state = link->state;
     const uint32_t offset = request->length >= 4u ? edgebn_frame_get_u32(request->payload) : 0;
     const uint32_t count = request->length - 4u;
 
@@ -334,7 +351,7 @@ static void answer_state_put(struct edgebn_link *link, const struct edgebn_link_
 static void answer_state_set(struct edgebn_link *link, const struct edgebn_link_request *request) {
     if (request->length != 4u) {
         send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
-    } else if (!link->model->state->set(edgebn_frame_get_u32(request->payload))) {
+    } else if (!link->state->set(edgebn_frame_get_u32(request->payload))) {
         send_error(link, request, EDGEBN_LINK_STATE_REFUSED);
     } else {
         send_answer(link, request, 0);
@@ -342,7 +359,7 @@ static void answer_state_set(struct edgebn_link *link, const struct edgebn_link_
 }
 
 static void answer_state_keep(struct edgebn_link *link, const struct edgebn_link_request *request) {
-    const struct edgebn_link_state *state = link->model->state;
+    const struct edgebn_link_state *state = link->state;
 
     if (request->length != 1u || request->payload[0] > 1u) {
         send_error(link, request, EDGEBN_LINK_BAD_PAYLOAD);
@@ -362,13 +379,13 @@ static void answer_state_freeze(struct edgebn_link *link, const struct edgebn_li
     }
     if (request->length == 1u) {
         link->is_frozen = request->payload[0];
-        link->model->state->freeze(link->is_frozen);
+        link->state->freeze(link->is_frozen);
     }
     payload_of(link)[0] = link->is_frozen;
     send_answer(link, request, 1);
 }
 
-void edgebn_link_answer_state(struct edgebn_link *link, const struct edgebn_link_request *request) {
+static void answer_state(struct edgebn_link *link, const struct edgebn_link_request *request) {
     switch (request->kind) {
     case EDGEBN_LINK_STATE_GET:
         answer_state_get(link, request);
@@ -412,10 +429,10 @@ static void answer(struct edgebn_link *link, const struct edgebn_link_request *r
     case EDGEBN_LINK_STATE_SET:
     case EDGEBN_LINK_STATE_KEEP:
     case EDGEBN_LINK_STATE_FREEZE:
-        if (link->model->state == NULL) {
+        if (link->state == NULL) {
             send_error(link, request, EDGEBN_LINK_NOT_BUILT_IN);
         } else {
-            link->model->state->answer(link, request);
+            link->answer_state(link, request);
         }
         break;
     default:
@@ -447,14 +464,9 @@ void edgebn_link_receive(struct edgebn_link *link, uint8_t byte) {
 }
 
 void edgebn_link_init(struct edgebn_link *link, const struct edgebn_link_model *model) {
-    uint64_t start;
+    begin(link, model, NULL, NULL);
+}
 
-    (void)memset(link, 0, sizeof *link);
-    link->model = model;
-    edgebn_frame_restart(&link->receiver);
-    model->init();
-    start = model->ticks();
-    link->overhead = (uint32_t)(model->ticks() - start);
-    send_frame(link, EDGEBN_LINK_BOOT, 0, put_info(link));
-    link->answer_length = 0;
+void edgebn_link_init_adapting(struct edgebn_link *link, const struct edgebn_link_model *model, const struct edgebn_link_state *state) {
+    begin(link, model, state, answer_state);
 }

@@ -100,8 +100,6 @@ struct edgebn_link_state {
     uint32_t (*kept)(void);   /* number of the newest state there, 0 if there is none */
     const uint8_t *started;   /* whether the device started from one */
     void (*freeze)(int frozen); /* stops learning, with the statistics as they stand; 0 goes on. `init` does too */
-    /* edgebn_link_answer_state; named here so that a program without adaptation has no code for it */
-    void (*answer)(struct edgebn_link *link, const struct edgebn_link_request *request);
 };
 
 /* What the link serves; all pointers outlive it. */
@@ -119,14 +117,16 @@ struct edgebn_link_model {
     void (*run)(void);  /* inputs to outputs; calls edgebn_link_layer after each step if the program is built with EDGEBN_TRACE */
     uint64_t (*ticks)(void);
     void (*put)(uint8_t byte);
-    const struct edgebn_link_state *state; /* NULL without adaptation */
-    void *states;                          /* what the network keeps from run to run */
-    void *states_before;                   /* as much memory, for what it kept before the last run */
-    uint32_t states_bytes;                 /* 0: it keeps nothing */
+    void *states;          /* what the network keeps from run to run */
+    void *states_before;   /* as much memory, for what it kept before the last run */
+    uint32_t states_bytes; /* 0: it keeps nothing */
 };
 
 struct edgebn_link {
     const struct edgebn_link_model *model;
+    const struct edgebn_link_state *state; /* NULL without adaptation */
+    /* what answers STATE requests; called through here, so that a program without adaptation has no code for it */
+    void (*answer_state)(struct edgebn_link *link, const struct edgebn_link_request *request);
     struct edgebn_frame_receiver receiver;
     /* last answer, kept for repetitions of its request */
     uint8_t answer[EDGEBN_FRAME_BYTES];
@@ -149,11 +149,11 @@ struct edgebn_link {
 /* Takes the model, puts it into its first state and says BOOT. */
 void edgebn_link_init(struct edgebn_link *link, const struct edgebn_link_model *model);
 
+/* The same for a model that adapts; the only way to bring its state. `state` outlives the link. */
+void edgebn_link_init_adapting(struct edgebn_link *link, const struct edgebn_link_model *model, const struct edgebn_link_state *state);
+
 /* Takes one byte from the line; answers if it completes a request. */
 void edgebn_link_receive(struct edgebn_link *link, uint8_t byte);
-
-/* Answers a STATE request: for `answer` of struct edgebn_link_state. */
-void edgebn_link_answer_state(struct edgebn_link *link, const struct edgebn_link_request *request);
 
 /* Reports one step's output; call it from edgebn_trace. Outside a run, or where the host asked for no layers, it does nothing. */
 void edgebn_link_layer(struct edgebn_link *link, uint32_t step, const void *data, uint32_t bytes);

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     model = link_model(&link_, put, (data[0] & STATE_BUILT_IN) != 0);
-    edgebn_link_init(&link_, &model);
+    link_start(&link_, &model, (data[0] & STATE_BUILT_IN) != 0);
     if (!(*data++ & REQUESTS)) {
         while (data < end) {
             take(*data++);

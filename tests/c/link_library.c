@@ -26,7 +26,7 @@ static void put(uint8_t byte) {
 void device_start(int with_state) {
     sent_count = 0;
     model = link_model(&link_, put, with_state);
-    edgebn_link_init(&link_, &model);
+    link_start(&link_, &model, with_state);
 }
 
 /* Hands bytes to the device; returns how many it has sent since the last call. */

@@ -114,16 +114,24 @@ static void unwatch(void) {
 }
 
 struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_t byte), int with_state) {
-    static const struct edgebn_link_state kept = {STATE, state_get, state_put, state_set, watch, learn,
-                                                    unwatch, keep,  kept_number, &started, freeze, edgebn_link_answer_state};
     const struct edgebn_link_model model = {
         "toy",  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-        "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, (with_state & 1) != 0 ? &kept : NULL,
-        steps,  steps_before,
+        "test", inputs, outputs, 2, 2, sizeof arena, 1000000, init, run, ticks, put, steps,  steps_before,
         (with_state & LINK_KEEPS) != 0 ? sizeof steps : 0,
     };
 
     served = link;
     keeps = (with_state & LINK_KEEPS) != 0;
     return model;
+}
+
+void link_start(struct edgebn_link *link, const struct edgebn_link_model *model, int with_state) {
+    static const struct edgebn_link_state kept = {STATE,   state_get, state_put,   state_set, watch, learn,
+                                                  unwatch, keep,      kept_number, &started,  freeze};
+
+    if ((with_state & 1) != 0) {
+        edgebn_link_init_adapting(link, model, &kept);
+    } else {
+        edgebn_link_init(link, model);
+    }
 }

@@ -16,4 +16,7 @@
 /* The model with everything but `put`, which is the caller's. */
 struct edgebn_link_model link_model(struct edgebn_link *link, void (*put)(uint8_t byte), int with_state);
 
+/* Switches it on. */
+void link_start(struct edgebn_link *link, const struct edgebn_link_model *model, int with_state);
+
 #endif

@@ -15,7 +15,7 @@ int main(void) {
     const struct edgebn_link_model model = link_model(&link, put, 0);
     uint8_t byte;
 
-    edgebn_link_init(&link, &model);
+    link_start(&link, &model, 0);
     while (read(STDIN_FILENO, &byte, 1) == 1) {
         edgebn_link_receive(&link, byte);
     }

@@ -144,6 +144,8 @@ def test_both_find_nothing_in_an_emitted_project(project):
 def test_cppcheck_finds_nothing_in_the_boards_code(tmp_path):
     need("cppcheck")
     for name in boards.names():
+        if boards.load(name).system is not None:  # whose C is not ours
+            continue
         for file, text in boards.load(name).project_files().items():
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / file).write_text(text)

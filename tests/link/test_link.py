@@ -11,6 +11,7 @@ import time
 import tty
 import zlib
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
 
+import codegen
 from edgebn.errors import LinkError
 from edgebn.link import Patience, UnknownRequestError, connect
 from edgebn.link import port as link_port
@@ -26,6 +28,7 @@ from edgebn.link.frame import MAX_PAYLOAD, Frame, Kind, decode
 from edgebn.link.port import Line, open_port
 from tests.link_device import INPUT, LAYER_BYTES, OUTPUT, STATE, STEPS, TICKS, Library, Noise, SimulatedPort, build, expected, meet
 
+C = Path(codegen.__file__).parent / "c"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PATIENT = Patience(boot=120.0, request=120.0)  # with devices that are programs, on a machine that has other things to do
 IMPATIENT = Patience(boot=0.2, repeat=0.1, request=0.3, inference=0.3)
@@ -499,3 +502,26 @@ def test_what_a_device_says_at_once_is_not_lost(monkeypatch):
         finally:
             port.close()
             ends[0].close()
+
+
+@pytest.mark.parametrize("adapts", [False, True])
+def test_the_state_comes_with_the_code_that_answers_for_it(adapts, tmp_path):
+    """Given by one function alone, with nothing to be forgotten; a program without adaptation has no code for it."""
+    given, state = ("_adapting", ", &state") if adapts else ("", "")
+    (tmp_path / "main.c").write_text(
+        f"""#include "edgebn_link.h"
+extern const struct edgebn_link_model model;
+extern const struct edgebn_link_state state;
+extern struct edgebn_link link_;
+void start(void);
+void start(void) {{
+    edgebn_link_init{given}(&link_, &model{state});
+    edgebn_link_receive(&link_, 0);
+}}
+"""
+    )
+    sources = ["main.c", *(C / file for file in ("edgebn_link.c", "edgebn_frame.c"))]
+    kept = ["-ffunction-sections", "-nostdlib", "-no-pie", "-Wl,--gc-sections,--unresolved-symbols=ignore-all,-estart"]
+    subprocess.run(["gcc", "-std=c99", "-O1", f"-I{C}", *kept, *sources, "-o", "program"], cwd=tmp_path, check=True)
+    names = subprocess.run(["nm", "program"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
+    assert ("answer_state" in names) == adapts
