@@ -68,3 +68,61 @@ uint64_t __udivdi3(uint64_t a, uint64_t b) {
 }
 
 uint64_t __umoddi3(uint64_t a, uint64_t b) { return a - (uint64_t)__muldi3((int64_t)__udivdi3(a, b), (int64_t)b); }
+
+/* Debian's libgcc for the lx106 calls these and does not have them: on an ESP8266 they are in the boot ROM. */
+uint32_t __udivsi3(uint32_t a, uint32_t b);
+uint32_t __umodsi3(uint32_t a, uint32_t b);
+int32_t __divsi3(int32_t a, int32_t b);
+int32_t __modsi3(int32_t a, int32_t b);
+uint64_t __umulsidi3(uint32_t a, uint32_t b);
+
+/* Long division, one bit of the quotient at a time. */
+static uint32_t divide(uint32_t a, uint32_t b, uint32_t *rest) {
+    uint32_t quotient = 0;
+    uint32_t left = 0;
+    int bit;
+
+    for (bit = 31; bit >= 0; bit--) {
+        const uint32_t carry = left >> 31;
+        left = left << 1 | (a >> bit & 1u);
+        if (carry != 0u || left >= b) {
+            left -= b;
+            quotient |= (uint32_t)1 << bit;
+        }
+    }
+    *rest = left;
+    return quotient;
+}
+
+static uint32_t magnitude(int32_t a) {
+    return a < 0 ? 0u - (uint32_t)a : (uint32_t)a;
+}
+
+uint32_t __udivsi3(uint32_t a, uint32_t b) {
+    uint32_t rest;
+    return divide(a, b, &rest);
+}
+
+uint32_t __umodsi3(uint32_t a, uint32_t b) {
+    uint32_t rest;
+    (void)divide(a, b, &rest);
+    return rest;
+}
+
+int32_t __divsi3(int32_t a, int32_t b) {
+    const uint32_t quotient = __udivsi3(magnitude(a), magnitude(b));
+    return (int32_t)((a < 0) != (b < 0) ? 0u - quotient : quotient);
+}
+
+int32_t __modsi3(int32_t a, int32_t b) {
+    const uint32_t rest = __umodsi3(magnitude(a), magnitude(b));
+    return (int32_t)(a < 0 ? 0u - rest : rest);
+}
+
+uint64_t __umulsidi3(uint32_t a, uint32_t b) {
+    const uint32_t low = (a & 0xFFFFu) * (b & 0xFFFFu);
+    const uint32_t one = (a >> 16) * (b & 0xFFFFu) + (low >> 16);
+    const uint32_t other = (a & 0xFFFFu) * (b >> 16) + (one & 0xFFFFu);
+    const uint32_t high = (a >> 16) * (b >> 16) + (one >> 16) + (other >> 16);
+    return (uint64_t)high << 32 | (uint32_t)(other << 16 | (low & 0xFFFFu));
+}
