@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebn.kernels.elements import named
 from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT, INT16_OUTPUT, Output
-from edgebn.kernels.observe import pixel_to_save, row_to_save
+from edgebn.kernels.observe import row_to_save
 from edgebn.kernels.parameters import SavedAccumulators
 
 
@@ -34,9 +34,8 @@ def _affine(output: Output, suffix: str) -> Callable[..., None]:
             for x in range(columns):
                 pixel = src + y * src_row + x * channels * size
                 made = dst + y * dst_row + x * channels * size
-                saved_at = pixel_to_save(saved, row, x)
                 for c in range(channels):
-                    finish(load(pixel, c), epilogue, c, channels, bounds, made, saved_at)
+                    finish(load(pixel, c), epilogue, c, channels, bounds, made, row, x * saved.saved_pixel)
 
     return affine
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgebn.kernels.elements import Element, named
-from edgebn.kernels.jit import kernel
+from edgebn.kernels.jit import inlined
 from edgebn.kernels.parameters import Operands
 
 
@@ -20,7 +20,7 @@ def broadcast(
 
     `parameters` is the group of what it takes beside its operands.
     """
-    load, store, size, output_size, compute = operand.load, output.store, operand.bytes, output.bytes, kernel(function)
+    load, store, size, output_size, compute = operand.load, output.store, operand.bytes, output.bytes, inlined(function)
 
     @named(name, parameters=parameters)
     def run(operands: Operands, parameters: Any) -> None:

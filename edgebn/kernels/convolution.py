@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebn.kernels import products
 from edgebn.kernels.elements import named
-from edgebn.kernels.observe import pixel_to_save, row_to_save
+from edgebn.kernels.observe import row_to_save
 from edgebn.kernels.parameters import SavedAccumulators, Walk
 
 
@@ -36,7 +36,7 @@ def _convolution(of: products.Products, suffix: str) -> Callable[..., None]:
                         for j in range(walk.tap_columns):
                             acc += dot(window + i * walk.tap_row_step + j * walk.tap_column_step, taps, run)
                             taps += run * size
-                    finish(acc, walk.epilogue, channel, channels, bounds, pixel, pixel_to_save(saved, row, x))
+                    finish(acc, walk.epilogue, channel, channels, bounds, pixel, row, x * saved.saved_pixel)
 
     return convolution
 

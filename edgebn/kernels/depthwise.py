@@ -11,8 +11,8 @@ from typing import Any
 
 from edgebn.kernels import products
 from edgebn.kernels.elements import named
-from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import pixel_to_save, row_to_save
+from edgebn.kernels.jit import inlined
+from edgebn.kernels.observe import row_to_save
 from edgebn.kernels.parameters import SavedAccumulators, Walk
 
 
@@ -21,7 +21,7 @@ def _depthwise(of: products.Products, suffix: str) -> Callable[..., None]:
     zero, add, load_weight, load_sum, store_sum = of.zero, of.add, of.load_weight, of.load_sum, of.store_sum
     load, size, finish = of.output.element.load, of.output.element.bytes, of.output.finish
 
-    @kernel
+    @inlined
     def accumulate(src: int, weight: int, scratch: int, channels: int, multiplier: int) -> None:
         if multiplier == 1:
             for c in range(channels):
@@ -42,9 +42,8 @@ def _depthwise(of: products.Products, suffix: str) -> Callable[..., None]:
                         tap = walk.src + y * walk.row_step + x * walk.column_step + i * walk.tap_row_step + j * walk.tap_column_step
                         accumulate(tap, walk.weight + (i * walk.tap_columns + j) * channels * size, scratch, channels, multiplier)
                 pixel = walk.dst + y * walk.dst_row + x * walk.dst_pixel
-                saved_at = pixel_to_save(saved, row, x)
                 for c in range(channels):
-                    finish(load_sum(scratch, c), walk.epilogue, c, channels, bounds, pixel, saved_at)
+                    finish(load_sum(scratch, c), walk.epilogue, c, channels, bounds, pixel, row, x * saved.saved_pixel)
 
     return depthwise
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element
-from edgebn.kernels.jit import kernel
+from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import Clips, Codes, ProductCodes
 from edgebn.kernels.primitives import load_f32, load_i64, store_f32, store_i32
 from edgebn.kernels.records import NEGATIVE_ROUNDING, RECORD_WORDS
@@ -52,29 +52,29 @@ def normalize(acc: float, epilogue: int, channel: int, channels: int, clips: Cli
 class Output(NamedTuple):
     """How outputs of a type are made: `finish` stores one, and its accumulator where that is saved.
 
-    `finish` takes (accumulator, epilogue, channel, channels, bounds, address of the output's pixel, address of the saved one or 0),
-    with bounds of the type `bounds`.
+    `finish` takes (accumulator, epilogue, channel, channels, bounds, address of the output's pixel, row, offset), with bounds of
+    the type `bounds`: the accumulator is saved `offset` bytes from `row`, where that is not 0.
     """
 
     element: Element
     bounds: type[Clips | Codes]
-    finish: Callable[[Any, int, int, int, Any, int, int], None]
+    finish: Callable[[Any, int, int, int, Any, int, int, int], None]
 
 
-@kernel
-def _finish_f32(acc: float, epilogue: int, channel: int, channels: int, clips: Clips, pixel: int, saved: int) -> None:
-    if saved != 0:
-        store_f32(saved, channel, acc + load_f32(epilogue, channel))
+@inlined
+def _finish_f32(acc: float, epilogue: int, channel: int, channels: int, clips: Clips, pixel: int, row: int, offset: int) -> None:
+    if row != 0:
+        store_f32(row + offset, channel, acc + load_f32(epilogue, channel))
     store_f32(pixel, channel, normalize(acc, epilogue, channel, channels, clips))
 
 
 def _of_codes(element: Element) -> Output:
     store = element.store
 
-    @kernel
-    def finish(acc: int, epilogue: int, channel: int, channels: int, codes: Codes, pixel: int, saved: int) -> None:  # noqa: ARG001
-        if saved != 0:
-            store_i32(saved, channel, biased(acc, epilogue, channel))
+    @inlined
+    def finish(acc: int, epilogue: int, channel: int, channels: int, codes: Codes, pixel: int, row: int, offset: int) -> None:  # noqa: ARG001
+        if row != 0:
+            store_i32(row + offset, channel, biased(acc, epilogue, channel))
         store(pixel, channel, requantize(acc, epilogue, channel, codes))
 
     return Output(element, Codes, finish)

@@ -38,5 +38,5 @@ def decorator(**options: Any) -> Callable[..., Any]:
 
 
 kernel: Callable[..., Any] = decorator(**OPTIONS)
-# What a kernel alone calls, compiled as a part of it: once, where a function of its own is compiled for itself and again with it.
+# Part of whatever calls it: for what would else be compiled for itself and again with each caller, or called once a pixel.
 inlined: Callable[..., Any] = decorator(**OPTIONS, inline="always")

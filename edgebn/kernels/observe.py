@@ -28,12 +28,6 @@ def row_to_save(saved: SavedAccumulators, row: int) -> int:
     return saved.saved + row * saved.saved_row
 
 
-@kernel
-def pixel_to_save(saved: SavedAccumulators, row: int, column: int) -> int:
-    """Return where the accumulators of a pixel are to be saved, in a row that `row_to_save` returned; or 0."""
-    return row + column * saved.saved_pixel if row != 0 else 0
-
-
 def save_accumulators(
     builder: ir.IRBuilder,
     arguments: dict[str, ir.Value],

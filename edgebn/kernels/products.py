@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT, Output
 from edgebn.kernels.float_dot import dot_f32
-from edgebn.kernels.jit import kernel
+from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.primitives import (
     ZERO_F32,
     ZERO_I32,
@@ -38,7 +38,7 @@ class Products(NamedTuple):
     store_sum: Callable[[int, int, Any], None]
 
 
-@kernel
+@inlined
 def _add_f32(total: float, a: float, b: float) -> float:
     return total + a * b
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.observe import pixel_to_save, row_to_save
+from edgebn.kernels.observe import row_to_save
 from edgebn.kernels.parameters import Clips, Codes, SavedAccumulators
 from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i8
 
@@ -72,7 +72,6 @@ def transposed_convolution_f32(geometry: Geometry, saved: SavedAccumulators, cli
         row = row_to_save(saved, y)
         for x in range(geometry.columns):
             made = geometry.dst + y * geometry.dst_row + x * geometry.dst_pixel
-            saved_at = pixel_to_save(saved, row, x)
             for channel in range(channels):
                 acc = ZERO_F32
                 for i in range(geometry.kernel_rows):
@@ -86,7 +85,7 @@ def transposed_convolution_f32(geometry: Geometry, saved: SavedAccumulators, cli
                         pixel, taps = _operands(geometry, sy, sx, i, j, channel, 4)
                         for c in range(geometry.run):
                             acc += load_f32(pixel, c) * load_f32(taps, c)
-                _finish_f32(acc, geometry.epilogue, channel, channels, clips, made, saved_at)
+                _finish_f32(acc, geometry.epilogue, channel, channels, clips, made, row, x * saved.saved_pixel)
 
 
 @kernel
@@ -97,7 +96,6 @@ def transposed_convolution_i8(geometry: Geometry, input_zero_point: int, saved: 
         row = row_to_save(saved, y)
         for x in range(geometry.columns):
             made = geometry.dst + y * geometry.dst_row + x * geometry.dst_pixel
-            saved_at = pixel_to_save(saved, row, x)
             for channel in range(channels):
                 acc = 0
                 for i in range(geometry.kernel_rows):
@@ -111,4 +109,4 @@ def transposed_convolution_i8(geometry: Geometry, input_zero_point: int, saved: 
                         pixel, taps = _operands(geometry, sy, sx, i, j, channel, 1)
                         for c in range(geometry.run):
                             acc += (load_code(pixel, c) - input_zero_point) * load_i8(taps, c)
-                _finish_i8(acc, geometry.epilogue, channel, channels, codes, made, saved_at)
+                _finish_i8(acc, geometry.epilogue, channel, channels, codes, made, row, x * saved.saved_pixel)

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from edgebn.kernels.isa import SELECTED
-from edgebn.kernels.jit import kernel
+from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import CountedTaps, Pooling
 from edgebn.kernels.primitives import ZERO_I32, load_code, load_i32, store_i32
 from edgebn.kernels.vectors import I8, I16, I32, I64, constant, load, splat, store, vector
@@ -66,7 +66,7 @@ def _first_at(limit: int, start: int, step: int, count: int) -> int:
     return min(max((limit - start + step - 1) // step, 0), count)
 
 
-@kernel
+@inlined
 def sum_window(pooling: Pooling, counted: CountedTaps, row: int, column: int, sums: int) -> tuple[int, int]:
     """Write the sums of an output pixel's window, int32 (channels,); return how many taps lie inside, and how many others count."""
     for c in range(pooling.channels):
