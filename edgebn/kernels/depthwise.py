@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebn.kernels import products
 from edgebn.kernels.elements import named
-from edgebn.kernels.jit import inlined
+from edgebn.kernels.jit import kernel
 from edgebn.kernels.observe import row_to_save
 from edgebn.kernels.parameters import SavedAccumulators, Walk
 
@@ -21,7 +21,7 @@ def _depthwise(of: products.Products, suffix: str) -> Callable[..., None]:
     zero, add, load_weight, load_sum, store_sum = of.zero, of.add, of.load_weight, of.load_sum, of.store_sum
     load, size, finish = of.output.element.load, of.output.element.bytes, of.output.finish
 
-    @inlined
+    @kernel
     def accumulate(src: int, weight: int, scratch: int, channels: int, multiplier: int) -> None:
         if multiplier == 1:
             for c in range(channels):
