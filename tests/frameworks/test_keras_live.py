@@ -62,35 +62,3 @@ def test_zoo_with_other_weights(name, tmp_path):
     unread = {".keras": UNREADABLE_AS_ARCHIVE, ".h5": UNREADABLE_AS_H5}
     suffixes = [suffix for suffix, names in unread.items() if name not in names]
     assert_both_files_equal(model, x, model.predict(x, verbose=0), tmp_path, suffixes)
-
-
-# The networks of keras.applications --------------------------------------------------------------------------------------
-
-# Smallest sizes that each takes; those that take pixels scale them inside.
-APPLICATIONS = {
-    "MobileNet": (32, 1), "MobileNetV2": (32, 1), "MobileNetV3Small": (32, 255), "MobileNetV3Large": (32, 255),
-    "EfficientNetB0": (32, 255), "EfficientNetV2B0": (32, 255), "ResNet50": (32, 1), "ResNet50V2": (32, 1), "DenseNet121": (32, 1),
-    "VGG16": (32, 1), "Xception": (71, 1), "InceptionV3": (75, 1), "InceptionResNetV2": (75, 1),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_applications(name, tmp_path):
-    """The whole network with random statistics that keep its values finite, in both kinds of file."""
-    keras.backend.clear_session()
-    size, scale = APPLICATIONS[name]
-    model = getattr(keras.applications, name)(input_shape=(size, size, 3), weights=None, classes=10)
-    rng = np.random.default_rng(1)
-    for weight in model.weights:
-        kind, shape = weight.path.rsplit("/", 1)[-1], tuple(weight.shape)
-        if kind in ("gamma", "moving_variance"):
-            weight.assign(rng.uniform(0.5, 1.5, shape).astype(np.float32))
-        elif kind in ("beta", "bias", "moving_mean"):
-            weight.assign(rng.normal(0, 0.1, shape).astype(np.float32))
-    x = (scale * rng.uniform(0, 1, (2, size, size, 3))).astype(np.float32)
-    y = model.predict(x, verbose=0)
-    for suffix in (".keras", ".h5"):
-        model.save(tmp_path / f"model{suffix}")
-        result = edgebn.Session(edgebn.load(tmp_path / f"model{suffix}")).run(x)
-        assert result.shape == y.shape
-        assert np.abs(result - y).max() <= TOLERANCE * np.ptp(y)

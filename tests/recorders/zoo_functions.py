@@ -91,6 +91,14 @@ def pixels_of_caffe() -> Model:
 
 
 @zoo
+def resized_in_code() -> Model:
+    """Larger and smaller, between pixels and of whole ones, in code and as layers."""
+    x = keras.Input((6, 5, 2))
+    made = [ops.image.resize(x, (9, 4)), ops.image.resize(x, (12, 15), interpolation="nearest"), layers.Resizing(4, 7)(x)]
+    return Model(x, joined(*made, layers.Resizing(6, 10, interpolation="nearest")(x)))
+
+
+@zoo
 def block_of_convnext() -> Model:
     """A trained scale a channel in front of the sum, and a depth that only training changes; in a model inside the model too."""
     inner = keras.Input((4, 4, 6))

@@ -81,19 +81,29 @@ def upsampling(rank: int) -> LayerFunction:
 
 
 def resizing(place: Place) -> str:
-    """Resizing to a height and width, bilinear with half-pixel centres, whatever the aspect."""
-    (height, width), _, first = place.spatial(2)
-    function = place.settings.text("interpolation", "bilinear")
-    if function != "bilinear":
-        raise place.unsupported(f"edgebn resizes bilinear, not '{function[:40]}', in which Keras' backends differ")
+    """Resizing to a height and width, whatever the aspect."""
     for key in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"):
         if place.settings.flag(key, False):
             raise place.unsupported(f"edgebn resizes without {key}; prepare the input before the network")
     size = (place.settings.integer("height", 0), place.settings.integer("width", 0))
+    return resized(place, size, place.settings.text("interpolation", "bilinear"))
+
+
+def resized(place: Place, size: tuple[int, int], function: str) -> str:
+    """Add a bilinear resampling with half-pixel centres, or a nearest one to whole multiples, in which all backends agree."""
+    (height, width), _, first = place.spatial(2)
     if not all(1 <= length <= MAX_EXTENT for length in size):
         raise ModelError(f"its height and width {size} are none")
+    whole = function == "nearest" and size[0] % height == 0 and size[1] % width == 0
+    if function != "bilinear" and not whole:
+        raise place.unsupported(
+            f"edgebn resizes bilinear, and nearest to whole multiples, not '{function[:40]}', in which Keras' backends differ"
+        )
     ratio = (height / size[0], width / size[1])
-    return place.add(Resize, function=function, size=size, ratio=ratio, coordinates="half_pixel", channels_first=first)
+    coordinates = "asymmetric" if whole else "half_pixel"
+    return place.add(
+        Resize, [place.input], function=function, size=size, ratio=ratio, coordinates=coordinates, channels_first=first
+    )
 
 
 def flatten(place: Place) -> str:

@@ -15,7 +15,7 @@ from edgebn.formats.keras import choosing, functions, picking, splitting
 from edgebn.formats.keras.activations import operation as activation_operation
 from edgebn.formats.keras.activations import relu
 from edgebn.formats.keras.merging import chain, difference, joined
-from edgebn.formats.keras.moving import identity, permuted, reshaped
+from edgebn.formats.keras.moving import identity, permuted, reshaped, resized
 from edgebn.formats.keras.operands import Operand, broadcast, named, operand
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
@@ -142,6 +142,19 @@ def _squeeze(place: Place) -> str:
     return place.add(Reshape, [place.input], shape=tuple(size for axis, size in enumerate(shape) if axis and axis not in axes))
 
 
+def _resize(place: Place) -> str:
+    """Keras 3's image.resize, and TensorFlow's, of images; without antialiasing and whatever the aspect."""
+    for key in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "preserve_aspect_ratio"):
+        if as_flag(_argument(place, len(place.args), key), key):
+            raise place.unsupported(f"edgebn resizes without {key}; prepare the input before the network")
+    size = _argument(place, 1, "size")
+    if not isinstance(size, list) or len(size) != 2:
+        raise ModelError(f"its size {str(size)[:60]} should be a height and a width")
+    function = _argument(place, 2, "interpolation", "method")
+    height, width = (as_integer(length, "size") for length in size)
+    return resized(place, (height, width), "bilinear" if function is None else str(function))
+
+
 def _get_item(place: Place) -> str:
     return get_item(place, _argument(place, 1, "key"))
 
@@ -220,6 +233,7 @@ OPERATIONS: dict[str, LayerFunction] = {
     "Swapaxes": splitting.swap_axes,
     "Moveaxis": splitting.move_axes,
     "Repeat": splitting.repeat,
+    "Resize": _resize,
     "StopGradient": identity,
     "GetItem": _get_item,
     "ExpandDims": _expand_dims,
@@ -275,6 +289,7 @@ TENSORFLOW_OPERATIONS: dict[str, LayerFunction] = {
     "compat.v1.transpose": _transpose,
     "compat.v1.squeeze": _squeeze,
     "expand_dims": _expand_dims,
+    "image.resize": _resize,
     "concat": _concatenate,
 }
 

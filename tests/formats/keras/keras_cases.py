@@ -55,6 +55,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] 
     "reshape": ({"shape": [-1, 10, 4]}, lambda x: x.reshape(3, 10, 4)),
     "compat.v1.transpose": ({"perm": [0, 3, 1, 2]}, lambda x: x.transpose(0, 3, 1, 2)),
     "expand_dims": ({"axis": 1}, lambda x: x[:, None]),
+    "image.resize": ({"size": [8, 15], "method": "nearest"}, lambda x: x.repeat(2, 1).repeat(3, 2)),
     "compat.v1.squeeze": ({"axis": [1]}, lambda x: x),  # of what expand_dims made
     "concat": ({"axis": 2}, lambda x: np.concatenate([x, x], 2)),
 }
