@@ -150,8 +150,8 @@ def emit(
         raise UsageError("instances=True is for networks that run and do not adapt: what one learned is one for all")
     if pipeline and params_only:
         raise UsageError("pipeline=True is for networks that run; leave params_only out")
-    if pools and (instances or params_only):
-        raise UsageError("pools are for the network's own memory; leave instances and params_only out")
+    if pools and params_only:
+        raise UsageError("pools are for networks that run; leave params_only out")
     target = boards.load(board or build_files.HOST)
     brought = target.system.name if target.system else None  # by whom the board is built
     if brought is not None and system is None and not params_only:

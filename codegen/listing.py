@@ -52,10 +52,21 @@ def _run(listing: Listing, body: str, start: str) -> str:
 }}
 """
     return f"""
-{states.functions(listing)}void {name}_init_with(struct {name} *instance) {{
-    (void)memset(&instance->arena, 0, sizeof instance->arena);{start}
+{states.functions(listing)}void {name}_init_with(struct {name} *instance{instances.given_parts(listing)}) {{
+{instances.beginning(listing)}{start}
 }}
 
+{"" if listing.arena.pools else _place(listing)}{_accessors(listing, "_of", f"struct {name} *instance")}
+void {name}_run_with(struct {name} *instance, {parameters(listing)}) {{{"" if "instance->" in body else _NO_USE}{body}
+}}
+
+{instances.own_source(listing, typed_places(listing), parameters(listing), _names(listing))}"""
+
+
+def _place(listing: Listing) -> str:
+    """Return the function that makes an instance of a buffer."""
+    name = listing.name
+    return f"""\
 struct {name} *{name}_place(void *memory, uint32_t bytes) {{
     struct {name} *const instance = (struct {name} *)memory;
 
@@ -66,11 +77,7 @@ struct {name} *{name}_place(void *memory, uint32_t bytes) {{
     return instance;
 }}
 
-{_accessors(listing, "_of", f"struct {name} *instance")}
-void {name}_run_with(struct {name} *instance, {parameters(listing)}) {{{"" if "instance->" in body else _NO_USE}{body}
-}}
-
-{instances.own_source(listing, typed_places(listing), parameters(listing), _names(listing))}"""
+"""
 
 
 def _least_int(listing: Listing) -> str:

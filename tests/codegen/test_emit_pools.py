@@ -17,7 +17,9 @@ from edgebn.errors import BoardError, UsageError
 from edgebn.memory import Request
 from edgebn.passes import lower
 from tests import emitted
+from tests.codegen.test_emit_instances import built, said
 from tests.codegen.test_emit_names import convolution, several
+from tests.codegen.test_systems import outputs
 from tests.demo_model import demo_int8
 
 EVERYTHING = 10**7
@@ -78,17 +80,66 @@ def test_pools_that_nobody_can_have_are_refused(pools, network, tmp_path):
         codegen.emit(network, tmp_path, pools=[Pool(*pool) for pool in pools])
 
 
-def test_instances_bring_one_memory(network, tmp_path):
-    with pytest.raises(UsageError, match="instances"):
-        codegen.emit(network, tmp_path, pools=[Pool("fast", 9)], instances=True)
+def test_parameters_alone_have_no_pools(network, tmp_path):
+    with pytest.raises(UsageError, match="params_only"):
+        codegen.emit(network, tmp_path, pools=[Pool("fast", 9)], params_only=True)
+
+
+INSTANCES = """#include <stdio.h>
+
+#include "net.h"
+
+static union net_fast fast[2];
+static union net_slow slow[2];
+
+int main(void) {
+    static int8_t inputs[2][NET_INPUT_SIZE], answers[3][NET_OUTPUT_SIZE];
+    struct net instances[2];
+    int i;
+
+    if (fread(inputs, 1, sizeof inputs, stdin) != sizeof inputs) {
+        return 2;
+    }
+    net_init();
+    for (i = 0; i < 2; i++) {
+        net_init_with(&instances[i], &fast[i], &slow[i]);
+        memcpy(net_input_of(&instances[i]), inputs[i], sizeof inputs[i]);
+    }
+    for (i = 0; i < 2; i++) { /* the second's input stood while the first ran */
+        net_run_with(&instances[i], net_input_of(&instances[i]), answers[i]);
+    }
+    net_run(inputs[0], answers[2]);
+    return fwrite(answers, 1, sizeof answers, stdout) != sizeof answers;
+}
+"""
+
+
+def test_instances_have_a_part_in_each_pool(tmp_path):
+    one = convolution()
+    whole = list_network(one).arena.size
+    pools = [Pool("fast", whole // 2), Pool("slow", whole)]
+    codegen.emit(one, tmp_path, name="net", pools=pools, instances=True)
+    codes = emitted.draw_codes(one, 2)
+    program = built(tmp_path, "#include <string.h>\n" + INSTANCES, "-fsanitize=address,undefined")
+    first, second = outputs(one, codes).astype(np.int8)
+    assert said(program, codes.tobytes()) == first.tobytes() + second.tobytes() + first.tobytes()
+
+
+def test_instances_in_two_rams_of_a_board_give_the_references_bytes(tmp_path):
+    """The network's own, whose parts the linker script places; every layer is compared."""
+    program, board = demo_int8(), emitted.board_or_skip("mps2-an386")
+    pools = [Pool("fast", list_network(program).arena.size // 2), Pool("slow")]
+    project = codegen.emit(program, tmp_path, board.name, name="net", pools=pools, instances=True)
+    told = emitted.outcome(board, emitted.build(project, board, trace=True))
+    assert (told.status, told.differ) == (0, 0), told.text
 
 
 @pytest.mark.parametrize("fast", [1, 200, EVERYTHING])
 def test_a_host_gives_the_references_bytes(fast, network, tmp_path):
     project = codegen.emit(network, tmp_path, name="net", pools=[Pool("fast", fast), Pool("slow", EVERYTHING)])
     board = emitted.board_or_skip("host")
-    said = emitted.outcome(board, emitted.build(project, board, trace=True, flags=["-fsanitize=address,undefined"]))
-    assert (said.status, said.differ) == (0, 0), said.text
+    told = emitted.outcome(board, emitted.build(project, board, trace=True, flags=["-fsanitize=address,undefined"]))
+    assert (told.status, told.differ) == (0, 0), told.text
     taken = [filled.taken for filled in project.pools]
     assert sum(taken) == project.arena_bytes
     assert (taken[0] == 0) == (fast == 1)
@@ -115,8 +166,8 @@ def test_two_rams_of_a_board_give_the_references_bytes(tmp_path):
     fast, ram = board.pools["fast"], board.ram
     assert fast.origin <= places["net_arena_fast"] < fast.origin + fast.size
     assert ram.origin <= places["net_arena_slow"] < ram.origin + ram.size
-    said = emitted.outcome(board, elf)
-    assert (said.status, said.differ) == (0, 0), said.text
+    told = emitted.outcome(board, elf)
+    assert (told.status, told.differ) == (0, 0), told.text
 
 
 def test_a_pool_that_a_boards_memory_cannot_hold_is_refused(monkeypatch, tmp_path):
