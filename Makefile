@@ -78,8 +78,10 @@ lint: $(VENV)/.test
 	  echo "== actionlint is not to be had here: workflows are held to their schema alone"; \
 	elif [ -e .git ]; then actionlint; fi  # it looks for a repository's workflows
 
-test: firmware-tools lint
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+# One core compiles the kernels, once for all tests, while the other looks at style and types.
+test: firmware-tools $(VENV)/.test
+	@$(BIN)/python -c "from edgebn.kernels import executor; executor.executor('mixed')" & \
+	$(MAKE) -s lint && wait && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 smoke: $(VENV)/.test
 	@$(BIN)/python -m pytest -q tests/test_tiny.py

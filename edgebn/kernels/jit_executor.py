@@ -7,6 +7,7 @@ with all.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -162,6 +163,17 @@ def plain_function(dtype: str) -> Callable[..., int]:
 
 
 def compiled(dtype: str) -> Callable[..., int]:
-    """Compile the executor of a data type, or load it from the cache."""
+    """Compile the executor of a data type, or load it from the cache: there the one with all kernels serves as well."""
+    if dtype != ALL and not _is_kept(dtype) and _is_kept(ALL):
+        dtype = ALL
+    return _compiled(dtype)
+
+
+def _is_kept(dtype: str) -> bool:
+    return kept.is_kept(f"executor_{dtype}", source(dtype), names(dtype))
+
+
+@functools.cache
+def _compiled(dtype: str) -> Callable[..., int]:
     signature = numba.int64(*[numba.int64] * native.ARGUMENTS)
     return kept.compiled(f"executor_{dtype}", source(dtype), names(dtype), signature)

@@ -43,6 +43,18 @@ def compiled(name: str, text: str, names: Mapping[str, Any], signature: Any) -> 
         return dispatcher
 
 
+def is_kept(name: str, text: str, names: Mapping[str, Any]) -> bool:
+    """Whether an earlier process kept the function, as far as its seal says: `compiled` looks whether it is whole."""
+    folder = cache.folder()
+    if folder is None or not (path := folder / f"{name}.py").exists():
+        return False
+    try:
+        dispatcher = _dispatcher(loaded(name, str(path), text, names), keep=True)
+    except RuntimeError:  # a folder that Numba cannot use
+        return False
+    return _seal(Path(dispatcher.stats.cache_path), name).exists()
+
+
 def loaded(name: str, filename: str, text: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     """Return the function `run` of a source text, in a module of its own. No bytecode is kept: it could be damaged as well."""
     module = types.ModuleType(f"edgebn_{name}")

@@ -18,7 +18,7 @@ from tests.codegen.test_codegen_kernels import drawn
 from tests.conftest import TEST_ALL
 from tests.programs import Maker, programs, single
 
-HOST_NETWORKS = 300 if TEST_ALL else 40
+HOST_NETWORKS = 300 if TEST_ALL else 20
 CORE_NETWORKS = 30 if TEST_ALL else 6
 IN_FLASH = 10  # networks that the smallest flash of CORES holds at once
 FLOAT_NETWORKS = 60 if TEST_ALL else 10

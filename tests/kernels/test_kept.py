@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("numba", reason="Numba is not installed")
 import numba
 
-from edgebn.kernels import cache, kept
+from edgebn.kernels import cache, jit_executor, kept
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "def run(a):\n    return helper(a) + 1\n"
@@ -47,6 +47,33 @@ def folder(tmp_path, monkeypatch):
 
 def files(folder, kind):
     return [path for path in folder.rglob("*") if path.suffix == f".{kind}"]
+
+
+def test_what_is_kept_is_told(folder):
+    def is_kept():
+        return kept.is_kept("test", TEXT, {"helper": helper})
+
+    assert not is_kept()
+    assert is_compiled()
+    assert is_kept()
+    files(folder, "seal")[0].unlink()
+    assert not is_kept()
+
+
+@pytest.mark.parametrize(
+    ("have", "taken"),
+    [
+        ((), "int8"),
+        (("float32",), "int8"),
+        (("mixed",), "mixed"),
+        (("int8", "mixed"), "int8"),
+    ],
+)
+def test_the_executor_of_all_kernels_serves_where_it_is_kept(have, taken, monkeypatch):
+    """What is kept of one type alone is smaller and goes first; nothing is compiled that is not needed."""
+    monkeypatch.setattr(kept, "is_kept", lambda name, *_: name.removeprefix("executor_") in have)
+    monkeypatch.setattr(jit_executor, "_compiled", lambda dtype: dtype)
+    assert jit_executor.compiled("int8") == taken
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
