@@ -131,7 +131,6 @@ RULES = (
         "--params-only writes no program; leave one of them out",
     ),
     Rule(("generate",), ("instances",), _has("adapt"), "what a network learns is one for all that it runs; leave one of them out"),
-    Rule(("generate",), ("pool",), _has("instances"), "instances bring one memory each; leave one of them out"),
     Rule(("analyze",), ("pool",), _has("adapt"), "--adapt ranks layers; leave one of them out"),
     Rule(("generate",), ("pipeline",), _has("adapt"), "answers are those of networks that do not adapt; leave one of them out"),
     Rule(("generate",), ("main",), _has("system"), "a library for {system} has both its programs as examples; leave it out"),

@@ -170,7 +170,6 @@ USELESS = {
     "generate net.edgebn -o out --params-only --pipeline": "--pipeline",
     "generate net.edgebn -o out --adapt --pipeline": "--pipeline",
     "generate net.edgebn -o out --params-only --pool fast=9": "--pool",
-    "generate net.edgebn -o out --instances --pool fast=9": "--pool",
     "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --pool fast=9": "--pool",
     "device evaluate net.edgebn x.npy --labels y.npy --board host --key a": "--key",
     "generate net.edgebn -o out --as make --main link": "--main",

@@ -186,7 +186,7 @@ def test_the_commands_show_what_went_where(tmp_path, capsys):
     options = ["--pool", "fast=3000", "--pool", f"slow={EVERYTHING}", "--json"]
     assert main(["analyze", str(model), *options]) == 0
     shown = json.loads(capsys.readouterr().out)["pools"]
-    assert main(["generate", str(model), "-o", str(tmp_path / "out"), *options]) == 0
+    assert main(["generate", str(model), "-o", str(tmp_path / "out"), "--instances", *options]) == 0
     assert json.loads(capsys.readouterr().out)["pools"] == shown
     assert [filled["name"] for filled in shown] == ["fast", "slow"]
     assert 0 < shown[0]["taken"] <= 3000
