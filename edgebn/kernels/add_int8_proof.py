@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.records import NEGATIVE_ROUNDING, UNIT_BITS
-from edgebn.kernels.requantization import MOST, SLACK, UNIT
+from edgebn.kernels.requantization import MAX_TOTAL, SLACK, UNIT
 from edgebn.quick_dataclass import dataclass
 
 
@@ -21,7 +21,7 @@ class Sum:
     scalars: dict[str, int]
 
 
-def sum_form(
+def sum_proof(
     a_table: np.ndarray, b_table: np.ndarray, final: tuple[int, int, int, int], bounds: tuple[int, int, int]
 ) -> Sum | None:
     """Return the kernel's form of a sum, or None where float32 is too coarse to be of use.
@@ -54,7 +54,7 @@ def sum_form(
     # Half a unit is the rounding of the second one, whose result is below 2**24, or clipped.
     error += (missed * multiplier + negative_rounding / 2) * power + _half_step(inner) + _half_step(abs(middle) + UNIT) + 0.5
     guard = 1 << max(int(np.ceil(np.log2(error + SLACK))), 0)
-    if guard > UNIT // 8 or largest + guard > MOST:
+    if guard > UNIT // 8 or largest + guard > MAX_TOTAL:
         return None
     start, safe_mask = middle + guard, (UNIT - 1) & ~(2 * guard - 1)
     half = _half_grid(a_table, b_table, final)

@@ -162,7 +162,7 @@ class Compiler:
         word, objects = ir.IntType(64), ir.IntType(64).as_pointer()
         function = ir.Function(module, ir.FunctionType(word, [word, objects, word]), symbol)
         builder = ir.IRBuilder(function.append_basic_block())
-        holder, given, count = function.args
+        holder, arguments, count = function.args
         address = builder.add(holder, ir.Constant(word, builtin_function.DATA_AT))
         words = builder.load(builder.inttoptr(address, objects.as_pointer()))
 
@@ -174,11 +174,11 @@ class Compiler:
             return builder.call(builder.inttoptr(item(words, index), kind.as_pointer()), arguments)
 
         thread = ask(builtin_function.LEAVE)
-        arrays = builder.ptrtoint(given, word)
+        arrays = builder.ptrtoint(arguments, word)
         status = builder.call(module.globals[entry], [item(words, builtin_function.CALL), ir.Constant(word, 1), arrays])
         ask(builtin_function.RETURN, thread)
         is_done = builder.icmp_signed("==", status, ir.Constant(word, 0))
-        last = builder.load(builder.gep(given, [builder.sub(count, ir.Constant(word, 1))]))
+        last = builder.load(builder.gep(arguments, [builder.sub(count, ir.Constant(word, 1))]))
         result = builder.select(is_done, last, item(words, builtin_function.NONE))
         ask(builtin_function.HOLD, result)
         builder.ret(result)

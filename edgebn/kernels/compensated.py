@@ -82,7 +82,7 @@ def deviate_f32(
 
 
 @kernel
-def believe_i8(logits: int, classes: int, logit_zero: int, logit_scale: float, label: int, margin: int) -> None:
+def predict_i8(logits: int, classes: int, logit_zero: int, logit_scale: float, label: int, margin: int) -> None:
     """Find the predicted class, and how far its logit stands above the second largest, of int8 codes."""
     best, second = 0, -1
     for k in range(1, classes):
@@ -97,7 +97,7 @@ def believe_i8(logits: int, classes: int, logit_zero: int, logit_scale: float, l
 
 
 @kernel
-def believe_f32(logits: int, classes: int, label: int, margin: int, status: int) -> None:
+def predict_f32(logits: int, classes: int, label: int, margin: int, status: int) -> None:
     """Find the predicted class, and how far its logit stands above the second largest."""
     best, second = 0, -1
     for k in range(classes):
@@ -115,13 +115,13 @@ def believe_f32(logits: int, classes: int, label: int, margin: int, status: int)
 
 
 @kernel
-def _variance(first: float, second: float, least_variance: float) -> float:
-    return max((ONE + second) - first * first, least_variance)
+def _variance(first: float, second: float, min_variance: float) -> float:
+    return max((ONE + second) - first * first, min_variance)
 
 
 @kernel
-def _rate(count: float, prior_count: float, least_rate: float) -> float:
-    return max(ONE / (prior_count + count), least_rate)
+def _rate(count: float, prior_count: float, min_rate: float) -> float:
+    return max(ONE / (prior_count + count), min_rate)
 
 
 @kernel
@@ -138,9 +138,9 @@ def compensate(
     status: int,
     typical_margin: float,
     strength: float,
-    least_variance: float,
-    most_scale: float,
-    least_divisor: float,
+    min_variance: float,
+    max_scale: float,
+    min_divisor: float,
 ) -> None:
     """Take the source's and the predicted class's part off a sample.
 
@@ -155,17 +155,17 @@ def compensate(
     for c in range(channels):
         shift = away * load_f32(first_table, source + c) + u * load_f32(first_table, known + c)
         widening = away * load_f32(second_table, source + c) + u * load_f32(second_table, known + c)
-        before = _variance(load_f32(state, c), load_f32(state, channels + c), least_variance)
-        expected = min(np.sqrt(before), most_scale) * shift
+        before = _variance(load_f32(state, c), load_f32(state, channels + c), min_variance)
+        expected = min(np.sqrt(before), max_scale) * shift
         d1, d2 = load_f32(deviations, c), load_f32(deviations, channels + c)
         about = ((ONE + d2) - (expected + expected) * d1) + expected * expected
         store_f32(residuals, c, d1 - expected)
-        store_f32(residuals, channels + c, about / max(ONE + widening, least_divisor) - ONE)
+        store_f32(residuals, channels + c, about / max(ONE + widening, min_divisor) - ONE)
         store_f32(residuals, 2 * channels + c, before)
 
 
 @kernel
-def notice(
+def track(
     layers: int,
     counts: int,
     noise: int,
@@ -174,8 +174,8 @@ def notice(
     residuals: int,
     status: int,
     fast_rate: float,
-    least_variance: float,
-    most_change: float,
+    min_variance: float,
+    max_change: float,
     settling: float,
 ) -> None:
     """Follow the residuals quickly; where that parts from the slow averages, start counting anew."""
@@ -194,33 +194,33 @@ def notice(
             store_f32(fast, c, f1)
             store_f32(fast, channels + c, f2)
             gap = f1 - load_f32(state, c)
-            spread = ln(_variance(f1, f2, least_variance)) - ln(load_f32(residuals, 2 * channels + c))
+            spread = ln(_variance(f1, f2, min_variance)) - ln(load_f32(residuals, 2 * channels + c))
             gaps += gap * gap
             spreads += spread * spread
         size = np.float32(end - begin)
         change += (gaps / size + spreads / size) / load_f32(noise, i)
         begin = end
-    if change / np.float32(layers) > most_change and load_f32(count, 0) > settling:
+    if change / np.float32(layers) > max_change and load_f32(count, 0) > settling:
         store_f32(count, 0, ZERO)
 
 
 @kernel
 def average(
-    channels: int, state: int, numbers: int, residuals: int, status: int, prior_count: float, most_count: float, least_rate: float
+    channels: int, state: int, numbers: int, residuals: int, status: int, prior_count: float, max_count: float, min_rate: float
 ) -> None:
     """Average the residuals; the state has `numbers` numbers, the last of which counts."""
     if load_i64(status, 0) != LEARNED:
         return
-    count = min(load_f32(state, numbers - 1) + ONE, most_count)
+    count = min(load_f32(state, numbers - 1) + ONE, max_count)
     store_f32(state, numbers - 1, count)
-    rate = _rate(count, prior_count, least_rate)
+    rate = _rate(count, prior_count, min_rate)
     for c in range(2 * channels):
         s = load_f32(state, c)
         store_f32(state, c, s + rate * (load_f32(residuals, c) - s))
 
 
 @kernel
-def weigh(
+def compute_gate(
     layers: int,
     counts: int,
     noise: int,
@@ -230,10 +230,10 @@ def weigh(
     wanted: int,
     pins: int,
     prior_count: float,
-    least_rate: float,
+    min_rate: float,
     drift_bound: float,
-    least_ratio: float,
-    most_ratio: float,
+    min_ratio: float,
+    max_ratio: float,
     gate_floor: float,
     gate_rate: float,
 ) -> None:
@@ -251,7 +251,7 @@ def weigh(
             s1, s2 = load_f32(state, c), load_f32(state, channels + c)
             variance = (ONE + s2) - s1 * s1
             drift = min(max(s1, -drift_bound), drift_bound)
-            ratio = min(max(variance, least_ratio), most_ratio)
+            ratio = min(max(variance, min_ratio), max_ratio)
             logarithm = ln(ratio)
             drifts += drift * drift
             spreads += logarithm * logarithm
@@ -263,13 +263,13 @@ def weigh(
         store_f32(wanted, 2 * channels + i, energy)
         level += energy / load_f32(noise, i)
         begin = end
-    threshold = gate_floor + gate_rate * _rate(load_f32(state, numbers - 1), prior_count, least_rate)
+    threshold = gate_floor + gate_rate * _rate(load_f32(state, numbers - 1), prior_count, min_rate)
     gate = min(max((level / np.float32(layers)) / threshold - ONE, ZERO), ONE)
     store_f32(wanted, 2 * channels + layers, gate)
 
 
 @kernel
-def settle(
+def commit(
     layers: int,
     channels: int,
     state: int,
@@ -309,6 +309,6 @@ def settle(
     store_f32(gate, 0, openness)
 
 
-SHARED_RULE = (compensate, notice, average, weigh, settle)
-INT8_RULE = (deviate_i8, believe_i8)
-FLOAT32_RULE = (deviate_f32, believe_f32)
+SHARED_RULE = (compensate, track, average, compute_gate, commit)
+INT8_RULE = (deviate_i8, predict_i8)
+FLOAT32_RULE = (deviate_f32, predict_f32)

@@ -192,8 +192,8 @@ def detection_post_process_f32(
 
 @kernel
 def non_max_suppression_f32(
-    given: int,
-    given_pixel: int,
+    corners: int,
+    corners_pixel: int,
     scores: int,
     scores_pixel: int,
     dst: int,
@@ -209,7 +209,7 @@ def non_max_suppression_f32(
 ) -> None:
     """`boxes` (corners in their order) and `candidates` are scratch; `threshold` is -inf where every box counts."""
     for i in range(count):
-        box = given + i * given_pixel
+        box = corners + i * corners_pixel
         for side in range(2):
             if centred != 0:
                 middle = load_f32(box, 1 - side)

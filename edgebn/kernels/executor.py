@@ -128,10 +128,10 @@ def executor(dtype: str) -> Callable[[int, int, int], int]:
 
     Returns
     -------
-    callable (call, batch, given) -> int
+    callable (call, batch, argument) -> int
         `call` is the address of what the function of that name returned. Returns 0, or before running anything 1 + the index of
         the check that found a NaN. Releases the GIL. With `JOIN` as batch it joins those who walk the table, and returns 0
-        when they need nobody more. `given` is 0, or with a batch of 1 the address of the addresses of objects, as many as the
+        when they need nobody more. `argument` is 0, or with a batch of 1 the address of the addresses of objects, as many as the
         guard has forms: the call then binds them itself, or does nothing and returns `NOT_HANDLED` where they are not what the
         guard says or another call goes on.
     """

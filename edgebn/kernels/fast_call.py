@@ -26,7 +26,7 @@ from edgebn.kernels.records import (
     GUARD_DATA_AT,
     GUARD_ENTRIES,
     GUARD_FLAGS_AT,
-    GUARD_FORMS,
+    GUARD_LAYOUTS,
     GUARD_SHAPE_AT,
     GUARD_TYPE_AT,
 )
@@ -53,35 +53,35 @@ def _fits(guard: int, form: int, array: int) -> bool:
 
 
 @kernel
-def _are_apart(guard: int, given: int) -> bool:
+def _are_apart(guard: int, objects: int) -> bool:
     """Whether no two of the arrays that leave share memory."""
     first, count, data = load_i64(guard, GUARD_ENTRIES), load_i64(guard, GUARD_COUNT), load_i64(guard, GUARD_DATA_AT)
     are = True
     for i in range(first, count):
-        begin = load_i64(load_i64(given, i) + data, 0)
-        end = begin + load_i64(load_i64(guard, GUARD_FORMS + i), FORM_BYTES)
+        begin = load_i64(load_i64(objects, i) + data, 0)
+        end = begin + load_i64(load_i64(guard, GUARD_LAYOUTS + i), FORM_BYTES)
         for j in range(first, i):
-            other = load_i64(load_i64(given, j) + data, 0)
-            are = are and (end <= other or other + load_i64(load_i64(guard, GUARD_FORMS + j), FORM_BYTES) <= begin)
+            other = load_i64(load_i64(objects, j) + data, 0)
+            are = are and (end <= other or other + load_i64(load_i64(guard, GUARD_LAYOUTS + j), FORM_BYTES) <= begin)
     return are
 
 
 @kernel
-def check_and_bind(guard: int, lock: int, given: int, patches: int, checks: int, check_count: int) -> bool:
+def check_and_bind(guard: int, lock: int, objects: int, patches: int, checks: int, check_count: int) -> bool:
     """Whether the array objects fit and nobody holds the lock; if so, acquire it and set where the addresses of their data stand.
 
-    `given` holds the addresses of the objects.
+    `objects` holds the addresses of the objects.
     """
     count, data = load_i64(guard, GUARD_COUNT), load_i64(guard, GUARD_DATA_AT)
     for i in range(count):
-        if not _fits(guard, load_i64(guard, GUARD_FORMS + i), load_i64(given, i)):
+        if not _fits(guard, load_i64(guard, GUARD_LAYOUTS + i), load_i64(objects, i)):
             return False
-    if not (_are_apart(guard, given) and exchange(lock, 0, 0, 1)):
+    if not (_are_apart(guard, objects) and exchange(lock, 0, 0, 1)):
         return False
     for i in range(count):
-        store_i64(patches, 4 * i + 2, load_i64(given, i) + data)
+        store_i64(patches, 4 * i + 2, load_i64(objects, i) + data)
     for i in range(check_count):
-        store_i64(checks, CHECK_WORDS * i, load_i64(given, i) + data)
+        store_i64(checks, CHECK_WORDS * i, load_i64(objects, i) + data)
     return True
 
 

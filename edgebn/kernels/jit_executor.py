@@ -25,19 +25,19 @@ Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its 
 TEMPLATE = '''"""Written by edgebn.kernels.jit_executor: the dispatch over kernels, {dtype}."""
 
 
-def run(call, batch, given):
+def run(call, batch, argument):
     table, rows, width = load_i64(call, 0), load_i64(call, 1), load_i64(call, 2)
     patches, patch_count = load_i64(call, 3), load_i64(call, 4)
     checks, check_count = load_i64(call, 5), load_i64(call, 6)
     sharing, phases, phase_count, tasks = load_i64(call, 7), load_i64(call, 8), load_i64(call, 9), load_i64(call, 10)
     lock = load_i64(call, 11)
     failed = sample = 0
-    who = given if batch == JOIN else 0
+    who = argument if batch == JOIN else 0
     if batch == JOIN:
         join(sharing)
     else:
-        if given != 0:
-            if not check_and_bind(load_i64(call, 12), lock, given, patches, checks, check_count):
+        if argument != 0:
+            if not check_and_bind(load_i64(call, 12), lock, argument, patches, checks, check_count):
                 return NOT_HANDLED
         elif lock != 0:
             acquire(lock)

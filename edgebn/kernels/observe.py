@@ -209,12 +209,12 @@ _gather_f32 = _vector_gather_f32 if SELECTED.vector_bytes else _plain_gather_f32
 
 
 @kernel
-def gather_i8(gathering: Gathering) -> None:
+def reduce_statistics_i8(gathering: Gathering) -> None:
     """Sum deviations of saved accumulators."""
     _gather_i8(gathering)
 
 
 @kernel
-def gather_f32(gathering: Gathering, bounds: Bounds) -> None:
+def reduce_statistics_f32(gathering: Gathering, bounds: Bounds) -> None:
     """Sum deviations of saved accumulators."""
     _gather_f32(gathering, bounds)

@@ -35,7 +35,7 @@ LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2
 SHARING_WORDS = 32
 SHARING_STATE, SHARING_LEFT, SHARING_PRESENT, SHARING_THREADS = 0, 8, 16, 24
 MASK_BITS = 48  # of the word of state, for tasks; above them the phase
-JOIN = -1  # in place of a batch: join those who walk the table; `given` is then the worker's number, from 1 on
+JOIN = -1  # in place of a batch: join those who walk the table; `argument` is then the worker's number, from 1 on
 
 # What an executor returns when it leaves a call to the caller: the arrays are not what the fast call
 # wants, or another call is going on.
@@ -50,5 +50,5 @@ CHECK_WORDS = 6
 # axes, address of its shape and address of its data; the class; how many arrays enter, and how many there are; then the addresses
 # of their forms. Words of a form: the address of the type, flags that must be set, bytes, the number of axes, and every axis.
 GUARD_CLASS_AT, GUARD_TYPE_AT, GUARD_FLAGS_AT, GUARD_AXES_AT, GUARD_SHAPE_AT, GUARD_DATA_AT = range(6)
-GUARD_CLASS, GUARD_ENTRIES, GUARD_COUNT, GUARD_FORMS = range(6, 10)
+GUARD_CLASS, GUARD_ENTRIES, GUARD_COUNT, GUARD_LAYOUTS = range(6, 10)
 FORM_TYPE, FORM_FLAGS, FORM_BYTES, FORM_AXES, FORM_SHAPE = range(5)

@@ -21,7 +21,7 @@ from edgebn.kernels.primitives import (
     store_u8,
 )
 from edgebn.kernels.records import FOLDED, NEGATIVE_ROUNDING, RECORD_WORDS, REFUSED, SOURCE
-from edgebn.kernels.requantization import LARGEST_GUARD, MOST, SEEN, SLACK, UNIT
+from edgebn.kernels.requantization import LARGEST_GUARD, MAX_TOTAL, SEEN, SLACK, UNIT
 
 SOURCE_WORDS = 7  # int64 a channel: m, r, s, half of the negative rounding, center, shift, and whether it has a sigma
 FOLDED_WORDS = 3  # int64 a channel: m, r, s
@@ -170,13 +170,13 @@ def _error(m: int, r: int, s: int, largest: int, zero: int, negative_rounding: f
     scale = m * _power(s)
     start = r * _power(s) + zero * np.float64(UNIT)
     negative_rounding = negative_rounding * _power(s)
-    if not (largest * abs(scale) + abs(start) + negative_rounding < MOST and abs(start) < 2.0**30):
+    if not (largest * abs(scale) + abs(start) + negative_rounding < MAX_TOTAL and abs(start) < 2.0**30):
         return -1.0
     rounded = np.float64(np.float32(scale))
     seen = np.float64(largest)
     if rounded != 0.0:
         seen = min(seen, 1.01 * (SEEN + abs(start) + negative_rounding) / abs(scale))
-    error = seen * abs(scale - rounded) + (negative_rounding - np.float64(np.int64(min(negative_rounding, MOST)))) + 0.5
+    error = seen * abs(scale - rounded) + (negative_rounding - np.float64(np.int64(min(negative_rounding, MAX_TOTAL)))) + 0.5
     if largest >= 1 << 24:
         error += seen * abs(scale) * 2.0**-24
     return error + abs(start + guard - np.float64(np.float32(start + guard)))
@@ -247,7 +247,7 @@ def write_blocks_i8(
         if 0 <= error < LARGEST_GUARD / 2:  # else t is 0: always in doubt
             scale = np.float32(m * _power(s))
             offset = np.float32(r * _power(s) + zero * np.float64(UNIT) + guard)
-            step = np.int64(min(shift * _power(s), MOST))
+            step = np.int64(min(shift * _power(s), MAX_TOTAL))
         store_f32(base + load_i64(arrays, 0), lane, scale)
         store_f32(base + load_i64(arrays, 1), lane, offset)
         store_i32(base + load_i64(arrays, 2), lane, np.int32(step))

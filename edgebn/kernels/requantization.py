@@ -25,7 +25,7 @@ from edgebn.quick_dataclass import dataclass
 
 UNIT = 1 << UNIT_BITS
 SEEN = 256 * UNIT  # outputs beyond 256 are clipped, whatever the error
-MOST = 2.0**31 - 2.0**12  # of t, so that its conversion to int32 is defined
+MAX_TOTAL = 2.0**31 - 2.0**12  # of t, so that its conversion to int32 is defined
 LARGEST_GUARD = 256  # in units; a channel that needs more goes through 64-bit integers always
 
 CLEAR = 2 * LARGEST_GUARD / UNIT + 2.0**-8  # of a code: a t further from a whole one is in no doubt
@@ -78,7 +78,7 @@ class PackedEpilogue:
 
 
 @dataclass(frozen=True)
-class _Form:
+class _FloatEpilogue:
     """The float form of a layer: (channels,) each, and its guard. float32: scale, offset; int64: negative_rounding, base."""
 
     scale: np.ndarray
@@ -165,7 +165,7 @@ def _saturated(epilogue: Requantization, lo: np.ndarray, hi: np.ndarray) -> tupl
     power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
     start = np.abs(epilogue.r * power + (epilogue.zero_point + 128) * float(UNIT))
     bound = largest * np.abs(epilogue.m * power) + start + NEGATIVE_ROUNDING * power
-    for channel in np.flatnonzero((bound >= MOST) & (epilogue.m != 0)).tolist():
+    for channel in np.flatnonzero((bound >= MAX_TOTAL) & (epilogue.m != 0)).tolist():
         m, r, s = (int(array[channel]) for array in (epilogue.m, epilogue.r, epilogue.s))
         # u * m is `high` or more: saturated above; `low` or less: below.
         high = ((epilogue.qmax - epilogue.zero_point) << s) - r + (NEGATIVE_ROUNDING if epilogue.neg else 0)
@@ -191,7 +191,7 @@ def _clear_of_doubt(epilogue: Requantization, channel: int, u: int, step: int) -
     return u
 
 
-def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: bool) -> _Form:
+def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: bool) -> _FloatEpilogue:
     """Return scale, offset, negative_rounding and base, and the guard (units) that covers their error.
 
     t = int(fma(float(u + base), scale, offset)) - (negative_rounding if u < 0 else 0). Its error against T + guard, where T is in
@@ -214,10 +214,10 @@ def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: boo
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.where(scale == 0, largest, np.minimum(largest, 1.01 * reach / np.abs(exact_scale)))
     bound = largest * np.abs(exact_scale) + np.abs(exact_start) + exact_negative_rounding
-    negative_rounding = np.floor(np.minimum(exact_negative_rounding, MOST))
+    negative_rounding = np.floor(np.minimum(exact_negative_rounding, MAX_TOTAL))
     common = seen * np.abs(exact_scale - scale) + (exact_negative_rounding - negative_rounding) + 0.5
     # Far beyond what is seen, errors need only stay below a whole code.
-    possible = (bound < MOST) & (np.abs(exact_start) < 2.0**30)
+    possible = (bound < MAX_TOTAL) & (np.abs(exact_start) < 2.0**30)
 
     def converted(guard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         start = (exact_start + guard).astype(np.float32)
@@ -317,10 +317,12 @@ def _smallest_guard(
     return _Choice(base, offset, guard, trusted)
 
 
-def _form(choice: _Choice, scale: np.ndarray, negative_rounding: np.ndarray) -> _Form:
+def _form(choice: _Choice, scale: np.ndarray, negative_rounding: np.ndarray) -> _FloatEpilogue:
     """Return the arrays of a choice; an untrusted channel gets t = 0: always in doubt."""
     scale, offset, negative_rounding = (np.where(choice.trusted, array, 0) for array in (scale, choice.offset, negative_rounding))
-    return _Form(scale.astype(np.float32), offset.astype(np.float32), negative_rounding.astype(np.int64), choice.base, choice.guard)
+    return _FloatEpilogue(
+        scale.astype(np.float32), offset.astype(np.float32), negative_rounding.astype(np.int64), choice.base, choice.guard
+    )
 
 
 def _wrapped(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ def _rescale(operand: Element, output: Element, suffix: str) -> Callable[..., No
         dst_row: int,
         rows: int,
         count: int,
-        given_zero: int,
+        source_zero: int,
         multiplier: int,
         rounding: int,
         shift: int,
@@ -38,7 +38,7 @@ def _rescale(operand: Element, output: Element, suffix: str) -> Callable[..., No
             a = src + y * src_row
             b = dst + y * dst_row
             for i in range(count):
-                u = load(a, i) - given_zero
+                u = load(a, i) - source_zero
                 product = (u * below_multiplier + below_rounding) if u < 0 else (u * multiplier + rounding)
                 value = product >> (below_shift if u < 0 else shift)
                 store(b, i, min(max(zero_point + value, qmin), qmax))

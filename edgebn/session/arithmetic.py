@@ -65,7 +65,7 @@ def _emit_add_tile(step: p.Add, arithmetic: p.IntAdd, packer: Packer) -> bool:
         tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, arithmetic.m[:2], arithmetic.e[:2], strict=True)]
         m, e = arithmetic.m[2], arithmetic.e[2]
         final = (m, (1 << 30) + (1 << (30 + e) if e else 0), 31 + e, int(e > 0))
-    proof = add_int8_proof.sum_form(tables[0], tables[1], final, (arithmetic.zero_point, arithmetic.qmin, arithmetic.qmax))
+    proof = add_int8_proof.sum_proof(tables[0], tables[1], final, (arithmetic.zero_point, arithmetic.qmin, arithmetic.qmax))
     if proof is None:
         return False
     rows, columns, channels = output.layout.shape
@@ -179,7 +179,7 @@ def pack_rescale(step: p.Rescale, packer: Packer) -> None:
     arguments: dict[str, Address | float] = {"multiplier": above.m, "rounding": above.r, "shift": above.s}
     below_rounding = below.r - (NEGATIVE_ROUNDING if below.neg else 0)
     arguments |= {"below_multiplier": below.m, "below_rounding": below_rounding, "below_shift": below.s}
-    arguments |= {"given_zero": source.zero_point, "zero_point": above.zero_point, "qmin": above.qmin, "qmax": above.qmax}
+    arguments |= {"source_zero": source.zero_point, "zero_point": above.zero_point, "qmin": above.qmin, "qmax": above.qmax}
     packer.emit(f"rescale_{suffix(source.dtype)}_{suffix(output.dtype)}", **by_row(step, packer), **arguments)
 
 

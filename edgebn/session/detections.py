@@ -52,8 +52,8 @@ def pack_suppression(step: p.NonMaxSuppression, packer: Packer) -> None:
     boxes, scores, output = (packer.view(name) for name in (*step.inputs, step.output))
     packer.emit(
         "non_max_suppression_f32",
-        given=boxes.address,
-        given_pixel=boxes.pixel,
+        corners=boxes.address,
+        corners_pixel=boxes.pixel,
         scores=scores.address,
         scores_pixel=scores.pixel,
         dst=output.address,

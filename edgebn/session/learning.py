@@ -115,9 +115,9 @@ class Learner:
         kind, predicting = ("i8" if one == "int8" else "f32" for one in (dtype, logits.dtype.name))
         keep = {"src": self.state.ctypes.data, "dst": self._known["backup"], "count": self.state.nbytes}
         self._known |= keep | {"src_row": 0, "dst_row": 0, "rows": 1}
-        rule_steps = ("compensate", *(("notice",) if rule.planes == TRACKING_PLANES else ()), "average")
-        update = (f"deviate_{kind}", f"believe_{predicting}", *rule_steps)
-        lasts = ("weigh", "settle")
+        rule_steps = ("compensate", *(("track",) if rule.planes == TRACKING_PLANES else ()), "average")
+        update = (f"deviate_{kind}", f"predict_{predicting}", *rule_steps)
+        lasts = ("compute_gate", "commit")
         self._tables = [_table(self._known, ("copy_rows", *names, *lasts)) for names in (update, ())]
         self.learn, self.begin = (call.ctypes.data for _, call in self._tables)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.kernels.features import POINTER
-from edgebn.kernels.records import GUARD_FORMS
+from edgebn.kernels.records import GUARD_LAYOUTS
 
 HEAD = object.__basicsize__  # bytes
 CLASS_AT, AXES_AT, SHAPE_AT, TYPE_AT, FLAGS_AT, END = HEAD - 8, HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48, HEAD + 56
@@ -104,5 +104,5 @@ def guard(inputs: Sequence[ArrayLayout], outputs: Sequence[ArrayLayout]) -> tupl
         for (shape, dtype), flag in zip((*inputs, *outputs), flags, strict=True)
     ]
     words = [CLASS_AT, TYPE_AT, FLAGS_AT, AXES_AT, SHAPE_AT, HEAD, id(np.ndarray), len(inputs), len(layouts)]
-    assert len(words) == GUARD_FORMS
+    assert len(words) == GUARD_LAYOUTS
     return np.array([*words, *(layout.ctypes.data for layout in layouts)], np.int64), *layouts

@@ -135,10 +135,10 @@ class AccumulatorObserver:
         counted = np.append(counted, np.zeros(len(channels) - len(counted), bool)) & (channels >= 0)
         places = len(channels)
         if p.step_dtype(self.step, self.packer.program) == "int8":
-            operation, table, bounds = "gather_i8", self._int_table(channels), {}
+            operation, table, bounds = "reduce_statistics_i8", self._int_table(channels), {}
             sums = np.zeros((3, places), np.int32)
         else:
-            operation = "gather_f32"
+            operation = "reduce_statistics_f32"
             table = np.where(channels >= 0, self.layer.observation.center[channels], np.float32(0)).astype(np.float32)
             low, high = self.step.epilogue.pre
             bounds = {"low": low, "high": high}

@@ -19,7 +19,7 @@ class Workers:
 
     Parameters
     ----------
-    execute : callable (call, batch, given) -> int
+    execute : callable (call, batch, argument) -> int
         The executor.
     count : int
         How many.

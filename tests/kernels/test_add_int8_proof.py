@@ -56,7 +56,7 @@ def test_ties_at_the_finest_step_are_in_doubt():
 
 def check(tables, final, bounds):
     """Hold a form to its tables, for every pair of codes that it is not in doubt of, and return their share."""
-    form = add_int8_proof.sum_form(*tables, final, bounds)
+    form = add_int8_proof.sum_proof(*tables, final, bounds)
     assert form is not None
     multiplier, rounding, shift, neg = final
     zero_point, qmin, qmax = bounds
