@@ -1,6 +1,7 @@
 """How the command behaves: what it says of a wrong call, which options it refuses, how it stops, whose files it names."""
 
 import argparse
+import itertools
 import json
 import os
 import shlex
@@ -23,6 +24,7 @@ from edgebn.errors import LinkError, ModelError
 from edgebn.graph import GraphBuilder
 from edgebn.passes import lower
 from tests import emitted
+from tests.conftest import TEST_ALL
 
 pytest.importorskip("h5py", reason="h5py is not installed: the demo's model is a Keras file")
 
@@ -366,8 +368,13 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-@pytest.mark.parametrize("verb", LONG)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+# Each command by each signal; in the quick run each command by one, and each signal once.
+@pytest.mark.parametrize(
+    ("verb", "number"), [*itertools.product(LONG, SIGNALS)] if TEST_ALL else [*zip(LONG, SIGNALS, strict=True)]
+)
 def test_a_stopped_command_leaves_nothing_behind(verb, number, tmp_path):
     """Stopped while it has temporary folders, and compilers or programs of boards that run in them."""
     emitted.board_or_skip("mps2-an386")

@@ -26,7 +26,7 @@ from tests.codegen.test_codegen_kernels import COMPILERS, SANITIZERS, compiler, 
 from tests.conftest import TEST_ALL
 from tests.programs import programs, single
 
-EXAMPLES = 100 if TEST_ALL else 15
+EXAMPLES = 100 if TEST_ALL else 8
 CORES = ("mps2-an385-m0", "mps2-an385", "mps2-an386", "mps3-an547", "qemu-riscv32-virt")
 POLICIES = ("compensated-tracking", "compensated")
 

@@ -20,7 +20,7 @@ MAX_OPTIMISED = 500
 LEVEL_OF_ITS_OWN = "EDGEBN_OPTIMIZE_AS_TOLD"
 
 
-@pytest.fixture(scope="module", params=["kws_int8.tflite", "resnet8_int8.tflite"])
+@pytest.fixture(scope="module", params=["kws_int8.tflite", *(["resnet8_int8.tflite"] if TEST_ALL else [])])
 def project(request, shared_models, tmp_path_factory):
     return codegen.emit(edgebn.load(shared_models / request.param), tmp_path_factory.mktemp("out"), "mps2-an386", name="net")
 

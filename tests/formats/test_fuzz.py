@@ -9,7 +9,7 @@ from edgebn import program as p
 from tests import fuzz_readers
 from tests.conftest import TEST_ALL
 
-COUNT = 2000 if TEST_ALL else 300
+COUNT = 2000 if TEST_ALL else 200
 
 
 @pytest.mark.parametrize("reader", sorted(fuzz_readers.FORMATS))

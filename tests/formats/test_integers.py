@@ -75,7 +75,7 @@ def test_a_batch_and_results_of_the_callers(tmp_path):
     np.testing.assert_array_equal(out, x.argmax(-1))
     with pytest.raises(edgebn.EdgebnError, match="int32"):
         session.run(x, out=out.astype(np.float32))
-    assert p.result_dtype(program, program.outputs[0], raw=False) == "int32"
+    assert p.result_dtype(program, program.outputs[0], as_codes=False) == "int32"
 
 
 def test_pixels_without_a_scale(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgebn.kernels import cache
+from tests.conftest import TEST_ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
@@ -67,6 +68,7 @@ def test_the_version_follows_the_sources_and_the_instruction_set(monkeypatch):
     assert len(names) == 3
 
 
+@pytest.mark.skipif(not TEST_ALL, reason="compiles an executor: make test-all")
 def test_a_session_runs_where_home_cannot_be_written(tmp_path):
     """The whole way: compile (here the smallest instruction set, which is quickest) and run, with only a temporary folder."""
     environment = {**os.environ, "HOME": NOWHERE, "TMPDIR": str(tmp_path), "EDGEBN_ISA": "plain", "EDGEBN_OBJECTS": ""}
