@@ -81,7 +81,7 @@ lint: $(VENV)/.test
 # One core compiles the kernels, once for all tests, while the other looks at style and types.
 test: firmware-tools $(VENV)/.test
 	@$(BIN)/python -c "from edgebn.kernels import executor; executor.executor('mixed')" & \
-	$(MAKE) -s lint && wait && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	$(MAKE) -s lint && wait && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 smoke: $(VENV)/.test
 	@$(BIN)/python -m pytest -q tests/test_tiny.py
@@ -103,7 +103,7 @@ smoke: $(VENV)/.test
 	@touch $@
 
 test-all: firmware-tools lint .venv-frameworks/.ready
-	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
 
 # The packages of other processors are only unpacked, under build/emulated: see tests/emulated/run.sh.

@@ -12,6 +12,7 @@ from benchmarks import places
 RECORDED = Path(__file__).parent / "recorded"
 SHARED = places.models_folder()
 TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
+LONG = ("test_aot.py", "test_aot_processors.py", "test_instruction_sets.py")  # a minute and more each, of compiling
 
 _common = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("quick", max_examples=20, **_common)
@@ -78,3 +79,8 @@ def pytest_configure(config):
         number = getattr(signal, name, None)  # the first is none of Windows'
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no worker is left with it while the others have nothing to do."""
+    items.sort(key=lambda item: item.path.name not in LONG)
