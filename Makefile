@@ -16,7 +16,7 @@ help:
 	@echo "make test        install the test tools too; style, types, every test"
 	@echo "make test-all    many more examples of each, and live PyTorch and Keras"
 	@echo "make test-arm64  the contract on emulated AArch64, compiled ahead and JIT"
-	@echo "make test-emulated  the same on emulated 32-bit ARM and RISC-V"
+	@echo "make test-emulated  the same on emulated 32-bit ARM and RISC-V, and on Python 3.13"
 	@echo "make smoke       a few tests that fail in seconds when something basic broke"
 	@echo "make lint        style, types, import contracts, workflows"
 	@echo "make fuzz        2,000 damaged files for every reader"
@@ -121,6 +121,7 @@ test-arm64: emulation-tools
 test-emulated: emulation-tools
 	@PYTHON=$(BIN)/python sh tests/emulated/run.sh armhf
 	@PYTHON=$(BIN)/python sh tests/emulated/run.sh riscv64
+	@PYTHON=$(BIN)/python sh tests/emulated/run.sh amd64
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python tests/fuzz_readers.py --mutations 2000

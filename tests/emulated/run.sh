@@ -5,6 +5,7 @@
 #     tests/emulated/run.sh armhf                   32-bit ARM: neon32 and plain, as Debian's ARMv7 runs them; also the object for
 #                                                   ARMv6, which says that it is for ARMv7 here: no Debian runs on ARMv6
 #     tests/emulated/run.sh riscv64
+#     tests/emulated/run.sh amd64                   x86-64 with the Python of Debian trixie, 3.13, whichever this machine has
 #     tests/emulated/run.sh arm64 --jit             the contract through the JIT, with Numba's wheels: slow, Numba itself is emulated
 #     tests/emulated/run.sh armhf -- tests/doctor/test_doctor.py -k int8      other tests; what follows -- goes to pytest
 #
@@ -22,7 +23,8 @@ jit=no
 [ "${1-}" = -- ] && shift
 if [ $# = 0 ]; then
     set -- tests/test_contract.py tests/adapt/test_observe.py
-    [ $jit = yes ] || set -- "$@" tests/doctor/test_doctor.py # whose networks need every kernel, compiled by an emulated compiler
+    # The doctor's networks need every kernel, compiled by an emulated compiler; calls depend on how Python lays out its objects.
+    [ $jit = yes ] || set -- "$@" tests/doctor/test_doctor.py tests/kernels/test_fast_call.py
 fi
 
 say() { printf '== %s\n' "$*" >&2; }
@@ -32,7 +34,8 @@ case $architecture in
 arm64) emulator="qemu-aarch64-static -cpu max"; sets="aarch64:neondot aarch64:neon" ;;
 armhf) emulator="qemu-arm-static -cpu cortex-a7"; sets="armv7l:neon32 armv7l:plain armv6l:plain" ;;
 riscv64) emulator="qemu-riscv64-static"; sets="riscv64:plain" ;;
-*) say "$architecture: not one of arm64, armhf, riscv64"; exit 2 ;;
+amd64) emulator="qemu-x86_64-static -cpu max"; sets="x86_64:avx2" ;;
+*) say "$architecture: not one of arm64, armhf, riscv64, amd64"; exit 2 ;;
 esac
 for tool in "${emulator%% *}:qemu-user-static" ld.lld:lld; do
     command -v "${tool%%:*}" >/dev/null || { say "${tool%%:*} is missing: install the package '${tool#*:}'"; exit 1; }
