@@ -23,7 +23,7 @@ import edgebn
 TOLERANCE = 1e-5  # of the output's range
 AS_FAR = 3.0  # times Keras' own distance from float64
 SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # the smallest that they take; all others take 64
-MOST_WEIGHTS = 1 << 27  # numbers; more take gigabytes and show nothing else
+MAX_WEIGHTS = 1 << 27  # numbers; more take gigabytes and show nothing else
 APPLICATIONS = sorted(
     name for name in vars(keras.applications) if name[0].isupper() and "NASNet" not in name
 )  # not of this backend
@@ -90,7 +90,7 @@ def test_network(name, top, tmp_path):
 
     keras.utils.set_random_seed(1)
     model = build()
-    if model.count_params() > MOST_WEIGHTS:
+    if model.count_params() > MAX_WEIGHTS:
         pytest.skip("more weights than this test reads")
     rng = np.random.default_rng(1)
     pixels = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in model.layers)

@@ -147,7 +147,9 @@ def _where(node: Node, arrays: Arrays) -> np.ndarray:
 
 
 def _product(node: Node, arrays: Arrays) -> np.ndarray:
-    return np.prod(arrays[0], axis=_axes(node, arrays), keepdims=bool(node.integer("keepdims", 1)), dtype=arrays[0].dtype)
+    axes = _axes(node, arrays)
+    product = np.prod(arrays[0], axis=axes, keepdims=True, dtype=arrays[0].dtype)
+    return product if node.integer("keepdims", 1) else np.squeeze(product, axes)
 
 
 def _cumulative_sum(node: Node, arrays: Arrays) -> np.ndarray:

@@ -95,7 +95,9 @@ def _variance(node: Node) -> np.ndarray:
     correction = node.number("correction", 1.0) if not node.has("unbiased") else float(node.flag("unbiased"))
     count = array.size if axes is None else int(np.prod([array.shape[axis] for axis in axes]))
     squares = np.square(array - array.mean(axis=axes, keepdims=True))
-    variance = squares.sum(axis=axes, keepdims=node.flag("keepdim", default=False)) / max(count - correction, 0)
+    variance = squares.sum(axis=axes, keepdims=True) / max(count - correction, 0)
+    if not node.flag("keepdim", default=False):
+        variance = np.squeeze(variance, axes)
     return _float32(np.sqrt(variance) if node.op.split(".")[1] == "std" else variance)
 
 
