@@ -5,7 +5,6 @@ networks carry rounding further than the tolerance: there edgebn may be as far f
 """
 
 import gc
-import logging
 import os
 
 import numpy as np
@@ -24,21 +23,10 @@ TOLERANCE = 1e-5  # of the output's range
 AS_FAR = 3.0  # times Keras' own distance from float64
 SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # the smallest that they take; all others take 64
 MAX_WEIGHTS = 1 << 27  # numbers; more take gigabytes and show nothing else
-APPLICATIONS = sorted(
-    name for name in vars(keras.applications) if name[0].isupper() and "NASNet" not in name
-)  # not of this backend
+# Keras has no NASNet on this backend.
+APPLICATIONS = sorted(name for name in vars(keras.applications) if name[0].isupper() and "NASNet" not in name)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and PyTorch warn of each other
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    """Keras advises against .h5 at every save; edgebn reads it."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def randomised(model, rng, x):

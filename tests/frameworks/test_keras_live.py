@@ -1,6 +1,5 @@
 """The Keras reader against live Keras: the recorded zoo with other weights, saved as .keras and .h5."""
 
-import logging
 import os
 import sys
 import zlib
@@ -25,16 +24,6 @@ TOLERANCE = 1e-5  # of the output's range
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and PyTorch warn of each other
 CUSTOM = {"BNLayer": "BatchNormalization"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet():
-    """Keras advises against .h5 at every save; edgebn reads it."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def assert_file_equal(path, x, y):

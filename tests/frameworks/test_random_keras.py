@@ -1,6 +1,5 @@
 """Random Keras networks, saved as .keras and .h5, read by edgebn and held against what Keras itself computes."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -28,16 +27,6 @@ OLD = {name for name in LAYERS if name.startswith(("Convolution", "SeparableConv
 OLD |= {name for name in LAYERS if "Pool" in name and "Pooling" not in name} | {"SyncBatchNormalization"}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras and PyTorch warn of each other
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet():
-    """Keras advises against .h5 at every save; edgebn reads it."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    yield
-    logger.setLevel(level)
 
 
 def test_every_class_of_the_reader_is_drawn():

@@ -33,6 +33,7 @@ from edgebn.layers import (
 )
 from edgebn.passes.graph.network import refuse
 from edgebn.passes.graph.transposing import MAX_RUNS, axis_groups, last_run, over_space, reshape_groups, transpose_plan
+from edgebn.passes.names import unused_name
 
 Permutation = tuple[int, ...]
 
@@ -169,11 +170,7 @@ class _Layout:
         self.emit(Identity(f"{name}/output", (held,), name), self.graph.tensors[name].quantization)
 
     def new_value(self, base: str) -> str:
-        name, count = base, 1
-        while name in self.shapes or name in self.graph.tensors:
-            count += 1
-            name = f"{base}/{count}"
-        return name
+        return unused_name(base, self.shapes, self.graph.tensors)
 
     def emit(self, layer: Layer, quantization: Quantization | None) -> str:
         self.shapes[layer.output] = layer.output_shape(*(self.shapes[name] for name in layer.inputs))

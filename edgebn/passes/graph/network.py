@@ -12,6 +12,7 @@ from dataclasses import replace
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.graph import Graph, Shape, rebuilt
 from edgebn.layers import Layer, Quantization, Reshape
+from edgebn.passes.names import unused_name
 from edgebn.program import hwc
 
 
@@ -137,12 +138,7 @@ class Network:
 
     def new_value(self, base: str) -> str:
         """Return a name that no value has, beginning with `base`."""
-        name = base
-        count = 1
-        while name in self.shapes:
-            count += 1
-            name = f"{base}/{count}"
-        return name
+        return unused_name(base, self.shapes)
 
     def layers(self) -> list[Layer]:
         """Return the layers in topological order, as close to the file's order as that allows."""

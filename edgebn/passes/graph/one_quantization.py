@@ -12,6 +12,7 @@ from dataclasses import replace
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import Activation, Concat, Constant, Dequantize, Layer, Pad, Quantization, Quantize, Resize
 from edgebn.passes.graph.requantizations import keeps_codes, same_codes
+from edgebn.passes.names import unused_name
 
 Group = tuple[Quantization | None, list[str]]  # a quantization, and the layers that want it, by output
 
@@ -117,9 +118,6 @@ class _Apart:
             self.readers.setdefault(name, []).append(layer.output)
 
     def _unused(self, base: str) -> str:
-        name, count = base, 1
-        while name in self.names:
-            count += 1
-            name = f"{base}/{count}"
+        name = unused_name(base, self.names)
         self.names.add(name)
         return name

@@ -35,6 +35,7 @@ from edgebn.passes.graph.one_quantization import follows_codes, interpolates
 from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.states import state_pairs
 from edgebn.passes.lowering.lower_quantized import LOWERINGS
+from edgebn.passes.names import unused_name
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
 # The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off,
@@ -186,10 +187,7 @@ class _Collapse:
         )
 
     def _unused(self, base: str) -> str:
-        name, count = base, 1
-        while name in self.taken:
-            count += 1
-            name = f"{base}/{count}"
+        name = unused_name(base, self.taken)
         self.taken.add(name)
         return name
 

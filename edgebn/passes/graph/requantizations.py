@@ -13,6 +13,7 @@ import numpy as np
 from edgebn.errors import UnsupportedLayerError
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import Crop, Gather, Identity, Layer, Pad, Pool, Quantization, Quantize, Reduce, Reshape, Resize, Transpose
+from edgebn.passes.names import unused_name
 
 KEEPING = (Identity, Reshape, Transpose, Crop, Gather, Pad, Resize)
 # TensorFlow Lite takes scales this near to each other for the same.
@@ -49,10 +50,7 @@ def requantizations_apart(graph: Graph) -> Graph:
     taken = set(graph.tensors)
 
     def unused(base: str) -> str:
-        name, count = base, 1
-        while name in taken:
-            count += 1
-            name = f"{base}/{count}"
+        name = unused_name(base, taken)
         taken.add(name)
         return name
 

@@ -16,6 +16,7 @@ from edgebn.passes.batch_norm.channel_affine import Affine
 from edgebn.passes.batch_norm.fold_table import FOLDED, REFUSED, Row, decide
 from edgebn.passes.batch_norm.placement import fits_float32, is_clip, scale_and_shift
 from edgebn.passes.graph.network import Network, refuse
+from edgebn.passes.names import unused_name
 from edgebn.program import Buffer, FloatEpilogue, Hwc, Norm, Program, Step, hwc
 from edgebn.step_check import OF_INTEGERS
 
@@ -114,10 +115,7 @@ class FloatLowering:
 
     def step_name(self, layer: Layer) -> str:
         """Return the layer's name, numbered where a step has it already."""
-        name, count = layer.name, 1
-        while name in self.step_names:
-            count += 1
-            name = f"{layer.name}/{count}"
+        name = unused_name(layer.name, self.step_names)
         self.step_names.add(name)
         return name
 

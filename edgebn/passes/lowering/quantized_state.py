@@ -13,6 +13,7 @@ from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.states import state_pairs
 from edgebn.passes.integer import tflm_tables
 from edgebn.passes.integer.multipliers import clip_codes, rescaling
+from edgebn.passes.names import unused_name
 from edgebn.program import CODE_RANGES, Buffer, Hwc, LayerRecord, Program, Rescale, Reshape, Step, hwc
 
 
@@ -129,10 +130,7 @@ class Lowering:
 
     def scratch(self, base: str, shape: Hwc, quantization: Quantization) -> Buffer:
         """Make a buffer between two steps of one layer."""
-        name, count = base, 1
-        while name in self.buffers or name in self.graph.tensors:
-            count += 1
-            name = f"{base}/{count}"
+        name = unused_name(base, self.buffers, self.graph.tensors)
         return self._hold(name, shape, quantization)
 
     def _hold(self, name: str, shape: Hwc, quantization: Quantization) -> Buffer:
@@ -148,11 +146,7 @@ class Lowering:
 
     def free(self, base: str) -> str:
         """Return a buffer name nobody has, beginning with `base`."""
-        name, count = base, 1
-        while name in self.buffers:
-            count += 1
-            name = f"{base}/{count}"
-        return name
+        return unused_name(base, self.buffers)
 
     def constant(self, layer: Constant) -> None:
         """Hold a constant of codes; float32 ones are refused by the layer that reads them."""
@@ -179,12 +173,7 @@ class Lowering:
     def step_name(self, layer: Layer, part: str = "") -> str:
         """Return a step name nobody has: the layer's, or that of one of its parts."""
         base = f"{layer.name}/{part}" if part else layer.name
-        taken = {step.name for step in self.steps}
-        name, count = base, 1
-        while name in taken:
-            count += 1
-            name = f"{base}/{count}"
-        return name
+        return unused_name(base, {step.name for step in self.steps})
 
     def requantizing_table(self, source: Quantization, output: Quantization, low: int = -128, high: int = 127) -> np.ndarray:
         """Return the table (1, 256) from one quantisation to another, clipped to codes."""
