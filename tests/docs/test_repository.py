@@ -1,10 +1,9 @@
 """What the repository says of itself: no path of one machine, and no document that is not there."""
 
 import re
-import subprocess
 from pathlib import Path
 
-import pytest
+from tests.docs.tracked import tracked
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = {".py", ".md", ".toml", ".yml", ".cff", ".c", ".h", ".in", ".html", ".js", ".css", ".txt", ".sh", ""}
@@ -16,16 +15,13 @@ FOREIGN = {
 SAID = {".ci/run": {"a folder beside the checkout"}, "tests/docs/test_repository.py": set(FOREIGN)}
 
 
-def tracked() -> list[Path]:
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("not a git checkout")
-    return [ROOT / name for name in done.stdout.decode().split("\0") if name and Path(name).suffix in TEXT]
+def text_files() -> list[Path]:
+    return [ROOT / name for name in tracked() if Path(name).suffix in TEXT]
 
 
 def test_nothing_speaks_of_one_machine():
     wrong = []
-    for path in tracked():
+    for path in text_files():
         name = path.relative_to(ROOT).as_posix()
         if not path.is_file():
             continue
@@ -35,7 +31,7 @@ def test_nothing_speaks_of_one_machine():
 
 
 def test_documents_that_are_named_are_there():
-    texts = {path: path.read_text(encoding="utf-8") for path in tracked() if path.suffix in {".py", ".toml"} and path.is_file()}
+    texts = {path: path.read_text(encoding="utf-8") for path in text_files() if path.suffix in {".py", ".toml"} and path.is_file()}
     named = {
         (path.relative_to(ROOT).as_posix(), name) for path in texts for name in re.findall(r"\bdocs/[a-z-]+\.md\b", texts[path])
     }

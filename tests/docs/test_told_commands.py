@@ -2,12 +2,12 @@
 
 import argparse
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from edgebn.cli.command import build_parser
+from tests.docs.tracked import tracked
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = {".md", ".yml", ".py", ".toml", ""}
@@ -21,10 +21,7 @@ FIRMWARES = {"flash", "stack", "examples", "size"}  # targets of the Makefiles t
 
 
 def texts() -> dict[str, str]:
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("not a git checkout")
-    paths = [Path(name) for name in done.stdout.decode().split("\0") if name and Path(name).suffix in SUFFIXES]
+    paths = [Path(name) for name in tracked() if Path(name).suffix in SUFFIXES]
     return {str(path): (ROOT / path).read_text(encoding="utf-8", errors="ignore") for path in paths if (ROOT / path).is_file()}
 
 
