@@ -3,9 +3,9 @@
     python -m benchmarks.codegen.firmware [--board NAME ...] [--json results.json] [models...]
 
 Without models: KWS, ResNet-8 and AD of the folder of models (`places.py`), as TensorFlow Lite quantised them (kws_int8, ...) and as
-`edgebn.quantize` does (kws, ...). The emulator counts exactly, so a figure is the same on every machine and under any load. Every
-run compares its outputs with the reference's bytes. Peers were counted once with the same emulator and compilers (-O3 for CMSIS-NN,
--O2 for TFLM-style C and bakenn).
+`edgebn.quantize` does (kws, ...), and a network of the shape of visual wake words with random weights (vww), which needs no file. The
+emulator counts exactly, so a figure is the same on every machine and under any load. Every run compares its outputs with the
+reference's bytes. Peers were counted once with the same emulator and compilers (-O3 for CMSIS-NN, -O2 for TFLM-style C and bakenn).
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ import numpy as np
 import boards
 import codegen
 import edgebn
+from benchmarks.models.mobilenet import mobilenet
 from benchmarks.places import models_folder
 from boards import emulator, toolchain
 from codegen.footprint import measure
 
 MODELS_AT = models_folder()
 CORES = ("mps2-an385-m0", "mps2-an385", "mps2-an386", "mps3-an547", "qemu-riscv32-virt")
-MODELS = ("kws_int8.tflite", "resnet8_int8.tflite", "ad01_int8.tflite", "kws.keras", "resnet8.h5", "ad01.h5")
+MODELS = ("kws_int8.tflite", "resnet8_int8.tflite", "ad01_int8.tflite", "kws.keras", "resnet8.h5", "ad01.h5", "vww")
 # Million instructions of one inference, in the order of CORES.
 PEERS = {
     "CMSIS-NN": {
         "kws": (29.0, 10.54, 7.84, 1.78, None),
         "resnet8": (97.6, 41.76, 29.87, 4.81, None),
         "ad01": (1.76, 0.953, 0.580, 0.147, None),
+        "vww": (None, None, 24.2, None, None),  # its convolutions; docs/boards.md
     },
     "TFLM-style C": {"kws": (None, 34.6, 34.6, None, 36.4), "resnet8": (None, 95.8, 95.8, None, 117.1)},
     "bakenn 1.0": {
@@ -51,7 +53,7 @@ def network(model: str) -> str:
 
 def load(model: str) -> edgebn.Program:
     """Return an int8 program: the file's own, or one quantised here."""
-    program = edgebn.load(model if Path(model).exists() else MODELS_AT / "models" / model)
+    program = mobilenet() if model == "vww" else edgebn.load(model if Path(model).exists() else MODELS_AT / "models" / model)
     return program if program.dtype == "int8" else edgebn.quantize(program, calibration(program))
 
 
@@ -114,7 +116,7 @@ def main() -> int:
         for model in arguments.models:
             program = load(model)
             for name in arguments.board or CORES:
-                rows.append({"model": model, **count(program, boards.load(name), Path(folder) / model)})
+                rows.append({"model": model, **count(program, boards.load(name), Path(folder) / Path(model).stem)})
                 print(rows[-1]["model"], rows[-1]["core"], file=sys.stderr, flush=True)
     print("million instructions of one inference; bytes compared with the reference")
     print(table(rows))
