@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
-# Million instructions of one inference by CMSIS-NN at -O3, Armv7E-M, counted in QEMU (benchmarks/codegen/firmware.py). Those of visual
-# wake words are of the convolutions of benchmarks/models/mobilenet.py: 24.2 with CMSIS-NN's kernels of 2022, 24.1 with those of 2026.
+# Million instructions of one inference by CMSIS-NN at -O3, Armv7E-M, counted in QEMU (benchmarks/codegen/firmware.py). Visual wake
+# words are the convolutions of benchmarks/models/mobilenet.py: 24.2 with CMSIS-NN's kernels of 2022, 24.1 with those of 2026.
 COUNTED = {"kws": 7.84, "resnet8": 29.87, "ad": 0.580, "vww": 24.2}
 
 

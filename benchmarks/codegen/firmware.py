@@ -3,8 +3,8 @@
     python -m benchmarks.codegen.firmware [--board NAME ...] [--json results.json] [models...]
 
 Without models: KWS, ResNet-8 and AD of the folder of models (`places.py`), as TensorFlow Lite quantised them (kws_int8, ...) and as
-`edgebn.quantize` does (kws, ...), and a network of the shape of visual wake words with random weights (vww), which needs no file. The
-emulator counts exactly, so a figure is the same on every machine and under any load. Every run compares its outputs with the
+`edgebn.quantize` does (kws, ...), and a network of the shape of visual wake words with random weights (vww), which needs no file.
+The emulator counts exactly, so a figure is the same on every machine and under any load. Every run compares its outputs with the
 reference's bytes. Peers were counted once with the same emulator and compilers (-O3 for CMSIS-NN, -O2 for TFLM-style C and bakenn).
 """
 
