@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, short_name
 from edgebn.formats.tflite.dilated import join_dilated
@@ -18,6 +20,7 @@ from edgebn.formats.tflite.operators import HINTS, OPERATORS
 from edgebn.formats.tflite.shape_arithmetic import fold
 from edgebn.formats.tflite.variables import find_variables, state_outputs
 from edgebn.graph import Graph, GraphBuilder, Shape
+from edgebn.layers import Cast, Constant, IntegerBinary
 
 
 def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) -> Graph:
@@ -85,9 +88,17 @@ def _add_input(reading: Reading, index: int, input_shapes: dict[str, Shape], pat
     except EdgebnError as error:
         raise type(error)(f"{path}: input {error}") from None
     reading.builder.add_input(name, shape, quantization)
-    reading.names[index] = name
-    reading.shapes[index] = (1, *shape)
     reading.batched.add(name)
+    reading.names[index] = _whole(reading, tensor.type, name) if reading.is_integer(index) else name
+    reading.shapes[index] = (1, *shape)
+
+
+def _whole(reading: Reading, dtype: str, name: str) -> str:
+    """Return an input's whole numbers, or truth: sessions take real numbers, and codes."""
+    if dtype != "BOOL":
+        return reading.step(Cast, f"{name}/whole", (name,), None, to="int32")
+    zero = reading.step(Constant, f"{name}/zero", (), None, value=np.zeros(1, np.float32))
+    return reading.step(IntegerBinary, f"{name}/truth", (name, zero), None, function="not_equal")
 
 
 def _input_shape(tensor: FileTensor, stated: Shape | None, path: Path) -> Shape:

@@ -204,7 +204,8 @@ class Reading:
         if tensor.type == "FLOAT32" or self.is_integer(index):
             return None
         if tensor.type in CODE_TYPES and tensor.quantization is None and self.is_plain(index):
-            return Quantization.per_tensor(1.0, -128 if tensor.type == "UINT8" else 0, unsigned=tensor.type == "UINT8")
+            zero_point, bits = -128 if tensor.type == "UINT8" else 0, 16 if tensor.type == "INT16" else 8
+            return Quantization.per_tensor(1.0, zero_point, unsigned=tensor.type == "UINT8", bits=bits)
         if tensor.type not in CODE_TYPES:
             raise UnsupportedLayerError(
                 f"'{tensor.name}' has type {tensor.type}; edgebn runs float32, int8 and int16: convert the model to one of them"

@@ -57,6 +57,8 @@ def requantizations_apart(graph: Graph) -> Graph:
     for layer in graph.layers:
         before = graph.tensors[layer.inputs[0]].quantization if layer.inputs else None
         after = graph.tensors[layer.output].quantization
+        if before is not None and after is not None and graph.integer_rounding == "double" and _overlooks_scales(layer, before):
+            _refuse(graph, layer, before, after)
         if not keeps_codes(layer) or before is None or after is None or same_codes(before, after):
             layers.append(layer)
             continue
@@ -71,6 +73,11 @@ def requantizations_apart(graph: Graph) -> Graph:
             quantizations[inner] = before
             layers += [replace(layer, output=inner), Quantize(f"{layer.name}/requantize", (inner,), layer.output)]
     return rebuilt(graph, layers, quantizations=quantizations) if quantizations else graph
+
+
+def _overlooks_scales(layer: Layer, before: Quantization) -> bool:
+    """Whether TensorFlow Lite averages codes as they are, whatever their output's scale is; of uint8 that is what edgebn does."""
+    return isinstance(layer, Pool) and layer.function == "average" and not before.unsigned
 
 
 def _refuse(graph: Graph, layer: Layer, before: Quantization, after: Quantization) -> None:

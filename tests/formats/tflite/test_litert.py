@@ -7,7 +7,7 @@ pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgebn import reference
+from edgebn import UnsupportedLayerError, reference
 from edgebn.formats.tflite import read
 from edgebn.passes import lower
 from edgebn.session import Session
@@ -111,3 +111,48 @@ def test_weights_are_stored_in_fewer_bits(weight_form, tmp_path) -> None:
     plain, _ = convolution_file("float32" if weight_form == "int8" else weight_form, np.random.default_rng(3))
     x = np.random.default_rng(4).normal(0, 1, (2, 6, 6, 2)).astype(np.float32)
     assert relative_error(reference.run(lower(graph), x), litert_runs(plain, x)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.bool_])
+def test_inputs_of_whole_numbers_stay_whole(dtype, tmp_path) -> None:
+    """A sum and a rest of integers, or a choice by truth: real numbers would be read as such."""
+    rng = np.random.default_rng(5)
+    files = FileBuilder()
+    shape = (1, 4, 5)
+    x, y = files.value(shape, dtype), files.value(shape, np.float32 if dtype is np.bool_ else dtype)
+    if dtype is np.bool_:
+        values = [files.constant(rng.normal(0, 1, shape).astype(np.float32)) for _ in range(2)]
+        files.operator("SELECT_V2", [x, *values], [y], "SelectV2Options")
+    else:
+        divided = files.value(shape, dtype)
+        files.operator("FLOOR_MOD", [x, files.constant(np.array([3], dtype))], [divided], "FloorModOptions")
+        files.operator("ADD", [divided, x], [y], "AddOptions")
+    content = files.bytes([x], [y])
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    numbers = rng.integers(-50, 50, (2, *shape[1:])).astype(dtype)
+    result = Session(lower(read(path))).run(numbers)
+    assert result.dtype == (np.float32 if dtype is np.bool_ else np.int32)
+    np.testing.assert_array_equal(result, litert_runs(content, numbers))
+
+
+def test_inputs_of_16_bits_without_a_scale(tmp_path) -> None:
+    files = FileBuilder()
+    x, y = files.value((1, 4, 5), np.int16), files.value((1, 4, 5), np.float32)
+    files.operator("CAST", [x], [y], "CastOptions")
+    content = files.bytes([x], [y])
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    numbers = np.random.default_rng(6).integers(-(2**15), 2**15, (2, 4, 5)).astype(np.int16)
+    np.testing.assert_array_equal(Session(lower(read(path))).run(numbers), litert_runs(content, numbers))
+
+
+def test_an_average_with_another_scale_is_refused(tmp_path) -> None:
+    """LiteRT averages the codes and overlooks the output's scale; a converter writes one scale."""
+    files = FileBuilder()
+    x, y = files.value((1, 4, 4, 3), scale=0.05), files.value((1, 2, 2, 3), scale=0.07)
+    files.operator("AVERAGE_POOL_2D", [x], [y], "Pool2DOptions", filterHeight=2, filterWidth=2, strideH=2, strideW=2, padding=1)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(files.bytes([x], [y]))
+    with pytest.raises(UnsupportedLayerError, match="which TensorFlow Lite forbids here"):
+        lower(read(path))
