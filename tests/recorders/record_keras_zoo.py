@@ -27,6 +27,7 @@ import zoo_moving
 import zoo_networks
 import zoo_norms
 import zoo_operations
+import zoo_products
 import zoo_wrappers
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
@@ -39,6 +40,7 @@ FOLDERS = {
     "keras_choosing": zoo_choosing.ZOO,
     "keras_functions": zoo_functions.ZOO,
     "keras_wrappers": zoo_wrappers.ZOO,
+    "keras_products": zoo_products.ZOO,
 }
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 

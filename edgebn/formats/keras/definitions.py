@@ -20,6 +20,8 @@ MODEL_CLASSES = ("Functional", "Model", "Sequential")
 # Layers around one layer, read as models of that layer alone.
 WRAPPERS = ("SpectralNormalization", "TimeDistributed")
 MAX_MODEL_DEPTH = 16
+# Classes that archives know under the name in Keras' code.
+ARCHIVE_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 @dataclass
@@ -122,7 +124,7 @@ def _parse_layer(
         raise ModelError(f"a layer of class {original} has a name that is no text; the file is damaged")
     is_operation = _is_operation(entry, settings)
     if not key and not is_operation and not (sequential and original == "InputLayer"):
-        key = snake_case(original)
+        key = snake_case(ARCHIVE_NAMES.get(original, original))
         keys[key] = keys.get(key, -1) + 1
         key = f"{key}_{keys[key]}" if keys[key] else key
     here = address.below(name, key)

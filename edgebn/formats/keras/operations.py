@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.keras import choosing, functions, picking, splitting
+from edgebn.formats.keras import attention, choosing, functions, picking, products, splitting
 from edgebn.formats.keras.activations import operation as activation_operation
 from edgebn.formats.keras.activations import relu
 from edgebn.formats.keras.merging import chain, difference, joined
@@ -179,6 +179,8 @@ OPERATIONS: dict[str, LayerFunction] = {
     "Negative": _negative,
     "Power": functions.power,
     "Matmul": functions.matrix_product,
+    "Einsum": products.einsum,
+    "DotProductAttention": attention.dot_product,
     "Mean": _reduced("mean"),
     "Max": _reduced("max"),
     "Min": _reduced("min"),

@@ -152,7 +152,14 @@ class Place:
         spatial = self.shape[1:] if first else self.shape[:-1]
         return ((1, *spatial) if rank == 1 else spatial), self.shape[0 if first else -1], first
 
-    def weight(self, index: int, what: str, shape: Shape, prepare: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    def weight(
+        self,
+        index: int,
+        what: str,
+        shape: Shape,
+        prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+        inside: tuple[str, ...] = (),
+    ) -> np.ndarray:
         """Return a stored weight.
 
         Parameters
@@ -165,10 +172,12 @@ class Place:
             What the configuration and the input make of it; checked before anything is read.
         prepare : callable, optional
             Lays the array out as the graph wants it; runs once, so that all calls of a layer share one array.
+        inside : tuple of str, optional
+            The layers within the layer that hold its weights, in order, by the names that archives have for them.
         """
         if index in self.definition.prepared:
             return self.definition.prepared[index]
-        stored = self.reading.weights.of(self.definition.address)
+        stored = self.reading.weights.of(self.definition.address, inside)
         if index >= len(stored):
             raise ModelError(f"the file lacks its {what} (it holds {len(stored)} weights for it); save the whole model again")
         if stored[index].shape != shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebn.errors import UnsupportedLayerError
-from edgebn.formats.keras import activations, convolutions, merging, moving, norms, operations, pooling
+from edgebn.formats.keras import activations, attention, convolutions, merging, moving, norms, operations, pooling, products
 from edgebn.formats.keras.definitions import LayerDefinition
 from edgebn.formats.keras.own_classes import OWN_CLASSES
 from edgebn.formats.keras.place import LayerFunction
@@ -35,6 +35,13 @@ LAYERS: dict[str, LayerFunction] = {
     "Convolution1DTranspose": convolutions.transposed(1),
     "Convolution2DTranspose": convolutions.transposed(2),
     "Dense": convolutions.dense,
+    "EinsumDense": products.einsum_dense,
+    "MultiHeadAttention": attention.multi_head,
+    "GroupQueryAttention": attention.group_query,
+    "GroupedQueryAttention": attention.group_query,  # its name in .h5 files
+    "Attention": attention.attention,
+    "AdditiveAttention": attention.additive_attention,
+    "Dot": products.dot,
     **dict.fromkeys(NORMS, norms.batch_norm),
     "LayerNormalization": norms.layer_norm,
     "GroupNormalization": norms.group_norm,
@@ -97,7 +104,6 @@ PAGE = "docs/formats.md"
 
 _RECURRENT = "recurrent layers do not run on edgebn; use convolutions over time"
 _CODE = "edgebn cannot know what its code does; build it from Keras layers, or export the model to ONNX"
-_ATTENTION = "attention does not run on edgebn; use squeeze-and-excitation from pooling, Dense and Multiply"
 _VOLUME = "edgebn runs layers in one and two dimensions"
 _HINTS = {
     "LSTM": _RECURRENT,
@@ -109,8 +115,6 @@ _HINTS = {
     "Lambda": _CODE,
     "ClassMethod": _CODE,
     "InstanceMethod": _CODE,
-    "MultiHeadAttention": _ATTENTION,
-    "Attention": _ATTENTION,
     "Conv3D": _VOLUME,
     "MaxPooling3D": _VOLUME,
     "AveragePooling3D": _VOLUME,

@@ -41,6 +41,17 @@ def _own_statistics(settings: Settings) -> Stored:
     return Stored((*(("gamma",) if settings.flag("scale", True) else ()), *(("beta",) if centred else ())))
 
 
+def _heads(settings: Settings) -> Stored:
+    names = ("query", "key", *(("gate",) if settings.flag("use_gate", False) else ()), "value", "output")
+    kinds = ("kernel", "bias") if settings.flag("use_bias", True) else ("kernel",)
+    return Stored(tuple(f"{name}/{kind}" for name in names for kind in kinds))
+
+
+def _scores(settings: Settings) -> Stored:
+    scale = ("scale",) if settings.flag("use_scale", False) else ()
+    return Stored((*scale, *(("concat_score_weight",) if settings.text("score_mode", "dot") == "concat" else ())))
+
+
 def _statistics(settings: Settings) -> Stored:
     return Stored((), ("mean", "variance", "count") if settings.get("mean") is None else ())
 
@@ -75,6 +86,11 @@ WEIGHTS: dict[str, Callable[[Settings], Stored]] = {
     "LayerScale": lambda _: Stored(("gamma",)),
     "SpectralNormalization": lambda _: Stored((), ("vector_u",)),  # beside those of the layer in it
     "Normalization": _statistics,
+    "EinsumDense": lambda settings: Stored(("kernel", *(("bias",) if settings.get("bias_axes") else ()))),
+    "MultiHeadAttention": _heads,
+    "GroupedQueryAttention": _heads,
+    "Attention": _scores,
+    "AdditiveAttention": lambda settings: Stored(("scale",) if settings.flag("use_scale", True) else ()),
     "PReLU": lambda _settings: Stored(("alpha",)),
 }
 

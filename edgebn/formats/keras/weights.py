@@ -20,7 +20,10 @@ _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 WRAPPED = "layer"
 _MAX_WEIGHTS_A_LAYER = 16
 # Keras' names of weights; a depthwise kernel has had two.
-_KINDS = {name: name for name in ("kernel", "pointwise_kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "alpha")}
+_KINDS = {
+    name: name
+    for name in ("kernel", "pointwise_kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "alpha", "scale")
+}
 _KINDS |= {"depthwise_kernel": "kernel", "mean": "mean", "variance": "variance", "count": "count"}
 
 
@@ -40,7 +43,7 @@ class Spot(NamedTuple):
     """Where one weight stands in a list of weights, and of what kind it should be."""
 
     position: int
-    kind: str
+    kind: str  # behind the name of the layer within the layer that holds it, where one does
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,11 @@ class Weights(ABC):
         """Take the order of the weights of models within the model."""
 
     @abstractmethod
-    def of(self, address: Address) -> list[Dataset]:
-        """Return a layer's weights in Keras' order, unread; none where the file has none."""
+    def of(self, address: Address, inside: tuple[str, ...] = ()) -> list[Dataset]:
+        """Return a layer's weights in Keras' order, unread; none where the file has none.
+
+        `inside` names the layers within it that hold them, where it holds none itself.
+        """
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class LegacyWeights(Weights):
     def arrange(self, arrangements: dict[str, Arrangement]) -> None:  # noqa: D102
         self._arrangements.update(arrangements)
 
-    def of(self, address: Address) -> list[Dataset]:  # noqa: D102
+    def of(self, address: Address, inside: tuple[str, ...] = ()) -> list[Dataset]:  # noqa: ARG002, D102 (one list holds them all)
         top, *inner = address.names
         group = f"{self.group}/{top}"
         if top not in self._names:
@@ -120,7 +126,7 @@ class LegacyWeights(Weights):
 def _may_be(name: str, kind: str) -> bool:
     """Whether a weight of that name can be of that kind: names are free, but Keras' own say what they are."""
     said = re.sub(r"(_\d+)?(:\d+)?$", "", name.rsplit("/", 1)[-1])
-    return said not in _KINDS or _KINDS[said] == _KINDS[kind]
+    return said not in _KINDS or _KINDS[said] == _KINDS[kind.rsplit("/", 1)[-1]]
 
 
 def _by_name(names: list[str], chain: tuple[str, ...]) -> list[str]:
@@ -141,13 +147,19 @@ class ArchiveWeights(Weights):
     def arrange(self, arrangements: dict[str, Arrangement]) -> None:
         """Need no order: every layer has a place of its own."""
 
-    def of(self, address: Address) -> list[Dataset]:  # noqa: D102
+    def of(self, address: Address, inside: tuple[str, ...] = ()) -> list[Dataset]:  # noqa: D102
         place = ""
         for key in address.keys:
-            inside = [f"{place}/{container}/{key}" for container in _CONTAINERS] if key != WRAPPED else [f"{place}/{key}"]
-            place = next((candidate for candidate in inside if self.file.has(candidate)), "")
+            candidates = [f"{place}/{container}/{key}" for container in _CONTAINERS] if key != WRAPPED else [f"{place}/{key}"]
+            place = next((candidate for candidate in candidates if self.file.has(candidate)), "")
             if not place:
                 return []
+        if not inside:
+            return self._variables(place)
+        # The attribute of the layer around it, which some layers keep for themselves.
+        return [dataset for name in inside for key in (name, f"_{name}") for dataset in self._variables(f"{place}/{key}")]
+
+    def _variables(self, place: str) -> list[Dataset]:
         stored: list[Dataset] = []
         while len(stored) < _MAX_WEIGHTS_A_LAYER and (dataset := self.file.dataset(f"{place}/vars/{len(stored)}")) is not None:
             stored.append(dataset)

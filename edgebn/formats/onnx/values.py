@@ -11,8 +11,9 @@ import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.formats.sample_context import Placed
-from edgebn.graph import MAX_TENSOR_ELEMENTS
 from edgebn.layers import Quantization
+
+MAX_CONSTANT_ELEMENTS = 1 << 27  # VGG's first dense layer has 103 million weights
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def check_elements(shape: tuple[int, ...], what: str) -> None:
     elements = 1
     for size in shape:
         elements *= int(size)
-    if any(int(size) < 0 for size in shape) or elements > MAX_TENSOR_ELEMENTS:
+    if any(int(size) < 0 for size in shape) or elements > MAX_CONSTANT_ELEMENTS:
         raise ModelError(
             f"{what} has shape {tuple(int(size) for size in shape)}, which is negative or larger than "
-            f"{MAX_TENSOR_ELEMENTS} elements; the file is damaged or the network is too large for edgebn"
+            f"{MAX_CONSTANT_ELEMENTS} elements; the file is damaged or the network is too large for edgebn"
         )

@@ -21,7 +21,16 @@ from tests.conftest import RECORDED
 from tests.formats.keras.keras_maker import computed, entry, functional, keras3_operation, sequential, tensors, write_h5
 from tests.formats.reader_cases import Case, error_between
 
-FOLDERS = ("keras_zoo", "keras_operations", "keras_moving", "keras_norms", "keras_choosing", "keras_functions", "keras_wrappers")
+FOLDERS = (
+    "keras_zoo",
+    "keras_operations",
+    "keras_moving",
+    "keras_norms",
+    "keras_choosing",
+    "keras_functions",
+    "keras_wrappers",
+    "keras_products",
+)
 CUSTOM = {"BNLayer": "BatchNormalization"}
 X = np.random.default_rng(7).normal(0, 1, (3, 4, 5, 2)).astype(np.float32)
 IMAGE = entry("InputLayer", "x", batch_input_shape=[None, 4, 5, 2])

@@ -15,7 +15,16 @@ from edgebn.formats import keras  # noqa: E402  # after the check for h5py
 from tests.formats.keras.keras_maker import INPUT, computed, entry, functional, sequential, tensors, write_h5  # noqa: E402  # the same
 
 RECORDED = Path(__file__).parents[2] / "recorded"
-FOLDERS = ("keras_zoo", "keras_operations", "keras_moving", "keras_norms", "keras_choosing", "keras_functions", "keras_wrappers")
+FOLDERS = (
+    "keras_zoo",
+    "keras_operations",
+    "keras_moving",
+    "keras_norms",
+    "keras_choosing",
+    "keras_functions",
+    "keras_wrappers",
+    "keras_products",
+)
 ZOO = [path for folder in FOLDERS for suffix in (".keras", ".h5") for path in sorted((RECORDED / folder).glob(f"*{suffix}"))]
 KERAS2 = sorted((RECORDED / "keras2").glob("*.h5"))
 CUSTOM = {"BNLayer": "BatchNormalization"}
