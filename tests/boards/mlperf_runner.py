@@ -11,15 +11,20 @@ import serial
 
 from edgebn.link.port import open_port
 
-BYTES_A_COMMAND = 31
+BYTES_A_COMMAND, WITH_A_POWER_BOARD = 31, 26
 SECONDS = 120.0  # until an answer has failed to come; far beyond what any takes
 
 
 class Runner:
-    """A device under test at the end of `url`; lines are gathered by a thread, as the runner does it."""
+    """A device under test at the end of `url`; lines are gathered by a thread, as the runner does it.
 
-    def __init__(self, url):
-        self._port = open_port(url, baud=115200, timeout=0.1)
+    The banner is read first. The runner does not: it takes a banner's m-ready for the answer to its first command, so it is started
+    when the board has been.
+    """
+
+    def __init__(self, url, *, energy=False):
+        self._port = open_port(url, baud=9600 if energy else 115200, timeout=0.1)
+        self._bytes = WITH_A_POWER_BOARD if energy else BYTES_A_COMMAND
         self._lines = queue.Queue()
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._gather)
@@ -70,8 +75,8 @@ class Runner:
 
     def load(self, data):
         answer = self.send(f"db load {len(data)}")
-        for start in range(0, len(data), BYTES_A_COMMAND):
-            answer = self.send("db " + data[start : start + BYTES_A_COMMAND].hex())
+        for start in range(0, len(data), self._bytes):
+            answer = self.send("db " + data[start : start + self._bytes].hex())
         return answer
 
     def infer(self, number, warm_ups):

@@ -233,7 +233,7 @@ def test_energy_mode_says_timestamps_by_the_pin(shared_models, tmp_path):
     assert "#define BOARD_BAUD 9600u" in (folder / "board/board_config.h").read_text()
     sources = [*emitted.network_sources(project), folder / "board/timing_pin.c"]
     elf = toolchain.build(board, sources, tmp_path / "build", include=[folder / "board"])
-    with emulator.start(board, elf) as running, Runner(running.url) as host:
+    with emulator.start(board, elf) as running, Runner(running.url, energy=True) as host:
         assert host.banner == ["HIGH", "m-timestamp-mode-energy", "LOW", "HIGH", "m-init-done"]
         host.load(bytes(490))
         lines = host.send("infer 2 1")
