@@ -11,6 +11,18 @@
 #define EDGEBN_TILE_PIXELS 2
 #define EDGEBN_TAPS(what) edgebn_wide_taps_##what##_s8
 
+/* Taps 0 and 2 of a word of four, and taps 1 and 3, each as a half word. */
+EDGEBN_INLINE uint32_t edgebn_even_taps_s8(uint32_t word) {
+    uint32_t even;
+    __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
+    return even;
+}
+EDGEBN_INLINE uint32_t edgebn_odd_taps_s8(uint32_t word) {
+    uint32_t odd;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+    return odd;
+}
+
 /* Widens `count` codes, filled up to a multiple of four, into a pixel's taps from `first` on. */
 EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, int count, const int8_t *codes) {
     const int8_t *const end = codes + EDGEBN_ROUND_UP_4(count);
@@ -18,12 +30,14 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
     for (; codes != end; codes += 4, halves += 16) {
         uint32_t word, even, odd;
         (void)memcpy(&word, codes, 4);
-        __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
-        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+        even = edgebn_even_taps_s8(word);
+        odd = edgebn_odd_taps_s8(word);
         (void)memcpy(halves, &even, 4);
         (void)memcpy(halves + 8, &odd, 4);
     }
 }
+
+#if defined(__OPTIMIZE__) || defined(__clang__)
 
 /* Four taps of two pixels and two channels, of which the second's sums are of 256 a + b. */
 #define EDGEBN_BLOCK_SHARED                       \
@@ -66,6 +80,89 @@ EDGEBN_INLINE void edgebn_taps_widen_s8(int8_t *columns, int pixel, int first, i
                        [x] "+r"(x), [w] "+r"(w), [p] "=&r"(p), [q] "=&r"(q), [u] "=&r"(u), [v] "=&r"(v), [t] "=&r"(t) \
                      : [stop] "r"(end)                                                                                \
                      : "cc", "memory")
+
+/* Four taps of one pixel and two channels, from `in` on. */
+#define EDGEBN_LOOP_1X2(end)                                                                                              \
+    __asm__ volatile("1:\n\t"                                                                                             \
+                     "ldr %[q], [%[x]], #4\n\t"                                                                           \
+                     "ldrd %[u], %[v], [%[w]], #8\n\t"                                                                    \
+                     "sxtb16 %[p], %[q]\n\t"                                                                              \
+                     "sxtb16 %[q], %[q], ror #8\n\t"                                                                      \
+                     "sxtb16 %[t], %[u]\n\t"                                                                              \
+                     "smlad %[sum0], %[p], %[t], %[sum0]\n\t"                                                             \
+                     "sxtb16 %[t], %[v]\n\t"                                                                              \
+                     "smlad %[sum1], %[p], %[t], %[sum1]\n\t"                                                             \
+                     "sxtb16 %[u], %[u], ror #8\n\t"                                                                      \
+                     "smlad %[sum0], %[q], %[u], %[sum0]\n\t"                                                             \
+                     "sxtb16 %[v], %[v], ror #8\n\t"                                                                      \
+                     "smlad %[sum1], %[q], %[v], %[sum1]\n\t"                                                             \
+                     "cmp %[x], %[stop]\n\t"                                                                              \
+                     "bne 1b\n\t"                                                                                         \
+                     : [sum0] "+r"(sum0), [sum1] "+r"(sum1), [x] "+r"(in), [w] "+r"(w), [p] "=&r"(p), [q] "=&r"(q),       \
+                       [u] "=&r"(u), [v] "=&r"(v), [t] "=&r"(t)                                                           \
+                     : [stop] "r"(end)                                                                                    \
+                     : "cc", "memory")
+
+#else
+
+/* GCC 14 finds no more than seven registers for an assembly statement where it does not optimise and there is an FPU: the same, an
+   instruction a statement. */
+EDGEBN_INLINE uint32_t edgebn_next_word_s8(const int8_t **from) {
+    uint32_t word;
+    (void)memcpy(&word, *from, 4);
+    *from += 4;
+    return word;
+}
+EDGEBN_INLINE int32_t edgebn_two_products_s8(int32_t sum, uint32_t x, uint32_t w) {
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(x), "r"(w));
+    return sum;
+}
+
+#define EDGEBN_TWO_TAPS_2X2(first, second)       \
+    p = edgebn_next_word_s8(&x);                 \
+    q = edgebn_next_word_s8(&x);                 \
+    t = (first);                                 \
+    acc00 = edgebn_two_products_s8(acc00, p, t); \
+    acc01 = edgebn_two_products_s8(acc01, q, t); \
+    t = (second);                                \
+    acc10 = edgebn_two_products_s8(acc10, p, t); \
+    acc11 = edgebn_two_products_s8(acc11, q, t);
+
+#define EDGEBN_BLOCK_SHARED                        \
+    u = edgebn_next_word_s8(&w);                   \
+    v = edgebn_next_word_s8(&w);                   \
+    EDGEBN_TWO_TAPS_2X2(edgebn_even_taps_s8(u), u) \
+    EDGEBN_TWO_TAPS_2X2(edgebn_even_taps_s8(v), v)
+
+#define EDGEBN_BLOCK_APART                                              \
+    u = edgebn_next_word_s8(&w);                                        \
+    v = edgebn_next_word_s8(&w);                                        \
+    EDGEBN_TWO_TAPS_2X2(edgebn_even_taps_s8(u), edgebn_even_taps_s8(v)) \
+    EDGEBN_TWO_TAPS_2X2(edgebn_odd_taps_s8(u), edgebn_odd_taps_s8(v))
+
+#define EDGEBN_LOOP_2X2(blocks, end) \
+    do {                             \
+        blocks                       \
+    } while (x != (end))
+
+#define EDGEBN_LOOP_1X2(end)                       \
+    do {                                           \
+        q = edgebn_next_word_s8(&in);              \
+        u = edgebn_next_word_s8(&w);               \
+        v = edgebn_next_word_s8(&w);               \
+        p = edgebn_even_taps_s8(q);                \
+        t = edgebn_even_taps_s8(u);                \
+        sum0 = edgebn_two_products_s8(sum0, p, t); \
+        t = edgebn_even_taps_s8(v);                \
+        sum1 = edgebn_two_products_s8(sum1, p, t); \
+        q = edgebn_odd_taps_s8(q);                 \
+        u = edgebn_odd_taps_s8(u);                 \
+        sum0 = edgebn_two_products_s8(sum0, q, u); \
+        v = edgebn_odd_taps_s8(v);                 \
+        sum1 = edgebn_two_products_s8(sum1, q, v); \
+    } while (in != (end))
+
+#endif
 
 /* The second channel's sum of sums that both share, which is all of them modulo 2^32; its own are within 2^23. */
 EDGEBN_INLINE int32_t edgebn_second_s8(int32_t both, int32_t first) { return (int32_t)((uint32_t)both - (uint32_t)first) >> 8; }
@@ -120,29 +217,10 @@ EDGEBN_INLINE void edgebn_gemm_tile_s8(const int8_t *columns, const int8_t *w, i
 EDGEBN_INLINE void edgebn_dot_pair_s8(const int8_t *in, const int8_t *w, int taps, int32_t *acc0, int32_t *acc1) {
     const int8_t *const end = in + taps / 4 * 4;
     int32_t sum0 = *acc0, sum1 = *acc1;
-    uint32_t p, q, u, v, t;
     int i;
     if (in != end) {
-        __asm__ volatile(
-            "1:\n\t"
-            "ldr %[q], [%[x]], #4\n\t"
-            "ldrd %[u], %[v], [%[w]], #8\n\t"
-            "sxtb16 %[p], %[q]\n\t"
-            "sxtb16 %[q], %[q], ror #8\n\t"
-            "sxtb16 %[t], %[u]\n\t"
-            "smlad %[sum0], %[p], %[t], %[sum0]\n\t"
-            "sxtb16 %[t], %[v]\n\t"
-            "smlad %[sum1], %[p], %[t], %[sum1]\n\t"
-            "sxtb16 %[u], %[u], ror #8\n\t"
-            "smlad %[sum0], %[q], %[u], %[sum0]\n\t"
-            "sxtb16 %[v], %[v], ror #8\n\t"
-            "smlad %[sum1], %[q], %[v], %[sum1]\n\t"
-            "cmp %[x], %[stop]\n\t"
-            "bne 1b\n\t"
-            : [sum0] "+r"(sum0), [sum1] "+r"(sum1), [x] "+r"(in), [w] "+r"(w), [p] "=&r"(p), [q] "=&r"(q), [u] "=&r"(u),
-              [v] "=&r"(v), [t] "=&r"(t)
-            : [stop] "r"(end)
-            : "cc", "memory");
+        uint32_t p, q, u, v, t;
+        EDGEBN_LOOP_1X2(end);
     }
     for (i = 0; i < taps % 4; i++) {
         sum0 += in[i] * w[i];

@@ -28,7 +28,7 @@ EDGEBN_SHARED void edgebn_box_corners(const float *given, float *box, int centre
 /* given (count, 4), scores (classes, count), out (rows, 3); scratch: 4 * count floats and count integers. */
 EDGEBN_SHARED void edgebn_non_max_suppression_f32(const float *given, const float *scores, int32_t *out, float *boxes,
                                                   int32_t *candidates, const edgebn_suppression *how) {
-    int32_t *const end = out + 3 * how->rows;
+    const int32_t *const end = out + 3 * how->rows;
     int i, group, picked;
     for (i = 0; i < how->count; i++) {
         edgebn_box_corners(given + 4 * i, boxes + 4 * i, how->centred);

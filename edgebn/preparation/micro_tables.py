@@ -151,7 +151,7 @@ def circle(phases: np.ndarray) -> np.ndarray:
 
 
 def _mel(hertz: Any) -> np.float32:
-    return _float(1127.0) * _log1p(_float(_float(hertz) / _float(700.0)))
+    return _float(1127.0) * log1pf(_float(_float(hertz) / _float(700.0)))
 
 
 # Coefficients of Sun's fdlibm, from which the float32 logarithms of newlib and of glibc up to 2.40 come.
@@ -170,7 +170,7 @@ _LOG_COEFFICIENTS = [
 ]
 
 
-def _log1p(x: np.float32) -> np.float32:
+def log1pf(x: np.float32) -> np.float32:
     """Return log(1 + x), x >= 0, to the bit of fdlibm's `log1pf`: weights hang on a bit that other libraries round otherwise."""
     one, two, half = _float(1), _float(2), _float(0.5)
     exponent, correction, f = 0, _float(0), x

@@ -1,5 +1,6 @@
 """The C of the product under compilers, cppcheck and clang-tidy: every kernel header alone, board code, and an emitted project."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,8 +25,22 @@ CORES = {
     "_v6m_": ("-mcpu=cortex-m0", "-mfloat-abi=soft"),
 }
 CPPCHECK = ["cppcheck", "-q", "--std=c99", "--enable=warning,style,performance,portability", "--error-exitcode=1"]
-# System headers are not its business; the arena's union has members that only align it.
-SUPPRESSED = ["--suppress=missingIncludeSystem", "--suppress=unusedStructMember"]
+# System headers are not its business; the arena's union has members that only align it. The others are of cppcheck 2.17: how
+# far it looked, arrays that a loop over a kernel's rows fills (it supposes none), and pointers that a result and assembly need.
+SUPPRESSED = [
+    "--suppress=missingIncludeSystem",
+    "--suppress=unusedStructMember",
+    "--suppress=normalCheckLevelMaxBranches",
+    "--suppress=toomanyconfigs",
+    "--suppress=uninitvar:*edgebn_depthwise_s8.h",
+    "--suppress=constParameterPointer:*edgebn_link.c",
+    "--suppress=constVariablePointer:*edgebn_gemm_v6m_s8.h",
+]
+# `register int x __asm("r0") = ...` is no C that cppcheck 2.17 reads: without the register's name it is. Those of a processor are
+# checked apart, since a definition makes cppcheck leave out other configurations.
+NAMED_REGISTERS = ["-D__asm(register)=", "-D__asm__(register)="]
+ARMV6M = "-D__ARM_ARCH_6M__=1"
+NOT_ARMV6M = ["-U__ARM_ARCH_6M__", "-U__ARM_ARCH_8M_BASE__"]
 SECONDS = 300
 
 
@@ -37,7 +52,10 @@ def need(*programs):
 
 def run(command, folder):
     done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    found = [
+        line for line in (done.stdout + done.stderr).splitlines() if not re.match(r"\[\d+/\d+\] |\d+ warnings generated", line)
+    ]
+    assert done.returncode == 0, "\n".join(found)[-4000:]
 
 
 def core_of(header):
@@ -120,7 +138,10 @@ def test_a_network_assembles_for_other_processors(flags, project, tmp_path):
 
 def test_cppcheck_finds_nothing_in_the_kernels(units):
     need("cppcheck")
-    run([*CPPCHECK, *SUPPRESSED, f"-I{LIBRARY}", *sorted(units.glob("*.c")), *SOURCES], units)
+    named = sorted(units.glob("*_v6m_*.c"))
+    others = [path for path in sorted(units.glob("*.c")) if path not in named]
+    run([*CPPCHECK, *SUPPRESSED, *NOT_ARMV6M, f"-I{LIBRARY}", *others, *SOURCES], units)
+    run([*CPPCHECK, *SUPPRESSED, ARMV6M, *NAMED_REGISTERS, f"-I{LIBRARY}", *named, "edgebn_gemm_s8.c"], units)
 
 
 @pytest.mark.parametrize("core", [None, *CORES.values()], ids=["host", *CORES])
@@ -136,7 +157,8 @@ def test_both_find_nothing_in_an_emitted_project(project):
     need("cppcheck", "clang-tidy")
     files = ["small.c", "self_test.c"]
     include = ["-I.", "-Ikernels", "-Iboard"]
-    run([*CPPCHECK, *SUPPRESSED, *include, *files], project)
+    run([*CPPCHECK, *SUPPRESSED, *NOT_ARMV6M, *include, *files], project)
+    run([*CPPCHECK, *SUPPRESSED, ARMV6M, *NAMED_REGISTERS, *include, *files], project)
     config = f"--config-file={LIBRARY.parents[1] / '.clang-tidy'}"
     run(["clang-tidy", "--quiet", config, *files, "--", "-std=c99", *include], project)
 
@@ -151,7 +173,11 @@ def test_cppcheck_finds_nothing_in_the_boards_code(tmp_path):
             (tmp_path / name / file).write_text(text)
         # The linker script's symbols are one object, whatever their declarations say; and assembly sets what it reads of counters.
         excused = ["--suppress=comparePointers", "--suppress=uninitvar:*ticks_m*.c"]
-        run([*CPPCHECK, *SUPPRESSED, *excused, "-I.", *sorted((tmp_path / name).glob("*.c"))], tmp_path / name)
+        files = sorted((tmp_path / name).glob("*.c"))
+        named = [file for file in files if file.name.startswith("semihosting_")]
+        run([*CPPCHECK, *SUPPRESSED, *excused, "-I.", *(file for file in files if file not in named)], tmp_path / name)
+        if named:
+            run([*CPPCHECK, *SUPPRESSED, *NAMED_REGISTERS, "-I.", *named], tmp_path / name)
 
 
 def test_a_fault_is_found(units):

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,13 @@ def test_a_level_may_be_insisted_on(project, tmp_path):
 def test_other_levels_give_the_same_bytes(level, project):
     board = emitted.board_or_skip("mps2-an386")
     said = emitted.outcome(board, emitted.build(project, board, trace=True, optimization=level))
+    assert (said.status, said.differ) == (0, 0)
+
+
+def test_a_level_that_is_insisted_on_gives_the_same_bytes(project):
+    board = replace(emitted.board_or_skip("mps2-an386"), stack=1 << 16)  # which such a project needs
+    program = emitted.build(project, board, trace=False, optimization="-O0", flags=[f"-D{LEVEL_OF_ITS_OWN}"])
+    said = emitted.outcome(board, program)
     assert (said.status, said.differ) == (0, 0)
 
 

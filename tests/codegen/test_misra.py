@@ -8,7 +8,7 @@ import pytest
 
 import codegen
 from codegen.kernels import LIBRARY
-from tests.codegen.test_c_lint import CORES, HEADERS, core_of
+from tests.codegen.test_c_lint import CORES, HEADERS, NAMED_REGISTERS, core_of
 from tests.codegen.test_codegen_kernels import drawn
 from tests.codegen.test_emit_builds import adapting
 from tests.programs import single
@@ -20,7 +20,7 @@ PROCESSORS = {
     "host": [],
     "_dsp_": ["-D__ARM_FEATURE_DSP=1", "-D__thumb2__=1"],
     "_mve_": ["-D__ARM_FEATURE_MVE=1"],
-    "_v6m_": ["-D__ARM_ARCH_6M__=1"],
+    "_v6m_": ["-D__ARM_ARCH_6M__=1", *NAMED_REGISTERS],
 }
 
 
@@ -31,6 +31,8 @@ def rules_of(heading: str) -> set[str]:
     return {rule for cell in cells for rule in cell.split(", ")}
 
 
+# What cppcheck 2.10 finds and 2.17 no longer does.
+NOT_FOUND_SINCE = {"10.6", "11.8"}
 REQUIRED, ADVISORY = rules_of("Required"), rules_of("Advisory")
 
 
@@ -65,7 +67,9 @@ def test_kernels_break_no_rule_but_those_with_a_reason(kernels):
 
 
 def test_no_deviation_is_out_of_date(kernels):
-    assert sorted(REQUIRED - set(kernels)) == []
+    said = subprocess.run(["cppcheck", "--version"], capture_output=True, text=True, check=True).stdout
+    newer = tuple(map(int, re.findall(r"\d+", said)[:2])) > (2, 10)
+    assert sorted(REQUIRED - set(kernels) - (NOT_FOUND_SINCE if newer else set())) == []
 
 
 @pytest.mark.parametrize("kind", ["alone", "instances", "adapting", "link"])

@@ -3,6 +3,8 @@
 EDGEBN_TEST_ALL=1: ten minutes of it, and the C on every emulated core.
 """
 
+import ctypes
+import ctypes.util
 import shutil
 
 import numpy as np
@@ -12,6 +14,7 @@ from benchmarks.wake_word import NOISES, RATE, gain, noisy, other_speech, record
 from edgebn.preparation.data import MicroFrontEnd
 from edgebn.preparation.micro_reference import micro_features
 from edgebn.preparation.micro_stream import MicroStream
+from edgebn.preparation.micro_tables import log1pf as log1pf_of_devices
 from tests import emitted
 from tests.conftest import TEST_ALL
 from tests.preparation.test_sound import CORES, in_c, network
@@ -43,10 +46,24 @@ def known(sound):
     return features(sound)
 
 
+def other_logarithm():
+    """Whether this system's `log1pf`, of which pymicro-features makes weights, rounds unlike a device's: since glibc 2.41."""
+    log1pf = ctypes.CDLL(ctypes.util.find_library("m")).log1pf
+    log1pf.restype, log1pf.argtypes = ctypes.c_float, [ctypes.c_float]
+    hertz = np.float32(RATE / 2 / 256) * np.arange(256, dtype=np.float32)
+    return any(log1pf(float(x)) != log1pf_of_devices(x) for x in hertz / np.float32(700))
+
+
 def test_every_feature_is_that_of_pymicro_features(sound, known):
     assert len(known) >= SECONDS * 100 - 4
     assert known.std(axis=0).min() > 20  # it was no silence
-    np.testing.assert_array_equal(MicroStream().feed(sound), known)
+    found = MicroStream().feed(sound)
+    if other_logarithm():
+        differ = np.abs(found.astype(int) - known)[found != known]
+        assert len(differ) <= 2e-4 * known.size
+        assert differ.max(initial=0) <= 8  # of 670
+    else:
+        np.testing.assert_array_equal(found, known)
 
 
 def test_the_specification_gives_them_too(sound, known):
