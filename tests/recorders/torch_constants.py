@@ -29,6 +29,21 @@ def convolved(call, *size):
     return lambda: (Does(lambda m, x: x + call(m.image, m.weight), image=torch.randn(1, 4, 6, 7), weight=torch.randn(size)), IMAGE)
 
 
+def changed(w, change):
+    """Return a copy of a constant after a part of it was changed in place, with what the constant is itself."""
+    copy = w.clone()
+    change(copy)
+    return copy + 10 * w
+
+
+def windows_of_a_map(_, x):
+    """A map of the input's size with a number in each of four windows, as a shifted window's mask is made."""
+    made = x.new_zeros((4, 6))
+    for number, (rows, columns) in enumerate(((slice(2), slice(2)), (slice(2), slice(2, None)), (slice(2, None), slice(3)))):
+        made[rows, columns] = number + 1
+    return x + made
+
+
 def no_gradients(m, x):
     with torch.no_grad():
         y = m.conv(x) * 2
@@ -108,6 +123,12 @@ CONSTANTS = {
     "ne": mask(lambda w: w != 1.0),
     "new_full": fold(lambda w: w.new_full((4, 1), 1.5) + w),
     "new_ones": fold(lambda w: w.new_ones((4, 1)) + w),
+    "fill": fold(lambda w: changed(w, lambda t: t[:, 1:3].fill_(0.5)), (4, 6)),
+    "fill_in_windows": one(windows_of_a_map),
+    "zero": fold(lambda w: changed(w, lambda t: t[0].narrow(0, 2, 3).zero_()), (4, 6)),
+    "copy": fold(lambda w: changed(w, lambda t: t.t()[1].copy_(w[:, 0])), (4, 6)),
+    "eye": fold(lambda w: torch.eye(4, 6) + w, (4, 6)),
+    "eye_of_one_size": fold(lambda w: (torch.eye(6) @ w)[:, 0], (6, 6)),
     "new_zeros": fold(lambda w: w.new_zeros((4, 1)) - w),
     "ones_like": fold(lambda w: torch.ones_like(w) + w),
     "pad": fold(lambda w: functional.pad(w, (2, 1), value=0.5), (3,)),

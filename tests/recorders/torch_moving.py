@@ -27,6 +27,8 @@ MOVING: dict[str, Callable[[], Made]] = {
     "roll": one(lambda _, x: x.roll((1, -2), (1, 3))),
     "slice_steps": one(lambda _, x: x[:, ::2, 1::2, 1:6:3]),
     "sum": one(lambda _, x: x.sum(2)),
+    "unfold": one(lambda _, x: x.unfold(2, 2, 1).unfold(3, 3, 2)),
+    "unfold_whole_parts": one(lambda _, x: x.unfold(3, 3, 3) * 2),
     "upsample_bicubic2d": one(lambda _, x: functional.interpolate(x, scale_factor=(1.8, 0.7), mode="bicubic")),
     "upsample_bicubic2d_aligned": one(lambda _, x: functional.interpolate(x, size=(7, 9), mode="bicubic", align_corners=True)),
     "tile": one(lambda _, x: x.tile(2, 1, 2)),

@@ -228,7 +228,8 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
     with np.errstate(all="ignore"):
         try:
             # Of a value only its size is asked by what makes constants like it.
-            if base in FOLDS and (base.endswith("_like") or all(isinstance(value, Static) for value in tensors)):
+            of_size = base.endswith("_like") or base.startswith("new_")
+            if base in FOLDS and (of_size or all(isinstance(value, Static) for value in tensors)):
                 folded = FOLDS[base](node)
                 return tuple(map(Static, folded)) if isinstance(folded, tuple) else (Static(np.asarray(folded)),)
             reader = OPERATORS.get(base)
@@ -252,9 +253,14 @@ def _change(node: Node, values: dict[str, Value | Stale], weights: Container[str
     if isinstance(old, Static) and isinstance(new, Static):
         held = [(name, value) for name, value in values.items() if isinstance(value, Static) and value is not new]
         same = [(name, value) for name, value in held if np.may_share_memory(value.array, old.array)]
-        if all(value.array is old.array and name not in weights for name, value in same):  # nothing else sees what was worked out
-            values.update((name, new) for name, _ in same)
-            return
+        if not any(name in weights for name, _ in same):  # what was worked out, and what sees it
+            if all(value.array is old.array for _, value in same):
+                values.update((name, new) for name, _ in same)
+                return
+            if old.array.flags.writeable:
+                old.array[...] = new.array
+                values[node.outputs[0]] = old
+                return
     if not isinstance(old, Dynamic) or not isinstance(new, Dynamic):
         raise node.refuse("it changes a weight or constant in place, as in training; call module.eval() before the export")
     changed = replace(new, memory=old.memory, view=node.outputs[0])

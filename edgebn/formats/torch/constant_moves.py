@@ -46,6 +46,19 @@ def same(node: Node) -> np.ndarray:
     return converted(node, node.static("self"))
 
 
+def copied(node: Node) -> np.ndarray:
+    """Copies with memory of their own, which may be changed in place."""
+    return np.array(same(node))
+
+
+def overwritten(node: Node) -> np.ndarray:
+    """fill_, zero_ and copy_: what is in a constant afterwards."""
+    array = node.static("self")
+    given = next((node.arguments[name] for name in ("value", "src") if name in node.arguments), 0)
+    other = given.array if isinstance(given, Static) else np.asarray(given)
+    return np.broadcast_to(other, array.shape).astype(array.dtype)
+
+
 def filled(node: Node) -> np.ndarray:
     """full, ones, zeros and their like, and those of the size of another tensor."""
     name = node.op.split(".")[1].removeprefix("new_")
@@ -64,6 +77,14 @@ def filled(node: Node) -> np.ndarray:
         return converted(node, np.full(size, number))
     kind = node.static("self").dtype if like and isinstance(node.value("self"), Static) else None
     return np.full(size, number, np.float32 if kind is None and not isinstance(number, bool | int) else kind)
+
+
+def eye(node: Node) -> np.ndarray:
+    """Ones on the diagonal of zeros."""
+    rows = node.integer("n")
+    columns = node.integer("m", rows)
+    check_size(node, (rows, columns))
+    return converted(node, np.eye(rows, columns, dtype=np.float32))
 
 
 def arange(node: Node) -> np.ndarray:
@@ -127,13 +148,17 @@ def narrow(node: Node) -> np.ndarray:
     """Some neighbours along one axis."""
     array = node.static("self")
     axis = _axis(node, array.ndim, None)
-    return np.take(array, range(node.integer("start"), node.integer("start") + node.integer("length")), axis=axis)
+    start, length = node.integer("start"), node.integer("length")
+    start += array.shape[axis] if start < 0 else 0
+    if not 0 <= start <= start + length <= array.shape[axis]:
+        raise node.damaged(f"it takes {length} elements from {start} on, of {array.shape[axis]}")
+    return array[(slice(None),) * axis + (slice(start, start + length),)]
 
 
 def select(node: Node) -> np.ndarray:
     """One index of an axis."""
     array = node.static("self")
-    return np.take(array, node.integer("index"), axis=_axis(node, array.ndim, None))
+    return array[(slice(None),) * _axis(node, array.ndim, None) + (node.integer("index"),)]
 
 
 def index(node: Node) -> np.ndarray:
@@ -208,7 +233,7 @@ def split(node: Node) -> tuple[np.ndarray, ...]:
 
 def flip(node: Node) -> np.ndarray:
     """Axes the other way round."""
-    return np.flip(node.static("self"), node.integers("dims"))
+    return np.flip(node.static("self"), node.integers("dims")).copy()
 
 
 def roll(node: Node) -> np.ndarray:
@@ -251,19 +276,22 @@ def permuted(node: Node) -> np.ndarray:
 
 
 MOVES: dict[str, Callable[[Node], Folded]] = {
-    "_to_copy": same,
+    "_to_copy": copied,
     "_unsafe_view": reshaped(shapes.view_shape),
     "alias": same,
     "arange": arange,
     "cat": cat,
     "chunk": split,
-    "clone": same,
+    "clone": copied,
     "concat": cat,
     "constant_pad_nd": pad,
     "contiguous": same,
+    "copy": overwritten,
     "detach": same,
     "expand": expand,
     "expand_as": expand,
+    "eye": eye,
+    "fill": overwritten,
     "flatten": reshaped(shapes.flatten_shape),
     "flip": flip,
     "full": filled,
@@ -271,7 +299,7 @@ MOVES: dict[str, Callable[[Node], Folded]] = {
     "gather": gather,
     "index": index,
     "index_select": index_select,
-    "lift_fresh_copy": same,
+    "lift_fresh_copy": copied,
     "linspace": linspace,
     "meshgrid": meshgrid,
     "movedim": permuted,
@@ -304,6 +332,7 @@ MOVES: dict[str, Callable[[Node], Folded]] = {
     "unsqueeze": reshaped(shapes.unsqueeze_shape),
     "view": reshaped(shapes.view_shape),
     "view_as": reshaped(like_other),
+    "zero": overwritten,
     "zeros": filled,
     "zeros_like": filled,
 }

@@ -82,6 +82,21 @@ def split(node: Node, context: Context) -> tuple[Value, ...]:
     return tuple(parts)
 
 
+def unfold(node: Node, context: Context) -> Dynamic:
+    """Windows of one axis, `step` apart, each along a new last axis."""
+    x, size, step = node.dynamic("self"), node.integer("size"), node.integer("step")
+    axis = context.resolved(node, node.integer("dimension"), len(x.shape))
+    if size < 1 or step < 1 or size > x.shape[axis]:
+        raise node.damaged(f"it takes windows of {size}, {step} apart, of an axis of {x.shape[axis]}")
+    count = (x.shape[axis] - size) // step + 1
+    picked = np.add.outer(np.arange(count) * step, np.arange(size)).ravel()
+    windows = context.select(node, x, {axis: picked}, "takes windows along", part="windows")
+    apart = context.reshape(node, windows, (*x.shape[:axis], count, size, *x.shape[axis + 1 :]), part="apart")
+    order = [place for place in range(len(apart.shape)) if place != axis + 1]
+    moved: Dynamic = context.transpose(node, apart, [*order, axis + 1])
+    return moved
+
+
 def index_select(node: Node, context: Context) -> Dynamic:
     """Indices of an axis, constant or computed."""
     x = node.dynamic("self")

@@ -202,6 +202,7 @@ OPERATORS: dict[str, Reader] = {
     "transpose": shapes.transpose,
     "unbind": indexing.unbind,
     "unflatten": shapes.unflatten,
+    "unfold": indexing.unfold,
     "unsafe_chunk": indexing.split,
     "unsafe_split": indexing.split,
     "unsafe_split_with_sizes": indexing.split,
@@ -221,7 +222,7 @@ OPERATORS: dict[str, Reader] = {
 VIEWS = (
     "_unsafe_view", "chunk", "expand", "expand_as", "flatten", "mT", "moveaxis", "movedim", "narrow", "numpy_T", "permute", "ravel",
     "reshape", "reshape_as", "select", "slice", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "transpose",
-    "unbind", "unflatten", "unsqueeze", "view", "view_as",
+    "unbind", "unflatten", "unfold", "unsqueeze", "view", "view_as",
 )  # fmt: skip
 
 
