@@ -48,7 +48,8 @@ def _operation(step: Step, program: Program) -> str:
     if isinstance(step, IntegerBinary):
         return step.function.replace("_", " ")
     if isinstance(step, ArgExtreme):
-        return f"place of the {'largest' if step.function == 'max' else 'smallest'} value"
+        which = "largest" if step.function == "max" else "smallest"
+        return f"place of the {which} value" if step.count is None else f"places of the {step.count} {which} values"
     if isinstance(step, Cast):
         return f"to {program.buffers[step.output].dtype}"
     return step.kind.lower()

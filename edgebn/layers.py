@@ -804,7 +804,7 @@ class IntegerBinary(Layer):
 
 @dataclass(frozen=True)
 class ArgExtreme(Layer):
-    """Where along `axis`, which is 1 long in the output, the largest or smallest value stands, as int32.
+    """Where along `axis`, which is `count` long in the output, the largest or smallest values stand, the best first, as int32.
 
     Attributes
     ----------
@@ -812,16 +812,20 @@ class ArgExtreme(Layer):
     axis : int
     last : bool
         Of several that are equal, whether the last is taken and not the first.
+    count : int
     """
 
     function: str = "max"
     axis: int = -1
     last: bool = False
+    count: int = 1
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         _check_axis(self.axis, shape)
-        return (*shape[: self.axis], 1, *shape[self.axis + 1 :])
+        if not 1 <= self.count <= shape[self.axis]:
+            raise UnsupportedLayerError(f"it finds {self.count} of {shape[self.axis]} values; edgebn finds 1 to all of them")
+        return (*shape[: self.axis], self.count, *shape[self.axis + 1 :])
 
 
 @dataclass(frozen=True)

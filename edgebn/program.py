@@ -644,21 +644,23 @@ class IntegerBinary(Step):
 
 @dataclass(frozen=True)
 class ArgExtreme(Step):
-    """int32: where along axis 0, 1 or 2 of (H, W, C), which is 1 long in the output, the largest or smallest value stands.
+    """int32: where along axis 0, 1 or 2 of (H, W, C), which is `count` long in the output, the largest or smallest values stand.
 
-    The first of several that are equal, or the last with `last`. A value replaces the best one before it where it compares as
-    better, which NaN never does.
+    The best first; of several that are equal the first first, or the last with `last`. NaN comes behind every number.
 
     Attributes
     ----------
     function : {'max', 'min'}
     axis : int
     last : bool
+    count : int or None
+        None is 1.
     """
 
     function: str
     axis: int
     last: bool = False
+    count: int | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 @dataclass(frozen=True)

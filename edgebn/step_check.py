@@ -419,7 +419,9 @@ def _integer_binary(step: p.IntegerBinary, inputs: list[p.Buffer], target: p.Buf
 def _arg_extreme(step: p.ArgExtreme, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("max", "min") and 0 <= step.axis <= 2, "function or axis")
     _need(target.dtype == "int32" and inputs[0].dtype != "int16", "type")
-    shape = tuple(1 if axis == step.axis else size for axis, size in enumerate(inputs[0].shape))
+    count = 1 if step.count is None else step.count
+    _need(1 <= count <= inputs[0].shape[step.axis], "count")
+    shape = tuple(count if axis == step.axis else size for axis, size in enumerate(inputs[0].shape))
     _need(shape == target.shape, "output's shape")
 
 

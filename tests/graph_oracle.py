@@ -232,10 +232,11 @@ INTEGER = {
 
 
 def arg_extreme(layer: nn.ArgExtreme, x: np.ndarray) -> np.ndarray:
-    x = x if layer.function == "max" else -x
-    if layer.last:
-        return x.shape[layer.axis] - 1 - np.flip(x, layer.axis).argmax(layer.axis, keepdims=True)
-    return x.argmax(layer.axis, keepdims=True)
+    x = x.astype(np.float64) if layer.function == "min" else -x.astype(np.float64)
+    x = np.flip(x, layer.axis) if layer.last else x
+    order = np.argsort(x, layer.axis, kind="stable")
+    order = x.shape[layer.axis] - 1 - order if layer.last else order
+    return order.take(range(layer.count), layer.axis)
 
 
 def gather_nd(layer: nn.GatherND, x: np.ndarray, indices: np.ndarray) -> np.ndarray:

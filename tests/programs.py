@@ -589,9 +589,10 @@ class Maker:
 
     def step_arg_extreme(self, x):
         axis = self.integer(0, 2)
-        shape = tuple(1 if i == axis else size for i, size in enumerate(self.shape(x)))
+        count = self.integer(1, self.shape(x)[axis]) if self.draw(st.booleans()) else None
+        shape = tuple(count or 1 if i == axis else size for i, size in enumerate(self.shape(x)))
         self.dtype = "int32"
-        settings = self.draw(st.sampled_from(["max", "min"])), axis, self.draw(st.booleans())
+        settings = self.draw(st.sampled_from(["max", "min"])), axis, self.draw(st.booleans()), count
         return self.finish_step(p.ArgExtreme(f"arg{len(self.steps)}", (x,), self.buffer(shape), *settings))
 
     def step_select(self, x):

@@ -100,31 +100,50 @@ EDGEBN_INLINE void edgebn_compare_f32(const float *a, const float *b, int32_t *o
     }
 }
 
-/* Where along the middle one of three axes the largest value stands, or the smallest; of equal ones the first, or the last. */
-#define EDGEBN_ARG_EXTREME(suffix, type)                                                                                              \
-    EDGEBN_INLINE void edgebn_arg_extreme_##suffix(const type *in, int32_t *out, int outer, int along, int inner, int smallest,       \
-                                                   int last) {                                                                        \
-        int i, j, k;                                                                                                                  \
+/* Where along the middle one of three axes the `most` largest values stand, or the smallest, the best first; of equal ones the first
+   first, or the last, and what is no number behind all others. `out` holds the places found so far. */
+#define EDGEBN_ALL_NUMBERS(value) 0
+#define EDGEBN_NO_NUMBER(value) ((value) != (value))
+#define EDGEBN_ARG_EXTREME(suffix, type, no_number)                                                                                   \
+    EDGEBN_INLINE int edgebn_better_##suffix(type a, type b, int smallest) {                                                          \
+        return (smallest ? a < b : a > b) || (no_number(b) && !no_number(a));                                                         \
+    }                                                                                                                                 \
+    /* Whether a value goes before one that was found earlier. */                                                                     \
+    EDGEBN_INLINE int edgebn_leads_##suffix(type value, type other, int smallest, int last) {                                         \
+        return last ? !edgebn_better_##suffix(other, value, smallest) : edgebn_better_##suffix(value, other, smallest);               \
+    }                                                                                                                                 \
+    EDGEBN_INLINE void edgebn_arg_extreme_##suffix(const type *in, int32_t *out, int outer, int along, int inner, int most,           \
+                                                   int smallest, int last) {                                                          \
+        int i, j, k, slot;                                                                                                            \
         for (i = 0; i < outer; i++) {                                                                                                 \
             for (j = 0; j < inner; j++) {                                                                                             \
                 const type *from = in + (i * along) * inner + j;                                                                      \
-                type best = from[0];                                                                                                  \
-                int32_t place = 0;                                                                                                    \
+                int32_t *to = out + (i * most) * inner + j;                                                                           \
+                type worst = from[0];                                                                                                 \
+                int found = 0;                                                                                                        \
                 for (k = 0; k < along; k++) {                                                                                         \
                     const type value = from[k * inner];                                                                               \
-                    if ((smallest ? value < best : value > best) || (last && value == best)) {                                        \
-                        best = value;                                                                                                 \
-                        place = k;                                                                                                    \
+                    if (found == most && !edgebn_leads_##suffix(value, worst, smallest, last)) {                                      \
+                        continue;                                                                                                     \
                     }                                                                                                                 \
+                    slot = found < most ? found++ : most - 1;                                                                         \
+                    for (; slot > 0; slot--) {                                                                                        \
+                        const int32_t place = to[(slot - 1) * inner];                                                                 \
+                        if (!edgebn_leads_##suffix(value, from[place * inner], smallest, last)) {                                     \
+                            break;                                                                                                    \
+                        }                                                                                                             \
+                        to[slot * inner] = place;                                                                                     \
+                    }                                                                                                                 \
+                    to[slot * inner] = k;                                                                                             \
+                    worst = from[to[(found - 1) * inner] * inner];                                                                    \
                 }                                                                                                                     \
-                *out++ = place;                                                                                                       \
             }                                                                                                                         \
         }                                                                                                                             \
     }
 
-EDGEBN_ARG_EXTREME(s8, int8_t)
-EDGEBN_ARG_EXTREME(s32, int32_t)
-EDGEBN_ARG_EXTREME(f32, float)
+EDGEBN_ARG_EXTREME(s8, int8_t, EDGEBN_ALL_NUMBERS)
+EDGEBN_ARG_EXTREME(s32, int32_t, EDGEBN_ALL_NUMBERS)
+EDGEBN_ARG_EXTREME(f32, float, EDGEBN_NO_NUMBER)
 
 /* Elements of `size` bytes: that of a where the condition is not 0, else that of b. `s` is of a and b, then of the condition. */
 EDGEBN_INLINE void edgebn_select(const int32_t *condition, const void *a, const void *b, void *out, edgebn_broadcast s, int c_y,

@@ -35,7 +35,7 @@ def emit_binary(step: IntegerBinary, program: Program, names: Names) -> StepCode
 def emit_arg_extreme(step: ArgExtreme, program: Program, names: Names) -> StepCode:
     """Return the call of edgebn_arg_extreme_s8, _s32 or _f32."""
     source = program.buffers[step.inputs[0]]
-    sizes = math.prod(source.shape[: step.axis]), source.shape[step.axis], math.prod(source.shape[step.axis + 1 :])
+    sizes = math.prod(source.shape[: step.axis]), source.shape[step.axis], math.prod(source.shape[step.axis + 1 :]), step.count or 1
     ends = names.buffer(source.name), names.buffer(step.output)
     kernel = f"edgebn_arg_extreme_{_SUFFIX[source.dtype]}"
     return StepCode(call(kernel, *ends, *sizes, int(step.function == "min"), int(step.last)), (), HEADERS)

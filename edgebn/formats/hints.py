@@ -17,7 +17,6 @@ HINTS = {
     "nonzero": POSTPROCESSING,
     "rnn": FEED_FORWARD,
     "scan": FEED_FORWARD,
-    "topk": POSTPROCESSING,
 }
 
 

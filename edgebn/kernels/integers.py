@@ -110,8 +110,17 @@ compare_f32 = broadcast("compare_f32", FLOAT32, INT32, Function, _compare)
 binary_i32 = broadcast("binary_i32", INT32, INT32, Function, _compute)
 
 
-def _arg_extreme(load: Callable[[int, int], Any], suffix: str) -> Callable[..., None]:
+def _arg_extreme(load: Callable[[Any, int], Any], suffix: str) -> Callable[..., None]:
     """Return the kernel of one type of elements."""
+
+    @kernel
+    def better(a: float, b: float, smallest: int) -> bool:
+        return (a < b if smallest else a > b) or (b != b and a == a)  # noqa: PLR0124  # NaN is not
+
+    @kernel
+    def leads(value: float, other: float, smallest: int, last: int) -> bool:
+        """Whether a value goes before one that was found earlier."""
+        return not better(other, value, smallest) if last else better(value, other, smallest)
 
     @named(f"arg_extreme_{suffix}")
     def arg_extreme(
@@ -122,23 +131,33 @@ def _arg_extreme(load: Callable[[int, int], Any], suffix: str) -> Callable[..., 
         dst: int,
         dst_0: int,
         dst_1: int,
+        dst_along: int,
         count_0: int,
         count_1: int,
         along: int,
+        most: int,
         smallest: int,
         last: int,
     ) -> None:
-        """Place of the largest or smallest element along one axis."""
+        """Places of the `most` largest or smallest elements along one axis, the best first; the output holds those found so far."""
         for i in range(count_0):
             for j in range(count_1):
-                first = src + i * src_0 + j * src_1
-                best, place = load(first, 0), 0
+                first, out = src + i * src_0 + j * src_1, dst + i * dst_0 + j * dst_1
+                found, worst = 0, load(first, 0)
                 for k in range(along):
                     value = load(first + k * src_along, 0)
-                    better = value < best if smallest else value > best
-                    if better or (last and value == best):
-                        best, place = value, k
-                store_i32(dst + i * dst_0 + j * dst_1, 0, np.int32(place))
+                    if found == most and not leads(value, worst, smallest, last):
+                        continue
+                    found = min(found + 1, most)
+                    slot = found - 1
+                    while slot > 0:
+                        place = load_i32(out + (slot - 1) * dst_along, 0)
+                        if not leads(value, load(first + np.int64(place) * src_along, 0), smallest, last):
+                            break
+                        store_i32(out + slot * dst_along, 0, place)
+                        slot -= 1
+                    store_i32(out + slot * dst_along, 0, np.int32(k))
+                    worst = load(first + np.int64(load_i32(out + (found - 1) * dst_along, 0)) * src_along, 0)
 
     return arg_extreme
 

@@ -55,7 +55,7 @@ def _told_apart(program: Program, name: str) -> int:
     steps = {step.output: step for step in program.steps}
     while (step := steps.get(name)) is not None and _keeps_places(program, step):
         name = step.inputs[0]
-    return program.buffers[step.inputs[0]].shape[step.axis] if isinstance(step, ArgExtreme) else 0
+    return program.buffers[step.inputs[0]].shape[step.axis] if isinstance(step, ArgExtreme) and step.count is None else 0
 
 
 def _keeps_places(program: Program, step: Step) -> bool:

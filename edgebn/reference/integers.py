@@ -30,15 +30,15 @@ def integer_binary(step: IntegerBinary, operands: Operands) -> np.ndarray:
 
 
 def arg_extreme(step: ArgExtreme, operands: Operands) -> np.ndarray:
-    """Place of the largest or smallest value along an axis."""
+    """Places of the largest or smallest values along an axis."""
     (value,) = operands.values
-    along = np.moveaxis(value, step.axis, 0)
-    best, place = along[0], np.zeros(along.shape[1:], np.int32)
-    for i, row in enumerate(along):
-        better = row > best if step.function == "max" else row < best
-        better |= step.last and row == best
-        best, place = np.where(better, row, best), np.where(better, np.int32(i), place)
-    return np.expand_dims(place, step.axis)
+    falling = value.astype(np.float64) * (-1 if step.function == "max" else 1)
+    if step.last:
+        falling = np.flip(falling, step.axis)
+    order = np.argsort(falling, step.axis, kind="stable")  # NaN last
+    if step.last:
+        order = value.shape[step.axis] - 1 - order
+    return order.take(range(step.count or 1), step.axis).astype(np.int32)
 
 
 def select(step: Select, operands: Operands) -> np.ndarray:  # noqa: ARG001  # the same

@@ -22,7 +22,7 @@ def pack_integer_binary(step: p.IntegerBinary, packer: Packer) -> None:
 
 
 def pack_arg_extreme(step: p.ArgExtreme, packer: Packer) -> None:
-    """Emit the search along an axis."""
+    """Emit the search along an axis; the output holds the places found so far."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     from_steps = source.row, source.pixel, source.layout.element
     to_steps = output.row, output.pixel, output.layout.element
@@ -31,6 +31,7 @@ def pack_arg_extreme(step: p.ArgExtreme, packer: Packer) -> None:
         arguments[f"src_{place}"], arguments[f"dst_{place}"] = from_steps[axis], to_steps[axis]
         arguments[f"count_{place}"] = source.layout.shape[axis]
     arguments |= {"src_along": from_steps[step.axis], "along": source.layout.shape[step.axis]}
+    arguments |= {"dst_along": to_steps[step.axis], "most": output.layout.shape[step.axis]}
     operation = f"arg_extreme_{_SUFFIX[packer.buffer(step.inputs[0]).dtype]}"
     packer.emit(operation, smallest=int(step.function == "min"), last=int(step.last), **arguments)
 

@@ -107,6 +107,7 @@ def every_step(dtype) -> p.Program:
         made = (*made, ((4, 4, 4), p.Dequantize("dequantize", ("x",), "r")), ((4, 4, 4), p.Quantize("quantize", ("r",), "s")))
         made += (
             ((4, 4, 1), p.ArgExtreme("arg", ("x",), "u", "min", 2, last=True)),
+            ((4, 3, 4), p.ArgExtreme("best", ("x",), "best", "max", 1, count=3)),
             ((4, 4, 1), p.Cast("cast", ("u",), "v")),
             ((4, 4, 1), p.IntegerBinary("less", ("v", "v"), "w", "less")),
             ((4, 4, 4), p.Select("select", ("w", "x", "x"), "select")),
@@ -119,7 +120,7 @@ def every_step(dtype) -> p.Program:
         )
     shapes = {"x": (4, 4, 4), "k": (1, 1, 4), **{step.output: shape for shape, step in made}}
     types = (
-        (dict.fromkeys(("r", "v", "flat", "scores"), "float32") | dict.fromkeys(("u", "w", "indices", "boxes"), "int32"))
+        (dict.fromkeys(("r", "v", "flat", "scores"), "float32") | dict.fromkeys(("u", "best", "w", "indices", "boxes"), "int32"))
         if is_mixed
         else {}
     )

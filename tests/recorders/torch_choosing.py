@@ -24,5 +24,7 @@ CHOOSING: dict[str, Callable[[], Made]] = {
     "where": one(lambda m, x: torch.where(x > m.bias, x, x * -3), bias=torch.randn(3, 1, 1)),
     "where_of_numbers": one(lambda _, x: torch.where(x.long() == 0, 2.5, x)),
     "cos": one(lambda _, x: torch.cos(x * 9)),
+    "sort": one(lambda _, x: x.sort(2, descending=True)[0] + x.sort(-1)[1]),
+    "topk": one(lambda _, x: x.topk(2, 1)[0] - x.topk(2, 1, largest=False)[0] * x.topk(2, 1)[1]),
     "sin": one(lambda _, x: torch.sin(x * 9)),
 }

@@ -22,6 +22,7 @@ from edgebn.layers import ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary,
 FLOAT, UINT8, BOOL = 1, 2, 9
 REAL, INTEGERS = (1, 10, 16), (6, 7)  # float32, float16 and bfloat16; int32 and int64
 BYTES = 256
+INPUT_COUNT = 10  # from this opset on TopK's number is an input
 
 
 def reads_integers(node: Node) -> bool:
@@ -137,6 +138,16 @@ def arg(function: str) -> Callable[[Node, Context], Dynamic]:
         return found if keeps else context.without_axis(node, found, axis + x.place.leading)
 
     return read
+
+
+def top_k(node: Node, context: Context) -> tuple[Dynamic, Dynamic]:
+    """TopK: the largest or smallest values along an axis, the best first, and where they stand."""
+    count = int(node.static_scalar(1, "number of values") or 0) if node.opset >= INPUT_COUNT else node.integer("k", 0)
+    x, (axis,) = context.along(node, node.dynamic(0), (node.integer("axis", -1),))
+    function = "max" if node.integer("largest", 1) else "min"
+    places = context.emit(node, ArgExtreme, x, output=1, whole=True, function=function, axis=axis, count=count)
+    values: Dynamic = computed_indices.by_element(node, context, x, axis + x.place.leading, places)
+    return values, places
 
 
 def where(node: Node, context: Context) -> Dynamic:

@@ -152,6 +152,7 @@ OPERATORS: dict[str, Reader] = {
     "Tanh": activations.tanh,
     "ThresholdedRelu": activations.thresholded_relu,
     "Tile": shapes.tile,
+    "TopK": integers.top_k,
     "Transpose": shapes.transpose,
     "Unsqueeze": shapes.unsqueeze,
     "Upsample": resize.upsample,

@@ -162,6 +162,30 @@ def _arg(function: str) -> Callable[[Reading, FileOperator], None]:
 arg_max, arg_min = _arg("max"), _arg("min")
 
 
+def top_k(reading: Reading, operator: FileOperator) -> None:
+    """TOPK_V2: the largest values along the last axis, the best first, and where they stand."""
+    x, k = inputs_of(operator, 2, 2)
+    counts, shape = reading.integers(k).reshape(-1), reading.shape(x)
+    if counts.size != 1 or not shape or len(operator.outputs) != 2:
+        raise ModelError(f"it has {counts.size} numbers of values and {len(operator.outputs)} outputs; the file is damaged")
+    count, length = int(counts[0]), shape[-1]
+    rows = int(np.prod(shape[:-1], dtype=np.int64))
+    label, quantization, value = reading.tensor(operator.outputs[0]).name, reading.quantization(x), reading.value(x)
+    flat = reading.step(Reshape, f"{label}/rows", (value,), quantization, shape=(rows, length))
+    compared = flat
+    if reading.tensor(x).type == "INT16":
+        compared = reading.step(Dequantize, f"{label}/real", (flat,), None)
+    places = reading.step(ArgExtreme, f"{label}/best", (compared,), None, function="max", axis=1, count=count)
+    begins = reading.step(Constant, f"{label}/begins", (), None, value=np.arange(rows, dtype=np.int32)[:, None] * length)
+    found = reading.step(IntegerBinary, f"{label}/places", (places, begins), None, function="add")
+    column = reading.step(Reshape, f"{label}/column", (found,), None, shape=(rows * count, 1))
+    values = reading.step(Reshape, f"{label}/flat", (flat,), quantization, shape=(rows * length,))
+    picked = reading.step(GatherND, f"{label}/picked", (values, column), quantization)
+    full = (*shape[:-1], count)
+    for output, made in enumerate((picked, places)):
+        reading.emit(operator, Reshape, (made,), full=full, output=output, shape=without_batch(full))
+
+
 def select(reading: Reading, operator: FileOperator) -> None:
     """SELECT and SELECT_V2: one of two values, element by element."""
     indices = inputs_of(operator, 3, 3)

@@ -83,6 +83,7 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "NEG": integers.neg,
     "ARG_MAX": integers.arg_max,
     "ARG_MIN": integers.arg_min,
+    "TOPK_V2": integers.top_k,
     "EQUAL": integers.comparison("equal"),
     "NOT_EQUAL": integers.comparison("not_equal"),
     "GREATER": integers.comparison("greater"),

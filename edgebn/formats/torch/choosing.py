@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.formats.batch_axis import Place
+from edgebn.formats.computed_indices import by_element
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic, Static, Symbol
@@ -148,6 +149,24 @@ def arg(function: str) -> Callable[[Node, Context], Dynamic]:
         return places(node, context, function, node.integer("dim"))
 
     return read
+
+
+def top_k(node: Node, context: Context) -> tuple[Dynamic, Dynamic]:
+    """The largest or smallest numbers along an axis, the best first, and their places."""
+    return _best(node, context, "max" if node.flag("largest", default=True) else "min", node.integer("k"))
+
+
+def sort(node: Node, context: Context) -> tuple[Dynamic, Dynamic]:
+    """All numbers along an axis in order, and their places."""
+    return _best(node, context, "max" if node.flag("descending", default=False) else "min", None)
+
+
+def _best(node: Node, context: Context, function: str, count: int | None) -> tuple[Dynamic, Dynamic]:
+    x, (axis,) = context.along(node, node.dynamic("self"), (node.integer("dim", -1),))
+    count = x.shape[axis + x.place.leading] if count is None else count
+    found = context.emit(node, ArgExtreme, x, output=1, function=function, axis=axis, count=count)
+    values: Dynamic = by_element(node, context, x, axis + x.place.leading, found)
+    return values, found
 
 
 def places(node: Node, context: Context, function: str, dim: int, output: int = 0) -> Dynamic:

@@ -100,7 +100,7 @@ def arg_in_three_axes(network: Network, layer: Layer) -> bool:
     source = network.reshaped(layer, layer.inputs[0], (_size(shape[:axis]), shape[axis], _size(shape[axis + 1 :])))
     work = replace(layer, inputs=(source,), output=network.new_value(f"{layer.output}/worked"), axis=1)
     network.put(work, layer.output, None)
-    network.put(Reshape(f"{layer.name}/reshape", (work.output,), layer.output, _at(shape, axis, 1)), layer.output)
+    network.put(Reshape(f"{layer.name}/reshape", (work.output,), layer.output, _at(shape, axis, layer.count)), layer.output)
     return True
 
 

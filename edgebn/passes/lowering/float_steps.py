@@ -256,7 +256,10 @@ def _check_meeting(lowering: FloatLowering, layer: Layer) -> None:
 def _arg_extreme(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.ArgExtreme)
     axis = layer.axis + 3 - len(lowering.network.shapes[layer.output])
-    lowering.add(steps.ArgExtreme(**lowering.common(layer), function=layer.function, axis=axis, last=layer.last), layer)
+    count = None if layer.count == 1 else layer.count
+    lowering.add(
+        steps.ArgExtreme(**lowering.common(layer), function=layer.function, axis=axis, last=layer.last, count=count), layer
+    )
 
 
 def _select(lowering: FloatLowering, layer: Layer) -> None:

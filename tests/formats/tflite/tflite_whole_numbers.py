@@ -42,6 +42,15 @@ def _arg(kind: str):
     return make
 
 
+def top_k(m: Maker):
+    """The largest along the last axis, or where they stand."""
+    given, count, index = m.quantization(), int(m.rng.integers(1, 6)), int(m.rng.integers(2))
+    x = m.value(SHAPE, given)
+    values, places = m.value((*SHAPE[:3], count), given), m.file.value((*SHAPE[:3], count), np.int32)
+    m.file.operator("TOPK_V2", [x, m.file.constant(np.int32(count))], [values, places], "TopKV2Options")
+    return x, (values, places)[index]
+
+
 def arg_max_int64(m: Maker):
     """float32 only: as int64, which is int32 here."""
     x, y = m.value(SHAPE), m.file.value(SHAPE[:3], np.int64)
@@ -175,6 +184,7 @@ def gather_computed(m: Maker):
 CODES_TOO = (_arg("ARG_MAX"), _arg("ARG_MIN"), _select("SELECT_V2"))
 FLOAT_ONLY = (
     arg_max_int64,
+    top_k,
     casts,
     *map(_comparison, COMPARISONS),
     *map(_logical, ("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT")),
