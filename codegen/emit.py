@@ -29,6 +29,7 @@ from codegen import (
     reals,
     self_test,
     states,
+    weights_in_ram,
 )
 from codegen.adaptation import DEFAULT_POLICY
 from codegen.arena import plan_arena, pressure
@@ -72,6 +73,7 @@ def emit(
     instances: bool = False,
     pipeline: bool = False,
     pools: Sequence[Pool] = (),
+    weights_in_ram: Sequence[str] | str = (),
 ) -> EmittedProject:
     """Write a network as a C99 project: the network, its parameters, the kernels it uses, a main program, build files and a README.
 
@@ -119,6 +121,9 @@ def emit(
     pools : sequence of codegen.Pool
         Memories of different speed to spread the arena over, the fastest first; none for one array. Those without a size have
         that of the board's memory of their name.
+    weights_in_ram : sequence of str, or 'auto'
+        Layers whose weights are copied to RAM by `<name>_init` and read there, for parts whose flash is slow; into the fastest pool
+        that has room for them, where there are pools. 'auto' takes those of which most is read, as far as the first has room left.
 
     Returns
     -------
@@ -130,10 +135,11 @@ def emit(
         A name that C or the project cannot take.
     ModelError
         A layout that a channel does not fit, a main program that there is not or that is not for this
-        model, samples that do not fit, a model that cannot adapt, or a file in `out` that is not edgebn's, or was edited, and would
-        be overwritten.
+        model, samples that do not fit, a layer that there is not or that has no weights, a model that cannot adapt, or a file in
+        `out` that is not edgebn's, or was edited, and would be overwritten.
     BoardError
-        No such board, or the network does not fit it: by how much, and which layer decides it; or the pools do not hold the arena.
+        No such board, or the network does not fit it: by how much, and which layer decides it; or the pools do not hold the arena,
+        or the weights that are to be copied.
     OSError
         The folder cannot be written; it is then as it was.
     """
@@ -150,8 +156,8 @@ def emit(
         raise UsageError("instances=True is for networks that run and do not adapt: what one learned is one for all")
     if pipeline and params_only:
         raise UsageError("pipeline=True is for networks that run; leave params_only out")
-    if pools and params_only:
-        raise UsageError("pools are for networks that run; leave params_only out")
+    if (pools or weights_in_ram) and params_only:
+        raise UsageError("pools and weights_in_ram are for networks that run; leave params_only out")
     target = boards.load(board or build_files.HOST)
     brought = target.system.name if target.system else None  # by whom the board is built
     if brought is not None and system is None and not params_only:
@@ -163,7 +169,7 @@ def emit(
     def made(name: str) -> EmittedProject:
         if params_only:
             return _emit_parameters(model, Path(out), layout, name, prefix, section)
-        network = list_network(model, name, prefix, policy if adapt else None, pools)
+        network = list_network(model, name, prefix, policy if adapt else None, pools, weights_in_ram)
         sections = target.pool_sections if system == brought else {}
         network = replace(network, instances=instances, pipeline=pipeline, sections=sections)
         if pipeline:
@@ -302,6 +308,7 @@ def _outcome(out: Path, network: Listing, written: Written) -> EmittedProject:
         state_bytes=network.values.state_bytes,
         board=None,
         pools=network.arena.pools,
+        weights_in_ram=network.in_ram,
     )
 
 
@@ -322,6 +329,7 @@ def list_network(
     prefix: str = kernels.PREFIX,
     policy: str | None = None,
     pools: Sequence[Pool] = (),
+    in_ram: Sequence[str] | str = (),
 ) -> Listing:
     """Decide everything about a network in C but its text: see `emit`; `policy` is None where it shall not adapt."""
     pools = check(pools)
@@ -347,14 +355,16 @@ def list_network(
         )
         for buffer, array in model.constants.items()
     )
+    arena = plan_arena(model, values, actions, pools)
     return Listing(
         program=model,
         name=name,
         model_hash=digest,
         values=values,
         actions=tuple(actions),
-        arena=plan_arena(model, values, actions, pools),
+        arena=arena,
         constants=constants,
         adaptation=plan,
         initial=states.initial_arrays(model, name, values),
+        in_ram=weights_in_ram.choose(model, actions, in_ram, arena.pools),
     )

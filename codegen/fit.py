@@ -23,10 +23,12 @@ def check(listing: Listing, board: Board) -> None:
     """
     adaptive = listing.adaptation_bytes
     states = listing.values.state_bytes
+    copies = copies_in_ram(listing, board)
     _check_pools(listing, board)
-    ram = in_ram(listing, board) + states + adaptive + board.stack
+    ram = in_ram(listing, board) + states + adaptive + copies + board.stack
     if ram > board.ram.size:
         learning = f"{adaptive:,} of adaptation, " if adaptive else f"{states:,} of states, " if states else ""
+        learning += f"{copies:,} of weights, " if copies else ""
         raise BoardError(
             f"{listing.program.source} does not fit {board.name}: it needs {ram - board.ram.size:,} bytes more than the board's "
             f"{board.ram.size:,} bytes of RAM ({in_ram(listing, board):,} of arena, {learning}{board.stack:,} of stack). "
@@ -45,13 +47,19 @@ def in_ram(listing: Listing, board: Board) -> int:
     return listing.arena.size - sum(filled.taken for filled in listing.arena.pools if filled.name in board.pools)
 
 
+def copies_in_ram(listing: Listing, board: Board) -> int:
+    """Return the bytes of copied weights that lie in a board's RAM, and in none of its other memories."""
+    return 0 if listing.in_ram is None or listing.in_ram.pool in board.pools else listing.in_ram.bytes
+
+
 def _check_pools(listing: Listing, board: Board) -> None:
     for filled in listing.arena.pools:
         memory = board.pools.get(filled.name)
-        if memory is not None and filled.taken > memory.size:
+        copies = listing.in_ram.bytes if listing.in_ram and listing.in_ram.pool == filled.name else 0
+        if memory is not None and filled.taken + copies > memory.size:
             raise BoardError(
-                f"{listing.program.source} does not fit {board.name}: {filled.taken:,} bytes are in the pool {filled.name}, and "
-                f"that memory has {memory.size:,}; give the pool that size"
+                f"{listing.program.source} does not fit {board.name}: {filled.taken + copies:,} bytes are in the pool "
+                f"{filled.name}, and that memory has {memory.size:,}; give the pool that size"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen import adapting, instances, states
+from codegen import adapting, instances, states, weights_in_ram
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
@@ -26,7 +26,8 @@ def source(listing: Listing) -> str:
     switch, header = (adapting.SWITCH, f'\n#include "{KERNELS}/edgebn_adapt.h"') if plan else ("", "")
     state = f"\n{adapting.memory(listing, plan)}" if plan else ""
     reset = states.reset(listing)
-    start = (reset and f"\n    {reset}") + (f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else "")
+    start = weights_in_ram.copying(name, listing.in_ram, once=listing.instances)
+    start += (reset and f"\n    {reset}") + (f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else "")
     return f"""\
 /* {comment(listing.title)}: the network as C, one call a step, sizes literal. See README.md. */
 {switch}#include "{name}.h"
@@ -40,9 +41,10 @@ def source(listing: Listing) -> str:
 def _run(listing: Listing, body: str, start: str) -> str:
     """Return the functions that begin and that run: in the network's own memory, or in any instance's."""
     name = listing.name
+    copies = weights_in_ram.definition(name, listing.in_ram, listing.sections, once=listing.instances)
     if not listing.instances:
         return f"""
-{instances.own_arena(listing)}{states.memory(listing)}
+{copies}{instances.own_arena(listing)}{states.memory(listing)}
 {states.functions(listing)}void {name}_init(void) {{
 {instances.clearing(listing)}{start}
 }}
@@ -52,7 +54,7 @@ def _run(listing: Listing, body: str, start: str) -> str:
 }}
 """
     return f"""
-{states.functions(listing)}void {name}_init_with(struct {name} *instance{instances.given_parts(listing)}) {{
+{copies}{states.functions(listing)}void {name}_init_with(struct {name} *instance{instances.given_parts(listing)}) {{
 {instances.beginning(listing)}{start}
 }}
 
@@ -180,7 +182,7 @@ def _steps(listing: Listing) -> list[str]:
     for index, action in enumerate(listing.actions):
         scratch = _scratch(listing, index)
         lines += [f"    /* {comment(_headline(listing, action))} */"]
-        call = action.code.call.replace(SCRATCH, scratch)
+        call = weights_in_ram.reading(listing.name, listing.in_ram, action.code.call).replace(SCRATCH, scratch)
         lines += [f"    {line}" for line in call.splitlines()]
         target = listing.values.expressions[action.output]
         nbytes = size_of(listing.program.buffers[action.output])

@@ -12,6 +12,7 @@ from codegen.pools import Filled
 from codegen.schedule import Action
 from codegen.stepcode import CArray
 from codegen.values import Values
+from codegen.weights_in_ram import InRam
 from edgebn.program import Program
 
 # Folders of a project.
@@ -42,6 +43,8 @@ class EmittedProject:
         RAM for states that live from run to run.
     pools : tuple of Filled
         What stands in which memory, where the arena is spread over several.
+    weights_in_ram : InRam or None
+        What is copied to RAM of the layers' weights.
     kept : tuple of str
         Files that people had edited and that were left as they are: `board/clocks_*.c` and others that are theirs to fill in.
     """
@@ -57,6 +60,7 @@ class EmittedProject:
     state_bytes: int = 0
     kept: tuple[str, ...] = ()
     pools: tuple[Filled, ...] = ()
+    weights_in_ram: InRam | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Listing:
         Whether there is a function from frames or samples to the answer.
     sections : dict of str to str
         Where the linker script of its board puts what is in a pool, by the pool's name.
+    in_ram : InRam or None
+        Weights that are copied to RAM when the network begins.
     """
 
     program: Program
@@ -98,6 +104,12 @@ class Listing:
     instances: bool = False
     pipeline: bool = False
     sections: Mapping[str, str] = field(default_factory=dict)
+    in_ram: InRam | None = None
+
+    @property
+    def weights_in_ram_bytes(self) -> int:
+        """Bytes of RAM for copies of weights."""
+        return self.in_ram.bytes if self.in_ram else 0
 
     @property
     def title(self) -> str:

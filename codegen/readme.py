@@ -49,12 +49,15 @@ def source(listing: Listing, board: Board, about_main: str) -> str:
 
 def _static(listing: Listing) -> str:
     """Return what memory is there from the beginning."""
+    arena = "the arena"
+    if listing.in_ram:
+        arena += f", {listing.in_ram.bytes:,} bytes of copied weights"
     if listing.program.states:
-        return f"the arena and {listing.values.state_bytes:,} bytes of states, which live from run to run"
+        return f"{arena} and {listing.values.state_bytes:,} bytes of states, which live from run to run"
     if listing.adaptation is None:
-        return "the arena"
+        return arena
     nbytes = listing.adaptation.ram_bytes
-    return f"the arena and {nbytes:,} bytes of adaptation, whose `kernels/edgebn_adapt.c` wants to be compiled too"
+    return f"{arena} and {nbytes:,} bytes of adaptation, whose `kernels/edgebn_adapt.c` wants to be compiled too"
 
 
 def _image(board: Board) -> str:

@@ -13,7 +13,7 @@ from codegen.pools import Filled, Pool, sized
 from edgebn.analysis import Analysis, analyze
 from edgebn.cli import analyze_adapt, on_board, page_file
 from edgebn.cli.models import add_model_argument, load_model
-from edgebn.cli.pools import add_pool_option, said
+from edgebn.cli.pools import add_pool_option, add_weights_option, said, said_of_weights, told_of_weights
 from edgebn.cli.scaling import text
 from edgebn.cli.screen import Screen
 from edgebn.errors import ModelError
@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("--board", metavar="NAME", help="whose flash, RAM and instructions count: see `edgebn boards`")
     add_pool_option(parser)
+    add_weights_option(parser)
     page_file.add_report_option(parser)
     analyze_adapt.add_options(parser)
 
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Analyse one model."""
     program = load_model(arguments.model, arguments)
-    report, told = on_device(program, arguments.board, arguments.pool)
+    report, told = on_device(program, arguments.board, arguments.pool, arguments.weights_in_ram)
     kept = {name: text(scaling) for name, scaling in (program.input_scaling or {}).items()}
     found = {**asdict(report), "batch_norms": report.batch_norms(), "input_scaling": kept, **told}
     if arguments.adapt:
@@ -48,14 +49,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
             page_file.write(arguments.report, program, arguments, screen, {"ranking": ranked})
         return found | {"adaptation": ranked}
     if told.get("fits"):
-        told |= on_board.cost_of(program, boards.load(arguments.board), screen, pools=arguments.pool)
+        told |= on_board.cost_of(
+            program, boards.load(arguments.board), screen, pools=arguments.pool, weights_in_ram=arguments.weights_in_ram
+        )
     found |= told
     show(report, screen)
     if told.get("layers"):
         layers = [(row["step"], row["name"], row["instructions"]) for row in told["layers"]]
         screen.table(f"instructions on a {boards.load(arguments.board).core}", ("step", "layer", "instructions"), layers)
     pools = [Filled(**row) for row in told.get("pools", ())]
-    for line in (*said(pools), *(on_board.said(told) if "board" in told else ())):
+    for line in (*said(pools), *said_of_weights(told.get("weights_in_ram")), *(on_board.said(told) if "board" in told else ())):
         screen.say(line)
     for name, options in kept.items():
         screen.say(f"stored numbers become the input {name} by {options}, where a command does not say otherwise")
@@ -65,7 +68,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     return found
 
 
-def on_device(program: Program, name: str | None, pools: Sequence[Pool] = ()) -> tuple[Analysis, dict[str, Any]]:
+def on_device(
+    program: Program, name: str | None, pools: Sequence[Pool] = (), weights_in_ram: Sequence[str] | str = ()
+) -> tuple[Analysis, dict[str, Any]]:
     """Analyse a program with the arena that its firmware has, and say what that takes of a board.
 
     Parameters
@@ -75,6 +80,8 @@ def on_device(program: Program, name: str | None, pools: Sequence[Pool] = ()) ->
         The board's.
     pools : sequence of Pool
         Memories to spread the arena over.
+    weights_in_ram : sequence of str, or 'auto'
+        Layers whose weights are copied to RAM.
 
     Returns
     -------
@@ -96,13 +103,15 @@ def on_device(program: Program, name: str | None, pools: Sequence[Pool] = ()) ->
     if not program.steps:
         return report, {}
     try:
-        listing = list_network(program, pools=pools)
+        listing = list_network(program, pools=pools, in_ram=weights_in_ram)
     except ModelError:  # it is none for firmware; for a session it may do
-        if board is not None:
+        if board is not None or weights_in_ram:
             raise
         return report, {}
     report = replace(report, arena_bytes=listing.arena.size, arena_lower_bound=listing.arena.lower_bound)
     told: dict[str, Any] = {"pools": [asdict(filled) for filled in listing.arena.pools]} if pools else {}
+    if weights_in_ram:
+        told["weights_in_ram"] = told_of_weights(listing.in_ram)
     return report, told if board is None else told | on_board.memory_of(listing, board)
 
 

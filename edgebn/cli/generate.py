@@ -17,7 +17,7 @@ from codegen.layouts import LAYOUTS, OWN_LAYOUT
 from codegen.mains import KINDS
 from codegen.packages import SYSTEMS
 from edgebn.cli.models import add_model_argument, load_model
-from edgebn.cli.pools import add_pool_option, said
+from edgebn.cli.pools import add_pool_option, add_weights_option, said, said_of_weights, told_of_weights
 from edgebn.cli.screen import Screen
 from edgebn.cli.values import count
 
@@ -68,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write <name>_answer too, from a camera's frame or samples to the answer, of a model that `edgebn prepare` made",
     )
     add_pool_option(parser)
+    add_weights_option(parser)
     group = parser.add_argument_group("names in C")
     group.add_argument("--name", metavar="NAME", help="of the network: files, functions, macros; default: the model file's")
     group.add_argument("--prefix", default="edgebn", metavar="PREFIX", help="of the kernels; default edgebn")
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         instances=arguments.instances,
         pipeline=arguments.pipeline,
         pools=arguments.pool,
+        weights_in_ram=arguments.weights_in_ram,
     )
     screen.say(f"{project.folder}: {project.name} in C99, {program.dtype}, {len(project.files)} files; start with README.md")
     for file in project.kept:
@@ -101,7 +103,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     states = f" and {project.state_bytes:,} of states" if project.state_bytes else ""
     learning = f" and {project.adaptation_bytes:,} of adaptation" if project.adaptation_bytes else ""
     screen.say(f"flash {project.flash_bytes:,} bytes of constants, RAM {project.arena_bytes:,} bytes of arena{states}{learning}")
-    for line in said(project.pools):
+    copied = told_of_weights(project.weights_in_ram)
+    for line in (*said(project.pools), *said_of_weights(copied)):
         screen.say(line)
     footprint = _footprint(project)
     if footprint is not None:
@@ -118,9 +121,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "arena_bytes": project.arena_bytes,
         "adaptation_bytes": project.adaptation_bytes,
         "state_bytes": project.state_bytes,
-        "ram_bytes": project.arena_bytes + project.adaptation_bytes + project.state_bytes,
+        "ram_bytes": project.arena_bytes + project.adaptation_bytes + project.state_bytes + (copied["bytes"] if copied else 0),
         "arena_lower_bound": project.arena_lower_bound,
         "pools": [asdict(filled) for filled in project.pools],
+        "weights_in_ram": copied,
         "code_bytes": None if footprint is None else footprint.code,
         "stack_bytes": None if footprint is None else footprint.stack,
         "files": list(project.files),

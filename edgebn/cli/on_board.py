@@ -30,7 +30,7 @@ def memory_of(listing: Listing, board: Board) -> dict[str, Any]:
         fit.check(listing, board)
     except BoardError as error:
         why = str(error)
-    ram = fit.in_ram(listing, board) + listing.values.state_bytes + board.stack
+    ram = fit.in_ram(listing, board) + listing.values.state_bytes + fit.copies_in_ram(listing, board) + board.stack
     return {
         "board": board.name,
         "fits": why is None,
@@ -43,7 +43,12 @@ def memory_of(listing: Listing, board: Board) -> dict[str, Any]:
 
 
 def cost_of(
-    program: Program, board: Board, screen: Screen, counted: dict[str, Counted] | None = None, pools: Sequence[Pool] = ()
+    program: Program,
+    board: Board,
+    screen: Screen,
+    counted: dict[str, Counted] | None = None,
+    pools: Sequence[Pool] = (),
+    weights_in_ram: Sequence[str] | str = (),
 ) -> dict[str, Any]:
     """Return what a network that fits costs on a board: code, stack, instructions, cycles and time, as far as they can be told.
 
@@ -56,12 +61,15 @@ def cost_of(
         What emulated boards counted already, by name: it is added to.
     pools : sequence of Pool
         Memories that the arena is spread over; what is counted runs from one.
+    weights_in_ram : sequence of str, or 'auto'
+        Layers whose weights are copied to RAM; what is counted reads them where they are.
     """
     if not toolchain.has_compiler(board):
         return {"not_counted": f"{board.compiler} is not installed"}
     with temporary_folder("edgebn-board-") as folder:
         name = None if board.system else board.name  # the network itself is the same for every board
-        project = codegen.emit(program, Path(folder) / "project", name, pools=sized(pools, board.pool_sizes, board.name))
+        memories = sized(pools, board.pool_sizes, board.name)
+        project = codegen.emit(program, Path(folder) / "project", name, pools=memories, weights_in_ram=weights_in_ram)
         taken = measure(project, board)
     told: dict[str, Any] = {
         "code_bytes": taken.code,

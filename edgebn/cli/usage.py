@@ -126,12 +126,12 @@ RULES = (
     ),
     Rule(
         ("generate",),
-        ("main", "board", "adapt", "baud", "system", "instances", "pipeline", "pool"),
+        ("main", "board", "adapt", "baud", "system", "instances", "pipeline", "pool", "weights_in_ram"),
         _has("params_only"),
         "--params-only writes no program; leave one of them out",
     ),
     Rule(("generate",), ("instances",), _has("adapt"), "what a network learns is one for all that it runs; leave one of them out"),
-    Rule(("analyze",), ("pool",), _has("adapt"), "--adapt ranks layers; leave one of them out"),
+    Rule(("analyze",), ("pool", "weights_in_ram"), _has("adapt"), "--adapt ranks layers; leave one of them out"),
     Rule(("generate",), ("pipeline",), _has("adapt"), "answers are those of networks that do not adapt; leave one of them out"),
     Rule(("generate",), ("main",), _has("system"), "a library for {system} has both its programs as examples; leave it out"),
     # Devices.
