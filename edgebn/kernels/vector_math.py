@@ -1,7 +1,7 @@
 """Functions of real numbers on vectors of float32, in a fixed order of rounded operations and without a library call.
 
-So the JIT and ahead-of-time objects give the same bytes. Where the exact value is larger than 1e-35, each is within 2 units in the
-last place of it, 2.5 on machines without a fused multiply-add, but for those that tests/kernels/test_pointwise.py names.
+So the JIT and ahead-of-time objects give the same bytes. Each is within 2 units in the last place of the exact value for every
+float32 (tests/kernels/test_pointwise.py). Machines without a fused multiply-add take float64 where a product must be rounded once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from edgebn.functions import GELU_CUBE, GELU_TANH, SELU_ALPHA, SELU_SCALE
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.vectors import F32, F64, I32, I64, call, constant, fused_multiply_add, suffix, vector
+from edgebn.kernels.vectors import F32, F64, I32, I64, any_lane, call, constant, fused_multiply_add, join, seldom, suffix, vector
 
 # exp(x) = 2**n * exp(r), n the integer nearest to x / ln 2 and |r| <= ln(2) / 2. ln 2 is split so that n times its first part is
 # exact in float32; exp(r) = 1 + r (1 + r q(r)), with q of least relative error (Remez) over that range.
@@ -21,8 +21,11 @@ EXP = (1.38145985e-3, 8.36871688e-3, 4.16683880e-2, 1.66665206e-1, 4.99999934e-1
 # Added to a number below 2**22 in size, it leaves the nearest integer in the low bits.
 ROUNDER = 1.5 * 2**23
 CURRENT_ROUNDING = 4  # as an operand of x86 instructions: the rounding that is set
-MIN_EXPONENT = -104.0  # exp of it is rounded to zero
+MIN_EXPONENT = -110.0  # exp of it is rounded to zero, and so is 110 times that
+SILU_TAIL = (-80.0, MIN_EXPONENT)  # see `_or_tail`
 MANTISSA_BITS = 23
+# A float32's bits taken from these are those of its inverse within 8 %. Newton's method squares the error, which is then balanced.
+INVERSE_BITS, INVERSE_BALANCE = 0x7EF32000, 0.0013
 # 1 / t for 1 <= t <= 2 within 1/99 of it: 1 - t times this is Chebyshev's third polynomial, scaled to be 1 at t = 0.
 INVERSE = (32 / 99, -16 / 11, 70 / 33)
 SIGMOID_IS_ONE = 32.0  # in float32, from about 17 on
@@ -31,21 +34,29 @@ HALF_LN2 = 0.5 * 0.69314718055994531  # as a float32 so near that 30 times what 
 # (1 - exp(-2 s)) / 2 = s + s**2 t(s) with the same q; its last coefficient moved to where the errors below and above are alike.
 TANH = (*(-2.0 * (-2.0) ** (len(EXP) - 1 - place) * value for place, value in enumerate(EXP[:-1])), -1.0 + 2.0**-22)
 SIXTH = float(np.float32(1 / 6))
+# u = x (GELU_TANH + GELU_LIFT x**2): the first part of GELU_TANH has so few bits that differences to sums up to 16 are exact.
+GELU_FIRST = round(GELU_TANH * 2.0**20) / 2.0**20
+GELU_LIFT = GELU_TANH * GELU_CUBE
+GELU_TANH_TAIL = (-9.6875, -10.875)
 MAX_EXPONENT = 89.0  # exp of it is infinite
 WHOLE = 2.0**23  # from here on every float32 is whole
 MIN_NORMAL = 2.0**-126
+LARGEST = float(np.finfo(np.float32).max)
 # log(1 + f) = f - f**2 / 2 + f**3 l(f) for sqrt(1/2) <= 1 + f <= sqrt(2). This and the next two by weighted least squares on
 # Chebyshev nodes, iterated to the least greatest error (Lawson): 2.2e-8, 1.2e-9 and 1.3e-9.
 LOG = (7.3325293e-2, -1.16599292e-1, 1.16346625e-1, -1.23967005e-1, 1.42511556e-1, -1.6669151e-1, 2.00006881e-1, -2.49999812e-1,
        3.33333313e-1)  # fmt: skip
 ROOT_HALF_BITS = 0x3F3504F3
-# erf(x) = x e(x**2) for |x| <= 1.
-ERF = (7.85386119e-5, -8.01019357e-4, 5.18832768e-3, -2.68538119e-2, 1.12835851e-1, -3.76126258e-1, 1.12837917)
-# erfc(x) = exp(-x**2) t c(t - ERFC_CENTER) with t = 1 / (1 + x / 2), for 0.5 <= x <= 10.5: fitted as LOG, 1.5e-8.
-ERFC_CENTER = 0.390625
-ERFC = (-6.04466647e-2, 1.0430938e-1, 3.64808999e-2, -1.49253592e-1, -1.01052538e-1, 2.06407934e-1, 5.00311077e-1, 5.70941031e-1,
-        4.42106158e-1)  # fmt: skip
-ROOT_HALF = 0.70710678118654752
+# erf(x) = x e(x**2) for |x| <= 1; what float32 leaves out of the last coefficient is added on its own.
+ERF = (7.85386119e-5, -8.01019357e-4, 5.18832768e-3, -2.68538119e-2, 1.12835851e-1, -3.76126258e-1, 1.1283791670955126)
+# erfc(x) = exp(p(x - 2)) for 1 <= x <= 4, from where on erf is 1; fitted as LOG but coefficient by coefficient, 1.1e-9 of erf.
+LOG_ERFC = (1.85307217e-4, -7.12202687e-4, 3.54634831e-3, -1.64845083e-2, -0.923752248, -4.41815948, -5.36494112)
+ERF_IS_ONE = 4.0
+# x erfc(x / sqrt(2)) / 2 = exp(-x**2 / 2) s g(s - GELU_CENTER) with s = x / (4 + x), up to where it is zero; fitted so, 1.2e-8.
+GELU = (-6.76748529e-2, 0.104116604, 0.145179272, -0.341089368, -8.00428316e-2, 1.04425883, -1.8715508, 2.0208838, -1.54875827,
+        0.884181798)  # fmt: skip
+GELU_CENTER = 0.40625
+GELU_IS_CLIP = 14.75
 SOFTPLUS_IS_X = 20.0  # in float32, as tanh of it is 1
 # 2 / pi in steps of 24 bits: their products with a float32 are exact in float64. Together they tell any float32's quarter turns.
 TWO_OVER_PI = (10680707, 7228996, 1387004, 2578385, 16069853, 12639074, 9804092, 4427841)
@@ -76,15 +87,33 @@ class VectorMath:
             return fused_multiply_add(self._builder, a, b, c)
         return self._builder.fadd(self._builder.fmul(a, b), c)
 
+    def rounded_once(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """Return a * b + c, rounded once on every machine."""
+        if self._fused:
+            return fused_multiply_add(self._builder, a, b, c)
+        builder, wide = self._builder, vector(F64, self._lanes)
+        a, b, c = (builder.fpext(value, wide) for value in (a, b, c))
+        return builder.fptrunc(builder.fadd(builder.fmul(a, b), c), vector(F32, self._lanes))
+
     def exp_of_negative(self, x: ir.Value) -> ir.Value:
         """Return exp(x) for x <= 0."""
         n, r = self._reduced(x)
-        return self._times_power_of_two(self._polynomial((*EXP, 1.0, 1.0), r), n)
+        return self._times_power_of_two(self._exp_of_rest(r), n)
+
+    def _exp_of_rest(self, r: ir.Value) -> ir.Value:
+        """Return exp(r) for |r| <= ln(2) / 2."""
+        if self._fused:
+            return self._polynomial((*EXP, 1.0, 1.0), r)
+        return self._builder.fadd(self._expm1_of_rest(r), self.real(1.0))
+
+    def _expm1_of_rest(self, r: ir.Value) -> ir.Value:
+        """Return exp(r) - 1 for |r| <= ln(2) / 2."""
+        return self.multiply_add(self._builder.fmul(r, r), self._polynomial(EXP, r), r)
 
     def _reduced(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Return a whole n and r with x = n ln 2 + r, x held to where its exponential is above zero."""
         b, real = self._builder, self.real
-        x = self.maximum(x, real(MIN_EXPONENT))
+        x = self.maximum(real(MIN_EXPONENT), x)  # NaN stays
         n = b.fsub(self.multiply_add(x, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
         return n, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
 
@@ -95,48 +124,66 @@ class VectorMath:
 
     def sigmoid(self, x: ir.Value) -> ir.Value:
         """Return 1 / (1 + exp(-x)), which is exp(x) / (1 + exp(x))."""
-        part, e = self._parts_of_sigmoid(x)
-        return self._quotient(part, 1.0, e)
+        b = self._builder
+        e = self.exp_of_negative(b.fneg(self.abs(x)))
+        return self._quotient(b.select(b.fcmp_ordered(">=", x, self.real(0.0)), self.real(1.0), e), 1.0, e)
 
     def silu(self, x: ir.Value) -> ir.Value:
         """Return x * sigmoid(x)."""
-        if not self._fused:
-            return self._builder.fmul(x, self.sigmoid(x))
-        part, e = self._parts_of_sigmoid(x)
-        product = self._builder.fmul(x, part)
-        return self._quotient(product, 1.0, e, self._residue(x, part, product))
+        return self._times_sigmoid(x, *self._reduced(self._builder.fneg(self.abs(x))), SILU_TAIL)
 
-    def _parts_of_sigmoid(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Return p and e, at most 1, with sigmoid(x) = p / (1 + e)."""
-        b = self._builder
-        e = self.exp_of_negative(b.fneg(self.abs(x)))
-        return b.select(b.fcmp_ordered(">=", x, self.real(0.0)), self.real(1.0), e), e
+    def _times_sigmoid(self, x: ir.Value, n: ir.Value, r: ir.Value, tail: tuple[float, float]) -> ir.Value:
+        """Return x * sigmoid(u) for a u with the sign of x and -|u| = n ln 2 + r; see `_or_tail`."""
+        b, real = self._builder, self.real
+        power, scale = self._factors(self._exp_of_rest(r), n)
+        e = self._scaled(power, scale)
+        part = b.select(b.fcmp_ordered(">=", x, real(0.0)), real(1.0), e)
+        product = b.fmul(x, part)
+        found = self._quotient(product, 1.0, e, self._residue(x, part, product))
+        return self._or_tail(x, found, tail, power, scale)
+
+    def _or_tail(self, x: ir.Value, found: ir.Value, tail: tuple[float, float], power: ir.Value, scale: ir.Value) -> ir.Value:
+        """Return x times an exponential in two factors where x is in the tail, which is seldom, else `found`.
+
+        The tail is from where the exponential may be no normal number, for which its second factor is applied last, and ends where
+        the product is zero.
+        """
+        b, usual = self._builder, self._builder.block
+        first, last = (self.real(bound) for bound in tail)
+        below = b.fcmp_ordered("<", x, first)
+        with seldom(b, any_lane(b, below)):
+            mended = b.select(below, self._scaled(b.fmul(self.maximum(last, x), power), scale), found)
+            mending = b.block
+        value: ir.Value = join(b, [([found], usual), ([mended], mending)])[0]
+        return value
 
     def _quotient(self, x: ir.Value, whole: float, part: ir.Value, lost: ir.Value | None = None) -> ir.Value:
         """Return (x + lost) / (whole + part) for a sum in 1..2 and a `lost` below the last place of x.
 
-        Where x less `whole` times the quotient is a float32 without rounding; `lost` counts with fused multiply-adds alone.
+        Where x less `whole` times the quotient is a float32 without rounding.
 
         With fused multiply-adds by Newton's method, in a third of the time of a division; nearly always the nearest float32. The
         sum's own rounding costs nothing: what the first quotient leaves of x is found from its two parts.
         """
         b, real = self._builder, self.real
-        total = b.fadd(real(whole), part)
-        if self._fused:
-            inverse = self._polynomial(INVERSE, total)
-            inverse = self.multiply_add(self.multiply_add(b.fneg(total), inverse, real(1.0)), inverse, inverse)
-            quotient = b.fmul(x, inverse)
-            rest = self.multiply_add(real(-whole), quotient, x)
+        if not self._fused:
+            wide = vector(F64, self._lanes)
+            over = b.fpext(x, wide)
             if lost is not None:
-                rest = b.fadd(rest, lost)
-            rest = self.multiply_add(b.fneg(part), quotient, rest)
-            found = self.multiply_add(rest, inverse, quotient)
-            return found if lost is None else b.select(b.fcmp_ordered("ord", rest, rest), found, quotient)  # of infinity
-        quotient = b.fdiv(x, total)
-        less = b.fsub(part, b.fsub(total, real(whole)))  # what rounding left out of the sum, exactly
-        # The correction needs few digits of 1 / total: a straight line through its values at 1 and 2 has them.
-        less_inverse = b.fsub(b.fmul(total, real(0.5)), real(1.5))
-        return b.fadd(quotient, b.fmul(b.fmul(quotient, less), less_inverse))
+                over = b.fadd(over, b.fpext(b.select(b.fcmp_ordered("ord", lost, lost), lost, real(0.0)), wide))
+            under = b.fadd(b.fpext(real(whole), wide), b.fpext(part, wide))
+            return b.fptrunc(b.fdiv(over, under), x.type)
+        total = b.fadd(real(whole), part)
+        inverse = self._polynomial(INVERSE, total)
+        inverse = self.multiply_add(self.multiply_add(b.fneg(total), inverse, real(1.0)), inverse, inverse)
+        quotient = b.fmul(x, inverse)
+        rest = self.multiply_add(real(-whole), quotient, x)
+        if lost is not None:
+            rest = b.fadd(rest, lost)
+        rest = self.multiply_add(b.fneg(part), quotient, rest)
+        if lost is not None:
+            rest = self.minimum(rest, real(LARGEST))  # of infinity it is NaN
+        return self.multiply_add(rest, inverse, quotient)
 
     def tanh(self, x: ir.Value) -> ir.Value:
         """Return the hyperbolic tangent, (1 - e) / (1 + e) with e = exp(-2 |x|) and the sign of x."""
@@ -146,7 +193,7 @@ class VectorMath:
         # e = 2**n * exp(-2 s) with |s| <= ln(2) / 4; n is above -30, so that 2**n is a normal number.
         shifted = self.multiply_add(size, real(-2.0 * LOG2_E), real(ROUNDER))
         s = self.multiply_add(b.fsub(shifted, real(ROUNDER)), real(HALF_LN2), size)
-        rest = self.multiply_add(b.fmul(s, s), self._polynomial(TANH, s), s)  # (1 - exp(-2 s)) / 2
+        rest = self.rounded_once(b.fmul(s, s), self._polynomial(TANH, s), s)  # (1 - exp(-2 s)) / 2
         twice = self._with_exponent(real(2.0), shifted)
         less = self.multiply_add(twice, rest, self.multiply_add(twice, real(-0.5), real(1.0)))
         found = self._quotient(less, 2.0, b.fneg(less))
@@ -186,33 +233,30 @@ class VectorMath:
         b = self._builder
         e = self.exp_of_negative(b.fneg(self.abs(x)))
         total = b.fadd(self.real(1.0), e)
-        lost = b.fsub(e, b.fsub(total, self.real(1.0)))
-        logarithm = b.fadd(self._log_of_normal(total), b.fdiv(lost, total))
+        over_one = b.fsub(total, self.real(1.0))
+        inverse = self._polynomial((0.5, -1.0, 1.0), over_one)  # of the total: the nearer 1, the more the rest of it counts
+        logarithm = self.multiply_add(b.fsub(e, over_one), inverse, self._log_of_normal(total))
         return self._or_nan(x, b.fadd(self.maximum(x, self.real(0.0)), logarithm))
 
     def mish(self, x: ir.Value) -> ir.Value:
         """Return x * tanh(softplus(x)) = x * (w**2 + 2 w) / (w**2 + 2 w + 2) with w = exp(x)."""
-        b, most = self._builder, self.real(SOFTPLUS_IS_X)
-        w = self.exp_of_negative(b.select(b.fcmp_ordered("<", x, most), x, most))
+        b, most, two = self._builder, self.real(SOFTPLUS_IS_X), self.real(2.0)
+        exponent, r = self._reduced(self.minimum(x, most))
+        power, scale = self._factors(self._exp_of_rest(r), exponent)
+        w = self._scaled(power, scale)
         twice = b.fadd(w, w)
-        n = self.multiply_add(w, w, twice)
-        found = self._times_share(x, n, self.multiply_add(w, w, b.fsub(twice, n)))
-        return self._or_nan(x, b.select(b.fcmp_ordered(">", x, most), x, found))
-
-    def _times_share(self, x: ir.Value, n: ir.Value, lost: ir.Value) -> ir.Value:
-        """Return x * m / (m + 2) for m = n + lost, n positive and `lost` below its last place (nothing without fused additions)."""
-        b, two = self._builder, self.real(2.0)
+        n = self.rounded_once(w, w, twice)
+        lost = self.rounded_once(w, w, b.fsub(twice, n))
         total = b.fadd(n, two)
-        if not self._fused:
-            return b.fmul(x, b.fdiv(n, total))
-        missing = b.fadd(b.fsub(n, b.fsub(total, two)), lost)  # of the total
+        missing = b.fadd(b.fsub(n, b.fsub(total, two)), lost)
         product = b.fmul(x, n)
         inverse = b.fdiv(self.real(1.0), total)
         quotient = b.fmul(product, inverse)
         less = b.fneg(quotient)
-        rest = self.multiply_add(less, missing, self.multiply_add(less, total, product))
+        rest = self.multiply_add(less, missing, self.rounded_once(less, total, product))
         rest = b.fadd(rest, self.multiply_add(x, lost, self._residue(x, n, product)))
-        return self.multiply_add(rest, inverse, quotient)
+        found = self._or_tail(x, self.multiply_add(rest, inverse, quotient), SILU_TAIL, power, scale)
+        return b.select(b.fcmp_ordered(">", x, most), x, found)
 
     def elu(self, x: ir.Value, alpha: ir.Value) -> ir.Value:
         """Return alpha * (exp(x) - 1) below zero, x from there on."""
@@ -229,74 +273,82 @@ class VectorMath:
         """Return exp(x) - 1 for x <= 0."""
         b = self._builder
         n, r = self._reduced(x)
-        rest = self.multiply_add(b.fmul(r, r), self._polynomial(EXP, r), r)
         power = self._times_power_of_two(self.real(1.0), n)
-        return self.multiply_add(power, rest, b.fsub(power, self.real(1.0)))
+        return self.multiply_add(power, self._expm1_of_rest(r), b.fsub(power, self.real(1.0)))
 
     def erf(self, x: ir.Value) -> ir.Value:
         """Return the error function."""
-        b, one = self._builder, self.real(1.0)
+        b, one, most = self._builder, self.real(1.0), self.real(ERF_IS_ONE)
         size = self.abs(x)
-        near = b.fmul(x, self._polynomial(ERF, b.fmul(x, x)))
-        far = b.fsub(one, self._times_erfc(one, self.maximum(size, one), self.real(0.0)))
-        far = b.select(b.fcmp_ordered(">=", x, self.real(0.0)), far, b.fneg(far))
+        beyond = b.fsub(self.minimum(size, most), self.real(2.0))
+        far = b.fsub(one, self.exp_of_negative(self._polynomial(LOG_ERFC, beyond)))
+        far = call(b, f"llvm.copysign.{suffix(x.type)}", x.type, [far, x])
+        square, last = b.fmul(x, x), float(np.float32(ERF[-1]))
+        rest = self.multiply_add(self._polynomial(ERF[:-1], square), square, self.real(ERF[-1] - last))
+        near = self.rounded_once(x, self.real(last), b.fmul(x, rest))
         return self._or_nan(x, b.select(b.fcmp_ordered("<", size, one), near, far))
 
     def gelu(self, x: ir.Value) -> ir.Value:
-        """Return x * erfc(-x / sqrt(2)) / 2, which is -|x| erfc(|x| / sqrt(2)) / 2 below zero, and x more than that above."""
+        """Return x * erfc(-x / sqrt(2)) / 2, which is max(x, 0) - |x| erfc(|x| / sqrt(2)) / 2."""
         b, real = self._builder, self.real
-        size = self.abs(x)
-        z = b.fmul(size, real(ROOT_HALF))
-        # What rounding left out of z, which exp(-z**2) would magnify.
-        rest = self.multiply_add(size, real(ROOT_HALF - float(np.float32(ROOT_HALF))), self._residue(size, real(ROOT_HALF), z))
-        half = real(0.5)
-        signed = b.select(b.fcmp_ordered(">=", x, real(0.0)), z, b.fneg(z))
-        near = self.multiply_add(b.fmul(signed, half), self._polynomial(ERF, b.fmul(z, z)), half)
-        above = self.maximum(x, real(0.0))
-        far = b.fsub(above, self._times_erfc(b.fmul(size, half), self.maximum(z, half), rest))
-        product = b.select(b.fcmp_ordered("<", z, half), b.fmul(x, near), far)
-        product = b.select(b.fcmp_ordered(">", size, real(SIGMOID_IS_ONE)), above, product)
-        return self._or_nan(x, product)
+        size = self.minimum(self.abs(x), real(GELU_IS_CLIP))
+        half = b.fmul(size, real(-0.5))
+        square = b.fmul(size, half)
+        n = b.fsub(self.multiply_add(square, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
+        low = self.multiply_add(n, real(-LN2_LOW), self._residue(size, half, square))
+        over_one = self._expm1_of_rest(b.fadd(self.multiply_add(n, real(-LN2_HIGH), square), low))
+        # s, its polynomial and their product, each with what rounding left out of it.
+        quarter = b.fmul(size, real(0.25))
+        total = b.fadd(quarter, real(1.0))
+        missing = b.fsub(quarter, b.fsub(total, real(1.0)))
+        inverse = self._inverse(total)
+        s = b.fmul(quarter, inverse)
+        less = b.fneg(s)
+        s_lost = b.fmul(inverse, self.multiply_add(less, missing, self.rounded_once(less, total, quarter)))
+        offset, least = b.fadd(b.fsub(s, real(GELU_CENTER)), s_lost), real(GELU[-1])
+        curve, least_slope = self._polynomial(GELU[:-2], offset), real(GELU[-2])
+        slope = self.rounded_once(curve, offset, least_slope)
+        slope_lost = self.rounded_once(curve, offset, b.fsub(least_slope, slope))
+        share = self.rounded_once(slope, offset, least)
+        share_lost = self.rounded_once(slope, offset, b.fsub(least, share))
+        share_lost = self.multiply_add(slope_lost, offset, share_lost)
+        product = b.fmul(s, share)
+        lost = self.multiply_add(s, share_lost, self._residue(s, share, product))
+        lost = self.multiply_add(s_lost, share, lost)
+        lost = self.multiply_add(lost, over_one, lost)
+        below = self._times_power_of_two(b.fadd(product, self.rounded_once(product, over_one, lost)), n)
+        return b.fsub(self.maximum(real(0.0), x), below)
 
     def gelu_tanh(self, x: ir.Value) -> ir.Value:
         """Return x * sigmoid(GELU_TANH * (x + GELU_CUBE * x**3))."""
-        b = self._builder
-        cube = b.fmul(b.fmul(x, x), x)
-        u = b.fmul(self.real(GELU_TANH), self.multiply_add(self.real(GELU_CUBE), cube, x))
-        product = b.fmul(x, self.sigmoid(u))
-        size = self.abs(x)
-        product = b.select(b.fcmp_ordered(">", size, self.real(SIGMOID_IS_ONE)), self.maximum(x, self.real(0.0)), product)
-        return self._or_nan(x, product)
-
-    def _times_erfc(self, factor: ir.Value, z: ir.Value, rest: ir.Value) -> ir.Value:
-        """Return factor * erfc(z + rest) for a normal factor, z >= 1/2 and a rest below its last place."""
         b, real = self._builder, self.real
-        square = b.fmul(z, z)
-        lost = self._residue(z, z, square)
-        lost = self.multiply_add(b.fmul(z, real(2.0)), rest, lost)
-        n, r = self._reduced(b.fneg(square))
-        r = b.fsub(r, lost)
-        over_one = self.multiply_add(b.fmul(r, r), self._polynomial(EXP, r), r)  # exp(r) - 1
-        total = self.multiply_add(z, real(0.5), real(1.0))
-        t = b.fdiv(real(1.0), total)
-        less = self._lost_of_inverse(t, total, z, rest)
-        offset = b.fadd(b.fsub(t, real(ERFC_CENTER)), less)
-        product = b.fmul(self.multiply_add(factor, t, b.fmul(factor, less)), self._polynomial(ERFC, offset))
-        found = self._times_power_of_two(self.multiply_add(product, over_one, product), n)
-        return b.select(b.fcmp_ordered("<", z, real(SIGMOID_IS_ONE)), found, real(0.0))
+        first, lift = real(GELU_FIRST), real(GELU_LIFT)
+        minus = self.maximum(b.fneg(self.abs(x)), real(GELU_TANH_TAIL[-1]))
+        square = b.fmul(minus, minus)
+        gain = self.rounded_once(lift, square, first)
+        lost = self.rounded_once(lift, square, b.fsub(first, gain))
+        lost = self.multiply_add(lift, self._residue(minus, minus, square), lost)
+        lift_lost = real(GELU_LIFT - float(np.float32(GELU_LIFT)))
+        lost = self.multiply_add(lift_lost, square, b.fadd(lost, real(GELU_TANH - GELU_FIRST)))
+        # -|u| = minus * (gain + lost), which is nowhere written down in one number.
+        n = b.fsub(self.multiply_add(b.fmul(minus, gain), real(LOG2_E), real(ROUNDER)), real(ROUNDER))
+        r = self.rounded_once(minus, gain, b.fmul(n, real(-LN2_HIGH)))
+        r = b.fadd(r, self.multiply_add(n, real(-LN2_LOW), b.fmul(minus, lost)))
+        return self._times_sigmoid(x, n, r, GELU_TANH_TAIL)
 
-    def _lost_of_inverse(self, t: ir.Value, total: ir.Value, z: ir.Value, rest: ir.Value) -> ir.Value:
-        """Return what rounding left out of t = 1 / total, where total = 1 + (z + rest) / 2; 0 without fused additions."""
+    def _inverse(self, x: ir.Value) -> ir.Value:
+        """Return 1 / x of 1 <= x <= 4.7, within 2e-6 of it."""
+        b, one = self._builder, self.real(1.0)
         if not self._fused:
-            return self.real(0.0)
-        b, one, half = self._builder, self.real(1.0), self.real(0.5)
-        missing = self.multiply_add(rest, half, self.multiply_add(z, half, b.fsub(one, total)))
-        less = b.fneg(t)
-        return b.fmul(t, self.multiply_add(less, missing, self.multiply_add(less, total, one)))
+            return b.fdiv(one, x)
+        kind, less = ir.VectorType(I32, self._lanes), b.fneg(x)
+        inverse = b.bitcast(b.sub(constant(I32, self._lanes, INVERSE_BITS), b.bitcast(x, kind)), x.type)
+        inverse = self.multiply_add(self.multiply_add(less, inverse, self.real(1.0 + INVERSE_BALANCE)), inverse, inverse)
+        return self.multiply_add(self.multiply_add(less, inverse, one), inverse, inverse)
 
     def _residue(self, a: ir.Value, b: ir.Value, product: ir.Value) -> ir.Value:
-        """Return what rounding left out of a product; 0 where the machine has no fused multiply-add."""
-        return self.multiply_add(a, b, self._builder.fneg(product)) if self._fused else self.real(0.0)
+        """Return what rounding left out of a product."""
+        return self.rounded_once(a, b, self._builder.fneg(product))
 
     def sqrt(self, x: ir.Value) -> ir.Value:
         """Return the square root, correctly rounded; NaN below zero."""
@@ -384,12 +436,15 @@ class VectorMath:
 
     def hard_sigmoid(self, x: ir.Value, alpha: ir.Value, beta: ir.Value) -> ir.Value:
         """Return min(max(alpha * x + beta, 0), 1)."""
-        b = self._builder
-        return self.clip(b.fadd(b.fmul(alpha, x), beta), self.real(0.0), self.real(1.0))
+        return self.clip(self.rounded_once(alpha, x, beta), self.real(0.0), self.real(1.0))
 
     def hard_swish(self, x: ir.Value) -> ir.Value:
         """Return x * min(max(x / 6 + 1 / 2, 0), 1)."""
-        return self._builder.fmul(x, self.hard_sigmoid(x, self.real(SIXTH), self.real(0.5)))
+        b, real, most = self._builder, self.real, self.real(3.0)
+        share = self.rounded_once(real(SIXTH), x, real(0.5))
+        share = self.multiply_add(real(1 / 6 - SIXTH), x, share)
+        product = b.select(b.fcmp_ordered("<=", x, b.fneg(most)), real(0.0), b.fmul(x, share))
+        return b.select(b.fcmp_ordered(">", x, most), x, product)
 
     def leaky_relu(self, x: ir.Value, alpha: ir.Value) -> ir.Value:
         """Return alpha * x below zero, x from there on."""
@@ -405,6 +460,10 @@ class VectorMath:
         """Return the larger; `b` where `a` is NaN."""
         return self._builder.select(self._builder.fcmp_ordered(">", a, b), a, b)
 
+    def minimum(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """Return the smaller; `b` where `a` is NaN."""
+        return self._builder.select(self._builder.fcmp_ordered("<", a, b), a, b)
+
     def abs(self, x: ir.Value) -> ir.Value:
         """Return |x|."""
         return call(self._builder, f"llvm.fabs.{suffix(x.type)}", x.type, [x])
@@ -417,15 +476,26 @@ class VectorMath:
         return total
 
     def _times_power_of_two(self, x: ir.Value, n: ir.Value) -> ir.Value:
-        """Return x * 2**n for x in 1/2..2 and a whole n in -150..129."""
-        b, real = self._builder, self.real
+        """Return x * 2**n for x in 1/2..2 and a whole n in -160..129."""
+        return self._scaled(*self._factors(x, n))
+
+    def _factors(self, x: ir.Value, n: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return a normal number and what `_scaled` makes x * 2**n of it by."""
         if self._scales:
-            mask, rounding = ir.Constant(ir.IntType(self._lanes), -1), ir.Constant(I32, CURRENT_ROUNDING)
-            return call(b, f"llvm.x86.avx512.mask.scalef.ps.{32 * self._lanes}", x.type, [x, n, x, mask, rounding])
+            return x, n
         # Two powers of two: one alone could not be a normal number where the result is none.
+        b, real = self._builder, self.real
         half = self.multiply_add(n, real(0.5), real(ROUNDER))
         rest = b.fadd(b.fsub(n, b.fsub(half, real(ROUNDER))), real(ROUNDER))
-        return b.fmul(self._with_exponent(x, half), self._with_exponent(real(1.0), rest))
+        return self._with_exponent(x, half), self._with_exponent(real(1.0), rest)
+
+    def _scaled(self, x: ir.Value, scale: ir.Value) -> ir.Value:
+        """Apply the second of two factors."""
+        b = self._builder
+        if not self._scales:
+            return b.fmul(x, scale)
+        mask, rounding = ir.Constant(ir.IntType(self._lanes), -1), ir.Constant(I32, CURRENT_ROUNDING)
+        return call(b, f"llvm.x86.avx512.mask.scalef.ps.{32 * self._lanes}", x.type, [x, scale, x, mask, rounding])
 
     def _with_exponent(self, x: ir.Value, shifted: ir.Value) -> ir.Value:
         """Return x * 2**n, a normal number, where `shifted` is n + ROUNDER: n is added to the exponent."""
