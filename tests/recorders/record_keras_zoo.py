@@ -21,6 +21,7 @@ import h5py
 import keras
 import numpy as np
 import zoo_choosing
+import zoo_code
 import zoo_functions
 import zoo_layers
 import zoo_moving
@@ -41,6 +42,7 @@ FOLDERS = {
     "keras_functions": zoo_functions.ZOO,
     "keras_wrappers": zoo_wrappers.ZOO,
     "keras_products": zoo_products.ZOO,
+    "keras_code": zoo_code.ZOO,
 }
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}
 

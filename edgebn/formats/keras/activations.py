@@ -9,8 +9,11 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.keras.functions import COMPOSED
+from edgebn.formats.keras.parts import Parts
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import Settings, as_integer, resolved_axis
 from edgebn.layers import Activation, Add, Identity, Layer, Multiply, Softmax
@@ -35,6 +38,7 @@ _BY_NAME: dict[str, dict[str, Any]] = {
     "mish": {"function": "mish"},
     "selu": {"function": "selu"},
     "softplus": {"function": "softplus"},
+    "sparse_sigmoid": {"function": "hard_sigmoid", "alpha": 0.5, "beta": 0.5},
     "hard_silu": {"function": "hard_swish"},
     "hard_swish": {"function": "hard_swish"},
 }
@@ -94,6 +98,8 @@ def _apply(place: Place, activation: Any, stage: str) -> str:
 def _apply_layer(place: Place, serialised: dict[str, Any], stage: str) -> str:
     """Apply an activation given as a whole layer: `activation=LeakyReLU(0.1)`."""
     class_name, config = serialised.get("class_name"), serialised.get("config")
+    if class_name == "PReLU":
+        raise place.unsupported("Keras does not save the slope of a PReLU within another layer; make it a layer of its own")
     inner = {"ReLU": relu, "LeakyReLU": leaky_relu, "Softmax": softmax, "ELU": elu}.get(str(class_name))
     if inner is None or not isinstance(config, dict):
         raise _unknown(class_name)
@@ -160,11 +166,26 @@ def prelu(place: Place) -> str:
 
 
 def softmax(place: Place, stage: str = "") -> str:
-    """Softmax along one axis."""
-    axis = place.settings.get("axis")
-    if isinstance(axis, list) and len(axis) == 1:
-        axis = axis[0]
-    if len(place.inputs) > 1 or isinstance(axis, list):
-        raise place.unsupported("edgebn runs softmax along one axis and without a mask")
-    number = -1 if axis is None else as_integer(axis, "axis")
-    return place.add(Softmax, stage=stage, axis=resolved_axis(number, len(place.shape), "axis"))
+    """Softmax along one axis, or along several together."""
+    if len(place.inputs) > 1:
+        raise place.unsupported("edgebn runs softmax without a mask")
+    return softmax_along(place, place.settings.get("axis"), stage)
+
+
+def softmax_along(place: Place, axis: Any, stage: str = "") -> str:
+    """Add a softmax along an axis that counts the batch, the last unless said, or along a list of them."""
+    listed = axis if isinstance(axis, list) else [-1 if axis is None else axis]
+    axes = sorted({resolved_axis(as_integer(one, "axis"), len(place.shape), "axis") for one in listed})
+    if not axes:
+        raise ModelError("it names no axis")
+    if len(axes) == 1:
+        return place.add(Softmax, stage=stage, axis=axes[0])
+    parts = Parts(place, f"{stage}_" if stage else "")
+    kept = [number for number in range(len(place.shape)) if number not in axes]
+    order = [*kept, *axes]
+    moved = parts.moved(place.input, order, "moved")
+    shape = parts.shape(moved)
+    flat = str(parts.reshaped(moved, [*shape[: len(kept)], math.prod(shape[len(kept) :])], "flat"))
+    shares = parts.add(Softmax, [flat], "shares", axis=len(kept))
+    apart = parts.reshaped(shares, shape, "apart")
+    return place.add(Identity, [str(parts.moved(apart, np.argsort(order).tolist(), "ordered"))], stage)

@@ -14,8 +14,9 @@ import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.formats.keras.operands import as_array
+from edgebn.formats.keras.parts import Parts
 from edgebn.formats.keras.place import Place, Value
-from edgebn.formats.keras.products import Parts, multiplied
+from edgebn.formats.keras.products import multiplied
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number
 from edgebn.formats.products import HIDDEN
 from edgebn.layers import Activation, Add, Gather, Identity, Multiply, Reduce, Softmax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,25 @@ from edgebn.formats import common_layers
 from edgebn.formats.keras.operands import as_array
 from edgebn.formats.keras.place import LayerFunction, Place, Value
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
-from edgebn.layers import Activation, Add, Binary, Crop, Dense, Identity, Layer, MatMul, Multiply, Reduce
+from edgebn.layers import (
+    Activation,
+    Add,
+    Binary,
+    Cast,
+    Crop,
+    Dense,
+    Identity,
+    IntegerBinary,
+    Layer,
+    MatMul,
+    Multiply,
+    Reduce,
+    Select,
+)
 
 Composed = Callable[[Place, str], str]
+
+_TINY = 1e-37  # what has this exponential and less is as good as 0
 
 
 def _part(place: Place, kind: type[Layer], inputs: list[str], stage: str, part: str, **fields: Any) -> str:
@@ -104,14 +121,77 @@ def glu(place: Place, stage: str, axis: int = -1) -> str:
     return place.add(Multiply, [value, opened], stage)
 
 
+def _selected(place: Place, stage: str, condition: str, bound: float, of: str, otherwise: float) -> str:
+    """Return x where `of` compares so with a bound, else a number."""
+    met = _part(place, IntegerBinary, [of, _number(place, bound, stage, "bound")], stage, "met", function=condition)
+    return place.add(Select, [met, place.input, _number(place, otherwise, stage, "otherwise")], stage)
+
+
+def hard_shrink(place: Place, stage: str, threshold: float = 0.5) -> str:
+    """Return x outside [-threshold, threshold], else 0."""
+    size = _part(place, Activation, [place.input], stage, "size", function="abs")
+    return _selected(place, stage, "greater", threshold, size, 0.0)
+
+
+def sparse_plus(place: Place, stage: str) -> str:
+    """0 up to -1, (x + 1)^2 / 4 up to 1, x beyond."""
+    inside = _part(place, Activation, [place.input], stage, "inside", function="clip", low=-1.0, high=1.0)
+    above = _part(place, Add, [inside, _number(place, 1.0, stage, "one")], stage, "above")
+    square = _part(place, Activation, [above], stage, "square", function="square")
+    bent = _part(place, Multiply, [square, _number(place, 0.25, stage, "quarter")], stage, "bent")
+    beyond = _part(place, Add, [place.input, _number(place, -1.0, stage, "minus_one")], stage, "beyond")
+    straight = _part(place, Activation, [beyond], stage, "straight", function="clip", low=0.0)
+    return place.add(Add, [bent, straight], stage)
+
+
+def log1p(place: Place, stage: str) -> str:
+    """log(1 + x), as exact near 0 as elsewhere.
+
+    softplus(log(p)) - softplus(log(n / (1 - n))) of x = p - n, one of which is 0.
+    """
+    parts = []
+    for sign, part in ((1.0, "positive"), (-1.0, "negative")):
+        turned = _part(place, Multiply, [place.input, _number(place, sign, stage, f"{part}_sign")], stage, f"{part}_turned")
+        size = _part(place, Activation, [turned], stage, f"{part}_size", function="clip", low=_TINY)
+        if sign < 0:
+            minus = _part(place, Multiply, [size, _number(place, -1.0, stage, "minus_one")], stage, "minus")
+            left = _part(place, Add, [minus, _number(place, 1.0, stage, "one")], stage, "left")
+            size = _part(place, Binary, [size, left], stage, "odds", function="divide")
+        logarithm = _part(place, Activation, [size], stage, f"{part}_logarithm", function="log")
+        parts.append(_part(place, Activation, [logarithm], stage, f"{part}_softplus", function="softplus"))
+    return place.add(Binary, parts, stage, function="subtract")
+
+
+def expm1(place: Place, stage: str) -> str:
+    """exp(x) - 1 as exact near 0 as elsewhere: below 0 it is elu(x), above -elu(-x) exp(x)."""
+    minus = _number(place, -1.0, stage, "minus_one")
+    above = _part(place, Activation, [place.input], stage, "above", function="clip", low=0.0)
+    under = _part(place, Activation, [place.input], stage, "under", function="clip", high=0.0)
+    below = _part(place, Activation, [under], stage, "below", function="elu", alpha=1.0)
+    turned = _part(place, Multiply, [above, minus], stage, "turned")
+    small = _part(place, Activation, [turned], stage, "small", function="elu", alpha=1.0)
+    grown = _part(place, Multiply, [small, _part(place, Activation, [above], stage, "exp", function="exp")], stage, "grown")
+    return place.add(Binary, [below, grown], stage, function="subtract")
+
+
+def sign(place: Place, stage: str) -> str:
+    """Return 1, 0 or -1."""
+    zero = _number(place, 0.0, stage, "zero")
+    sides = [_part(place, IntegerBinary, [place.input, zero], stage, part, function=part) for part in ("greater", "less")]
+    whole = _part(place, IntegerBinary, sides, stage, "whole", function="subtract")
+    return place.add(Cast, [whole], stage, to="float32")
+
+
 # Activations by name, as `activation=` gives them: their settings have Keras' defaults.
 COMPOSED: dict[str, Composed] = {
     "celu": celu,
     "glu": glu,
+    "hard_shrink": hard_shrink,
     "log_sigmoid": log_sigmoid,
     "log_softmax": log_softmax,
     "soft_shrink": soft_shrink,
     "softsign": softsign,
+    "sparse_plus": sparse_plus,
     "squareplus": squareplus,
     "tanh_shrink": tanh_shrink,
 }
@@ -130,6 +210,28 @@ def operation(composed: Callable[..., str], setting: str = "") -> LayerFunction:
         return composed(place, "", as_integer(value, setting) if setting == "axis" else as_number(value, setting))
 
     return add
+
+
+def threshold(place: Place) -> str:
+    """Return x above a threshold, else a number."""
+    bound, otherwise = place.settings.number("threshold", 0.0), place.settings.number("default_value", 0.0)
+    return _selected(place, "", "greater", bound, place.input, otherwise)
+
+
+def logarithm(base: float) -> LayerFunction:
+    """Return the function of the logarithm to a base."""
+
+    def add(place: Place) -> str:
+        natural = place.add(Activation, [place.input], "natural", "natural", function="log")
+        return place.add(Multiply, [natural, place.constant(1 / math.log(base), "factor")])
+
+    return add
+
+
+def exp2(place: Place) -> str:
+    """Two to the power of a value."""
+    scaled = place.add(Multiply, [place.input, place.constant(math.log(2), "factor")], "scaled", "scaled")
+    return place.add(Activation, [scaled], function="exp")
 
 
 def gelu(place: Place) -> str:

@@ -90,19 +90,24 @@ def resizing(place: Place) -> str:
 
 
 def resized(place: Place, size: tuple[int, int], function: str) -> str:
-    """Add a bilinear resampling with half-pixel centres, or a nearest one to whole multiples, in which all backends agree."""
+    """Add a nearest or bilinear resampling with half-pixel centres, in which Keras' backends agree.
+
+    In bicubic ones they do not: torch's kernel has the parameter -0.75, JAX' -0.5, TensorFlow's that in steps of 1 / 1024.
+    """
     (height, width), _, first = place.spatial(2)
     if not all(1 <= length <= MAX_EXTENT for length in size):
         raise ModelError(f"its height and width {size} are none")
+    if function not in ("nearest", "bilinear"):
+        raise place.unsupported(f"edgebn resizes nearest and bilinear, not '{function[:40]}', in which Keras' backends differ")
     whole = function == "nearest" and size[0] % height == 0 and size[1] % width == 0
-    if function != "bilinear" and not whole:
-        raise place.unsupported(
-            f"edgebn resizes bilinear, and nearest to whole multiples, not '{function[:40]}', in which Keras' backends differ"
-        )
-    ratio = (height / size[0], width / size[1])
-    coordinates = "asymmetric" if whole else "half_pixel"
     return place.add(
-        Resize, [place.input], function=function, size=size, ratio=ratio, coordinates=coordinates, channels_first=first
+        Resize,
+        [place.input],
+        function=function,
+        size=size,
+        ratio=(height / size[0], width / size[1]),
+        coordinates="asymmetric" if whole else "tf_half_pixel_for_nn" if function == "nearest" else "half_pixel",
+        channels_first=first,
     )
 
 

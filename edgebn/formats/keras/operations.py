@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.keras import attention, choosing, functions, picking, products, splitting
+from edgebn.formats.keras import attention, choosing, functions, picking, products, reductions, splitting, weighted
 from edgebn.formats.keras.activations import operation as activation_operation
-from edgebn.formats.keras.activations import relu
+from edgebn.formats.keras.activations import relu, softmax_along
 from edgebn.formats.keras.merging import chain, difference, joined
 from edgebn.formats.keras.moving import identity, permuted, reshaped, resized
 from edgebn.formats.keras.operands import Operand, broadcast, named, operand
 from edgebn.formats.keras.place import LayerFunction, Place
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
 from edgebn.formats.keras.slicing import get_item
-from edgebn.layers import Activation, Add, Binary, Layer, Multiply, Reduce, Reshape, Softmax
+from edgebn.layers import Activation, Add, Binary, Layer, Multiply, Reduce, Reshape
 
 
 def _argument(place: Place, position: int, *names: str) -> Any:
@@ -92,9 +92,7 @@ def _function(name: str) -> LayerFunction:
 
 
 def _softmax(place: Place) -> str:
-    axis = _argument(place, 1, "axis")
-    number = -1 if axis is None else as_integer(axis, "axis")
-    return place.add(Softmax, [place.input], axis=resolved_axis(number, len(place.shape), "axis"))
+    return softmax_along(place, _argument(place, 1, "axis"))
 
 
 def _reshape(place: Place) -> str:
@@ -187,6 +185,24 @@ OPERATIONS: dict[str, LayerFunction] = {
     "Sum": _reduced("sum"),
     "Amax": _reduced("max"),
     "Amin": _reduced("min"),
+    "Prod": reductions.product,
+    "Norm": reductions.norm,
+    "Normalize": reductions.normalize,
+    "Logsumexp": reductions.log_sum_exp,
+    "Cumsum": reductions.running_sum,
+    "TopK": reductions.largest,
+    "OneHot": reductions.one_hot,
+    "Moments": reductions.moments,
+    "Conv": weighted.convolution,
+    "DepthwiseConv": weighted.depthwise,
+    "SeparableConv": weighted.separable,
+    "MaxPool": weighted.pool("max"),
+    "AveragePool": weighted.pool("average"),
+    "AdaptiveMaxPool": weighted.adaptive_pool("max"),
+    "AdaptiveAveragePool": weighted.adaptive_pool("average"),
+    "BatchNorm": weighted.batch_norm,
+    "LayerNorm": weighted.layer_norm,
+    "RMSNorm": weighted.rms_norm,
     "Var": functions.deviation(root=False),
     "Std": functions.deviation(root=True),
     "Clip": _clip,
@@ -212,6 +228,16 @@ OPERATIONS: dict[str, LayerFunction] = {
     "Gelu": functions.gelu,
     "Softplus": _function("softplus"),
     "HardTanh": activation_operation("hard_tanh"),
+    "Log1p": functions.operation(functions.log1p),
+    "Log2": functions.logarithm(2.0),
+    "Log10": functions.logarithm(10.0),
+    "Exp2": functions.exp2,
+    "Expm1": functions.operation(functions.expm1),
+    "Sign": functions.operation(functions.sign),
+    "Threshold": functions.threshold,
+    "HardShrink": functions.operation(functions.hard_shrink, "threshold"),
+    "SparsePlus": functions.operation(functions.sparse_plus),
+    "SparseSigmoid": activation_operation("sparse_sigmoid"),
     "Celu": functions.operation(functions.celu, "alpha"),
     "Glu": functions.operation(functions.glu, "axis"),
     "LogSigmoid": functions.operation(functions.log_sigmoid),

@@ -4,8 +4,7 @@ Of Keras 3's `keras.layers`, and of Keras 2 where it had others.
 """
 
 _NAMES = """
-AbstractRNNCell AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
-AdaptiveMaxPooling2D AdaptiveMaxPooling3D AutoContrast AveragePooling3D AvgPool3D Bidirectional
+AbstractRNNCell AdaptiveAveragePooling3D AdaptiveMaxPooling3D AutoContrast AveragePooling3D AvgPool3D Bidirectional
 CategoryCrossing CategoryEncoding ClassMethod ContrastLimitedAdaptiveHistogramEqualization Conv3D Conv3DTranspose ConvLSTM1D
 ConvLSTM2D ConvLSTM3D Convolution3D Convolution3DTranspose Cropping3D CuDNNGRU CuDNNLSTM DenseFeatures Discretization
 Embedding Equalization FlaxLayer GRU GRUCell GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D

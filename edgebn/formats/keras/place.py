@@ -78,6 +78,8 @@ class Place:
         The call's arguments as the file has them, value names in place of tensors.
     settings : Settings
         The layer's, or those of an activation inside it.
+    given : list of ndarray, optional
+        What stands in place of stored weights, where code gives them in its call.
     """
 
     reading: Reading
@@ -87,6 +89,7 @@ class Place:
     args: list[Any]
     kwargs: dict[str, Any]
     settings: Settings
+    given: list[np.ndarray] | None = None
 
     @property
     def keras2(self) -> bool:
@@ -175,6 +178,11 @@ class Place:
         inside : tuple of str, optional
             The layers within the layer that hold its weights, in order, by the names that archives have for them.
         """
+        if self.given is not None:
+            array = self.given[index]
+            if array.shape != shape:
+                raise ModelError(f"its {what} has shape {array.shape}; its arguments and input make it {shape}")
+            return np.ascontiguousarray(array if prepare is None else prepare(array))
         if index in self.definition.prepared:
             return self.definition.prepared[index]
         stored = self.reading.weights.of(self.definition.address, inside)

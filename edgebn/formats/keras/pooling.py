@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgebn.errors import ModelError
+from edgebn.formats.adaptive_windows import Windows, windows
+from edgebn.formats.keras.parts import Parts
 from edgebn.formats.keras.place import LayerFunction, Place
-from edgebn.layers import Pool, Reduce, same_padding
+from edgebn.layers import Add, Binary, Gather, Identity, Multiply, Pool, Reduce, same_padding
 
 
 def window(function: str, rank: int) -> LayerFunction:
@@ -25,6 +29,49 @@ def window(function: str, rank: int) -> LayerFunction:
         return place.add(Pool, function=function, kernel=kernel, strides=strides, padding=padding, channels_first=first)
 
     return add
+
+
+def adaptive(function: str, rank: int) -> LayerFunction:
+    """Return the function of AdaptiveMax- or AdaptiveAveragePooling in one or two dimensions."""
+
+    def add(place: Place) -> str:
+        size, _, first = place.spatial(rank)
+        wanted = place.settings.sizes("output_size", rank)
+        axes = tuple(range(1, rank + 1)) if first else tuple(range(rank))
+        along = [windows(length, target) for length, target in zip(size[2 - rank :], wanted, strict=True)]
+        if all(one.regular for one in along):
+            kernel = tuple(one.length for one in along)
+            strides = tuple(one.stride for one in along)
+            if rank == 1:
+                kernel, strides = (1, *kernel), (1, *strides)
+            return place.add(
+                Pool, [place.input], function=function, kernel=kernel, strides=strides, padding=(0, 0, 0, 0), channels_first=first
+            )
+        value, parts = place.input, Parts(place)
+        for axis, one in zip(axes, along, strict=True):
+            value = _of_unequal(parts.below(f"axis{axis}"), value, axis, one, function)
+        return place.add(Identity, [value])
+
+    return add
+
+
+def _of_unequal(parts: Parts, value: str, axis: int, of: Windows, function: str) -> str:
+    """Return the average or maximum of windows along one axis, element by element of each window."""
+    shape, made = parts.shape(value), ""
+    for place in range(of.length):
+        picked = of.starts + np.minimum(place, of.lengths - 1)
+        indices = tuple(picked if position == axis else None for position in range(len(shape)))
+        one = parts.add(Gather, [value], f"picked{place}", indices=indices)
+        if function == "average":
+            shares = np.where(place < of.lengths, 1.0 / of.lengths, 0.0).reshape(-1, *[1] * (len(shape) - axis - 1))
+            one = parts.add(Multiply, [one, parts.constant(shares, f"shares{place}")], f"share{place}")
+        if not made:
+            made = one
+        elif function == "average":
+            made = parts.add(Add, [made, one], f"sum{place}")
+        else:
+            made = parts.add(Binary, [made, one], f"maximum{place}", function="maximum")
+    return made
 
 
 def whole(function: str, rank: int) -> LayerFunction:

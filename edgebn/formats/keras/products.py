@@ -7,70 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from string import ascii_letters
-from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.formats.keras.activations import fused
 from edgebn.formats.keras.operands import Operand, operand
+from edgebn.formats.keras.parts import Parts
 from edgebn.formats.keras.place import Place
 from edgebn.formats.keras.settings import as_integer, resolved_axis
-from edgebn.layers import Activation, Add, Constant, Dense, Identity, Layer, MatMul, Multiply, Reduce, Reshape, Transpose
+from edgebn.layers import Activation, Add, Dense, Identity, MatMul, Multiply, Reduce
 
-MIN_SQUARES = 1e-24  # the least square of a length that Keras divides by
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Adds the graph layers that one Keras layer becomes, each under a name of its own.
-
-    Attributes
-    ----------
-    place : Place
-    prefix : str
-        Sets apart the layers of one product from those of another.
-    """
-
-    place: Place
-    prefix: str = ""
-
-    def below(self, part: str) -> Parts:
-        """Return those of one part."""
-        return Parts(self.place, f"{self.prefix}{part}_")
-
-    def add(self, kind: type[Layer], inputs: Sequence[str], part: str, **fields: Any) -> str:
-        """Add a layer and return its value."""
-        label = f"{self.prefix}{part}"
-        return self.place.add(kind, list(inputs), label, label, **fields)
-
-    def constant(self, array: np.ndarray | float, part: str) -> str:
-        """Add a constant and return its value."""
-        return self.place.constant(array, f"{self.prefix}{part}")
-
-    def shape(self, value: Operand) -> tuple[int, ...]:
-        """Return an operand's shape."""
-        return tuple(value.shape) if isinstance(value, np.ndarray) else self.place.shape_of(value)
-
-    def reshaped(self, value: Operand, shape: Sequence[int], part: str) -> Operand:
-        """Return an operand of another shape."""
-        if isinstance(value, np.ndarray):
-            return value.reshape(shape)
-        return value if self.shape(value) == tuple(shape) else self.add(Reshape, [value], part, shape=tuple(shape))
-
-    def moved(self, value: Operand, order: Sequence[int], part: str) -> Operand:
-        """Return an operand with its axes in another order."""
-        if isinstance(value, np.ndarray):
-            return value.transpose(order)
-        return value if list(order) == sorted(order) else self.add(Transpose, [value], part, permutation=tuple(order))
-
-    def named(self, value: Operand, part: str) -> str:
-        """Return an operand as a value of the graph."""
-        if isinstance(value, str):
-            return value
-        return self.add(Constant, [], part, value=np.ascontiguousarray(value, np.float32))
+MIN_SQUARES = 1e-14  # the square of the least length that Keras divides by
 
 
 def multiplied(parts: Parts, operands: Sequence[Operand], terms: Sequence[str], result: str) -> str:
@@ -146,7 +96,9 @@ def dot(place: Place) -> str:
     values = list(place.inputs)
     parts = Parts(place)
     if place.settings.flag("normalize", False):
-        values = [_unit(parts.below(side), value, axis) for side, value, axis in zip(("left", "right"), values, axes, strict=True)]
+        values = [
+            unit(parts.below(side), value, (axis,)) for side, value, axis in zip(("left", "right"), values, axes, strict=True)
+        ]
     letters = iter(ascii_letters[1:])
     terms = [
         "".join("a" if axis == at else next(letters) for at in range(len(shape))) for shape, axis in zip(shapes, axes, strict=True)
@@ -155,11 +107,11 @@ def dot(place: Place) -> str:
     return place.add(Identity, [multiplied(parts, values, terms, result)])
 
 
-def _unit(parts: Parts, value: str, axis: int) -> str:
+def unit(parts: Parts, value: str, axes: tuple[int, ...], least: float = MIN_SQUARES) -> str:
     """Return a value times 1 / sqrt(max(sum of squares, a tiny number))."""
     squares = parts.add(Activation, [value], "squares", function="square")
-    total = parts.add(Reduce, [squares], "total", function="sum", axes=(axis,), keepdims=True)
-    bounded = parts.add(Activation, [total], "bounded", function="clip", low=MIN_SQUARES)
+    total = parts.add(Reduce, [squares], "total", function="sum", axes=axes, keepdims=True)
+    bounded = parts.add(Activation, [total], "bounded", function="clip", low=least)
     return parts.add(Multiply, [value, parts.add(Activation, [bounded], "length", function="rsqrt")], "unit")
 
 

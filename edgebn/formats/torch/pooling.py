@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from edgebn.formats import adaptive_windows
 from edgebn.formats.channels_first import ceil_extra, pair
 from edgebn.formats.common_layers import reduce
 from edgebn.formats.torch import adaptive, arithmetic, choosing, windows
@@ -88,7 +89,7 @@ def _adaptive(node: Node, context: Context, function: str, reduction: str) -> Dy
         return context.emit(node, Reduce, x, function=reduction, channels_first=bool(x.place.leading), **fields)
     if min(wanted) < 1:
         raise node.damaged(f"its output size {wanted} is none")
-    windows_of = [adaptive.windows(size, target) for size, target in zip(sizes, wanted, strict=True)]
+    windows_of = [adaptive_windows.windows(size, target) for size, target in zip(sizes, wanted, strict=True)]
     if all(one.regular for one in windows_of):
         kernel = pair(tuple(one.length for one in windows_of), 1)
         strides = pair(tuple(one.stride for one in windows_of), 1)

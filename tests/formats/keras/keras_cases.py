@@ -30,6 +30,7 @@ FOLDERS = (
     "keras_functions",
     "keras_wrappers",
     "keras_products",
+    "keras_code",
 )
 CUSTOM = {"BNLayer": "BatchNormalization"}
 X = np.random.default_rng(7).normal(0, 1, (3, 4, 5, 2)).astype(np.float32)

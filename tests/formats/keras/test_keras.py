@@ -24,6 +24,7 @@ FOLDERS = (
     "keras_functions",
     "keras_wrappers",
     "keras_products",
+    "keras_code",
 )
 ZOO = [path for folder in FOLDERS for suffix in (".keras", ".h5") for path in sorted((RECORDED / folder).glob(f"*{suffix}"))]
 KERAS2 = sorted((RECORDED / "keras2").glob("*.h5"))
@@ -264,8 +265,8 @@ def test_open_sizes_need_a_fitting_input_shape(tmp_path, given, message):
         (entry("UpSampling2D", "up", interpolation="bicubic"), r"layer 'up' \(UpSampling2D\): .*bicubic"),
         (entry("TFOpLambda", "op", function="math.erf"), r"layer 'op' \(TFOpLambda\): .*'math.erf'; use a Keras layer"),
         (
-            {**entry("Cumsum", "cumsum"), "module": "keras.src.ops.math"},
-            r"layer 'cumsum' \(Cumsum\): edgebn does not run this operation",
+            {**entry("Cumprod", "cumprod"), "module": "keras.src.ops.math"},
+            r"layer 'cumprod' \(Cumprod\): edgebn does not run this operation",
         ),
     ],
 )

@@ -127,9 +127,9 @@ def test_a_users_own_class_is_told_how_to_map_it(tmp_path):
 
 
 def test_an_operation_that_is_refused_names_the_page(tmp_path):
-    model = sequential((4,), {**keras3_operation("Cumsum", "cumsum"), "module": "keras.src.ops.math"})
+    model = sequential((4,), {**keras3_operation("Cumprod", "cumprod"), "module": "keras.src.ops.math"})
     with pytest.raises(
-        UnsupportedLayerError, match=r"layer 'cumsum' \(Cumsum\): edgebn does not run this operation; .*docs/formats\.md"
+        UnsupportedLayerError, match=r"layer 'cumprod' \(Cumprod\): edgebn does not run this operation; .*docs/formats\.md"
     ):
         keras.read(write_h5(tmp_path / "m.h5", model))
 
