@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen import adapting, instances, states, weights_in_ram
+from codegen import adapting, instances, kernels, states, weights_in_ram
 from codegen.constants import comment
 from codegen.describe import describe, shape_text
 from codegen.naming import SCRATCH
@@ -12,6 +12,20 @@ from codegen.values import ELEMENT, size_of
 
 TRACE_HEADER = "edgebn_trace.h"
 SMALLEST_INT_MAX = 32767  # that C allows
+# Several networks in one translation unit share what is static; those that adapt have kernels that observe.
+_IN_THE_UNIT = """
+/* With EDGEBN_ONE_UNIT only where a file of yours with EDGEBN_UNIT includes it: networks that do so share their kernels. */
+#if !defined(EDGEBN_ONE_UNIT) || defined(EDGEBN_UNIT)
+"""
+_ALONE = """
+#if defined(EDGEBN_UNIT)
+#error "a network that adapts has kernels of its own: leave it out of this unit, where it is compiled by itself"
+#endif
+"""
+_EDITION = """
+#if EDGEBN_EDITION != 0x{edition:08X}u
+#error "these kernels are of another edition than this network: make both with the same version of edgebn"
+#endif"""
 _NO_USE = "\n    (void)instance; /* the caller has all memory that this network needs */"
 
 
@@ -28,14 +42,15 @@ def source(listing: Listing) -> str:
     reset = states.reset(listing)
     start = weights_in_ram.copying(name, listing.in_ram, once=listing.instances)
     start += (reset and f"\n    {reset}") + (f"\n    edgebn_adapt_init(&{name}_adapter);" if plan else "")
+    before, after = ("", "\n#endif\n") if plan is None else (_ALONE, "")
     return f"""\
 /* {comment(listing.title)}: the network as C, one call a step, sizes literal. See README.md. */
 {switch}#include "{name}.h"
-
+{before or _IN_THE_UNIT}
 #include "{name}_params.h"
 {includes}{header}
-{_least_int(listing)}
-{state}{_run(listing, body, start)}"""
+{_EDITION.format(edition=kernels.edition())}{_least_int(listing)}
+{state}{_run(listing, body, start)}{after}"""
 
 
 def _run(listing: Listing, body: str, start: str) -> str:
@@ -93,7 +108,7 @@ def _least_int(listing: Listing) -> str:
 
 def headers(listing: Listing) -> list[str]:
     """Return the kernel library's files that the listing includes."""
-    return sorted({TRACE_HEADER, *(header for action in listing.actions for header in action.code.headers)})
+    return sorted({TRACE_HEADER, kernels.EDITION_HEADER, *(header for action in listing.actions for header in action.code.headers)})
 
 
 def parameters(listing: Listing) -> str:
