@@ -102,7 +102,14 @@ smoke: $(VENV)/.test
 	  echo "== TensorFlow (1.3 GB) is not to be had: its converter is not tried"
 	@touch $@
 
-test-all: firmware-tools lint .venv-frameworks/.ready
+# The RP2040 with its clock tree, in JavaScript.
+.node/.ready:
+	@command -v npm >/dev/null || { echo "== installing nodejs and npm with the system's package manager"; \
+	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq nodejs npm; } || true
+	@mkdir -p .node && npm install --silent --no-audit --no-fund --prefix .node rp2040js@1.4.1 && touch $@ || \
+	  echo "== rp2040js is not to be had: no Raspberry Pi Pico is emulated"
+
+test-all: firmware-tools lint .venv-frameworks/.ready .node/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
 

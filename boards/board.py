@@ -272,6 +272,7 @@ class Board:
 #define BOARD_BAUD {self.uart.baud}u
 #define BOARD_TIMER_ADDRESS 0x{self.timer.address:08X}u
 #define BOARD_TICK_HZ {self.timer.hz}u
+#define BOARD_CORE_HZ {self.clock.started_hz if self.clock else 0}u
 #define BOARD_STORAGE_PAGE {STORAGE_PAGE}u
 #define BOARD_STORAGE_FILE "{STORAGE_FILE}" /* in the folder where an emulator, or a program on a host, runs */
 
@@ -303,12 +304,14 @@ class Board:
     def project_files(self) -> dict[str, str]:
         """Return what a project for the board needs in one folder: file name to text.
 
-        `board.h`, `board_config.h`, `semihosting.h` where it is used, every C file of `sources` and, except on a host, `linker.ld`.
+        `board.h`, `board_config.h`, the headers of `common` that its C files include, every C file of `sources` and, except on a
+        host, `linker.ld`.
         """
         files = {"board.h": (COMMON / "board.h").read_text(encoding="utf-8"), "board_config.h": self.config_header()}
-        if self.semihosting:
-            files["semihosting.h"] = (COMMON / "semihosting.h").read_text(encoding="utf-8")
         files |= {path.name: path.read_text(encoding="utf-8") for path in self.sources}
+        for header in ("semihosting.h", "caches_cortex_m7.h"):
+            if any(f'#include "{header}"' in text for text in files.values()):
+                files[header] = (COMMON / header).read_text(encoding="utf-8")
         if self.linker_script:
             files["linker.ld"] = self.linker_script_text()
         return files

@@ -10,7 +10,12 @@
 
 #include "board_config.h"
 
-/* Clocks, pins and watchdogs out of reset; nothing to do on emulated boards. */
+/* A register of the chip. Tests put a model of the chip in its place. */
+#ifndef BOARD_REGISTER
+#define BOARD_REGISTER(address) (*(volatile uint32_t *)(address))
+#endif
+
+/* Clocks, caches, pins and watchdogs out of reset; nothing to do on emulated boards. */
 void board_clocks_init(void);
 
 /* Serial line: 8 data bits, no parity, one stop bit, BOARD_BAUD. */

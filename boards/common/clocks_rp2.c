@@ -1,48 +1,64 @@
-/* RP2040 and RP2350, on a Raspberry Pi Pico and Pico 2: core, UART and timer run from the 12 MHz crystal; UART0 is on pins 0 (send)
-   and 1 (receive). What the chip's ROM looks for in an image stands at the end. */
+/* RP2040 and RP2350, on a Raspberry Pi Pico and Pico 2: the core runs at 133 or 150 MHz from the system PLL, UART and timer from the
+   12 MHz crystal; UART0 is on pins 0 (send) and 1 (receive). What the chip's ROM looks for in an image stands at the end. */
 #include "board.h"
 
-#define REGISTER(address) (*(volatile uint32_t *)(address))
 #if BOARD_UART_ADDRESS == 0x40034000u
 #define RP2040
 #define XOSC 0x40024000u
 #define CLOCKS 0x40008000u
 #define RESETS 0x4000C000u
 #define IO_BANK 0x40014000u
+#define PLL_SYSTEM 0x40028000u
+#define PLL_SYSTEM_RESET (1u << 12)
+#define PLL_TIMES 133u
+#define PLL_OUTPUT ((6u << 16) | (2u << 12)) /* a sixth of it, and half of that */
 #define IO_PADS_TIMER_UART0 ((1u << 5) | (1u << 8) | (1u << 21) | (1u << 22))
-#define WATCHDOG_TICK REGISTER(0x4005802Cu)
+#define WATCHDOG_TICK BOARD_REGISTER(0x4005802Cu)
 #define TICK_EVERY_12_CYCLES ((1u << 9) | 12u)
 #else
 #define XOSC 0x40048000u
 #define CLOCKS 0x40010000u
 #define RESETS 0x40020000u
 #define IO_BANK 0x40028000u
+#define PLL_SYSTEM 0x40050000u
+#define PLL_SYSTEM_RESET (1u << 14)
+#define PLL_TIMES 125u
+#define PLL_OUTPUT ((5u << 16) | (2u << 12)) /* a fifth of it, and half of that */
 #define IO_PADS_TIMER_UART0 ((1u << 6) | (1u << 9) | (1u << 23) | (1u << 26))
-#define PIN_0_PAD REGISTER(0x40038004u)
-#define PIN_1_PAD REGISTER(0x40038008u)
+#define PIN_0_PAD BOARD_REGISTER(0x40038004u)
+#define PIN_1_PAD BOARD_REGISTER(0x40038008u)
 #define PAD_TRANSMIT 0x52u /* 4 mA, Schmitt trigger, input enabled; not isolated, not disabled */
 #define PAD_RECEIVE 0x4Au  /* the same with a pull-up */
-#define TIMER0_TICK_CONTROL REGISTER(0x40108018u)
-#define TIMER0_TICK_CYCLES REGISTER(0x4010801Cu)
+#define TIMER0_TICK_CONTROL BOARD_REGISTER(0x40108018u)
+#define TIMER0_TICK_CYCLES BOARD_REGISTER(0x4010801Cu)
 #endif
-#define XOSC_CONTROL REGISTER(XOSC + 0x00u)
-#define XOSC_STATUS REGISTER(XOSC + 0x04u)
-#define XOSC_STARTUP REGISTER(XOSC + 0x0Cu)
+#define XOSC_CONTROL BOARD_REGISTER(XOSC + 0x00u)
+#define XOSC_STATUS BOARD_REGISTER(XOSC + 0x04u)
+#define XOSC_STARTUP BOARD_REGISTER(XOSC + 0x0Cu)
 #define XOSC_ENABLE_1_15_MHZ 0x00FABAA0u
 #define XOSC_STABLE (1u << 31)
 #define XOSC_STARTUP_1_MS 47u /* in 256 cycles */
-#define CLOCK_REFERENCE REGISTER(CLOCKS + 0x30u)
-#define CLOCK_REFERENCE_SELECTED REGISTER(CLOCKS + 0x38u)
-#define CLOCK_SYSTEM REGISTER(CLOCKS + 0x3Cu)
-#define CLOCK_SYSTEM_SELECTED REGISTER(CLOCKS + 0x44u)
-#define CLOCK_PERIPHERALS REGISTER(CLOCKS + 0x48u)
+#define CLOCK_REFERENCE BOARD_REGISTER(CLOCKS + 0x30u)
+#define CLOCK_REFERENCE_SELECTED BOARD_REGISTER(CLOCKS + 0x38u)
+#define CLOCK_SYSTEM BOARD_REGISTER(CLOCKS + 0x3Cu)
+#define CLOCK_SYSTEM_SELECTED BOARD_REGISTER(CLOCKS + 0x44u)
+#define CLOCK_PERIPHERALS BOARD_REGISTER(CLOCKS + 0x48u)
 #define FROM_CRYSTAL 2u
 #define FROM_REFERENCE 0u
+#define FROM_PLL_SYSTEM 1u
+#define PLL_STATUS BOARD_REGISTER(PLL_SYSTEM + 0x0u)
+#define PLL_POWER_DOWN BOARD_REGISTER(PLL_SYSTEM + 0x4u)
+#define PLL_FEEDBACK BOARD_REGISTER(PLL_SYSTEM + 0x8u)
+#define PLL_DIVIDERS BOARD_REGISTER(PLL_SYSTEM + 0xCu)
+#define PLL_LOCKED (1u << 31)
+#define PLL_REFERENCE_WHOLE 1u
+#define PLL_OUTPUT_DOWN (1u << 3)
+#define PLL_FRACTION_DOWN (1u << 2) /* whole multiples need none */
 #define PERIPHERALS_FROM_CRYSTAL ((1u << 11) | (4u << 5))
-#define RESETS_CLEAR REGISTER(RESETS + 0x3000u) /* clears the bits that are written */
-#define RESETS_DONE REGISTER(RESETS + 0x08u)
-#define PIN_0_FUNCTION REGISTER(IO_BANK + 0x04u)
-#define PIN_1_FUNCTION REGISTER(IO_BANK + 0x0Cu)
+#define RESETS_CLEAR BOARD_REGISTER(RESETS + 0x3000u) /* clears the bits that are written */
+#define RESETS_DONE BOARD_REGISTER(RESETS + 0x08u)
+#define PIN_0_FUNCTION BOARD_REGISTER(IO_BANK + 0x04u)
+#define PIN_1_FUNCTION BOARD_REGISTER(IO_BANK + 0x0Cu)
 #define FUNCTION_UART 2u
 
 void board_clocks_init(void) {
@@ -57,8 +73,18 @@ void board_clocks_init(void) {
     while (!(CLOCK_SYSTEM_SELECTED & (1u << FROM_REFERENCE))) {
     }
     CLOCK_PERIPHERALS = PERIPHERALS_FROM_CRYSTAL;
-    RESETS_CLEAR = IO_PADS_TIMER_UART0;
-    while ((RESETS_DONE & IO_PADS_TIMER_UART0) != IO_PADS_TIMER_UART0) {
+    RESETS_CLEAR = IO_PADS_TIMER_UART0 | PLL_SYSTEM_RESET;
+    while ((RESETS_DONE & (IO_PADS_TIMER_UART0 | PLL_SYSTEM_RESET)) != (IO_PADS_TIMER_UART0 | PLL_SYSTEM_RESET)) {
+    }
+    PLL_STATUS = PLL_REFERENCE_WHOLE;
+    PLL_FEEDBACK = PLL_TIMES;
+    PLL_POWER_DOWN = PLL_OUTPUT_DOWN | PLL_FRACTION_DOWN;
+    while (!(PLL_STATUS & PLL_LOCKED)) {
+    }
+    PLL_DIVIDERS = PLL_OUTPUT;
+    PLL_POWER_DOWN = PLL_FRACTION_DOWN;
+    CLOCK_SYSTEM = FROM_PLL_SYSTEM; /* of the clocks beside the reference, the PLL is number 0 */
+    while (!(CLOCK_SYSTEM_SELECTED & (1u << FROM_PLL_SYSTEM))) {
     }
     PIN_0_FUNCTION = FUNCTION_UART;
     PIN_1_FUNCTION = FUNCTION_UART;
@@ -72,7 +98,9 @@ void board_clocks_init(void) {
 #endif
 }
 
-#if defined(RP2040)
+#if !defined(__arm__) && !defined(__riscv)
+/* A test of the clocks on another processor. */
+#elif defined(RP2040)
 /* The ROM copies the first 256 bytes of flash to RAM and runs them if their CRC-32 is right. They set the flash interface to plain
    reads (command 03h, which every flash chip knows) at a quarter of the core's clock, and start the image behind them. A test
    computes the checksum again. */

@@ -28,7 +28,7 @@ OF_ESP_IDF = ["esp32", "esp32-s3"]
 ASKED_FOR = {
     "emulated": {"mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547", "microbit", "qemu-riscv32-virt"},
     "real": {
-        *("nucleo-f446re", "nucleo-h743zi", "rpi-pico", "rpi-pico2", "rpi-pico2-riscv", "stm32f746-disco"),
+        *("nucleo-f446re", "nucleo-h743zi", "nucleo-h743zi2", "rpi-pico", "rpi-pico2", "rpi-pico2-riscv", "stm32f746-disco"),
         *("arduino-nano-33-ble", "esp32-c3"),
     },
 }
