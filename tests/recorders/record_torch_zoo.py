@@ -22,6 +22,7 @@ from torch_choosing import CHOOSING
 from torch_constants import CONSTANTS
 from torch_moving import MOVING
 from torch_pooling import POOLING
+from torch_quantized import QUANTIZED
 from torch_rows import ROWS
 from torch_whole import WHOLE
 from torch_zoo import ZOO, randomise
@@ -35,6 +36,7 @@ FOLDERS = {
     "torch_choosing": CHOOSING,
     "torch_whole": WHOLE,
     "torch_pooling": POOLING,
+    "torch_quantized": QUANTIZED,
 }
 STAMP = (2026, 1, 1, 0, 0, 0)  # archives of equal content are equal files
 

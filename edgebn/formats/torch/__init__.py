@@ -231,7 +231,9 @@ def _read_call(node: Node, base: str, context: Context) -> tuple[Value, ...]:
             of_size = base.endswith("_like") or base.startswith("new_")
             if base in FOLDS and (of_size or all(isinstance(value, Static) for value in tensors)):
                 folded = FOLDS[base](node)
-                return tuple(map(Static, folded)) if isinstance(folded, tuple) else (Static(np.asarray(folded)),)
+                if isinstance(folded, tuple):
+                    return tuple(map(Static, folded))
+                return (folded if isinstance(folded, Static) else Static(np.asarray(folded)),)
             reader = OPERATORS.get(base)
             if reader is None:
                 raise node.refuse(f"edgebn does not run this operator; {hint(base)}")

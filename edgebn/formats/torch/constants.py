@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from edgebn.formats.torch import quantized
 from edgebn.formats.torch.constant_layers import LAYERS
 from edgebn.formats.torch.constant_moves import MOVES, Folded, check_size, converted
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Static
 
-Fold = Callable[[Node], Folded]
+Fold = Callable[[Node], Folded | Static]
 ROUNDINGS = {"floor": np.floor, "trunc": np.trunc}
 
 
@@ -142,6 +143,8 @@ FOLDS: dict[str, Fold] = {
     "clamp_min": _clamped,
     "cos": _elementwise(np.cos),
     "cumsum": _running,
+    "dequantize_per_channel": quantized.dequantized,
+    "dequantize_per_tensor": quantized.dequantized,
     "div": _divided,
     "eq": _binary(np.equal),
     "exp": _elementwise(np.exp),
@@ -164,6 +167,8 @@ FOLDS: dict[str, Fold] = {
     "neg": _elementwise(np.negative),
     "pow": _binary(np.power, "exponent"),
     "prod": _reduced(np.prod),
+    "quantize_per_channel": quantized.quantized,
+    "quantize_per_tensor": quantized.quantized,
     "reciprocal": _elementwise(np.reciprocal),
     "relu": _elementwise(lambda array: np.maximum(array, 0)),
     "remainder": _binary(np.remainder),

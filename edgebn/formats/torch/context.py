@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,20 @@ from edgebn.formats.sample_context import ALONE, SampleContext
 from edgebn.formats.torch.archive import TRUTH
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.values import Dynamic
-from edgebn.layers import Cast, Constant, GatherND, Layer, Select, makes_integers
+from edgebn.layers import Cast, Constant, GatherND, Layer, Quantization, Select, makes_integers
 
 
 @dataclass
 class Context(SampleContext[Dynamic]):
-    """The graph under construction; its batch has the size that the module was exported with, 1 meaning that of one sample."""
+    """The graph under construction; its batch has the size that the module was exported with, 1 meaning that of one sample.
+
+    Attributes
+    ----------
+    integer : bool
+        Whether a value so far is codes.
+    """
+
+    integer: bool = False
 
     def emit(
         self,
@@ -40,6 +48,14 @@ class Context(SampleContext[Dynamic]):
             raise node.refuse("it computes with whole numbers of the network; cast them first: x.float()")
         truth = whole and not part and node.kind == TRUTH
         return Dynamic(made.tensor, made.shape, made.place, made.tensor, made.tensor, whole=whole, truth=truth)
+
+    def codes(self, node: Node, kind: type[Layer], x: Dynamic, quantization: Quantization, shift: int) -> Dynamic:
+        """Append a layer that makes codes; `shift` is what the file's are larger by."""
+        made = self.append(
+            node, kind, [x], part="", output=0, place=None, quantization=replace(quantization, unsigned=bool(shift)), fields={}
+        )
+        self.integer = True
+        return Dynamic(made.tensor, made.shape, made.place, made.tensor, made.tensor, quantization=quantization)
 
     moved = whole_numbers = emit  # whether values are whole follows from the layers
 

@@ -13,7 +13,7 @@ from edgebn.formats.torch import windows
 from edgebn.formats.torch.arithmetic import combine, scaled
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
-from edgebn.formats.torch.values import Dynamic, Static
+from edgebn.formats.torch.values import Codes, Dynamic, Static
 from edgebn.graph import MAX_TENSOR_ELEMENTS
 from edgebn.layers import Add, Convolution, Dense, MatMul, TransposedConvolution
 
@@ -33,6 +33,7 @@ def conv(node: Node, context: Context) -> Dynamic:
         pads = node.per_axis("padding", count, 0)
         padding = windows.sides(pads, pads)
     bias = node.optional_weight("bias")
+    codes = node.weight_codes("weight") if context.integer else None
     fields: dict[str, Any] = {
         "strides": pair(node.per_axis("stride", count, 1), 1),
         "dilations": pair(dilations, 1),
@@ -45,12 +46,14 @@ def conv(node: Node, context: Context) -> Dynamic:
             raise node.refuse(
                 f"it runs on {copies} images side by side in every sample, which are too many; fold fewer into the batch"
             )
+        kernel = weight if codes is None or copies > 1 else codes.array
         return context.emit(
             node,
             Convolution,
             image,
             part=part,
-            weight=np.tile(convolution_kernel(weight), (copies, 1, 1, 1)),
+            weight=np.tile(convolution_kernel(kernel), (copies, 1, 1, 1)),
+            weight_quantization=None if kernel is weight or codes is None else codes.quantization,
             bias=None if bias is None else np.tile(bias, copies),
             groups=copies * node.integer("groups", 1),
             **fields,
@@ -102,7 +105,8 @@ def _check_rank(node: Node, x: Dynamic, weight: np.ndarray) -> None:
 
 def linear(node: Node, context: Context) -> Dynamic:
     """linear: weight (outputs, inputs), over the last axis."""
-    return _dense(node, context, node.dynamic("input"), node.weight("weight"), node.optional_weight("bias"))
+    weight, codes = node.weight("weight"), node.weight_codes("weight") if context.integer else None
+    return _dense(node, context, node.dynamic("input"), weight, node.optional_weight("bias"), codes)
 
 
 def matmul(node: Node, context: Context) -> Dynamic:
@@ -168,7 +172,9 @@ def addmm(node: Node, context: Context) -> Dynamic:
     return _dense(node, context, x, matrix.T, node.weight("self") * np.float32(beta))
 
 
-def _dense(node: Node, context: Context, x: Dynamic, weight: np.ndarray, bias: np.ndarray | None) -> Dynamic:
+def _dense(
+    node: Node, context: Context, x: Dynamic, weight: np.ndarray, bias: np.ndarray | None, codes: Codes | None = None
+) -> Dynamic:
     if not x.shape:
         raise node.damaged("its input has no axis to multiply along")
     x, _ = context.along(node, x, (-1,), "multiplies along")
@@ -176,4 +182,6 @@ def _dense(node: Node, context: Context, x: Dynamic, weight: np.ndarray, bias: n
         if weight.ndim != 2 or bias.size not in (1, weight.shape[0]):
             raise node.damaged(f"its bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
         bias = np.broadcast_to(bias.reshape(-1), (weight.shape[0],)).copy()
+    if codes is not None:
+        return context.emit(node, Dense, x, weight=codes.array, bias=bias, weight_quantization=codes.quantization)
     return context.emit(node, Dense, x, weight=np.ascontiguousarray(weight), bias=bias)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
-from edgebn.formats.torch.values import Dynamic, Stale, Static, Symbol, Value
+from edgebn.formats.torch.values import Codes, Dynamic, Stale, Static, Symbol, Value
 from edgebn.layers import MAX_EXTENT
 
 # How PyTorch writes numbers that JSON lacks.
@@ -72,6 +72,8 @@ class Node:
             )
         if not isinstance(value, Static | Dynamic):
             raise self.damaged(f"its {argument} is missing or no tensor")
+        if isinstance(value, Dynamic) and value.quantization is not None and ".dequantize_" not in self.op:
+            raise self.refuse(f"its {argument} holds codes; edgebn reads codes that a dequantize turns into numbers first")
         return value
 
     def dynamic(self, argument: str) -> Dynamic:
@@ -98,6 +100,12 @@ class Node:
         if not np.isfinite(real).all():
             raise self.damaged(f"its {argument} holds NaN or infinite numbers")
         return real
+
+    def weight_codes(self, argument: str) -> Codes | None:
+        """Return the codes behind a weight, one scale for all or one for each of its first axis' parts."""
+        codes = self.value(argument)
+        held = codes.codes if isinstance(codes, Static) else None
+        return held if held is not None and held.quantization.axis in (None, 0) else None
 
     def optional_weight(self, argument: str) -> np.ndarray | None:
         """Return an array of real numbers as float32, or None where it is left out."""

@@ -16,6 +16,7 @@ from edgebn.formats.torch import (
     normalization,
     own_statistics,
     pooling,
+    quantized,
     resize,
     shapes,
     whole_numbers,
@@ -82,6 +83,7 @@ OPERATORS: dict[str, Reader] = {
     "conv_transpose2d": convolutions.conv_transpose,
     "convolution": convolutions.convolution,
     "cos": activations.function("cos"),
+    "dequantize_per_tensor": quantized.dequantize,
     "detach": normalization.alias,
     "div": arithmetic.div,
     "divide": arithmetic.div,
@@ -155,6 +157,7 @@ OPERATORS: dict[str, Reader] = {
     "pow": activations.power,
     "prelu": activations.prelu,
     "prod": pooling.reduction("product"),
+    "quantize_per_tensor": quantized.quantize,
     "ravel": shapes.ravel,
     "reciprocal": activations.function("reciprocal"),
     "reflection_pad1d": shapes.border_pad,
@@ -231,6 +234,6 @@ VIEWS = (
 def base_name(op: str) -> tuple[str, bool]:
     """Return an operator's row in the table, and whether it works in place: 'aten.relu_.default' is ('relu', True)."""
     parts = op.split(".")
-    name = parts[1] if len(parts) > 1 and parts[0] == "aten" else op
+    name = parts[1] if len(parts) > 1 and parts[0] in ("aten", "quantized_decomposed") else op
     in_place = name.endswith("_") and not name.endswith("__")
     return name.removesuffix("_") if in_place else name, in_place

@@ -8,13 +8,22 @@ from typing import NamedTuple
 import numpy as np
 
 from edgebn.formats.sample_context import Placed
+from edgebn.layers import Quantization
+
+
+class Codes(NamedTuple):
+    """The int8 codes that an array of real numbers stands for."""
+
+    array: np.ndarray
+    quantization: Quantization
 
 
 @dataclass(frozen=True)
 class Static:
-    """An array known while reading: a weight, a buffer, or arithmetic on them."""
+    """An array known while reading: a weight, a buffer, or arithmetic on them; `codes` where the program dequantises it."""
 
     array: np.ndarray
+    codes: Codes | None = None
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,15 @@ class Dynamic(Placed):
         Whether it is whole numbers or truth (int32), not real numbers.
     truth : bool
         Whether it is truth, 1 and 0.
+    quantization : Quantization or None
+        Of a value that is codes, which only a dequantize reads.
     """
 
     memory: str
     view: str
     whole: bool = False
     truth: bool = False
+    quantization: Quantization | None = None
 
 
 class Stale(NamedTuple):
