@@ -73,17 +73,15 @@ def _dense(program: Program, name: str, value: Any) -> np.ndarray:
         raise ModelError(f"{_what(program, name)} has shape {array.shape}; expected ({expected}){hint}")
     array = signed_codes(program.buffers[name], array)
     dtype = program.buffers[name].dtype
-    if array.dtype == np.int16 and dtype == "int16" and takes_codes(program):
-        return np.require(array, np.int16, ["C", "A"])
-    if array.dtype == np.int8 and dtype != "int16":
+    if (array.dtype == np.int8 and dtype != "int16") or (array.dtype == np.int16 and dtype == "int16"):
         if not takes_codes(program):
             first = next(one for one in program.inputs if program.buffers[one].dtype == "float32")
             whose = "this model is float32" if program.dtype == "float32" else f"the input '{first}' is float32"
             raise ModelError(
-                f"{_what(program, name)} is int8, but {whose} and has no codes; "
+                f"{_what(program, name)} is {array.dtype}, but {whose} and has no codes; "
                 "pass real values with x.astype('float32'), or quantise the model first"
             )
-        return np.require(array, np.int8, ["C", "A"])
+        return np.require(array, array.dtype, ["C", "A"])
     with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, as any conversion to float32 does
         return np.require(array, np.float32, ["C", "A"])
 

@@ -9,7 +9,8 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import Add, Binary, Concat, Constant, IntegerBinary, Layer, MatMul, Multiply, Transpose
+from edgebn.graph import Shape
+from edgebn.layers import Add, Binary, Concat, Constant, IntegerBinary, Layer, MatMul, Multiply, Reshape, Transpose
 
 
 def add(reading: Reading, operator: FileOperator) -> None:
@@ -23,43 +24,50 @@ def mul(reading: Reading, operator: FileOperator) -> None:
 
 
 def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int, **settings: Any) -> None:
-    a, b = inputs_of(operator, 2, 2)
-    values = reading.value(a, like=b), reading.value(b, like=a)
+    values, full = _operands(reading, operator)
     if reading.is_integer(only_output(operator)):
         if fused:
             raise UnsupportedLayerError("it computes with integers and has a fused activation; edgebn knows that of real numbers")
-        reading.emit(operator, IntegerBinary, values, function=settings.get("function", layer.__name__.lower()))
+        reading.emit(operator, IntegerBinary, values, full=full, function=settings.get("function", layer.__name__.lower()))
         return
-    _emit(reading, operator, layer, values, fused, **settings)
+    _emit(reading, operator, layer, values, fused, full, **settings)
+
+
+def _operands(reading: Reading, operator: FileOperator) -> tuple[tuple[str, ...], Shape]:
+    return reading.operands(inputs_of(operator, 2, 2), reading.tensor(only_output(operator)).name)
 
 
 def _emit(
-    reading: Reading, operator: FileOperator, layer: type[Layer], values: tuple[str, str], fused: int, **settings: Any
+    reading: Reading, operator: FileOperator, layer: type[Layer], values: tuple[str, ...], fused: int, full: Shape, **settings: Any
 ) -> None:
     if fused and fused not in FUSED_CLIPS:
         raise UnsupportedLayerError(f"its fused activation number {fused} is none of RELU, RELU_N1_TO_1 and RELU6")
     low, high = FUSED_CLIPS[fused][1:] if fused else NO_CLIP
-    reading.emit(operator, layer, values, low=low, high=high, **settings)
+    reading.emit(operator, layer, values, full=full, low=low, high=high, **settings)
 
 
 def batch_matmul(reading: Reading, operator: FileOperator) -> None:
-    """BATCH_MATMUL of two values over their last two axes, of which either may come turned round."""
+    """BATCH_MATMUL of two values, or of a value and a constant, over their last two axes, of which either may come turned round."""
     a, b = inputs_of(operator, 2, 2)
-    options, ranks = operator.options("BatchMatMulOptions"), [len(reading.shape(index)) for index in (a, b)]
-    if min(ranks) < 2 or ranks[0] != ranks[1] or (ranks[0] > 2 and reading.has_batch(a) != reading.has_batch(b)):
-        raise UnsupportedLayerError(f"it multiplies values of shapes {reading.shape(a)} and {reading.shape(b)}; expand them first")
-    if ranks[0] == 2:
-        raise UnsupportedLayerError("it multiplies matrices without a batch axis; give its inputs one")
-    values = []
-    for index, other, turned in ((a, b, options.AdjX()), (b, a, options.AdjY())):
-        value = reading.value(index, like=other)
-        if turned:
-            rank = len(reading.sample(index))
-            order = (*range(rank - 2), rank - 1, rank - 2)
-            quantization = reading.quantization(index)
+    options, shapes = operator.options("BatchMatMulOptions"), [reading.shape(index) for index in (a, b)]
+    if min(map(len, shapes)) < 2:
+        raise ModelError(f"it multiplies values of shapes {shapes[0]} and {shapes[1]}, which are no matrices; the file is damaged")
+    values, full = reading.operands((a, b), reading.tensor(only_output(operator)).name, matrices=2)
+    turned = []
+    for index, value, is_turned in zip((a, b), values, (options.AdjX(), options.AdjY()), strict=True):
+        if is_turned:
+            rank = len(reading.builder.tensors[value].shape)
+            order, quantization = (*range(rank - 2), rank - 1, rank - 2), reading.builder.tensors[value].quantization
             value = reading.step(Transpose, f"{reading.tensor(index).name}/turned", (value,), quantization, permutation=order)
-        values.append(value)
-    reading.emit(operator, MatMul, (values[0], values[1]))
+        turned.append(value)
+    rows, columns = shapes[0][-1 if options.AdjX() else -2], shapes[1][-2 if options.AdjY() else -1]
+    whole = (*full, rows, columns)
+    if not full and rows == 1:  # of one row, which is the batch: the sample is the row
+        product = reading.step(MatMul, f"{reading.tensor(only_output(operator)).name}/row", tuple(turned),
+                               reading.quantization(only_output(operator)))  # fmt: skip
+        reading.emit(operator, Reshape, (product,), full=whole, shape=(columns,))
+        return
+    reading.emit(operator, MatMul, tuple(turned), full=whole)
 
 
 def sub(reading: Reading, operator: FileOperator) -> None:
@@ -69,15 +77,15 @@ def sub(reading: Reading, operator: FileOperator) -> None:
     if reading.tensor(only_output(operator)).type != "FLOAT32" or not (reading.is_constant(a) or reading.is_constant(b)):
         _two(reading, operator, Binary, fused, function="subtract")
         return
-    left, right = reading.value(a, like=b), reading.value(b, like=a)
+    (left, right), full = _operands(reading, operator)
     minus = reading.step(Constant, f"{right}/minus_one", (), None, value=np.array([-1.0], np.float32))
     negative = reading.step(Multiply, f"{right}/negative", (right, minus), None)
-    _emit(reading, operator, Add, (left, negative), fused)
+    _emit(reading, operator, Add, (left, negative), fused, full)
 
 
 def div(reading: Reading, operator: FileOperator) -> None:
     """DIV of float32 values; by a constant it is a product."""
-    a, b = inputs_of(operator, 2, 2)
+    _, b = inputs_of(operator, 2, 2)
     fused = operator.options("DivOptions").FusedActivationFunction()
     if reading.tensor(only_output(operator)).type != "FLOAT32":
         raise UnsupportedLayerError("edgebn divides in float32 only; convert the model with this layer in float32")
@@ -87,10 +95,11 @@ def div(reading: Reading, operator: FileOperator) -> None:
     divisor = reading.numbers(b)
     if (divisor == 0).any():
         raise ModelError("it divides by zero")
-    array = divisor[0] if reading.has_batch(a) and divisor.ndim == len(reading.shape(a)) else divisor
+    (value, by), full = _operands(reading, operator)
+    array = divisor.reshape(reading.builder.tensors[by].shape)
     inverse = (1.0 / array.astype(np.float64)).astype(np.float32)
-    value = reading.step(Constant, f"{reading.tensor(b).name}/inverse", (), None, value=inverse)
-    _emit(reading, operator, Multiply, (reading.value(a), value), fused)
+    factor = reading.step(Constant, f"{reading.tensor(b).name}/inverse", (), None, value=inverse)
+    _emit(reading, operator, Multiply, (value, factor), fused, full)
 
 
 def maximum(reading: Reading, operator: FileOperator) -> None:

@@ -6,6 +6,7 @@ value whose first axis is something else (after a RESHAPE of (1, T, C) to (T, C)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, FileTensor, constant
 from edgebn.graph import GraphBuilder, Shape
-from edgebn.layers import Activation, Constant, Layer, Quantization, Reshape
+from edgebn.layers import Activation, Constant, Layer, Quantization, Reshape, broadcast
 
 # Fused activations by their number in the schema, as clips.
 FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
@@ -241,15 +242,37 @@ class Reading:
         self.shape(index)  # refuses values that nobody made
         if not self.is_constant(index):
             return self.names[index]
-        tensor = self.tensor(index)
-        codes = index not in self.folded and (like is not None and self.is_codes(like)) and not self.is_integer(index)
+        shares = like is not None and self.has_batch(like) and len(self.shape(index)) == len(self.shape(like))
+        if shares and not self.has_batch(index):
+            raise UnsupportedLayerError(f"its constant '{self.tensor(index).name}' differs along the batch axis")
+        return self._constant(index, like is not None and self.is_codes(like), shares)
+
+    def _constant(self, index: int, beside_codes: bool, without_batch: bool) -> str:
+        """Append a constant: codes beside codes, else real numbers, or whole ones."""
+        codes = index not in self.folded and beside_codes and not self.is_integer(index)
         array = self.codes(index) if codes else self.whole_numbers(index) if self.is_integer(index) else self.numbers(index)
-        if like is not None and self.has_batch(like) and array.ndim == len(self.shape(like)):
-            if array.shape[0] != 1:
-                raise UnsupportedLayerError(f"its constant '{tensor.name}' differs along the batch axis")
-            array = array[0]
-        name = self.unique(short_name(tensor.name))
-        return self.builder.add(Constant(name, (), name, array), self.quantization(index) if codes else None)
+        name = self.unique(short_name(self.tensor(index).name))
+        layer = Constant(name, (), name, array[0] if without_batch else array)
+        return self.builder.add(layer, self.quantization(index) if codes else None)
+
+    def operands(self, indices: Sequence[int], label: str, matrices: int = 0) -> tuple[tuple[str, ...], Shape]:
+        """Return values and constants that broadcast, and in which shape of the file; of which the last axes may be `matrices`.
+
+        Where the result has more than one element along the batch's axis, that is an axis of the sample like the others.
+        """
+        shapes = [self.shape(index) for index in indices]
+        full = broadcast(*(shape[: len(shape) - matrices] for shape in shapes))
+        rank, beside_codes = len(full) + matrices, any(self.is_codes(index) for index in indices if not self.is_constant(index))
+        values = []
+        for place, (index, shape) in enumerate(zip(indices, shapes, strict=True)):
+            shares = shape[:1] == (1,) and len(shape) == rank > matrices and full[:1] == (1,)
+            if self.is_constant(index):
+                values.append(self._constant(index, beside_codes, shares))
+            elif shares or (len(shape) < rank and len(shape) > matrices):
+                values.append(self.names[index])
+            else:
+                values.append(self.whole(index, f"{label}/{place}"))
+        return tuple(values), full
 
     def whole(self, index: int, label: str) -> str:
         """Return a value with every axis of the file in the graph, the batch's of 1 too; what goes on from it works along that."""

@@ -24,10 +24,13 @@ from edgebn.layers import (
     Identity,
     IntegerBinary,
     Quantization,
+    Reduce,
     Reshape,
     Select,
     Transpose,
 )
+
+COMPARED_STEPS = 256  # of 1, which TensorFlow Lite rounds codes to before it compares them
 
 
 def _number(reading: Reading, like: str, number: float, dtype: type[np.generic]) -> str:
@@ -83,10 +86,10 @@ def _floored(function: str) -> Callable[[Reading, FileOperator], None]:
             return
         if reading.is_codes(a) or function == "floor_mod":
             raise UnsupportedLayerError("edgebn takes the rest of a floor division of integers only, and divides no codes")
-        values = reading.value(a, like=b), reading.value(b, like=a)
+        values, full = reading.operands((a, b), reading.tensor(only_output(operator)).name)
         low, high = NO_CLIP
         quotient = reading.step(Binary, f"{values[0]}/quotient", values, None, function="divide", low=low, high=high)
-        reading.emit(operator, Activation, (quotient,), function="floor")
+        reading.emit(operator, Activation, (quotient,), full=full, function="floor")
 
     return read
 
@@ -96,8 +99,8 @@ floor_div, floor_mod = _floored("floor_divide"), _floored("floor_mod")
 
 def two_integers(reading: Reading, operator: FileOperator, function: str) -> None:
     """A function of two integers."""
-    a, b = inputs_of(operator, 2, 2)
-    reading.emit(operator, IntegerBinary, (reading.value(a, like=b), reading.value(b, like=a)), function=function)
+    values, full = reading.operands(inputs_of(operator, 2, 2), reading.tensor(only_output(operator)).name)
+    reading.emit(operator, IntegerBinary, values, full=full, function=function)
 
 
 def comparison(function: str) -> Callable[[Reading, FileOperator], None]:
@@ -105,18 +108,17 @@ def comparison(function: str) -> Callable[[Reading, FileOperator], None]:
 
     def read(reading: Reading, operator: FileOperator) -> None:
         a, b = inputs_of(operator, 2, 2)
-        if reading.is_codes(a):
-            scales = [reading.quantization(index) for index in (a, b)]
-            if not _same(*scales):
-                raise UnsupportedLayerError("it compares codes of different scales; convert the model with this layer in float32")
-            values = [reading.value(index, like=other) for index, other in ((a, b), (b, a))]
-            values = [
-                reading.step(Dequantize, f"{value}/real", (value,), None)  # equal scales: as their codes compare
-                for value in values
-            ]
-        else:
-            values = [reading.value(a, like=b), reading.value(b, like=a)]
-        reading.emit(operator, IntegerBinary, (values[0], values[1]), function=function)
+        if reading.is_codes(a) and not _same(reading.quantization(a), reading.quantization(b)):
+            raise UnsupportedLayerError("it compares codes of different scales; convert the model with this layer in float32")
+        if reading.is_codes(a) and float(reading.positive(reading.tensor(a)).scale[0]) * COMPARED_STEPS < 1:
+            raise UnsupportedLayerError(
+                f"it compares codes of a scale below 1/{COMPARED_STEPS}, of which TensorFlow Lite takes neighbours for equal; "
+                "convert the model with this layer in float32"
+            )
+        values, full = reading.operands((a, b), reading.tensor(only_output(operator)).name)
+        if reading.is_codes(a):  # equal scales: as their codes compare
+            values = tuple(reading.step(Dequantize, f"{value}/real", (value,), None) for value in values)
+        reading.emit(operator, IntegerBinary, values, full=full, function=function)
 
     return read
 
@@ -186,21 +188,65 @@ def top_k(reading: Reading, operator: FileOperator) -> None:
         reading.emit(operator, Reshape, (made,), full=full, output=output, shape=without_batch(full))
 
 
+def sign(reading: Reading, operator: FileOperator) -> None:
+    """SIGN: 1, 0 or -1."""
+    (x,) = inputs_of(operator, 1, 1)
+    whole, value = reading.is_integer(x), reading.value(x)
+    zero = _number(reading, value, 0, np.int32 if whole else np.float32)
+    above, below = (
+        reading.step(IntegerBinary, f"{value}/{part}", (value, zero), None, function=part) for part in ("greater", "less")
+    )
+    if whole:
+        reading.emit(operator, IntegerBinary, (above, below), function="subtract")
+        return
+    signs = reading.step(IntegerBinary, f"{value}/signs", (above, below), None, function="subtract")
+    reading.emit(operator, Cast, (signs,), to="float32")
+
+
+def reduced_truth(function: str) -> Callable[[Reading, FileOperator], None]:
+    """Return the reader of REDUCE_ANY ('max') or REDUCE_ALL ('min')."""
+
+    def read(reading: Reading, operator: FileOperator) -> None:
+        x, a = inputs_of(operator, 2, 2)
+        axes = sorted({int(axis) % len(reading.shape(x)) for axis in reading.integers(a).reshape(-1)})
+        keeps, shape = bool(operator.options("ReducerOptions").KeepDims()), reading.shape(x)
+        label = reading.tensor(only_output(operator)).name
+        real = reading.step(Cast, f"{label}/real", (reading.whole(x, label),), None, to="float32")
+        found = reading.step(Reduce, f"{label}/found", (real,), None, function=function, axes=tuple(axes), keepdims=True)
+        truth = reading.step(Cast, f"{label}/truth", (found,), None, to="int32")
+        full = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keeps or axis not in axes)
+        reading.emit(operator, Reshape, (truth,), full=full, shape=without_batch(full))
+
+    return read
+
+
+def one_hot(reading: Reading, operator: FileOperator) -> None:
+    """ONE_HOT: along a new axis, one number where its place is the index, another elsewhere."""
+    i, d, on, off = inputs_of(operator, 4, 4)
+    shape, depth, axis = reading.shape(i), int(reading.integers(d).reshape(-1)[0]), operator.options("OneHotOptions").Axis()
+    axis = len(shape) if axis < 0 else axis
+    label = reading.tensor(only_output(operator)).name
+    raised = (*shape[:axis], 1, *shape[axis:])
+    indices = reading.step(Reshape, f"{label}/raised", (reading.whole(i, label),), None, shape=raised)
+    places = np.arange(depth, dtype=np.int32).reshape(-1, *[1] * (len(shape) - axis))
+    numbers = reading.step(Constant, f"{label}/places", (), None, value=places)
+    found = reading.step(IntegerBinary, f"{label}/found", (indices, numbers), None, function="equal")
+    values = [
+        reading.step(Reshape, f"{label}/{part}", (reading.value(index),), None, shape=(1,))
+        for part, index in (("on", on), ("off", off))
+    ]
+    chosen = reading.step(Select, f"{label}/chosen", (found, *values), None)
+    full = (*shape[:axis], depth, *shape[axis:])
+    reading.emit(operator, Reshape, (chosen,), full=full, shape=without_batch(full))
+
+
 def select(reading: Reading, operator: FileOperator) -> None:
     """SELECT and SELECT_V2: one of two values, element by element."""
     indices = inputs_of(operator, 3, 3)
-    if operator.kind == "SELECT" and reading.shape(indices[0]) != reading.shape(indices[1]):
+    if operator.kind == "SELECT" and reading.shape(indices[0]) not in (reading.shape(indices[1]), (1,)):
         raise UnsupportedLayerError("its condition chooses whole rows; export the model with tf.where on values of one shape")
-    largest = max(indices, key=lambda index: (not reading.is_constant(index), len(reading.shape(index))))
-    values = tuple(
-        reading.value(index, like=largest if index == indices[0] else _codes_first(reading, indices)) for index in indices
-    )
-    reading.emit(operator, Select, values)
-
-
-def _codes_first(reading: Reading, indices: tuple[int, ...]) -> int:
-    """Return which of the two values constants are read like: the one that is computed."""
-    return next((index for index in indices[1:] if not reading.is_constant(index)), indices[0])
+    values, full = reading.operands(indices, reading.tensor(only_output(operator)).name)
+    reading.emit(operator, Select, values, full=full)
 
 
 def gather_nd(reading: Reading, operator: FileOperator) -> None:
@@ -236,10 +282,10 @@ def _parts(
     reading.emit(operator, Reshape, (picked,), full=full, shape=without_batch(full))
 
 
-def gather_computed(reading: Reading, operator: FileOperator, axis: int) -> None:
-    """GATHER by indices that the network computes, along `axis` of the file's shape."""
+def gather_computed(reading: Reading, operator: FileOperator, axis: int, batches: int = 0) -> None:
+    """GATHER by indices that the network computes, along `axis` of the file's shape; the first `batches` axes of both are one."""
     x, i = inputs_of(operator, 2, 2)
-    shape, indices = reading.shape(x), reading.shape(i)
+    shape, indices = reading.shape(x), reading.shape(i)[batches:]
     own, quantization, value = reading.axis(x, axis), reading.quantization(x), reading.value(x)
     label = reading.tensor(only_output(operator)).name
     sample = reading.sample(x)

@@ -8,6 +8,7 @@ from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, inputs_of, only_output, without_batch
 from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.formats.tflite.selecting import picked_resize
 from edgebn.layers import MAX_EXTENT, Pool, Reduce, Reshape, Resize
 
 
@@ -87,6 +88,9 @@ def resize_nearest(reading: Reading, operator: FileOperator) -> None:
     """
     options = operator.options("ResizeNearestNeighborOptions")
     align, half = options.AlignCorners(), options.HalfPixelCenters()
+    if align and half:  # which no resampling of other formats is
+        picked_resize(reading, operator)
+        return
     _resize(reading, operator, "nearest", align, half, "round_prefer_ceil" if align or half else "floor")
 
 

@@ -197,13 +197,13 @@ def gather(reading: Reading, operator: FileOperator) -> None:
     """GATHER by constant indices; their own axes, none to many, take the place of the axis."""
     x, i = inputs_of(operator, 2, 2)
     options, shape = operator.options("GatherOptions"), reading.shape(x)
-    axis = _axis(reading, x, options.Axis())
-    if options.BatchDims() != 0:
+    axis, batches = _axis(reading, x, options.Axis()), options.BatchDims()
+    if batches and (batches != 1 or shape[0] != 1 or axis == 0):  # one batch of 1, which is the network's
         raise UnsupportedLayerError("it gathers other elements in each batch; edgebn gathers the same everywhere")
     if not reading.is_constant(i):
-        gather_computed(reading, operator, axis)
+        gather_computed(reading, operator, axis, batches)
         return
-    indices = reading.integers(i)
+    indices = reading.integers(i).reshape(reading.shape(i)[batches:])
     if indices.size == 0 or indices.min() < 0 or indices.max() >= shape[axis]:
         raise ModelError(f"its indices do not fit an axis of {shape[axis]}; the file is damaged")
     _pick(reading, operator, x, {axis: indices.reshape(-1)}, (*shape[:axis], *indices.shape, *shape[axis + 1 :]))
@@ -220,11 +220,21 @@ def tile(reading: Reading, operator: FileOperator) -> None:
 
 
 def broadcast_to(reading: Reading, operator: FileOperator) -> None:
-    """BROADCAST_TO a shape of as many axes."""
+    """BROADCAST_TO a shape, which may have more axes in front."""
     x, s = inputs_of(operator, 2, 2)
     shape, wanted = reading.shape(x), reading.integers(s).reshape(-1).tolist()
-    if len(wanted) != len(shape):
-        raise UnsupportedLayerError(f"it broadcasts a value of shape {shape} to {tuple(wanted)}; edgebn copies axes of size 1")
+    more = len(wanted) - len(shape)
+    if more > 0:
+        label, raised = _label(reading, operator, 0), (1,) * more + shape
+        counts = [new // old for old, new in zip(raised, wanted, strict=True)]
+        if any(old not in (1, new) for old, new in zip(raised, wanted, strict=True)):
+            raise ModelError(f"its shape {tuple(wanted)} does not fit a value of shape {shape}; the file is damaged")
+        _check_copies(raised, counts)
+        value, quantization = reading.whole(x, label), reading.quantization(x)
+        ones = reading.step(Reshape, f"{label}/raised", (value,), quantization, shape=raised)
+        indices = tuple(None if count == 1 else np.zeros(count, np.int64) for count in counts)
+        reading.emit(operator, Gather, (ones,), full=tuple(wanted), indices=indices)
+        return
     if any(old not in (1, new) for old, new in zip(shape, wanted, strict=True)):
         raise ModelError(f"its shape {tuple(wanted)} does not fit a value of shape {shape}; the file is damaged")
     counts = [new // old for old, new in zip(shape, wanted, strict=True)]
@@ -235,6 +245,21 @@ def broadcast_to(reading: Reading, operator: FileOperator) -> None:
 def _check_copies(shape: Shape, counts: Sequence[int]) -> None:
     if any(count * size > MAX_PICKED for count, size in zip(counts, shape, strict=True)):
         raise UnsupportedLayerError(f"it makes an axis longer than {MAX_PICKED}")
+
+
+def picked_resize(reading: Reading, operator: FileOperator) -> None:
+    """RESIZE_NEAREST_NEIGHBOR with aligned corners and half-pixel centres: (i + 1/2) * (input - 1) / (output - 1), rounded."""
+    x, s = inputs_of(operator, 2, 2)
+    sizes = reading.integers(s).reshape(-1).tolist()
+    if len(sizes) != 2 or not all(0 < size <= MAX_PICKED for size in sizes):
+        raise ModelError(f"its output size {tuple(sizes)} is not two positive numbers; the file is damaged")
+    picked = {}
+    for axis, size in zip((1, 2), sizes, strict=True):
+        length = reading.shape(x)[axis]
+        ratio = np.float32(length - 1) / np.float32(size - 1) if size > 1 else np.float32(length) / np.float32(size)
+        places = np.floor((np.arange(size, dtype=np.float32) + np.float32(0.5)) * ratio + np.float32(0.5))
+        picked[axis] = np.minimum(places.astype(np.int64), length - 1)
+    _pick(reading, operator, x, picked)
 
 
 def mirror_pad(reading: Reading, operator: FileOperator) -> None:

@@ -16,14 +16,19 @@ from edgebn.formats.tflite.flatbuffer import FileOperator
 
 INTEGER_TYPES = ("INT32", "INT64")
 MAX_KNOWN = 64  # numbers in one value; a shape has fewer
+MAX_FILLED = 1 << 22  # numbers in a constant that a file only describes
+OF_SHAPES = ("SHAPE", "RANK", "ZEROS_LIKE")  # what they read need not be known, its shape is
+FILLS = ("FILL", "RANGE", "ZEROS_LIKE")  # which make real numbers too
 _MAX_NUMBER = 1 << 31  # the product of two still fits 64 bits
 
 
 def fold(reading: Reading, operator: FileOperator) -> bool:
     """Work out an operator that computes with shapes; whether it was one."""
-    if operator.kind not in FOLDS or len(operator.outputs) != 1 or reading.tensor(operator.outputs[0]).type not in INTEGER_TYPES:
+    if operator.kind not in FOLDS or len(operator.outputs) != 1:
         return False
-    if operator.kind != "SHAPE" and not all(reading.is_constant(index) for index in operator.inputs if index >= 0):
+    if reading.tensor(operator.outputs[0]).type not in INTEGER_TYPES:
+        return operator.kind in FILLS and _fold_reals(reading, operator)
+    if operator.kind not in OF_SHAPES and not all(reading.is_constant(index) for index in operator.inputs if index >= 0):
         return False  # integers that the network computes
     output = operator.outputs[0]
     if output in reading.known or output in reading.names:
@@ -33,6 +38,55 @@ def fold(reading: Reading, operator: FileOperator) -> bool:
         raise ModelError(f"it computes {value.size} integers, or larger ones, than any shape has; the file is damaged")
     reading.known[output] = value
     return True
+
+
+def _fold_reals(reading: Reading, operator: FileOperator) -> bool:
+    """Work out a constant of float32; whether it is one."""
+    output = operator.outputs[0]
+    if reading.tensor(output).type != "FLOAT32" or output in reading.file.outputs:
+        return False
+    if output in reading.folded or output in reading.names:
+        raise ModelError("its output is made twice; the file is damaged")
+    reading.folded[output] = np.asarray(FOLDS[operator.kind](reading, operator), np.float32)
+    return True
+
+
+def _fill(reading: Reading, operator: FileOperator) -> np.ndarray:
+    s, number = inputs_of(operator, 2, 2)
+    return _filled(tuple(reading.integers(s).reshape(-1).tolist()), _constant_number(reading, number))
+
+
+def _zeros_like(reading: Reading, operator: FileOperator) -> np.ndarray:
+    (x,) = inputs_of(operator, 1, 1)
+    return _filled(reading.shape(x), 0)
+
+
+def _filled(shape: tuple[int, ...], number: float) -> np.ndarray:
+    size = 1
+    for length in shape:
+        size *= length
+    if size > MAX_FILLED or min(shape, default=1) < 1:
+        raise ModelError(f"it makes a constant of shape {shape}; the file is damaged")
+    return np.full(shape, number)
+
+
+def _range(reading: Reading, operator: FileOperator) -> np.ndarray:
+    start, limit, step = (_constant_number(reading, index) for index in inputs_of(operator, 3, 3))
+    if step == 0 or not 0 < (limit - start) / step < MAX_FILLED:
+        raise ModelError(f"it counts from {start} to {limit} by {step}; the file is damaged")
+    return np.arange(start, limit, step)
+
+
+def _constant_number(reading: Reading, index: int) -> float:
+    numbers = reading.integers(index) if reading.tensor(index).type in INTEGER_TYPES else reading.numbers(index)
+    if numbers.size != 1:
+        raise ModelError(f"it takes {numbers.size} numbers where one should be; the file is damaged")
+    return numbers.reshape(-1)[0].item()
+
+
+def _rank(reading: Reading, operator: FileOperator) -> np.ndarray:
+    (x,) = inputs_of(operator, 1, 1)
+    return np.array(len(reading.shape(x)))
 
 
 def _shape(reading: Reading, operator: FileOperator) -> np.ndarray:
@@ -129,6 +183,10 @@ def _floor_quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 FOLDS: dict[str, Callable[[Reading, FileOperator], np.ndarray]] = {
     "SHAPE": _shape,
+    "RANK": _rank,
+    "FILL": _fill,
+    "RANGE": _range,
+    "ZEROS_LIKE": _zeros_like,
     "STRIDED_SLICE": _strided_slice,
     "SLICE": _slice,
     "GATHER": _gather,

@@ -8,6 +8,7 @@ float32 numbers of the file, widened to float64; where a kernel multiplies them 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,6 +25,10 @@ ONE_THIRD = 715827883  # 1/3 with 0 integer bits
 EXP_OF_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 FORTY_EIGHT_17THS = 1515870810  # 48/17 with 2 integer bits
 MINUS_THIRTY_TWO_17THS = -1010580540  # -32/17 with 2 integer bits
+
+ONE_AND_A_HALF = 3 << 27  # 1.5 with 3 integer bits
+HALF_ROOT_2 = 1518500250  # sqrt(2) / 2 with 0 integer bits
+ROOT_BITS = 20  # RSQRT's fraction on the way
 
 
 def scale_of(quantization: Quantization) -> float:
@@ -119,6 +124,66 @@ def hard_swish(source: Quantization, output: Quantization, where: str) -> np.nda
     product = gate * unshifted
     product = np.sign(product) * (np.abs(product) >> 15)  # towards zero
     return _table(np.clip(_rounding_shift(product, -exponent) + zero_point_of(output), -128, 127))
+
+
+def absolute(source: Quantization, output: Quantization) -> np.ndarray:
+    """Return ABS' table; the multiplier is a float32 quotient."""
+    factor = float(np.float32(scale_of(source)) / np.float32(scale_of(output)))
+    distance = np.abs(CODES - zero_point_of(source))
+    if factor != 1.0:
+        distance = multiply_by_quantized_multiplier(distance, *quantize_multiplier(factor))
+    return _table(np.clip(distance + zero_point_of(output), -128, 127))
+
+
+def by_formula(function: Callable[[np.ndarray], np.ndarray], source: Quantization, output: Quantization) -> np.ndarray:
+    """Return the table of a formula, LiteRT's EXP, LOG and GELU: float32, ties away from 0, NaN the least code."""
+    steps = _steps(function, source, output)
+    rounded = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps) + np.float32(zero_point_of(output))
+    return _table(np.clip(np.nan_to_num(rounded, nan=-128.0), -128, 127))
+
+
+def root(source: Quantization, output: Quantization) -> np.ndarray:
+    """Return SQRT's table, which LiteRT rounds down; of codes below 0, at which it stops, the root of 0."""
+    steps = _steps(lambda x: np.sqrt(np.maximum(x, 0.0)), source, output)
+    return _table(np.clip(np.floor(steps) + zero_point_of(output), -128, 127))
+
+
+def reciprocal_root(source: Quantization, output: Quantization) -> np.ndarray:
+    """Return RSQRT's table; from 0 down, where TensorFlow Lite Micro stops below, the largest code."""
+    factor = 1.0 / float(np.sqrt(np.float32(scale_of(source))) * np.float32(scale_of(output)))
+    multiplier, shift = quantize_multiplier(factor)
+    table = np.full(256, 127, np.int64)
+    for place, distance in enumerate(CODES - zero_point_of(source)):
+        if distance > 0:
+            root, root_shift = _reciprocal_root(int(distance))
+            units = multiply_by_quantized_multiplier(np.ones(1, np.int64), root, root_shift + ROOT_BITS)
+            scaled = multiply_by_quantized_multiplier(units, multiplier, shift - ROOT_BITS)
+            table[place] = scaled[0] + zero_point_of(output)
+    return _table(np.clip(table, -128, 127))
+
+
+def _steps(function: Callable[[np.ndarray], np.ndarray], source: Quantization, output: Quantization) -> np.ndarray:
+    """Return a function of all codes in float32 steps of the output's scale."""
+    real = np.float32(scale_of(source)) * (CODES - zero_point_of(source)).astype(np.float32)
+    with np.errstate(all="ignore"):
+        steps: np.ndarray = function(real.astype(np.float64)).astype(np.float32) * (np.float32(1) / np.float32(scale_of(output)))
+    return steps
+
+
+def _reciprocal_root(x: int) -> tuple[int, int]:
+    """Return 1 / sqrt(x) of a positive int32 as a multiplier and its shift, by Newton and Raphson with 3 integer bits."""
+    if x == 1:
+        return INT32_MAX, 0
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    pairs = (31 - x.bit_length()) // 2 - 1
+    half, root = _rounding_shift(np.array(x << (2 * pairs) >> 1), 1), np.array(1 << 28)
+    for _ in range(5):
+        cube = _saturating_left_shift(_high_multiply(_high_multiply(root, root), root), 6)
+        root = _saturating_left_shift(_high_multiply(root, ONE_AND_A_HALF) - _high_multiply(half, cube), 3)
+    root = _high_multiply(root, HALF_ROOT_2)
+    return int(root) << max(pairs - shift, 0), -max(shift - pairs, 0)
 
 
 def _table(codes: np.ndarray) -> np.ndarray:

@@ -19,10 +19,11 @@ def activation(state: Lowering, layer: Activation) -> None:
         raise UnsupportedLayerError(f"it makes int16 codes of {source.dtype} codes; edgebn runs it within one type")
     if layer.function == "clip":
         state.rescaled(layer, source, output, state.clip_codes(layer.output, layer.low, layer.high))
-    elif layer.function == "leaky_relu":
+    elif layer.function in ("leaky_relu", "abs"):
+        alpha = -1.0 if layer.function == "abs" else float(layer.alpha)
         ends = (output.zero_point, *CODE_RANGES["int16"])
         above = double_rounding_multiply((source.scale, 1.0), output.scale, ends, where)
-        below = below_zero(float(layer.alpha), source.scale, output.scale, ends, where)
+        below = below_zero(alpha, source.scale, output.scale, ends, where)
         state.add(layer, Rescale(state.step_name(layer), (source.name,), output.name, above, below))
     elif layer.function in ("sigmoid", "tanh"):
         if output.scale != UNIT:

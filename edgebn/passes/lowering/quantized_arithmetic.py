@@ -27,6 +27,7 @@ from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import SOFTMAX_CODES, Add, Binary, Buffer, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
 
+CODE_TABLES = {"abs": tflm_tables.absolute, "rsqrt": tflm_tables.reciprocal_root, "sqrt": tflm_tables.root}
 SOFTMAX_OUTPUT = Quantization.per_tensor(*SOFTMAX_CODES)
 
 
@@ -148,6 +149,10 @@ def _double_table(state: Lowering, layer: Activation) -> np.ndarray:
         slope = state.graph.producer(layer.inputs[1])
         assert isinstance(slope, Constant)
         return tflm_tables.prelu(before, after, _channel_slopes(slope.value), state.quantizations[layer.inputs[1]])
+    if layer.function in ("exp", "log") or layer.function.startswith("gelu"):
+        return tflm_tables.by_formula(lambda x: FUNCTIONS[layer.function](x, layer), before, after)
+    if layer.function in CODE_TABLES:
+        return CODE_TABLES[layer.function](before, after)
     raise UnsupportedLayerError(f"'{layer.function}' has no int8 form in TensorFlow Lite; load the float32 model")
 
 

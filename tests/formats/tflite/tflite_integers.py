@@ -54,6 +54,15 @@ def product(m: Maker, shape: int) -> int:
     return one(m, "PACK", [half, element(m, shape, 2)], "PackOptions", 2)
 
 
+def described(m: Maker, shape: int) -> int:
+    """1 and 5, counted from the number of a vector's axes, and 2 more."""
+    limit, delta = (m.file.constant(np.array(number, np.int32)) for number in (9, 4))
+    counted = one(m, "RANGE", [one(m, "RANK", [shape], "RankOptions", None), limit, delta], "RangeOptions", 2)
+    zeros = one(m, "ZEROS_LIKE", [counted], "ZerosLikeOptions", 2)
+    filled = one(m, "FILL", [m.integers(2), m.file.constant(np.array(2, np.int32))], "FillOptions", 2)
+    return one(m, "ADD", [counted, one(m, "ADD", [filled, zeros], "AddOptions", 2)], "AddOptions", 2)
+
+
 STEPS = {
     "slice": lambda m, shape: one(m, "SLICE", [shape, m.integers(1), m.integers(2)], "SliceOptions", 2),
     "gather": lambda m, shape: one(m, "GATHER", [shape, m.integers(2, 1)], "GatherOptions", 2),
@@ -67,6 +76,7 @@ STEPS = {
     "cast": lambda m, shape: cast(m, part(m, shape)),
     "join": joined,
     "product": product,
+    "described": described,
 }
 
 

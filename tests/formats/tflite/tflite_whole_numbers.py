@@ -51,6 +51,58 @@ def top_k(m: Maker):
     return x, (values, places)[index]
 
 
+def one_hot(m: Maker):
+    """float32 only: of places, along the last axis or another."""
+    x, place = m.value(SHAPE), m.file.value(SHAPE[:3], np.int32)
+    m.file.operator("ARG_MAX", [x, m.integers(3)], [place], "ArgMaxOptions", outputType=2)
+    axis, depth = int(m.rng.integers(1, 4)), int(m.rng.integers(3, 7))
+    y = m.value((*SHAPE[:axis], depth, *SHAPE[axis:3]))
+    numbers = [m.file.constant(np.array(number, np.float32)) for number in (2.5, -1.5)]
+    inputs = [place, m.file.constant(np.int32(depth)), *numbers]
+    m.file.operator("ONE_HOT", inputs, [y], "OneHotOptions", axis=-1 if axis == 3 and depth % 2 else axis)
+    return x, y
+
+
+def sign(m: Maker):
+    """float32 only: of real numbers or whole ones."""
+    x, whole = _whole(m)
+    if m.rng.random() < 0.5:
+        y = m.value(SHAPE)
+        m.file.operator("SIGN", [x], [y], "SignOptions")
+        return x, y
+    y = m.file.value(SHAPE, np.int32)
+    m.file.operator("SIGN", [whole], [y], "SignOptions")
+    return x, _cast(m, y, SHAPE, np.float32)
+
+
+def _reduced_truth(kind: str):
+    def make(m: Maker):
+        """float32 only: whether any or all of some comparisons hold."""
+        x, axis, keeps = m.value(SHAPE), int(m.rng.integers(1, 4)), bool(m.rng.integers(2))
+        bound = m.file.constant(np.float32(2.0 if kind == "REDUCE_ANY" else -2.0))
+        truth = _two(m, "GREATER", x, bound, SHAPE, np.bool_)
+        y = m.file.value([1 if place == axis else size for place, size in enumerate(SHAPE) if keeps or place != axis], np.bool_)
+        m.file.operator(kind, [truth, m.integers(axis)], [y], "ReducerOptions", keepDims=keeps)
+        return x, _cast(m, y, m.file.tensors[y].shape, np.float32)
+
+    make.__name__ = kind.lower()
+    return make
+
+
+def described_constants(m: Maker):
+    """float32 only: constants that a file describes by a number or by another value's shape."""
+    x, y = m.value(SHAPE), m.value(SHAPE)
+    zeros, full, steps, sums = m.value(SHAPE), m.value((7, 5)), m.value((5,)), [m.value(SHAPE) for _ in range(2)]
+    numbers = [m.file.constant(np.array(number, np.float32)) for number in (0.5, 3.0, 0.5)]
+    m.file.operator("ZEROS_LIKE", [x], [zeros], "ZerosLikeOptions")
+    m.file.operator("FILL", [m.integers(7, 5), numbers[0]], [full], "FillOptions")
+    m.file.operator("RANGE", numbers, [steps], "RangeOptions")
+    m.file.operator("MAXIMUM", [x, zeros], [sums[0]], "MaximumMinimumOptions")
+    m.file.operator("MUL", [sums[0], full], [sums[1]], "MulOptions")
+    m.file.operator("ADD", [sums[1], steps], [y], "AddOptions")
+    return x, y
+
+
 def arg_max_int64(m: Maker):
     """float32 only: as int64, which is int32 here."""
     x, y = m.value(SHAPE), m.file.value(SHAPE[:3], np.int64)
@@ -185,6 +237,10 @@ CODES_TOO = (_arg("ARG_MAX"), _arg("ARG_MIN"), _select("SELECT_V2"))
 FLOAT_ONLY = (
     arg_max_int64,
     top_k,
+    one_hot,
+    sign,
+    described_constants,
+    *map(_reduced_truth, ("REDUCE_ANY", "REDUCE_ALL")),
     casts,
     *map(_comparison, COMPARISONS),
     *map(_logical, ("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT")),
