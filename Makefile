@@ -46,7 +46,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
 
 # What the tests of firmware, of other processors' objects and of fleets compile, lint and run with: program:package, further
 # packages behind a +. Where they cannot be installed (another system than Debian's), the tests that need them are skipped.
-FIRMWARE_TOOLS := cc:gcc c++:g++ clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
+FIRMWARE_TOOLS := gcc:gcc g++:g++ clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
   arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
   riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
   xtensa-lx106-elf-gcc:gcc-xtensa-lx106+picolibc-xtensa-lx106-elf \
