@@ -2,8 +2,8 @@
 
 import re
 
-_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
-_LONG_NAME = re.compile(r"'([^']{61})[^']{41,}([^']{19})'")
+_BREAKS = r"[\x00-\x1f\x7f\x85\u2028\u2029]+"  # compiled when there is an error: every start reads this file
+_LONG_NAME = r"'([^']{61})[^']{41,}([^']{19})'"
 _LONGEST, _END = 300, 120  # letters behind the file's name, and how many of them are the end: the remedy stands there
 
 
@@ -25,7 +25,7 @@ class EdgebnError(Exception):
     layer = ""
 
     def __init__(self, message: str = "") -> None:
-        said = _LONG_NAME.sub(r"'\1...\2'", _BREAKS.sub(" ", str(message)))
+        said = re.sub(_LONG_NAME, r"'\1...\2'", re.sub(_BREAKS, " ", str(message)))
         file, separator, rest = said.partition(": ")
         if len(rest) > _LONGEST:
             rest = f"{rest[: _LONGEST - _END - 5]} ... {rest[-_END:]}"

@@ -129,3 +129,35 @@ def test_first_objects_of_many_threads_are_whole():
     for thread in threads:
         thread.join()
     assert found == [Late(1, 2)] * 8
+
+
+def test_fields_are_known_before_the_first_object_and_after():
+    def made(decorator):
+        @decorator(frozen=True)
+        class Base:
+            first: int
+            names: list[str] = dataclasses.field(default_factory=list)
+
+        @decorator(frozen=True)
+        class Child(Base):
+            count: ClassVar[int] = 5
+            second: int = dataclasses.field(default=2, kw_only=True)
+
+        return Base, Child
+
+    def described(kind):
+        return [(field.name, field.default, field.init, field.kw_only) for field in dataclasses.fields(kind)], kind.__match_args__
+
+    wanted = [described(kind) for kind in made(dataclasses.dataclass)]
+    assert [described(kind) for kind in made(quick_dataclass.dataclass)] == wanted
+    base, child = made(quick_dataclass.dataclass)
+    assert child(1, ["a"], second=3).second == 3
+    assert [described(kind) for kind in (base, child)] == wanted
+    base, child = made(quick_dataclass.dataclass)
+    assert dataclasses.is_dataclass(child)
+    assert child(1).names == []
+    match child(1, ["a"]):
+        case child(first, names):
+            assert (first, names) == (1, ["a"])
+        case _:
+            raise AssertionError

@@ -6,7 +6,7 @@ with zeros in the place of its own digits: no byte can change unseen.
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from edgebn.program import Program
 from edgebn.program_check import check_program
 
 FORMAT_VERSION = 1
+SMALL = 1 << 18  # bytes that the interpreter's own SHA-256 takes less time for than it takes to load a library of hashes
 MAX_FILE_BYTES = 384 << 20
 
 _FORMAT = "edgebn program"
@@ -93,7 +94,7 @@ def to_bytes(program: Program) -> bytes:
     description = json.dumps(encode(program, store, "program"), separators=(",", ":"), allow_nan=False)
     metadata = {"format": _FORMAT, "version": str(FORMAT_VERSION), "sha256": _NO_DIGEST, "program": description}
     data = pack(tensors, metadata)
-    digest = hashlib.sha256(data).hexdigest().encode()
+    digest = _sha256(data).encode()
     start = data.index(_DIGEST_KEY) + len(_DIGEST_KEY)
     return data[:start] + digest + data[start + len(digest) :]
 
@@ -135,17 +136,27 @@ def program_hash(program: Program) -> str:
 
     def store(array: np.ndarray, _: str) -> dict[str, Any]:
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-        return {"dtype": little.dtype.str, "shape": list(array.shape), "sha256": hashlib.sha256(little.tobytes()).hexdigest()}
+        return {"dtype": little.dtype.str, "shape": list(array.shape), "sha256": _sha256(little.tobytes())}
 
     tree = encode(program, store)
     kept = {key: value for key, value in tree.items() if key not in _NOT_HASHED}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return _sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _sha256(data: bytes) -> str:
+    modules = ("_sha2", "_sha256", "hashlib") if len(data) <= SMALL else ("hashlib",)  # since Python 3.12, before, and always
+    for name in modules:
+        try:
+            return str(importlib.import_module(name).sha256(data).hexdigest())
+        except ImportError:  # of an interpreter without its own
+            continue
+    raise AssertionError("every Python has hashlib")
 
 
 def _check_digest(data: bytes, stated: str, source: str) -> None:
     start = data.find(_DIGEST_KEY) + len(_DIGEST_KEY)
     restored = data[:start] + _NO_DIGEST.encode() + data[start + len(_NO_DIGEST) :]
-    if data[start : start + len(stated)] != stated.encode() or hashlib.sha256(restored).hexdigest() != stated:
+    if data[start : start + len(stated)] != stated.encode() or _sha256(restored) != stated:
         raise ModelError(
             f"{source}: the file was changed or damaged after it was saved (its SHA-256 does not match); "
             "copy it again from its origin, or save the model again"

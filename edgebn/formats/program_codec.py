@@ -21,12 +21,12 @@ from edgebn.errors import ModelError
 from edgebn.preparation import data as preparation_module
 from edgebn.program import OMITTED_WHEN_EMPTY, OMITTED_WHEN_NONE, Program, Step
 
-# Every dataclass of the contract, by name.
+# Every dataclass of the contract, by name; the library is not asked, for it would look at them all.
 CLASSES: dict[str, type] = {
     name: member
     for module in (program_module, adaptation_module, preparation_module)
     for name, member in vars(module).items()
-    if isinstance(member, type) and dataclasses.is_dataclass(member) and member.__module__ == module.__name__
+    if isinstance(member, type) and "__dataclass_fields__" in vars(member) and member.__module__ == module.__name__
 }
 
 Store = Callable[[np.ndarray, str], Any]
@@ -126,7 +126,7 @@ def _decoded(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str)
         if not isinstance(name, str) or name not in tensors:
             raise _misfit(path, "the name of a stored tensor")
         return tensors[name]
-    if dataclasses.is_dataclass(kind):
+    if _is_of_contract(kind):
         return _decoded_instance(tree, kind, tensors, path)
     return _decoded_scalar(tree, kind, path)
 
@@ -136,10 +136,14 @@ def _decoded_union(tree: Any, kinds: tuple[Any, ...], tensors: Mapping[str, np.n
         return None
     named = tree.get("class") if isinstance(tree, dict) else None
     for kind in kinds:
-        matches = kind.__name__ == named if dataclasses.is_dataclass(kind) and isinstance(kind, type) else named is None
+        matches = kind.__name__ == named if _is_of_contract(kind) else named is None
         if kind is not type(None) and matches:
             return _decoded(tree, kind, tensors, path)
     raise _misfit(path, "one of " + ", ".join(getattr(kind, "__name__", str(kind)) for kind in kinds))
+
+
+def _is_of_contract(kind: Any) -> bool:
+    return isinstance(kind, type) and CLASSES.get(kind.__name__) is kind
 
 
 def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:

@@ -70,8 +70,9 @@ def sealed(data: bytes) -> bytes:
 
 def is_whole(path: Path) -> bool:
     """Whether an object is as it was built: to load one that is cut may end the process."""
-    data = path.read_bytes()
-    return data == sealed(data[: -len(SEAL) - CHECKSUM])
+    data = memoryview(path.read_bytes())
+    end = max(len(data) - len(SEAL) - CHECKSUM, 0)
+    return data[end:] == SEAL + zlib.crc32(data[:end]).to_bytes(CHECKSUM, "little")
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import sysconfig
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,7 +79,16 @@ def _words(array: np.ndarray) -> tuple[int, tuple[int, ...], int | None, int]:
     return axes, tuple(shape), kind, ctypes.c_int.from_address(at + FLAGS_AT).value
 
 
-ARE_WANTED = are_wanted(os.environ, is_free_threaded=bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
+def is_built_without_lock() -> bool:
+    """Whether this Python was built to run without its global lock; none before 3.13 was."""
+    if not hasattr(sys, "_is_gil_enabled"):
+        return False
+    import sysconfig  # takes a millisecond
+
+    return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+ARE_WANTED = are_wanted(os.environ, is_free_threaded=is_built_without_lock())
 IS_AFTER_HEAD = ARE_WANTED and is_after_head()
 ARE_KNOWN = ARE_WANTED and are_known()
 
