@@ -17,10 +17,10 @@ from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.suppression import filled, keeps_signs
 from edgebn.formats.onnx.values import Dynamic, Static
-from edgebn.layers import ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select
+from edgebn.layers import Activation, ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select
 
 FLOAT, UINT8, BOOL = 1, 2, 9
-REAL, INTEGERS = (1, 10, 16), (6, 7)  # float32, float16 and bfloat16; int32 and int64
+REAL, INTEGERS = (1, 10, 11, 16), (6, 7)  # float32, float16, float64 and bfloat16; int32 and int64
 BYTES = 256
 INPUT_COUNT = 10  # from this opset on TopK's number is an input
 
@@ -88,6 +88,24 @@ def logical(function: str) -> Callable[[Node, Context], Dynamic]:
 def logical_not(node: Node, context: Context) -> Dynamic:
     """Not: whether it is 0."""
     return with_number(node, context, node.whole(0), "equal", 0)
+
+
+def is_nan(node: Node, context: Context) -> Dynamic:
+    """IsNaN: what differs from itself."""
+    x = node.real(0)
+    return context.emit(node, IntegerBinary, x, x, place=x.place, whole=True, function="not_equal")
+
+
+def is_inf(node: Node, context: Context) -> Dynamic:
+    """IsInf: what lies beyond every number, on the sides that are asked for."""
+    x = node.real(0)
+    most = float(np.finfo(np.float32).max)
+    above, below = node.integer("detect_positive", 1), node.integer("detect_negative", 1)
+    if above and below:
+        return with_number(node, context, context.emit(node, Activation, x, part="size", function="abs"), "greater", most)
+    if not (above or below):
+        raise node.refuse("it looks for neither infinity")
+    return with_number(node, context, x, "greater" if above else "less", most if above else -most)
 
 
 def with_number(node: Node, context: Context, x: Dynamic, function: str, number: float, part: str = "") -> Dynamic:

@@ -211,6 +211,10 @@ def _whole_numbers() -> list[Model]:
         "Cast to truth": ([floor, node("Cast", ["f"], ["i"], to=TensorProto.BOOL)], {}),
         "Cast to bytes": ([whole, node("Mul", ["k", "c"], ["m"]), node("Cast", ["m"], ["i"], to=TensorProto.UINT8)],
                           {"c": np.array(100, np.int64)}),
+        "IsNaN": ([node("Sqrt", ["x"], ["r"]), node("IsNaN", ["r"], ["i"])], {}),
+        "IsInf": ([node("Relu", ["x"], ["r"]), node("Log", ["r"], ["l"]), node("IsInf", ["l"], ["i"])], {}),
+        "IsInf of one side": ([node("Relu", ["x"], ["r"]), node("Log", ["r"], ["l"]),
+                               node("IsInf", ["l"], ["i"], detect_positive=0)], {}),
         "ArgMax": ([node("ArgMax", ["x"], ["i"], axis=1, keepdims=0)], {}),
         "ArgMax of the last": ([floor, node("ArgMax", ["f"], ["i"], axis=-1, select_last_index=1)], {}),
         "ArgMin": ([floor, node("ArgMin", ["f"], ["i"], axis=2)], {}),
@@ -236,6 +240,10 @@ def _whole_numbers() -> list[Model]:
     mask = np.array([[True], [False], [True], [True], [False]])
     return [
         *models,
+        _float("Trilu", [node("Trilu", ["x"], ["y"])]),
+        _float("Trilu below", [node("Trilu", ["x", "k"], ["y"], upper=0)], k=np.array(1, np.int64)),
+        _float("CumSum", [node("CumSum", ["x", "a"], ["y"], exclusive=1)], a=np.array(3, np.int64)),
+        _float("CumSum of channels", [node("CumSum", ["x", "a"], ["y"], reverse=1)], a=np.array(1, np.int64)),
         _float("Where", [low, node("Tanh", ["x"], ["t"]), node("Where", ["a", "t", "x"], ["y"])], l=np.float32(0.5)),
         _float("Where of constants", [low, node("Where", ["a", "c", "h"], ["y"])], c=COLUMN, **bounds),
         _float("Where by a constant", [node("Where", ["m", "x", "c"], ["y"])], m=mask, c=np.float32(0.25)),
