@@ -109,6 +109,7 @@ smoke: $(VENV)/.test
 	@mkdir -p .node && npm install --silent --no-audit --no-fund --prefix .node rp2040js@1.4.1 && touch $@ || \
 	  echo "== rp2040js is not to be had: no Raspberry Pi Pico is emulated"
 
+test-all: FIRMWARE_TOOLS += avr-gcc:gcc-avr+avr-libc simavr:simavr
 test-all: firmware-tools lint .venv-frameworks/.ready .node/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks

@@ -270,7 +270,8 @@ def _settings(network: Listing, target: Board | None) -> tuple[str, ...]:
     """Return what the configuration of a board's build system must say for a network."""
     if target is None or target.system is None:
         return ()
-    used = [filled.name for filled in network.arena.pools if filled.taken]
+    of_weights = network.in_ram.pool if network.in_ram else None
+    used = [filled.name for filled in network.arena.pools if filled.taken or filled.name == of_weights]
     return (*target.system.settings, *(line for pool in used for line in target.system.pool_settings.get(pool, ())))
 
 

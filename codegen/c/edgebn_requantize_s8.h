@@ -105,7 +105,7 @@ EDGEBN_INLINE void edgebn_observe_pair_s8(const edgebn_epilogue_s8 *e, int chann
 
 EDGEBN_INLINE int32_t edgebn_saturate_s8(int32_t y, int32_t low, int32_t high) {
 #if defined(EDGEBN_HAS_SSAT)
-    if (low == -128 && high == 127) {
+    if (low == -128 && high == 127) { /* in assembly: GCC warns of a sign inside of arm_acle.h's __ssat */
         __asm__("ssat %0, #8, %1" : "=r"(y) : "r"(y));
         return y;
     }

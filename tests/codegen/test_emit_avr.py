@@ -1,6 +1,6 @@
 """Emitted C where int has 16 bits: an AVR, emulated. Every byte of every layer is the reference's there too.
 
-The tools are Debian's gcc-avr, avr-libc and simavr; `make firmware-tools` does not install them.
+The tools are Debian's gcc-avr, avr-libc and simavr, which `make test-all` installs.
 """
 
 import re

@@ -15,6 +15,9 @@ import boards
 import codegen
 from boards import toolchain
 from tests import emitted
+from tests.codegen.test_emit_avr import BOARD as AVR_BOARD
+from tests.codegen.test_emit_avr import CORE as AVR_CORE
+from tests.codegen.test_emit_avr import RAM as AVR_RAM
 from tests.codegen.test_emit_builds import NEWLIB, network
 from tests.conftest import TEST_ALL
 
@@ -31,16 +34,26 @@ ON_AN505 = {
     "m23": "-mcpu=cortex-m23 -mthumb -mfloat-abi=soft",
     "m33-soft": "-mcpu=cortex-m33+nodsp -mthumb -mfloat-abi=soft",
 }
-COMPILED = {
-    **{core: ("arm-none-eabi-gcc", flags) for core, flags in ON_AN505.items()},
-    "avr": ("avr-gcc", "-mmcu=atmega1284p"),
+# Clang makes the network, GCC the rest, as it has libraries for the core: the emulated board, and Clang's flags.
+ARM, PICOLIBC = f"--target=arm-none-eabi -mthumb -isystem {NEWLIB}", Path("/usr/lib/picolibc/riscv64-unknown-elf/include")
+BY_CLANG = {
+    "m0": ("mps2-an385-m0", f"{ARM} -mcpu=cortex-m0 -mfloat-abi=soft"),
+    "m3": ("mps2-an385", f"{ARM} -mcpu=cortex-m3 -mfloat-abi=soft"),
+    "m4": ("mps2-an386", f"{ARM} -mcpu=cortex-m4 -mfloat-abi=hard"),
+    "m7": ("mps2-an500", f"{ARM} -mcpu=cortex-m7 -mfloat-abi=hard"),
+    "m33": ("mps2-an505", f"{ARM} -mcpu=cortex-m33 -mfloat-abi=hard"),
+    "m55": ("mps3-an547", f"{ARM} -mcpu=cortex-m55 -mfloat-abi=hard"),
+    "rv32": ("qemu-riscv32-virt", f"--target=riscv32-unknown-elf -march=rv32imac -mabi=ilp32 -isystem {PICOLIBC}"),
+    **{core: ("mps2-an505", f"--target=arm-none-eabi -isystem {NEWLIB} {flags}") for core, flags in ON_AN505.items()},
 }
+CLANGS_LEVELS = [level for level in LEVELS if level != "-O0"]  # which it refuses: see below
 ALL = [*product(COMPILERS, LEVELS, STANDARDS)]
 A_FEW = [("gcc", "-O0", "gnu17"), ("gcc", "-O3", "c99"), ("gcc", "-O2 -flto", "gnu17"), ("clang", "-Os", "gnu17")]
 ON_HOST = ALL if TEST_ALL else A_FEW
 A_FEW_CORES = [("mps2-an386", "-O0", "gnu17"), ("mps2-an385-m0", "-O3", "c99")]
 ON_CORES = [*product(EMULATED, LEVELS, STANDARDS)] if TEST_ALL else A_FEW_CORES
-COMPILED_ONLY = [*product(COMPILED, LEVELS, STANDARDS)] if TEST_ALL else [*product(COMPILED, ("-Os",), ("gnu17",))]
+CLANG_ON_CORES = [*product(BY_CLANG, CLANGS_LEVELS, STANDARDS)] if TEST_ALL else [("m4", "-O3", "gnu17"), ("m23", "-Os", "c99")]
+AVR = [*product(LEVELS, ("c99", "gnu11"))] if TEST_ALL else [("-O2 -flto", "gnu11")]  # Debian's is GCC 5, which knows no gnu17
 LIKE_AN505 = [*product(ON_AN505, LEVELS, STANDARDS)] if TEST_ALL else [("m23", "-O2", "gnu17"), ("m33-soft", "-O2 -flto", "c99")]
 XTENSA = [*product(LEVELS, STANDARDS)] if TEST_ALL else [("-O2", "gnu17")]
 XTENSA_HEADERS = Path("/usr/lib/xtensa-lx106-elf")
@@ -88,13 +101,68 @@ def run_on(target, name, level, standard, tmp_path):
     assert (said.status, said.differ) == (0, 0)
 
 
-@pytest.mark.parametrize(("core", "level", "standard"), COMPILED_ONLY)
+def by_clang(name, core, level, standard, folder):
+    """Return the board, and the command with which Clang compiles a network that was emitted for it."""
+    board, flags = BY_CLANG[core]
+    target = emitted.board_or_skip(board)
+    if core in ON_AN505:
+        target = replace(target, flags=tuple(ON_AN505[core].split()))
+    if not Path(flags.split("-isystem ")[1].split()[0]).is_dir():
+        pytest.skip("the C library's headers are not installed (`make firmware-tools` installs them)")
+    codegen.emit(network(name, "int8"), folder, board, name="net")
+    return target, ["clang", *flags.split(), f"-std={standard}", *level.split(), *STRICT, "-c", "net.c"]
+
+
+@pytest.mark.parametrize(("core", "level", "standard"), CLANG_ON_CORES)
 @OF_NETWORKS
-def test_other_cores_compilers_take_it_without_a_warning(name, core, level, standard, tmp_path):
-    compiler, flags = COMPILED[core]
-    standard = "gnu11" if core == "avr" and standard == "gnu17" else standard  # Debian's is GCC 5 or 7
-    codegen.emit(network(name, "int8"), tmp_path, "mps2-an386", name="net")
-    compiled([compiler, f"-std={standard}", *level.split(), *STRICT, *flags.split(), "-c", "net.c", "net_params.c"], tmp_path)
+def test_what_clang_makes_for_a_core_gives_the_references_bytes(name, core, level, standard, tmp_path):
+    target, command = by_clang(name, core, level, standard, tmp_path)
+    compiled([*command, "-o", "net.o"], tmp_path)
+    if "-flto" in level:
+        compiled(["ld.lld", "-r", "net.o", "-o", "whole.o"], tmp_path)
+        (tmp_path / "whole.o").replace(tmp_path / "net.o")
+    sources = [tmp_path / file for file in ("net.o", "net_params.c", "net_vectors.c", "self_test.c")]
+    said = emitted.outcome(target, toolchain.build(target, sources, tmp_path / "build"))
+    assert (said.status, said.differ, said.vectors) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("core", BY_CLANG if TEST_ALL else ["m4"])
+def test_clang_refuses_a_core_without_optimisation(core, tmp_path):
+    _, command = by_clang(NETWORKS[1], core, "-O0", "gnu17", tmp_path)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode != 0
+    assert "without optimisation these kernels take kilobytes of stack" in done.stderr
+
+
+@pytest.mark.parametrize(("level", "standard"), AVR)
+@OF_NETWORKS
+def test_an_avr_gives_the_references_bytes(name, level, standard, tmp_path):
+    """Of every layer, where int has 16 bits."""
+    project = codegen.emit(network(name, "int8"), tmp_path, name="net")
+    assert project.flash_bytes + project.arena_bytes + (tmp_path / "net_vectors.c").read_text().count(",") <= AVR_RAM
+    flags = ["-DEDGEBN_TRACE", "-I.", "-Dmain=self_test_main"]
+    command = ["avr-gcc", f"-mmcu={AVR_CORE}", f"-std={standard}", *level.split(), *STRICT]
+    compiled([*command, *flags, "-c", "self_test.c", "net.c", "net_params.c", "net_vectors.c"], tmp_path)
+    objects = ["self_test.o", "net.o", "net_params.o", "net_vectors.o"]
+    compiled([*command, "-I.", *objects, AVR_BOARD, "-o", "net.elf"], tmp_path)
+    if shutil.which("simavr") is None:
+        pytest.skip("simavr is not installed")
+    machine = ["simavr", "-m", AVR_CORE, "-f", "16000000", "net.elf"]
+    said = subprocess.run(machine, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert "net: 2 vectors, 0 differ" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(("compiler", "level"), [*product(("g++", "clang++"), LEVELS)] if TEST_ALL else [("g++", "-O2")])
+@OF_NETWORKS
+def test_a_network_compiled_as_cpp_gives_the_references_bytes(name, compiler, level, tmp_path):
+    """Where somebody's build takes every file for C++17: strict ones refuse it, as it has designated initialisers."""
+    project = codegen.emit(network(name, "int8"), tmp_path, name="net")
+    compiled([compiler, "-std=gnu++17", *level.split(), "-w", "-x", "c++", "-c", "net.c", "net_params.c"], tmp_path)
+    rest = [file for file in project.files if file.endswith(".c") and file not in {"folders.c", "net.c", "net_params.c"}]
+    c = "gcc" if compiler == "g++" else "clang"
+    compiled([c, "-std=gnu17", *level.split(), "-Iboard", *rest, "net.o", "net_params.o", "-o", "program"], tmp_path)
+    said = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=False, timeout=300)
+    assert (said.returncode, ", 0 differ, " in said.stdout) == (0, True), said.stdout
 
 
 @pytest.mark.parametrize(("level", "standard"), XTENSA)
@@ -128,17 +196,6 @@ def test_an_xtensa_gives_the_references_bytes(name, level, standard, tmp_path):
     ]
     said = subprocess.run([*machine, "-kernel", "net.elf"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert (said.returncode, said.stdout) == (0, "net: 2 vectors, 0 differ, 0 ticks each\n"), said.stderr
-
-
-@pytest.mark.parametrize("level", ["-Og", "-O2", "-Os", "-O3"] if TEST_ALL else ["-Os"])
-@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4", "cortex-m55"] if TEST_ALL else ["cortex-m4"])
-@OF_NETWORKS
-def test_clang_for_arm_takes_it_without_a_warning(name, core, level, tmp_path):
-    if not NEWLIB.is_dir():
-        pytest.skip("newlib's headers are not installed (`make firmware-tools` installs them)")
-    codegen.emit(network(name, "int8"), tmp_path, "mps2-an386", name="net")
-    target = ["clang", "--target=arm-none-eabi", "-mthumb", f"-mcpu={core}", "-isystem", str(NEWLIB), "-std=gnu17", level]
-    compiled([*target, *STRICT, "-c", "net.c", "net_params.c"], tmp_path)
 
 
 @pytest.mark.parametrize("standard", ["c++11", "c++17", "gnu++20"])

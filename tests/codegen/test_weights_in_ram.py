@@ -125,6 +125,23 @@ def test_cores_give_the_references_bytes(name, tmp_path):
     assert (told.status, told.differ) == (0, 0), told.text
 
 
+def test_a_memory_that_holds_weights_alone_is_switched_on(tmp_path):
+    """PSRAM, which ESP-IDF wants told, where the arena is all in the RAM of the chip."""
+    program = demo_int8()
+    arena = list_network(program).arena.size
+    codegen.emit(
+        program,
+        tmp_path,
+        "esp32-s3",
+        name="net",
+        system="esp-idf",
+        pools=[Pool("fast", arena), Pool("slow")],
+        weights_in_ram=weighted(program),
+    )
+    assert "section(" in (tmp_path / "src/net.c").read_text().split("struct {")[0]
+    assert "CONFIG_SPIRAM=y" in (tmp_path / "examples/answer/sdkconfig.defaults").read_text()
+
+
 def test_copies_cost_no_instructions(tmp_path):
     program, board = demo_int8(), emitted.board_or_skip("mps2-an386")
     counts = []
