@@ -8,7 +8,7 @@ and the memory cannot go, as the caller holds the array.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,25 +72,24 @@ def _of_several(
     alive: object,
 ) -> FastCall:
     """Return the fast call where several arrays enter or leave; one of either comes and goes without a dict."""
-    empty, enters_alone, leaves_alone = np.empty, len(inputs) == 1, len(outputs) == 1
+    empty, enters_alone, leaves_alone, entering = np.empty, len(inputs) == 1, len(outputs) == 1, len(inputs)
+    shapes, dtypes = zip(*output_layouts, strict=True)
+    shape, dtype = output_layouts[0]
 
     def run(x: Any, out: Any, _alive: object = alive) -> Any:
         if enters_alone:
-            arguments = [x]
-        elif len(x) == len(inputs):
-            arguments = [x.get(name) for name in inputs]  # None where a name is another: no array
+            arguments: Iterable[Any] = (x,)
+        elif len(x) == entering:
+            arguments = map(x.get, inputs)  # None where a name is another: no array
         else:
             return None
         if leaves_alone:
-            return execute(*arguments, empty(*output_layouts[0]) if out is None else out)
+            return execute(*arguments, empty(shape, dtype) if out is None else out)
         if out is None:
-            results: dict[str, Any] = {
-                name: empty(shape, dtype) for name, (shape, dtype) in zip(outputs, output_layouts, strict=True)
-            }
-        elif type(out) is dict and len(out) == len(outputs):
-            results = {name: out.get(name) for name in outputs}
-        else:
+            results = [*map(empty, shapes, dtypes)]
+            return None if execute(*arguments, *results) is None else dict(zip(outputs, results, strict=True))
+        if type(out) is not dict or len(out) != len(outputs):
             return None
-        return None if execute(*arguments, *results.values()) is None else results
+        return None if execute(*arguments, *map(out.get, outputs)) is None else {name: out[name] for name in outputs}
 
     return run
