@@ -72,6 +72,17 @@ def test_features_of_the_last_dense_layer():
     assert margin_error(exact, found) < 0.8 * margin_error(exact, widest)
 
 
+def test_probabilities_decide_where_a_few_rows_cannot_tell_margins_apart():
+    """The same rows over and over are many, of which margins decide."""
+    errors = []
+    for seed in range(6):
+        few = np.random.default_rng(seed).normal(0, 4, (24, CLASSES))
+        ends = [softmax_range(rows, 1.0) for rows in (few, np.tile(few, (6, 1)))]
+        errors.append([np.sqrt(((softmax(rounded(few, pair)) - softmax(few)) ** 2).mean()) for pair in ends])
+    assert all(few <= many for few, many in errors)
+    assert sum(few < many for few, many in errors) >= 3
+
+
 def network(*, extra_reader=False, classes=CLASSES):
     """x (4, 4, 16) -> global average -> reshape -> dense -> softmax."""
     step = dense()

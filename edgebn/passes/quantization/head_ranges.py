@@ -19,6 +19,8 @@ MAX_ROWS = 1 << 14  # of logits kept, and
 MAX_VALUES = 1 << 18  # of their numbers, or of what they are made of
 CLOSE = 0.5  # the share of rows, those with the smallest margins, whose margins have to be kept
 TOLERANCE = 0.5 / 256  # of probabilities (root mean square): half a step of the int8 softmax, which its output cannot show
+FEW = 64  # rows with close margins, of fewer probabilities decide where margins are alike, which are then
+UNCERTAIN = 1.0  # standard deviations of their mean difference apart at most
 LOGIT_ENDS = np.linspace(0.1, 1.0, 31)  # fractions of the extremes tried as ends
 FEATURE_ENDS = np.linspace(0.4, 1.0, 31)
 
@@ -85,7 +87,9 @@ def feature_range(features: np.ndarray, dense: Convolution, logits: np.ndarray, 
 def _best(
     values: np.ndarray, logits: np.ndarray, beta: float, ends: np.ndarray, through: Callable[[np.ndarray], np.ndarray]
 ) -> Range:
-    """Return the range of `values` with the least disturbance of `logits`."""
+    """Return the range of `values` with the least disturbance of `logits`: of close margins, and as far as those of few rows are alike
+    of probabilities.
+    """
     exact = _softmax(beta * logits)
     tolerance = TOLERANCE if logits.shape[1] > 2 else 0.0  # of two classes one is a score, which is compared with any threshold
     order = np.argsort(-logits, axis=1, kind="stable")
@@ -94,21 +98,32 @@ def _best(
     close = np.flatnonzero(margins <= np.quantile(margins, CLOSE))
     first, second = order[close, 0], order[close, 1]
 
-    def disturbance(candidate: Range) -> tuple[float, float]:
+    def disturbance(candidate: Range) -> tuple[float, np.ndarray]:
         low, high = candidate
         step = (high - low) / LEVELS
         if step == 0.0:
-            return np.inf, np.inf
+            return np.inf, np.full(len(close), np.inf)
         start = np.rint(low / step)
         changed = through(np.clip(np.rint(values / step), start, start + LEVELS) * step)
         moved = changed[close, first] - changed[close, second] - margins[close]
         wrong = np.sqrt(((_softmax(beta * changed) - exact) ** 2).mean())
-        return max(float(wrong), tolerance), float((moved**2).mean())
+        return float(wrong), moved**2
 
     lowest, highest = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     lows = sorted({lowest * fraction for fraction in ends})
     highs = sorted({highest * fraction for fraction in ends}, reverse=True)
-    return min(((low, high) for low in lows for high in highs), key=disturbance)
+    found = {(low, high): disturbance((low, high)) for low in lows for high in highs}
+    best = min(found, key=lambda pair: (max(found[pair][0], tolerance), float(found[pair][1].mean())))
+    wrong, least = max(found[best][0], tolerance), found[best][1]
+
+    def alike(pair: Range) -> bool:
+        """Whether the margins of a range are no worse than the best, as far as a few rows can tell."""
+        apart = found[pair][1] - least
+        return max(found[pair][0], tolerance) <= wrong and apart.mean() <= UNCERTAIN * apart.std() / np.sqrt(len(apart))
+
+    if len(close) >= FEW:
+        return best
+    return min(filter(alike, found), key=lambda pair: (found[pair][0], float(found[pair][1].mean())))
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
