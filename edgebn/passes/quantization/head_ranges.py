@@ -87,9 +87,7 @@ def feature_range(features: np.ndarray, dense: Convolution, logits: np.ndarray, 
 def _best(
     values: np.ndarray, logits: np.ndarray, beta: float, ends: np.ndarray, through: Callable[[np.ndarray], np.ndarray]
 ) -> Range:
-    """Return the range of `values` with the least disturbance of `logits`: of close margins, and as far as those of few rows are alike
-    of probabilities.
-    """
+    """Return the range of `values` that disturbs close margins of `logits` least, or, of few alike, probabilities."""
     exact = _softmax(beta * logits)
     tolerance = TOLERANCE if logits.shape[1] > 2 else 0.0  # of two classes one is a score, which is compared with any threshold
     order = np.argsort(-logits, axis=1, kind="stable")
