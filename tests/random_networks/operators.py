@@ -94,6 +94,7 @@ TABLE = (
     Row(("ReduceMean",), pooling.reduce("ReduceMean")),
     Row(("ReduceMin",), pooling.reduce("ReduceMin"), 0.5),
     Row(("ReduceSum",), pooling.reduce("ReduceSum"), 0.5),
+    Row(("TopK",), pooling.largest, 0.4, since=11),
     *(Row((op,), pooling.reduce(op), 0.3) for op in ("ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare")),
     # norms and functions over an axis
     Row(("Celu",), elementwise.plain("Celu"), 0.3, since=12),

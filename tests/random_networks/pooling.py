@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.random_networks.drawing import Drawing
+from tests.random_networks.drawing import MIN_SPREAD, Drawing
 from tests.random_networks.weighted import window
 
 
@@ -69,3 +69,15 @@ def reduce_positive(op: str) -> Callable[[Drawing, str], str]:
     """Return the drawer of a reduction of positive numbers, kept away from zero."""
     draw = reduce(op)
     return lambda net, x: draw(net, net.node("Add", net.node("Sigmoid", x), net.constant(np.float32(0.25), "away")))
+
+
+def largest(net: Drawing, x: str) -> str:
+    """TopK: the largest or smallest numbers along an axis of the sample, in order; where they stand is not asked for."""
+    rank = len(net.shape(x))
+    net.need(rank > 1)
+    axis = net.size(1, rank - 1)
+    attributes = {"axis": axis - rank if net.chance(0.3) else axis, "largest": net.size(0, 1)}
+    values, places = net.inner("TopK", x, net.ints([net.size(1, net.shape(x)[axis])]), outputs=2, **attributes)
+    net.hide(places)
+    net.need(net.values[values].std() >= MIN_SPREAD)
+    return values
