@@ -88,7 +88,9 @@ def _check_sizes(node: Node, proto: Any, constants: dict[str, np.ndarray], outpu
     except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise node.damaged(f"its constants do not fit together ({reason[:160]})") from None
-    largest = max((array.size for array in constants.values()), default=0)
+    summed = max((array.size for array in constants.values()), default=0)  # in one number of the output, at most
+    if node.op == "MatMul":
+        summed = (1, *next(iter(constants.values())).shape)[-1]
     known = {entry.name: entry.type.tensor_type for entry in (*graph.output, *graph.value_info)}
     for name in outputs:
         kind = known.get(name)
@@ -100,7 +102,7 @@ def _check_sizes(node: Node, proto: Any, constants: dict[str, np.ndarray], outpu
         except ModelError as error:
             raise node.damaged(str(error)) from None
         elements = int(np.prod(shape, dtype=np.int64))
-        if elements > MAX_ELEMENTS or (node.op in PRODUCTS and elements * largest > MAX_PRODUCTS):
+        if elements > MAX_ELEMENTS or (node.op in PRODUCTS and elements * summed > MAX_PRODUCTS):
             raise node.refuse(
                 f"it makes a constant of shape {shape}, which is too large to compute while reading; simplify it first"
             )

@@ -14,6 +14,7 @@ from edgebn.formats.tflite.composed import negative
 from edgebn.formats.tflite.context import CODE_TYPES, INTEGER_TYPES, NO_CLIP, Reading, inputs_of, only_output, without_batch
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.layers import (
+    MAX_EXTENT,
     Activation,
     ArgExtreme,
     Binary,
@@ -208,8 +209,11 @@ def reduced_truth(function: str) -> Callable[[Reading, FileOperator], None]:
 
     def read(reading: Reading, operator: FileOperator) -> None:
         x, a = inputs_of(operator, 2, 2)
-        axes = sorted({int(axis) % len(reading.shape(x)) for axis in reading.integers(a).reshape(-1)})
         keeps, shape = bool(operator.options("ReducerOptions").KeepDims()), reading.shape(x)
+        named = [int(axis) for axis in reading.integers(a).reshape(-1)]
+        if any(not -len(shape) <= axis < len(shape) for axis in named):
+            raise ModelError(f"its axes {named} are outside a value of {len(shape)} axes; the file is damaged")
+        axes = sorted({axis % len(shape) for axis in named})
         label = reading.tensor(only_output(operator)).name
         real = reading.step(Cast, f"{label}/real", (reading.whole(x, label),), None, to="float32")
         found = reading.step(Reduce, f"{label}/found", (real,), None, function=function, axes=tuple(axes), keepdims=True)
@@ -223,7 +227,10 @@ def reduced_truth(function: str) -> Callable[[Reading, FileOperator], None]:
 def one_hot(reading: Reading, operator: FileOperator) -> None:
     """ONE_HOT: along a new axis, one number where its place is the index, another elsewhere."""
     i, d, on, off = inputs_of(operator, 4, 4)
-    shape, depth, axis = reading.shape(i), int(reading.integers(d).reshape(-1)[0]), operator.options("OneHotOptions").Axis()
+    shape, depths, axis = reading.shape(i), reading.integers(d).reshape(-1), operator.options("OneHotOptions").Axis()
+    if depths.size != 1 or not 0 < depths[0] <= MAX_EXTENT or not -1 <= axis <= len(shape):
+        raise ModelError(f"its depth {tuple(depths)} or axis {axis} does not fit indices of shape {shape}; the file is damaged")
+    depth = int(depths[0])
     axis = len(shape) if axis < 0 else axis
     label = reading.tensor(only_output(operator)).name
     raised = (*shape[:axis], 1, *shape[axis:])

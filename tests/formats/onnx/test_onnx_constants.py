@@ -79,6 +79,10 @@ COMPUTED = {
     "weight norm": (
         [node("ReduceL2", ["a"], ["n"], axes=[1, 2], keepdims=1), node("Div", ["a", "n"], ["k"])], {"a": array(4, 5, 6)},
     ),
+    "position bias": (
+        [node("MatMul", ["a", "b"], ["p"]), node("ReduceMean", ["p"], ["k"], axes=[0, 1], keepdims=0)],
+        {"a": array(200, 200, 3), "b": array(3, 6)},
+    ),
     "position grid": (
         [node("Trilu", ["a"], ["t"]), node("Mod", ["t", "m"], ["k"], fmod=1)], {"a": array(5, 6), "m": np.float32(0.7)},
     ),
