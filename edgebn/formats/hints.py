@@ -8,7 +8,6 @@ POSTPROCESSING = "leave the decoding of results out of the export, and do it on 
 # By the name in small letters, without underscores, 'normalization' cut to 'norm'.
 HINTS = {
     "conv3d": "edgebn runs convolutions over one or two axes",
-    "gridsample": "edgebn resamples on a regular grid: use nearest or linear resizing",
     "gru": FEED_FORWARD,
     "loop": FEED_FORWARD,
     "lppool": "use average or max pooling",

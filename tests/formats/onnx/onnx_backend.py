@@ -19,7 +19,7 @@ from edgebn.passes.graph.layout import channels_first_values
 DATA = {
     "Where": (1, 2),
     **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), (0, 1)),
-    **dict.fromkeys(("Add", "Div", "Mul", "Sub", "MatMul"), (0, 1)),
+    **dict.fromkeys(("Add", "Div", "Mul", "Sub", "MatMul", "GridSample"), (0, 1)),
     **dict.fromkeys(("Concat", "Sum", "Mean", "Max", "Min"), range(64)),
     **dict.fromkeys(("QLinearAdd", "QLinearMul", "FusedConv"), (0, 3)),
     **dict.fromkeys(("FusedMatMul", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), (0, 1)),

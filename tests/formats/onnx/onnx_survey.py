@@ -216,6 +216,11 @@ def moves(opset: int) -> Iterator[Case]:
         one("GatherND", opset, constants={"i": _ints(*rows)}, label=str(rows))
         for rows in (([0, 1], [0, 3]), ([0, 1, 2], [0, 3, 0]))
     )
+    grid = _reals("grid", (1, 3, 7, 2), -1.3, 1.3)
+    for mode, outside, aligned in (
+        itertools.product(("bilinear", "nearest"), ("zeros", "border"), (0, 1)) if 16 <= opset < 20 else ()
+    ):
+        yield one("GridSample", opset, constants={"g": grid}, mode=mode, padding_mode=outside, align_corners=aligned)
     if opset >= 14:
         yield from (
             one("Trilu", opset, constants={"k": np.array(k, np.int64)}, label=k, upper=upper) for k in (-1, 1) for upper in (0, 1)
