@@ -6,6 +6,7 @@ TensorFlow function. Knows both, for the functions of the layers that edgebn run
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from edgebn.formats.keras.activations import relu, softmax_along
 from edgebn.formats.keras.merging import chain, difference, joined
 from edgebn.formats.keras.moving import identity, permuted, reshaped, resized
 from edgebn.formats.keras.operands import Operand, broadcast, named, operand
-from edgebn.formats.keras.place import LayerFunction, Place
+from edgebn.formats.keras.parts import Parts
+from edgebn.formats.keras.place import LayerFunction, Place, Value
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
 from edgebn.formats.keras.slicing import get_item
 from edgebn.layers import Activation, Add, Binary, Layer, Multiply, Reduce, Reshape
@@ -287,6 +289,39 @@ OPERATIONS: dict[str, LayerFunction] = {
     "LogicalNot": choosing.logical_not,
 }
 
+
+def _tensorflow_gelu(place: Place) -> str:
+    by_tanh = as_flag(_argument(place, 1, "approximate"), "approximate")
+    return place.add(Activation, [place.input], function="gelu_tanh" if by_tanh else "gelu")
+
+
+def _tensorflow_leaky_relu(place: Place) -> str:
+    alpha = _argument(place, 1, "alpha")
+    return place.add(Activation, [place.input], function="leaky_relu", alpha=0.2 if alpha is None else as_number(alpha, "alpha"))
+
+
+def _tensorflow_power(place: Place) -> str:
+    return functions.power(replace(place, args=[*place.args[:1], _argument(place, 1, "y")], kwargs={}))
+
+
+def _tensorflow_product(place: Place) -> str:
+    """matmul, either side perhaps transposed."""
+    sides = [_argument(place, 0, "a"), _argument(place, 1, "b")]
+    for position, name in enumerate(("transpose_a", "transpose_b")):
+        side = sides[position]
+        if as_flag(place.kwargs.get(name), name):
+            if not isinstance(side, Value):
+                raise place.unsupported(f"it transposes a constant ({name}); store it transposed")
+            order = list(range(len(place.shape_of(side))))
+            order[-2:] = order[:-3:-1]
+            sides[position] = Value(Parts(place).moved(str(side), order, f"{name}d"))
+    return functions.matrix_product(replace(place, args=sides, kwargs={}))
+
+
+def _tensorflow_tile(place: Place) -> str:
+    return picking.tile(replace(place, args=[*place.args[:1], _argument(place, 1, "multiples")]))
+
+
 # TensorFlow's names, as a TFOpLambda gives them under 'function'.
 TENSORFLOW_OPERATIONS: dict[str, LayerFunction] = {
     "__operators__.add": _two(Add),
@@ -307,6 +342,28 @@ TENSORFLOW_OPERATIONS: dict[str, LayerFunction] = {
     "clip_by_value": _clip,
     "nn.relu": activation_operation("relu"),
     "nn.relu6": activation_operation("relu6"),
+    "math.abs": _function("abs"),
+    "math.ceil": _function("ceil"),
+    "math.erf": _function("erf"),
+    "math.exp": _function("exp"),
+    "math.expm1": functions.operation(functions.expm1),
+    "math.floor": _function("floor"),
+    "math.log": _function("log"),
+    "math.log1p": functions.operation(functions.log1p),
+    "math.pow": _tensorflow_power,
+    "math.reciprocal": _function("reciprocal"),
+    "math.round": functions.rounded,
+    "math.rsqrt": _function("rsqrt"),
+    "math.sign": functions.operation(functions.sign),
+    "math.softplus": _function("softplus"),
+    "math.sqrt": _function("sqrt"),
+    "math.square": _function("square"),
+    "nn.elu": functions.elu,
+    "nn.gelu": _tensorflow_gelu,
+    "nn.leaky_relu": _tensorflow_leaky_relu,
+    "nn.selu": _function("selu"),
+    "linalg.matmul": _tensorflow_product,
+    "tile": _tensorflow_tile,
     "math.sin": _function("sin"),
     "math.cos": _function("cos"),
     "math.sigmoid": activation_operation("sigmoid"),

@@ -105,7 +105,7 @@ def _best(
         changed = through(np.clip(np.rint(values / step), start, start + LEVELS) * step)
         moved = changed[close, first] - changed[close, second] - margins[close]
         wrong = np.sqrt(((_softmax(beta * changed) - exact) ** 2).mean())
-        return float(wrong), moved**2
+        return float(wrong), moved**2 if len(close) < FEW else np.array([(moved**2).mean()])
 
     lowest, highest = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     lows = sorted({lowest * fraction for fraction in ends})

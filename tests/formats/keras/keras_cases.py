@@ -6,6 +6,7 @@ An older name is tried on a recorded file, in which it takes the place of the na
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -59,6 +60,28 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] 
     "math.sigmoid": ({}, lambda x: 1 / (1 + np.exp(-x))),
     "math.tanh": ({}, np.tanh),
     "math.sin": ({}, np.sin),
+    "math.abs": ({}, np.abs),
+    "math.ceil": ({}, np.ceil),
+    "math.erf": ({}, np.vectorize(math.erf)),
+    "math.exp": ({}, np.exp),
+    "math.expm1": ({}, np.expm1),
+    "math.floor": ({}, np.floor),
+    "math.log": ({}, np.log),
+    "math.log1p": ({}, np.log1p),
+    "math.pow": ({"y": 3.0}, lambda x: x**3),
+    "math.reciprocal": ({}, lambda x: 1 / x),
+    "math.round": ({}, np.rint),
+    "math.rsqrt": ({}, lambda x: 1 / np.sqrt(x)),
+    "math.sign": ({}, np.sign),
+    "math.softplus": ({}, lambda x: np.log1p(np.exp(x))),
+    "math.sqrt": ({}, np.sqrt),
+    "math.square": ({}, np.square),
+    "nn.elu": ({}, lambda x: np.where(x < 0, np.expm1(x), x)),
+    "nn.gelu": ({"approximate": False}, lambda x: x * (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2),
+    "nn.leaky_relu": ({"alpha": 0.3}, lambda x: np.where(x < 0, 0.3 * x, x)),
+    "nn.selu": ({}, lambda x: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(x), x)),
+    "linalg.matmul": ({"b": [[1.0, 2.0, -1.0], [0.5, -3.0, 2.0]]}, lambda x: x @ np.float32([[1, 2, -1], [0.5, -3, 2]])),
+    "tile": ({"multiples": [1, 2, 1, 3]}, lambda x: np.tile(x, (1, 2, 1, 3))),
     "math.cos": ({}, np.cos),
     "nn.silu": ({}, lambda x: x / (1 + np.exp(-x))),
     "nn.softmax": ({"axis": 1}, lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
@@ -78,6 +101,7 @@ OTHER_NAMES = {
     **dict.fromkeys(("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"), "BatchNormalization"),
     **dict.fromkeys(("Identity", "RandomHeight", "RandomWidth", "SpatialDropout1D", "SpatialDropout3D"), "Dropout"),
 }
+ABOVE_ZERO = ("math.log", "math.log1p", "math.reciprocal", "math.rsqrt", "math.sqrt")
 SCALE = 4  # of the inputs: relu6 would else be relu
 
 
@@ -99,7 +123,7 @@ def cases() -> list[Case]:
     recorded += [
         Case(f"keras2 {path.name}", lambda path=path: _keras2_error(path)) for path in sorted(RECORDED.glob("keras2/*.h5"))
     ]
-    return [*recorded, *map(_function, FUNCTIONS), _slice(), _center_crop(), *_comparing(), *renamed]
+    return [*recorded, *map(_function, FUNCTIONS), *_products(), _slice(), _center_crop(), *_comparing(), *renamed]
 
 
 def _files(folder: str) -> list[Path]:
@@ -143,7 +167,18 @@ def _computed(name: str, model: dict[str, Any], x: np.ndarray, wanted: np.ndarra
 
 def _function(name: str) -> Case:
     x = X * np.float32(SCALE)
+    if name in ABOVE_ZERO:
+        x = np.abs(X) + np.float32(0.3)
     return _computed(name, function_model(name), x, FUNCTIONS[name][1](x))
+
+
+def _products() -> list[Case]:
+    """Products of two values, of which the other or the one is transposed."""
+    made = []
+    for key, wanted in (("transpose_b", X @ X.swapaxes(2, 3)), ("transpose_a", X.swapaxes(2, 3) @ X)):
+        layer = entry("TFOpLambda", "op", ["x", 0, 0, {"b": ["x", 0, 0], key: True}], function="linalg.matmul")
+        made.append(_computed(f"matmul, {key}", functional(IMAGE, layer, outputs=["op"]), X, wanted))
+    return made
 
 
 def _slice() -> Case:

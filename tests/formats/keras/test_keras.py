@@ -263,7 +263,12 @@ def test_open_sizes_need_a_fitting_input_shape(tmp_path, given, message):
         (entry("BatchNormalization", "bn", renorm=True), r"layer 'bn' \(BatchNormalization\): .*renorm=False"),
         (entry("BatchNormalization", "bn", axis=[1, 2]), r"layer 'bn' \(BatchNormalization\): .*one axis"),
         (entry("UpSampling2D", "up", interpolation="bicubic"), r"layer 'up' \(UpSampling2D\): .*bicubic"),
-        (entry("TFOpLambda", "op", function="math.erf"), r"layer 'op' \(TFOpLambda\): .*'math.erf'; use a Keras layer"),
+        (entry("TFOpLambda", "op", function="math.erfc"), r"layer 'op' \(TFOpLambda\): .*'math.erfc'; use a Keras layer"),
+        (entry("Resizing", "r", height=3, width=3, interpolation="bicubic"), r"layer 'r' \(Resizing\): .*Keras' backends differ"),
+        (
+            entry("Activation", "a", activation={"class_name": "PReLU", "config": {}}),
+            r"layer 'a' \(Activation\): .*make it a layer of its own",
+        ),
         (
             {**entry("Cumprod", "cumprod"), "module": "keras.src.ops.math"},
             r"layer 'cumprod' \(Cumprod\): edgebn does not run this operation",
