@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
@@ -17,6 +18,10 @@ from edgebn.quick_dataclass import dataclass
 from edgebn.session.layout import ALIGNMENT, BufferLayout, Layout
 from edgebn.session.options import Options
 
+# Linux gives memory in large pages where it is asked to, in which MobileNet v2 runs 3 to 7 % faster. NumPy asks for large arrays,
+# but not for those that begin as zeros.
+LARGE_PAGE = 1 << 21
+MIN_IN_LARGE_PAGES = 1 << 20
 SAVED_OVERREAD = 1 << 12  # bytes that the last pixel may write or be read beyond its channels
 
 
@@ -234,8 +239,26 @@ def scratch_name(what: str, band: int | None) -> str:
     return what if band is None else f"{what} {band}"
 
 
+def _in_large_pages(size: int) -> np.ndarray | None:
+    """Return `size` zero bytes for which Linux was asked for large pages, or None where it cannot be asked."""
+    if sys.platform != "linux":
+        return None
+    import mmap  # which no small network wants
+
+    try:
+        area = mmap.mmap(-1, size + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        area.madvise(mmap.MADV_HUGEPAGE)
+    except (OSError, AttributeError):  # no memory, or a system without them
+        return None
+    memory = np.frombuffer(area, np.uint8)
+    return memory[-memory.ctypes.data % LARGE_PAGE :][:size]
+
+
 def aligned(size: int) -> np.ndarray:
-    """Return `size` zero bytes that begin at a multiple of `ALIGNMENT`."""
+    """Return `size` zero bytes that begin at a multiple of `ALIGNMENT`, many of them in large pages where there are such."""
+    memory = _in_large_pages(size) if size >= MIN_IN_LARGE_PAGES else None
+    if memory is not None:
+        return memory
     memory = np.zeros(size + ALIGNMENT, np.uint8)
     return memory[-memory.ctypes.data % ALIGNMENT :][:size]
 
