@@ -99,6 +99,7 @@ BY_NAME = {
     "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
     "softplus": lambda x: np.log1p(np.exp(x)),
+    "sparse_sigmoid": lambda x: (x / 2 + 0.5).clip(0, 1),
     "hard_sigmoid": lambda x: (x / 6 + 0.5).clip(0, 1),
     "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
     "linear": lambda x: x,
