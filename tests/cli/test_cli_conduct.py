@@ -172,6 +172,8 @@ USELESS = {
     "generate net.edgebn -o out --params-only --pipeline": "--pipeline",
     "generate net.edgebn -o out --adapt --pipeline": "--pipeline",
     "generate net.edgebn -o out --params-only --pool fast=9": "--pool",
+    "generate net.edgebn -o out --params-only --weights-in-ram conv": "--weights-in-ram",
+    "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --weights-in-ram conv": "--weights-in-ram",
     "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --pool fast=9": "--pool",
     "generate net.edgebn -o out --params-only --weights-in-ram auto": "--weights-in-ram",
     "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --weights-in-ram auto": "--weights-in-ram",
