@@ -17,7 +17,7 @@ from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.suppression import filled, keeps_signs
 from edgebn.formats.onnx.values import Dynamic, Static
-from edgebn.layers import Activation, ArgExtreme, Cast, Dequantize, GatherND, IntegerBinary, Reshape, Select
+from edgebn.layers import Activation, ArgExtreme, Cast, Constant, Dequantize, GatherND, IntegerBinary, Reshape, Select
 
 FLOAT, UINT8, BOOL = 1, 2, 9
 REAL, INTEGERS = (1, 10, 11, 16), (6, 7)  # float32, float16, float64 and bfloat16; int32 and int64
@@ -224,8 +224,9 @@ def _indices(node: Node, context: Context, columns: int) -> tuple[Dynamic, tuple
 
 
 def gather_computed(node: Node, context: Context) -> Dynamic:
-    """Gather by indices that the network computes, along any axis."""
-    x = node.dynamic(0)
+    """Gather by indices that the network computes, along any axis, of a value or a constant."""
+    value = node.value(0)
+    x = _table(node, context, value.array) if isinstance(value, Static) else node.dynamic(0)
     axis = context.resolved(node, node.integer("axis", 0), len(x.shape))
     rows, shape = _indices(node, context, 1)
     x = context.spread(node, x)
@@ -233,6 +234,15 @@ def gather_computed(node: Node, context: Context) -> Dynamic:
         node, context, x, axis, rows, shape, finish=lambda picked: filled(node, context, picked, rows)
     )
     return made
+
+
+def _table(node: Node, context: Context, array: np.ndarray) -> Dynamic:
+    """Return a constant that a network picks of, without a batch."""
+    if not context.batch.single:
+        raise context.apart(node, "it picks by indices that the network computes")
+    whole = array.dtype.kind in "iub"
+    held = weights.whole_array(node, array, "values") if whole else weights.real_array(node, array, "values")
+    return context.emit(node, Constant, part="table", place=ALONE, whole=whole, value=np.ascontiguousarray(held))
 
 
 def gather_elements(node: Node, context: Context) -> Dynamic:

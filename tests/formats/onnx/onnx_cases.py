@@ -263,6 +263,8 @@ def _picked() -> list[Model]:
         "GatherND by constants": ([node("GatherND", ["x", "i"], ["g"]), raised], {**zero, "i": pair}),
         "Gather of columns": ([*place[:2], node("Reshape", ["m", "rows"], ["i"]), node("Gather", ["x", "i"], ["y"], axis=2)],
                               {"five": held["five"], "rows": np.array([4, 5], np.int64)}),
+        "Gather of a constant": ([*place[:2], node("Reshape", ["m", "rows"], ["i"]), node("Gather", ["t", "i"], ["g"]), raised],
+                                 {**zero, "five": held["five"], "rows": np.array([4, 5], np.int64), "t": COLUMN}),
         "Gather of channels": ([*place[:1], node("Mod", ["p", "four"], ["m"]), node("Reshape", ["m", "rows"], ["i"]),
                                 node("Gather", ["x", "i"], ["y"], axis=1)],
                                {"four": np.array(4, np.int64), "rows": np.array([20], np.int64)}),
