@@ -1,6 +1,6 @@
 """Times every model file of a folder beside the runtime that the file is made for, with one thread and with two, and says who wins.
 
-    python -m benchmarks.files FOLDER [--rounds 10] [--threads 1 2] [--input-shape FILE=H,W,C ...] [--json files.json]
+    python -m benchmarks.files FOLDER [--rounds 10] [--threads 1 2] [--cpu-time] [--input-shape FILE=H,W,C ...] [--json files.json]
 
 `.tflite` files run in LiteRT, `.onnx` files in onnxruntime; others have no peer here. Inputs are random numbers of the file's
 types, and of the shape that --input-shape gives where the file leaves it open. What a file's runtime or edgebn refuses is a line
@@ -19,7 +19,7 @@ import numpy as np
 
 import edgebn
 from benchmarks import inference
-from benchmarks.larger import TURN_SECONDS, Race, as_json, head, line, who_wins
+from benchmarks.larger import TURN_SECONDS, Clock, Race, add_clock_option, as_json, clock_of, head, line, who_wins
 from benchmarks.peers.engines import Runner
 from edgebn.cli import values
 
@@ -86,7 +86,7 @@ def _random(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
 PEERS = {"LiteRT": litert, "onnxruntime": onnxruntime}
 
 
-def race(path: Path, threads: int, rounds: int, shape: Shape = None) -> Race:
+def race(path: Path, threads: int, rounds: int, shape: Shape = None, clock: Clock = time.perf_counter_ns) -> Race:
     """Time a file in edgebn and in its own runtime."""
     options: dict[str, Any] = {"input_shape": shape} if shape else {}
     runners = {"edgebn": ours(edgebn.load(path, **options), threads)}
@@ -97,11 +97,15 @@ def race(path: Path, threads: int, rounds: int, shape: Shape = None) -> Race:
     for runner in runners.values():
         runner.run()
     calls = max(2, int(TURN_SECONDS * len(runners) / (time.perf_counter() - begun)))
-    return Race(path.name, threads, inference.interleave(runners, rounds, calls), dict.fromkeys(runners, 0.0))
+    return Race(path.name, threads, inference.interleave(runners, rounds, calls, clock), dict.fromkeys(runners, 0.0))
 
 
 def measure(
-    paths: list[Path], threads: list[int], rounds: int, shapes: dict[str, tuple[int, ...]] | None = None
+    paths: list[Path],
+    threads: list[int],
+    rounds: int,
+    shapes: dict[str, tuple[int, ...]] | None = None,
+    clock: Clock = time.perf_counter_ns,
 ) -> tuple[list[Race], dict[str, str]]:
     """Return the races, and why there is none of a file; print a line for each, and how many are won; `shapes` by files' names."""
     races: list[Race] = []
@@ -110,7 +114,7 @@ def measure(
     for path in paths:
         try:
             for count in threads:
-                races.append(race(path, count, rounds, (shapes or {}).get(path.name)))
+                races.append(race(path, count, rounds, (shapes or {}).get(path.name), clock))
                 print(line(races[-1], 0.0), flush=True)
         except Exception as error:  # noqa: BLE001  # whatever any runtime says of a file is its line
             refused[path.name] = " ".join(str(error).split())
@@ -141,9 +145,10 @@ def main() -> None:
         help="one sample's shape in a file's own layout, where it leaves it open; again for several files",
     )
     parser.add_argument("--json", type=Path)
+    add_clock_option(parser)
     options = parser.parse_args()
     paths = sorted(path for path in options.folder.rglob("*") if path.suffix in KINDS)
-    races, refused = measure(paths, options.threads, options.rounds, dict(options.input_shape))
+    races, refused = measure(paths, options.threads, options.rounds, dict(options.input_shape), clock_of(parser, options))
     if options.json:
         text = json.dumps({"races": as_json(races), "refused": refused}, indent=1)
         options.json.write_text(text + "\n", encoding="utf-8")

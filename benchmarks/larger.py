@@ -1,6 +1,6 @@
 """Times the networks of `architectures.py` beside the peers, with one thread and with two, and says who wins.
 
-    python -m benchmarks.larger [--rounds 10] [--networks NAME ...] [--threads 1 2] [--json larger.json]
+    python -m benchmarks.larger [--rounds 10] [--networks NAME ...] [--threads 1 2] [--cpu-time] [--json larger.json]
 
 Interleaved in one process like `inference.py`. What it is at goes to stderr, and the JSON is whole after every race, so that a run
 that is stopped leaves what it has measured. int8 weights go to the nearest codes: which they are changes no time, and to round them
@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from benchmarks.models.architectures import NETWORKS, case
 from benchmarks.models.networks import Case
 from benchmarks.peers.engines import Runner, open_litert, open_ncnn, open_onnxruntime
 
+Clock = Callable[[], int]  # nanoseconds
 TURN_SECONDS = 0.1  # of an engine, before the next one's
 
 
@@ -58,7 +59,19 @@ def engines(found: Case, threads: int) -> dict[str, Runner]:
     return {engine: runner for engine, runner in made.items() if runner is not None}
 
 
-def race(found: Case, threads: int, rounds: int) -> Race:
+def add_clock_option(parser: argparse.ArgumentParser) -> None:
+    """Add --cpu-time, by which `clock_of` chooses."""
+    parser.add_argument("--cpu-time", action="store_true", help="of the calling thread: for one thread, where others are at work")
+
+
+def clock_of(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Clock:
+    """Return the clock that the options ask for."""
+    if options.cpu_time and options.threads != [1]:
+        parser.error("--cpu-time counts the calling thread alone: add --threads 1")
+    return time.thread_time_ns if options.cpu_time else time.perf_counter_ns
+
+
+def race(found: Case, threads: int, rounds: int, clock: Clock = time.perf_counter_ns) -> Race:
     """Time the engines on one network."""
     runners = engines(found, threads)
     begun = time.perf_counter()
@@ -70,7 +83,7 @@ def race(found: Case, threads: int, rounds: int) -> Race:
     wrong = {engine: far for engine, far in apart.items() if far > inference.TOLERANCE["float32"]}
     if wrong and found.program.dtype == "float32":
         raise inference.DisagreementError(f"{found.name}: {wrong} of its size away from edgebn's result")
-    times = inference.interleave(runners, rounds, max(2, int(TURN_SECONDS / slowest)))
+    times = inference.interleave(runners, rounds, max(2, int(TURN_SECONDS / slowest)), clock)
     return Race(found.name, threads, times, apart)
 
 
@@ -119,7 +132,7 @@ def tell(doing: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {doing}", file=sys.stderr, flush=True)
 
 
-def measure(networks: list[str], threads: list[int], rounds: int) -> Iterator[Race]:
+def measure(networks: list[str], threads: list[int], rounds: int, clock: Clock = time.perf_counter_ns) -> Iterator[Race]:
     """Time networks in both types, printing each as it comes."""
     print(head("microseconds: median (minimum)"))
     for name in networks:
@@ -128,7 +141,7 @@ def measure(networks: list[str], threads: list[int], rounds: int) -> Iterator[Ra
             found = case(name, dtype)
             for count in threads:
                 tell(f"{found.name}, {count} thread(s): timing")
-                result = race(found, count, rounds)
+                result = race(found, count, rounds, clock)
                 print(line(result, inference.TOLERANCE[found.program.dtype]), flush=True)
                 yield result
 
@@ -139,9 +152,10 @@ def main() -> None:
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", type=Path)
+    add_clock_option(parser)
     options = parser.parse_args()
     races: list[Race] = []
-    for result in measure(options.networks, options.threads, options.rounds):
+    for result in measure(options.networks, options.threads, options.rounds, clock_of(parser, options)):
         races.append(result)
         if options.json:
             options.json.write_text(json.dumps(as_json(races), indent=1) + "\n", encoding="utf-8")

@@ -61,7 +61,7 @@ def test_peers_compute_every_kind_of_layer(form):
 
 
 def test_a_run_that_is_stopped_leaves_what_it_has_measured(tmp_path, monkeypatch, capsys):
-    def race(found, threads, _rounds):
+    def race(found, threads, _rounds, _clock):
         if threads == 2:
             raise KeyboardInterrupt
         return larger.Race(found.name, threads, {"edgebn": inference.Times(1.0, 1.0)}, {"edgebn": 0.0})
@@ -141,3 +141,10 @@ def test_a_tiny_round_writes_what_it_measured(cases, tmp_path, capsys):
     assert len(starts) == 4 * TEST_ALL
     assert all(start["resident"] > 10 for start in starts.values())
     assert "LiteRT / edgebn" in capsys.readouterr().out
+
+
+def test_the_threads_own_time_is_that_of_one_thread(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["larger", "--cpu-time", "--networks", "MnasNet 0.5"])
+    with pytest.raises(SystemExit):
+        larger.main()
+    assert "--threads 1" in capsys.readouterr().err
