@@ -175,8 +175,6 @@ USELESS = {
     "generate net.edgebn -o out --params-only --weights-in-ram conv": "--weights-in-ram",
     "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --weights-in-ram conv": "--weights-in-ram",
     "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --pool fast=9": "--pool",
-    "generate net.edgebn -o out --params-only --weights-in-ram auto": "--weights-in-ram",
-    "analyze net.edgebn --adapt --data x.npz --labels labels --board rpi-pico --weights-in-ram auto": "--weights-in-ram",
     "device evaluate net.edgebn x.npy --labels y.npy --board host --key a": "--key",
     "generate net.edgebn -o out --as make --main link": "--main",
     "generate net.edgebn -o out --as make --baud 9600": "--baud",
