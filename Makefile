@@ -45,17 +45,17 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.runtime
 	@touch $@
 
 # What the tests of firmware, of other processors' objects and of fleets compile, lint and run with: program:package, further
-# packages behind a +. Where they cannot be installed (another system than Debian's), the tests that need them are skipped.
+# packages behind a comma. Where they cannot be installed (another system than Debian's), the tests that need them are skipped.
 FIRMWARE_TOOLS := gcc:gcc g++:g++ clang:clang cmake:cmake cppcheck:cppcheck clang-tidy:clang-tidy \
-  arm-none-eabi-gcc:gcc-arm-none-eabi+libnewlib-arm-none-eabi \
-  riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf+picolibc-riscv64-unknown-elf \
-  xtensa-lx106-elf-gcc:gcc-xtensa-lx106+picolibc-xtensa-lx106-elf \
+  arm-none-eabi-gcc:gcc-arm-none-eabi,libnewlib-arm-none-eabi \
+  riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf,picolibc-riscv64-unknown-elf \
+  xtensa-lx106-elf-gcc:gcc-xtensa-lx106,picolibc-xtensa-lx106-elf \
   qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc qemu-system-xtensa:qemu-system-misc \
-  ld.lld:lld llvm-mca-19:llvm-19 chromium:chromium+chromium-driver mosquitto:mosquitto
+  ld.lld:lld llvm-mca-19:llvm-19 chromium:chromium,chromium-driver mosquitto:mosquitto
 
 firmware-tools:
 	@for tool in $(FIRMWARE_TOOLS); do \
-	  PATH=$$PATH:/usr/sbin command -v $${tool%%:*} >/dev/null || missing="$$missing $$(echo $${tool##*:} | tr + ' ')"; \
+	  PATH=$$PATH:/usr/sbin command -v $${tool%%:*} >/dev/null || missing="$$missing $$(echo $${tool##*:} | tr , ' ')"; \
 	done; [ -z "$$missing" ] || { \
 	  echo "== installing$$missing with the system's package manager"; \
 	  $(AS_ROOT) apt-get update -qq; \
@@ -109,7 +109,7 @@ smoke: $(VENV)/.test
 	@mkdir -p .node && npm install --silent --no-audit --no-fund --prefix .node rp2040js@1.4.1 && touch $@ || \
 	  echo "== rp2040js is not to be had: no Raspberry Pi Pico is emulated"
 
-test-all: FIRMWARE_TOOLS += avr-gcc:gcc-avr+avr-libc simavr:simavr
+test-all: FIRMWARE_TOOLS += avr-gcc:gcc-avr,avr-libc simavr:simavr
 test-all: firmware-tools lint .venv-frameworks/.ready .node/.ready
 	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
