@@ -41,8 +41,8 @@ MAX_REFUSED = {
 UNDRAWN = {"QLinearReduceMean", "Ceil", "Floor", "Round", "Sign", "ThresholdedRelu", "NonMaxSuppression"}
 # Constant places are of a number of samples, and what is drawn runs with any: tests/formats/onnx/onnx_cases.py.
 UNDRAWN |= {"GatherElements", "ScatterElements", "ScatterND"}
-# Of matrices, and of numbers that no network here makes: tests/formats/onnx/onnx_cases.py.
-UNDRAWN |= {"Trilu", "IsInf", "IsNaN"}
+# Of matrices, of numbers that no network here makes, and of places between -1 and 1: tests/formats/onnx/onnx_survey.py.
+UNDRAWN |= {"GridSample", "IsInf", "IsNaN", "Trilu"}
 # Only onnxruntime's optimiser writes them: tests/formats/onnx/test_onnx_optimised.py.
 UNDRAWN |= {
     *("BiasGelu", "FastGelu", "QuickGelu", "FusedConv", "FusedGemm", "FusedMatMul", "NhwcMaxPool"),
