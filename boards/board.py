@@ -309,9 +309,9 @@ class Board:
         """
         files = {"board.h": (COMMON / "board.h").read_text(encoding="utf-8"), "board_config.h": self.config_header()}
         files |= {path.name: path.read_text(encoding="utf-8") for path in self.sources}
-        for header in ("semihosting.h", "caches_cortex_m7.h"):
-            if any(f'#include "{header}"' in text for text in files.values()):
-                files[header] = (COMMON / header).read_text(encoding="utf-8")
+        for path in sorted(COMMON.glob("*.h")):
+            if any(f'#include "{path.name}"' in text for text in list(files.values())):
+                files[path.name] = path.read_text(encoding="utf-8")
         if self.linker_script:
             files["linker.ld"] = self.linker_script_text()
         return files

@@ -369,17 +369,15 @@ class Rp2(Chip):
         return self.CRYSTAL / self.tick_cycles()
 
 
+def rp2_out_of_reset(clocks, pll, others):
+    """Return the registers that are not zero: both clocks from the ring oscillator, the PLL off."""
+    return {clocks + 0x44: 1, clocks + 0x38: 1, pll: 1, pll + 4: 0x2D, pll + 0xC: 0x77000, **others}
+
+
 class Rp2040(Rp2):
     XOSC, CLOCKS, RESETS, PLL, PLL_RESET = 0x40024000, 0x40008000, 0x4000C000, 0x40028000, 12
     LIMIT = 133 * MHZ
-    RESET: ClassVar[dict[int, int]] = {
-        RESETS: 0x1FFFFFF,
-        CLOCKS + 0x44: 1,
-        CLOCKS + 0x38: 1,
-        PLL: 1,
-        PLL + 4: 0x2D,
-        PLL + 0xC: 0x77000,
-    }
+    RESET: ClassVar[dict[int, int]] = rp2_out_of_reset(CLOCKS, PLL, {RESETS: 0x1FFFFFF})
 
     def tick_cycles(self):
         tick = self[0x4005802C]
@@ -390,14 +388,7 @@ class Rp2040(Rp2):
 class Rp2350(Rp2):
     XOSC, CLOCKS, RESETS, PLL, PLL_RESET = 0x40048000, 0x40010000, 0x40020000, 0x40050000, 14
     LIMIT = 150 * MHZ
-    RESET: ClassVar[dict[int, int]] = {
-        RESETS: 0x1FFFFFFF,
-        CLOCKS + 0x44: 1,
-        CLOCKS + 0x38: 1,
-        PLL: 1,
-        PLL + 4: 0x2D,
-        PLL + 0xC: 0x77000,
-    }
+    RESET: ClassVar[dict[int, int]] = rp2_out_of_reset(CLOCKS, PLL, {RESETS: 0x1FFFFFFF})
 
     def tick_cycles(self):
         assert self[0x40108018] & 1

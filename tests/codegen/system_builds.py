@@ -4,6 +4,7 @@ manifests, and in tests/codegen/systems what stands in for its core, its CMake f
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -35,6 +36,14 @@ def run(command, **settings):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **settings)
     assert done.returncode == 0, f"{command}: {(done.stdout + done.stderr)[-3000:]}"
     return done.stdout
+
+
+def answers(program, codes):
+    """Run the example of a network `one` on inputs, after it has checked its recorded one, and return the numbers that it shows."""
+    done = subprocess.run([program], input=codes.tobytes(), capture_output=True, check=False, timeout=300)
+    said = done.stdout.decode().replace("\r", "").splitlines()
+    assert said[1] == "one: as the reference"
+    return [[int(word) for word in re.findall(r"-?\d+", line.removeprefix("one:"))] for line in said[2:]]
 
 
 def linked(sources, include, target, flags=()):

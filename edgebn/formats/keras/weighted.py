@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -58,28 +59,23 @@ separable = _convolved(
 )
 
 
-def pool(function: str) -> LayerFunction:
-    """Return the function of max_pool or average_pool."""
+def _pool(make: Callable[[str, int], LayerFunction]) -> Callable[[str], LayerFunction]:
+    """Return what gives a pool's function by its name: the layer of as many axes as its value has."""
 
-    def add(place: Place) -> str | list[str]:
-        rank = len(place.shape) - 1
-        if rank not in (1, 2):
-            raise place.unsupported(f"it pools a value of {rank + 2} axes; edgebn pools in one and two dimensions")
-        return pooling.window(function, rank)(place)
+    def of(function: str) -> LayerFunction:
+        def add(place: Place) -> str | list[str]:
+            rank = len(place.shape) - 1
+            if rank not in (1, 2):
+                raise place.unsupported(f"it pools a value of {rank + 2} axes; edgebn pools in one and two dimensions")
+            return make(function, rank)(place)
 
-    return add
+        return add
+
+    return of
 
 
-def adaptive_pool(function: str) -> LayerFunction:
-    """Return the function of adaptive_max_pool or adaptive_average_pool."""
-
-    def add(place: Place) -> str | list[str]:
-        rank = len(place.shape) - 1
-        if rank not in (1, 2):
-            raise place.unsupported(f"it pools a value of {rank + 2} axes; edgebn pools in one and two dimensions")
-        return pooling.adaptive(function, rank)(place)
-
-    return add
+pool = _pool(pooling.window)
+adaptive_pool = _pool(pooling.adaptive)
 
 
 def batch_norm(place: Place) -> str:

@@ -1,7 +1,6 @@
 """The Keras reader against what Keras computed (recorded), and against files that are damaged, hostile or unsupported."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,23 +11,12 @@ from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
 from edgebn.formats import keras  # noqa: E402  # after the check for h5py
+from tests.conftest import RECORDED  # noqa: E402  # the same
+from tests.formats.keras.keras_cases import CUSTOM, FOLDERS  # noqa: E402  # the same
 from tests.formats.keras.keras_maker import INPUT, computed, entry, functional, sequential, tensors, write_h5  # noqa: E402  # the same
 
-RECORDED = Path(__file__).parents[2] / "recorded"
-FOLDERS = (
-    "keras_zoo",
-    "keras_operations",
-    "keras_moving",
-    "keras_norms",
-    "keras_choosing",
-    "keras_functions",
-    "keras_wrappers",
-    "keras_products",
-    "keras_code",
-)
 ZOO = [path for folder in FOLDERS for suffix in (".keras", ".h5") for path in sorted((RECORDED / folder).glob(f"*{suffix}"))]
 KERAS2 = sorted((RECORDED / "keras2").glob("*.h5"))
-CUSTOM = {"BNLayer": "BatchNormalization"}
 
 
 def relative_error(got, wanted):
