@@ -72,6 +72,8 @@ class Reading:
         float32 constants that a DEQUANTIZE of a constant made.
     known : dict of int to ndarray
         int64 values that `shape_arithmetic.py` worked out.
+    places : dict of int to str
+        Where in its window each largest element stands, of MaxPoolingWithArgmax2D's second outputs (`perception.py`).
     variables : Variables
         What lives from run to run (`variables.py`).
     """
@@ -84,6 +86,7 @@ class Reading:
     folded: dict[int, np.ndarray] = field(default_factory=dict)
     known: dict[int, np.ndarray] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    places: dict[int, str] = field(default_factory=dict)
     variables: Variables = field(default_factory=Variables)
 
     def unique(self, wanted: str) -> str:

@@ -68,22 +68,34 @@ def transpose_conv(reading: Reading, operator: FileOperator) -> None:
     """TRANSPOSE_CONV: padding and output padding follow from the output size that the file gives."""
     size, w, x, b = inputs_of(operator, 3, 4)
     options = operator.options("TransposeConvOptions")
+    wanted = reading.integers(size)
+    if wanted.shape != (4,):
+        raise ModelError(f"its output shape {tuple(wanted)} is no image's; the file is damaged")
+    strides, same = (options.StrideH(), options.StrideW()), options.Padding() == SAME
+    emit_transposed(
+        reading, operator, (x, w, b), tuple(int(n) for n in wanted[1:3]), strides, same, options.FusedActivationFunction()
+    )
+
+
+def emit_transposed(
+    reading: Reading, operator: FileOperator, inputs: tuple[int, int, int], wanted: Shape, strides: Pair, same: bool, fused: int = 0
+) -> None:
+    """Emit a transposed convolution of (input, weight, bias) whose image has the height and width `wanted`."""
+    x, w, b = inputs
     weight, quantization = _weight(reading, operator, w, axis=0)
     height, width, _ = image(reading, x)
-    wanted = reading.integers(size)
-    if weight.ndim != 4 or wanted.shape != (4,):
-        raise ModelError(f"its weight {weight.shape} or output shape {tuple(wanted)} is no image's; the file is damaged")
-    strides = (options.StrideH(), options.StrideW())
+    if weight.ndim != 4:
+        raise ModelError(f"its weight {weight.shape} is no image's; the file is damaged")
     sides, extra = [], []
-    for before_size, out, kernel, stride in zip((height, width), wanted[1:3], weight.shape[1:3], strides, strict=True):
-        before, after, rest = _transposed_padding(before_size, int(out), kernel, stride, options.Padding() == SAME)
+    for before_size, out, kernel, stride in zip((height, width), wanted, weight.shape[1:3], strides, strict=True):
+        before, after, rest = _transposed_padding(before_size, out, kernel, stride, same)
         sides.append((before, after))
         extra.append(rest)
     reading.emit(
         operator,
         TransposedConvolution,
         (reading.value(x),),
-        options.FusedActivationFunction(),
+        fused,
         weight=weight,
         bias=_bias(reading, operator, b, len(weight)),
         strides=strides,

@@ -102,6 +102,12 @@ class FileOperator:
         options.Init(self.options_table.Bytes, self.options_table.Pos)
         return options
 
+    def custom_words(self, count: int) -> tuple[int, ...]:
+        """Return the first `count` int32 of a custom operator's options, where these are a C struct."""
+        if len(self.custom) < 4 * count:
+            raise ModelError(f"its options have {len(self.custom)} bytes where {4 * count} should be; the file is damaged")
+        return tuple(int(word) for word in np.frombuffer(self.custom, "<i4", count))
+
     def custom_number(self, name: str, otherwise: float | None = None) -> float:
         """Return a number of a custom operator's options, a flexbuffer with names; `otherwise` where it is not among them."""
         from flatbuffers import flexbuffers

@@ -98,13 +98,15 @@ class FileBuilder:
         self.operators.append(operator)
 
     def custom(self, name, inputs, outputs, options) -> None:
-        """Add a custom operator whose options are a flexbuffer of the dict `options`."""
+        """Add a custom operator whose options are a flexbuffer of a dict, or bytes as they are."""
         if name not in self.codes:
             self.codes.append(name)
         operator = schema.OperatorT()
         operator.opcodeIndex = self.codes.index(name)
         operator.inputs, operator.outputs = list(inputs), list(outputs)
-        operator.customOptions = np.frombuffer(bytes(flexbuffers.Dumps(options)), np.uint8)
+        operator.customOptions = np.frombuffer(
+            options if isinstance(options, bytes) else bytes(flexbuffers.Dumps(options)), np.uint8
+        )
         self.operators.append(operator)
 
     def variable(self, name, constant) -> int:
