@@ -18,6 +18,7 @@ from edgebn.formats.tflite.dilated import join_dilated
 from edgebn.formats.tflite.flatbuffer import DAMAGE, FileOperator, FileTensor, damage_is_named, read_file
 from edgebn.formats.tflite.operators import HINTS, OPERATORS
 from edgebn.formats.tflite.shape_arithmetic import fold
+from edgebn.formats.tflite.spectra import split_complex
 from edgebn.formats.tflite.variables import find_variables, state_outputs
 from edgebn.graph import Graph, GraphBuilder, Shape
 from edgebn.layers import Cast, Constant, IntegerBinary
@@ -52,6 +53,8 @@ def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) 
     except ImportError:
         raise ModelError(f"{path}: reading TensorFlow Lite files needs the packages of 'pip install edgebn[tflite]'") from None
     file = read_file(path)
+    with damage_is_named(str(path)):
+        file = split_complex(file)
     reading = Reading(file, GraphBuilder(file.name, str(path), "tflite", integer_rounding="double"))
     if isinstance(input_shape, Mapping):
         input_shapes = {name: tuple(shape) for name, shape in input_shape.items()}

@@ -15,6 +15,7 @@ from edgebn.formats.tflite import (
     pooling,
     selecting,
     shapes,
+    spectra,
     variables,
 )
 from edgebn.formats.tflite.context import Reading
@@ -103,6 +104,10 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "SELECT": integers.select,
     "SELECT_V2": integers.select,
     "GATHER_ND": integers.gather_nd,
+    "RFFT2D": spectra.rfft2d,
+    "COMPLEX_ABS": spectra.complex_abs,
+    "REAL": spectra.real,
+    "IMAG": spectra.imag,
     "CUSTOM TFLite_Detection_PostProcess": detections.detection_post_process,
     "CUSTOM Convolution2DTransposeBias": perception.convolution_transpose_bias,
     "CUSTOM MaxPoolingWithArgmax2D": perception.max_pooling_with_argmax,
