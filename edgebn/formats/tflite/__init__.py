@@ -85,15 +85,17 @@ def _add_input(reading: Reading, index: int, input_shapes: dict[str, Shape], pat
         raise ModelError(f"{path}: an input of the network is absent or named twice; the file is damaged")
     tensor = reading.tensor(index)
     name = reading.unique(short_name(tensor.name))
-    shape = _input_shape(tensor, input_shapes.pop(name, input_shapes.pop("", None)), path)
+    batched = _has_batch(tensor.signature or tensor.shape)
+    shape = _input_shape(tensor, batched, input_shapes.pop(name, input_shapes.pop("", None)), path)
     try:
         quantization = reading.quantization(index)
     except EdgebnError as error:
         raise type(error)(f"{path}: input {error}") from None
     reading.builder.add_input(name, shape, quantization)
-    reading.batched.add(name)
+    if batched:
+        reading.batched.add(name)
     reading.names[index] = _whole(reading, tensor.type, name) if reading.is_integer(index) else name
-    reading.shapes[index] = (1, *shape)
+    reading.shapes[index] = (1, *shape) if batched else shape
 
 
 def _whole(reading: Reading, dtype: str, name: str) -> str:
@@ -104,25 +106,32 @@ def _whole(reading: Reading, dtype: str, name: str) -> str:
     return reading.step(IntegerBinary, f"{name}/truth", (name, zero), None, function="not_equal")
 
 
-def _input_shape(tensor: FileTensor, stated: Shape | None, path: Path) -> Shape:
+def _has_batch(said: Shape) -> bool:
+    """Whether an input's first axis is the batch's; that of a line (a sound of 15,600 numbers) or of several rows is not."""
+    return not (len(said) == 1 and said[0] != 1) and not (len(said) == 2 and said[0] > 1)
+
+
+def _input_shape(tensor: FileTensor, batched: bool, stated: Shape | None, path: Path) -> Shape:
     """Return an input's shape without the batch axis.
 
     An open axis is -1 in the signature, or in the shape itself where there is no signature; a placeholder of 1 says nothing.
     """
     said = tensor.signature or tensor.shape
     where = f"{path}: input '{tensor.name}'"
-    if not said or said[0] not in {1, -1} or min(said[1:], default=1) < -1 or 0 in said:
+    first = int(batched)
+    if not said or (batched and said[0] not in {1, -1}) or min(said[first:], default=1) < -1 or 0 in said:
         raise ModelError(
             f"{where} has shape {tensor.shape}; edgebn reads files with a batch size of 1 (or open): "
             "convert the model with the input shape (1, ...)"
         )
+    shape, said = tensor.shape[first:], said[first:]
     if stated is None:
-        sizes = tuple(size if size > 1 or wanted > 0 else -1 for size, wanted in zip(tensor.shape[1:], said[1:], strict=True))
+        sizes = tuple(size if size > 1 or wanted > 0 else -1 for size, wanted in zip(shape, said, strict=True))
         if -1 in sizes:
-            raise ModelError(f"{where} of shape {said[1:]} leaves sizes open; give them with input_shape=, without the batch axis")
+            raise ModelError(f"{where} of shape {said} leaves sizes open; give them with input_shape=, without the batch axis")
         return sizes
-    if len(stated) != len(said) - 1 or any(size not in (-1, wanted) for size, wanted in zip(said[1:], stated, strict=True)):
-        raise ModelError(f"{where}: input_shape={stated} does not fit it, which the file gives as {said[1:]}")
+    if len(stated) != len(said) or any(size not in (-1, wanted) for size, wanted in zip(said, stated, strict=True)):
+        raise ModelError(f"{where}: input_shape={stated} does not fit it, which the file gives as {said}")
     return stated
 
 

@@ -36,8 +36,15 @@ def split_complex(file: FileModel) -> FileModel:
     parts += [replace(parts[index], name=f"{parts[index].name}/imaginary") for index in complex_ones]
     operators: list[FileOperator] = []
     for operator in file.operators:
-        operators += _split(operator, imaginary)
+        operators += _split(_real_cast(operator, imaginary), imaginary)
     return replace(file, tensors=tuple(parts), operators=tuple(operators))
+
+
+def _real_cast(operator: FileOperator, imaginary: dict[int, int]) -> FileOperator:
+    """Return REAL in place of a CAST of complex numbers to real ones, which drops the imaginary part."""
+    if operator.kind == "CAST" and set(operator.inputs) <= set(imaginary) and not set(operator.outputs) & set(imaginary):
+        return replace(operator, kind="REAL")
+    return operator
 
 
 def _split(operator: FileOperator, imaginary: dict[int, int]) -> list[FileOperator]:

@@ -11,7 +11,7 @@ import edgebn
 from edgebn.errors import UnsupportedLayerError
 from tests.conftest import TEST_ALL
 from tests.emitted import check
-from tests.formats.tflite.tflite_models import FileBuilder
+from tests.formats.tflite.tflite_models import TYPES, FileBuilder
 
 SEEDS = range(100 if TEST_ALL else 12)
 
@@ -30,7 +30,7 @@ def compare(content, sample, tmp_path):
     path = tmp_path / "file.tflite"
     path.write_bytes(content)
     program = edgebn.load(path)
-    found = edgebn.Session(program).run(sample)
+    found = edgebn.Session(program).run(sample.reshape(1, *program.shapes[program.inputs[0]]))
     found = list(found.values()) if isinstance(found, dict) else [found]
     for one, other in zip(found, litert(content, sample), strict=True):
         assert one.shape == other.shape
@@ -53,9 +53,12 @@ def transform(size, lengths, leading=(1,), *, squeezed=False):
         )
         spectrum = flat
     outputs = []
-    for kind in ("COMPLEX_ABS", "REAL", "IMAG"):
+    for kind in ("COMPLEX_ABS", "REAL", "IMAG", "CAST"):
         outputs.append(file.value(shape, np.float32))
-        file.operator(kind, [spectrum], outputs[-1:])
+        types = {"inDataType": TYPES[np.dtype(np.complex64)], "outDataType": TYPES[np.dtype(np.float32)]}
+        file.operator(
+            kind, [spectrum], outputs[-1:], *(["CastOptions"] if kind == "CAST" else []), **(types if kind == "CAST" else {})
+        )
     return file.bytes([x], outputs)
 
 
@@ -75,7 +78,7 @@ def test_known_tones(tmp_path):
     path = tmp_path / "file.tflite"
     path.write_bytes(transform((1, size), (1, size)))
     x = np.cos(2 * np.pi * turns * np.arange(size) / size).astype(np.float32)[None, None]
-    magnitude, real, imaginary = edgebn.Session(edgebn.load(path)).run(x).values()
+    magnitude, real, imaginary, _ = edgebn.Session(edgebn.load(path)).run(x).values()
     wanted = np.zeros(size // 2 + 1)
     wanted[turns] = size / 2
     assert np.allclose(magnitude.ravel(), wanted, atol=2e-3)
@@ -83,15 +86,16 @@ def test_known_tones(tmp_path):
     assert np.allclose(imaginary, 0, atol=2e-3)
 
 
-def spectrogram(rng):
-    """Frames of a sound by GATHER, a window, magnitudes, 20 bands, a logarithm, a convolution."""
+def spectrogram(rng, *, batched=True):
+    """Frames of a sound by GATHER, a window, magnitudes, 20 bands, a logarithm, a convolution; YAMNet's sound has no batch axis."""
     length, frame, hop, bands = 2000, 256, 160, 20
     file, constant = FileBuilder(), lambda array: file.constant(np.asarray(array))
     frames = (length - frame) // hop + 1
     bins = frame // 2 + 1
-    x, framed = file.value((1, length), np.float32), file.value((1, frames, frame), np.float32)
+    x, framed = file.value((1, length) if batched else (length,), np.float32), file.value((1, frames, frame), np.float32)
     places = (hop * np.arange(frames)[:, None] + np.arange(frame)).astype(np.int32)
-    file.operator("GATHER", [x, constant(places)], [framed], "GatherOptions", axis=1, batchDims=0)
+    places = constant(places if batched else places[None])
+    file.operator("GATHER", [x, places], [framed], "GatherOptions", axis=int(batched), batchDims=0)
 
     def then(kind, inputs, shape, options=None, dtype=np.float32, **settings):
         output = file.value(shape, dtype)
@@ -114,16 +118,17 @@ def spectrogram(rng):
     w, b = (constant(rng.normal(0, 1, shape).astype(np.float32)) for shape in ((4, 3, 3, 1), (4,)))
     settings = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, "padding": 1}
     y = then("CONV_2D", [picture, w, b], (1, frames - 2, bands - 2, 4), "Conv2DOptions", **settings)
-    return file.bytes([x], [y]), (1, length)
+    return file.bytes([x], [y]), (1, length) if batched else (length,)
 
 
-def test_a_spectrogram_before_a_convolution_in_python_and_in_c(tmp_path):
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_spectrogram_before_a_convolution_in_python_and_in_c(batched, tmp_path):
     rng = np.random.default_rng(5)
-    content, shape = spectrogram(rng)
-    time = np.arange(shape[1]) / 16000
-    x = (np.sin(2 * np.pi * (300 + 2000 * time) * time) + rng.normal(0, 0.1, shape[1])).astype(np.float32)[None]
+    content, shape = spectrogram(rng, batched=batched)
+    time = np.arange(shape[-1]) / 16000
+    x = (np.sin(2 * np.pi * (300 + 2000 * time) * time) + rng.normal(0, 0.1, shape[-1])).astype(np.float32).reshape(shape)
     program = compare(content, x, tmp_path)
-    check(program, tmp_path / "c", "host", x)
+    check(program, tmp_path / "c", "host", x.reshape(1, -1))
 
 
 def test_what_multiplies_complex_numbers_is_refused(tmp_path):
