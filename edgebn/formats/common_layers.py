@@ -131,18 +131,29 @@ def _binary(node: Any, context: Any, kind: type[Layer], a: Any, b: Any, part: st
 
 
 def _product(node: Any, context: Any, x: Any, axes: tuple[int, ...], keepdims: bool, part: str) -> Any:
-    """Products of halves, axis by axis: log2(n) multiplications of ever shorter values, the odd element carried along."""
+    def multiply(halves: list[Any], part: str) -> Any:
+        return context.emit(node, Multiply, *halves, part=part)
+
+    ones = by_halves(node, context, x, axes, part, multiply)
+    return reduce(node, context, ones, "max", axes, keepdims=keepdims, part=part)  # of one element each
+
+
+def by_halves(node: Any, context: Any, x: Any, axes: Iterable[int], part: str, join: Callable[[list[Any], str], Any]) -> Any:
+    """Append a reduction by a function of two values, which `join` appends; its axes stay, each of one element.
+
+    Halves are joined, axis by axis: log2(n) times, of ever shorter values, the odd element carried along.
+    """
     for axis in sorted(context.resolved(node, axis, len(x.shape)) for axis in axes):
         while (size := x.shape[axis]) > 1:
             half = size // 2
             rest = _part_of(node, context, x, axis, 2 * half, size, f"{part}rest{axis}_{size}") if size % 2 else None
             halves = [_part_of(node, context, x, axis, begin, begin + half, f"{part}{name}{axis}_{size}")
                       for begin, name in ((0, "low"), (half, "high"))]  # fmt: skip
-            x = context.emit(node, Multiply, *halves, part=f"{part}product{axis}_{size}")
+            x = join(halves, f"{part}product{axis}_{size}")
             if rest is not None:
                 joined, along, place = context.joined(node, (x, rest), axis)
                 x = context.moved(node, Concat, *joined, axis=along, place=place, part=f"{part}joined{axis}_{size}")
-    return reduce(node, context, x, "max", axes, keepdims=keepdims, part=part)  # of one element each
+    return x
 
 
 def _part_of(node: Any, context: Any, x: Any, axis: int, begin: int, end: int, part: str) -> Any:

@@ -129,6 +129,76 @@ def test_a_quantised_network_keeps_its_boxes_in_float32(tmp_path):
     assert Session(quantized).run(rng.normal(0, 1, (2, 8, 6)).astype(np.float32)).shape == (2, 12, 3)
 
 
+def by_truth(path, count=12):
+    """Write what ultralytics makes with nms=True: candidates above a score, and boxes that stay of them, padded to five."""
+    held, names = settings(10**9, 0.4)
+    numbers = {"zero": [0], "two": [2], "four": [4], "five": [5], "one": [1], "flat": [-1], "column": [-1, 1], "wanted": [5, 5],
+               "nowhere": [0, 0]}  # fmt: skip
+    held |= {name: np.array(value, np.int64) for name, value in numbers.items()} | {"least": np.float32(0.3)}
+    nodes = [
+        node("Squeeze", ["x", "zero"], ["all"]),
+        node("Slice", ["all", "four", "five", "one"], ["column_of_scores"]),
+        node("Squeeze", ["column_of_scores", "one"], ["s"]),
+        node("Greater", ["s", "least"], ["above"]),
+        node("NonZero", ["above"], ["places"]),
+        node("Transpose", ["places"], ["rows"], perm=[1, 0]),
+        node("GatherND", ["all", "rows"], ["candidates"]),
+        node("GatherND", ["s", "rows"], ["scores"]),
+        node("Slice", ["all", "five", "five", "one"], ["none"]),  # what this kind of network has no more of
+        node("GatherND", ["none", "rows"], ["no_more"]),
+        node("Slice", ["candidates", "zero", "four", "one"], ["corners"]),
+        node("Unsqueeze", ["corners", "zero"], ["b"]),
+        node("Unsqueeze", ["scores", "zero"], ["one_class"]),
+        node("Unsqueeze", ["one_class", "zero"], ["c"]),
+        node("NonMaxSuppression", ["b", "c", *names], ["found"]),
+        node("Gather", ["found", "two"], ["kept_column"], axis=1),
+        node("Squeeze", ["kept_column", "one"], ["kept"]),
+        node("Slice", ["kept", "zero", "five"], ["first"]),
+        node("Gather", ["candidates", "first"], ["boxes"]),
+        node("Gather", ["no_more", "first"], ["rest"]),
+        node("Concat", ["boxes", "rest"], ["joined"], axis=1),
+        node("Shape", ["joined"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["number"]),
+        node("Sub", ["five", "number"], ["missing"]),
+        node("Mul", ["missing", "five"], ["elements"]),
+        node("Concat", ["zero", "elements"], ["pads"], axis=0),
+        node("Reshape", ["joined", "flat"], ["line"]),
+        node("Pad", ["line", "pads"], ["padded"]),
+        node("Reshape", ["padded", "wanted"], ["y"]),
+    ]
+    save(path, nodes, {"x": (1, count, 5)}, held, TensorProto.FLOAT)
+
+
+def test_boxes_of_candidates_that_a_run_finds(tmp_path):
+    path, sizes = tmp_path / "net.onnx", set()
+    by_truth(path)
+    model = edgebn.load(path)
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(0, 1, (1, 12, 5)).astype(np.float32)
+        x[..., 4] *= (rng.uniform(0, 1, 12) < seed / 11).astype(np.float32) * rng.choice([1, -1], 12, p=[0.8, 0.2])
+        wanted = onnxruntimes(path, {"x": x})
+        sizes.add(int((wanted[:, 4] > 0).sum()))
+        for rows in answers(model, {"x": x}):
+            np.testing.assert_array_equal(rows, wanted)
+    assert {0, 1, 5} <= sizes
+    samples = np.random.default_rng(0).uniform(0, 1, (8, 1, 12, 5)).astype(np.float32)
+    emitted.check(model, tmp_path / "c", "host", samples)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (1, 2, 3, 2)])
+def test_non_zero_lists_places_in_their_order(shape, tmp_path):
+    save(tmp_path / "net.onnx", [node("Relu", ["x"], ["r"]), node("NonZero", ["r"], ["y"])], {"x": (1, *shape)}, {})
+    model = edgebn.load(tmp_path / "net.onnx")
+    for seed in range(6):
+        x = np.random.default_rng(seed).normal(0, 1, (1, *shape)).astype(np.float32)
+        wanted = onnxruntimes(tmp_path / "net.onnx", {"x": x})
+        for rows in (reference.run(model, {"x": x}), Session(model).run({"x": x})):
+            array = np.asarray(rows["y"] if isinstance(rows, dict) else rows).reshape(len(wanted), -1)
+            np.testing.assert_array_equal(array[:, : wanted.shape[1]], wanted)
+            assert (array[:, wanted.shape[1] :] == -1).all()
+
+
 REFUSED = {
     "most": ({"most": np.array([0], np.int64)}, (1, 8, 4), [], "keeps no box"),
     "rows": ({}, (1, 80000, 4), [], "smaller max_output_boxes_per_class"),
@@ -140,7 +210,18 @@ REFUSED = {
         [node("Add", ["y", "one"], ["i"]), node("Gather", ["b", "i"], ["m"], axis=1)],
         "picks by what is computed of NonMaxSuppression's rows",
     ),
-    "nonzero": ({}, (1, 8, 4), [node("NonZero", ["y"], ["m"])], "NonZero"),
+    "nonzero": ({}, (1, 8, 4), [node("NonZero", ["y"], ["m"])], "it lists the elements of a value"),
+    "number": (
+        {},
+        (1, 8, 4),
+        [
+            node("Shape", ["y"], ["n"]),
+            node("Cast", ["n"], ["f"], to=1),
+            node("ReduceMean", ["f"], ["g"], keepdims=0),
+            node("Mul", ["b", "g"], ["m"]),
+        ],
+        "number of rows that only a run tells",
+    ),
 }
 
 

@@ -30,6 +30,9 @@ from edgebn.layers import Identity, Quantization
 
 MAX_FOLDED_BYTES = 1 << 28  # what arithmetic on constants may make in all
 
+# What a number of rows that only a run tells may shape, and what is made in such a shape of nothing.
+SHAPED, MADE = ("Expand", "Pad", "Reshape", "Slice"), ("ConstantOfShape",)
+
 # What Python raises when a damaged file contradicts itself somewhere that no check named; told to the user as such.
 DAMAGE = (
     ValueError,
@@ -152,6 +155,8 @@ def _graph(
     _walk(nodes, context, values, file)
     for name in outputs:
         value = values.get(name)
+        if isinstance(value, Static) and value.empty:
+            raise ModelError(f"{builder.source}: the output '{name}' is empty: it has shape {value.array.shape}")
         if not isinstance(value, Dynamic):
             raise ModelError(
                 f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
@@ -238,10 +243,13 @@ def _walk(nodes: list[tuple[Node, tuple[str, ...]]], context: Context, values: d
 
 def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:
     constant = all(value is None or isinstance(value, Static) for value in node.inputs)
+    counts = any(node.counts_rows(index) for index in range(len(node.inputs)))
     if constant and node.op in STATIC:
-        return fold(node)
+        return replace(fold(node), counts_rows=node.counts_rows(0) if node.op in SHAPED else counts and node.op not in MADE)
     if constant and node.op not in ALSO_ON_CONSTANTS and not node.domain and not node.graphs:
-        return evaluate(node)
+        return tuple(replace(value, counts_rows=counts) for value in evaluate(node))
+    if counts and node.op not in (*SHAPED, *ALSO_ON_CONSTANTS):
+        raise node.refuse("it works on a number of rows that only a run tells; end the network before it")
     reader = OPERATORS.get(node.op)
     if reader is None:
         raise node.refuse(f"edgebn does not run this operator; {hint(node.op)}")

@@ -52,7 +52,7 @@ class Context(SampleContext[Dynamic]):
         `quantization` and `shift` are the output's, if it is int8 codes; `whole` says whether it is whole numbers.
         """
         made = self.append(node, kind, inputs, part=part, output=output, place=place, quantization=quantization, fields=fields)
-        if not self.vacant.follow(kind, (value.tensor for value in inputs), made.tensor):
+        if not self.vacant.follow(kind, (value.tensor for value in inputs), made.tensor, fields.get("starts", ())):
             raise node.refuse(
                 "it works on all boxes that NonMaxSuppression leaves, whose number only a run tells; end the network before it"
             )

@@ -11,12 +11,13 @@ import numpy as np
 
 from edgebn.formats import computed_indices
 from edgebn.formats.batch_axis import Place
+from edgebn.formats.common_layers import by_halves
 from edgebn.formats.computed_indices import ALONE
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.suppression import filled, keeps_signs
-from edgebn.formats.onnx.values import Dynamic, Static
+from edgebn.formats.onnx.values import Dynamic, Static, Value
 from edgebn.layers import Activation, ArgExtreme, Cast, Constant, Dequantize, GatherND, IntegerBinary, Reshape, Select
 
 FLOAT, UINT8, BOOL = 1, 2, 9
@@ -143,6 +144,25 @@ def _is_plain(x: Dynamic) -> bool:
     """Whether codes stand for themselves."""
     quantization = x.quantization
     return quantization is not None and float(quantization.scale[0]) == 1.0 and int(quantization.zero_point[0]) == -x.shift
+
+
+# Reductions of whole numbers, and what joins two of them.
+JOINS = {"sum": "add", "max": "maximum", "min": "minimum", "product": "multiply"}
+
+
+def reduced(node: Node, context: Context, x: Dynamic, function: str, axes: Sequence[int], *, keepdims: bool) -> Dynamic:
+    """Append a reduction of whole numbers, exact in 32 bits."""
+
+    def join(halves: list[Dynamic], part: str) -> Dynamic:
+        return context.whole_numbers(node, IntegerBinary, *halves, part=part, place=halves[0].place, function=JOINS[function])
+
+    x, _ = context.along(node, x, axes)
+    ones: Dynamic = by_halves(node, context, x, axes, "", join)
+    inner = {context.resolved(node, axis, len(x.shape)) for axis in axes}
+    shape = tuple(1 if axis in inner else size for axis, size in enumerate(x.shape) if keepdims or axis not in inner)
+    place = None if x.place.axis is None else x.place.axis - (0 if keepdims else sum(axis < x.place.axis for axis in inner))
+    made: Dynamic = context.reshape(node, ones, shape, axis=place)
+    return made
 
 
 def arg(function: str) -> Callable[[Node, Context], Dynamic]:
@@ -278,9 +298,12 @@ def _gather_places(node: Node, context: Context, indices: np.ndarray) -> Dynamic
     return context.reshape(node, picked, (*indices.shape[:-1], *rest))
 
 
-def gather_nd(node: Node, context: Context) -> Dynamic:
+def gather_nd(node: Node, context: Context) -> Value:
     """GatherND: the last axis of the indices names a place along the first axes of the values."""
-    x, value = node.dynamic(0), node.value(1)
+    data, value = node.value(0), node.value(1)
+    if isinstance(data, Static) and data.empty and isinstance(value, Dynamic) and value.shape:
+        return Static(np.zeros((*value.shape[:-1], *data.array.shape[value.shape[-1] :]), data.array.dtype))
+    x = node.dynamic(0)
     if node.integer("batch_dims", 0):
         raise node.refuse("it gathers other elements in each batch; edgebn gathers the same everywhere")
     columns = (value.array.shape if isinstance(value, Static) else value.shape)[-1:]

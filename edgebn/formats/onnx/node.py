@@ -94,6 +94,11 @@ class Node:
             )
         return value
 
+    def counts_rows(self, index: int) -> bool:
+        """Whether input `index` was worked out of a number of rows that only a run tells."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        return isinstance(value, Static) and value.counts_rows
+
     def unit(self, index: int = 0) -> Unit | None:
         """Return what input `index` is counted in, None for most values."""
         value = self.inputs[index] if index < len(self.inputs) else None

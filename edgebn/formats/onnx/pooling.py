@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgebn.formats.common_layers import reduce
-from edgebn.formats.onnx import windows
+from edgebn.formats.onnx import integers, windows
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
@@ -108,14 +108,14 @@ def reduce_min(node: Node, context: Context) -> Dynamic:
 
 def reduce_sum(node: Node, context: Context) -> Dynamic:
     """ReduceSum: its axes became an input earlier than those of the others, with opset 13."""
-    return _reduce(node, context, node.real(0), "sum", since=13)
+    return _reduce(node, context, node.dynamic(0), "sum", since=13)
 
 
 def reduction(function: str) -> Callable[[Node, Context], Dynamic]:
     """Return the reader of a Reduce operator on float32 values: ReduceL2, ReduceProd and their like."""
 
     def read(node: Node, context: Context) -> Dynamic:
-        return _reduce(node, context, node.real(0), function)
+        return _reduce(node, context, node.dynamic(0) if function in integers.JOINS else node.real(0), function)
 
     return read
 
@@ -123,6 +123,10 @@ def reduction(function: str) -> Callable[[Node, Context], Dynamic]:
 def _reduce(node: Node, context: Context, x: Dynamic, function: str, since: int = 18) -> Dynamic:
     listed = node.integers("axes") if node.opset < since else node.static_ints(1, "axes")
     axes = reduced_axes(node, x, listed)
+    if x.whole and function in integers.JOINS and axes:
+        return integers.reduced(node, context, x, function, axes, keepdims=bool(node.integer("keepdims", 1)))
+    if function == "sum":
+        node.real(0)
     if not axes and function in EACH:
         return context.emit(node, Activation, x, function=EACH[function])
     if not axes:

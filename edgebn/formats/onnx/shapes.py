@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgebn.formats.channels_first import blocks_to_pixels, pixels_to_blocks
-from edgebn.formats.onnx import integers, weights
+from edgebn.formats.onnx import integers, suppression, weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static, Value
 from edgebn.layers import MAX_EXTENT, Concat, Identity, Reshape, Transpose
 
 
-def shape(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
+def _full_shape(node: Node, context: Context) -> tuple[tuple[int, ...], bool]:
+    """Return the shape of the input, an open batch counting as 1, and whether only a run tells how many rows there are."""
+    value = node.value(0)
+    if isinstance(value, Dynamic):
+        return value.shape, value.tensor in context.vacant.rows
+    return value.array.shape, value.counts_rows
+
+
+def shape(node: Node, context: Context) -> Static:
     """Shape: known while reading, an open batch counts as 1."""
-    value = node.value(0)
-    full = value.shape if isinstance(value, Dynamic) else value.array.shape
+    full, counts_rows = _full_shape(node, context)
     start, end = node.integer("start", 0), node.attributes.get("end")
-    return Static(np.array(full[start : end if isinstance(end, int) else None], np.int64))
+    return Static(np.array(full[start : end if isinstance(end, int) else None], np.int64), counts_rows=counts_rows)
 
 
-def size(node: Node, context: Context) -> Static:  # noqa: ARG001  # every operator has the same signature
+def size(node: Node, context: Context) -> Static:
     """Size: how many elements."""
-    value = node.value(0)
-    full = value.shape if isinstance(value, Dynamic) else value.array.shape
-    return Static(np.array(np.prod(full, dtype=np.int64)))
+    full, counts_rows = _full_shape(node, context)
+    return Static(np.array(np.prod(full, dtype=np.int64)), counts_rows=counts_rows)
 
 
 def reshape(node: Node, context: Context) -> Dynamic:
@@ -109,6 +117,9 @@ def transpose(node: Node, context: Context) -> Dynamic:
 
 def concat(node: Node, context: Context) -> Dynamic:
     """Concat of values and constants; codes must share one scale."""
+    held = [value for value in node.inputs if not (isinstance(value, Static) and value.empty)]
+    if 0 < len(held) < len(node.inputs):
+        return concat(replace(node, inputs=tuple(held)), context)
     if len(node.inputs) == 1:
         return context.identity(node, node.dynamic(0))
     operands: list[Dynamic | np.ndarray] = []
@@ -167,11 +178,17 @@ def pad(node: Node, context: Context) -> Dynamic:
     sides = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         sides[axis % rank] = (amounts[place], amounts[place + len(axes)])
+    if node.counts_rows(1):
+        return suppression.padded_to_all(node, context, x, sides, value if mode == "constant" else None)
     return context.pad(node, x, sides, value) if mode == "constant" else context.pad_copies(node, x, sides, mode)
 
 
-def gather(node: Node, context: Context) -> Dynamic:
+def gather(node: Node, context: Context) -> Value:
     """Gather by indices; a single one leaves its axis out."""
+    data, by = node.value(0), node.value(1)
+    if isinstance(data, Static) and data.empty and isinstance(by, Dynamic):
+        axis = context.resolved(node, node.integer("axis", 0), data.array.ndim)
+        return Static(np.zeros((*data.array.shape[:axis], *by.shape, *data.array.shape[axis + 1 :]), data.array.dtype))
     if isinstance(node.value(1), Dynamic):
         return integers.gather_computed(node, context)
     x, indices = node.dynamic(0), node.static(1, "indices")
@@ -190,7 +207,7 @@ def _shown(array: np.ndarray) -> str:
     return f"{listed}"[:-1] + (", ...]" if array.size > 4 else "]")
 
 
-def slice_(node: Node, context: Context) -> Dynamic:
+def slice_(node: Node, context: Context) -> Value:
     """Slice with any steps."""
     x = node.dynamic(0)
     if node.opset < 10:
@@ -213,7 +230,14 @@ def slice_(node: Node, context: Context) -> Dynamic:
         size = x.shape[axis]
         bound = None if step < 0 and end < -size else end  # a negative end beyond the first element takes that too
         ranges[axis % rank] = range(*slice(start, bound, step).indices(size))
+    if not all(ranges.values()):
+        return _empty(x, tuple(len(ranges.get(axis, range(size))) for axis, size in enumerate(x.shape)))
     return context.slice(node, x, ranges)
+
+
+def _empty(x: Dynamic, shape: tuple[int, ...]) -> Static:
+    """Return a value of no elements, of the type of what it was cut from: exporters cut so where a network has no such part."""
+    return Static(np.zeros(shape, np.int64 if x.whole else np.float32))
 
 
 def tile(node: Node, context: Context) -> Dynamic:
@@ -240,11 +264,12 @@ def split(node: Node, context: Context) -> tuple[Value, ...]:
         lengths = (each,) * (count - 1) + (whole - each * (count - 1),)
     if len(lengths) != count or sum(lengths) != whole or min(lengths) < 0:
         raise node.damaged(f"its parts {lengths} do not make up an axis of {whole}")
-    parts, begin = [], 0
+    parts: list[Value] = []
+    begin = 0
     for output, length in enumerate(lengths):
         begins, sizes = [0] * len(x.shape), list(x.shape)
         begins[axis], sizes[axis] = begin, length
-        parts.append(context.crop(node, x, begins, sizes, output=output))
+        parts.append(context.crop(node, x, begins, sizes, output=output) if length else _empty(x, tuple(sizes)))
         begin += length
     return tuple(parts)
 

@@ -100,6 +100,7 @@ OPERATORS: dict[str, Reader] = {
     "Neg": arithmetic.negative,
     "NhwcMaxPool": fused.nhwc_max_pool,
     "NonMaxSuppression": suppression.non_max_suppression,
+    "NonZero": suppression.non_zero,
     "Not": integers.logical_not,
     "Or": integers.logical("maximum"),
     "Pad": shapes.pad,

@@ -42,10 +42,18 @@ class Static:
         Of any type that the file uses.
     codes : Codes or None
         Set when a DequantizeLinear made it from integers.
+    counts_rows : bool
+        Whether it was worked out of a number of rows that only a run tells (see `vacant.py`) and here is the most there can be.
     """
 
     array: np.ndarray
     codes: Codes | None = None
+    counts_rows: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no element: what a network makes of no elements is known while reading too."""
+        return self.array.size == 0
 
 
 @dataclass(frozen=True)

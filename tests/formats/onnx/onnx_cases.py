@@ -228,6 +228,10 @@ def _whole_numbers() -> list[Model]:
         "Mul of whole numbers": ([whole, node("Mul", ["k", "k"], ["i"])], {}),
         "Div of whole numbers": ([whole, node("Div", ["k", "c"], ["i"])], {"c": np.abs(column)}),
         "Neg of whole numbers": ([whole, node("Neg", ["k"], ["i"])], {}),
+        "ReduceSum of whole numbers": ([whole, node("ReduceSum", ["k", "c"], ["i"], keepdims=0)], {"c": np.array([2, -1])}),
+        "ReduceMax of whole numbers": ([whole, node("ReduceMax", ["k"], ["i"], axes=[1])], {}),
+        "ReduceMin of whole numbers": ([whole, node("ReduceMin", ["k"], ["i"], axes=[2])], {}),
+        "ReduceProd of whole numbers": ([whole, node("ReduceProd", ["k"], ["i"], axes=[3])], {}),
         "Max of whole numbers": ([whole, node("Max", ["k", "c"], ["i"])], {"c": column}),
         "Min of whole numbers": ([whole, node("Min", ["k", "c"], ["i"])], {"c": column}),
         "Concat of whole numbers": ([whole, node("Concat", ["k", "c"], ["i"], axis=3)],
@@ -272,6 +276,10 @@ def _picked() -> list[Model]:
     made["GatherElements"] = (
         [*place[:1], node("Sub", ["p", "five"], ["m"]), node("GatherElements", ["x", "m"], ["y"], axis=3)],
         {"five": np.array(6, np.int64)},
+    )
+    made["NonZero"] = (  # of which none is 0, so that onnxruntime has as many
+        [node("Abs", ["x"], ["a"]), node("NonZero", ["a"], ["i"]), node("Cast", ["i"], ["g"], to=TensorProto.FLOAT), raised],
+        zero,
     )
     made["NonMaxSuppression"] = (
         [
