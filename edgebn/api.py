@@ -206,6 +206,7 @@ def quantize(
     from edgebn.passes.quantization import calibration as observing
     from edgebn.passes.quantization.apart import steps_apart
     from edgebn.passes.quantization.calibrated import Ranges, Work, calibrated
+    from edgebn.passes.quantization.function_ranges import function_ranges
     from edgebn.passes.quantization.keep import kept_steps
     from edgebn.passes.quantization.keep_auto import Judge, checked_budget, choose
     from edgebn.passes.quantization.more_time import MoreTime
@@ -263,7 +264,8 @@ def quantize(
 
         way = chosen_ranges(found, kept, open_engine)
         types = kept(way)
-        apart, ranges, means, moments = found.program, way.ranges, found.means, found.moments
+        apart, means, moments = found.program, found.means, found.moments
+        ranges = {**way.ranges, **function_ranges(apart, way.ranges, types)}
         extremes = found.extremes
     form = integer_form(apart, {"int8": ranges, "int16": extremes}, means, moments)
     form.prepare(types, activations, work.add)

@@ -55,6 +55,16 @@ def test_scores_below_the_codes_of_a_sigmoid_are_float(offset, dtype):
         assert ratios(program, edgebn.quantize(program, data(), keep={}), [slice(None)])[0] < 3
 
 
+def test_what_a_float_sigmoid_reads_is_not_cut_where_one_sample_makes_others_look_flat():
+    """One sample with large scores calibrates, and the rest, with small ones, is judged: as PP-OCR's detector has it."""
+    program = scores_about(-16.0)
+    large = 2 * data(1, seed=9)
+    assert reference.run(program, large).max() > 20 * reference.run(program, data()).max()
+    quantized = edgebn.quantize(program, np.concatenate([data(), large]))
+    assert quantized.dtype == "mixed"
+    assert ratios(program, quantized, [slice(None)])[0] > 20
+
+
 def test_logits_far_below_the_scores_that_count_may_saturate():
     rng = np.random.default_rng(0)
     logits = np.concatenate([rng.uniform(-60, -20, 5000), rng.uniform(-4, 3, 100)])

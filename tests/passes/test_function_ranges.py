@@ -57,6 +57,14 @@ def test_flat_ends_are_left_out(functions, low, high):
             np.testing.assert_array_equal(whole, cut)
 
 
+def test_to_functions_that_are_not_int8_no_end_is_flat():
+    program = network(["hard_swish", "silu"])
+    ranges = ranges_of(program)
+    assert "c" in function_ranges(program, ranges, {"conv": "float32"})
+    for name in ("f0", "f1"):
+        assert "c" not in function_ranges(program, ranges, {name: "float32"})
+
+
 def test_what_others_read_keeps_its_range():
     build = GraphBuilder("net", "net", "test")
     build.add_input("x", (4, 4, 3))

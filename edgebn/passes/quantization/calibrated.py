@@ -29,7 +29,6 @@ from edgebn.passes.quantization.calibration import (
 from edgebn.passes.quantization.coarse_outputs import coarse_outputs
 from edgebn.passes.quantization.equalize import equalize
 from edgebn.passes.quantization.expected_ranges import expected_ranges
-from edgebn.passes.quantization.function_ranges import function_ranges
 from edgebn.passes.quantization.head_ranges import HeadObserver
 from edgebn.passes.quantization.patch_moments import PatchMoments, PatchObserver
 from edgebn.passes.quantization.score_ranges import ScoreObserver
@@ -158,12 +157,9 @@ def calibrated(
         if method == "mse":
             for end in ends:
                 ranges |= end.ranges()
-        ranges |= function_ranges(program, ranges)
         ways.append(Ranges(ranges, coarse_outputs(program, ranges, observers)))
     extremes, means = ranges_and_means(program, observers, "minmax")
-    expected = expected_ranges(program, observers)
-    expected |= function_ranges(program, expected)
-    return Calibrated(program, ways, extremes, expected, means, patches.moments(), samples)
+    return Calibrated(program, ways, extremes, expected_ranges(program, observers), means, patches.moments(), samples)
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:

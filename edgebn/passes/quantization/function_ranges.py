@@ -5,7 +5,7 @@ Swishes, GELUs and gates are flat on one side or on both; convolutions before th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -16,10 +16,17 @@ from edgebn.passes.quantization.calibration import LEVELS, Range
 POINTS = 4096  # of a function, between the ends of its input
 
 
-def function_ranges(program: p.Program, ranges: Mapping[str, Range]) -> dict[str, Range]:
+def function_ranges(program: p.Program, ranges: Mapping[str, Range], kept: Container[str] = ()) -> dict[str, Range]:
     """Return the ranges of the values that only functions of one number read, without their flat ends.
 
-    An end is flat where all of it has one code of the function's output: nothing is lost there. Zero is kept.
+    An end is flat where all of it has one int8 code of the function's output: nothing is lost there. Zero is kept.
+
+    Parameters
+    ----------
+    program : Program
+    ranges : mapping of str to (low, high)
+    kept : container of str
+        Names of the steps that are not int8: to these no end is flat.
     """
     readers: dict[str, list[p.Step]] = {}
     for step in program.steps:
@@ -28,7 +35,7 @@ def function_ranges(program: p.Program, ranges: Mapping[str, Range]) -> dict[str
     held = {*program.entering, *program.leaving, *program.constants}
     found = {}
     for name, steps in readers.items():
-        if name in held or name not in ranges or not all(_is_function(step) for step in steps):
+        if name in held or name not in ranges or not all(_is_function(step) and step.name not in kept for step in steps):
             continue
         parts = [_changing(step, ranges) for step in steps]
         found[name] = (min(low for low, _ in parts), max(high for _, high in parts))

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgebn.passes.quantization.calibrated import Calibrated, Ranges
 from edgebn.passes.quantization.calibration import Batch, RunBuffers
+from edgebn.passes.quantization.function_ranges import function_ranges
 from edgebn.passes.quantization.keep_auto import decibels
 from edgebn.passes.quantization.quantize import integer_form
 from edgebn.program import Program
@@ -45,8 +46,10 @@ def chosen_ranges(
     wanted = _outputs(found.program, samples, open_engine)
 
     def nearness(ranges: Ranges) -> float:
-        known = {"int8": ranges.ranges, "int16": found.extremes}
-        program = integer_form(found.program, known, found.means).joined(kept(ranges))
+        types = kept(ranges)
+        cut = {**ranges.ranges, **function_ranges(found.program, ranges.ranges, types)}
+        known = {"int8": cut, "int16": found.extremes}
+        program = integer_form(found.program, known, found.means).joined(types)
         got = _outputs(program, samples, open_engine)
         return min(decibels(wanted[name], got[name]) for name in wanted)
 
