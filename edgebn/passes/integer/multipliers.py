@@ -287,12 +287,22 @@ def accumulator_bounds(weight: np.ndarray, acc_bias: np.ndarray, where: str) -> 
 def prove_epilogue(epilogue: IntEpilogue, bounds: tuple[np.ndarray, np.ndarray], where: str) -> None:
     """Refuse an epilogue whose u * m + r - NEG could overflow int64 for an accumulator within `bounds` (Python integers)."""
     negative_rounding = 2**31 if epilogue.neg else 0
+    if _surely_fits(epilogue, bounds):
+        return
     rows = zip(bounds[0], bounds[1], epilogue.lo, epilogue.hi, epilogue.m, epilogue.r, epilogue.s, strict=True)
     for low, high, lo, hi, m, r, s in rows:
         ends = [min(max(int(end), int(lo)), int(hi)) for end in (low, high)]
         largest = max(abs(u * int(m)) for u in ends) + abs(int(r)) + negative_rounding
         if largest > INT64_MAX or not 1 <= int(s) <= MAX_SHIFT:
             raise QuantizationError(f"{where}: its 64-bit sums can overflow (shift {int(s)}); keep this network in float32")
+
+
+def _surely_fits(epilogue: IntEpilogue, bounds: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether sums stay so far within int64 that float64 can tell; it errs by less than the factor of two that is left free."""
+    ends = [np.clip(np.asarray(end, np.float64), epilogue.lo, epilogue.hi) for end in bounds]
+    largest = np.maximum(*map(np.abs, ends)) * np.abs(epilogue.m.astype(np.float64)) + np.abs(epilogue.r.astype(np.float64))
+    in_range = (epilogue.s >= 1) & (epilogue.s <= MAX_SHIFT)
+    return bool((in_range & (largest < 2.0**62)).all())
 
 
 def prove_statistics(positions: int, where: str) -> None:

@@ -48,9 +48,11 @@ class Observer:
     # Of each sample's lowest and highest value and zero: their sums, and those of their squares.
     ends: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
 
-    def see(self, values: np.ndarray) -> None:
-        """Take in values (N, H, W, C); they are finite."""
+    def see(self, values: np.ndarray) -> bool:
+        """Take in values (N, H, W, C), unless some are not finite: return whether all are."""
         lows, highs = (np.minimum(values.min(axis=(1, 2, 3)), 0.0), np.maximum(values.max(axis=(1, 2, 3)), 0.0))
+        if not (np.isfinite(lows) & np.isfinite(highs)).all():
+            return False
         self.low = min(self.low, float(lows.min()))
         self.high = max(self.high, float(highs.max()))
         both = np.stack([lows, highs]).astype(np.float64)
@@ -63,7 +65,7 @@ class Observer:
         reach = max(-self.low, self.high)
         if reach == 0.0:
             self.counts[HALF_BINS] += values.size
-            return
+            return True
         needed = 2.0 ** (np.frexp(reach / HALF_BINS)[1])
         if self.width == 0.0:
             self.width = needed
@@ -74,6 +76,7 @@ class Observer:
             self.width *= 2.0
         index = np.floor(values.ravel() / np.float32(self.width)).astype(np.int64) + HALF_BINS
         self.counts += np.bincount(np.clip(index, 0, 2 * HALF_BINS - 1), minlength=2 * HALF_BINS)
+        return True
 
     def centres(self) -> np.ndarray:
         """Return the middle of every bin; the two next to zero stand for zero, where activations put most of their values."""
@@ -146,10 +149,13 @@ class PeakObserver:
 
     peak_sum: np.ndarray | float = 0.0  # (channels,): each sample's largest magnitude, summed
 
-    def see(self, values: np.ndarray) -> None:
-        """Take in values (N, H, W, C); they are finite."""
+    def see(self, values: np.ndarray) -> bool:
+        """Take in values (N, H, W, C), unless some are not finite: return whether all are."""
         peaks = np.maximum(values.max(axis=(1, 2)), -values.min(axis=(1, 2)))
+        if not np.isfinite(peaks).all():
+            return False
         self.peak_sum = self.peak_sum + peaks.sum(axis=0, dtype=np.float64)
+        return True
 
 
 def _squared_error(values: np.ndarray, counts: np.ndarray, low: float, high: float) -> float:
@@ -228,12 +234,11 @@ def _seen(
         for name, array in run_buffers(batch).items():  # no name holds the batch's values while the next one runs
             if name in program.constants:
                 continue
-            if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+            if not observers.setdefault(name, kind()).see(array):
                 raise QuantizationError(
                     f"{program.source}: on the calibration data the value '{name}' becomes NaN or infinite; "
                     "check that the data is scaled as in training"
                 )
-            observers.setdefault(name, kind()).see(array)
         if progress is not None:
             progress(len(next(iter(batch.values()))))
     if not observers:

@@ -92,10 +92,12 @@ def patches(step: Convolution, x: np.ndarray, most: int = ROWS, turn: int = 0) -
 
     `turn` says which are drawn; it comes back after BATCH samples, so that the same data gives the same moments.
     """
-    top, left, bottom, right = step.padding
-    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     _, kh, kw, per_group = step.weight.shape
     (dy, dx), (sy, sx) = step.dilations, step.strides
+    padded = x
+    if any(step.padding):
+        top, left, bottom, right = step.padding
+        padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     reach = ((kh - 1) * dy + 1, (kw - 1) * dx + 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))[:, ::sy, ::sx, :, ::dy, ::dx]
     places = windows.shape[:3]

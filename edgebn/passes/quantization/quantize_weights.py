@@ -30,14 +30,23 @@ def _some_channels(weight: np.ndarray, bias: np.ndarray, input_scale: float) -> 
     bias_scale = np.maximum(np.abs(bias.astype(np.float64)), 1.0) / (input_scale * 2.0**EMPTY_CHANNEL_BITS)
     best_scale = np.where(empty, bias_scale, largest / 127.0)
     best_error = np.full(channels, np.inf)
+    work = np.empty_like(rows)
     for factor in CLIP_GRID:
         scale = np.where(empty, bias_scale, largest * factor / 127.0)
-        codes = np.clip(np.rint(rows / scale[:, None]), -127, 127)
-        error = ((rows - codes * scale[:, None]) ** 2).sum(axis=1)
+        codes = _codes(rows, scale, out=work)
+        np.multiply(codes, scale[:, None], out=work)
+        np.subtract(rows, work, out=work)
+        error = np.square(work, out=work).sum(axis=1)
         better = error <= best_error
         best_scale, best_error = np.where(better, scale, best_scale), np.where(better, error, best_error)
-    codes = np.clip(np.rint(rows / best_scale[:, None]), -127, 127)
-    return codes.astype(np.int8).reshape(weight.shape), best_scale
+    return _codes(rows, best_scale, out=work).astype(np.int8).reshape(weight.shape), best_scale
+
+
+def _codes(rows: np.ndarray, scale: np.ndarray, out: np.ndarray) -> np.ndarray:
+    np.divide(rows, scale[:, None], out=out)
+    np.rint(out, out=out)
+    np.minimum(out, 127.0, out=out)
+    return np.maximum(out, -127.0, out=out)
 
 
 def mean_error(weight: np.ndarray, codes: np.ndarray, scale: np.ndarray, input_mean: np.ndarray, groups: int) -> np.ndarray:

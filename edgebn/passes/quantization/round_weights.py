@@ -116,7 +116,7 @@ class _Rounding:
         for start, end in self._blocks():
             lost = np.empty((len(target), end - start, target.shape[2]))
             for k in range(start, end):
-                self.codes[:, k] = np.clip(np.rint(target[:, k] / self.scale), -127, 127)
+                self.codes[:, k] = _nearest(target[:, k] / self.scale)
                 lost[:, k - start] = (target[:, k] - self.codes[:, k] * self.scale) / factor[:, k, k, None]
                 target[:, k + 1 : end] -= factor[:, k, k + 1 : end, None] * lost[:, k - start, None, :]
             target[:, end:] -= factor[:, start:end, end:].swapaxes(1, 2) @ lost
@@ -133,7 +133,7 @@ class _Rounding:
         for start, end in self._blocks():
             change = np.empty((len(pull), end - start, pull.shape[2]))
             for k in range(start, end):
-                new = np.clip(np.rint(self.codes[:, k] + pull[:, k] / (hessian[:, k, k, None] * self.scale)), -127, 127)
+                new = _nearest(self.codes[:, k] + pull[:, k] / (hessian[:, k, k, None] * self.scale))
                 change[:, k - start] = (new - self.codes[:, k]) * self.scale
                 self.codes[:, k] = new
                 pull[:, k + 1 : end] -= hessian[:, k, k + 1 : end, None] * change[:, k - start, None, :]
@@ -150,3 +150,10 @@ class _Rounding:
     def _blocks(self) -> Iterator[tuple[int, int]]:
         count = self.rows.shape[1]
         return ((start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))
+
+
+def _nearest(numbers: np.ndarray) -> np.ndarray:
+    """Round to int8 codes in place: `np.clip` takes longer to begin than these rows take."""
+    np.rint(numbers, out=numbers)
+    np.minimum(numbers, 127.0, out=numbers)
+    return np.maximum(numbers, -127.0, out=numbers)
