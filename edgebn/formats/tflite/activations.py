@@ -9,7 +9,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
-from edgebn.layers import Activation, Dequantize, Identity, Quantize, Softmax
+from edgebn.layers import Activation, Constant, Dequantize, Identity, Quantization, Quantize, Softmax
 
 
 def _activation(reading: Reading, operator: FileOperator, function: str, low: float = -np.inf, high: float = np.inf) -> None:
@@ -86,9 +86,26 @@ def prelu(reading: Reading, operator: FileOperator) -> None:
     if reading.has_batch(x) and slope.ndim == len(reading.shape(x)) and slope.shape[0] == 1:
         slope = slope[0]
     inputs: tuple[str, ...] = (reading.value(x),)
-    if reading.is_codes(only_output(operator)):
+    if reading.tensor(x).type == "INT16":
+        inputs += (_widened(reading, s, slope.shape),)
+    elif reading.is_codes(only_output(operator)):
         inputs += (reading.value(s, like=x),)
     reading.emit(operator, Activation, inputs, function="prelu", slope=slope)
+
+
+def _widened(reading: Reading, index: int, shape: tuple[int, ...]) -> str:
+    """Return the int8 slopes of int16 codes as int16, less their zero point."""
+    tensor = reading.tensor(index)
+    if tensor.type != "INT8":
+        raise UnsupportedLayerError(f"its slopes are {tensor.type}, which TensorFlow Lite reads as INT8; convert the model again")
+    quantization = reading.positive(tensor)
+    if len(quantization.scale) != 1:
+        raise UnsupportedLayerError(
+            "its slopes have a scale per channel, of which TensorFlow Lite reads one; convert the model again"
+        )
+    codes = reading.codes(index).astype(np.int16) - np.int16(quantization.zero_point[0])
+    wide = Quantization.per_tensor(float(quantization.scale[0]), 0, bits=16)
+    return reading.step(Constant, tensor.name, (), wide, value=codes.reshape(shape))
 
 
 def softmax(reading: Reading, operator: FileOperator) -> None:

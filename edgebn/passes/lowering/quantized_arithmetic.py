@@ -22,7 +22,7 @@ from edgebn.passes.integer.multipliers import (
     single_rounding_multiply,
     softmax_parameters,
 )
-from edgebn.passes.lowering import int16_functions
+from edgebn.passes.lowering import int16_functions, quantized_prelu
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import SOFTMAX_CODES, Add, Binary, Buffer, Lookup, Multiply, hwc
 from edgebn.program import Softmax as SoftmaxStep
@@ -106,6 +106,9 @@ def activation(state: Lowering, layer: Layer) -> None:
     """An elementwise function as a table."""
     assert isinstance(layer, Activation)
     source = state.buffer(layer.inputs[0])
+    if layer.function == "prelu" and len(layer.inputs) == 2 and (state.is_wide(layer.output) or _differs_over_space(layer.slope)):
+        quantized_prelu.parted(state, layer)
+        return
     if state.is_wide(layer.output):
         int16_functions.activation(state, layer)
         return
@@ -156,10 +159,15 @@ def _double_table(state: Lowering, layer: Activation) -> np.ndarray:
     raise UnsupportedLayerError(f"'{layer.function}' has no int8 form in TensorFlow Lite; load the float32 model")
 
 
+def _differs_over_space(slope: np.ndarray | None) -> bool:
+    """Whether slopes are more than one, or one a channel."""
+    return slope is not None and slope.size != (slope.shape[-1] if slope.ndim else 1)
+
+
 def _channel_slopes(slope: np.ndarray | None) -> np.ndarray:
     """Return PReLU's slopes, one or one a channel; slopes that differ over space have no table."""
     assert slope is not None
-    if slope.size != (slope.shape[-1] if slope.ndim else 1):
+    if _differs_over_space(slope):
         raise UnsupportedLayerError(
             f"its slopes of shape {slope.shape} differ over space; share them over height and width (shared_axes) to run in int8"
         )

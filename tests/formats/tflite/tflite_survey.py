@@ -262,7 +262,8 @@ def unaries() -> Iterator[Case]:
             case.y(case.fixed())
             yield case.done([x], options, **settings)
     for case, slope in _cases("PRELU", REAL, ((5,), (1, 1, 5), (1, 5), (1,), (4, 3, 5), (3, 1), (4, 1, 1), ())):
-        x, other = case.x(), case.c(slope, case.scale())
+        narrow = "int8" if case.dtype == "int16" else case.dtype  # as weights are
+        x, other = case.x(), case.c(slope, case.scale(1 if narrow == case.dtype else 256), dtype=narrow)
         case.y(case.scale())
         yield case.done([x, other])
     for case, wanted in _cases("CAST", ALL, ALL):
