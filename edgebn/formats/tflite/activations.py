@@ -7,9 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite import whole_numbers
 from edgebn.formats.tflite.context import Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.layers import Activation, Constant, Dequantize, Identity, Quantization, Quantize, Softmax
+
+OF_INTEGERS = {"abs": whole_numbers.absolute, "square": whole_numbers.square}
 
 
 def _activation(reading: Reading, operator: FileOperator, function: str, low: float = -np.inf, high: float = np.inf) -> None:
@@ -56,6 +59,9 @@ def unary(function: str) -> Callable[[Reading, FileOperator], None]:
     """Return the reader of an operator that is one function of one number."""
 
     def read(reading: Reading, operator: FileOperator) -> None:
+        if function in OF_INTEGERS and reading.is_integer(only_output(operator)):
+            OF_INTEGERS[function](reading, operator)
+            return
         _activation(reading, operator, function)
 
     return read

@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite import whole_numbers
 from edgebn.formats.tflite.context import FUSED_CLIPS, NO_CLIP, Reading, inputs_of, only_output
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
-from edgebn.layers import Add, Binary, Concat, Constant, IntegerBinary, Layer, MatMul, Multiply, Reshape, Transpose
+from edgebn.layers import Add, Binary, Concat, Constant, Layer, MatMul, Multiply, Reshape, Transpose
 
 
 def add(reading: Reading, operator: FileOperator) -> None:
     """ADD of two values, or of a value and a constant."""
-    _two(reading, operator, Add, operator.options("AddOptions").FusedActivationFunction())
+    fused = operator.options("AddOptions").FusedActivationFunction()
+    if fused and reading.tensor(only_output(operator)).type == "INT32":
+        raise UnsupportedLayerError("it adds int32 numbers and has a fused activation, which TensorFlow Lite Micro overlooks")
+    _two(reading, operator, Add, fused)
 
 
 def mul(reading: Reading, operator: FileOperator) -> None:
@@ -24,12 +28,10 @@ def mul(reading: Reading, operator: FileOperator) -> None:
 
 
 def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int, **settings: Any) -> None:
-    values, full = _operands(reading, operator)
     if reading.is_integer(only_output(operator)):
-        if fused:
-            raise UnsupportedLayerError("it computes with integers and has a fused activation; edgebn knows that of real numbers")
-        reading.emit(operator, IntegerBinary, values, full=full, function=settings.get("function", layer.__name__.lower()))
+        whole_numbers.arithmetic(reading, operator, settings.get("function", layer.__name__.lower()), fused)
         return
+    values, full = _operands(reading, operator)
     _emit(reading, operator, layer, values, fused, full, **settings)
 
 
@@ -84,9 +86,12 @@ def sub(reading: Reading, operator: FileOperator) -> None:
 
 
 def div(reading: Reading, operator: FileOperator) -> None:
-    """DIV of float32 values; by a constant it is a product."""
+    """DIV of float32 values or integers; of float32 by a constant it is a product."""
     _, b = inputs_of(operator, 2, 2)
     fused = operator.options("DivOptions").FusedActivationFunction()
+    if reading.is_integer(only_output(operator)):
+        whole_numbers.arithmetic(reading, operator, "divide", fused)
+        return
     if reading.tensor(only_output(operator)).type != "FLOAT32":
         raise UnsupportedLayerError("edgebn divides in float32 only; convert the model with this layer in float32")
     if not reading.is_constant(b):
@@ -126,9 +131,8 @@ def concatenation(reading: Reading, operator: FileOperator) -> None:
     rank, axis = len(reading.shape(first)), options.Axis()
     if axis % max(rank, 1) == 0 and -rank <= axis < rank:
         label, shapes = reading.tensor(only_output(operator)).name, [reading.shape(index) for index in operator.inputs]
-        if reading.is_codes(first) and any(reading.is_constant(index) for index in operator.inputs):
-            raise UnsupportedLayerError("it joins codes with constants along the batch axis; export the model without that")
-        values = tuple(reading.whole(index, f"{label}/{place}") for place, index in enumerate(operator.inputs))
+        codes = reading.is_codes(first)
+        values = tuple(reading.whole(index, f"{label}/{place}", beside_codes=codes) for place, index in enumerate(operator.inputs))
         full = (sum(shape[0] for shape in shapes), *shapes[0][1:])
         reading.emit(operator, Concat, values, options.FusedActivationFunction(), full=full, axis=0)
         return

@@ -13,11 +13,12 @@ import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats import common_layers
-from edgebn.formats.tflite.context import FUSED_CLIPS, Reading, inputs_of, only_output, short_name
+from edgebn.formats.tflite import whole_numbers
+from edgebn.formats.tflite.context import FUSED_CLIPS, Reading, inputs_of, only_output, short_name, without_batch
 from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
-from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Pool
+from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Pool, Reshape
 
 MIN_NORM = 1e-6  # LiteRT's: a smaller norm counts as this
 MAX_SUMMANDS = 64
@@ -79,7 +80,8 @@ class Composer:
 
     def number(self, _node: Any, value: float, part: str) -> Value:
         """Append a constant of one number."""
-        return self.emit(self, Constant, part=part, value=np.full((1,), value, np.float32))
+        shape = (1,) if self.reading.sample(self.operator.inputs[0]) else ()
+        return self.emit(self, Constant, part=part, value=np.full(shape, value, np.float32))
 
     def broadcast(self, _node: Any, operands: Sequence[Value]) -> tuple[list[Value], None]:
         """Return operands as they meet: as they are."""
@@ -119,12 +121,19 @@ def log_softmax(reading: Reading, operator: FileOperator) -> None:
 
 
 def reduce_prod(reading: Reading, operator: FileOperator) -> None:
-    """REDUCE_PROD over any axes but the batch's."""
-    x, a = inputs_of(operator, 2, 2)
+    """REDUCE_PROD over any axes."""
+    x, _ = inputs_of(operator, 2, 2)
+    if reading.is_integer(x):
+        whole_numbers.reduced(reading, operator, "product")
+        return
     make = Composer(reading, operator)
-    axes = {reading.axis(x, int(axis)) for axis in reading.integers(a).reshape(-1)}
-    keepdims = bool(operator.options("ReducerOptions").KeepDims())
-    common_layers.reduce(make, make, make.input(x), "product", axes, keepdims=keepdims)
+    axes, full = whole_numbers.reduced_shape(reading, operator)
+    batch = int(reading.has_batch(x))  # of size 1, so that reducing it is nothing but its going
+    own = [axis - batch for axis in axes if axis >= batch]
+    product = make.input(x)
+    if own:
+        product = common_layers.reduce(make, make, product, "product", own, keepdims=True, part="product")
+    reading.emit(operator, Reshape, (product.tensor,), full=full, shape=without_batch(full))
 
 
 def negative(reading: Reading, operator: FileOperator) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, FileTensor, constant
 from edgebn.graph import GraphBuilder, Shape
-from edgebn.layers import Activation, Constant, Layer, Quantization, Reshape, broadcast
+from edgebn.layers import Activation, Concat, Constant, Crop, Gather, Identity, Layer, Quantization, Reshape, Transpose, broadcast
 
 # Fused activations by their number in the schema, as clips.
 FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
@@ -24,9 +24,11 @@ FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
     3: ("relu6", 0.0, 6.0),
 }
 NO_CLIP = (-np.inf, np.inf)
+MOVING = (Concat, Crop, Gather, Identity, Reshape, Transpose)
 VariableName = tuple[str, str]  # container and name
 CODE_TYPES = ("INT8", "UINT8", "INT16")
 INTEGER_TYPES = ("INT32", "INT64", "BOOL")
+INT32_ENDS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}  # of narrower types, as whole numbers
 
 
 @dataclass
@@ -74,6 +76,10 @@ class Reading:
         int64 values that `shape_arithmetic.py` worked out.
     places : dict of int to str
         Where in its window each largest element stands, of MaxPoolingWithArgmax2D's second outputs (`perception.py`).
+    narrow : set of int
+        Tensors of 8 or 16 bits without a scale that are whole numbers: what a CAST makes, and what moves that.
+    narrow_values : set of str
+        Their graph values.
     variables : Variables
         What lives from run to run (`variables.py`).
     """
@@ -85,6 +91,8 @@ class Reading:
     batched: set[str] = field(default_factory=set)
     folded: dict[int, np.ndarray] = field(default_factory=dict)
     known: dict[int, np.ndarray] = field(default_factory=dict)
+    narrow: set[int] = field(default_factory=set)
+    narrow_values: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     places: dict[int, str] = field(default_factory=dict)
     variables: Variables = field(default_factory=Variables)
@@ -106,16 +114,23 @@ class Reading:
     def is_constant(self, index: int) -> bool:
         """Whether the file (or a folded DEQUANTIZE) gives the tensor's numbers."""
         worked_out = index in self.folded or index in self.known
-        return worked_out or (index not in self.names and self.tensor(index).data is not None)
+        return worked_out or (index not in self.names and (self.tensor(index).data is not None or self.is_empty(index)))
+
+    def is_empty(self, index: int) -> bool:
+        """Whether the file gives a list of nothing, which no operator makes: the axes of a reduction over none."""
+        tensor = self.tensor(index)
+        if tensor.data is not None or tensor.shape != (0,) or tensor.signature or index in self.file.inputs:
+            return False
+        return not any(index in operator.outputs for operator in self.file.operators)
 
     def is_codes(self, index: int) -> bool:
         """Whether the tensor is stored as codes of 8 or 16 bits."""
-        return self.tensor(index).type in CODE_TYPES
+        return self.tensor(index).type in CODE_TYPES and index not in self.narrow
 
     def is_integer(self, index: int) -> bool:
         """Whether the tensor holds whole numbers, or truth, and no codes."""
         tensor = self.tensor(index)
-        return tensor.type in INTEGER_TYPES and tensor.quantization is None
+        return (tensor.type in INTEGER_TYPES and tensor.quantization is None) or index in self.narrow
 
     def shape(self, index: int) -> Shape:
         """Return a value's shape with the batch axis."""
@@ -161,7 +176,7 @@ class Reading:
             raise ModelError(f"its '{tensor.name}' has type {tensor.type}, not INT32; the file is damaged")
         if index in self.known:
             return self.known[index]
-        return constant(tensor).astype(np.int64)
+        return np.zeros(0, np.int64) if self.is_empty(index) else constant(tensor).astype(np.int64)
 
     def whole_numbers(self, index: int) -> np.ndarray:
         """Return a constant of integers or truth as int32."""
@@ -277,10 +292,12 @@ class Reading:
                 values.append(self.whole(index, f"{label}/{place}"))
         return tuple(values), full
 
-    def whole(self, index: int, label: str) -> str:
+    def whole(self, index: int, label: str, *, beside_codes: bool = False) -> str:
         """Return a value with every axis of the file in the graph, the batch's of 1 too; what goes on from it works along that."""
+        if self.is_constant(index):
+            return self._constant(index, beside_codes, without_batch=False)
         value = self.value(index)
-        if self.is_constant(index) or not self.has_batch(index):
+        if not self.has_batch(index):
             return value
         return self.step(Reshape, f"{label}/whole", (value,), self.quantization(index), shape=self.shape(index))
 
@@ -300,6 +317,8 @@ class Reading:
         which output it is, of operators that have several.
         """
         index = only_output(operator) if output is None else operator.outputs[output]
+        if self._moves_narrow(layer, inputs) and self.tensor(index).quantization is None:
+            self.narrow.add(index)
         quantization = self.quantization(index)
         name = self.unique(short_name(self.tensor(index).name))
         batched = any(value in self.batched for value in inputs) if full is None else full[:1] == (1,)
@@ -320,7 +339,13 @@ class Reading:
         name = self.unique(wanted)
         if any(value in self.batched for value in inputs):
             self.batched.add(name)
+        if self._moves_narrow(layer, inputs):
+            self.narrow_values.add(name)
         return self.builder.add(layer(name, inputs, name, **settings), quantization)
+
+    def _moves_narrow(self, layer: type[Layer], inputs: tuple[str, ...]) -> bool:
+        """Whether a layer does no more than moving whole numbers of 8 or 16 bits."""
+        return issubclass(layer, MOVING) and bool(inputs) and self.narrow_values.issuperset(inputs)
 
     def define(self, index: int, name: str, batched: bool) -> None:
         """Remember that `name` is tensor `index`, after comparing its shape with the file's where that one is not open."""
@@ -343,6 +368,8 @@ class Reading:
             raise ModelError(f"it makes a value of shape {shape}, but the file says {tensor.signature}; the file is damaged")
         self.names[index] = name
         self.shapes[index] = shape
+        if index in self.narrow:
+            self.narrow_values.add(name)
         if shape[:1] == (1,):
             self.batched.add(name)
 

@@ -11,8 +11,18 @@ import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.composed import negative
-from edgebn.formats.tflite.context import CODE_TYPES, INTEGER_TYPES, NO_CLIP, Reading, inputs_of, only_output, without_batch
+from edgebn.formats.tflite.context import (
+    CODE_TYPES,
+    INT32_ENDS,
+    INTEGER_TYPES,
+    NO_CLIP,
+    Reading,
+    inputs_of,
+    only_output,
+    without_batch,
+)
 from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.formats.tflite.whole_numbers import arithmetic, number, wrapped
 from edgebn.layers import (
     MAX_EXTENT,
     Activation,
@@ -25,7 +35,6 @@ from edgebn.layers import (
     Identity,
     IntegerBinary,
     Quantization,
-    Reduce,
     Reshape,
     Select,
     Transpose,
@@ -34,18 +43,15 @@ from edgebn.layers import (
 COMPARED_STEPS = 256  # of 1, which TensorFlow Lite rounds codes to before it compares them
 
 
-def _number(reading: Reading, like: str, number: float, dtype: type[np.generic]) -> str:
-    """Return a constant of one number."""
-    return reading.step(Constant, f"{like}/number", (), None, value=np.array([number], dtype))
-
-
 def cast(reading: Reading, operator: FileOperator) -> None:
     """CAST between float32, integers, truth, and 8-bit numbers that have no scale."""
     (x,) = inputs_of(operator, 1, 1)
     output = only_output(operator)
     own, wanted = reading.tensor(x).type, reading.tensor(output).type
     value = reading.value(x)
-    if own in CODE_TYPES and wanted != own:
+    if reading.is_integer(x):
+        own = "INT32"
+    elif own in CODE_TYPES:
         if reading.tensor(x).quantization is not None:
             raise UnsupportedLayerError(f"it casts codes that have a scale to {wanted}; convert the model again")
         if wanted == "FLOAT32":
@@ -53,16 +59,32 @@ def cast(reading: Reading, operator: FileOperator) -> None:
             return
         value = reading.step(Dequantize, f"{reading.tensor(x).name}/real", (value,), None)
         own = "FLOAT32"
+        if wanted in INT32_ENDS:
+            value, own = reading.step(Cast, f"{value}/whole", (value,), None, to="int32"), "INT32"
+    if wanted in INT32_ENDS and reading.tensor(output).quantization is None:
+        _narrowed(reading, operator, value, own, wanted)
+        return
     if own == wanted or (own in INTEGER_TYPES and wanted in ("INT32", "INT64")):
         reading.emit(operator, Identity, (value,))
     elif wanted == "BOOL":
         dtype = np.float32 if own == "FLOAT32" else np.int32
-        zero = _number(reading, value, 0, dtype)
+        zero = number(reading, value, 0, dtype)
         reading.emit(operator, IntegerBinary, (value, zero), function="not_equal")
     elif {own, wanted} <= {"FLOAT32", *INTEGER_TYPES}:
         reading.emit(operator, Cast, (value,), to="float32" if wanted == "FLOAT32" else "int32")
     else:
         raise UnsupportedLayerError(f"it casts {own} to {wanted}; edgebn casts between float32, int32, int64 and bool")
+
+
+def _narrowed(reading: Reading, operator: FileOperator, value: str, own: str, wanted: str) -> None:
+    """Emit whole numbers of 8 or 16 bits: int32 here, cut to those bits, and real numbers to the nearest that there is."""
+    reading.narrow.add(only_output(operator))
+    if own == "FLOAT32":
+        low, high = INT32_ENDS[wanted]
+        held = reading.step(Activation, f"{value}/held", (value,), None, function="clip", low=float(low), high=float(high))
+        reading.emit(operator, Cast, (held,), to="int32")
+    else:
+        reading.emit(operator, Identity, (wrapped(reading, value, wanted),))
 
 
 def neg(reading: Reading, operator: FileOperator) -> None:
@@ -72,7 +94,7 @@ def neg(reading: Reading, operator: FileOperator) -> None:
         negative(reading, operator)
         return
     value = reading.value(x)
-    reading.emit(operator, IntegerBinary, (_number(reading, value, 0, np.int32), value), function="subtract")
+    reading.emit(operator, IntegerBinary, (number(reading, value, 0), value), function="subtract")
 
 
 def _floored(function: str) -> Callable[[Reading, FileOperator], None]:
@@ -81,9 +103,7 @@ def _floored(function: str) -> Callable[[Reading, FileOperator], None]:
     def read(reading: Reading, operator: FileOperator) -> None:
         a, b = inputs_of(operator, 2, 2)
         if reading.is_integer(only_output(operator)):
-            if reading.is_constant(b) and (reading.integers(b) == 0).any():
-                raise ModelError("it divides by zero")
-            two_integers(reading, operator, function)
+            arithmetic(reading, operator, function)
             return
         if reading.is_codes(a) or function == "floor_mod":
             raise UnsupportedLayerError("edgebn takes the rest of a floor division of integers only, and divides no codes")
@@ -96,12 +116,6 @@ def _floored(function: str) -> Callable[[Reading, FileOperator], None]:
 
 
 floor_div, floor_mod = _floored("floor_divide"), _floored("floor_mod")
-
-
-def two_integers(reading: Reading, operator: FileOperator, function: str) -> None:
-    """A function of two integers."""
-    values, full = reading.operands(inputs_of(operator, 2, 2), reading.tensor(only_output(operator)).name)
-    reading.emit(operator, IntegerBinary, values, full=full, function=function)
 
 
 def comparison(function: str) -> Callable[[Reading, FileOperator], None]:
@@ -130,14 +144,14 @@ def _same(a: Quantization | None, b: Quantization | None) -> bool:
 
 def logical(function: str) -> Callable[[Reading, FileOperator], None]:
     """Return the reader of a function of two truth values, 1 and 0."""
-    return lambda reading, operator: two_integers(reading, operator, function)
+    return lambda reading, operator: arithmetic(reading, operator, function)
 
 
 def logical_not(reading: Reading, operator: FileOperator) -> None:
     """LOGICAL_NOT: whether it is 0."""
     (x,) = inputs_of(operator, 1, 1)
     value = reading.value(x)
-    reading.emit(operator, IntegerBinary, (value, _number(reading, value, 0, np.int32)), function="equal")
+    reading.emit(operator, IntegerBinary, (value, number(reading, value, 0)), function="equal")
 
 
 def _arg(function: str) -> Callable[[Reading, FileOperator], None]:
@@ -149,9 +163,9 @@ def _arg(function: str) -> Callable[[Reading, FileOperator], None]:
         if axes.size != 1:
             raise ModelError(f"it has {axes.size} axes where one should be; the file is damaged")
         axis, shape = int(axes[0]), reading.shape(x)
-        own = reading.axis(x, axis)
-        label = reading.tensor(only_output(operator)).name
-        value = reading.value(x)
+        label, along_batch = reading.tensor(only_output(operator)).name, reading.has_batch(x) and axis % len(shape) == 0
+        own = 0 if along_batch else reading.axis(x, axis)
+        value = reading.whole(x, label) if along_batch else reading.value(x)
         if reading.tensor(x).type == "INT16":  # whose codes have no such step; in float32 no two of them are the same
             value = reading.step(Dequantize, f"{value}/real", (value,), None)
         found = reading.step(ArgExtreme, f"{label}/place", (value,), None, function=function, axis=own)
@@ -193,7 +207,7 @@ def sign(reading: Reading, operator: FileOperator) -> None:
     """SIGN: 1, 0 or -1."""
     (x,) = inputs_of(operator, 1, 1)
     whole, value = reading.is_integer(x), reading.value(x)
-    zero = _number(reading, value, 0, np.int32 if whole else np.float32)
+    zero = number(reading, value, 0, np.int32 if whole else np.float32)
     above, below = (
         reading.step(IntegerBinary, f"{value}/{part}", (value, zero), None, function=part) for part in ("greater", "less")
     )
@@ -204,26 +218,6 @@ def sign(reading: Reading, operator: FileOperator) -> None:
     reading.emit(operator, Cast, (signs,), to="float32")
 
 
-def reduced_truth(function: str) -> Callable[[Reading, FileOperator], None]:
-    """Return the reader of REDUCE_ANY ('max') or REDUCE_ALL ('min')."""
-
-    def read(reading: Reading, operator: FileOperator) -> None:
-        x, a = inputs_of(operator, 2, 2)
-        keeps, shape = bool(operator.options("ReducerOptions").KeepDims()), reading.shape(x)
-        named = [int(axis) for axis in reading.integers(a).reshape(-1)]
-        if any(not -len(shape) <= axis < len(shape) for axis in named):
-            raise ModelError(f"its axes {named} are outside a value of {len(shape)} axes; the file is damaged")
-        axes = sorted({axis % len(shape) for axis in named})
-        label = reading.tensor(only_output(operator)).name
-        real = reading.step(Cast, f"{label}/real", (reading.whole(x, label),), None, to="float32")
-        found = reading.step(Reduce, f"{label}/found", (real,), None, function=function, axes=tuple(axes), keepdims=True)
-        truth = reading.step(Cast, f"{label}/truth", (found,), None, to="int32")
-        full = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keeps or axis not in axes)
-        reading.emit(operator, Reshape, (truth,), full=full, shape=without_batch(full))
-
-    return read
-
-
 def one_hot(reading: Reading, operator: FileOperator) -> None:
     """ONE_HOT: along a new axis, one number where its place is the index, another elsewhere."""
     i, d, on, off = inputs_of(operator, 4, 4)
@@ -232,7 +226,10 @@ def one_hot(reading: Reading, operator: FileOperator) -> None:
         raise ModelError(f"its depth {tuple(depths)} or axis {axis} does not fit indices of shape {shape}; the file is damaged")
     depth = int(depths[0])
     axis = len(shape) if axis < 0 else axis
-    label = reading.tensor(only_output(operator)).name
+    output = only_output(operator)
+    label = reading.tensor(output).name
+    if reading.tensor(output).type in INT32_ENDS and reading.tensor(output).quantization is None:
+        reading.narrow.update((on, off, output))
     raised = (*shape[:axis], 1, *shape[axis:])
     indices = reading.step(Reshape, f"{label}/raised", (reading.whole(i, label),), None, shape=raised)
     places = np.arange(depth, dtype=np.int32).reshape(-1, *[1] * (len(shape) - axis))

@@ -17,6 +17,7 @@ from edgebn.formats.tflite import (
     shapes,
     spectra,
     variables,
+    whole_numbers,
 )
 from edgebn.formats.tflite.context import Reading
 from edgebn.formats.tflite.flatbuffer import FileOperator
@@ -93,8 +94,8 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "LESS": integers.comparison("less"),
     "LESS_EQUAL": integers.comparison("less_equal"),
     "SIGN": integers.sign,
-    "REDUCE_ANY": integers.reduced_truth("max"),
-    "REDUCE_ALL": integers.reduced_truth("min"),
+    "REDUCE_ANY": whole_numbers.reduced_truth("max"),
+    "REDUCE_ALL": whole_numbers.reduced_truth("min"),
     "ONE_HOT": integers.one_hot,
     "LOGICAL_AND": integers.logical("minimum"),
     "LOGICAL_OR": integers.logical("maximum"),

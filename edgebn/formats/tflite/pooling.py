@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite import whole_numbers
 from edgebn.formats.tflite.context import Reading, inputs_of, only_output, without_batch
 from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
@@ -42,6 +43,9 @@ def average_pool_2d(reading: Reading, operator: FileOperator) -> None:
 
 def _reduce(reading: Reading, operator: FileOperator, function: str) -> None:
     x, a = inputs_of(operator, 2, 2)
+    if reading.is_integer(x):
+        whole_numbers.reduced(reading, operator, function)
+        return
     options = operator.options("ReducerOptions")
     shape, keep = reading.shape(x), bool(options.KeepDims())
     named = [int(axis) for axis in reading.integers(a).reshape(-1)]

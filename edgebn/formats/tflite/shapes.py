@@ -7,6 +7,7 @@ import numpy as np
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.context import Reading, inputs_of, only_output, without_batch
 from edgebn.formats.tflite.flatbuffer import FileOperator
+from edgebn.formats.tflite.whole_numbers import padded
 from edgebn.graph import Shape
 from edgebn.layers import Identity, Pad, Reshape, Transpose
 
@@ -89,6 +90,12 @@ def pad(reading: Reading, operator: FileOperator) -> None:
 def padv2(reading: Reading, operator: FileOperator) -> None:
     """PADV2 with a constant."""
     x, p, v = inputs_of(operator, 3, 3)
+    if reading.is_integer(x):
+        numbers = reading.whole_numbers(v).reshape(-1) if reading.is_constant(v) else np.zeros(0)
+        if numbers.shape != (1,):
+            raise UnsupportedLayerError("its padding value is not one constant number; export the model with a constant one")
+        _pad(reading, operator, x, p, int(numbers[0]))
+        return
     value = reading.numbers(v).reshape(-1)
     if value.shape != (1,) or not np.isfinite(value[0]):
         raise ModelError("its padding value is not one finite number; the file is damaged")
@@ -99,11 +106,15 @@ def _pad(reading: Reading, operator: FileOperator, x: int, p: int, value: float)
     pads = [(int(before), int(after)) for before, after in reading.integers(p).reshape(-1, 2)]
     if len(pads) != len(reading.shape(x)):
         raise ModelError(f"its {len(pads)} pairs of paddings do not fit a value of shape {reading.shape(x)}; the file is damaged")
-    if reading.has_batch(x):
-        if pads[0] != (0, 0):
-            raise UnsupportedLayerError("it pads the batch axis; export the model without that")
+    full = tuple(size + sum(pair) for size, pair in zip(reading.shape(x), pads, strict=True))
+    along_batch = reading.has_batch(x) and pads[0] != (0, 0)  # which is an axis like the others then
+    source = reading.whole(x, reading.tensor(only_output(operator)).name) if along_batch else reading.value(x)
+    if reading.has_batch(x) and not along_batch:
         pads = pads[1:]
-    reading.emit(operator, Pad, (reading.value(x),), pads=tuple(pads), value=value)
+    if value and reading.is_integer(x):
+        padded(reading, operator, source, tuple(pads), int(value), full)
+        return
+    reading.emit(operator, Pad, (source,), full=full, pads=tuple(pads), value=value)
 
 
 def space_to_depth(reading: Reading, operator: FileOperator) -> None:

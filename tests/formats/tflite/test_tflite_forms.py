@@ -17,6 +17,7 @@ from edgebn.formats import native
 from edgebn.formats.tflite import read
 from edgebn.program import signed_codes
 from tests import emitted
+from tests.formats.tflite.test_litert import litert_runs
 from tests.formats.tflite.test_tflite_survey import outcome
 from tests.formats.tflite.tflite_models import FileBuilder
 from tests.formats.tflite.tflite_survey import FAMILIES
@@ -26,6 +27,28 @@ NAMES = (
     "PRELU (3, 1): uint8",
     "PRELU (5,): int16",
     "PRELU (4, 3, 5): int16",
+    "MEAN (((1, 4, 3, 5), (1, 2)), False): int32",
+    "SUM (((1, 2, 3, 2, 4), (2, 4)), True): int64",
+    "REDUCE_MIN (((1, 4, 3, 5), (0, 1, 2, 3)), False): int32",
+    "REDUCE_MAX (((1, 4, 3, 5), (1, 3)), False): bool",
+    "REDUCE_PROD (((1, 4, 3, 5), (1, 2)), False): int32",
+    "REDUCE_PROD (((1, 4, 3, 5), (0,)), False): float32",
+    "SUM (((1, 4, 3, 5), ()), True): int8",
+    "DIV (((1, 4, 3, 5), (1, 1, 1, 5)), 'values', 1): int32",
+    "DIV (((1, 4, 3, 5), (5,)), 'constant', 0): int32",
+    "MUL (((1, 2, 3, 2, 4), (1, 1, 3, 1, 4)), 'values', 0): int32",
+    "ADD (((1, 5), (1, 5)), 'values', 3): int64",
+    "SQUARED_DIFFERENCE (((1, 4, 3, 5), (5,)), 'constant', 0): int32",
+    "ABS ((1, 4, 3, 5), False): int32",
+    "NEG ((1,), False): float32",
+    "CAST uint8: float32",
+    "CAST int8: int32",
+    "CAST int8: uint8",
+    "PADV2 [[0, 0], [1, 2], [0, 1], [0, 0]]: int32",
+    "PAD ((1, 4, 3, 5), ([[1, 0], [0, 0], [0, 0], [0, 0]],), {}): int8",
+    "CONCATENATION (0, 'constant'): uint8",
+    "ARG_MAX ((1, 4, 3, 5), 0, 'int32'): float32",
+    "ONE_HOT (3, -1): uint8",
 )
 
 
@@ -62,3 +85,19 @@ def test_int16_slopes_of_int16_codes_are_refused(tmp_path):
     (tmp_path / "model.tflite").write_bytes(files.bytes([x], [y]))
     with pytest.raises(UnsupportedLayerError, match="slopes are INT16, which TensorFlow Lite reads as INT8"):
         read(tmp_path / "model.tflite")
+
+
+def test_whole_numbers_of_8_bits_wrap_and_move(tmp_path):
+    """The mask of a segmentation network: the place of the largest, cast to uint8, under another shape; places beyond 255."""
+    files = FileBuilder()
+    x, place = files.value((1, 3, 4, 300), np.float32), files.value((1, 3, 4), np.int64)
+    narrow, y = files.value((1, 3, 4), np.uint8), files.value((1, 3, 4, 1), np.uint8)
+    files.operator("ARG_MAX", [x, files.constant(np.int32(3))], [place], "ArgMaxOptions", outputType=4)
+    files.operator("CAST", [place], [narrow], "CastOptions", inDataType=4, outDataType=3)
+    files.operator("EXPAND_DIMS", [narrow, files.constant(np.int32(3))], [y], "ExpandDimsOptions")
+    content = files.bytes([x], [y])
+    (tmp_path / "model.tflite").write_bytes(content)
+    values = np.random.default_rng(0).normal(0, 1, (2, 3, 4, 300)).astype(np.float32)
+    result = edgebn.Session(edgebn.load(tmp_path / "model.tflite")).run(values)
+    np.testing.assert_array_equal(result, values.argmax(axis=3)[..., None] % 256)
+    np.testing.assert_array_equal(result, litert_runs(content, values))
