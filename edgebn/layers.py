@@ -727,7 +727,15 @@ class Transpose(Layer):
 
 @dataclass(frozen=True)
 class Quantize(Layer):
-    """float32 to int8 codes (the output tensor carries the quantisation), or int8 codes to other int8 codes."""
+    """float32 to int8 codes (the output tensor carries the quantisation), or int8 codes to other int8 codes.
+
+    Attributes
+    ----------
+    compared : bool
+        Of codes to int16 ones of scale 1/256: rounded as TensorFlow Lite rounds codes that it compares.
+    """
+
+    compared: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,14 @@ from edgebn.layers import (
     Identity,
     IntegerBinary,
     Quantization,
+    Quantize,
     Reshape,
     Select,
     Transpose,
 )
 
 COMPARED_STEPS = 256  # of 1, which TensorFlow Lite rounds codes to before it compares them
+MAX_COMPARED = 32767  # of them, in 16 bits
 
 
 def cast(reading: Reading, operator: FileOperator) -> None:
@@ -119,27 +121,37 @@ floor_div, floor_mod = _floored("floor_divide"), _floored("floor_mod")
 
 
 def comparison(function: str) -> Callable[[Reading, FileOperator], None]:
-    """Return the reader of a comparison: of floats, integers, truth, or codes of one scale."""
+    """Return the reader of a comparison: of floats, integers, truth, or codes."""
 
     def read(reading: Reading, operator: FileOperator) -> None:
         a, b = inputs_of(operator, 2, 2)
-        if reading.is_codes(a) and not _same(reading.quantization(a), reading.quantization(b)):
-            raise UnsupportedLayerError("it compares codes of different scales; convert the model with this layer in float32")
-        if reading.is_codes(a) and float(reading.positive(reading.tensor(a)).scale[0]) * COMPARED_STEPS < 1:
-            raise UnsupportedLayerError(
-                f"it compares codes of a scale below 1/{COMPARED_STEPS}, of which TensorFlow Lite takes neighbours for equal; "
-                "convert the model with this layer in float32"
-            )
-        values, full = reading.operands((a, b), reading.tensor(only_output(operator)).name)
-        if reading.is_codes(a):  # equal scales: as their codes compare
-            values = tuple(reading.step(Dequantize, f"{value}/real", (value,), None) for value in values)
+        label = reading.tensor(only_output(operator)).name
+        values, full = reading.operands((a, b), label)
+        if reading.is_codes(a):
+            values = _compared(reading, function, (a, b), values)
         reading.emit(operator, IntegerBinary, values, full=full, function=function)
 
     return read
 
 
-def _same(a: Quantization | None, b: Quantization | None) -> bool:
-    return a is not None and b is not None and (a.scale[0], a.zero_point[0]) == (b.scale[0], b.zero_point[0])
+def _compared(reading: Reading, function: str, indices: tuple[int, int], values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the real numbers that codes are compared as: multiples of 1 / `COMPARED_STEPS`, where that is not the codes' order.
+
+    Which of two int16 codes is larger LiteRT says by the codes as they are; TensorFlow Lite Micro's GREATER says another thing.
+    """
+    a, b = (one for one in map(reading.quantization, indices) if one is not None)
+    same = (a.scale[0], a.zero_point[0]) == (b.scale[0], b.zero_point[0])
+    ordered = a.bits == 16 and function not in ("equal", "not_equal")
+    if ordered and (not same or function == "greater"):
+        words = "of which TensorFlow Lite and its Micro say different things" if same else "whose scales TensorFlow Lite overlooks"
+        raise UnsupportedLayerError(f"it compares int16 codes, {words}; convert the model with this layer in float32")
+    if not ordered and (not same or a.scale[0] * COMPARED_STEPS < 1):
+        reach = max(float(one.scale[0]) * (2 ** (one.bits - 1) + abs(int(one.zero_point[0]))) for one in (a, b))
+        if reach * COMPARED_STEPS > MAX_COMPARED:
+            raise UnsupportedLayerError(f"it compares codes that reach {reach:.6g}, beyond {MAX_COMPARED // COMPARED_STEPS}")
+        steps = Quantization.per_tensor(1 / COMPARED_STEPS, 0, bits=16)
+        values = tuple(reading.step(Quantize, f"{value}/compared", (value,), steps, compared=True) for value in values)
+    return tuple(reading.step(Dequantize, f"{value}/real", (value,), None) for value in values)
 
 
 def logical(function: str) -> Callable[[Reading, FileOperator], None]:

@@ -34,21 +34,29 @@ SIGMOID = np.array((
 # fmt: on
 
 
-def interpolation_table(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
-    """Return 513 entries of a function from low to high in units of 2**-15, int16: TensorFlow Lite's `LUTPopulate`, in float32.
+def interpolation_table(function: Callable[[np.ndarray], np.ndarray], low: float, high: float, unit: float = 32768.0) -> np.ndarray:
+    """Return 513 entries of a function from low to high in steps of 1 / unit, int16: TensorFlow Lite's `LUTPopulate`, in float32.
 
     Entries give up half of the error that a line to the next one makes in the middle.
     """
-    low32, high32, unit = np.float32(low), np.float32(high), np.float32(65536.0) / np.float32(2.0)
+    low32, high32, steps = np.float32(low), np.float32(high), np.float32(unit)
     step = (high32 - low32) / np.float32(512)
     starts = (low32 + np.arange(512, dtype=np.float32) * step).astype(np.float32)
     value, middle = function(starts), function(starts + step / np.float32(2))
     following = function((low32 + np.arange(1, 513, dtype=np.float32) * step).astype(np.float32))
-    at = _rounded(value * unit)
-    between = _rounded((following * unit + at) / np.float32(2))
-    entries = at - _rounded((between - _rounded(middle * unit)) / np.float32(2))
-    last = _rounded(function(np.array([high32])) * unit)
+    at = _rounded(value * steps)
+    between = _rounded((following * steps + at) / np.float32(2))
+    entries = at - _rounded((between - _rounded(middle * steps)) / np.float32(2))
+    last = _rounded(function(np.array([high32])) * steps)
     return np.clip(np.concatenate([entries, last]), -32768, 32767).astype(np.int16)
+
+
+def code_table(function: Callable[[np.ndarray], np.ndarray], scale: float, output_scale: float) -> np.ndarray:
+    """Return the table of a function of int16 codes; it takes float64 and is rounded to float32, in which LiteRT computes it."""
+    span = np.float32(output_scale) * np.float32(32767) - np.float32(output_scale) * np.float32(-32768)
+    low, high = (float(np.float32(scale) * np.float32(end)) for end in (-32768, 32767))
+    unit = float(np.float32(65536) / span)
+    return interpolation_table(lambda x: function(x.astype(np.float64)).astype(np.float32), low, high, unit)
 
 
 def _rounded(x: np.ndarray) -> np.ndarray:

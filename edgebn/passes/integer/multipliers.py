@@ -369,6 +369,20 @@ def rescaling(source: float, scale: float, output: tuple[int, int, int], where: 
     return double_rounding_multiply((source, 1.0), scale, output, where)
 
 
+def compared_codes(scale: float, where: str) -> tuple[IntMultiply, IntMultiply]:
+    """Return what turns codes into steps of 1/256 as TensorFlow Lite does before it compares, and the same below zero.
+
+    There a code is multiplied by 256, then by the scale in double rounding; here 8 bits less of all numbers say the same.
+    """
+    multiplier, shift = quantize_multiplier(scale)
+    if not 0.0 < scale < 1.0 or shift > 0:
+        raise QuantizationError(f"{where}: it compares codes of scale {scale:.3g}, which TensorFlow Lite does below 1 only")
+    right = -shift
+    rounding = 2**22 + (2 ** (22 + right) if right else 0)
+    above = IntMultiply(multiplier, rounding, 23 + right, False, 0, *CODE_RANGES["int16"])
+    return above, replace(above, r=rounding - (2**23 if right else 0))
+
+
 def below_zero(factor: float, source: float, scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
     """Return TensorFlow Lite Micro's product of codes below zero with a constant, whose sign decides how it rounds."""
     arithmetic = double_rounding_multiply((source, abs(factor)), scale, output, where)

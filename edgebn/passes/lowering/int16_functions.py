@@ -1,14 +1,27 @@
-"""Functions of int16 codes, as TensorFlow Lite Micro has them: clips, leaky ReLU, sigmoid, tanh and softmax."""
+"""Functions of int16 codes: clips, leaky ReLU, sigmoid, tanh and softmax as TensorFlow Lite Micro has them, others as LiteRT."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from edgebn.errors import UnsupportedLayerError
+from edgebn.functions import FUNCTIONS
 from edgebn.layers import Activation, Softmax
-from edgebn.passes.integer.int16_tables import SIGMOID, SOFTMAX, UNIT, curve_input
+from edgebn.passes.integer.int16_tables import SIGMOID, SOFTMAX, UNIT, code_table, curve_input
 from edgebn.passes.integer.multipliers import below_zero, double_rounding_multiply, wide_softmax_parameters
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import CODE_RANGES, Curve, Rescale
 from edgebn.program import Softmax as SoftmaxStep
+
+# Functions that are tables: their formula's value, the real number, and the least that the output holds, to what the table holds.
+TABLES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
+    "exp": lambda y, _, __: y,
+    "gelu": lambda y, _, __: y,
+    "gelu_tanh": lambda y, _, __: y,
+    "log": lambda y, x, least: np.where(x <= 0, least, y),
+}
 
 
 def activation(state: Lowering, layer: Activation) -> None:
@@ -32,6 +45,10 @@ def activation(state: Lowering, layer: Activation) -> None:
             state.step_name(layer), (source.name,), output.name, layer.function, SIGMOID, *curve_input(source.scale, where)
         )
         state.add(layer, step)
+    elif layer.function in TABLES:
+        bounded, least = TABLES[layer.function], CODE_RANGES["int16"][0] * output.scale
+        table = code_table(lambda x: bounded(FUNCTIONS[layer.function](x, layer), x, least), source.scale, output.scale)
+        state.add(layer, Curve(state.step_name(layer), (source.name,), output.name, "table", table))
     else:
         raise UnsupportedLayerError(f"'{layer.function}' has no int16 form in TensorFlow Lite Micro; load the float32 model")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
 from edgebn.functions import FUNCTIONS, prelu
-from edgebn.layers import Activation, Constant, Layer, Quantization, Softmax
+from edgebn.layers import Activation, Constant, Layer, Quantization, Quantize, Softmax
 from edgebn.layers import Add as AddLayer
 from edgebn.layers import Binary as BinaryLayer
 from edgebn.layers import Multiply as MultiplyLayer
@@ -15,6 +15,7 @@ from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.integer import tflm_tables
 from edgebn.passes.integer.multipliers import (
     binary_arithmetic,
+    compared_codes,
     double_rounding_add,
     double_rounding_multiply,
     lookup_table,
@@ -24,7 +25,7 @@ from edgebn.passes.integer.multipliers import (
 )
 from edgebn.passes.lowering import int16_functions, quantized_prelu
 from edgebn.passes.lowering.quantized_state import Lowering
-from edgebn.program import SOFTMAX_CODES, Add, Binary, Buffer, Lookup, Multiply, hwc
+from edgebn.program import SOFTMAX_CODES, Add, Binary, Buffer, Lookup, Multiply, Rescale, hwc
 from edgebn.program import Softmax as SoftmaxStep
 
 CODE_TABLES = {"abs": tflm_tables.absolute, "rsqrt": tflm_tables.reciprocal_root, "sqrt": tflm_tables.root}
@@ -176,6 +177,12 @@ def _channel_slopes(slope: np.ndarray | None) -> np.ndarray:
 
 def requantize(state: Lowering, layer: Layer) -> None:
     """Codes to codes of another scale."""
+    assert isinstance(layer, Quantize)
+    if layer.compared:
+        source, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+        step = Rescale(state.step_name(layer), (source.name,), output.name, *compared_codes(source.scale, state.where(layer)))
+        state.add(layer, step)
+        return
     if state.same(layer.inputs[0], layer.output):
         state.alias(layer, "vanished: input and output have the same scale")
         return

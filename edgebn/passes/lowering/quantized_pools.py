@@ -14,7 +14,7 @@ from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.transposing import last_run, over_space
 from edgebn.passes.integer.multipliers import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier, widened
 from edgebn.passes.lowering.quantized_state import Lowering
-from edgebn.program import CODE_RANGES, Buffer, Hwc, IntEpilogue, Lookup, Pool, Reshape, Window
+from edgebn.program import CODE_RANGES, Buffer, Hwc, IntEpilogue, IntMultiply, Lookup, Pool, Rescale, Reshape, Window
 
 
 def pool(state: Lowering, layer: Layer) -> None:
@@ -185,7 +185,8 @@ def _minimum(
     """The maximum of the codes turned round, code -> -1 - code, and turned back on the way to the output's scale."""
     assert quantization[0] is not None
     if quantization[0].bits == 16:
-        raise UnsupportedLayerError("a minimum over an axis has no int16 form; convert the model with this layer in float32")
+        _wide_minimum(state, layer, source, window, target)
+        return
     turned = Quantization.per_tensor(float(quantization[0].scale[0]), -1 - int(quantization[0].zero_point[0]))
     codes = np.arange(-128, 128).astype(np.int8)[np.newaxis]
     negative = state.scratch(f"{layer.name}/negative", source.shape, turned)
@@ -194,6 +195,19 @@ def _minimum(
     state.add(layer, Pool(state.step_name(layer), (negative.name,), greatest.name, window))
     table = codes if same_codes(*quantization) else state.requantizing_table(*quantization)
     state.steps.append(Lookup(state.step_name(layer, "positive"), (greatest.name,), target.name, table[:, ::-1].copy()))
+
+
+def _wide_minimum(state: Lowering, layer: Reduce, source: Buffer, window: Window, target: Buffer) -> None:
+    """The same of int16 codes, whose zero point is 0."""
+    before = state.quantizations[layer.inputs[0]]
+    if not same_codes(before, state.quantizations[layer.output]):
+        raise UnsupportedLayerError("a minimum over an axis in another scale has no int16 form; convert the model again")
+    negative = state.scratch(f"{layer.name}/negative", source.shape, before)
+    greatest = state.scratch(f"{layer.name}/greatest", target.shape, before)
+    turned = IntMultiply(-1, -1, 0, False, 0, *CODE_RANGES["int16"])
+    state.steps.append(Rescale(state.step_name(layer, "negative"), (source.name,), negative.name, turned))
+    state.add(layer, Pool(state.step_name(layer), (negative.name,), greatest.name, window))
+    state.steps.append(Rescale(state.step_name(layer, "positive"), (greatest.name,), target.name, turned))
 
 
 def _rescaled_sum(source: Buffer, output: Buffer, count: int, divisor: int, where: str) -> IntEpilogue:

@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro is not installed")
 
+from ai_edge_litert.interpreter import OpResolverType
+
 import codegen
 import edgebn
 from edgebn import reference
@@ -49,6 +51,12 @@ NAMES = (
     "CONCATENATION (0, 'constant'): uint8",
     "ARG_MAX ((1, 4, 3, 5), 0, 'int32'): float32",
     "ONE_HOT (3, -1): uint8",
+    "EXP ((1, 4, 3, 5), True): int16",
+    "LOG ((1, 4, 3, 5), True): int16",
+    "GELU (('GeluOptions', {'approximate': True}), (1, 4, 3, 5)): int16",
+    "REDUCE_MIN (((1, 4, 3, 5), (1, 2)), False): int16",
+    "LESS_EQUAL (((1, 4, 3, 5), (1, 1, 1, 5)), 'values', 1): int16",
+    "EQUAL (((1, 4, 3, 5), (5,)), 'constant', 0): int16",
 )
 
 
@@ -101,3 +109,33 @@ def test_whole_numbers_of_8_bits_wrap_and_move(tmp_path):
     result = edgebn.Session(edgebn.load(tmp_path / "model.tflite")).run(values)
     np.testing.assert_array_equal(result, values.argmax(axis=3)[..., None] % 256)
     np.testing.assert_array_equal(result, litert_runs(content, values))
+
+
+COMPARED = {"EQUAL": "EqualOptions", "NOT_EQUAL": "NotEqualOptions", "GREATER": "GreaterOptions", "LESS": "LessOptions",
+            "GREATER_EQUAL": "GreaterEqualOptions", "LESS_EQUAL": "LessEqualOptions"}  # fmt: skip
+CODES = 4096
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16])
+@pytest.mark.parametrize("function", COMPARED)
+def test_codes_are_compared_as_litert_compares_them(function, kind, tmp_path):
+    """Codes and near ones of a scale below 1/256, of the same and of another scale: neighbours are equal where LiteRT says so."""
+    rng, ends = np.random.default_rng(1), np.iinfo(kind)
+    middle = 0 if kind is np.int16 else 3 + 128 * (kind is np.uint8)
+    for scale in (0.0031, 0.0021):
+        codes = rng.integers(ends.min, ends.max + 1, (1, CODES)).astype(kind)
+        near = np.clip(codes.astype(np.int64) + rng.integers(-3, 4, codes.shape), ends.min, ends.max).astype(kind)
+        files = FileBuilder()
+        x, y = files.value(codes.shape, kind, np.float32(0.0031), middle), files.value(codes.shape, np.bool_)
+        files.operator(function, [x, files.constant(near, np.float32(scale), middle)], [y], COMPARED[function])
+        content, path = files.bytes([x], [y]), tmp_path / "model.tflite"
+        path.write_bytes(content)
+        ordered = kind is np.int16 and function not in ("EQUAL", "NOT_EQUAL")
+        if ordered and (function == "GREATER" or scale != 0.0031):
+            with pytest.raises(UnsupportedLayerError, match="it compares int16 codes"):
+                read(path)
+            continue
+        result = edgebn.Session(edgebn.load(path)).run(codes)
+        expected = litert_runs(content, codes, OpResolverType.BUILTIN_REF)
+        assert 0 < expected.sum() < CODES
+        np.testing.assert_array_equal(result, expected)
