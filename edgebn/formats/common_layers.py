@@ -162,12 +162,12 @@ def _part_of(node: Any, context: Any, x: Any, axis: int, begin: int, end: int, p
     return context.crop(node, x, starts, sizes, part=part)
 
 
-def log_softmax(node: Any, context: Any, x: Any, axis: int) -> Any:
+def log_softmax(node: Any, context: Any, x: Any, axis: int, part: str = "") -> Any:
     """Append x - log(sum(exp(x))) along an axis of the file's shape, as (x - max) - log(sum(exp(x - max)))."""
-    largest = reduce(node, context, x, "max", (axis,), keepdims=True, part="largest")
-    below = _binary(node, context, Binary, x, largest, "below", function="subtract")
-    logarithm = reduce(node, context, below, "log_sum_of_exp", (axis,), keepdims=True, part="logarithm")
-    return _binary(node, context, Binary, below, logarithm, "", function="subtract")
+    largest = reduce(node, context, x, "max", (axis,), keepdims=True, part=f"{part}largest")
+    below = _binary(node, context, Binary, x, largest, f"{part}below", function="subtract")
+    logarithm = reduce(node, context, below, "log_sum_of_exp", (axis,), keepdims=True, part=f"{part}logarithm")
+    return _binary(node, context, Binary, below, logarithm, part and f"{part}result", function="subtract")
 
 
 def unit_norm(node: Any, context: Any, x: Any, order: str, axes: Iterable[int], least: float) -> Any:

@@ -26,7 +26,7 @@ from edgebn.formats.onnx.static import STATIC, fold
 from edgebn.formats.onnx.table import ALSO_ON_CONSTANTS, OPERATORS
 from edgebn.formats.onnx.values import Dynamic, Static, Value
 from edgebn.graph import Graph, GraphBuilder, Shape
-from edgebn.layers import Identity, Quantization
+from edgebn.layers import Cast, Identity, Quantization
 
 MAX_FOLDED_BYTES = 1 << 28  # what arithmetic on constants may make in all
 
@@ -149,6 +149,13 @@ def _graph(
     for entry in declared:
         shape = files.full_shape(entry, input_shape, builder.source, batch)
         place = batch.usual(shape, 0)
+        if entry.type == "int32":
+            _check_no_tokens(entry.name, nodes, values, builder.source)
+            # Given as real numbers, of which float32 has all whole ones of 24 bits.
+            builder.add_input(entry.name, batch.sample(shape, place))
+            whole = builder.add(Cast(f"{entry.name}/whole", (entry.name,), f"{entry.name}/whole", to="int32"))
+            values[entry.name] = Dynamic(whole, shape, place, whole=True)
+            continue
         quantization, shift = _input_type(entry, nodes, values)
         builder.add_input(entry.name, batch.sample(shape, place), quantization)
         values[entry.name] = Dynamic(entry.name, shape, place, quantization, shift)
@@ -172,9 +179,18 @@ def _graph(
     return builder.finish(outputs)
 
 
+def _check_no_tokens(name: str, nodes: list[tuple[Node, tuple[str, ...]]], values: dict[str, Value], source: str) -> None:
+    """Refuse an input whose numbers are looked up in a table: networks of words."""
+    for node, names in nodes:
+        if node.op == "Gather" and names[1:2] == (name,) and isinstance(values.get(names[0]), Static):
+            raise UnsupportedLayerError(
+                f"{source}: the input '{name}' holds tokens, which layer '{node.name}' looks up in a table; do that before the network"
+            )
+
+
 def _integer(nodes: list[tuple[Node, tuple[str, ...]]], declared: list[files.Input]) -> bool:
     """Whether any value of the network is integers, not its weights alone."""
-    return any(entry.type != "float32" for entry in declared) or any(node.op == "QuantizeLinear" for node, _ in nodes)
+    return any(entry.type in ("int8", "uint8") for entry in declared) or any(node.op == "QuantizeLinear" for node, _ in nodes)
 
 
 def _views(graph: Any, file: File, prefix: str = "") -> list[tuple[Node, tuple[str, ...]]]:

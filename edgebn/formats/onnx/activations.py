@@ -10,6 +10,9 @@ import numpy as np
 from edgebn.formats.channels_first import open_bound
 from edgebn.formats.common_layers import exponential, times
 from edgebn.formats.common_layers import power as raised
+from edgebn.formats.composed import COMPOSED, Layers
+from edgebn.formats.composed import power as power_of_each
+from edgebn.formats.composed import shrink as shrunk
 from edgebn.formats.onnx import integers, weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -48,12 +51,22 @@ def leaky_relu(node: Node, context: Context) -> Dynamic:
 def prelu(node: Node, context: Context) -> Dynamic:
     """PRelu with a constant slope that broadcasts against the input."""
     x = node.real(0)
+    if isinstance(node.value(1), Dynamic):
+        return _computed_prelu(node, context, x, node.real(1))
     slope = weights.real_array(node, node.static(1, "slope"), "slope")
     if node.opset < 7 and slope.ndim == 1 and slope.size > 1:  # then a vector meant one number a channel
         slope = slope.reshape(-1, *[1] * (len(x.shape) - 2))
-    if slope.ndim > len(x.shape):
-        raise node.damaged(f"its slope of shape {slope.shape} does not fit an input of shape {x.shape}")
+    if np.broadcast_shapes(slope.shape, x.shape) != x.shape:
+        return _computed_prelu(node, context, x, slope)
     return context.emit(node, Activation, x, function="prelu", slope=context.share(node, slope, len(x.shape), x.place))
+
+
+def _computed_prelu(node: Node, context: Context, x: Dynamic, slope: Dynamic | np.ndarray) -> Dynamic:
+    """max(x, 0) + slope * min(x, 0)."""
+    of = Layers(node, context)
+    above, below = of.apply("clip", x, "above", low=0.0), of.apply("clip", x, "below", high=0.0)
+    made: Dynamic = of.add(above, of.times(slope, below, "bent"))
+    return made
 
 
 def sigmoid(node: Node, context: Context) -> Dynamic:
@@ -94,6 +107,22 @@ def unary(function: str) -> Callable[[Node, Context], Dynamic]:
         return _function(node, context, function)
 
     return read
+
+
+def composed(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of an operator that is one function of one number, and several layers."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        made: Dynamic = COMPOSED[function](Layers(node, context), node.real(0))
+        return made
+
+    return read
+
+
+def shrink(node: Node, context: Context) -> Dynamic:
+    """Shrink: x + bias below -lambd, x - bias above lambd, 0 between; 0.5 and 0 unless said."""
+    made: Dynamic = shrunk(node, context, node.real(0), node.number("lambd", 0.5), node.number("bias", 0.0))
+    return made
 
 
 def elu(node: Node, context: Context) -> Dynamic:
@@ -156,18 +185,29 @@ def softsign(node: Node, context: Context) -> Dynamic:
 
 
 def power(node: Node, context: Context) -> Dynamic:
-    """Pow by one constant number, or of one constant number."""
-    base = node.value(0)
-    if isinstance(base, Static) and isinstance(node.value(1), Dynamic):
-        if base.array.size != 1:
-            raise node.refuse(f"it raises {base.array.size} constant numbers; edgebn raises one")
-        grown: Dynamic = exponential(node, context, node.real(1), float(base.array.reshape(())))
+    """Pow: by one constant number, of one constant number, or element by element."""
+    base, exponent = (_number_or_value(node, index) for index in (0, 1))
+    if isinstance(base, float) and isinstance(exponent, Dynamic) and base > 0:
+        grown: Dynamic = exponential(node, context, exponent, base)
         return grown
-    x, exponents = node.real(0), node.static(1, "exponent").reshape(-1)
-    if exponents.size != 1:
-        raise node.refuse(f"it has {exponents.size} exponents; edgebn raises by one number")
-    exponent = float(exponents[0])
-    if exponent == 1.0:
-        return context.identity(node, x)
-    made: Dynamic = raised(node, context, x, exponent)
-    return made
+    if isinstance(base, Dynamic) and isinstance(exponent, float) and exponent == 1.0:
+        return context.identity(node, base)
+    if isinstance(base, Dynamic) and isinstance(exponent, float) and exponent != 0:
+        made: Dynamic = raised(node, context, base, exponent)
+        return made
+    each: Dynamic = power_of_each(
+        node, context, *(np.asarray(x, np.float32) if isinstance(x, float) else x for x in (base, exponent))
+    )
+    return each
+
+
+def _number_or_value(node: Node, index: int) -> float | np.ndarray | Dynamic:
+    """Return an input as a value, as an array, or as one number where it is equal everywhere and changes no shape."""
+    value = node.value(index)
+    if isinstance(value, Dynamic):
+        return node.real(index)
+    array = value.array.astype(np.float32) if value.array.dtype.kind in "iub" else weights.real_array(node, value.array, "power")
+    other = node.value(1 - index)
+    shape = other.shape if isinstance(other, Dynamic) else other.array.shape
+    alone = array.size and (array == array.flat[0]).all() and np.broadcast_shapes(array.shape, shape) == shape
+    return float(array.flat[0]) if alone else array

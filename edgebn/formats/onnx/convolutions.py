@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.formats import products
+from edgebn.formats import products, unfolding
 from edgebn.formats.channels_first import convolution_kernel, transposed_kernel
 from edgebn.formats.onnx import weights, windows
 from edgebn.formats.onnx.arithmetic import combine
@@ -101,6 +101,25 @@ def conv_transpose(node: Node, context: Context) -> Dynamic:
     bottom, right = windows.pair(afters, count, 0)
     sides = (top, left, bottom, right)
     return context.emit(node, TransposedConvolution, x, padding=sides, output_padding=windows.pair(extra, count, 0), **fields)
+
+
+def col2im(node: Node, context: Context) -> Dynamic:
+    """Col2Im: an image of the sums of what windows hold for each pixel; of one spatial axis or two."""
+    x = node.real(0)
+    sizes, kernel = node.static_ints(1, "image_shape") or (), node.static_ints(2, "block_shape") or ()
+    count = len(sizes)
+    if count not in (1, 2) or len(kernel) != count or len(x.shape) != 3 or min(*sizes, *kernel) < 1:
+        raise node.refuse(
+            f"it puts blocks {kernel} of a value of shape {x.shape} into an image {sizes}; edgebn does so in 1-D and 2-D"
+        )
+    strides, dilations, pads = windows.lists(node, count, kernel)
+    befores, afters = windows.pair(pads[:count], count, 0), windows.pair(pads[count:], count, 0)
+    over = unfolding.Windows(
+        windows.pair(kernel, count, 1), windows.pair(strides, count, 1), windows.pair(dilations, count, 1), (*befores, *afters)
+    )
+    channels = x.shape[1] // over.size
+    image: Dynamic = unfolding.put_together(node, context, x, channels, windows.pair(sizes, count, 1), over)
+    return image if count == 2 else context.reshape(node, image, (x.shape[0], channels, *sizes), axis=x.place.axis, part="row")
 
 
 def _transposed_padding(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgebn.formats import computed_indices
+from edgebn.formats import composed, computed_indices
 from edgebn.formats.batch_axis import Place
 from edgebn.formats.common_layers import by_halves
 from edgebn.formats.computed_indices import ALONE
@@ -178,6 +178,23 @@ def arg(function: str) -> Callable[[Node, Context], Dynamic]:
     return read
 
 
+def hardmax(node: Node, context: Context) -> Dynamic:
+    """Hardmax: 1 where the first of the largest values stands, 0 elsewhere; before opset 13 over everything from `axis` on."""
+    x = node.real(0)
+    axis = context.resolved(node, node.integer("axis", -1 if node.opset >= 13 else 1), len(x.shape))
+    x, behind = context.along(node, x, range(axis, axis + 1 if node.opset >= 13 else len(x.shape)))
+    sample = context.batch.sample(x.shape, x.place)
+    first, last = behind[0], behind[-1] + 1
+    flat = (*sample[:first], int(np.prod(sample[first:last])), *sample[last:])
+    whole = context.moved(node, Reshape, x, part="flat", shape=flat)
+    place = context.emit(node, ArgExtreme, whole, part="place", whole=True, function="max", axis=first)
+    count = np.arange(flat[first], dtype=np.int32).reshape(-1, *[1] * (len(flat) - first - 1))
+    each = context.array(node, count, "each")
+    one = context.emit(node, IntegerBinary, place, each, part="one", place=x.place, whole=True, function="equal")
+    real = context.emit(node, Cast, one, part="real", to="float32")
+    return context.moved(node, Reshape, real, shape=sample)
+
+
 def top_k(node: Node, context: Context) -> tuple[Dynamic, Dynamic]:
     """TopK: the largest or smallest values along an axis, the best first, and where they stand."""
     count = int(node.static_scalar(1, "number of values") or 0) if node.opset >= INPUT_COUNT else node.integer("k", 0)
@@ -201,10 +218,25 @@ def where(node: Node, context: Context) -> Dynamic:
 
 
 def modulo(node: Node, context: Context) -> Dynamic:
-    """Mod of whole numbers, whose sign is the divisor's."""
-    if node.integer("fmod", 0) or not reads_integers(node):
-        raise node.refuse("edgebn takes the rest of a floor division of whole numbers only (fmod=0)")
-    return two_integers(node, context, "floor_mod")
+    """Mod, whose sign is the divisor's, or the dividend's where fmod says so."""
+    towards_zero, whole = bool(node.integer("fmod", 0)), reads_integers(node)
+    if not whole:
+        operands = [_operand(node, index, whole=False) for index in (0, 1)]
+        left: Dynamic = composed.rest(node, context, *operands, floored=not towards_zero)
+        return left
+    if not towards_zero:
+        return two_integers(node, context, "floor_mod")
+    (a, b), place = _met(node, context, [_operand(node, index, whole=True) for index in (0, 1)])
+
+    def of(function: str, first: Dynamic, second: Dynamic, part: str) -> Dynamic:
+        where = place
+        return context.emit(node, IntegerBinary, first, second, part=part, whole=True, function=function, place=where)
+
+    zero = context.array(node, np.zeros((), np.int32), "zero")
+    sizes = [of("maximum", x, of("subtract", zero, x, f"{name}_opposite"), f"{name}_size") for name, x in (("a", a), ("b", b))]
+    left = of("floor_mod", sizes[0], sizes[1], "left")
+    below = of("less", a, zero, "below")
+    return context.emit(node, Select, below, of("subtract", zero, left, "opposite"), left, whole=True, place=place)
 
 
 def divide(node: Node, context: Context) -> Dynamic:

@@ -124,7 +124,9 @@ def inputs(model: Any, source: str) -> list[Input]:
     from onnx import TensorProto
 
     names = {TensorProto.FLOAT: "float32", TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
-    names[TensorProto.FLOAT16] = "float32"  # half precision saves memory in the file; the network runs in float32
+    # Half precision saves memory in the file; the network runs in float32, as one in double precision does.
+    names |= dict.fromkeys((TensorProto.FLOAT16, TensorProto.DOUBLE), "float32")
+    names |= dict.fromkeys((TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL), "int32")
     constants = {tensor.name for tensor in model.graph.initializer}
     found = []
     for entry in model.graph.input:
@@ -133,8 +135,8 @@ def inputs(model: Any, source: str) -> list[Input]:
         kind = entry.type.tensor_type
         if not entry.type.HasField("tensor_type") or kind.elem_type not in names:
             raise UnsupportedLayerError(
-                f"{source}: the input '{entry.name}' is not a float32, int8 or uint8 tensor; edgebn runs networks of those: "
-                "export the model in float32, without tokens, masks or double precision"
+                f"{source}: the input '{entry.name}' is not a float32, int8, uint8 or int32 tensor, or one of half or double "
+                "precision, int64 or truth, which run as those: export the model in float32"
             )
         dims = tuple(_dimension(dim, entry.name, source) for dim in kind.shape.dim)
         found.append(Input(entry.name, dims, names[kind.elem_type]))

@@ -61,13 +61,17 @@ def softmax(node: Node, context: Context) -> Dynamic:
 
 
 def log_softmax(node: Node, context: Context) -> Dynamic:
-    """LogSoftmax: along one axis since opset 13; before, over everything from `axis` on, read where that is one axis."""
+    """LogSoftmax: along one axis since opset 13; before, over everything from `axis` on."""
     x = node.real(0)
     axis = context.resolved(node, node.integer("axis", -1 if node.opset >= 13 else 1), len(x.shape))
-    if node.opset < 13 and any(length != 1 for length in x.shape[axis + 1 :]):
-        raise node.refuse("it runs over several axes at once; convert the model to opset 13 or newer")
-    made: Dynamic = common_layers.log_softmax(node, context, x, axis)
-    return made
+    if node.opset >= 13 or all(length == 1 for length in x.shape[axis + 1 :]):
+        made: Dynamic = common_layers.log_softmax(node, context, x, axis)
+        return made
+    x, behind = context.along(node, x, range(axis, len(x.shape)))
+    sample = context.batch.sample(x.shape, x.place)
+    flat = context.emit(node, Reshape, x, part="flat", shape=(*sample[: behind[0]], math.prod(sample[behind[0] :])))
+    below: Dynamic = common_layers.log_softmax(node, context, flat, len(flat.shape) - 1, "flat_")
+    return context.emit(node, Reshape, below, shape=sample)
 
 
 def lp_normalization(node: Node, context: Context) -> Dynamic:

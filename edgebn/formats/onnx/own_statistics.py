@@ -11,6 +11,8 @@ from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
 from edgebn.layers import Normalization
 
+MIN_VARIANCE = 1e-18  # ONNX adds 1e-9 to the deviation, so that what does not vary becomes 0
+
 
 def layer_normalization(node: Node, context: Context) -> Dynamic:
     """LayerNormalization: over every axis from `axis` on."""
@@ -21,6 +23,14 @@ def layer_normalization(node: Node, context: Context) -> Dynamic:
 def rms_normalization(node: Node, context: Context) -> Dynamic:
     """RMSNormalization: the same without the mean."""
     return _trailing(node, context, centred=False)
+
+
+def mean_variance(node: Node, context: Context) -> Dynamic:
+    """MeanVarianceNormalization: over the axes that it names, all but the channels unless said; over the batch where that is 1."""
+    x = node.real(0)
+    axes = node.integers("axes") or (0, 2, 3)
+    x, own = context.along(node, x, axes, "normalises over")
+    return context.emit(node, Normalization, x, axes=own, axis=own[-1], epsilon=MIN_VARIANCE)
 
 
 def _trailing(node: Node, context: Context, *, centred: bool) -> Dynamic:

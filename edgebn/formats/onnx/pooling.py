@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgebn.formats.common_layers import reduce
+from edgebn.formats import unfolding
+from edgebn.formats.common_layers import power, reduce
 from edgebn.formats.onnx import integers, windows
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -62,6 +63,43 @@ def pool(
         return context.emit(node, Pool, image, part=part, quantization=quantization, shift=shift, **fields)
 
     return context.on_images(node, x, build)
+
+
+def lp_pool(node: Node, context: Context) -> Dynamic:
+    """LpPool: the p-th root of the sum of p-th powers under each window."""
+    x, kernel = node.real(0), node.integers("kernel_shape")
+    if kernel is None:
+        raise node.damaged("it has no kernel_shape")
+    shape = windows.geometry(node, x.shape, kernel, ceil_mode=bool(node.integer("ceil_mode", 0)))
+    over = unfolding.Windows(shape.kernel, shape.strides, shape.dilations, shape.padding)
+    return _norm(node, context, x, lambda powers: unfolding.sums(node, context, powers, over, "sums"))
+
+
+def global_lp_pool(node: Node, context: Context) -> Dynamic:
+    """GlobalLpPool."""
+    x = node.real(0)
+    return _norm(
+        node,
+        context,
+        x,
+        lambda powers: context.emit(node, Reduce, powers, part="sums", function="sum", **whole_image(node, context, x)),
+    )
+
+
+def _norm(node: Node, context: Context, x: Dynamic, total: Callable[[Dynamic], Dynamic]) -> Dynamic:
+    """Append the p-th root of a `total` of the p-th powers of magnitudes, p 2 unless said."""
+    p = node.number("p", 2)
+    if p <= 0:
+        raise node.damaged(f"its p is {p}")
+    if p == 2:
+        return context.emit(
+            node, Activation, total(context.emit(node, Activation, x, part="powers", function="square")), function="sqrt"
+        )
+    size = context.emit(node, Activation, x, part="size", function="abs")
+    if p == 1:
+        return context.identity(node, total(size))
+    root: Dynamic = power(node, context, total(power(node, context, size, p, "powers")), 1 / p)
+    return root
 
 
 def whole_image(node: Node, context: Context, x: Dynamic) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def _node_tests(operator: str) -> list[Case]:
 def _node_error(case) -> float:
     for inputs, outputs in case.data_sets:
         given = EdgebnRep(case.model, reference_engine).run([_normalize_tensor(array) for array in inputs])
+        outputs = [array.astype(np.float32) if array.dtype == np.float64 else array for array in outputs]  # run in float32
         Runner.assert_similar_outputs([_normalize_tensor(array) for array in outputs], given, rtol=case.rtol, atol=case.atol)
     return 0.0
 
@@ -169,6 +170,15 @@ def _models() -> list[Model]:
         _float("Pow by others", [node("Abs", ["x"], ["a"]), node("Pow", ["a", "b"], ["p"]), node("Pow", ["a", "c"], ["q"]),
                                  node("Pow", ["a", "d"], ["r"]), node("Sum", ["p", "q", "r"], ["y"])],
                b=np.float32(0.75), c=np.float32(3), d=np.float32(5)),
+        _float("Pow element by element", [node("Pow", ["x", "b"], ["p"]), node("Clip", ["p", "l", "h"], ["y"])],
+               b=np.array([2, 3, 0, 1, -1, -2], np.float32), l=np.float32(-9), h=np.float32(9)),
+        _float("PRelu of a computed slope", [node("Tanh", ["x"], ["t"]), node("PRelu", ["x", "t"], ["y"])]),
+        _float("LpPool", [node("LpPool", ["x"], ["y"], kernel_shape=[2, 3], strides=[1, 2], pads=[1, 0, 0, 1])]),
+        _float("LpPool of magnitudes", [node("LpPool", ["x"], ["y"], kernel_shape=[2, 2], p=1)]),
+        _float("LpPool of cubes", [node("LpPool", ["x"], ["y"], kernel_shape=[2, 2], p=3)]),
+        _float("GlobalLpPool", [node("GlobalLpPool", ["x"], ["y"])]),
+        _float("LogSoftmax of all", [node("LogSoftmax", ["x"], ["y"], axis=1)]),
+        _float("Mod of real numbers", [node("Mod", ["x", "c"], ["y"], fmod=1)], c=np.array([0.7, -0.7, 1, 3, 0.1, 2], np.float32)),
         _float("Einsum", [node("Einsum", ["x", "c"], ["y"], equation="nchw,kc->nhkw")],
                c=OWN.normal(0, 1, (5, 4)).astype(np.float32)),
         _float("Einsum of values", [node("Tanh", ["x"], ["t"]), node("Einsum", ["x", "t"], ["y"], equation="nchw,ncvw->nhcv")]),

@@ -191,7 +191,7 @@ def test_refusals_name_the_node_and_the_reason(nodes, constants, words):
 
 def test_other_types_of_input_are_refused():
     proto = model([node("Relu", "x")], {"x": [1, 3]})
-    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.COMPLEX64
     with pytest.raises(UnsupportedLayerError, match="is not a float32"):
         from_proto(proto, "net.onnx")
 
