@@ -184,7 +184,7 @@ def _check_no_tokens(name: str, nodes: list[tuple[Node, tuple[str, ...]]], value
     for node, names in nodes:
         if node.op == "Gather" and names[1:2] == (name,) and isinstance(values.get(names[0]), Static):
             raise UnsupportedLayerError(
-                f"{source}: the input '{name}' holds tokens, which layer '{node.name}' looks up in a table; do that before the network"
+                f"{source}: the input '{name}' holds tokens that layer '{node.name}' looks up in a table; do so before the network"
             )
 
 

@@ -89,8 +89,8 @@ def _check_sizes(node: Node, proto: Any, constants: dict[str, np.ndarray], outpu
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise node.damaged(f"its constants do not fit together ({reason[:160]})") from None
     summed = max((array.size for array in constants.values()), default=0)  # in one number of the output, at most
-    if node.op == "MatMul":
-        summed = (1, *next(iter(constants.values())).shape)[-1]
+    if node.op in ("MatMul", "Gemm"):
+        summed = (1, *next(iter(constants.values())).shape)[-2 if node.op == "Gemm" and node.integer("transA", 0) else -1]
     known = {entry.name: entry.type.tensor_type for entry in (*graph.output, *graph.value_info)}
     for name in outputs:
         kind = known.get(name)

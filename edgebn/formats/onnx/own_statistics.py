@@ -28,7 +28,9 @@ def rms_normalization(node: Node, context: Context) -> Dynamic:
 def mean_variance(node: Node, context: Context) -> Dynamic:
     """MeanVarianceNormalization: over the axes that it names, all but the channels unless said; over the batch where that is 1."""
     x = node.real(0)
-    axes = node.integers("axes") or (0, 2, 3)
+    axes = node.integers("axes") or tuple(axis for axis in (0, 2, 3) if axis < len(x.shape))
+    if all(x.shape[context.resolved(node, axis, len(x.shape))] == 1 for axis in axes):
+        raise node.refuse("it normalises single numbers, of which onnxruntime makes none")
     x, own = context.along(node, x, axes, "normalises over")
     return context.emit(node, Normalization, x, axes=own, axis=own[-1], epsilon=MIN_VARIANCE)
 

@@ -8,6 +8,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="the package onnxruntime
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+import edgebn  # noqa: E402
 from edgebn import reference  # noqa: E402
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
@@ -200,3 +201,21 @@ def test_files_of_quantize_dynamic(tmp_path, settings):
     (wanted,) = session.run(None, {"x": x})
     got = reference.run(lower(from_proto(quantized, "net.onnx")), np.moveaxis(x, 1, -1))
     assert np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_a_large_product_of_constants_is_counted_by_what_is_summed(tmp_path):
+    """The network of positions of Swin V2: 2401 rows, 384 numbers each."""
+    rng = np.random.default_rng(5)
+    rows, first, second = (rng.normal(0, 1, shape).astype(np.float32) for shape in ((2401, 2), (384, 2), (384, 6)))
+    nodes = [
+        helper.make_node("Gemm", ["rows", "first"], ["hidden"], transB=1),
+        helper.make_node("Relu", ["hidden"], ["bent"]),
+        helper.make_node("Gemm", ["bent", "second"], ["table"]),
+        helper.make_node("Add", ["x", "table"], ["y"]),
+    ]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2401, 6])]
+    net = graph(nodes, inputs=given, constants={"rows": rows, "first": first, "second": second})
+    onnx.save(helper.make_model(net, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "net.onnx")
+    x = rng.normal(0, 1, (1, 2401, 6)).astype(np.float32)
+    wanted = x + np.maximum(rows @ first.T, 0) @ second
+    np.testing.assert_allclose(edgebn.Session(edgebn.load(tmp_path / "net.onnx")).run(x), wanted, rtol=0, atol=1e-4)
