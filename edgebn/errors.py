@@ -48,6 +48,10 @@ class InputRangeWarning(UserWarning):
     """Inputs that look as if they were scaled otherwise than in training."""
 
 
+class BatchWarning(UserWarning):
+    """A network that works along its open batch axis, which sessions run sample by sample."""
+
+
 class QuantizationError(EdgebnError):
     """Calibration data or ranges from which no int8 program can be made, or a proof of no overflow that fails."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from edgebn.errors import InputRangeWarning
+from edgebn.errors import BatchWarning, InputRangeWarning
 
 Progress = Callable[[int, int | None], None]
 
@@ -50,13 +50,14 @@ class Screen:
 
     @contextlib.contextmanager
     def showing_warnings(self) -> Iterator[None]:
-        """Show, inside, each warning about inputs as one line on standard error, and remember it for --json."""
+        """Show, inside, each warning about inputs and networks as one line on standard error, and remember it for --json."""
         with warnings.catch_warnings():
-            warnings.simplefilter("always", InputRangeWarning)
+            for category in (InputRangeWarning, BatchWarning):
+                warnings.simplefilter("always", category)
             shown = warnings.showwarning
 
             def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-                if not issubclass(category, InputRangeWarning):
+                if not issubclass(category, InputRangeWarning | BatchWarning):
                     shown(message, category, *where)
                 else:
                     self.warn(str(message))

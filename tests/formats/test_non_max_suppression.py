@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import edgebn
 from edgebn import reference
-from edgebn.errors import UnsupportedLayerError
+from edgebn.errors import BatchWarning, UnsupportedLayerError
 from edgebn.session import Session
 from tests import emitted
 from tests.conftest import TEST_ALL
@@ -241,9 +241,15 @@ def test_what_cannot_be_told_is_refused_in_one_line(case, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
-def test_pictures_whose_number_is_open_are_refused(tmp_path):
+def test_pictures_whose_number_is_open_are_taken_for_one(tmp_path):
     held, names = settings(3, 0.5)
     nodes = [node("NonMaxSuppression", ["b", "s", *names], ["y"])]
     save(tmp_path / "net.onnx", nodes, {"b": ("N", 8, 4), "s": ("N", 1, 8)}, held)
-    with pytest.raises(UnsupportedLayerError, match="export it with a batch of 1"):
-        edgebn.load(tmp_path / "net.onnx")
+    with pytest.warns(BatchWarning, match="read with a batch of 1"):
+        model = edgebn.load(tmp_path / "net.onnx")
+    rng = np.random.default_rng(3)
+    boxes, scores = rng.uniform(0, 1, (1, 8, 4)).astype(np.float32), rng.uniform(0, 1, (1, 1, 8)).astype(np.float32)
+    wanted = onnxruntimes(tmp_path / "net.onnx", {"b": boxes, "s": scores})
+    rows = np.asarray(Session(model).run({"b": boxes, "s": scores})).reshape(-1, 3)
+    np.testing.assert_array_equal(rows[: len(wanted)], wanted)
+    assert (rows[len(wanted) :] == -1).all()

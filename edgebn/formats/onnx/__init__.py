@@ -7,13 +7,14 @@ them; the batch is left out.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
+from edgebn.errors import BatchWarning, EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.batch_axis import Batch, BatchAxisError
 from edgebn.formats.channels_first import settle_layout
 from edgebn.formats.hints import hint
@@ -126,12 +127,14 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
         if batch.single:
             raise
         refusal = UnsupportedLayerError(f"{error}; if the network is for one sample at a time, export it with a batch of 1")
-    if batch.size > 1:
-        try:
-            return graph(Batch(single=True))
-        except EdgebnError:
-            raise refusal from None
-    raise refusal
+    try:  # a stack of so many samples is one; where the batch is open, that of one sample
+        found = graph(Batch(single=True))
+    except EdgebnError:
+        raise refusal from None
+    if batch.size == 1:
+        reason = str(refusal).partition("; ")[0]
+        warnings.warn(f"{reason}: it is read with a batch of 1, and each sample runs alone", BatchWarning, stacklevel=2)
+    return found
 
 
 def _graph(
