@@ -247,6 +247,7 @@ def quantize(
         ranges, means = norm_ranges(apart)
         extremes: Mapping[str, Any] = ranges
         moments: Mapping[str, Any] = {}
+        scales: dict[str, Any] = {}
     else:
         from edgebn.session import Session
 
@@ -264,10 +265,10 @@ def quantize(
 
         way = chosen_ranges(found, kept, open_engine)
         types = kept(way)
-        apart, means, moments = found.program, found.means, found.moments
+        apart, means, moments, scales = found.program, found.means, found.moments, found.scales
         ranges = {**way.ranges, **function_ranges(apart, way.ranges, types)}
         extremes = found.extremes
-    form = integer_form(apart, {"int8": ranges, "int16": extremes}, means, moments)
+    form = integer_form(apart, {"int8": ranges, "int16": extremes}, means, moments, scales)
     form.prepare(types, activations, work.add)
     if wanted is not None:
 

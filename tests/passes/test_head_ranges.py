@@ -121,3 +121,7 @@ def test_only_what_a_softmax_alone_reads_is_chosen(options, chosen):
     found = observer.ranges()
     assert set(found) == chosen
     assert all(low <= 0.0 < high for low, high in found.values())
+
+
+def test_logits_that_are_all_zero_have_a_range_of_nothing():
+    assert softmax_range(np.zeros((8, 3)), 1.0) == (0.0, 0.0)

@@ -7,7 +7,7 @@ statistics of fixed size are kept. It is handed the function that opens an engin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -36,7 +36,8 @@ from edgebn.program import Program
 
 FIRST_BYTES = 1 << 24  # of the data, kept for being run twice
 LOOKED_AT = 16  # batches
-JUDGED = 64  # samples on which programs are compared
+JUDGED = 64  # samples on which programs are compared, and
+COMPARED = 16  # those on which ranges are
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Calibrated:
     moments : mapping of str to PatchMoments
     samples : sequence of dict
         The first batches, of JUDGED samples or a few more where so many were held.
+    outputs : mapping of str to ndarray
+        Of the first COMPARED of them, float64.
+    scales : dict of str to ndarray (channels,)
+        Of weights, by step, as they are found.
     """
 
     program: Program
@@ -80,6 +85,8 @@ class Calibrated:
     means: dict[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
     samples: Sequence[Batch]
+    outputs: Mapping[str, np.ndarray]
+    scales: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Work:
@@ -142,11 +149,18 @@ def calibrated(
     run_buffers = with_constants(program, open_engine(program))
     patches, ends = PatchObserver(program), (AddObserver(program), HeadObserver(program), ScoreObserver(program))
 
+    compared = min(COMPARED, sum(map(_count, samples)))
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in program.outputs}
+
     def watched(batch: Batch) -> Mapping[str, np.ndarray]:
         values = run_buffers(batch)
         patches.see(values)
         for end in ends:
             end.see(values)
+        for name, parts in outputs.items():
+            left = compared - sum(map(len, parts))
+            if left > 0:
+                parts.append(values[name][:left].astype(np.float64))
         return values
 
     observers = observe(program, watched, chain(_released(first), rest), work.add)
@@ -159,7 +173,8 @@ def calibrated(
                 ranges |= end.ranges()
         ways.append(Ranges(ranges, coarse_outputs(program, ranges, observers)))
     extremes, means = ranges_and_means(program, observers, "minmax")
-    return Calibrated(program, ways, extremes, expected_ranges(program, observers), means, patches.moments(), samples)
+    expected, seen = expected_ranges(program, observers), {name: np.concatenate(parts) for name, parts in outputs.items()}
+    return Calibrated(program, ways, extremes, expected, means, patches.moments(), samples, seen)
 
 
 def _first(data: Iterator[dict[str, np.ndarray]]) -> tuple[list[dict[str, np.ndarray]], bool]:

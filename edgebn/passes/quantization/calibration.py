@@ -74,8 +74,10 @@ class Observer:
             self.counts = np.zeros_like(self.counts)
             self.counts[HALF_BINS // 2 : HALF_BINS // 2 + HALF_BINS] = merged
             self.width *= 2.0
-        index = np.floor(values.ravel() / np.float32(self.width)).astype(np.int64) + HALF_BINS
-        self.counts += np.bincount(np.clip(index, 0, 2 * HALF_BINS - 1), minlength=2 * HALF_BINS)
+        bins = values.ravel() / np.float32(self.width)
+        np.clip(np.floor(bins, out=bins), -HALF_BINS, HALF_BINS - 1, out=bins)
+        bins += HALF_BINS  # of float32, which counts exactly so far
+        self.counts += np.bincount(bins.astype(np.int64), minlength=2 * HALF_BINS)
         return True
 
     def centres(self) -> np.ndarray:

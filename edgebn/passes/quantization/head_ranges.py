@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -96,32 +97,41 @@ def _best(
     close = np.flatnonzero(margins <= np.quantile(margins, CLOSE))
     first, second = order[close, 0], order[close, 1]
 
-    def disturbance(candidate: Range) -> tuple[float, np.ndarray]:
-        low, high = candidate
-        step = (high - low) / LEVELS
-        if step == 0.0:
-            return np.inf, np.full(len(close), np.inf)
-        start = np.rint(low / step)
-        changed = through(np.clip(np.rint(values / step), start, start + LEVELS) * step)
-        moved = changed[close, first] - changed[close, second] - margins[close]
-        wrong = np.sqrt(((_softmax(beta * changed) - exact) ** 2).mean())
-        return float(wrong), moved**2 if len(close) < FEW else np.array([(moved**2).mean()])
-
     lowest, highest = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    if lowest == highest:
+        return lowest, highest
     lows = sorted({lowest * fraction for fraction in ends})
     highs = sorted({highest * fraction for fraction in ends}, reverse=True)
-    found = {(low, high): disturbance((low, high)) for low in lows for high in highs}
-    best = min(found, key=lambda pair: (max(found[pair][0], tolerance), float(found[pair][1].mean())))
-    wrong, least = max(found[best][0], tolerance), found[best][1]
+
+    def changed(pair: Range, rows: np.ndarray) -> np.ndarray:
+        step = (pair[1] - pair[0]) / LEVELS
+        start = np.rint(pair[0] / step)
+        return through(np.clip(np.rint(rows / step), start, start + LEVELS) * step)
+
+    def moved(pair: Range) -> np.ndarray:
+        found = changed(pair, values[close])[np.arange(len(close))[:, None], np.stack([first, second], axis=1)]
+        squares = (found[:, 0] - found[:, 1] - margins[close]) ** 2
+        return squares if len(close) < FEW else np.array([squares.mean()])
+
+    @cache  # exponents cost most: of ranges that margins decide against they are not asked for
+    def wrong(pair: Range) -> float:
+        return float(np.sqrt(((_softmax(beta * changed(pair, values)) - exact) ** 2).mean()))
+
+    found = {(low, high): moved((low, high)) for low in lows for high in highs}
+    means = {pair: float(squares.mean()) for pair, squares in found.items()}
+    by_margins = sorted(found, key=means.__getitem__)
+    best = next((pair for pair in by_margins if wrong(pair) <= tolerance), None)
+    best = best or min(found, key=lambda pair: (wrong(pair), means[pair]))
+    worst, least = max(wrong(best), tolerance), found[best]
 
     def alike(pair: Range) -> bool:
         """Whether the margins of a range are no worse than the best, as far as a few rows can tell."""
-        apart = found[pair][1] - least
-        return max(found[pair][0], tolerance) <= wrong and apart.mean() <= UNCERTAIN * apart.std() / np.sqrt(len(apart))
+        apart = found[pair] - least
+        return apart.mean() <= UNCERTAIN * apart.std() / np.sqrt(len(apart)) and wrong(pair) <= worst
 
     if len(close) >= FEW:
         return best
-    return min(filter(alike, found), key=lambda pair: (found[pair][0], float(found[pair][1].mean())))
+    return min(filter(alike, found), key=lambda pair: (wrong(pair), means[pair]))
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -93,16 +94,26 @@ def patches(step: Convolution, x: np.ndarray, most: int = ROWS, turn: int = 0) -
     `turn` says which are drawn; it comes back after BATCH samples, so that the same data gives the same moments.
     """
     _, kh, kw, per_group = step.weight.shape
-    (dy, dx), (sy, sx) = step.dilations, step.strides
-    padded = x
+    (dy, dx), (sy, sx), (top, left, bottom, right) = step.dilations, step.strides, step.padding
+    samples, height, width, channels = x.shape
+    outputs = (
+        (height + top + bottom - (kh - 1) * dy - 1) // sy + 1,
+        (width + left + right - (kw - 1) * dx - 1) // sx + 1,
+    )
+    sample, row, column = np.unravel_index(_drawn(samples * outputs[0] * outputs[1], most, turn), (samples, *outputs))
+    y = row[:, None, None] * sy - top + dy * np.arange(kh)[:, None]  # (rows, kh, 1)
+    x_at = column[:, None, None] * sx - left + dx * np.arange(kw)  # (rows, 1, kw)
+    at = (sample[:, None, None] * height + np.clip(y, 0, height - 1)) * width + np.clip(x_at, 0, width - 1)  # (rows, kh, kw)
+    found = np.ascontiguousarray(x).reshape(-1, channels)[at]  # (rows, kh, kw, I)
     if any(step.padding):
-        top, left, bottom, right = step.padding
-        padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
-    reach = ((kh - 1) * dy + 1, (kw - 1) * dx + 1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))[:, ::sy, ::sx, :, ::dy, ::dx]
-    places = windows.shape[:3]
-    count = int(np.prod(places))
-    chosen = np.arange(count) if count <= most else np.random.default_rng(turn).choice(count, most, replace=False)
-    rows = windows[np.unravel_index(chosen, places)]  # (rows, I, kh, kw)
-    by_group = rows.reshape(len(rows), step.groups, per_group, kh, kw)
-    return by_group.transpose(1, 0, 3, 4, 2).reshape(step.groups, len(rows), kh * kw * per_group)
+        found[(y < 0) | (y >= height) | (x_at < 0) | (x_at >= width)] = 0.0
+    by_group = found.reshape(len(found), kh * kw, step.groups, per_group)
+    return by_group.transpose(2, 0, 1, 3).reshape(step.groups, len(found), kh * kw * per_group)
+
+
+@lru_cache(maxsize=256)  # layers of one size draw alike
+def _drawn(count: int, most: int, turn: int) -> np.ndarray:
+    """Return which of `count` patches are taken."""
+    if count <= most:
+        return np.arange(count)
+    return np.random.default_rng(turn).choice(count, most, replace=False)

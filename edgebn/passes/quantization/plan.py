@@ -12,7 +12,7 @@ from edgebn import program as p
 from edgebn.passes.integer import multipliers
 from edgebn.passes.quantization.calibration import Range
 from edgebn.passes.quantization.patch_moments import PatchMoments
-from edgebn.passes.quantization.quantize_weights import mean_error, quantize_weights
+from edgebn.passes.quantization.quantize_weights import least_squares_scales, mean_error, quantize_weights
 from edgebn.passes.quantization.round_weights import lost_mean, round_weights
 
 UNBOUNDED = (-np.inf, np.inf)
@@ -35,6 +35,8 @@ class Plan:
         Channel means of the float32 values, where known.
     moments : mapping of str to PatchMoments
         Of what convolutions read, by step name, where known.
+    scales : dict of str to ndarray (channels,)
+        Of weights, by step name, as they are found: they depend on nothing else here.
     """
 
     program: p.Program
@@ -42,6 +44,7 @@ class Plan:
     ranges: Mapping[str, Range]
     means: Mapping[str, np.ndarray]
     moments: Mapping[str, PatchMoments]
+    scales: dict[str, np.ndarray]
 
     def where(self, step: p.Step) -> str:
         """Name a step for messages."""
@@ -52,7 +55,9 @@ def rounded_weights(step: p.Convolution | p.TransposedConvolution, plan: Plan) -
     """Return int8 weights, float64 scales (O,), and the bias (O,) with what rounding takes from the outputs' means."""
     assert isinstance(step.epilogue, p.FloatEpilogue)
     bias = step.epilogue.bias.astype(np.float64)
-    codes, weight_scale = quantize_weights(step.weight, bias, plan.buffers[step.inputs[0]].scale)
+    if step.name not in plan.scales:
+        plan.scales[step.name] = least_squares_scales(step.weight)
+    codes, weight_scale = quantize_weights(step.weight, bias, plan.buffers[step.inputs[0]].scale, plan.scales[step.name])
     if step.name in plan.moments:
         codes, weight_scale = round_weights(step.weight, codes, weight_scale, plan.moments[step.name])
         bias = bias + lost_mean(step.weight, codes, weight_scale, plan.moments[step.name])

@@ -106,6 +106,7 @@ def integer_form(
     ranges: Mapping[str, Mapping[str, Range]],
     means: Mapping[str, np.ndarray] | None = None,
     moments: Mapping[str, PatchMoments] | None = None,
+    scales: dict[str, np.ndarray] | None = None,
 ) -> IntegerForm:
     """Return the integer form of a program's steps, which are quantised as they are asked for.
 
@@ -119,6 +120,8 @@ def integer_form(
         Channel means of the buffers, for correcting biases by what weight rounding shifts.
     moments : mapping of str to PatchMoments, optional
         Of what convolutions read, by step name: their weights are then rounded for the least error in their outputs.
+    scales : dict of str to ndarray (channels,), optional
+        Of weights, by step name: those that another form of the same program has found, and gets those that this one finds.
 
     Raises
     ------
@@ -128,8 +131,9 @@ def integer_form(
     if program.dtype != "float32":
         raise QuantizationError(already_int8(program))
     held = held_numbers(program)
+    scales = {} if scales is None else scales
     plans = {
-        dtype: Plan(program, buffer_scales(program, known, held, dtype), known, means or {}, moments or {})
+        dtype: Plan(program, buffer_scales(program, known, held, dtype), known, means or {}, moments or {}, scales)
         for dtype, known in ranges.items()
     }
     return IntegerForm(program, plans, {})

@@ -12,14 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebn.passes.quantization.calibrated import Calibrated, Ranges
+from edgebn.passes.quantization.calibrated import COMPARED, Calibrated, Ranges
 from edgebn.passes.quantization.calibration import Batch, RunBuffers
 from edgebn.passes.quantization.function_ranges import function_ranges
 from edgebn.passes.quantization.keep_auto import decibels
 from edgebn.passes.quantization.quantize import integer_form
 from edgebn.program import Program
 
-JUDGED = 16  # samples
 CLEARLY = 0.3  # dB
 GOOD = (
     20.0  # dB, from which on the ranges of least squares are kept for scores of classes: theirs are chosen by margins between them
@@ -42,14 +41,13 @@ def chosen_ranges(
     first, *others = found.ways
     if not others:
         return first
-    samples = _few(found.samples)
-    wanted = _outputs(found.program, samples, open_engine)
+    samples, wanted = _few(found.samples), found.outputs
 
     def nearness(ranges: Ranges) -> float:
         types = kept(ranges)
         cut = {**ranges.ranges, **function_ranges(found.program, ranges.ranges, types)}
         known = {"int8": cut, "int16": found.extremes}
-        program = integer_form(found.program, known, found.means).joined(types)
+        program = integer_form(found.program, known, found.means, scales=found.scales).joined(types)
         got = _outputs(program, samples, open_engine)
         return min(decibels(wanted[name], got[name]) for name in wanted)
 
@@ -71,7 +69,7 @@ def _is_vector(program: Program, name: str) -> bool:
 def _few(batches: Sequence[Batch]) -> list[Batch]:
     """Return the first samples."""
     few: list[Batch] = []
-    left = JUDGED
+    left = COMPARED
     for batch in batches:
         if left > 0:
             few.append({name: array[:left] for name, array in batch.items()})
