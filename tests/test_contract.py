@@ -85,7 +85,7 @@ GEOMETRIES = [
     *[
         (8, channels, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, width)
         for channels in (1, 2, 5, 8, 10, 16, 17, 32, 40, 48, 64, 80, 130)
-        for width in (1, 2, 3, 5, 13, 17, 33)
+        for width in (1, 2, 3, 5, 7, 13, 14, 17, 33)
     ],
     *[  # Winograd's, with sides that are no multiple of its tile and chunks of more than one row of tiles
         (inputs, channels, 1, (3, 3), (1, 1), (1, 1), padding, height, width)

@@ -23,7 +23,20 @@ from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, W
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import function_name, shapes
 from edgebn.kernels.variants import begin_function, runner
-from edgebn.kernels.vectors import F32, I32, I64, Dot, fused_multiply_add, in_registers, load, offset, shuffle, splat, vector
+from edgebn.kernels.vectors import (
+    F32,
+    I32,
+    I64,
+    Dot,
+    fused_multiply_add,
+    in_registers,
+    keep_loads_apart,
+    load,
+    offset,
+    shuffle,
+    splat,
+    vector,
+)
 
 
 class Blocks(NamedTuple):
@@ -46,6 +59,8 @@ class Extras(NamedTuple):
     extras: int
 
 
+# Share of the registers from which on accumulators leave so few that the order of loads matters.
+HIGH_PRESSURE = 0.75
 STEP_BYTES = 4  # of a pixel's input in one step of depth
 
 
@@ -59,14 +74,14 @@ class Int8Products:
 
     def __init__(self, isa: InstructionSet) -> None:
         self._dot = Dot(isa.dot, isa.lanes)
-        self._lanes = isa.lanes
+        self._lanes, self._registers = isa.lanes, isa.registers
         self.weight_vectors = self._dot.weight_vectors
         self.accumulator = vector(I32, isa.lanes)
         self.epilogue = Int8Epilogue(isa)
 
-    def weights_per_load(self, _mr: int, nv: int) -> int:
-        """Return how many vectors of weights are loaded before they are multiplied: those of one step."""
-        return nv
+    def weights_per_load(self, mr: int, nv: int) -> int:
+        """Return how many vectors of weights are loaded before they are multiplied."""
+        return _at_once(self._registers, mr, nv)
 
     def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
         """Return four codes of one pixel in every lane, prepared for the dot product."""
@@ -99,7 +114,7 @@ class Float32Products:
         on a multiplication.
         """
         if not self._by_lane:
-            return nv
+            return _at_once(self._registers, mr, nv)
         loads = -(-self._lanes * nv // max(self._registers - mr * nv - mr, nv))
         return -(-self._lanes * nv // loads)
 
@@ -114,6 +129,11 @@ class Float32Products:
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
         """Return acc plus what `input` gave times the weights."""
         return fused_multiply_add(builder, value, weights[0], acc)
+
+
+def _at_once(registers: int, mr: int, nv: int) -> int:
+    """Return how many vectors of weights are loaded at once: those of one step, or half where only so many fit beside an input."""
+    return nv if mr * nv + nv < registers else nv // 2
 
 
 class Tiles:
@@ -204,9 +224,27 @@ def _add_tap(
     """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
     columns, halves = len(slots[0]), products.weight_vectors
     per_load = products.weights_per_load(len(slots), columns)
+    fills_registers = len(slots) * columns >= HIGH_PRESSURE * isa.registers and not isa.by_lane
+
+    def step_in_turn(index: ir.Value) -> None:
+        """Add a step, each input loaded where it is used: of many accumulators LLVM would else keep some in memory."""
+        at = builder.load(taps)
+        count = builder.mul(index, ir.Constant(I64, STEP_BYTES))
+        for part in _groups([*range(columns)], per_load):
+            places = [(j * halves + half) * isa.vector_bytes for j in part for half in range(halves)]
+            weights = _groups([load(builder, products.accumulator, at, place) for place in places], halves)
+            for pixel, line in zip(pixels, slots, strict=True):
+                value = products.input(builder, pixel, count)
+                for j, weight in zip(part, weights, strict=True):
+                    builder.store(products.add(builder, builder.load(line[j]), value, weight), line[j])
+                keep_loads_apart(builder)
+        builder.store(offset(builder, at, columns * halves * isa.vector_bytes), taps)
 
     def steps(count: ir.Value, inputs: Callable[[ir.Value], list[list[Any]]]) -> None:
         with cgutils.for_range(builder, count) as loop:
+            if fills_registers:
+                step_in_turn(loop.index)
+                return
             parts = [(values, j) for values in inputs(loop.index) for j in range(columns)]  # what each vector of weights meets
             for loaded in _groups(parts, per_load):
                 at = builder.load(taps)

@@ -6,14 +6,17 @@ from edgebn.kernels.isa import InstructionSet
 
 Shape = tuple[int, int]  # pixels, vectors of output channels
 
-# With 32 registers the widest tile that leaves room for weights and the broadcast input; with 16 likewise. Smaller ones are for
-# narrow rows and the ends of the channels.
+# With 32 registers the widest tile that leaves room for two vectors of weights and the broadcast input; with 16 likewise. Smaller
+# ones are for narrow rows and the ends of the channels. Rows of 7, 14, 28, 56 and 112 pixels, and maps of 7 x 7, are whole tiles of
+# 7 or 14.
 WITH_32_REGISTERS: tuple[Shape, ...] = (
-    *((mr, 4) for mr in (6, 5, 4, 2, 1)),
-    *((mr, 2) for mr in (12, 8, 5, 2, 1)),
+    *((mr, 4) for mr in (7, 6, 5, 4, 2, 1)),
+    *((mr, 2) for mr in (14, 12, 8, 5, 2, 1)),
     *((mr, 1) for mr in (16, 8, 5, 2, 1)),
     (1, 8),
 )
+# The same where a product of codes takes registers on its way to the accumulator.
+WITH_32_REGISTERS_IN_STEPS = tuple(shape for shape in WITH_32_REGISTERS if shape not in {(7, 4), (14, 2)})
 WITH_16_REGISTERS: tuple[Shape, ...] = (
     *((mr, 2) for mr in (5, 4, 3, 2, 1)),
     *((mr, 1) for mr in (10, 8, 5, 4, 2, 1)),
@@ -44,7 +47,9 @@ def shapes(isa: InstructionSet, *, real: bool) -> tuple[Shape, ...]:
     """Return every tile of an instruction set, float32 (`real`) or int8; the position is the variant's number."""
     if isa.by_lane:
         return BY_LANE if real or isa.dot == "sdot" else BY_LANE_IN_STEPS
-    return WITH_32_REGISTERS if isa.registers >= 32 else WITH_16_REGISTERS
+    if isa.registers >= 32:
+        return WITH_32_REGISTERS if real or isa.dot == "vpdpbusd" else WITH_32_REGISTERS_IN_STEPS
+    return WITH_16_REGISTERS
 
 
 def function_name(dtype: str, mr: int, nv: int) -> str:

@@ -264,3 +264,8 @@ def in_registers(builder: ir.IRBuilder, values: list[ir.Value]) -> list[ir.Value
     function = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
     results = builder.asm(function, "", constraints, values, side_effect=True)
     return [builder.extract_value(results, i) for i in range(len(values))]
+
+
+def keep_loads_apart(builder: ir.IRBuilder) -> None:
+    """Say that memory may change here: no load goes past it, and none serves for one on its other side."""
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
