@@ -47,16 +47,9 @@ def round_weights(weight: np.ndarray, codes: np.ndarray, scale: np.ndarray, mome
     del factor
     hessian = _ordered(moments.covariance[usable], variance[usable], order)
     target = hessian @ found.rows
-    left = np.arange(found.rows.shape[2])  # outputs whose codes changed: the others have settled
     for _ in range(SWEEPS):
-        some = found.outputs(left)
-        before = some.codes.copy()
-        seen = some.refit(hessian)
-        some.sweep(hessian, target[:, :, left] - seen * some.scale[:, None, :])
-        found.codes[:, :, left], found.scale[:, left] = some.codes, some.scale
-        left = left[(some.codes != before).any(axis=(0, 1))]
-        if not left.size:
-            break
+        seen = found.refit(hessian)
+        found.sweep(hessian, target - seen * found.scale[:, None, :])
     better = codes.reshape(groups, outputs // groups, -1).copy()
     back = np.argsort(order, axis=1)[:, :, None]
     better[usable] = np.take_along_axis(found.codes, back, 1).transpose(0, 2, 1)
@@ -116,12 +109,6 @@ class _Rounding:
     def __init__(self, rows: np.ndarray, scale: np.ndarray) -> None:
         self.rows, self.scale = rows, scale
         self.codes = np.zeros_like(rows)
-
-    def outputs(self, chosen: np.ndarray) -> _Rounding:
-        """Return the weights of some outputs of every group."""
-        some = _Rounding(self.rows[:, :, chosen], self.scale[:, chosen])
-        some.codes = self.codes[:, :, chosen]
-        return some
 
     def in_turn(self, factor: np.ndarray) -> None:
         """Round every weight once; the optimal change of those that follow is a row of the inverse's Cholesky factor."""
