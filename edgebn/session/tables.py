@@ -505,8 +505,10 @@ class Packed:
         place = self._constant_outputs.get(name)
         if place is None:
             place = self.arena.ctypes.data + self.layout.places[name] + layout.start_offset
-        count = layout.shape[1] * layout.shape[2]
-        arguments: dict[str, int | float] = {"rows": layout.shape[0]}
+        rows, count = layout.shape[0], layout.shape[1] * layout.shape[2]
+        if layout.pitch == count * layout.element:  # nothing is between the rows: one long one, for short ones cost more
+            rows, count = 1, rows * count
+        arguments: dict[str, int | float] = {"rows": rows}
         if not p.holds_codes(buffer):
             operation, ours, users, arguments["count"] = "copy_rows", layout.pitch, count * 4, count * 4
         elif as_codes and buffer.dtype == "int16":
