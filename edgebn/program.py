@@ -21,6 +21,10 @@ Sides = tuple[int, int, int, int]  # top, left, bottom, right
 
 # Scale and zero point of what the integer softmax gives.
 SOFTMAX_CODES = (1.0 / 256.0, -128)
+# Scale and zero point of codes divided by their norm.
+UNIT_CODES = (1.0 / 128.0, 0)
+# Channels whose squares 31 bits can sum.
+UNIT_CHANNELS = 33025
 
 # Magnitude of an int16 weight: a uint8 code less a uint8 zero point.
 WIDEST_WEIGHT = 255
@@ -320,7 +324,8 @@ class Multiply(Step):
 class MatMul(Step):
     """Products of two stacks of matrices: out[s, i, j] = sum over k of a[s, i, k] * b[s, k, j]; a stack of 1 repeats.
 
-    int8, `arithmetic` given: its u is the sum of the products of codes less their zero points, of at most `MATMUL_DEPTH` terms.
+    Of codes, `arithmetic` given: its u is the sum of the products of codes less their zero points, of at most `MATMUL_DEPTH` terms;
+    of int16 codes in 64 bits.
     """
 
     arithmetic: IntMultiply | None = None
@@ -332,9 +337,8 @@ class IntBinary:
 
     y = x(f(x(a << shift, m[0], e[0]), x(b << shift, m[1], e[1])), m[2], e[2]), code = clip(zero_point + y, qmin, qmax)
 
-    shift is 7 for 'squared_difference', whose squares then fit 32 bits (int8 only), and for the others 20, or 15 for int16, as in
-    TensorFlow Lite Micro. Where
-    both inputs and the output have one scale, 'maximum' and 'minimum' so are those of the codes.
+    shift is 7 for 'squared_difference', or 0 for int16, whose squares then fit 32 bits, and for the others 20, or 15 of int16, as
+    in TensorFlow Lite Micro. Where both inputs and the output have one scale, 'maximum' and 'minimum' so are those of the codes.
     """
 
     shift: int
@@ -471,6 +475,27 @@ class Normalization(Step):
 
 
 @dataclass(frozen=True)
+class UnitNorm(Step):
+    """int8 codes divided by the root of the sum of their squares along the channels, TensorFlow Lite's; output scale 1/128.
+
+    With d the codes less their zero point, t the sum of d * d, x(v, m, e) the rescaling of `IntAdd`, a left shift where e < 0:
+        q = 2**31 - 1, s = 0                          where t <= 1
+        t' = t * 4**(11 - s), 2**27 <= t' < 2**29      else, and below it is cut at every division by 4
+        q = one, h = the half of t' // 2, rounded; one is 2**28, numbers of 3 integer bits:
+            5 times: q = 8 * (round(1.5 * q) - round(h * 64 * round(round(q * q) * q)))
+        q = round(q * root(1 / 2)); where s < 0: q = q << -s, s = 0
+        code = clip(x(d << left_shift, q, s + left_shift - 7), -128, 127)
+
+    Attributes
+    ----------
+    left_shift : int
+        0, or 7 where the file's codes are uint8, which round a different number of times.
+    """
+
+    left_shift: int = 0
+
+
+@dataclass(frozen=True)
 class DetectionPostProcess(Step):
     """float32 boxes of an SSD detector, decoded and freed of overlaps as `TFLite_Detection_PostProcess` of LiteRT does it.
 
@@ -567,9 +592,9 @@ class Resize(Step):
 
     nearest:  out[y, x] = in[rows[y, 0], columns[x, 0]]
     bilinear, float32: the four neighbours rows[y, 0..1] and columns[x, 0..1] with the weights of the same indices
-    bilinear, int8: the same with weights in 1/1024 (int32, each pair sums to 1024):
+    bilinear, int8 or int16: the same with weights in 1/1024 (int32, each pair sums to 1024):
               v = sum of weight products * codes; code = (v + 2**19 - (1 if v < 0 else 0)) >> 20
-              (half away from zero, as TensorFlow Lite Micro rounds; int64 sums are not needed: |v| <= 2**27)
+              (half away from zero, as TensorFlow Lite Micro rounds; of int8 |v| <= 2**27, of int16 sums have 64 bits)
     bilinear, int8 with `truncation_offset` o: code = int(v) - o, v the sum of (column weight * row weight) * (code + o) over
               the upper left, upper right, lower left and lower right neighbour, in this order, every operation rounded to float32
               (`UpsampleBilinear` of onnxruntime on int8 and uint8 tensors)

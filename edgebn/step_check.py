@@ -204,12 +204,9 @@ def _binary(step: p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _operands(step, inputs, target)
     arithmetic = step.arithmetic
     if arithmetic is not None:
-        if target.dtype == "int16":
-            _need(step.function in ("subtract", "maximum", "minimum") and arithmetic.shift == 15, "arithmetic")
-        else:
-            _need(
-                step.function != "divide" and arithmetic.shift == (7 if step.function == "squared_difference" else 20), "arithmetic"
-            )
+        squared, plain = (0, 15) if target.dtype == "int16" else (7, 20)
+        _need(step.function != "divide", "function")
+        _need(arithmetic.shift == (squared if step.function == "squared_difference" else plain), "arithmetic")
         _need(len(arithmetic.m) == 3 and all(0 <= factor < 2**31 for factor in arithmetic.m), "arithmetic")
         _need(len(arithmetic.e) == 3 and all(0 <= shift <= 31 for shift in arithmetic.e), "shift")
 
@@ -228,9 +225,10 @@ def _sum_or_product(step: p.Add | p.Multiply, inputs: list[p.Buffer], target: p.
 def _matmul(step: p.MatMul, inputs: list[p.Buffer], target: p.Buffer) -> None:
     a, b = (buffer.shape for buffer in inputs)
     _need(a[2] == b[1] and (max(a[0], b[0]), a[1], b[2]) == target.shape and min(a[0], b[0]) in (1, target.shape[0]), "shape")
-    _need((step.arithmetic is not None) == (target.dtype == "int8"), "arithmetic")
+    _need((step.arithmetic is not None) == p.holds_codes(target), "arithmetic")
     if step.arithmetic is not None:
         _clipped(step.arithmetic, target)
+        _need(target.dtype == "int8" or 0 <= step.arithmetic.m < 1 << 15, "arithmetic")  # of a sum of 46 bits
         _need(a[2] <= p.MATMUL_DEPTH and 0 <= step.arithmetic.s <= 62, "depth or shift")
 
 
@@ -300,6 +298,12 @@ def _normalization(step: p.Normalization, inputs: list[p.Buffer], target: p.Buff
         _array(array, np.float32, (target.shape[2],), "gamma or beta")
 
 
+def _unit_norm(step: p.UnitNorm, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(inputs[0].shape == target.shape and target.dtype == "int8", "output")
+    _need((target.scale, target.zero_point) == p.UNIT_CODES, "output's scale or zero point")
+    _need(step.left_shift in (0, 7) and target.shape[2] <= p.UNIT_CHANNELS, "shift or channels")
+
+
 def _detections(step: p.DetectionPostProcess, inputs: list[p.Buffer], target: p.Buffer) -> None:
     boxes, scores = (buffer.shape for buffer in inputs)
     counts = (step.classes, step.most, step.each, step.per_class)
@@ -360,7 +364,6 @@ def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(step.function in ("nearest", "bilinear") and inputs[0].shape[2] == target.shape[2], "function")
     _need(step.function == "nearest" or target.dtype != "int32", "function")
     _same_codes(inputs[0], target)
-    _need(target.dtype != "int16" or step.function == "nearest", "function")
     truncated = step.truncation_offset is not None
     _need(not truncated or (step.truncation_offset in (0, 128) and target.dtype == "int8"), "offset")
     halves = step.adds_half is not None
@@ -458,6 +461,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,
+    p.UnitNorm: _unit_norm,
     p.DetectionPostProcess: _detections,
     p.NonMaxSuppression: _suppression,
     p.Concat: _concat,

@@ -324,6 +324,10 @@ class Maker:
         name = f"matmul{len(self.steps)}"
         if not self.coded:
             return self.finish_step(p.MatMul(name, pair, y))
+        if self.wide:
+            s = self.integer(28, 34)
+            arithmetic = p.IntMultiply(int(self.rng.integers(1 << 14, 1 << 15)), 1 << (s - 1), s, False, 0, self.codes[0], 30000)
+            return self.finish_step(p.MatMul(name, pair, y, arithmetic))
         s = self.integer(36, 44)
         m = int(self.rng.integers(2**25, 2**26 * 2 ** min(s - 36, 4)))
         arithmetic = p.IntMultiply(
@@ -337,14 +341,16 @@ class Maker:
         pair = pair if self.draw(st.booleans()) else pair[::-1]
         y = self.buffer(self.shape(x))
         name = f"binary{len(self.steps)}"
-        missing = {"float32": (), "int8": ("divide",), "int16": ("divide", "squared_difference")}[self.dtype]
+        missing = ("divide",) if self.coded else ()
         function = self.draw(st.sampled_from([name for name in functions.BINARY if name not in missing]))
         if function == "divide" and pair[1] not in self.constants:  # by zeros of a clip nothing could be compared
             divisor = self.buffer(self.shape(pair[1]))
             pair = (pair[0], self.finish_step(p.Elementwise(f"divisor{len(self.steps)}", (pair[1],), divisor, "softplus")))
         if not self.coded:
             return self.finish_step(p.Binary(name, pair, y, function, self.clip()))
-        shift, largest = (7, 15) if function == "squared_difference" else (15, 15) if self.wide else (20, 20)
+        shift, largest = (15, 15) if self.wide else (20, 20)
+        if function == "squared_difference":
+            shift, largest = (0, 17) if self.wide else (7, 15)
         m = tuple(int(v) for v in self.rng.integers(2**30, 2**31, 3))
         e = (self.integer(0, 3), self.integer(0, 3), self.integer(largest - 4, largest))
         arithmetic = p.IntBinary(shift, m, e, self.buffers[y].zero_point, self.codes[0], 120 * self.levels)
@@ -443,6 +449,10 @@ class Maker:
         multiplier = int(self.rng.integers(1 << shift, 1 << min(shift + 4, 15)))
         return self.finish_step(p.Curve(name, (x,), y, function, int16_tables.SIGMOID, multiplier, shift))
 
+    def step_unit_norm(self, x):
+        y = self.buffer(self.shape(x), scale=1 / 128, zero_point=0)
+        return self.finish_step(p.UnitNorm(f"unit_norm{len(self.steps)}", (x,), y, self.draw(st.sampled_from([0, 7]))))
+
     def step_normalization(self, x):
         channels = self.shape(x)[2]
         groups = self.draw(st.sampled_from([0, *(count for count in range(1, channels + 1) if channels % count == 0)]))
@@ -531,8 +541,8 @@ class Maker:
     def step_resize(self, x):
         height, width, channels = self.shape(x)
         size = tuple(self.draw(st.sampled_from([into, self.integer(1, 2 * into)])) for into in (height, width))
-        function = "nearest" if self.wide or self.dtype == "int32" else self.draw(st.sampled_from(["nearest", "bilinear"]))
-        offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.coded and function == "bilinear" else None
+        function = "nearest" if self.dtype == "int32" else self.draw(st.sampled_from(["nearest", "bilinear"]))
+        offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.int8 and function == "bilinear" else None
         half, offset = (True, None) if offset == "half" else (None, offset)
         indices, weights = [], []
         for out, into in zip(size, (height, width), strict=True):
@@ -659,8 +669,8 @@ _BOTH = "convolution transposed affine add multiply binary matmul pool softmax c
 _INTEGERS = ("arg_extreme", "select", "gather_nd")  # what makes int32, or reads it
 PURE = {
     "float32": (*_BOTH.split(), "elementwise", "normalization"),
-    "int8": (*_BOTH.split(), "lookup", "wide", "rescale"),
-    "int16": (*_BOTH.replace("matmul ", "").split(), "curve", "rescale"),
+    "int8": (*_BOTH.split(), "lookup", "wide", "rescale", "unit_norm"),
+    "int16": (*_BOTH.split(), "curve", "rescale"),
 }
 KINDS = {
     "float32": (*PURE["float32"], *_INTEGERS, "compare", "detections", "suppression"),

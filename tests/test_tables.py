@@ -29,7 +29,7 @@ STEPS = classes_of(program, program.Step)
 LAYERS = classes_of(layers, layers.Layer)
 
 # What no program in float32 holds, and what no graph in int8 holds at that stage: the reason beside it.
-CODE_STEPS = {"Lookup", "Rescale", "Curve"}  # quantisation makes them of Elementwise, or they are a file's own
+CODE_STEPS = {"Lookup", "Rescale", "Curve", "UnitNorm"}  # quantisation makes them of Elementwise, or they are a file's own
 CONVERSIONS = {"Quantize", "Dequantize"}  # they stand between types, in files that are quantised in part
 INTEGER_STEPS = {"ArgExtreme", "Cast", "GatherND", "IntegerBinary", "NonMaxSuppression", "Select"}  # they make int32, or read it
 INTEGER_LAYERS = {
@@ -44,19 +44,18 @@ FLOAT_ONLY_LAYERS = INTEGER_LAYERS | {
     "Constant",  # read where its reader is lowered
     "Dequantize",  # taken off at the float32 edges
     "DetectionPostProcess",
-    "Normalization",
 }
 FLOAT_STEPS = {"DetectionPostProcess", "Elementwise", "Normalization"}
 ABSENT = {  # steps that no program of a type holds
     "float32": CODE_STEPS,
     "int8": {*FLOAT_STEPS, "Curve"},
-    "int16": {*FLOAT_STEPS, "Lookup", "MatMul"},
+    "int16": {*FLOAT_STEPS, "Lookup", "UnitNorm"},
 }
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
 NOT_LOOKED_BEHIND = {
     "Binary", "Concat", "Crop", "Curve", "DetectionPostProcess", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Rescale",
-    "Resize", "Transpose", "TransposedConvolution",
+    "Resize", "Transpose", "TransposedConvolution", "UnitNorm",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from codegen.emitters import (
     softmax,
     transpose,
     transposed_convolution,
+    unit_norm,
 )
 from codegen.stepcode import Names, StepCode
 from edgebn import program as p
@@ -52,6 +53,7 @@ EMITTERS: dict[type[p.Step], Callable[[Any, p.Program, Names], StepCode]] = {
     p.Elementwise: elementwise.emit,
     p.Softmax: softmax.emit,
     p.Normalization: normalization.emit,
+    p.UnitNorm: unit_norm.emit,
     p.DetectionPostProcess: detections.emit,
     p.NonMaxSuppression: detections.emit_suppression,
     p.Concat: concat.emit,

@@ -1,4 +1,4 @@
-"""Product of two values as matrices: int8 and float32."""
+"""Product of two values as matrices: codes and float32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgebn.program import MatMul, Program
 
 
 def emit(step: MatMul, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_matmul_s8 or edgebn_matmul_f32."""
+    """Return the call of edgebn_matmul_s8, edgebn_matmul_s16 or edgebn_matmul_f32."""
     a, b, target = (program.buffers[name] for name in (*step.inputs, step.output))
     shape = struct(
         "edgebn_matrices", stacks=target.shape[0], rows=target.shape[1], depth=a.shape[2], columns=target.shape[2],
@@ -18,4 +18,5 @@ def emit(step: MatMul, program: Program, names: Names) -> StepCode:
     buffers = (names.buffer(a.name), names.buffer(b.name), names.buffer(target.name), shape)
     if step.arithmetic is None:
         return StepCode(call("edgebn_matmul_f32", *buffers), (), ("edgebn_matmul_f32.h",))
-    return StepCode(call("edgebn_matmul_s8", *buffers, rescaling(a, b, step.arithmetic)), (), ("edgebn_matmul_s8.h",))
+    kernel = "edgebn_matmul_s16" if target.dtype == "int16" else "edgebn_matmul_s8"
+    return StepCode(call(kernel, *buffers, rescaling(a, b, step.arithmetic)), (), (f"{kernel}.h",))

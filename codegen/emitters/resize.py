@@ -13,7 +13,7 @@ INDICES = 1 << 16  # that 16 bits tell apart
 
 
 def emit(step: Resize, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _truncated_s8, _half_s8 or _f32."""
+    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _s16, _truncated_s8, _half_s8 or _f32."""
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     buffers = (names.buffer(source.name), names.buffer(target.name), source.shape[1])
     size = target.shape[:2]
@@ -57,4 +57,6 @@ def _suffix(step: Resize, dtype: str) -> str:
         return "f32"
     if step.adds_half:
         return "half_s8"
+    if dtype == "int16":
+        return "s16"
     return "s8" if step.truncation_offset is None else "truncated_s8"

@@ -9,7 +9,18 @@ import numpy as np
 from edgebn.kernels.epilogue import code_of_product
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import ProductCodes
-from edgebn.kernels.primitives import ZERO_I32, load_code, load_f32, load_i32, multiply_add_i32, store_code, store_f32, store_i32
+from edgebn.kernels.primitives import (
+    ZERO_I32,
+    load_code,
+    load_f32,
+    load_i16,
+    load_i32,
+    multiply_add_i32,
+    store_code,
+    store_f32,
+    store_i16,
+    store_i32,
+)
 
 AT_ONCE = 4  # rows that go through the registers together: sums are loaded and stored once for all of them
 
@@ -96,3 +107,18 @@ def matmul_i8(matrices: Matrices, scratch: int, scaling: ProductCodes) -> None:
                 _add_row(scratch, load_code(left, k) - a_zero, right + k * step, b_zero, columns)
             for j in range(columns):
                 store_code(out, j, code_of_product(load_i32(scratch, j), scaling))
+
+
+@kernel
+def matmul_i16(matrices: Matrices, scaling: ProductCodes) -> None:
+    """int16; sums of 64 bits, one after the other."""
+    for s in range(matrices.stacks):
+        right = matrices.b + s * matrices.b_row
+        for i in range(matrices.rows):
+            left = matrices.a + s * matrices.a_row + i * matrices.a_pixel
+            out = matrices.dst + s * matrices.dst_row + i * matrices.dst_pixel
+            for j in range(matrices.columns):
+                total = 0
+                for k in range(matrices.depth):
+                    total += int(load_i16(left, k)) * int(load_i16(right + k * matrices.b_pixel, j))
+                store_i16(out, j, code_of_product(total, scaling))

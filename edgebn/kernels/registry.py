@@ -37,6 +37,7 @@ from edgebn.kernels import (
     tile,
     transpose,
     transposed_convolution,
+    unit_norm,
     winograd,
 )
 
@@ -109,6 +110,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         lookup.lookup_i8,
         rescale.rescale_i8_i8,
         softmax.softmax_i8,
+        unit_norm.unit_norm_i8,
         resize.bilinear_i8,
         resize.bilinear_truncated_i8,
         resize.bilinear_half_i8,
@@ -126,6 +128,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         add.add_i16,
         add.add_double_i16,
         multiply.multiply_i16,
+        matmul.matmul_i16,
         binary.binary_i16,
         pool.maximum_i16,
         pool.average_i16,
@@ -134,6 +137,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         rescale.rescale_i8_i16,
         curve.curve_i16,
         curve.softmax_i16,
+        resize.bilinear_i16,
     ),
     "int32": (  # what makes or reads it; programs that do are mixed, and their executor holds all there is
         integers.cast_to_i32,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_code, store_f32, store_u8
 
@@ -52,35 +55,44 @@ def bilinear_f32(
                 store_f32(dst + y * dst_row, x * channels + c, wa * upper + wb * lower)
 
 
-@kernel
-def bilinear_i8(
-    src: int,
-    src_row: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    row_index: int,
-    column_index: int,
-    row_weight: int,
-    column_weight: int,
-) -> None:
-    """int8; weights in 1/1024, int32: sum of weight products times codes / 2**20, rounded half away from zero."""
-    for y in range(rows):
-        above = src + load_i32(row_index, 2 * y) * src_row
-        below = src + load_i32(row_index, 2 * y + 1) * src_row
-        wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
-        for x in range(columns):
-            left = load_i32(column_index, 2 * x) * channels
-            right = load_i32(column_index, 2 * x + 1) * channels
-            wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
-            for c in range(channels):
-                upper = wl * load_code(above, left + c) + wr * load_code(above, right + c)
-                lower = wl * load_code(below, left + c) + wr * load_code(below, right + c)
-                total = wa * upper + wb * lower
-                half = (1 << 19) - (1 if total < 0 else 0)
-                store_code(dst + y * dst_row, x * channels + c, (total + half) >> 20)
+def _bilinear_of_codes(element: Element, suffix: str) -> Callable[..., None]:
+    """Return the kernel of one type of codes."""
+    load, store = element.load, element.store
+
+    @named(f"bilinear_{suffix}")
+    def bilinear(
+        src: int,
+        src_row: int,
+        dst: int,
+        dst_row: int,
+        rows: int,
+        columns: int,
+        channels: int,
+        row_index: int,
+        column_index: int,
+        row_weight: int,
+        column_weight: int,
+    ) -> None:
+        """Weights in 1/1024, int32: sum of weight products times codes / 2**20, rounded half away from zero."""
+        for y in range(rows):
+            above = src + load_i32(row_index, 2 * y) * src_row
+            below = src + load_i32(row_index, 2 * y + 1) * src_row
+            wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
+            for x in range(columns):
+                left = load_i32(column_index, 2 * x) * channels
+                right = load_i32(column_index, 2 * x + 1) * channels
+                wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
+                for c in range(channels):
+                    upper = wl * load(above, left + c) + wr * load(above, right + c)
+                    lower = wl * load(below, left + c) + wr * load(below, right + c)
+                    total = wa * upper + wb * lower
+                    half = (1 << 19) - (1 if total < 0 else 0)
+                    store(dst + y * dst_row, x * channels + c, (total + half) >> 20)
+
+    return bilinear
+
+
+bilinear_i8, bilinear_i16 = _bilinear_of_codes(INT8, "i8"), _bilinear_of_codes(INT16, "i16")
 
 
 @kernel

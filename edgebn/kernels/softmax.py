@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebn.kernels.fixed_point import INT32_MAX, high_multiply, rounding_shift, saturating_left_shift
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.pointwise import exp_of_difference
 from edgebn.kernels.primitives import ZERO_F32, load_code, load_f32, load_i32, store_code, store_f32, store_i32
 
-INT32_MAX = 2**31 - 1
-INT32_MIN = -(2**31)
 SUM_BITS = 12  # integer bits of the sum of exponentials
 QUARTER = 1 << 24  # 1/4 with the 5 integer bits of the scaled differences
 ONE_EIGHTH = 1 << 28  # with 0 integer bits, like the next two
@@ -45,24 +44,6 @@ def softmax_f32(src: int, src_row: int, dst: int, dst_row: int, rows: int, colum
 
 
 @kernel
-def _high_multiply(a: int, b: int) -> int:
-    """round(a * b / 2**31), ties towards plus infinity."""
-    return (a * b + (1 << 30)) >> 31
-
-
-@kernel
-def _rounding_shift(x: int, exponent: int) -> int:
-    """X / 2**exponent, ties away from zero."""
-    half = (1 << exponent) >> 1
-    return -((half - x) >> exponent) if x < 0 else (x + half) >> exponent
-
-
-@kernel
-def _saturating_left_shift(x: int, exponent: int) -> int:
-    return min(max(x << exponent, INT32_MIN), INT32_MAX)
-
-
-@kernel
 def _exp_of_negative(a: int) -> int:
     """exp(a) for a <= 0 with 5 integer bits; the result has 0 integer bits.
 
@@ -72,16 +53,16 @@ def _exp_of_negative(a: int) -> int:
     if a == 0:
         return INT32_MAX
     low = (a & (QUARTER - 1)) - QUARTER
-    x = _saturating_left_shift(low, 5) + ONE_EIGHTH
-    x2 = _high_multiply(x, x)
-    x3 = _high_multiply(x2, x)
-    x4 = _high_multiply(x2, x2)
-    higher = _rounding_shift(_high_multiply(_rounding_shift(x4, 2) + x3, ONE_THIRD) + x2, 1)
-    result = EXP_MINUS_ONE_EIGHTH + _high_multiply(x + higher, EXP_MINUS_ONE_EIGHTH)
+    x = saturating_left_shift(low, 5) + ONE_EIGHTH
+    x2 = high_multiply(x, x)
+    x3 = high_multiply(x2, x)
+    x4 = high_multiply(x2, x2)
+    higher = rounding_shift(high_multiply(rounding_shift(x4, 2) + x3, ONE_THIRD) + x2, 1)
+    result = EXP_MINUS_ONE_EIGHTH + high_multiply(x + higher, EXP_MINUS_ONE_EIGHTH)
     remainder = low - a
     for k in range(7):
         if remainder & (QUARTER << k) != 0:
-            result = _high_multiply(result, EXP_OF_POWERS[k])
+            result = high_multiply(result, EXP_OF_POWERS[k])
     return result
 
 
@@ -90,11 +71,11 @@ def _reciprocal(total: int, leading_zeros: int) -> int:
     """1 / total for a total with `leading_zeros` zero bits in 32, normalised to 0 integer bits, by Newton and Raphson."""
     fraction = (total << leading_zeros) - (1 << 31)
     half_denominator = (fraction + INT32_MAX + 1) // 2
-    x = FORTY_EIGHT_17THS + _high_multiply(half_denominator, MINUS_THIRTY_TWO_17THS)
+    x = FORTY_EIGHT_17THS + high_multiply(half_denominator, MINUS_THIRTY_TWO_17THS)
     for _ in range(3):
-        rest = (1 << 29) - _high_multiply(half_denominator, x)
-        x += _saturating_left_shift(_high_multiply(x, rest), 2)
-    return _saturating_left_shift(x, 1)
+        rest = (1 << 29) - high_multiply(half_denominator, x)
+        x += saturating_left_shift(high_multiply(x, rest), 2)
+    return saturating_left_shift(x, 1)
 
 
 @kernel
@@ -130,9 +111,9 @@ def softmax_i8(
                 if below <= -diff_min:
                     power = load_i32(scratch, below)
                     if power == UNKNOWN:
-                        power = np.int32(_exp_of_negative(_high_multiply(-below << left_shift, multiplier)))
+                        power = np.int32(_exp_of_negative(high_multiply(-below << left_shift, multiplier)))
                         store_i32(scratch, below, power)
-                    total += _rounding_shift(power, SUM_BITS)
+                    total += rounding_shift(power, SUM_BITS)
             leading_zeros = 0
             while (total << leading_zeros) < (1 << 31):
                 leading_zeros += 1
@@ -141,6 +122,6 @@ def softmax_i8(
                 below = highest - load_code(a, c)
                 code = -128
                 if below <= -diff_min:
-                    share = _high_multiply(reciprocal, load_i32(scratch, below))
-                    code = min(max(_rounding_shift(share, SUM_BITS - leading_zeros + 23) - 128, -128), 127)
+                    share = high_multiply(reciprocal, load_i32(scratch, below))
+                    code = min(max(rounding_shift(share, SUM_BITS - leading_zeros + 23) - 128, -128), 127)
                 store_code(b, c, code)

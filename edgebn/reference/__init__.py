@@ -21,7 +21,7 @@ from edgebn.reference.convolution import convolution, transposed_convolution
 from edgebn.reference.detections import detection_post_process, non_max_suppression
 from edgebn.reference.integers import arg_extreme, cast, gather_nd, integer_binary, select
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
-from edgebn.reference.normalization import normalization
+from edgebn.reference.normalization import normalization, unit_norm
 from edgebn.reference.pooling import pool
 from edgebn.reference.softmax import softmax
 from edgebn.reference.statistics import Sums, observe
@@ -55,6 +55,7 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Elementwise: elementwise,
     p.Softmax: softmax,
     p.Normalization: normalization,
+    p.UnitNorm: unit_norm,
     p.DetectionPostProcess: detection_post_process,
     p.NonMaxSuppression: non_max_suppression,
     p.Concat: concat,

@@ -48,7 +48,7 @@ def resize(step: Resize, operands: Operands) -> np.ndarray:
     if step.adds_half:
         return _bilinear_half(value.astype(np.float32) + np.float32(128), step)
     total = _bilinear(value.astype(np.int64), step)
-    return ((total + 2**19 - (total < 0)) >> 20).astype(np.int8)  # half away from zero
+    return ((total + 2**19 - (total < 0)) >> 20).astype(value.dtype)  # half away from zero
 
 
 def _bilinear_half(value: np.ndarray, step: Resize) -> np.ndarray:

@@ -119,9 +119,11 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
     if step.arithmetic is None:
         packer.emit("matmul_f32", **arguments)
     else:
-        packer.emit(
-            "matmul_i8", scratch=packer.scratch(step, "sums"), **arguments, **_zeros(step, packer), **_rescaling(step.arithmetic)
-        )
+        arguments |= _zeros(step, packer) | _rescaling(step.arithmetic)
+        if packer.buffer(step.output).dtype == "int16":
+            packer.emit("matmul_i16", **arguments)
+        else:
+            packer.emit("matmul_i8", scratch=packer.scratch(step, "sums"), **arguments)
 
 
 def _rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
@@ -214,6 +216,8 @@ def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Ma
 
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a product: its int8 form keeps the sums of a row."""
+    if p.step_dtype(step, program) == "int16":
+        return {}
     return _words("sums", program.buffers[step.output].shape[2], step, program, options)
 
 
@@ -242,6 +246,12 @@ def pack_softmax(step: p.Softmax, packer: Packer) -> None:
         diff_min=step.diff_min,
         **arguments,
     )
+
+
+def pack_unit_norm(step: p.UnitNorm, packer: Packer) -> None:
+    """Emit codes over the root of the sum of their squares."""
+    zero = packer.buffer(step.inputs[0]).zero_point
+    packer.emit("unit_norm_i8", source_zero=zero, left_shift=step.left_shift, **by_pixel(step, packer))
 
 
 def normalization_scratch(step: p.Normalization, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same

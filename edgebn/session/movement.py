@@ -7,7 +7,7 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.session.arithmetic import emit_lookup
-from edgebn.session.packer import Address, Packer, View
+from edgebn.session.packer import Address, Packer, View, suffix
 
 FLOAT32, INT16 = 4, 2  # bytes of a number
 
@@ -145,9 +145,9 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
         packer.emit("nearest", pixel=output.pixel, **arguments)
         return
     weights: type[np.generic] = np.int32
-    operation = "bilinear_i8"
+    operation = f"bilinear_{suffix(packer.buffer(step.output).dtype)}"
     if output.layout.element == FLOAT32:
-        operation, weights = "bilinear_f32", np.float32
+        weights = np.float32
     elif step.truncation_offset is not None:
         operation, weights = "bilinear_truncated_i8", np.float32
         arguments["offset"] = step.truncation_offset

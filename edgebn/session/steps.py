@@ -25,6 +25,7 @@ PACK: dict[type[p.Step], Callable[[Any, Packer], None]] = {
     p.Elementwise: arithmetic.pack_elementwise,
     p.Softmax: arithmetic.pack_softmax,
     p.Normalization: arithmetic.pack_normalization,
+    p.UnitNorm: arithmetic.pack_unit_norm,
     p.DetectionPostProcess: detections.pack,
     p.NonMaxSuppression: detections.pack_suppression,
     p.Concat: movement.pack_concat,

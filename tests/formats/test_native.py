@@ -100,6 +100,7 @@ def every_step(dtype) -> p.Program:
         made = (*made, ((4, 4, 4), norm), ((1, 16, 4), p.Reshape("rows", ("x",), "rows")), ((1, 1, 13), detections))
     else:
         made = (*made, ((4, 4, 4), p.Rescale("rescale", ("x",), "y8", multiply, multiply)))
+        made = (*made, ((4, 4, 4), p.UnitNorm("unit", ("x",), "unit", 7)))
     if is_mixed:
         widening = p.Rescale("widening", ("x",), "w16", dataclasses.replace(multiply, zero_point=0))
         curve = p.Curve("curve", ("w16",), "u16", "sigmoid", int16_tables.SIGMOID, 3, 1)
@@ -127,7 +128,7 @@ def every_step(dtype) -> p.Program:
     scales = dict.fromkeys(shapes, (0.1 + 0.2, -7) if integer else (1.0, 0))
     scales |= dict.fromkeys(("w16", "u16"), (0.25, 0)) if is_mixed else {}
     types |= dict.fromkeys(("w16", "u16"), "int16") if is_mixed else {}
-    scales["i"] = p.SOFTMAX_CODES if integer else scales["i"]
+    scales |= {"i": p.SOFTMAX_CODES, "unit": p.UNIT_CODES} if integer else {}
     return p.Program(
         "every",
         "every.keras",
@@ -146,7 +147,7 @@ def every_step(dtype) -> p.Program:
 @pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
-    absent = {p.Lookup, p.Rescale} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
+    absent = {p.Lookup, p.Rescale, p.UnitNorm} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
     integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.NonMaxSuppression, p.Select}
     absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, p.Curve, *integers}
     assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent

@@ -137,8 +137,8 @@ def test_a_division_of_two_values_has_no_int8_form():
 def test_every_step_class_survives_quantisation():
     program = network_of_everything()
     kinds = {type(step) for step in program.steps}
-    # Curve and Rescale are of int16, the others of whole numbers: files bring them, quantisation makes none.
-    brought = {p.Curve, p.Rescale, p.Cast, p.IntegerBinary, p.ArgExtreme}
+    # Curve and Rescale are of int16, UnitNorm is of codes, others are of whole numbers: files bring them, quantisation makes none.
+    brought = {p.Curve, p.Rescale, p.UnitNorm, p.Cast, p.IntegerBinary, p.ArgExtreme}
     assert kinds == set(reference.STEPS) - {p.Lookup, *FLOAT_ONLY, p.Quantize, p.Dequantize, *brought}
     apart = steps_apart(program)
     x = np.random.default_rng(1).normal(size=(60, 8, 8, 4)).astype(np.float32)

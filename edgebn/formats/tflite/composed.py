@@ -18,7 +18,7 @@ from edgebn.formats.tflite.context import FUSED_CLIPS, Reading, inputs_of, only_
 from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
-from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Pool, Reshape
+from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Normalization, Pool, Reshape
 
 MIN_NORM = 1e-6  # LiteRT's: a smaller norm counts as this
 MAX_SUMMANDS = 64
@@ -108,6 +108,12 @@ def l2_normalization(reading: Reading, operator: FileOperator) -> None:
     """L2_NORMALIZATION over the last axis."""
     (x,) = inputs_of(operator, 1, 1)
     make = Composer(reading, operator)
+    if reading.is_codes(x) and not make.fused():
+        rank, channels = len(reading.sample(x)), reading.shape(x)[-1]
+        gamma = np.full((1,) * rank, channels**-0.5, np.float32)
+        settings: dict[str, Any] = {"axes": (rank - 1,), "axis": rank - 1, "gamma": gamma, "epsilon": 0.0, "centred": False}
+        reading.emit(operator, Normalization, (reading.value(x),), **settings)
+        return
     value = make.input(x)
     common_layers.unit_norm(make, make, value, "l2", (len(value.shape) - 1,), MIN_NORM)
 

@@ -320,8 +320,9 @@ def _normalization(layout: _Layout, layer: Layer) -> None:
         layout.keep(replace(keeps(rank), inputs=(source,)), order)
         return
     merged = (int(np.prod(shape[:split])), int(np.prod(shape[split:])))
-    source = layout.emit(Reshape(f"{layer.name}/merge", (source,), layout.new_value(f"{source}/merged"), merged), None)
-    made = layout.emit(replace(keeps(2), inputs=(source,), output=layout.new_value(f"{layer.output}/merged")), None)
+    before, after = (layout.graph.tensors[name].quantization for name in (layer.inputs[0], layer.output))
+    source = layout.emit(Reshape(f"{layer.name}/merge", (source,), layout.new_value(f"{source}/merged"), merged), before)
+    made = layout.emit(replace(keeps(2), inputs=(source,), output=layout.new_value(f"{layer.output}/merged")), after)
     layout.keep(Reshape(f"{layer.name}/split", (made,), layer.output, shape), order)
 
 

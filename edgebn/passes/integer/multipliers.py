@@ -175,11 +175,7 @@ def wide_epilogue(
     for value in real:
         if not (math.isfinite(value) and value >= 0.0):
             raise QuantizationError(f"{where}: its multiplier is {value}; the file's scales must be positive numbers")
-        q, shift = quantize_multiplier(float(value))
-        s = 15 - shift
-        if not 1 <= s <= MAX_SHIFT:
-            raise QuantizationError(f"{where}: its multiplier {value:.3g} is out of proportion; the file's scales are damaged")
-        parts.append((min((q + (1 << 15)) >> 16, MAX_MULTIPLIER), 1 << (s - 1), s))
+        parts.append(_of_15_bits(float(value), where))
     m, r, s_all = (np.array(column, np.int64) for column in zip(*parts, strict=True))
     if max(np.abs(bounds[0]).max(initial=0), np.abs(bounds[1]).max(initial=0)) >= 1 << WIDE_SUM_BITS:
         raise QuantizationError(f"{where}: its sums do not fit {WIDE_SUM_BITS} bits")
@@ -187,6 +183,21 @@ def wide_epilogue(
     epilogue = IntEpilogue(acc_bias, least, most, m.astype(np.int32), r, s_all.astype(np.uint8), False, *output)
     prove_epilogue(epilogue, bounds, where)
     return epilogue
+
+
+def _of_15_bits(real: float, where: str) -> tuple[int, int, int]:
+    """Return (m, r, s) of a multiplier of 15 bits, which rounds once."""
+    q, shift = quantize_multiplier(real)
+    s = 15 - shift
+    if not 1 <= s <= MAX_SHIFT:
+        raise QuantizationError(f"{where}: its multiplier {real:.3g} is out of proportion; the file's scales are damaged")
+    return min((q + (1 << 15)) >> 16, MAX_MULTIPLIER), 1 << (s - 1), s
+
+
+def wide_product(scales: tuple[float, float], scale: float, output: tuple[int, int, int], where: str) -> IntMultiply:
+    """Return TensorFlow Lite Micro's rescaling of a sum of products of int16 codes, which has 64 bits."""
+    m, r, s = _of_15_bits(scales[0] * scales[1] / scale, where)
+    return IntMultiply(m, r, s, False, *output)
 
 
 def widened(epilogue: IntEpilogue) -> IntEpilogue:
@@ -394,16 +405,14 @@ def binary_arithmetic(
 ) -> IntBinary:
     """Return TensorFlow Lite Micro's difference or squared difference; a maximum or minimum is formed alike.
 
-    Inputs in 2**-shift of twice the larger scale: at most 255 << 20 in size, and their squared difference less than 2**30.
+    Inputs in 2**-shift of twice the larger scale: at most 255 << 20 in size, and their squared difference at most 2**30.
     """
     if function == "divide":
         raise QuantizationError(
             f"{where}: a division by a computed value has no int8 form; keep the model, or this layer, in float32"
         )
     squared = function == "squared_difference"
-    if squared and wide:
-        raise QuantizationError(f"{where}: a squared difference has no int16 form; keep this layer in float32 or int8")
-    shift = SQUARED_LEFT_SHIFT if squared else WIDE_LEFT_SHIFT if wide else ADD_LEFT_SHIFT
+    shift = (0 if wide else SQUARED_LEFT_SHIFT) if squared else WIDE_LEFT_SHIFT if wide else ADD_LEFT_SHIFT
     twice_max = 2.0 * max(scales)
     unit = twice_max / 2**shift
     real = (scales[0] / twice_max, scales[1] / twice_max, (unit * unit if squared else unit) / scale)

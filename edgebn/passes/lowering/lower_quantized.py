@@ -37,6 +37,7 @@ LOWERINGS: dict[str, Callable[[Lowering, Layer], None]] = {
     "Quantize": quantized_arithmetic.requantize,
     "Softmax": quantized_arithmetic.softmax,
     "BatchNorm": quantized_norm.norm,
+    "Normalization": quantized_norm.unit_norm,
     "Pool": quantized_pools.pool,
     "Reduce": quantized_pools.reduce,
     "Concat": quantized_movement.concat,

@@ -127,7 +127,7 @@ def reshape(state: Lowering, layer: Layer) -> None:
 def resize(state: Lowering, layer: Layer) -> None:
     """Spatial resampling, nearest or bilinear with weights in 1/1024."""
     assert isinstance(layer, ResizeLayer)
-    if layer.function == "bilinear" and state.is_wide(layer.output):
+    if layer.function == "bilinear" and state.is_wide(layer.output) and not state.double:
         raise UnsupportedLayerError("a bilinear resampling has no int16 form; convert the model with this layer in float32")
     source = state.buffer(layer.inputs[0])
     output = state.make(layer.output)

@@ -1,4 +1,4 @@
-"""A batch norm between int8 values, as files give it whose quantizer did not fold it: a per-channel affine step of its own."""
+"""Norms between int8 values: a batch norm that a file's quantizer did not fold, an affine step of its own, and unit norms."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
-from edgebn.layers import BatchNorm, Layer
+from edgebn.layers import BatchNorm, Layer, Normalization
 from edgebn.passes.integer.multipliers import identity_epilogue, refold
 from edgebn.passes.lowering.quantized_state import Lowering
-from edgebn.program import Affine, Norm
+from edgebn.program import UNIT_CHANNELS, UNIT_CODES, Affine, Norm, UnitNorm
 
 
 def norm(state: Lowering, layer: Layer) -> None:
@@ -31,3 +31,18 @@ def norm(state: Lowering, layer: Layer) -> None:
     epilogue = refold(replace(start, norms=(folded,)), scale, output.scale, bounds, state.where(layer))
     step = Affine(state.step_name(layer), (source.name,), output.name, replace(epilogue, qmin=qmin, qmax=qmax))
     state.add(layer, step)
+
+
+def unit_norm(state: Lowering, layer: Layer) -> None:
+    """TensorFlow Lite's L2_NORMALIZATION, which is a norm over the last axis, not centred, of gamma 1 / sqrt(channels)."""
+    assert isinstance(layer, Normalization)
+    shape = state.graph.tensors[layer.inputs[0]].shape
+    source, output = state.buffer(layer.inputs[0]), state.make(layer.output)
+    if not state.double or layer.centred or layer.axes != (len(shape) - 1,) or output.dtype != "int8":
+        raise UnsupportedLayerError("edgebn has no int8 form of this layer; load the float32 model and let edgebn quantise it")
+    if (output.scale, output.zero_point) != UNIT_CODES or shape[-1] > UNIT_CHANNELS:
+        raise UnsupportedLayerError(
+            f"its output's scale is {output.scale:.6g}, where codes have 1/128, or its channels {shape[-1]}"
+        )
+    left_shift = 7 if state.is_unsigned(layer.output) else 0
+    state.add(layer, UnitNorm(state.step_name(layer), (source.name,), output.name, left_shift))

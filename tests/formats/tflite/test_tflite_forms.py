@@ -10,6 +10,7 @@ pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro is not installed")
 
 from ai_edge_litert.interpreter import OpResolverType
+from tflite_micro.python.tflite_micro import runtime
 
 import codegen
 import edgebn
@@ -20,6 +21,7 @@ from edgebn.formats.tflite import read
 from edgebn.program import signed_codes
 from tests import emitted
 from tests.formats.tflite.test_litert import litert_runs
+from tests.formats.tflite.test_tflite_micro import interpreter_runs
 from tests.formats.tflite.test_tflite_survey import outcome
 from tests.formats.tflite.tflite_models import FileBuilder
 from tests.formats.tflite.tflite_survey import FAMILIES
@@ -51,6 +53,12 @@ NAMES = (
     "CONCATENATION (0, 'constant'): uint8",
     "ARG_MAX ((1, 4, 3, 5), 0, 'int32'): float32",
     "ONE_HOT (3, -1): uint8",
+    "L2_NORMALIZATION ((1, 4, 3, 5), False): int8",
+    "L2_NORMALIZATION ((1, 2, 3, 2, 3), False): uint8",
+    "RESIZE_BILINEAR ((8, 6), False, False): int16",
+    "BATCH_MATMUL (((1, 2, 4, 5), (1, 2, 5, 3)), 'values', (False, True)): int16",
+    "CUMSUM (1, True, False): float32",
+    "CUMSUM (-1, False, True): int32",
     "EXP ((1, 4, 3, 5), True): int16",
     "LOG ((1, 4, 3, 5), True): int16",
     "GELU (('GeluOptions', {'approximate': True}), (1, 4, 3, 5)): int16",
@@ -139,3 +147,29 @@ def test_codes_are_compared_as_litert_compares_them(function, kind, tmp_path):
         expected = litert_runs(content, codes, OpResolverType.BUILTIN_REF)
         assert 0 < expected.sum() < CODES
         np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+@pytest.mark.parametrize("channels", [1, 3, 128, 2048])
+def test_codes_over_their_norm(channels, kind, tmp_path):
+    """Sums of squares of every size: nothing, one, single codes, and all of the largest."""
+    rng, ends = np.random.default_rng(channels), np.iinfo(kind)
+    middle = 5 + 128 * (kind is np.uint8)
+    codes = rng.integers(ends.min, ends.max + 1, (1, 40, channels)).astype(kind)
+    spans = 2 ** rng.integers(0, 8, (40, 1))
+    near = middle + rng.integers(-1, 2, (30, channels)) * rng.random((30, channels)) * spans[:30]
+    codes[0, :30] = np.clip(near, ends.min, ends.max)
+    codes[0, 0], codes[0, 1], codes[0, 2], codes[0, 3] = middle, ends.max, ends.min, middle
+    codes[0, 3, 0] += 1
+    files = FileBuilder()
+    x, y = files.value(codes.shape, kind, 0.05, middle), files.value(codes.shape, kind, 1 / 128, 128 * (kind is np.uint8))
+    files.operator("L2_NORMALIZATION", [x], [y], "L2NormOptions")
+    content, path = files.bytes([x], [y]), tmp_path / "model.tflite"
+    path.write_bytes(content)
+    program = edgebn.load(path)
+    expected = litert_runs(content, codes, OpResolverType.BUILTIN_REF)
+    np.testing.assert_array_equal(edgebn.Session(program).run(codes), expected)
+    np.testing.assert_array_equal(reference.run(program, codes), signed_codes(program.buffers[program.outputs[0]], expected))
+    if kind is np.int8:
+        micro = runtime.Interpreter.from_bytes(content, arena_size=1 << 20)
+        np.testing.assert_array_equal(interpreter_runs(micro, codes), expected)

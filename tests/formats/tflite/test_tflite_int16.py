@@ -27,7 +27,7 @@ WITHOUT_ORACLE = {
     "hard_swish", "prelu", "reduce_max", "reduce_min", "resize_bilinear", "gather", "mirror_pad", "space_to_depth",
     "depth_to_space", "arg_max", "arg_min",
 }  # fmt: skip
-REFUSED = {"squared_difference", "batch_matmul", "hard_swish", "resize_bilinear"}
+REFUSED = {"hard_swish"}
 OPERATORS = [*tflite_operators.BOTH, *tflite_operators.INT8_ONLY]
 
 

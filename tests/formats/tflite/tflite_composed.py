@@ -83,7 +83,15 @@ def local_response_normalization(m: Maker):
     return x, y
 
 
+def cumsum(m: Maker):
+    x, y, axis = m.value(SHAPE), m.value(SHAPE), int(m.rng.integers(-3, 0))
+    exclusive, reverse = (bool(choice) for choice in m.rng.integers(0, 2, 2))
+    m.file.operator("CUMSUM", [x, m.file.constant(np.int32(axis))], [y], "CumsumOptions", exclusive=exclusive, reverse=reverse)
+    return x, y
+
+
 COMPOSED = (
+    cumsum,
     l2_normalization,
     l2_normalization_of_zeros,
     log_softmax,
