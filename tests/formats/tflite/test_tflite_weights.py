@@ -114,9 +114,9 @@ def test_4_bits_of_another_length_are_damage(tmp_path):
 
 def test_composed_operators_in_int8_are_refused(tmp_path):
     files = FileBuilder()
-    x, y = files.value((1, 4, 5), np.int8, 0.1, 0), files.value((1, 4, 5), np.int8, 1 / 128, 0)
-    files.operator("L2_NORMALIZATION", [x], [y], "L2NormOptions", fusedActivationFunction=0)
+    x, y = files.value((1, 4, 5), np.int8, 0.1, 0), files.value((1, 1, 5), np.int8, 0.1, 0)
+    files.operator("REDUCE_PROD", [x, files.constant(np.array([1], np.int32))], [y], "ReducerOptions", keepDims=True)
     path = tmp_path / "model.tflite"
     path.write_bytes(files.bytes([x], [y]))
-    with pytest.raises(UnsupportedLayerError, match=r"L2_NORMALIZATION.*leave it out of the quantisation"):
+    with pytest.raises(UnsupportedLayerError, match=r"REDUCE_PROD.*leave it out of the quantisation"):
         read(path)
