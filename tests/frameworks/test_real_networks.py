@@ -22,11 +22,10 @@ for package in ("torchvision", "timm", "ultralytics"):
     pytest.importorskip(package, reason=f"{package} is not installed: networks of its makers are not tried", exc_type=ImportError)
 
 import edgebn  # noqa: E402
+from benchmarks.passes import quantized_exports  # noqa: E402
 
 TOLERANCE = 2e-5  # of the output's range
 AS_FAR = 3.0  # times onnxruntime's own distance from PyTorch, where rounding is carried further than that
-CALIBRATION, TESTED = 8, 16  # of fewer, one picture that is far from those of the calibration decides
-SEEN = 0.05  # dB: two roundings of one rule differ by as much
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch warns of itself
 
@@ -78,41 +77,9 @@ def test_exports_run_as_in_pytorch(name, tmp_path):
             assert distance(ours, array) <= most, suffix
 
 
-class Pictures:
-    """The calibration data as onnxruntime's quantizer asks for it."""
-
-    def __init__(self, name, images):
-        self.left = iter([{name: image[None]} for image in images])
-
-    def get_next(self):
-        return next(self.left, None)
-
-
-def decibels(wanted, found) -> float:
-    wanted = wanted.astype(np.float64)
-    return float(10 * np.log10((wanted**2).sum() / ((wanted - found) ** 2).sum()))
-
-
 @pytest.mark.parametrize("name", real_networks.NETWORKS)
 def test_quantised_as_near_to_float_as_onnxruntimes(name, tmp_path):
     """The first output on other pictures than those of the calibration."""
-    from onnxruntime import quantization
-
-    onnx_file, _, x, _ = exported(name)
-    path, quantized = tmp_path / "model.onnx", tmp_path / "int8.onnx"
-    path.write_bytes(onnx_file)
-    shape = x.shape[1:]
-    calibration = np.stack([real_networks.picture(number, shape) for number in range(CALIBRATION)])
-    tested = np.stack([real_networks.picture(100 + number, shape) for number in range(TESTED)])
-    session = onnxruntime_session(onnx_file)
-    given = session.get_inputs()[0].name
-    quantization.quantize_static(
-        path, quantized, Pictures(given, calibration), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-        weight_type=quantization.QuantType.QInt8,
-    )  # fmt: skip
-    other = onnxruntime_session(quantized.read_bytes())
-    wanted, theirs = (np.concatenate([one.run(None, {given: image[None]})[0] for image in tested]) for one in (session, other))
-    program = edgebn.load(path)
-    int8 = edgebn.quantize(program, np.moveaxis(calibration, 1, -1))
-    ours = decibels(run(program, tested)[0], run(int8, tested)[0])
-    assert ours >= decibels(wanted, theirs) - SEEN
+    path = tmp_path / "model.onnx"
+    path.write_bytes(exported(name)[0])
+    assert quantized_exports.ours(path) >= quantized_exports.onnxruntimes(path) - quantized_exports.SEEN
