@@ -128,6 +128,7 @@ def onnxruntimes(path: Path, program: Program, calibration: dict[str, np.ndarray
         source, target = f"{folder}/float.onnx", f"{folder}/int8.onnx"
         onnx.save(model, source)
         quantization.quant_pre_process(source, source, skip_symbolic_shape=True)
+        name_values_anew(source)
 
         def samples(given: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
             turned = {name: np.ascontiguousarray(array.transpose(order[name])) for name, array in given.items()}
@@ -150,6 +151,23 @@ def onnxruntimes(path: Path, program: Program, calibration: dict[str, np.ndarray
         return [ratio(wanted, found) for wanted, found in zip(*runs, strict=True)]
 
 
+def name_values_anew(path: str) -> None:
+    """Number the values within an ONNX file: names that begin alike make onnxruntime's quantiser mistake one for another."""
+    import onnx
+
+    model = onnx.load(path)
+    ends = {value.name for value in (*model.graph.input, *model.graph.output)}
+    names: dict[str, str] = {name: name for name in ("", *ends)}
+    for node in model.graph.node:
+        for listed in (node.input, node.output):
+            listed[:] = [names.setdefault(name, f"value_{len(names)}_") for name in listed]
+        node.name = node.output[0]
+    for constant in model.graph.initializer:
+        constant.name = names.setdefault(constant.name, f"value_{len(names)}_")
+    del model.graph.value_info[:]
+    onnx.save(model, path)
+
+
 def peers(path: Path, program: Program, calibration: dict[str, np.ndarray], unseen: dict[str, np.ndarray]) -> list[float]:
     """Return onnxruntime's ratios, or none where it is not installed or there is no ONNX file."""
     if not find_spec("onnxruntime"):
@@ -161,7 +179,7 @@ def peers(path: Path, program: Program, calibration: dict[str, np.ndarray], unse
 
         written = Path(folder) / "network.onnx"
         try:
-            written.write_bytes(onnx_bytes(plain(program)))
+            written.write_bytes(onnx_bytes(plain(program, movement=True)))
         except NotExportedError:
             return []
         return onnxruntimes(written, program, calibration, unseen)

@@ -10,8 +10,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.peers.plain import NO_CLIP, RELU, Layer, NotExportedError, PlainNetwork, Value
+from edgebn import program as p
 
 OPSET = 13
+AXES = (2, 3, 1)  # those of (H, W, C) in (N, C, H, W)
 IR_VERSION = 8
 UNSIGNED = 128  # what turns an int8 code into a byte
 
@@ -46,6 +48,7 @@ class _Writer:
             "concat": self._concat,
             "resize": self._resize,
             "softmax": self._softmax,
+            "moved": self._moved,
         }
         for layer in network.layers:
             write[layer.kind](layer)
@@ -53,7 +56,7 @@ class _Writer:
     def finish(self) -> bytes:
         kind = TensorProto.UINT8 if self._network.integer else TensorProto.FLOAT
         ends = [
-            helper.make_tensor_value_info(name, kind, self._shapes[name]) for name in (self._network.input, self._network.output)
+            helper.make_tensor_value_info(name, kind, self._shapes[name]) for name in (self._network.input, *self._network.outputs)
         ]
         graph = helper.make_graph(self._nodes, "network", ends[:1], ends[1:], self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -114,7 +117,7 @@ class _Writer:
 
     def _convolution(self, layer: Layer) -> None:
         inputs = [self._real[layer.inputs[0]], *self._weights(layer, layer.weight.transpose(0, 3, 1, 2))]
-        settings = {"strides": layer.strides, "pads": layer.padding, "group": layer.groups}
+        settings = {"strides": layer.strides, "pads": layer.padding, "group": layer.groups, "dilations": layer.dilations}
         computed = self._node("Conv", inputs, f"{layer.output}/conv", kernel_shape=layer.weight.shape[1:3], **settings)
         h, w, c = self._network.values[layer.output].shape
         self._done(layer.output, computed, layer, (1, c, h, w))
@@ -205,3 +208,65 @@ class _Writer:
         shape = self._shapes[layer.inputs[0]]
         computed = self._node("Softmax", [self._real[layer.inputs[0]]], f"{layer.output}/softmax", axis=1)
         self._done(layer.output, computed, layer, shape)
+
+    def _moved(self, layer: Layer) -> None:
+        """Values in another place or shape; programs have them as (H, W, C)."""
+        step, name = layer.step, layer.output
+        sources = [self._channels_first(source) for source in layer.inputs]
+        h, w, c = self._network.values[name].shape
+        if isinstance(step, p.Concat):
+            computed = self._node("Concat", sources, f"{name}/joined", axis=AXES[step.axis])
+        elif isinstance(step, p.Transpose):
+            order = (0, *(AXES[step.permutation[axis]] for axis in (2, 0, 1)))
+            computed = self._node("Transpose", sources, f"{name}/turned", perm=order)
+        elif isinstance(step, p.Pad):
+            before, after = zip(*(step.pads[axis] for axis in (2, 0, 1)), strict=True)
+            pads = self._constant(f"{name}/pads", np.int64([0, *before, 0, *after]))
+            computed = self._node(
+                "Pad", [*sources, pads, self._constant(f"{name}/value", np.float32(step.value))], f"{name}/padded"
+            )
+        elif isinstance(step, p.Crop):
+            starts = np.int64([step.starts[axis] for axis in (2, 0, 1)])
+            parts = (starts, starts + np.int64([c, h, w]), np.int64([1, 2, 3]))
+            named = [self._constant(f"{name}/{place}", part) for place, part in zip(("starts", "ends", "axes"), parts, strict=True)]
+            computed = self._node("Slice", [*sources, *named], f"{name}/part")
+        elif isinstance(step, p.Resize):
+            size = self._constant(f"{name}/size", np.int64([1, c, h, w]))
+            settings = _coordinates(step, self._network.values[layer.inputs[0]].shape[:2])
+            computed = self._node("Resize", [*sources, "", "", size], f"{name}/resized", **settings)
+        else:
+            last = self._node("Transpose", sources, f"{name}/last", perm=(0, 2, 3, 1))
+            computed = self._node("Reshape", [last, self._constant(f"{name}/shape", np.int64([1, h, w, c]))], f"{name}/reshaped")
+            computed = self._node("Transpose", [computed], f"{name}/first", perm=(0, 3, 1, 2))
+        self._done(name, computed, layer, (1, c, h, w))
+
+    def _channels_first(self, name: str) -> str:
+        """Return a value with four axes."""
+        if len(self._shapes[name]) == 4:
+            return self._real[name]
+        shape = self._constant(f"{name}/four", np.int64([*self._shapes[name], 1, 1]))
+        return self._node("Reshape", [self._real[name], shape], f"{name}/with_axes")
+
+
+def _coordinates(step: p.Resize, given: tuple[int, int]) -> dict[str, str]:
+    """Return the settings of the Resize that reads between these pixels."""
+    for mode in ("half_pixel", "align_corners", "asymmetric"):
+        if step.function == "bilinear" and all(
+            np.allclose(_positions(mode, len(pixels), size), (pixels * weights).sum(axis=1), atol=1e-3)
+            for pixels, weights, size in (
+                (step.rows, step.row_weights, given[0]),
+                (step.columns, step.column_weights, given[1]),
+            )
+        ):
+            return {"mode": "linear", "coordinate_transformation_mode": mode}
+    raise NotExportedError(f"the coordinates of '{step.name}'")
+
+
+def _positions(mode: str, wanted: int, given: int) -> np.ndarray:
+    at = np.arange(wanted)
+    found = {
+        "half_pixel": (at + 0.5) * given / wanted - 0.5,
+        "align_corners": at * (given - 1) / max(wanted - 1, 1),
+        "asymmetric": at * given / wanted,
+    }
+    return np.clip(found[mode], 0, given - 1)

@@ -17,6 +17,7 @@ RELU = (0.0, np.inf)
 RELU6 = (0.0, 6.0)
 # Functions of one number that the exporters can write.
 FUNCTIONS = ("sigmoid", "silu", "tanh", "hard_swish", "hard_sigmoid")
+MOVEMENT = (p.Reshape, p.Transpose, p.Pad, p.Crop, p.Resize, p.Concat)
 INT8_LOW, INT8_HIGH = -128, 127
 
 
@@ -36,7 +37,7 @@ class Value:
 @dataclass(frozen=True)
 class Layer:
     """One plain layer. Which fields matter follows from `kind`: convolution, dense, affine, pool, add, multiply, function, concat,
-    resize (nearest, to twice the size) or softmax.
+    resize (nearest, to twice the size) or softmax; and of `step`, moved (Reshape, Transpose, Pad, Crop, Resize, Concat).
 
     weight is (O, kh, kw, I / groups), float32 or int8 codes with one `weight_scale` a channel; bias is float32, or int32 in units
     of input scale times weight scale. affine: y = x * a + d a channel. `clip` is NO_CLIP, RELU or RELU6.
@@ -57,6 +58,8 @@ class Layer:
     d: np.ndarray | None = None
     beta: float = 1.0
     function: str = ""  # of FUNCTIONS
+    dilations: p.Pair = (1, 1)
+    step: p.Step | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,21 @@ class PlainNetwork:
     layers: tuple[Layer, ...]
     values: dict[str, Value]
     input: str
-    output: str
+    outputs: tuple[str, ...]
+
+    @property
+    def output(self) -> str:
+        """The only one."""
+        assert len(self.outputs) == 1
+        return self.outputs[0]
 
 
-def plain(program: p.Program) -> PlainNetwork:
-    """Return `program` in plain layers, or raise `NotExportedError`."""
-    if len(program.inputs) != 1 or len(program.outputs) != 1 or program.constants:
+def plain(program: p.Program, *, movement: bool = False) -> PlainNetwork:
+    """Return `program` in plain layers, or raise `NotExportedError`.
+
+    With `movement` a float32 program may have several outputs, dilations and steps that only move values, for the writer of ONNX.
+    """
+    if len(program.inputs) != 1 or (len(program.outputs) != 1 and not movement) or program.constants:
         raise NotExportedError("more than one input or output, or constant values")
     integer = program.dtype == "int8"
     values = {
@@ -83,6 +95,8 @@ def plain(program: p.Program) -> PlainNetwork:
     for i, step in enumerate(program.steps):
         if isinstance(step, p.Convolution):
             # Programs do not tell a dense layer from a convolution of one pixel; behind the last real window there are dense ones.
+            if step.dilations != (1, 1) and not movement:
+                raise NotExportedError(f"the dilation of '{step.name}'")
             layers += _convolution(step, values, integer=integer, dense=i > max(windows, default=-1))
         elif isinstance(step, p.Add) and values[step.inputs[0]].shape == values[step.inputs[1]].shape:
             layers.append(Layer("add", step.inputs, step.output, _add_clip(step)))
@@ -98,12 +112,14 @@ def plain(program: p.Program) -> PlainNetwork:
             layers.append(Layer("pool", step.inputs, step.output, window=step.window))
         elif isinstance(step, p.Softmax):
             layers.append(Layer("softmax", step.inputs, step.output, beta=step.beta))
+        elif movement and isinstance(step, MOVEMENT):
+            layers.append(Layer("moved", step.inputs, step.output, step=step))
         else:
             raise NotExportedError(f"{step.kind} '{step.name}'")
     for layer in layers:
         if layer.clip not in {NO_CLIP, RELU, RELU6} and layer.function != "clip":
             raise NotExportedError(f"the clip {layer.clip} of '{layer.output}'")
-    return PlainNetwork(integer, tuple(layers), values, program.inputs[0], program.outputs[0])
+    return PlainNetwork(integer, tuple(layers), values, program.inputs[0], tuple(program.outputs))
 
 
 def _function(step: p.Elementwise | p.Lookup, program: p.Program) -> Layer:
@@ -160,8 +176,6 @@ def _is_whole(step: p.Convolution, values: dict[str, Value]) -> bool:
 
 def _convolution(step: p.Convolution, values: dict[str, Value], *, integer: bool, dense: bool) -> list[Layer]:
     """Return the convolution, then its affine and its pool where it has them."""
-    if step.dilations != (1, 1):
-        raise NotExportedError(f"the dilation of '{step.name}'")
     result = values[step.output]
     layers: list[Layer] = []
     before_pool = step.output
@@ -174,6 +188,7 @@ def _convolution(step: p.Convolution, values: dict[str, Value], *, integer: bool
         "inputs": step.inputs,
         "strides": step.strides,
         "padding": step.padding,
+        "dilations": step.dilations,
         "groups": step.groups,
     }
     make = _integer_layers if integer else _float_layers

@@ -10,11 +10,17 @@ import edgebn
 from benchmarks import files, inference, larger, run
 from benchmarks.models.architectures import Stack
 from benchmarks.models.networks import FLOAT32, INT8, Case, codes, generated
+from benchmarks.peers import export_onnx
 from benchmarks.peers.engines import Runner, tflite_of
 from benchmarks.peers.export_onnx import onnx_bytes
-from benchmarks.peers.plain import plain
+from benchmarks.peers.plain import NotExportedError, plain
 from benchmarks.session import critical_path
+from edgebn import program as p
+from edgebn import reference
 from tests.conftest import TEST_ALL
+from tests.passes.test_quantize import Maker
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 
 TINY = 32  # pixels on a side
 
@@ -49,6 +55,35 @@ def case_of(program, form):
         program = edgebn.quantize(program, x)
         return Case("every kind", form, program, tflite_of(program), codes(program, x[:1]))
     return Case("every kind", form, program, tflite_of(program), x[:1])
+
+
+@pytest.mark.parametrize("mode", ["half_pixel", "align_corners", "asymmetric"])
+def test_movement_and_several_outputs_are_written_as_onnx(mode):
+    make = Maker((6, 7, 3))
+    given = make.convolution("x", 8)
+    wide = make.add(p.Pad, (given,), (8, 10, 9), ((1, 1), (2, 1), (0, 1)), 0.5)
+    part = make.add(p.Crop, (wide,), (6, 7, 8), (1, 3, 1))
+    joined = make.add(p.Concat, (given, part), (12, 7, 8), 0)
+    turned = make.add(p.Transpose, (joined,), (7, 8, 12), (1, 2, 0))
+    places = [export_onnx._positions(mode, 2 * size, size) for size in (7, 8)]
+    low = [np.floor(place).astype(np.int32) for place in places]
+    pixels = [np.stack([at, np.minimum(at + 1, size - 1)], axis=1) for at, size in zip(low, (7, 8), strict=True)]
+    weights = [np.stack([1 - place + at, place - at], axis=1).astype(np.float32) for place, at in zip(places, low, strict=True)]
+    resized = make.add(p.Resize, (turned,), (14, 16, 12), "bilinear", *pixels, *weights)
+    flat = make.add(p.Reshape, (resized,), (1, 224, 12))
+    program = make.finish(flat)
+    program = dataclasses.replace(program, outputs=(flat, part), shapes={**program.shapes, part: (6, 7, 8)})
+    x = np.random.default_rng(0).normal(size=(1, 6, 7, 3)).astype(np.float32)
+    file = onnx_bytes(plain(program, movement=True))
+    options = onnxruntime.SessionOptions()  # its optimiser would move transposes behind the resize, which then has other axes
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    found = onnxruntime.InferenceSession(file, options).run(None, {"x": x.transpose(0, 3, 1, 2)})
+    wanted = reference.run(program, x)
+    for name, array in zip(program.outputs, found, strict=True):
+        ours = wanted[name].reshape(1, *program.buffers[name].shape)
+        np.testing.assert_allclose(np.moveaxis(array, 1, -1), ours, atol=1e-4)
+    with pytest.raises(NotExportedError):
+        plain(program)
 
 
 @pytest.mark.parametrize("form", [FLOAT32, INT8])
