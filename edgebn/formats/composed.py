@@ -83,6 +83,10 @@ class Layers:
         """Append a quotient."""
         return self._met(Binary, (a, b), part, function="divide")
 
+    def extreme(self, function: str, a: Any, b: Any, part: str = "") -> Any:
+        """Append the larger ('maximum') or smaller ('minimum') of two."""
+        return self._met(Binary, (a, b), part, function=function)
+
     def where(self, condition: str, a: Any, b: Any, first: Any, second: Any, part: str = "") -> Any:
         """Append `first` where a comparison of a and b holds, `second` elsewhere."""
         truth = self._met(IntegerBinary, (a, b), f"{part}_holds", function=condition)

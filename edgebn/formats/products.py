@@ -14,6 +14,7 @@ import numpy as np
 from edgebn.formats.batch_axis import Place
 from edgebn.layers import Add, Dense, MatMul, Multiply, Softmax
 
+MAX_SUMMED = 1 << 12  # elements of an axis, whose square is a matrix of constants
 HIDDEN = -1e30  # added to a score, it leaves nothing of it behind a softmax
 
 
@@ -55,6 +56,20 @@ def _by_stack(node: Any, context: Any, a: Any, b: Any, part: str) -> Any:
         raise node.refuse(f"it multiplies values of shapes {tuple(a.shape)} and {tuple(b.shape)}; edgebn follows one batch axis")
     constant = context.array(node, context.share(node, array, len(x.shape), place), f"{part}matrices")
     return context.emit(node, MatMul, *((constant, x) if isinstance(a, np.ndarray) else (x, constant)), part=part, place=place)
+
+
+def cumulative(node: Any, context: Any, x: Any, axis: int, *, exclusive: bool = False, backwards: bool = False) -> Any:
+    """Append the sums so far along an axis, `exclusive` of the own element or from behind: a product with a triangle of ones."""
+    length = x.shape[axis]
+    if length > MAX_SUMMED:
+        raise node.refuse(f"it sums up along an axis of {length}; edgebn does so along {MAX_SUMMED} at most")
+    ones = np.triu(np.ones((length, length), np.float32), int(exclusive))
+    triangle = np.ascontiguousarray(ones[::-1, ::-1]) if backwards else ones
+    if axis == len(x.shape) - 1 and len(x.shape) > 1:
+        return multiplied(node, context, x, triangle)
+    order = [place for place in range(len(x.shape)) if place != axis] + [axis]
+    sums = multiplied(node, context, context.transpose(node, x, order, part="in_turn"), triangle, part="sums")
+    return context.transpose(node, sums, [int(place) for place in np.argsort(order)])
 
 
 def einsum(node: Any, context: Any, equation: str, a: Any, b: Any) -> Any:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch_choosing import CHOOSING
 from torch_constants import CONSTANTS
+from torch_functions import FUNCTIONS
 from torch_moving import MOVING
 from torch_pooling import POOLING
 from torch_quantized import QUANTIZED
@@ -31,6 +32,7 @@ RECORDED = Path(__file__).resolve().parent.parent / "recorded"
 FOLDERS = {
     "torch_zoo": ZOO,
     "torch_rows": ROWS,
+    "torch_functions": FUNCTIONS,
     "torch_moving": MOVING,
     "torch_constants": CONSTANTS,
     "torch_choosing": CHOOSING,

@@ -22,7 +22,7 @@ from edgebn.formats.onnx import model as files
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.evaluated import evaluate
 from edgebn.formats.onnx.node import Node, read_attributes, read_graphs
-from edgebn.formats.onnx.quantized import READS, value_type
+from edgebn.formats.onnx.quantized import READS, WORD_SHIFT, value_type
 from edgebn.formats.onnx.static import STATIC, fold
 from edgebn.formats.onnx.table import ALSO_ON_CONSTANTS, OPERATORS
 from edgebn.formats.onnx.values import Dynamic, Static, Value
@@ -171,9 +171,9 @@ def _graph(
             raise ModelError(
                 f"{builder.source}: the output '{name}' is a constant or made by no node; outputs must depend on inputs"
             )
-        if value.stands_for is not None:
+        if value.stands_for is not None or value.shift == WORD_SHIFT:
             raise ModelError(
-                f"{builder.source}: the output '{name}' is int16 codes with a zero point; end the network with real numbers"
+                f"{builder.source}: the output '{name}' is codes of 16 bits with a zero point; end the network with real numbers"
             )
         if value.unit is not None:
             raise ModelError(f"{builder.source}: the output '{name}' is counted in a scale that the network computes")

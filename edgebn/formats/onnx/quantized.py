@@ -1,6 +1,7 @@
 """QuantizeLinear, DequantizeLinear and the QLinear operators of onnxruntime's quantizer.
 
-uint8 codes become int8 codes, lower by 128; scales stay what the file says. Values of the network have one scale each.
+uint8 codes become int8 codes, lower by 128, and uint16 codes int16 ones; scales stay what the file says. Values of the network have
+one scale each.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from edgebn.layers import (
 )
 
 QuantizedType = tuple[Quantization, int]
+WORD_SHIFT = 1 << 15  # what uint16 codes are larger by than ours
+PACKED = ("int4", "uint4", "int2", "uint2")
 
 # Where each operator names the scale of a value it reads: (value, scale) input numbers, the zero point comes next.
 # Of graph inputs that are integers, this is the only place where the file says what they mean.
@@ -68,20 +71,26 @@ def _parameters(node: Node, index: int, unsigned: bool) -> tuple[np.ndarray, np.
         return scale, np.zeros(scale.shape, np.int64), np.dtype(np.uint8 if unsigned else np.int8)
     if zero_point.size not in (1, scale.size):
         raise node.damaged(f"it has {scale.size} scales and {zero_point.size} zero points")
-    if zero_point.dtype.kind not in "iu":
-        raise node.refuse(f"it quantises to {zero_point.dtype}; edgebn runs int8, uint8 and int16")
+    if zero_point.dtype.kind not in "iu" and zero_point.dtype.name not in PACKED:
+        raise node.refuse(f"it quantises to {zero_point.dtype}; edgebn runs int8, uint8, int16 and uint16")
     return scale, np.broadcast_to(zero_point.astype(np.int64).reshape(-1), scale.shape).copy(), zero_point.dtype
+
+
+def unpacked(array: np.ndarray) -> np.ndarray:
+    """Return codes of 4 or 2 bits as int8, which holds both kinds; others as they are."""
+    return array.astype(np.int8) if array.dtype.name in PACKED else array
 
 
 def value_type(node: Node, index: int, *, unsigned: bool) -> QuantizedType:
     """Return the quantisation of a value of the network whose scale is input `index`, and 128 when its codes are uint8."""
     scale, zero_point, dtype = _parameters(node, index, unsigned)
-    if dtype not in (np.uint8, np.int8, np.int16):
-        raise node.refuse(f"it quantises to {dtype}; edgebn runs int8, uint8 and int16")
+    if dtype not in (np.uint8, np.int8, np.int16, np.uint16):
+        raise node.refuse(f"it quantises to {dtype}; edgebn runs int8, uint8, int16 and uint16")
     if scale.size != 1 or node.integer("block_size", 0):
         raise node.refuse("it quantises a value of the network per channel or block; edgebn runs one scale a tensor there")
-    if dtype == np.int16:
-        return Quantization.per_tensor(float(scale[0]), int(zero_point[0]), bits=16), 0
+    if dtype in (np.int16, np.uint16):
+        shift = 0 if dtype == np.int16 else WORD_SHIFT
+        return Quantization.per_tensor(float(scale[0]), int(zero_point[0]) - shift, bits=16), shift
     shift = 128 if dtype == np.uint8 else 0
     return Quantization.per_tensor(float(scale[0]), int(zero_point[0]) - shift), shift
 
@@ -96,8 +105,8 @@ def quantize_linear(node: Node, context: Context) -> Dynamic | Static:
     if isinstance(value, Static):
         scale, zero_point, dtype = _parameters(node, 1, unsigned)
         along = _along(node, scale, value.array)
-        if dtype not in (np.uint8, np.int8, np.int16):
-            raise node.refuse(f"it quantises to {dtype}; edgebn runs int8, uint8 and int16")
+        if dtype not in (np.uint8, np.int8, np.int16, np.uint16):
+            raise node.refuse(f"it quantises to {dtype}; edgebn runs int8, uint8, int16 and uint16")
         real = weights.real_array(node, value.array, "input")
         limits = np.iinfo(dtype)
         codes = np.rint(real / scale.astype(np.float32).reshape(along)) + zero_point.reshape(along)
@@ -161,6 +170,7 @@ def _dequantized(node: Node, array: np.ndarray) -> Static:
     scale, zero_point, dtype = _parameters(node, 1, unsigned=array.dtype == np.uint8)
     if node.has(2) and dtype != array.dtype:
         raise node.damaged(f"its zero point is {dtype} and its input {array.dtype}")
+    array = unpacked(array)
     along = _along(node, scale, array)
     real = (array.astype(np.float64) - zero_point.reshape(along)) * scale.reshape(along)
     axis = along.index(scale.size) if scale.size > 1 else None

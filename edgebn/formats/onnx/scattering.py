@@ -12,8 +12,6 @@ from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.layers import Concat, GatherND, Reshape, Select
 
-MAX_SUMMED = 1 << 12  # elements of an axis, whose square is a matrix of constants
-
 
 def scatter_nd(node: Node, context: Context) -> Dynamic:
     """ScatterND: parts of a value are others, where constant indices of its first axes say."""
@@ -95,16 +93,7 @@ def cum_sum(node: Node, context: Context) -> Dynamic:
     """CumSum along a constant axis: a product with a triangle of ones."""
     x = node.real(0)
     axis = context.resolved(node, int(node.static_scalar(1, "axis") or 0), len(x.shape))
-    length = x.shape[axis]
-    if length > MAX_SUMMED:
-        raise node.refuse(f"it sums up along an axis of {length}; edgebn does so along {MAX_SUMMED} at most")
-    ones = np.triu(np.ones((length, length), np.float32), node.integer("exclusive", 0))
-    triangle = np.ascontiguousarray(ones[::-1, ::-1]) if node.integer("reverse", 0) else ones
-    order = [place for place in range(len(x.shape)) if place != axis] + [axis]
-    if axis == len(x.shape) - 1 and len(x.shape) > 1:
-        made: Dynamic = products.multiplied(node, context, x, triangle)
-        return made
-    turned = context.transpose(node, x, order, part="turned")
-    sums = products.multiplied(node, context, turned, triangle, part="sums")
-    back: Dynamic = context.transpose(node, sums, [int(place) for place in np.argsort(order)])
-    return back
+    made: Dynamic = products.cumulative(
+        node, context, x, axis, exclusive=bool(node.integer("exclusive", 0)), backwards=bool(node.integer("reverse", 0))
+    )
+    return made

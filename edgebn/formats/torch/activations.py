@@ -8,9 +8,10 @@ import numpy as np
 
 from edgebn.formats import common_layers
 from edgebn.formats.channels_first import open_bound
+from edgebn.formats.torch import functions
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
-from edgebn.formats.torch.values import Dynamic
+from edgebn.formats.torch.values import Dynamic, Static
 from edgebn.layers import Activation, Softmax
 
 Reader = Callable[[Node, Context], Dynamic]
@@ -80,6 +81,8 @@ def power(node: Node, context: Context) -> Dynamic:
     if not isinstance(node.arguments.get("self"), Dynamic):
         grown: Dynamic = common_layers.exponential(node, context, node.dynamic("exponent"), node.number("self"))
         return grown
+    if not isinstance(node.arguments.get("exponent"), int | float | str):
+        return functions.power(node, context)
     made: Dynamic = common_layers.power(node, context, node.dynamic("self"), node.number("exponent"))
     return made
 
@@ -90,7 +93,9 @@ def hardtanh(node: Node, context: Context) -> Dynamic:
 
 
 def clamp(node: Node, context: Context) -> Dynamic:
-    """clamp, clamp_min and clamp_max by numbers."""
+    """clamp, clamp_min and clamp_max."""
+    if any(isinstance(node.arguments.get(name), Dynamic | Static) for name in ("min", "max")):
+        return functions.clamp(node, context)
     return _clip(node, context, node.number("min", -np.inf), node.number("max", np.inf))
 
 

@@ -127,6 +127,23 @@ def _clamped(node: Node) -> np.ndarray:
     return _float32(array if high is None else np.minimum(array, high))
 
 
+def _einsum(node: Node) -> np.ndarray:
+    arrays = [value.array for value in node.values("tensors") if isinstance(value, Static)]
+    sizes: dict[str, int] = {}
+    equation = node.text("equation", "").replace(" ", "")
+    for term, array in zip(equation.partition("->")[0].split(","), arrays, strict=True):
+        sizes |= dict(zip(term, array.shape, strict=False))
+    check_size(node, tuple(sizes.values()))  # of all products
+    return _float32(np.einsum(equation, *(array.astype(np.float64) for array in arrays), optimize=True))
+
+
+def _dropped(node: Node) -> np.ndarray:
+    """Dropout at inference does nothing."""
+    if node.flag("train", default=False):
+        raise node.refuse("it is in training mode; export the module after .eval()")
+    return node.static("input")
+
+
 FOLDS: dict[str, Fold] = {
     **MOVES,
     **LAYERS,
@@ -136,6 +153,7 @@ FOLDS: dict[str, Fold] = {
     "add": _binary(np.add),
     "amax": _reduced(np.max),
     "amin": _reduced(np.min),
+    "atan": _elementwise(np.arctan),
     "bitwise_and": _binary(np.bitwise_and),
     "bitwise_not": _elementwise(np.invert),
     "bitwise_or": _binary(np.bitwise_or),
@@ -146,8 +164,11 @@ FOLDS: dict[str, Fold] = {
     "dequantize_per_channel": quantized.dequantized,
     "dequantize_per_tensor": quantized.dequantized,
     "div": _divided,
+    "dropout": _dropped,
+    "einsum": _einsum,
     "eq": _binary(np.equal),
     "exp": _elementwise(np.exp),
+    "expm1": _elementwise(np.expm1),
     "floor": _elementwise(np.floor),
     "floor_divide": _binary(np.floor_divide),
     "ge": _binary(np.greater_equal),
@@ -155,6 +176,8 @@ FOLDS: dict[str, Fold] = {
     "le": _binary(np.less_equal),
     "linalg_vector_norm": _norm,
     "log": _elementwise(np.log),
+    "log1p": _elementwise(np.log1p),
+    "log2": _elementwise(np.log2),
     "logical_and": _binary(np.logical_and),
     "logical_not": _elementwise(np.logical_not),
     "lt": _binary(np.less),
@@ -180,6 +203,7 @@ FOLDS: dict[str, Fold] = {
     "std": _variance,
     "sub": _binary(np.subtract),
     "sum": _reduced(np.sum),
+    "tan": _elementwise(np.tan),
     "tanh": _elementwise(np.tanh),
     "var": _variance,
     "where": _where,

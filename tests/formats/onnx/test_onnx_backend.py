@@ -150,7 +150,7 @@ REFUSED = {
     r"clip_default_int8_(min|max|inbounds)": "integers",
     r"(de)?quantizelinear_(axis|blocked.*)": "one scale a tensor|is not one positive number|another type than int8",
     r"dequantizelinear_(e\dm.*|u?int(2|4|16)|float4e2m1)": "is not a float32",
-    r"quantizelinear_(e\dm.*|u?int(2|4|16)|float4e2m1)": "edgebn runs int8, uint8|int16 codes",
+    r"quantizelinear_(e\dm.*|u?int(2|4|16)|float4e2m1)": "edgebn runs int8, uint8|codes of 16 bits|per channel or block",
     r"dropout_default_mask.*": "second output",
     r"training_dropout.*": "training mode",
     r"identity_(sequence|opt)": "is not a float32",

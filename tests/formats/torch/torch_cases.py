@@ -22,6 +22,7 @@ MODEL = "model/models/model.json"
 FOLDERS = (
     "torch_zoo",
     "torch_rows",
+    "torch_functions",
     "torch_moving",
     "torch_constants",
     "torch_choosing",
