@@ -19,8 +19,9 @@ from edgebn.session.packer import Row
 
 Arguments = Mapping[str, Any]
 
-# Nanoseconds of work below which a share costs more to hand over than it saves (measured: 0.3 to 0.5 us, and caches to fill).
-MIN_SHARE = 1500.0
+# Nanoseconds of work below which a share costs more to hand over than it saves (measured: 0.3 to 0.5 us, and caches to fill,
+# which one thread must do as well where the step before was shared).
+MIN_SHARE = 750.0
 LINE = 64  # adjacent elements that stay together: whole vectors and cache lines
 
 

@@ -91,3 +91,10 @@ def test_strips_go_to_the_same_thread_as_their_neighbours():
     starts = [row.arguments["dst"] for row in shared_rows]
     assert starts == sorted(starts)
     assert sum(row.arguments["rows"] for row in shared_rows) == 64
+
+
+def test_a_sum_of_two_microseconds_is_shared():
+    """What a step before it left in several caches is read there."""
+    words = dict.fromkeys(("a", "b", "dst"), 0) | {f"{name}_row": 28 * 28 * 24 for name in ("a", "b", "dst")}
+    found = splitting.shared([Row("add_tile_i8", {**words, "rows": 1, "count": 28 * 28 * 24}, None)], 2)
+    assert {row.share for row in found if SHARED in row.tables} == {(0, 0), (0, 1)}
