@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
 from edgebn.arguments import check_flag, checked_count, checked_program
 from edgebn.errors import EdgebnError, ModelError
@@ -232,7 +233,7 @@ class Session:
             A value of the wrong shape or type, one that holds NaN, or an unfit `out`.
         """
         first = x if self._enters_alone else x.get(self._first) if type(x) is dict else None
-        if type(first) is np.ndarray:
+        if type(first) is ndarray:
             dtype = first.dtype
             fast_call = self._on_codes if dtype is INT8 else self._on_reals if dtype is FLOAT32 else None
             if fast_call is not None:

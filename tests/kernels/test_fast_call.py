@@ -86,12 +86,13 @@ def sample(request, monkeypatch):
 def test_one_sample_is_the_usual_call(sample):
     session, watched, x = sample
     two = session.run(np.concatenate([x, x]))
-    assert watched.answers == [("general", 0)]
+    assert watched.answers == [("fast", False), ("general", 0)]
+    watched.answers.clear()
     out = np.empty_like(two[:1])
     np.testing.assert_array_equal(session.run(x), two[:1])
     assert session.run(x, out) is out
     np.testing.assert_array_equal(out, two[:1])
-    assert watched.answers[1:] == [("fast", True)] * 2
+    assert watched.answers == [("fast", True)] * 2
 
 
 @pytest.mark.parametrize("made", [of_another_order, with_gaps, misaligned, swapped, special])
