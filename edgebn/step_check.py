@@ -19,7 +19,12 @@ MAX_EXTENT = 1 << 16
 MAX_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
 
 SUM_BITS = 48  # of a sum of int16 codes' products
-CURVES = {"table": (np.int16, 513), "sigmoid": (np.uint16, 256), "tanh": (np.uint16, 256)}  # type and length of their tables
+CURVES = {
+    "table": (np.int16, 513),
+    "sigmoid": (np.uint16, 256),
+    "tanh": (np.uint16, 256),
+    "rsqrt": (np.int16, 1),
+}  # type and length of their tables
 
 _INT_EPILOGUE = {"acc_bias": np.int32, "lo": np.int32, "hi": np.int32, "m": np.int32, "r": np.int64, "s": np.uint8}
 _WIDE_EPILOGUE = _INT_EPILOGUE | dict.fromkeys(("acc_bias", "lo", "hi"), np.int64)  # of int16 codes
@@ -262,7 +267,7 @@ def _curve(step: p.Curve, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape and target.dtype == "int16" and step.function in CURVES, "output")
     kind, length = CURVES[step.function]
     _array(step.table, kind, (length,), "table")
-    _need(step.function == "table" or 0 <= step.multiplier < 1 << 15, "multiplier")
+    _need(step.function == "table" or 0 <= step.multiplier < 1 << (31 if step.function == "rsqrt" else 15), "multiplier")
     _need(0 <= step.shift <= 31 and bool((np.diff(step.table.astype(np.int64)) >= 0).all() or step.function == "table"), "shift")
 
 

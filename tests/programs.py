@@ -440,11 +440,14 @@ class Maker:
         return self.rescaled(x, self.dtype)
 
     def step_curve(self, x):
-        function = self.draw(st.sampled_from(["table", "sigmoid", "tanh"]))
+        function = self.draw(st.sampled_from(["table", "sigmoid", "tanh", "rsqrt"]))
         y = self.buffer(self.shape(x))
         name = f"curve{len(self.steps)}"
         if function == "table":
             return self.finish_step(p.Curve(name, (x,), y, function, self.rng.integers(-32768, 32768, 513).astype(np.int16)))
+        if function == "rsqrt":
+            scaling = int(self.rng.integers(1 << 30, (1 << 31) - 1)), self.integer(0, 31)
+            return self.finish_step(p.Curve(name, (x,), y, function, np.zeros(1, np.int16), *scaling))
         shift = self.integer(0, 14)
         multiplier = int(self.rng.integers(1 << shift, 1 << min(shift + 4, 15)))
         return self.finish_step(p.Curve(name, (x,), y, function, int16_tables.SIGMOID, multiplier, shift))

@@ -9,8 +9,11 @@ from edgebn.program import Curve, Program
 
 
 def emit(step: Curve, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_curve_s16, edgebn_sigmoid_s16 or edgebn_tanh_s16."""
+    """Return the call of edgebn_curve_s16, edgebn_sigmoid_s16, edgebn_tanh_s16 or edgebn_rsqrt_s16."""
     ends = names.buffer(step.inputs[0]), names.buffer(step.output), count(program.buffers[step.output])
+    if step.function == "rsqrt":
+        text = call("edgebn_rsqrt_s16", *ends, step.multiplier, step.shift)
+        return StepCode(text, (), ("edgebn_rsqrt_s16.h",), in_place=True)
     if step.function == "table":
         table = CArray(names.array("table"), "int16_t", step.table, "(513): the function at every 128th code")
         text = call("edgebn_curve_s16", *ends, table.name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from edgebn.kernels.add import rescale
+from edgebn.kernels.fixed_point import high_multiply, inverse_root, inverse_root_shift, rounding_shift
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_i16, load_i32, load_u16, store_i16, store_i32
 from edgebn.kernels.records import CURVES
 
-TABLE, SIGMOID, TANH = range(len(CURVES))
+TABLE, SIGMOID, TANH, RSQRT = range(len(CURVES))
+ROOT_BITS = 20  # of the fraction of a reciprocal root before it is rescaled
 SATURATED = 255  # the last entry of the table of sigmoid and tanh
 
 
@@ -28,6 +30,14 @@ def _between(magnitude: int, table: int, bits: int, most: int) -> int:
 
 
 @kernel
+def _reciprocal_root(code: int, multiplier: int, shift: int) -> int:
+    if code <= 0:
+        return 32767
+    units = high_multiply(1 << (ROOT_BITS - inverse_root_shift(code)), inverse_root(code))
+    return min(rounding_shift(high_multiply(units, multiplier), shift), 32767)
+
+
+@kernel
 def curve_i16(
     src: int, src_row: int, dst: int, dst_row: int, rows: int, count: int, function: int, table: int, multiplier: int, shift: int
 ) -> None:
@@ -40,6 +50,8 @@ def curve_i16(
             code = int(load_i16(a, i))
             if function == TABLE:
                 value = _interpolated(code, table)
+            elif function == RSQRT:
+                value = _reciprocal_root(code, multiplier, shift)
             else:
                 v = (code * multiplier + rounding) >> shift
                 if function == SIGMOID:

@@ -22,7 +22,7 @@ DOUBLE_ROUNDED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 POINTWISE = (*(name for name in FUNCTIONS if name != "prelu"), "exp_of_difference")
 
 # Functions of int16 codes (`curve.py`), likewise.
-CURVES = ("table", "sigmoid", "tanh")
+CURVES = ("table", "sigmoid", "tanh", "rsqrt")
 
 # What a refold made of a step: new numbers, none because some would leave their range, or the source's.
 FOLDED, REFUSED, SOURCE = 0, 1, 2

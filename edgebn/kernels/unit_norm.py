@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from edgebn.kernels.fixed_point import INT32_MAX, high_multiply, rounding_shift, saturating_left_shift
+from edgebn.kernels.fixed_point import high_multiply, inverse_root, inverse_root_shift, rounding_shift
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import load_code, store_code
 
-ONE_AND_A_HALF = 3 << 27  # with 3 integer bits
-ROOT_OF_HALF = 1518500250  # with 0 integer bits
 OUTPUT_BITS = 7  # of the output's scale
-
-
-@kernel
-def _newton(total: int) -> int:
-    """Return 1 / sqrt(total) of a number from 2**27 up and below 2**29."""
-    half, root = ((total >> 1) + 1) >> 1, 1 << 28
-    for _ in range(5):
-        cube = saturating_left_shift(high_multiply(high_multiply(root, root), root), 6)
-        root = saturating_left_shift(high_multiply(root, ONE_AND_A_HALF) - high_multiply(half, cube), 3)
-    return high_multiply(root, ROOT_OF_HALF)
 
 
 @kernel
@@ -42,21 +30,8 @@ def unit_norm_i8(
             for c in range(channels):
                 centred = load_code(a, c) - source_zero
                 total += centred * centred
-            multiplier = INT32_MAX
-            shift = 0
-            if total > 1:
-                shift = 11
-                while total >= (1 << 29):
-                    total >>= 2
-                    shift += 1
-                while total < (1 << 27):
-                    total <<= 2
-                    shift -= 1
-                multiplier = _newton(total)
-                if shift < 0:
-                    multiplier <<= -shift
-                    shift = 0
-            right = shift + left_shift - OUTPUT_BITS
+            multiplier = inverse_root(total)
+            right = inverse_root_shift(total) + left_shift - OUTPUT_BITS
             for c in range(channels):
                 scaled = (load_code(a, c) - source_zero) << left_shift
                 scaled = high_multiply(scaled << max(-right, 0), multiplier)

@@ -22,6 +22,7 @@ from edgebn.program import (
     Rescale,
 )
 from edgebn.reference.epilogue import float_epilogue, int_epilogue
+from edgebn.reference.fixed_point import high_multiply, inverse_root, rounding_shift
 
 if TYPE_CHECKING:
     from edgebn.reference import Operands
@@ -111,6 +112,8 @@ def curve(step: Curve, operands: Operands) -> np.ndarray:
     code, table = operands.values[0].astype(np.int64), step.table.astype(np.int64)
     if step.function == "table":
         return interpolated(code, table).astype(np.int16)
+    if step.function == "rsqrt":
+        return _reciprocal_roots(code, step)
     v = (code * step.multiplier + ((1 << step.shift) >> 1 if step.shift else 0)) >> step.shift
     bits, most = (9, 32767 << 10) if step.function == "sigmoid" else (8, 65535 << 8)
     whole, part = np.abs(v) >> bits, np.abs(v) & ((1 << bits) - 1)
@@ -119,6 +122,16 @@ def curve(step: Curve, operands: Operands) -> np.ndarray:
     if step.function == "sigmoid":
         return (np.where(v >= 0, w + 512, 2**25 - w + 511) >> 10).astype(np.int16)
     return (np.where(v >= 0, w - 2**23 + 128, -w + 2**23 + 127) >> 8).astype(np.int16)
+
+
+def _reciprocal_roots(code: np.ndarray, step: Curve) -> np.ndarray:
+    """Of each code above 0: its reciprocal root with 20 fraction bits, rescaled."""
+    result = np.full(code.shape, 32767, np.int16)
+    for place in zip(*np.nonzero(code > 0), strict=True):
+        root, shift = inverse_root(int(code[place]))
+        units = high_multiply(np.array(1 << (20 - shift)), root)
+        result[place] = min(int(rounding_shift(high_multiply(units, step.multiplier), step.shift)), 32767)
+    return result
 
 
 def interpolated(code: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ import numpy as np
 
 from edgebn.program import Softmax
 from edgebn.reference.arithmetic import interpolated
+from edgebn.reference.fixed_point import INT32_MAX, high_multiply, rounding_shift, saturating_left_shift
 
 if TYPE_CHECKING:
     from edgebn.reference import Operands
 
-INT32_MAX = 2**31 - 1
 INPUT_BITS = 5  # integer bits of the scaled differences
 SUM_BITS = 12  # integer bits of the sum of exponentials
 ONE_EIGHTH = 1 << 28  # with 0 integer bits
@@ -60,22 +60,6 @@ def _wide_softmax(step: Softmax, codes: np.ndarray, tables: np.ndarray) -> np.nd
     reciprocal = interpolated(np.clip(x - 3 * 2**15, -32768, 32767), tables[1])
     y = (powers * reciprocal + (1 << (30 - zeros))) >> (31 - zeros)
     return np.clip(y, 0, 32767).astype(np.int16)
-
-
-def high_multiply(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
-    """Rounding doubling high multiply: round(a * b / 2**31), ties towards plus infinity."""
-    return (a * b + 2**30) >> 31
-
-
-def rounding_shift(x: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
-    """Return x / 2**exponent, ties away from zero."""
-    half = np.where(np.asarray(exponent) > 0, 1 << np.maximum(np.asarray(exponent) - 1, 0), 0)
-    return np.sign(x) * ((np.abs(x) + half) >> exponent)
-
-
-def saturating_left_shift(x: np.ndarray, exponent: int) -> np.ndarray:
-    """Return x * 2**exponent, held within int32."""
-    return np.clip(x << exponent, -(2**31), INT32_MAX)
 
 
 def exp_of_negative(a: np.ndarray) -> np.ndarray:

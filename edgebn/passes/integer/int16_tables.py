@@ -8,7 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebn.errors import QuantizationError
+from edgebn.passes.integer.multipliers import quantize_multiplier
 
+ROOT_BITS = 20  # of the fraction of a reciprocal root before it is rescaled
 UNIT = 2.0**-15  # the scale of what sigmoid, tanh and softmax give
 
 # sigmoid(i / 24) in units of 2**-16, in places one above the nearest, so that lines between entries are nearer to the function.
@@ -77,6 +79,16 @@ def curve_input(scale: float, where: str) -> tuple[int, int]:
     if not 1.0 <= multiplier < 32768.0:
         raise QuantizationError(f"{where}: its input's scale {scale:.3g} is beyond the arithmetic of int16 functions")
     return int(multiplier), shift
+
+
+def reciprocal_root(scale: float, output_scale: float, where: str) -> tuple[int, int]:
+    """Return (multiplier, right shift) that bring 1 / sqrt(code) with `ROOT_BITS` fraction bits to the output's codes."""
+    multiplier, shift = quantize_multiplier(1.0 / (math.sqrt(scale) * output_scale))
+    if not 0 <= ROOT_BITS - shift <= 31:
+        raise QuantizationError(
+            f"{where}: its scales {scale:.3g} and {output_scale:.3g} are beyond the arithmetic of int16 functions"
+        )
+    return multiplier, ROOT_BITS - shift
 
 
 # e**x from -10 to 0 and 1 / (1 + x) from 0 to 1.

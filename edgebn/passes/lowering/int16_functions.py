@@ -9,7 +9,7 @@ import numpy as np
 from edgebn.errors import UnsupportedLayerError
 from edgebn.functions import FUNCTIONS
 from edgebn.layers import Activation, Softmax
-from edgebn.passes.integer.int16_tables import SIGMOID, SOFTMAX, UNIT, code_table, curve_input
+from edgebn.passes.integer.int16_tables import SIGMOID, SOFTMAX, UNIT, code_table, curve_input, reciprocal_root
 from edgebn.passes.integer.multipliers import below_zero, double_rounding_multiply, wide_softmax_parameters
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import CODE_RANGES, Curve, Rescale
@@ -44,6 +44,10 @@ def activation(state: Lowering, layer: Activation) -> None:
         step = Curve(
             state.step_name(layer), (source.name,), output.name, layer.function, SIGMOID, *curve_input(source.scale, where)
         )
+        state.add(layer, step)
+    elif layer.function == "rsqrt":
+        parameters = reciprocal_root(source.scale, output.scale, where)
+        step = Curve(state.step_name(layer), (source.name,), output.name, "rsqrt", np.zeros(1, np.int16), *parameters)
         state.add(layer, step)
     elif layer.function in TABLES:
         bounded, least = TABLES[layer.function], CODE_RANGES["int16"][0] * output.scale

@@ -59,6 +59,7 @@ NAMES = (
     "BATCH_MATMUL (((1, 2, 4, 5), (1, 2, 5, 3)), 'values', (False, True)): int16",
     "CUMSUM (1, True, False): float32",
     "CUMSUM (-1, False, True): int32",
+    "RSQRT ((1, 4, 3, 5), True): int16",
     "EXP ((1, 4, 3, 5), True): int16",
     "LOG ((1, 4, 3, 5), True): int16",
     "GELU (('GeluOptions', {'approximate': True}), (1, 4, 3, 5)): int16",
@@ -173,3 +174,17 @@ def test_codes_over_their_norm(channels, kind, tmp_path):
     if kind is np.int8:
         micro = runtime.Interpreter.from_bytes(content, arena_size=1 << 20)
         np.testing.assert_array_equal(interpreter_runs(micro, codes), expected)
+
+
+@pytest.mark.parametrize("scales", [(0.0002, 0.001), (0.003, 0.02), (0.0005, 0.0002)])
+def test_reciprocal_roots_of_all_int16_codes(scales, tmp_path):
+    files = FileBuilder()
+    x, y = (files.value((1, 8192), np.int16, np.float32(scale)) for scale in scales)
+    files.operator("RSQRT", [x], [y])
+    content, path = files.bytes([x], [y]), tmp_path / "model.tflite"
+    path.write_bytes(content)
+    codes = np.arange(32768, dtype=np.int16).reshape(4, 8192)  # the two stop below 0
+    program = edgebn.load(path)
+    expected = interpreter_runs(runtime.Interpreter.from_bytes(content, arena_size=1 << 20), codes)
+    np.testing.assert_array_equal(edgebn.Session(program).run(codes), expected)
+    np.testing.assert_array_equal(reference.run(program, codes[:1]), expected[:1])

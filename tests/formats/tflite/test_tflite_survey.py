@@ -41,7 +41,7 @@ REFUSED = {
     r"POW .*: (float32|int32)": "exponents|has type INT32",
     r"REDUCE_PROD .*: int64": "which edgebn holds in 32 bits",
     r"(REDUCE_PROD|NEG) .*: (int8|int16)|LOG_SOFTMAX .*: u?int8": "leave it out of the quantisation",
-    r"R?SQRT .*: int16": "no int16 form",
+    r"SQRT .*: int16": "no int16 form",
     r"(SOFTMAX|LOG_SOFTMAX|L2_NORMALIZATION) .*\(1,\).*": "is outside the input's shape",
     r"ZEROS_LIKE .*|MATRIX_DIAG .*|REVERSE_SEQUENCE .*": "does not run this operator|no operator makes",
     r"CONCATENATION .*'other scales'\): int16": "refuses",
