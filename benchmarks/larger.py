@@ -1,6 +1,9 @@
 """Times the networks of `architectures.py` beside the peers, with one thread and with two, and says who wins.
 
-    python -m benchmarks.larger [--rounds 10] [--networks NAME ...] [--threads 1 2] [--cpu-time] [--json larger.json]
+    python -m benchmarks.larger [--rounds 10] [--networks NAME ...] [--threads 1 2] [--cpu-time] [--busy 2] [--json larger.json]
+
+Behind a network with several numbers of threads stands how much faster each engine is with them; --busy starts other processes that
+keep cores busy meanwhile: a speed-up below 0.91 is then a tenth of one thread's time lost.
 
 Interleaved in one process like `inference.py`. What it is at goes to stderr, and the JSON is whole after every race, so that a run
 that is stopped leaves what it has measured. int8 weights go to the nearest codes: which they are changes no time, and to round them
@@ -13,7 +16,9 @@ random weights amplify single steps: such a result is marked with '!', for the s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,6 +111,30 @@ def line(found: Race, tolerance: float) -> str:
     return f"{found.name[-38:]:38}{found.threads:>8}{cells}{found.best_peer:>18.2f}  {winner}"
 
 
+def speed_ups(races: Sequence[Race]) -> str:
+    """Say how much faster every engine is with more threads than with one; nothing where it ran with one number of threads."""
+    alone = {found.name: found for found in races if found.threads == 1}
+    lines = []
+    for found in races:
+        first = alone.get(found.name)
+        if found.threads > 1 and first is not None:
+            factors = [f"{engine} {first.times[engine].median / times.median:.2f}" for engine, times in found.times.items()]
+            lines.append(f"{found.name[-38:]:38}{found.threads:>8}  speed-up: {', '.join(factors)}")
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keep `count` cores busy meanwhile, with processes that do nothing else."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def who_wins(races: Sequence[Race]) -> str:
     """Say of races that have peers how many are won, and by how much at the mean."""
     ratios = np.array([found.best_peer for found in races if found.best_peer])
@@ -151,14 +180,17 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="processes that keep cores busy meanwhile")
     parser.add_argument("--json", type=Path)
     add_clock_option(parser)
     options = parser.parse_args()
     races: list[Race] = []
-    for result in measure(options.networks, options.threads, options.rounds, clock_of(parser, options)):
-        races.append(result)
-        if options.json:
-            options.json.write_text(json.dumps(as_json(races), indent=1) + "\n", encoding="utf-8")
+    with busy(options.busy):
+        for result in measure(options.networks, options.threads, options.rounds, clock_of(parser, options)):
+            races.append(result)
+            if options.json:
+                options.json.write_text(json.dumps(as_json(races), indent=1) + "\n", encoding="utf-8")
+    print(speed_ups(races))
     for count in options.threads:
         for dtype in ("float32", "int8"):
             of_one = [found for found in races if found.threads == count and dtype in found.name and found.best_peer]

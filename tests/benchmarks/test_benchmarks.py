@@ -111,6 +111,24 @@ def test_a_run_that_is_stopped_leaves_what_it_has_measured(tmp_path, monkeypatch
     assert "2 thread(s): timing" in capsys.readouterr().err
 
 
+def test_speed_ups_are_of_each_engine_and_network():
+    def race(name, threads, ours, theirs):
+        times = {"edgebn": inference.Times(ours, ours), "LiteRT": inference.Times(theirs, theirs)}
+        return larger.Race(name, threads, times, dict.fromkeys(times, 0.0))
+
+    races = [race("a", 1, 10.0, 9.0), race("a", 2, 5.0, 6.0), race("b", 2, 1.0, 1.0)]
+    (line,) = larger.speed_ups(races).splitlines()
+    assert line.split(maxsplit=2) == ["a", "2", "speed-up: edgebn 2.00, LiteRT 1.50"]
+
+
+def test_busy_neighbours_end_with_the_run(monkeypatch):
+    started, start = [], larger.subprocess.Popen
+    monkeypatch.setattr(larger.subprocess, "Popen", lambda command: started.append(start(command)) or started[-1])
+    with pytest.raises(KeyboardInterrupt), larger.busy(2):
+        raise KeyboardInterrupt
+    assert [process.returncode is not None for process in started] == [True, True]
+
+
 def test_files_of_a_folder_are_timed_beside_their_runtimes(tmp_path, capsys):
     found = case_of(every_kind(), FLOAT32)
     (tmp_path / "a.tflite").write_bytes(found.tflite)
