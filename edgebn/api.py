@@ -169,8 +169,9 @@ def quantize(
         all that begin with it and '/' or '.'; an output's name for the steps that make it, back through those that only move
         values. Where it is left out, calibration decides for the last steps: a join of things so unlike that one scale drowns one
         of them, and a sigmoid or softmax whose numbers are below its codes, stay float32 (one part in 100 of the signal's power, 20
-        dB, is the limit). An empty dict keeps only what has no int8 form (norms by the sample's statistics). 'auto' keeps in int16
-        or float32 what wins most on the first samples, until `budget` is reached.
+        dB, is the limit); so do logarithms, reciprocals and reciprocal roots that the rounding of what they read would drown, with
+        the cheap steps before them, as those that make a power. An empty dict keeps only what has no int8 form (norms by the
+        sample's statistics). 'auto' keeps in int16 or float32 what wins most on the first samples, until `budget` is reached.
     budget : dict of str to float, optional
         Of ``keep="auto"``: 'db' (signal to noise of the worst output) and 'agreement' (percent of samples whose largest output is
         that of float32) are to be reached, 'bytes' (more weights) and 'ms' (more milliseconds that an inference takes here, on one

@@ -32,6 +32,7 @@ from edgebn.passes.quantization.expected_ranges import expected_ranges
 from edgebn.passes.quantization.head_ranges import HeadObserver
 from edgebn.passes.quantization.patch_moments import PatchMoments, PatchObserver
 from edgebn.passes.quantization.score_ranges import ScoreObserver
+from edgebn.passes.quantization.steep_functions import steep_functions
 from edgebn.program import Program
 
 FIRST_BYTES = 1 << 24  # of the data, kept for being run twice
@@ -48,7 +49,7 @@ class Ranges:
     ----------
     ranges : mapping of str to (low, high)
     coarse : frozenset of str
-        Names of the last steps that int8 codes are too coarse for (`coarse_outputs`).
+        Names of the steps that int8 codes are too coarse for (`coarse_outputs`, `steep_functions`).
     """
 
     ranges: dict[str, Range]
@@ -171,7 +172,8 @@ def calibrated(
         if method == "mse":
             for end in ends:
                 ranges |= end.ranges()
-        ways.append(Ranges(ranges, coarse_outputs(program, ranges, observers)))
+        coarse = coarse_outputs(program, ranges, observers) | steep_functions(program, ranges, observers)
+        ways.append(Ranges(ranges, coarse))
     extremes, means = ranges_and_means(program, observers, "minmax")
     expected, seen = expected_ranges(program, observers), {name: np.concatenate(parts) for name, parts in outputs.items()}
     return Calibrated(program, ways, extremes, expected, means, patches.moments(), samples, seen)
