@@ -150,13 +150,38 @@ def negative(reading: Reading, operator: FileOperator) -> None:
 
 
 def power(reading: Reading, operator: FileOperator) -> None:
-    """POW by one constant number."""
+    """POW by one constant number or by several that are no whole ones, and of positive constants by a value."""
     x, e = inputs_of(operator, 2, 2)
-    exponent = reading.numbers(e).reshape(-1)
-    if exponent.size != 1:
-        raise UnsupportedLayerError(f"it has {exponent.size} exponents; edgebn raises by one number")
     make = Composer(reading, operator)
-    common_layers.power(make, make, make.input(x), float(exponent[0]))
+    if reading.is_constant(x) and not reading.is_constant(e):
+        _exponential(make, x, e)
+        return
+    exponents = reading.numbers(e).reshape(-1)
+    if exponents.size == 1:
+        common_layers.power(make, make, make.input(x), float(exponents[0]))
+        return
+    if not np.isfinite(exponents).all() or (exponents == np.rint(exponents)).any():
+        raise UnsupportedLayerError(f"it has {exponents.size} exponents, whole ones among them; edgebn raises by one number")
+    make.input(x)  # refuses codes
+    label = reading.tensor(only_output(operator)).name
+    (value, by), full = reading.operands((x, e), label)
+    logarithm = reading.step(Activation, f"{label}/logarithm", (value,), None, function="log")
+    times = reading.step(Multiply, f"{label}/times", (logarithm, by), None)
+    reading.emit(operator, Activation, (times,), full=full, function="exp")
+
+
+def _exponential(make: Composer, x: int, e: int) -> None:
+    """Positive constants raised by a value: e to the value times their logarithms."""
+    reading, base = make.reading, make.reading.numbers(x)
+    if not (np.isfinite(base).all() and (base > 0).all()):
+        raise UnsupportedLayerError("it raises constants that are not all positive by a value; edgebn raises positive ones")
+    make.input(e)  # refuses codes
+    label = reading.tensor(only_output(make.operator)).name
+    (constant, value), full = reading.operands((x, e), label)
+    logarithms = np.log(base.astype(np.float64)).astype(np.float32).reshape(reading.builder.tensors[constant].shape)
+    factor = reading.step(Constant, f"{label}/logarithms", (), None, value=logarithms)
+    times = reading.step(Multiply, f"{label}/times", (value, factor), None)
+    reading.emit(make.operator, Activation, (times,), full=full, function="exp")
 
 
 def add_n(reading: Reading, operator: FileOperator) -> None:

@@ -59,6 +59,7 @@ NAMES = (
     "BATCH_MATMUL (((1, 2, 4, 5), (1, 2, 5, 3)), 'values', (False, True)): int16",
     "CUMSUM (1, True, False): float32",
     "CUMSUM (-1, False, True): int32",
+    "POW (((1, 4, 3, 5), (3, 1)), 'constant first', 0): float32",
     "RSQRT ((1, 4, 3, 5), True): int16",
     "EXP ((1, 4, 3, 5), True): int16",
     "LOG ((1, 4, 3, 5), True): int16",
@@ -188,3 +189,19 @@ def test_reciprocal_roots_of_all_int16_codes(scales, tmp_path):
     expected = interpreter_runs(runtime.Interpreter.from_bytes(content, arena_size=1 << 20), codes)
     np.testing.assert_array_equal(edgebn.Session(program).run(codes), expected)
     np.testing.assert_array_equal(reference.run(program, codes[:1]), expected[:1])
+
+
+@pytest.mark.parametrize(("first", "second"), [("value", np.float32([0.5, 2.0])), (np.float32([-2.0, 3.0]), "value")])
+def test_powers_that_have_no_logarithm_are_refused(first, second, tmp_path):
+    files = FileBuilder()
+    x, y = files.value((1, 2), np.float32), files.value((1, 2), np.float32)
+    files.operator("POW", [x if isinstance(one, str) else files.constant(one) for one in (first, second)], [y], "PowOptions")
+    (tmp_path / "model.tflite").write_bytes(files.bytes([x], [y]))
+    with pytest.raises(UnsupportedLayerError, match=r"POW.*(whole ones among them|not all positive)"):
+        read(tmp_path / "model.tflite")
+
+
+@pytest.mark.filterwarnings("ignore")  # the same
+def test_several_exponents(cases, tmp_path):
+    """Not in C, whose drawn inputs are below 0 too, where there is no number."""
+    assert outcome(cases["POW (((1, 4, 3, 5), (5,)), 'constant', 0): float32"], tmp_path / "model.tflite") == "right"
