@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 FEED_FORWARD = "edgebn runs feed-forward networks"
-POSTPROCESSING = "leave the decoding of results out of the export, and do it on the outputs"
 
 # By the name in small letters, without underscores, 'normalization' cut to 'norm'.
 HINTS = {
-    "conv3d": "edgebn runs convolutions over one or two axes",
     "gru": FEED_FORWARD,
     "loop": FEED_FORWARD,
-    "lppool": "use average or max pooling",
     "lstm": FEED_FORWARD,
     "maxunpool": "use a resizing or a transposed convolution",
-    "nonzero": POSTPROCESSING,
     "rnn": FEED_FORWARD,
     "scan": FEED_FORWARD,
 }

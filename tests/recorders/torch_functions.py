@@ -30,6 +30,18 @@ def folded(x: torch.Tensor) -> torch.Tensor:
                            dilation=(1, 2), padding=(1, 2), stride=(2, 1))  # fmt: skip
 
 
+def volume(x: torch.Tensor) -> torch.Tensor:
+    """Make (N, C, 5, H, W) of an image (N, C, H, W)."""
+    x = functional.max_pool2d(x, 1)
+    return torch.stack([x, x.tanh(), x * 0.5, x + 1, x.sin()], 2)
+
+
+def over_three(*shape: int, **settings: object) -> Callable[[], Made]:
+    """Return a builder of a convolution over three axes."""
+    parts = {"w": torch.randn(shape, generator=torch.Generator().manual_seed(7)) * 0.2, "b": torch.linspace(-1, 1, shape[0])}
+    return one(lambda m, x: functional.conv3d(volume(x), m.w, m.b, **settings).flatten(1), **parts)
+
+
 FUNCTIONS: dict[str, Callable[[], Made]] = {
     **{name: named(name, lambda x: x) for name in OF_ANY},
     **{name: named(name, lambda x: x.abs() + 1) for name in OF_MORE_THAN_ONE},
@@ -53,6 +65,19 @@ FUNCTIONS: dict[str, Callable[[], Made]] = {
     "all": one(lambda _, x: (x > -1).all(-1).float()),
     "type_as": one(lambda _, x: (x > 0).type_as(x)),
     "clamp_by_weights": one(lambda m, x: torch.clamp(x, m.low, m.low + 0.5), low=torch.randn(3, 1, 1)),
+    "conv3d": over_three(6, 1, 3, 3, 6, padding=(1, 1, 2), stride=(2, 1, 2), groups=3),
+    "conv3d_images": over_three(4, 3, 1, 3, 3, padding=(0, 1, 1), stride=(1, 2, 1)),
+    "conv3d_depths": over_three(4, 3, 3, 1, 1, padding=(1, 0, 0), stride=(2, 1, 1)),
+    "conv3d_of_columns": over_three(4, 3, 3, 3, 1, padding=(1, 1, 0)),
+    "conv3d_same": over_three(4, 3, 2, 3, 3, padding="same"),
+    "convolution_over_three": one(
+        lambda m, x: torch.ops.aten.convolution(volume(x), m.w, None, [1] * 3, [1, 0, 1], [1] * 3, False, [0] * 3, 1).flatten(1),
+        w=torch.randn(4, 3, 3, 2, 3)),
+    "max_pool3d": one(lambda _, x: functional.max_pool3d(volume(x), (3, 2, 2), 2, (1, 0, 1), ceil_mode=True).flatten(1)),
+    "avg_pool3d": one(lambda _, x: functional.avg_pool3d(volume(x), (3, 2, 2), 2, (1, 0, 1), ceil_mode=True).flatten(1)),
+    "avg_pool3d_of_what_is_there": one(
+        lambda _, x: functional.avg_pool3d(volume(x), (3, 2, 2), 2, (1, 0, 1), count_include_pad=False).flatten(1)),
+    "local_response": one(lambda _, x: functional.local_response_norm(functional.max_pool2d(x, 1), 2).flatten(1)),
     "im2col": one(lambda _, x: functional.unfold(x, (2, 3), dilation=(1, 2), padding=(1, 2), stride=(2, 1)).flatten(1)),
     "col2im": one(lambda _, x: folded(x)),
     "dropout_of_a_constant": one(lambda m, x: x + functional.dropout(m.w.relu(), 0.5, training=False), w=torch.randn(4, 6)),

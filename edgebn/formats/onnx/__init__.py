@@ -29,7 +29,7 @@ from edgebn.formats.onnx.values import Dynamic, Static, Value
 from edgebn.graph import Graph, GraphBuilder, Shape
 from edgebn.layers import Cast, Identity, Quantization
 
-MAX_FOLDED_BYTES = 1 << 28  # what arithmetic on constants may make in all
+MAX_FOLDED_BYTES = 1 << 30  # what arithmetic on constants may make in all
 
 # What a number of rows that only a run tells may shape, and what is made in such a shape of nothing.
 SHAPED, MADE = ("Expand", "Pad", "Reshape", "Slice"), ("ConstantOfShape",)
@@ -257,7 +257,7 @@ def _walk(nodes: list[tuple[Node, tuple[str, ...]]], context: Context, values: d
             if isinstance(value, Static) and value.array.flags.owndata:
                 folded_bytes += value.array.nbytes
         if folded_bytes > MAX_FOLDED_BYTES:
-            raise node.damaged(f"arithmetic on constants makes more than {MAX_FOLDED_BYTES >> 20} MB")
+            raise node.refuse(f"arithmetic on constants makes more than {MAX_FOLDED_BYTES >> 20} MB; simplify the model first")
 
 
 def _read_node(node: Node, context: Context) -> Value | tuple[Value, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.formats import products, unfolding
+from edgebn.formats import products, unfolding, volumes
 from edgebn.formats.channels_first import convolution_kernel, transposed_kernel
 from edgebn.formats.onnx import weights, windows
 from edgebn.formats.onnx.arithmetic import combine
@@ -17,11 +17,24 @@ from edgebn.layers import Add, Convolution, Dense, MatMul, Quantization, Transpo
 
 
 def conv(node: Node, context: Context) -> Dynamic:
-    """Conv: cross-correlation, weight (O, I / groups, kh, kw)."""
+    """Conv: cross-correlation, weight (O, I / groups, kh, kw), or one over three axes."""
+    if len(node.real(0).shape) == 5:
+        return _over_three(node, context)
     array, quantization = weights.weight(node, context, 1, 2, outputs_axis=0)
     return convolve(
         node, context, node.real(0), array, quantization, weights.bias(node, context, 2, array.shape[0] if array.ndim else 0)
     )
+
+
+def _over_three(node: Node, context: Context) -> Dynamic:
+    weight = weights.real_array(node, node.static(1, "weight"), "weight")
+    x, bias = node.real(0), node.optional_static(2, "bias")
+    if weight.ndim != 5:
+        raise node.damaged(f"its weight of shape {weight.shape} does not fit an input of shape {x.shape}")
+    over, _ = windows.box(node, x.shape, weight.shape[2:])
+    groups, biases = node.integer("group", 1), None if bias is None else weights.real_array(node, bias, "bias").reshape(-1)
+    made: Dynamic = volumes.convolved(node, context, x, weight, biases, groups, over)
+    return made
 
 
 def convolve(

@@ -91,6 +91,8 @@ def _check_sizes(node: Node, proto: Any, constants: dict[str, np.ndarray], outpu
     summed = max((array.size for array in constants.values()), default=0)  # in one number of the output, at most
     if node.op in ("MatMul", "Gemm"):
         summed = (1, *next(iter(constants.values())).shape)[-2 if node.op == "Gemm" and node.integer("transA", 0) else -1]
+    if node.op == "Conv":
+        summed = int(np.prod(list(constants.values())[1].shape[1:], dtype=np.int64))
     known = {entry.name: entry.type.tensor_type for entry in (*graph.output, *graph.value_info)}
     for name in outputs:
         kind = known.get(name)

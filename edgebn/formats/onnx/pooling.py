@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgebn.formats import unfolding
+from edgebn.formats import unfolding, volumes
 from edgebn.formats.common_layers import power, reduce
 from edgebn.formats.onnx import integers, windows
 from edgebn.formats.onnx.context import Context
@@ -46,6 +46,11 @@ def pool(
     kernel = node.integers("kernel_shape")
     if kernel is None:
         raise node.damaged("it has no kernel_shape")
+    if len(x.shape) == 5 and len(kernel) == 3 and quantization is None:
+        over, extra = windows.box(node, x.shape, kernel, ceil_mode=bool(node.integer("ceil_mode", 0)))
+        counts = bool(node.integer("count_include_pad", 0))
+        made: Dynamic = volumes.pooled(node, context, x, function, over, count_padding=counts, clipped=extra)
+        return made
     shape = windows.geometry(node, x.shape, kernel, ceil_mode=bool(node.integer("ceil_mode", 0)))
     fields: dict[str, Any] = {
         "function": function,

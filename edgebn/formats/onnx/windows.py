@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgebn.formats.channels_first import ceil_extra
 from edgebn.formats.onnx.node import Node
+from edgebn.formats.volumes import Box
 from edgebn.layers import MAX_EXTENT, Pair, Sides
 
 
@@ -59,6 +60,14 @@ def lists(node: Node, count: int, kernel: tuple[int, ...]) -> tuple[tuple[int, .
     return strides, dilations, pads
 
 
+def box(node: Node, shape: tuple[int, ...], kernel: tuple[int, ...], *, ceil_mode: bool = False) -> tuple[Box, tuple[int, ...]]:
+    """Return the window of a layer over three axes, and what of its padding exists because of ceil_mode."""
+    axes = [_along(node, axis, shape[2:], kernel, ceil_mode=ceil_mode) for axis in range(3)]
+    strides, dilations, _ = lists(node, 3, kernel)
+    befores, afters, extras = zip(*axes, strict=True)
+    return Box(kernel, strides, dilations, befores, afters), extras
+
+
 def geometry(node: Node, shape: tuple[int, ...], kernel: tuple[int, ...], *, ceil_mode: bool = False) -> Geometry:
     """Work out a window's explicit padding from auto_pad, pads and ceil_mode.
 
@@ -69,34 +78,36 @@ def geometry(node: Node, shape: tuple[int, ...], kernel: tuple[int, ...], *, cei
     """
     sizes = spatial(node, shape)
     count = len(sizes)
-    strides, dilations, pads = lists(node, count, kernel)
-    mode = node.text("auto_pad", "NOTSET")
-    befores, afters, extras = [], [], []
-    for axis in range(count):
-        span = dilations[axis] * (kernel[axis] - 1) + 1
-        stride, size = strides[axis], sizes[axis]
-        before, after = pads[axis], pads[axis + count]
-        if mode in ("SAME_UPPER", "SAME_LOWER"):
-            total = max((-(-size // stride) - 1) * stride + span - size, 0)
-            before = total // 2 if mode == "SAME_UPPER" else total - total // 2
-            after = total - before
-        elif mode == "VALID":
-            before = after = 0
-        elif mode != "NOTSET":
-            raise node.damaged(f"its auto_pad '{mode}' is not one that ONNX defines")
-        extra = 0
-        if ceil_mode:
-            extra = ceil_extra(size, span, stride, before, after)
-        befores.append(before)
-        afters.append(after + extra)
-        extras.append(extra)
-    top, left = pair(tuple(befores), count, 0)
-    bottom, right = pair(tuple(afters), count, 0)
+    strides, dilations, _ = lists(node, count, kernel)
+    axes = [_along(node, axis, sizes, kernel, ceil_mode=ceil_mode) for axis in range(count)]
+    befores, afters, extras = zip(*axes, strict=True)
+    top, left = pair(befores, count, 0)
+    bottom, right = pair(afters, count, 0)
     return Geometry(
         pair(sizes, count, 1),
         pair(kernel, count, 1),
         pair(strides, count, 1),
         pair(dilations, count, 1),
         (top, left, bottom, right),
-        pair(tuple(extras), count, 0),
+        pair(extras, count, 0),
     )
+
+
+def _along(node: Node, axis: int, sizes: tuple[int, ...], kernel: tuple[int, ...], *, ceil_mode: bool) -> tuple[int, int, int]:
+    """Return the padding before and after along an axis, and how much of the latter exists because of ceil_mode."""
+    count = len(sizes)
+    strides, dilations, pads = lists(node, count, kernel)
+    mode = node.text("auto_pad", "NOTSET")
+    span = dilations[axis] * (kernel[axis] - 1) + 1
+    stride, size = strides[axis], sizes[axis]
+    before, after = pads[axis], pads[axis + count]
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        total = max((-(-size // stride) - 1) * stride + span - size, 0)
+        before = total // 2 if mode == "SAME_UPPER" else total - total // 2
+        after = total - before
+    elif mode == "VALID":
+        before = after = 0
+    elif mode != "NOTSET":
+        raise node.damaged(f"its auto_pad '{mode}' is not one that ONNX defines")
+    extra = ceil_extra(size, span, stride, before, after) if ceil_mode else 0
+    return before, after + extra, extra

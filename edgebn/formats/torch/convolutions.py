@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebn.formats import products
+from edgebn.formats import products, volumes
 from edgebn.formats.channels_first import convolution_kernel, pair, transposed_kernel
 from edgebn.formats.torch import windows
 from edgebn.formats.torch.arithmetic import combine, scaled
@@ -62,6 +62,24 @@ def conv(node: Node, context: Context) -> Dynamic:
     return context.on_images(node, x, build)
 
 
+def conv_over_three(node: Node, context: Context) -> Dynamic:
+    """conv3d: weight (O, I / groups, depth, kh, kw)."""
+    weight, dilations = node.weight("weight"), node.per_axis("dilation", 3, 1)
+    if weight.ndim != 5:
+        raise node.damaged(f"its weight has shape {weight.shape}; it should have 5 axes")
+    stated = node.arguments.get("padding")
+    if stated == "same":
+        totals = tuple(dilation * (size - 1) for size, dilation in zip(weight.shape[2:], dilations, strict=True))
+        befores = tuple(total // 2 for total in totals)
+        afters = tuple(total - before for total, before in zip(totals, befores, strict=True))
+    else:
+        befores = afters = (0, 0, 0) if stated == "valid" else node.per_axis("padding", 3, 0)
+    box: Any = volumes.Box(weight.shape[2:], node.per_axis("stride", 3, 1), dilations, befores, afters)
+    groups, bias = node.integer("groups", 1), node.optional_weight("bias")
+    made: Dynamic = volumes.convolved(node, context, node.dynamic("input"), weight, bias, groups, box)
+    return made
+
+
 def conv_transpose(node: Node, context: Context) -> Dynamic:
     """conv_transpose1d and conv_transpose2d: weight (I, O / groups, kh, kw)."""
     x, weight = context.image(node, node.dynamic("input")), _kernel(node)
@@ -88,7 +106,9 @@ def conv_transpose(node: Node, context: Context) -> Dynamic:
 
 def convolution(node: Node, context: Context) -> Dynamic:
     """Convolution or transposed convolution: what both become in a decomposed program."""
-    return conv_transpose(node, context) if node.flag("transposed", default=False) else conv(node, context)
+    if node.flag("transposed", default=False):
+        return conv_transpose(node, context)
+    return conv_over_three(node, context) if node.weight("weight").ndim == 5 else conv(node, context)
 
 
 def _kernel(node: Node) -> np.ndarray:

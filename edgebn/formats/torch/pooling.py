@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from edgebn.formats import adaptive_windows
+from edgebn.formats import adaptive_windows, volumes
 from edgebn.formats.channels_first import ceil_extra, pair
 from edgebn.formats.common_layers import reduce
 from edgebn.formats.torch import adaptive, arithmetic, choosing, windows
@@ -60,6 +60,35 @@ def _pool(node: Node, context: Context, function: str) -> Dynamic:
             "clipped_end": pair(extra, 0),
         },
     )
+
+
+def pool_over_three(function: str) -> Callable[[Node, Context], Dynamic]:
+    """Return the reader of max_pool3d or avg_pool3d."""
+
+    def read(node: Node, context: Context) -> Dynamic:
+        if node.has("divisor_override"):
+            raise node.refuse("it divides by divisor_override; edgebn divides by the size of the window")
+        x, kernel = node.dynamic("self"), node.per_axis("kernel_size", 3, 0)
+        strides = node.per_axis("stride", 3, 1) if node.integers("stride") else kernel
+        dilations, pads = node.per_axis("dilation", 3, 1), node.per_axis("padding", 3, 0)
+        if len(x.shape) != 5:
+            raise node.refuse(f"its input of shape {x.shape} has no batch axis; give inputs one")
+        if 0 in (*kernel, *strides, *dilations):
+            raise node.damaged(f"its kernel_size {kernel}, stride {strides} or dilation {dilations} is 0")
+        extra = [0, 0, 0]
+        if node.flag("ceil_mode", default=False):
+            extra = [
+                ceil_extra(x.shape[2 + axis], dilations[axis] * (kernel[axis] - 1) + 1, strides[axis], pads[axis], pads[axis])
+                for axis in range(3)
+            ]
+        afters = tuple(pad + more for pad, more in zip(pads, extra, strict=True))
+        box: Any = volumes.Box(kernel, strides, dilations, pads, afters)
+        counts = function == "average" and node.flag("count_include_pad", default=True)
+        clipped: Any = tuple(extra)
+        made: Dynamic = volumes.pooled(node, context, x, function, box, count_padding=counts, clipped=clipped)
+        return made
+
+    return read
 
 
 def _pooled(node: Node, context: Context, x: Dynamic, fields: dict[str, Any]) -> Dynamic:
