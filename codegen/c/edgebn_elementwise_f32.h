@@ -22,7 +22,7 @@ EDGEBN_INLINE float edgebn_apply_hard_sigmoid_f32(float x, edgebn_function_f32 f
 
 EDGEBN_INLINE float edgebn_apply_hard_swish_f32(float x, edgebn_function_f32 f) {
     (void)f;
-    return x * edgebn_clip_f32(x / 6.0f + 0.5f, 0.0f, 1.0f);
+    return x * (edgebn_clip_f32(x + 3.0f, 0.0f, 6.0f) / 6.0f);
 }
 
 EDGEBN_INLINE float edgebn_apply_sigmoid_f32(float x, edgebn_function_f32 f) {
@@ -32,7 +32,7 @@ EDGEBN_INLINE float edgebn_apply_sigmoid_f32(float x, edgebn_function_f32 f) {
 
 EDGEBN_INLINE float edgebn_apply_silu_f32(float x, edgebn_function_f32 f) {
     (void)f;
-    return x * edgebn_sigmoid_f32(x);
+    return edgebn_times_sigmoid_f32(x, x, 0.0f);
 }
 
 EDGEBN_INLINE float edgebn_apply_tanh_f32(float x, edgebn_function_f32 f) {
@@ -53,19 +53,19 @@ EDGEBN_APPLY_F32(abs, edgebn_abs_f32(x))
 EDGEBN_APPLY_F32(ceil, edgebn_ceil_f32(x))
 EDGEBN_APPLY_F32(cos, edgebn_turned_f32(x, 1))
 EDGEBN_APPLY_F32(erf, edgebn_erf_f32(x))
-EDGEBN_APPLY_F32(exp, edgebn_exp_or_infinity_f32(x))
+EDGEBN_APPLY_F32(exp, edgebn_exp_f32(x))
 EDGEBN_APPLY_F32(floor, edgebn_floor_f32(x))
 EDGEBN_APPLY_F32(gelu, edgebn_gelu_f32(x))
-EDGEBN_APPLY_F32(gelu_tanh, x * edgebn_sigmoid_f32(1.59576912f * (x + 0.044715f * x * x * x)))
+EDGEBN_APPLY_F32(gelu_tanh, edgebn_gelu_tanh_f32(x))
 EDGEBN_APPLY_F32(log, edgebn_log_f32(x))
 EDGEBN_APPLY_F32(mish, edgebn_mish_f32(x))
 EDGEBN_APPLY_F32(reciprocal, 1.0f / x)
 EDGEBN_APPLY_F32(round, edgebn_round_f32(x))
-EDGEBN_APPLY_F32(rsqrt, 1.0f / edgebn_root_or_zero_f32(x))
-EDGEBN_APPLY_F32(selu, 1.05070099f * (x < 0.0f ? 1.67326324f * edgebn_expm1_f32(x) : x))
+EDGEBN_APPLY_F32(rsqrt, 1.0f / edgebn_any_root_f32(x))
+EDGEBN_APPLY_F32(selu, x < 0.0f ? 1.75809934f * edgebn_expm1_f32(x) : 1.05070099f * x)
 EDGEBN_APPLY_F32(sin, edgebn_turned_f32(x, 0))
 EDGEBN_APPLY_F32(softplus, edgebn_softplus_f32(x))
-EDGEBN_APPLY_F32(sqrt, edgebn_root_or_zero_f32(x))
+EDGEBN_APPLY_F32(sqrt, edgebn_any_root_f32(x))
 EDGEBN_APPLY_F32(square, x * x)
 
 typedef float (*edgebn_apply_f32)(float x, edgebn_function_f32 f);

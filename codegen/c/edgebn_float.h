@@ -15,44 +15,41 @@ EDGEBN_INLINE float edgebn_clip_f32(float x, float low, float high) {
     return above > high ? high : above;
 }
 
-/* exp(x) for x <= 88: x = n ln 2 + f, |f| <= ln 2 / 2, Taylor's polynomial of degree 7 in f; relative error below 2e-7. */
-EDGEBN_SHARED float edgebn_exp_f32(float x) {
+/* factor * exp(x + rest), rest far smaller than x: x = n ln 2 + f, |f| <= ln 2 / 2, Taylor's polynomial of degree 7 in f, for
+   results in a float32's whole range: 2**n is two factors, as one alone need not be a float32. */
+EDGEBN_SHARED float edgebn_scaled_exp_f32(float x, float rest, float factor) {
     const float ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;
     float power, scale;
     uint32_t bits;
-    int32_t n;
+    int32_t n, half;
     float f;
-    if (x < -87.0f) {
-        return 0.0f;
+    if (!(x >= -120.0f)) {
+        return x < 0.0f ? 0.0f : x;
     }
-    x = x > 88.0f ? 88.0f : x;
+    x = x > 89.0f ? 89.0f : x;
     n = (int32_t)(x * 1.44269504f + (x < 0.0f ? -0.5f : 0.5f));
-    f = x - (float)n * ln2_high - (float)n * ln2_low;
+    f = x - (float)n * ln2_high - ((float)n * ln2_low - rest);
     power = 1.0f / 5040.0f;
     power = power * f + 1.0f / 720.0f;
     power = power * f + 1.0f / 120.0f;
     power = power * f + 1.0f / 24.0f;
     power = power * f + 1.0f / 6.0f;
     power = power * f + 0.5f;
-    power = power * f * f + f + 1.0f;
-    bits = (uint32_t)(n + 127) << 23;
+    power = (power * f * f + f + 1.0f) * factor;
+    half = n / 2;
+    bits = (uint32_t)(half + 127) << 23;
+    (void)memcpy(&scale, &bits, sizeof scale);
+    power *= scale;
+    bits = (uint32_t)(n - half + 127) << 23;
     (void)memcpy(&scale, &bits, sizeof scale);
     return power * scale;
 }
 
+EDGEBN_INLINE float edgebn_exp_f32(float x) { return edgebn_scaled_exp_f32(x, 0.0f, 1.0f); }
+
 EDGEBN_INLINE float edgebn_sigmoid_f32(float x) {
     const float small = edgebn_exp_f32(x < 0.0f ? x : -x);
     return (x < 0.0f ? small : 1.0f) / (1.0f + small);
-}
-
-EDGEBN_INLINE float edgebn_tanh_f32(float x) {
-    const float magnitude = x < 0.0f ? -x : x;
-    float result;
-    if (magnitude < 0.05f) {
-        return x - x * x * x * (1.0f / 3.0f - x * x * (2.0f / 15.0f));
-    }
-    result = 1.0f - 2.0f / (1.0f + edgebn_exp_f32(magnitude > 20.0f ? 40.0f : 2.0f * magnitude));
-    return x < 0.0f ? -result : result;
 }
 
 #endif

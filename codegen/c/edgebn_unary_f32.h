@@ -5,12 +5,12 @@
 #include "edgebn_float.h"
 #include "edgebn_root_f32.h"
 
-/* The square root; 0 below the normal numbers, NaN below zero. */
-EDGEBN_INLINE float edgebn_root_or_zero_f32(float x) {
-    if (x < 1.17549435e-38f) {
-        return x < 0.0f ? EDGEBN_INFINITY - EDGEBN_INFINITY : 0.0f;
+/* The square root of any number: NaN below zero. */
+EDGEBN_INLINE float edgebn_any_root_f32(float x) {
+    if (x < 1.17549435e-38f) { /* subnormal numbers are made normal ones */
+        return x < 0.0f ? EDGEBN_INFINITY - EDGEBN_INFINITY : x == 0.0f ? x : edgebn_sqrt_f32(x * 16777216.0f) * 2.44140625e-4f;
     }
-    return x > 3.4028235e38f ? x : edgebn_sqrt_f32(x);
+    return x <= 3.4028235e38f ? edgebn_sqrt_f32(x) : x;
 }
 
 EDGEBN_INLINE float edgebn_abs_f32(float x) { return x < 0.0f ? -x : x; }
@@ -40,21 +40,43 @@ EDGEBN_INLINE float edgebn_ceil_f32(float x) {
     return whole < x ? whole + 1.0f : whole;
 }
 
-/* exp(x) - 1 for x <= 0: Taylor's polynomial near 0, where the difference would lose digits. */
-EDGEBN_INLINE float edgebn_expm1_f32(float x) {
-    float sum = 1.0f / 5040.0f;
-    if (x < -0.35f) {
+/* exp(x) - 1 for x <= 0: x + x**2 p(x) near 0, where the difference would lose digits; p by least relative error. */
+EDGEBN_SHARED float edgebn_expm1_f32(float x) {
+    static const float p[6] = {1.45410843e-4f, 1.3394471e-3f, 8.30989704e-3f, 4.16609533e-2f, 1.66666016e-1f, 4.9999997e-1f};
+    float sum = 0.0f;
+    int i;
+    if (x < -0.7f) {
         return edgebn_exp_f32(x) - 1.0f;
     }
-    sum = sum * x + 1.0f / 720.0f;
-    sum = sum * x + 1.0f / 120.0f;
-    sum = sum * x + 1.0f / 24.0f;
-    sum = sum * x + 1.0f / 6.0f;
-    sum = sum * x + 0.5f;
+    for (i = 0; i < 6; i++) {
+        sum = sum * x + p[i];
+    }
     return sum * x * x + x;
 }
 
-EDGEBN_INLINE float edgebn_exp_or_infinity_f32(float x) { return x > 88.7228f ? EDGEBN_INFINITY : edgebn_exp_f32(x); }
+EDGEBN_SHARED float edgebn_tanh_f32(float x) {
+    const float magnitude = edgebn_abs_f32(x);
+    float result;
+    if (magnitude < 1.0f) {
+        result = edgebn_expm1_f32(-2.0f * magnitude);
+        result = -result / (2.0f + result);
+    } else {
+        result = edgebn_exp_f32(-2.0f * magnitude);
+        result = 1.0f - 2.0f * result / (1.0f + result);
+    }
+    return x < 0.0f ? -result : result;
+}
+
+/* x / (1 + exp(-(u + rest))) for u of x's sign. Far below zero x is a factor of the exponential, which alone may be no normal
+   number. */
+EDGEBN_SHARED float edgebn_times_sigmoid_f32(float x, float u, float rest) {
+    float small;
+    if (u < -17.0f) {
+        return edgebn_scaled_exp_f32(u, rest, x);
+    }
+    small = u < 0.0f ? edgebn_scaled_exp_f32(u, rest, 1.0f) : edgebn_scaled_exp_f32(-u, -rest, 1.0f);
+    return (u < 0.0f ? x * small : x) / (1.0f + small);
+}
 
 /* Natural logarithm: x = m 2**n with sqrt(1/2) <= m < sqrt(2); coefficients as in edgebn/kernels/vector_math.py. */
 EDGEBN_SHARED float edgebn_log_f32(float x) {
@@ -83,8 +105,8 @@ EDGEBN_SHARED float edgebn_log_f32(float x) {
     return n * 0.693359375f + (f + sum);
 }
 
-/* exp(-z * z) c(1 / (1 + z / 2)), the complementary error function of z >= 1/2; coefficients as in vector_math.py. */
-EDGEBN_SHARED float edgebn_erfc_f32(float z) {
+/* exp(z * z) times the complementary error function of z >= 1/2: c(1 / (1 + z / 2)); coefficients as in vector_math.py. */
+EDGEBN_SHARED float edgebn_scaled_erfc_f32(float z) {
     static const float c[10] = {-7.46312045e-2f, 3.52180380e-1f, -6.12726740e-1f, 4.08279062e-1f, -1.09428031e-1f,
                                 2.36014705e-1f,  2.34648395e-1f, 2.83674406e-1f,  2.81977045e-1f, 3.83705848e-6f};
     const float t = 1.0f / (1.0f + 0.5f * z);
@@ -93,33 +115,48 @@ EDGEBN_SHARED float edgebn_erfc_f32(float z) {
     for (i = 0; i < 10; i++) {
         sum = sum * t + c[i];
     }
-    return edgebn_exp_f32(-z * z) * sum;
+    return sum;
 }
 
+/* The error function up to 0.9, and the complement's difference from 1 beyond. */
 EDGEBN_SHARED float edgebn_erf_f32(float x) {
     static const float e[7] = {7.85386119e-5f,  -8.01019357e-4f, 5.18832768e-3f, -2.68538119e-2f,
-                               1.12835851e-1f, -3.76126258e-1f, 1.12837917f};
+                               1.12835851e-1f, -3.76126258e-1f, 1.28379167e-1f};
     const float magnitude = edgebn_abs_f32(x);
     float sum = 0.0f;
     int i;
-    if (magnitude >= 1.0f) {
-        sum = 1.0f - edgebn_erfc_f32(magnitude);
+    if (magnitude >= 0.9f) {
+        sum = 1.0f - edgebn_scaled_exp_f32(-x * x, 0.0f, edgebn_scaled_erfc_f32(magnitude));
         return x < 0.0f ? -sum : sum;
     }
     for (i = 0; i < 7; i++) {
         sum = sum * (x * x) + e[i];
     }
-    return x * sum;
+    return x * sum + x;
 }
 
-EDGEBN_INLINE float edgebn_gelu_f32(float x) {
-    const float z = edgebn_abs_f32(x) * 0.707106781f;
-    float tail;
+EDGEBN_SHARED float edgebn_gelu_f32(float x) {
+    const float magnitude = edgebn_abs_f32(x), z = magnitude * 0.707106781f;
+    float high, tail;
     if (z < 0.5f) {
         return x * (0.5f + 0.5f * edgebn_erf_f32(x * 0.707106781f));
     }
-    tail = z > 10.0f ? 0.0f : 0.5f * edgebn_erfc_f32(z);
-    return x < 0.0f ? x * tail : x * (1.0f - tail);
+    if (!(magnitude < 16.0f)) {
+        return x < 0.0f ? 0.0f : x;
+    }
+    high = edgebn_of_bits_f32(edgebn_bits_f32(magnitude) & -4096); /* 12 bits: its square is exact */
+    tail = 0.5f * edgebn_scaled_erfc_f32(z) * (x < 0.0f ? x : 1.0f);
+    tail = edgebn_scaled_exp_f32(-0.5f * high * high, 0.5f * (high - magnitude) * (high + magnitude), tail);
+    return x < 0.0f ? tail : x * (1.0f - tail);
+}
+
+/* u = 1.59576912 (x + 0.044715 x**3) in units of 2**-26, for an exponential of it: a float32 u of 100 would leave few digits. */
+EDGEBN_SHARED float edgebn_gelu_tanh_f32(float x) {
+    const float unit = 1.49011612e-8f, magnitude = edgebn_abs_f32(x), near = magnitude < 10.8f ? magnitude : 10.8f;
+    const uint64_t whole = (uint64_t)(near * 67108864.0f);
+    const uint64_t slope = 1713444047u + ((((whole * whole) >> 26) * 1225866409u) >> 30), u = (slope * whole) >> 30;
+    const float high = (float)(u & ~(uint64_t)1023) * unit, rest = (float)(int32_t)(u & 1023u) * unit;
+    return x < 0.0f ? edgebn_times_sigmoid_f32(-near, -high, -rest) : edgebn_times_sigmoid_f32(x, high, rest);
 }
 
 /* What an angle is beyond whole quarter turns, between -pi/4 and pi/4, and the number of these modulo 4: a product of 96 bits with
@@ -174,7 +211,12 @@ EDGEBN_INLINE float edgebn_softplus_f32(float x) {
 }
 
 EDGEBN_INLINE float edgebn_mish_f32(float x) {
-    const float w = edgebn_exp_f32(x > 20.0f ? 20.0f : x), n = w * (w + 2.0f);
+    float w, n;
+    if (x < -17.0f) { /* as in edgebn_times_sigmoid_f32 */
+        return edgebn_scaled_exp_f32(x, 0.0f, x);
+    }
+    w = edgebn_exp_f32(x > 20.0f ? 20.0f : x);
+    n = w * (w + 2.0f);
     return x > 20.0f ? x : x * (n / (n + 2.0f));
 }
 
