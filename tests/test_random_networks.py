@@ -49,7 +49,7 @@ UNDRAWN |= {
     *("LpPool", "GlobalLpPool", "Col2Im"),
 }
 # Of rows whose number only a run tells: tests/formats/test_non_max_suppression.py.
-UNDRAWN |= {"NonZero"}
+UNDRAWN |= {"NonZero", "OneHot", "MaxUnpool"}
 # Only onnxruntime's optimiser writes them: tests/formats/onnx/test_onnx_optimised.py.
 UNDRAWN |= {
     *("BiasGelu", "FastGelu", "QuickGelu", "FusedConv", "FusedGemm", "FusedMatMul", "NhwcMaxPool"),

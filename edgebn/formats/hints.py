@@ -9,7 +9,6 @@ HINTS = {
     "gru": FEED_FORWARD,
     "loop": FEED_FORWARD,
     "lstm": FEED_FORWARD,
-    "maxunpool": "use a resizing or a transposed convolution",
     "rnn": FEED_FORWARD,
     "scan": FEED_FORWARD,
 }

@@ -99,7 +99,9 @@ class SampleContext(ABC, Generic[Value]):
         """Append a layer that moves, selects or joins elements and changes none; see `append`."""
 
     @abstractmethod
-    def whole_numbers(self, node: Any, kind: type[Layer], /, *values: Value, part: str, place: Place, function: str) -> Value:
+    def whole_numbers(
+        self, node: Any, kind: type[Layer], /, *values: Value, part: str, place: Place, function: str, **fields: Any
+    ) -> Value:
         """Append a helper layer that makes whole numbers."""
 
     def append(
@@ -411,6 +413,7 @@ class SampleContext(ABC, Generic[Value]):
             raise node.refuse(
                 f"it multiplies values of shapes {a.shape} and {b.shape}; edgebn multiplies matrices: give both two axes"
             )
+        a, b = self._of_equal_stacks(node, a, b)
         if len(a.shape) == len(b.shape) > 2 and a.place.leading and b.place.leading:
             return a, b, a.place
         stacked = a.place.axis if len(a.shape) == len(b.shape) and a.place.axis == b.place.axis else None
@@ -422,6 +425,22 @@ class SampleContext(ABC, Generic[Value]):
             )
         a, b = self.spread(node, a), self.spread(node, b)
         return a, b, Place(None, 0)
+
+    def _of_equal_stacks(self, node: Node, a: Value, b: Value) -> tuple[Value, Value]:
+        """Return two stacks of matrices, repeated where each is one along an axis that the other has more of."""
+        first, second = a.shape[:-2], b.shape[:-2]
+        if len(first) != len(second) or first == second or not self.batch.single:
+            return a, b
+        shorter = [one < other for one, other in zip(first, second, strict=True)]
+        longer = [one > other for one, other in zip(first, second, strict=True)]
+        if not (any(shorter) and any(longer)):
+            return a, b
+        stack = tuple(np.broadcast_shapes(first, second))
+        repeated = []
+        for value, part in ((a, "first_repeated"), (b, "second_repeated")):
+            more = {axis: np.zeros(size, np.int64) for axis, size in enumerate(stack) if value.shape[axis] < size}
+            repeated.append(self.select(node, value, more, part=part))
+        return repeated[0], repeated[1]
 
     def image(self, node: Node, x: Value) -> Value:
         """Return a value (N, C, H, W) or (N, C, L) whose batch is where spatial layers have it, or refuse it."""

@@ -12,7 +12,9 @@ import numpy as np
 
 from edgebn.formats.channels_first import convolution_kernel, transposed_kernel
 from edgebn.graph import MAX_TENSOR_ELEMENTS
-from edgebn.layers import Convolution, Pair, Sides, TransposedConvolution
+from edgebn.layers import ArgExtreme, Convolution, IntegerBinary, Pad, Pair, Select, Sides, TransposedConvolution
+
+LEAST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,56 @@ def put_together(node: Any, context: Any, x: Any, channels: int, image: Pair, wi
         output_padding=beyond,
         **windows.fields(),
     )
+
+
+def max_places(node: Any, context: Any, x: Any, windows: Windows) -> tuple[Any, Any]:
+    """Append where in each window of (N, C, H, W) the first of the largest pixels stands, and where in the rows of its channel."""
+    x = context.image(node, x)
+    batch, channels, _, width = x.shape
+    top, left, bottom, right = windows.padding
+    sides = ((0, 0), (top, bottom), (left, right))
+    around = context.moved(node, Pad, x, part="around", pads=sides, value=LEAST) if any(windows.padding) else x
+    bare = Windows(windows.kernel, windows.strides, windows.dilations, (0, 0, 0, 0))
+    apart = taken_apart(node, context, around, bare, "windows")
+    rows, columns = apart.shape[2:]
+    split = context.reshape(node, apart, (batch, channels, windows.size, rows, columns), part="pixels", axis=x.place.axis)
+    split, (axis,) = context.along(node, split, (2,))
+    best = context.whole_numbers(node, ArgExtreme, split, part="best", place=split.place, function="max", axis=axis)
+    inside = context.reshape(node, best, (batch, channels, rows, columns), part="inside", axis=x.place.axis)
+
+    def of(function: str, a: Any, b: Any, part: str) -> Any:
+        met, place = context.broadcast(node, (a, np.asarray(b, np.int32) if not hasattr(b, "tensor") else b))
+        values = [context.array(node, one, f"{part}_constant") if isinstance(one, np.ndarray) else one for one in met]
+        return context.whole_numbers(node, IntegerBinary, *values, part=part, place=place, function=function)
+
+    firsts = [
+        np.arange(count) * stride - pad for count, stride, pad in zip((rows, columns), windows.strides, (top, left), strict=True)
+    ]
+    down, over = of("floor_divide", inside, windows.kernel[1], "down"), of("floor_mod", inside, windows.kernel[1], "over")
+    row = of("add", of("multiply", down, windows.dilations[0], "steps_down"), firsts[0][:, None], "row")
+    column = of("add", of("multiply", over, windows.dilations[1], "steps_over"), firsts[1], "column")
+    return inside, of("add", of("multiply", row, width, "rows_before"), column, "in_channel")
+
+
+def spread_maxima(node: Any, context: Any, x: Any, inside: Any, windows: Windows, image: Pair) -> Any:
+    """Append an image (N, C, H, W) of zeros but for the values x (N, C, rows, columns), each at its place `inside` its window."""
+    if windows.strides != windows.kernel or windows.dilations != (1, 1) or any(windows.padding):
+        raise node.refuse(f"its windows {windows.kernel} overlap, leave gaps or have padding; edgebn undoes pools of tiles")
+    if inside.shape != x.shape:
+        raise node.damaged(f"its input of shape {x.shape} is not of the places' shape {inside.shape}")
+    batch, channels, rows, columns = x.shape
+    high, wide = windows.kernel
+    each = np.arange(windows.size, dtype=np.int32)[:, None, None]
+    values, places = (
+        context.reshape(node, one, (batch, channels, 1, rows, columns), part=part, axis=x.place.axis)
+        for one, part in ((x, "values"), (inside, "places"))
+    )
+    (a, b), place = context.broadcast(node, (places, each))
+    here = context.whole_numbers(node, IntegerBinary, a, context.array(node, b, "each"), part="here", place=place, function="equal")
+    (mask, value, none), place = context.broadcast(node, (here, values, np.zeros((1, 1, 1), np.float32)))
+    spread = context.emit(node, Select, mask, value, context.array(node, none, "none"), part="spread", place=place)
+    split = context.reshape(node, spread, (batch, channels, high, wide, rows, columns), part="split", axis=x.place.axis)
+    turned = context.transpose(node, split, (0, 1, 4, 2, 5, 3), part="turned")
+    tiles = context.reshape(node, turned, (batch, channels, rows * high, columns * wide), part="tiles", axis=x.place.axis)
+    after = [whole - made for whole, made in zip(image, tiles.shape[2:], strict=True)]
+    return context.pad(node, tiles, [(0, 0), (0, 0), (0, after[0]), (0, after[1])], 0.0)

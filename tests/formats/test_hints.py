@@ -19,7 +19,7 @@ def test_no_hint_is_for_an_operator_that_is_run(reader):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("max_unpool", "use a resizing or a transposed convolution"),
+        ("LSTM", "feed-forward"),
         ("Anything", "docs/formats.md lists"),
     ],
 )

@@ -63,6 +63,7 @@ FUNCTIONS: dict[str, Callable[[], Made]] = {
     "any": one(lambda _, x: (x > 1).any(-1).float()),
     "any_kept": one(lambda _, x: (x > 0.5).any(1, keepdim=True).float()),
     "all": one(lambda _, x: (x > -1).all(-1).float()),
+    "one_hot": one(lambda _, x: functional.one_hot(x.argmax(1), 3).float() * 2 + 1),
     "type_as": one(lambda _, x: (x > 0).type_as(x)),
     "clamp_by_weights": one(lambda m, x: torch.clamp(x, m.low, m.low + 0.5), low=torch.randn(3, 1, 1)),
     "conv3d": over_three(6, 1, 3, 3, 6, padding=(1, 1, 2), stride=(2, 1, 2), groups=3),

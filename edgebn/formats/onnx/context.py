@@ -12,7 +12,8 @@ from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.vacant import Vacant
 from edgebn.formats.onnx.values import Dynamic, Static
 from edgebn.formats.sample_context import SampleContext
-from edgebn.layers import Constant, Dequantize, Identity, Layer, Quantization
+from edgebn.formats.unfolding import Windows
+from edgebn.layers import Constant, Dequantize, Identity, Layer, Pair, Quantization
 
 
 @dataclass
@@ -27,11 +28,14 @@ class Context(SampleContext[Dynamic]):
         Which have rows that may hold nothing.
     channels_first : dict from str to Dynamic
         What channels-last values of the file were made of, by their tensors.
+    undone : dict of str to (Dynamic, Windows, (height, width))
+        By the places of a MaxPool's maxima: those inside their windows, the windows, and the image's size.
     """
 
     integer: bool
     vacant: Vacant = field(default_factory=Vacant)
     channels_first: dict[str, Dynamic] = field(default_factory=dict)
+    undone: dict[str, tuple[Dynamic, Windows, Pair]] = field(default_factory=dict)
 
     def emit(
         self,
@@ -74,9 +78,11 @@ class Context(SampleContext[Dynamic]):
         inherited: dict[str, Any] = {"quantization": first.quantization, "shift": first.shift, "whole": first.whole}
         return self.emit(node, kind, *values, part=part, output=output, place=place, **inherited, **fields)
 
-    def whole_numbers(self, node: Node, kind: type[Layer], /, *values: Dynamic, part: str, place: Place, function: str) -> Dynamic:
+    def whole_numbers(
+        self, node: Node, kind: type[Layer], /, *values: Dynamic, part: str, place: Place, function: str, **fields: Any
+    ) -> Dynamic:
         """Append a helper layer that makes whole numbers."""
-        return self.emit(node, kind, *values, part=part, place=place, whole=True, function=function)
+        return self.emit(node, kind, *values, part=part, place=place, whole=True, function=function, **fields)
 
     def identity(self, node: Node, value: Dynamic) -> Dynamic:
         """Append a layer that does nothing, so that the node's output has its name."""

@@ -195,6 +195,32 @@ def hardmax(node: Node, context: Context) -> Dynamic:
     return context.moved(node, Reshape, real, shape=sample)
 
 
+def one_hot(node: Node, context: Context) -> Dynamic:
+    """OneHot of whole numbers: a new axis, with one value where its place is the number and another elsewhere."""
+    x, depth, values = node.whole(0), node.static_scalar(1, "depth"), node.static(2, "values").reshape(-1)
+    if depth is None or depth < 1 or values.size != 2:
+        raise node.damaged(f"its depth is {depth} and it has {values.size} values")
+    rank, count = len(x.shape) + 1, int(depth)
+    axis, batch = context.resolved(node, node.integer("axis", -1), rank), x.place.axis
+    after = (*x.shape[:axis], 1, *x.shape[axis:])
+    moved = None if batch is None else batch + (axis <= batch)
+    wide = context.reshape(node, x, after, axis=moved, part="wide")
+    length = context.array(node, np.array(count, np.int32), "length")
+    # A number from -depth on counts from the end; what is outside leaves the axis without.
+    low = with_number(node, context, wide, "less", 0, "negative")
+    ahead = context.emit(node, IntegerBinary, wide, length, part="ahead", place=wide.place, whole=True, function="add")
+    place = context.emit(node, Select, low, ahead, wide, part="place", place=wide.place, whole=True)
+    each = np.arange(count, dtype=np.int32).reshape([-1 if at == axis else 1 for at in range(rank)])
+    (a, b), at = _met(node, context, (place, each))
+    found = context.emit(node, IntegerBinary, a, b, part="found", place=at, whole=True, function="equal")
+    whole = values.dtype.kind in "iub"
+    off, on = (
+        context.array(node, np.full((), value, np.int32 if whole else np.float32), part)
+        for value, part in zip(values, ("off", "on"), strict=True)
+    )
+    return context.emit(node, Select, found, on, off, place=at, whole=whole)
+
+
 def top_k(node: Node, context: Context) -> tuple[Dynamic, Dynamic]:
     """TopK: the largest or smallest values along an axis, the best first, and where they stand."""
     count = int(node.static_scalar(1, "number of values") or 0) if node.opset >= INPUT_COUNT else node.integer("k", 0)

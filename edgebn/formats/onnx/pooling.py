@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from edgebn.formats import unfolding, volumes
 from edgebn.formats.common_layers import power, reduce
 from edgebn.formats.onnx import integers, windows
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Dynamic
-from edgebn.layers import Activation, Pool, Quantization, Reduce
+from edgebn.layers import Activation, IntegerBinary, Pool, Quantization, Reduce
 
 # What reductions over no axis at all do to each element, where it is not nothing.
 EACH = {"l1": "abs", "l2": "abs", "log_sum": "log", "sum_square": "square"}
+
+
+def max_pool_and_places(node: Node, context: Context) -> Dynamic | tuple[Dynamic, Dynamic]:
+    """MaxPool, with the places of its maxima where these are used."""
+    return _with_places(node, context) if any(node.used[1:]) else max_pool(node, context)
 
 
 def max_pool(node: Node, context: Context) -> Dynamic:
@@ -22,6 +29,43 @@ def max_pool(node: Node, context: Context) -> Dynamic:
     node.only_first_output()
     x = node.dynamic(0)
     return pool(node, context, x, "max", x.quantization, x.shift)
+
+
+def _with_places(node: Node, context: Context) -> tuple[Dynamic, Dynamic]:
+    """MaxPool with the places of its maxima in the whole value, row by row; those of one picture."""
+    x, kernel = node.real(0), node.integers("kernel_shape") or ()
+    if not context.batch.single or len(x.shape) != 4 or x.shape[0] != 1 or node.integer("storage_order", 0):
+        raise node.refuse("its second output is used; edgebn gives places in one image (1, C, H, W), row by row")
+    shape = windows.geometry(node, x.shape, kernel, ceil_mode=bool(node.integer("ceil_mode", 0)))
+    over = unfolding.Windows(shape.kernel, shape.strides, shape.dilations, shape.padding)
+    inside, flat = unfolding.max_places(node, context, x, over)
+    channels, area = x.shape[1], x.shape[2] * x.shape[3]
+    before = context.array(node, (np.arange(channels, dtype=np.int32) * area)[:, None, None], "channels_before")
+    places = context.emit(node, IntegerBinary, flat, before, output=1, place=flat.place, whole=True, function="add")
+    context.undone[places.tensor] = (inside, over, (x.shape[2], x.shape[3]))
+    return pool(node, context, x, "max"), places
+
+
+def max_unpool(node: Node, context: Context) -> Dynamic:
+    """MaxUnpool of the places that a MaxPool over tiles gave."""
+    x, value = node.real(0), node.dynamic(1)
+    found = context.undone.get(value.tensor)
+    if found is None:
+        raise node.refuse("its places come from elsewhere than a MaxPool; edgebn undoes that")
+    inside, over, _ = found
+    kernel = node.integers("kernel_shape") or ()
+    if (
+        tuple(kernel) != over.kernel
+        or tuple(node.integers("strides") or (1,) * len(kernel)) != over.strides
+        or any(node.integers("pads") or ())
+    ):
+        raise node.refuse(f"its windows {kernel} are not those {over.kernel} of its MaxPool")
+    wanted = node.static_ints(2, "output_shape")
+    size = tuple(wanted[2:]) if wanted else (x.shape[2] * over.kernel[0], x.shape[3] * over.kernel[1])
+    if over.kernel[1] * x.shape[3] != size[1] and wanted and size[1] != found[2][1]:
+        raise node.refuse("its output is of another width than what its MaxPool read")
+    made: Dynamic = unfolding.spread_maxima(node, context, x, inside, over, (size[0], size[1]))
+    return made
 
 
 def average_pool(node: Node, context: Context) -> Dynamic:

@@ -169,6 +169,16 @@ def clamp(node: Node, context: Context) -> Dynamic:
     return x
 
 
+def one_hot(node: Node, context: Context) -> Dynamic:
+    """one_hot: whole numbers as places of a new last axis, 1 there and 0 elsewhere."""
+    x, count = node.dynamic("self"), node.integer("num_classes", -1)
+    if count < 1:
+        raise node.refuse("the number of its classes depends on the values; give num_classes")
+    wide = context.reshape(node, x, (*x.shape, 1), axis=x.place.axis, part="wide")
+    each = context.array(node, np.arange(count, dtype=np.int32), "each")
+    return context.emit(node, IntegerBinary, wide, each, place=wide.place, function="equal")
+
+
 def of_another_type(node: Node, context: Context) -> Dynamic | Static:
     """type_as: cast to the type of another value, which is what it says it makes."""
     value = node.value("self")

@@ -178,6 +178,7 @@ OPERATORS: dict[str, Reader] = {
     "neg": arithmetic.neg,
     "norm": pooling.vector_norm,
     "numpy_T": shapes.transpose,
+    "one_hot": functions.one_hot,
     "pad": shapes.pad,
     "permute": shapes.transpose,
     "pixel_shuffle": shapes.pixel_shuffle,

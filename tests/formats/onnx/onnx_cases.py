@@ -228,6 +228,11 @@ def _whole_numbers() -> list[Model]:
         "ArgMax": ([node("ArgMax", ["x"], ["i"], axis=1, keepdims=0)], {}),
         "ArgMax of the last": ([floor, node("ArgMax", ["f"], ["i"], axis=-1, select_last_index=1)], {}),
         "ArgMin": ([floor, node("ArgMin", ["f"], ["i"], axis=2)], {}),
+        "OneHot": ([node("ArgMax", ["x"], ["p"], axis=3, keepdims=0), node("OneHot", ["p", "n", "v"], ["i"], axis=2)],
+                   {"n": np.array(6, np.int64), "v": np.array([3, 8], np.int64)}),
+        "OneHot of real values": ([node("ArgMax", ["x"], ["p"], axis=1), node("Sub", ["p", "n"], ["m"]),
+                                   node("OneHot", ["m", "n", "v"], ["i"])],
+                                  {"n": np.array(2, np.int64), "v": np.float32([0.5, -1])}),
         "And": ([low, high, node("And", ["a", "b"], ["i"])], bounds),
         "Or": ([low, high, node("Not", ["b"], ["n"]), node("Or", ["a", "n"], ["i"])], bounds),
         "Xor": ([low, high, node("Xor", ["a", "b"], ["i"])], bounds),
@@ -287,6 +292,13 @@ def _picked() -> list[Model]:
         [*place[:1], node("Sub", ["p", "five"], ["m"]), node("GatherElements", ["x", "m"], ["y"], axis=3)],
         {"five": np.array(6, np.int64)},
     )
+    tiles = {"kernel_shape": [2, 3], "strides": [2, 3]}
+    made["MaxUnpool"] = (
+        [node("Slice", ["x", "zero", "four", "two"], ["s"]), node("MaxPool", ["s"], ["p", "i"], **tiles),
+         node("Tanh", ["p"], ["t"]),
+         node("MaxUnpool", ["t", "i"], ["u"], **tiles), node("Add", ["u", "four_of"], ["y"])],
+        {**zero, "four": np.array([4]), "two": np.array([2]), "four_of": np.float32(4)},
+    )  # fmt: skip
     made["NonZero"] = (  # of which none is 0, so that onnxruntime has as many
         [node("Abs", ["x"], ["a"]), node("NonZero", ["a"], ["i"]), node("Cast", ["i"], ["g"], to=TensorProto.FLOAT), raised],
         zero,
