@@ -31,20 +31,33 @@ TOLERANCE = 1e-5  # of the output's range
 
 AS_LITERT = ("RELU6",)  # which TensorFlow Lite Micro clips between two scales without converting the codes
 
-# What is refused though a peer runs it, by the case's name, and words that our refusal holds.
+# What is refused though a peer runs it, by the case's name, and words that our refusal holds; above each, why.
 REFUSED = {
+    # No kernel of ours yet; converters leave a quotient in float32.
     r"DIV .*: (u?int8|int16)": "in float32 only",
+    # The codes as they are, whatever their scales; next to multiples only exact rests are right.
     r"FLOOR_(DIV|MOD) .*: (int8|int16)|FLOOR_MOD .*: float32": "divides no codes",
+    # The peers differ.
     r"ADD .*[123]\): int32": "fused activation, which TensorFlow Lite Micro overlooks",
+    # The peers differ.
     r"GREATER .*: int16": "say different things",
+    # Powers of numbers below 0 have no logarithm.
     r"POW .*'values'.*: (float32|int32)": "computed by the network",
+    # No network is known that has it.
     r"POW .*'constant.*: int32": "has type INT32",
+    # Products soon leave 32 bits.
     r"REDUCE_PROD .*: int64": "which edgebn holds in 32 bits",
+    # NEG overlooks zero points; the others have no kernel of ours yet.
     r"(REDUCE_PROD|NEG) .*: (int8|int16)|LOG_SOFTMAX .*: u?int8": "leave it out of the quantisation",
+    # Cut, not rounded, in float32: no table between whose entries lines run.
     r"SQRT .*: int16": "no int16 form",
+    # Along the batch, of one number.
     r"(SOFTMAX|LOG_SOFTMAX|L2_NORMALIZATION) .*\(1,\).*": "is outside the input's shape",
+    # An output that depends on nothing; recurrent networks.
     r"ZEROS_LIKE .*|MATRIX_DIAG .*|REVERSE_SEQUENCE .*": "does not run this operator|no operator makes",
+    # The peers differ.
     r"CONCATENATION .*'other scales'\): int16": "refuses",
+    # Rows of two axes each.
     r"GATHER \(2, \(1, 4, 2\), 2\): .*": "other elements in each batch",
 }
 
