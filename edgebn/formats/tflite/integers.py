@@ -137,14 +137,14 @@ def comparison(function: str) -> Callable[[Reading, FileOperator], None]:
 def _compared(reading: Reading, function: str, indices: tuple[int, int], values: tuple[str, ...]) -> tuple[str, ...]:
     """Return the real numbers that codes are compared as: multiples of 1 / `COMPARED_STEPS`, where that is not the codes' order.
 
-    Which of two int16 codes is larger LiteRT says by the codes as they are; TensorFlow Lite Micro's GREATER says another thing.
+    Which of two int16 codes is larger LiteRT says by the codes as they are.
     """
     a, b = (one for one in map(reading.quantization, indices) if one is not None)
     same = (a.scale[0], a.zero_point[0]) == (b.scale[0], b.zero_point[0])
     ordered = a.bits == 16 and function not in ("equal", "not_equal")
-    if ordered and (not same or function == "greater"):
-        words = "of which TensorFlow Lite and its Micro say different things" if same else "whose scales TensorFlow Lite overlooks"
-        raise UnsupportedLayerError(f"it compares int16 codes, {words}; convert the model with this layer in float32")
+    if ordered and not same:
+        words = "whose scales TensorFlow Lite overlooks; convert the model with this layer in float32"
+        raise UnsupportedLayerError(f"it compares int16 codes, {words}")
     if not ordered and (not same or a.scale[0] * COMPARED_STEPS < 1):
         reach = max(float(one.scale[0]) * (2 ** (one.bits - 1) + abs(int(one.zero_point[0]))) for one in (a, b))
         if reach * COMPARED_STEPS > MAX_COMPARED:
