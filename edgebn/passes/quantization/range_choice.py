@@ -43,20 +43,23 @@ def chosen_ranges(
         return first
     samples, wanted = _few(found.samples), found.outputs
 
-    def nearness(ranges: Ranges) -> float:
+    def nearness(ranges: Ranges) -> tuple[float, float]:
+        """Return the signal to noise of the worst output, and the mean of that of all."""
         types = kept(ranges)
         cut = {**ranges.ranges, **function_ranges(found.program, ranges.ranges, types)}
         known = {"int8": cut, "int16": found.extremes}
         program = integer_form(found.program, known, found.means, scales=found.scales).joined(types)
         got = _outputs(program, samples, open_engine)
-        return min(decibels(wanted[name], got[name]) for name in wanted)
+        ratios = [decibels(wanted[name], got[name]) for name in wanted]
+        return min(ratios), float(np.mean(ratios))
 
-    best, most = first, nearness(first) + CLEARLY
-    if most - CLEARLY >= GOOD and all(_is_vector(found.program, name) for name in found.program.outputs):
+    most, all_of_first = nearness(first)
+    if most >= GOOD and all(_is_vector(found.program, name) for name in found.program.outputs):
         return first
+    best, most = first, most + CLEARLY
     for ranges in others:
-        near = nearness(ranges)
-        if near > most:
+        near, all_near = nearness(ranges)
+        if near > most and all_near > all_of_first:  # one output's gain must not be the others' greater loss
             best, most = ranges, near
     return best if best is first else replace(best, ranges=dict(found.expected))
 
