@@ -597,6 +597,8 @@ class Resize(Step):
     bilinear, int8 or int16: the same with weights in 1/1024 (int32, each pair sums to 1024):
               v = sum of weight products * codes; code = (v + 2**19 - (1 if v < 0 else 0)) >> 20
               (half away from zero, as TensorFlow Lite Micro rounds; of int8 |v| <= 2**27, of int16 sums have 64 bits)
+    bilinear, int8 with `even_from` z: the same v, code = z + (v - z * 2**20) / 2**20, halves to an even number of steps from the
+              zero point z (as QuantizeLinear of ONNX rounds)
     bilinear, int8 with `truncation_offset` o: code = int(v) - o, v the sum of (column weight * row weight) * (code + o) over
               the upper left, upper right, lower left and lower right neighbour, in this order, every operation rounded to float32
               (`UpsampleBilinear` of onnxruntime on int8 and uint8 tensors)
@@ -613,6 +615,8 @@ class Resize(Step):
         0 or 128, of bilinear int8 codes only.
     adds_half : bool or None
         True or None, of bilinear int8 codes only.
+    even_from : int or None
+        -128 to 127, of bilinear int8 codes only.
     """
 
     function: str
@@ -622,6 +626,7 @@ class Resize(Step):
     column_weights: np.ndarray
     truncation_offset: int | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
     adds_half: bool | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
+    even_from: int | None = field(default=None, metadata={OMITTED_WHEN_NONE: True})
 
 
 @dataclass(frozen=True)

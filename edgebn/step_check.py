@@ -373,6 +373,9 @@ def _resize(step: p.Resize, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(not truncated or (step.truncation_offset in (0, 128) and target.dtype == "int8"), "offset")
     halves = step.adds_half is not None
     _need(not halves or (step.adds_half is True and not truncated and target.dtype == "int8"), "rounding")
+    even = step.even_from is not None
+    _need(not even or not (truncated or halves), "rounding")
+    _need(step.even_from is None or (-128 <= step.even_from <= 127 and target.dtype == "int8"), "rounding")
     kind = np.float32 if target.dtype == "float32" or truncated or halves else np.int32
     for axis, indices, weights in ((0, step.rows, step.row_weights), (1, step.columns, step.column_weights)):
         _array(indices, np.int32, (target.shape[axis], 2), "index table")

@@ -545,8 +545,9 @@ class Maker:
         height, width, channels = self.shape(x)
         size = tuple(self.draw(st.sampled_from([into, self.integer(1, 2 * into)])) for into in (height, width))
         function = "nearest" if self.dtype == "int32" else self.draw(st.sampled_from(["nearest", "bilinear"]))
-        offset = self.draw(st.sampled_from([None, 0, 128, "half"])) if self.int8 and function == "bilinear" else None
-        half, offset = (True, None) if offset == "half" else (None, offset)
+        offset = self.draw(st.sampled_from([None, 0, 128, "half", "even"])) if self.int8 and function == "bilinear" else None
+        even = self.integer(-128, 127) if offset == "even" else None
+        half, offset = (True if offset == "half" else None), (None if isinstance(offset, str) else offset)
         indices, weights = [], []
         for out, into in zip(size, (height, width), strict=True):
             table = self.rng.integers(0, into, (out, 2))
@@ -560,7 +561,7 @@ class Maker:
             else:
                 weights.append(np.stack([1 - share, share], 1).astype(np.float32))
         y = self.buffer((*size, channels), like=x)
-        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights, offset, half))
+        return self.finish_step(p.Resize(f"resize{len(self.steps)}", (x,), y, function, *indices, *weights, offset, half, even))
 
     def step_transpose(self, x):
         permutation = tuple(self.draw(st.permutations(range(3))))

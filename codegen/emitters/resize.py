@@ -13,7 +13,7 @@ INDICES = 1 << 16  # that 16 bits tell apart
 
 
 def emit(step: Resize, program: Program, names: Names) -> StepCode:
-    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _s16, _truncated_s8, _half_s8 or _f32."""
+    """Return the call of edgebn_resize_nearest, edgebn_resize_bilinear_s8, _s16, _even_s8, _truncated_s8, _half_s8 or _f32."""
     source, target = program.buffers[step.inputs[0]], program.buffers[step.output]
     buffers = (names.buffer(source.name), names.buffer(target.name), source.shape[1])
     size = target.shape[:2]
@@ -29,8 +29,9 @@ def emit(step: Resize, program: Program, names: Names) -> StepCode:
         pointers = ("0" if table is None else table.name for table in (rows, columns))
         text = call("edgebn_resize_nearest", *buffers, run, *size, *pointers)
         return StepCode(text, tuple(tables), ("edgebn_move.h",))
-    offset = () if step.truncation_offset is None else (step.truncation_offset,)
-    real = target.dtype == "float32" or offset or step.adds_half
+    last = step.truncation_offset if step.even_from is None else step.even_from
+    offset = () if last is None else (last,)
+    real = target.dtype == "float32" or step.truncation_offset is not None or step.adds_half
     ctype, dtype = ("float", np.float32) if real else ("int16_t", np.int16)
     kernel = "edgebn_resize_bilinear_" + _suffix(step, target.dtype)
     arrays = (
@@ -59,4 +60,6 @@ def _suffix(step: Resize, dtype: str) -> str:
         return "half_s8"
     if dtype == "int16":
         return "s16"
+    if step.even_from is not None:
+        return "even_s8"
     return "s8" if step.truncation_offset is None else "truncated_s8"

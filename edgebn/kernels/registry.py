@@ -114,6 +114,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         resize.bilinear_i8,
         resize.bilinear_truncated_i8,
         resize.bilinear_half_i8,
+        resize.bilinear_even_i8,
         observe.reduce_statistics_i8,
         *refold.INT8_REFOLD,
         *compensated.INT8_RULE,

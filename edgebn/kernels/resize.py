@@ -96,6 +96,38 @@ bilinear_i8, bilinear_i16 = _bilinear_of_codes(INT8, "i8"), _bilinear_of_codes(I
 
 
 @kernel
+def bilinear_even_i8(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    row_index: int,
+    column_index: int,
+    row_weight: int,
+    column_weight: int,
+    zero: int,
+) -> None:
+    """Weights in 1/1024, int32: sum of weight products times steps from `zero` / 2**20, halves to an even number of steps."""
+    for y in range(rows):
+        above = src + load_i32(row_index, 2 * y) * src_row
+        below = src + load_i32(row_index, 2 * y + 1) * src_row
+        wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
+        for x in range(columns):
+            left = load_i32(column_index, 2 * x) * channels
+            right = load_i32(column_index, 2 * x + 1) * channels
+            wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
+            for c in range(channels):
+                upper = wl * load_code(above, left + c) + wr * load_code(above, right + c)
+                lower = wl * load_code(below, left + c) + wr * load_code(below, right + c)
+                total = wa * upper + wb * lower - zero * (1 << 20)
+                half = (1 << 19) - 1 + ((total >> 20) & 1)
+                store_code(dst + y * dst_row, x * channels + c, ((total + half) >> 20) + zero)
+
+
+@kernel
 def bilinear_truncated_i8(
     src: int,
     src_row: int,

@@ -48,6 +48,8 @@ def resize(step: Resize, operands: Operands) -> np.ndarray:
     if step.adds_half:
         return _bilinear_half(value.astype(np.float32) + np.float32(128), step)
     total = _bilinear(value.astype(np.int64), step)
+    if step.even_from is not None:
+        return (np.rint((total - step.even_from * 2**20) / 2**20) + step.even_from).astype(np.int8)
     return ((total + 2**19 - (total < 0)) >> 20).astype(value.dtype)  # half away from zero
 
 

@@ -448,6 +448,7 @@ KINDS: dict[str, Kind] = {
     "bilinear_f32": _rows("dst", elements=_by_channel, each=0.5, moves=_WEIGHTED),
     "bilinear_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "bilinear_i16": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
+    "bilinear_even_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "bilinear_half_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "bilinear_truncated_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "copy_rows": _adjacent({"src": 1, "dst": 1}, 0.03),

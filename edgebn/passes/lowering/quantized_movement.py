@@ -136,7 +136,10 @@ def resize(state: Lowering, layer: Layer) -> None:
     offset = layer.truncation_offset if layer.function == "bilinear" else None
     tables = (rows, columns, row_weights, column_weights)
     half = True if layer.function == "bilinear" and state.is_unsigned(layer.output) else None
-    state.add(layer, Resize(state.step_name(layer), (source.name,), output.name, layer.function, *tables, offset, half))
+    even = None
+    if layer.function == "bilinear" and not state.double and offset is None and output.dtype == "int8":
+        even = int(output.zero_point)
+    state.add(layer, Resize(state.step_name(layer), (source.name,), output.name, layer.function, *tables, offset, half, even))
 
 
 def _resize_axis(state: Lowering, layer: ResizeLayer, axis: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,11 +13,14 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from edgebn import program as p  # noqa: E402
 from edgebn import reference  # noqa: E402
 from edgebn.errors import EdgebnError  # noqa: E402
 from edgebn.formats.onnx import from_proto  # noqa: E402
 from edgebn.formats.onnx.resize import COORDINATES, ROUNDINGS  # noqa: E402
 from edgebn.passes import lower  # noqa: E402
+from edgebn.session import Session  # noqa: E402
+from tests.emitted import check as check_emitted  # noqa: E402
 
 TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
 DRAWS = 60 if TEST_ALL else 6
@@ -84,6 +87,48 @@ def test_codes_are_truncated_as_onnxruntime_does(coordinates, unsigned):
         expected = session.run(None, {"x": x})[0]
         found = np.moveaxis(reference.run(lower(from_proto(model, "net.onnx")), np.moveaxis(x, 1, -1)), -1, 1)
         np.testing.assert_array_equal(found, expected, err_msg=f"{shape} {scales}")
+
+
+def quantised_resize(scale, zero, coordinates):
+    """QDQ pairs of one scale around a linear Resize to twice the size."""
+    constants = {
+        "scale": np.float32(scale),
+        "zero": np.int8(zero),
+        "none": np.zeros(0, np.float32),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
+        helper.make_node("Resize", ["d", "none", "scales"], ["r"], mode="linear", coordinate_transformation_mode=coordinates),
+        helper.make_node("QuantizeLinear", ["r", "scale", "zero"], ["p"]),
+        helper.make_node("DequantizeLinear", ["p", "scale", "zero"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", FLOAT, (1, 3, 6, 7))],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("zero", [0, 3, -6])
+@pytest.mark.parametrize("coordinates", ["asymmetric", "half_pixel"])
+def test_halves_between_codes_go_to_an_even_number_of_steps(coordinates, zero, tmp_path):
+    """As QuantizeLinear rounds; the scale is a power of two, with which onnxruntime's float32 is exact."""
+    model = quantised_resize(0.125, zero, coordinates)
+    x = ((np.random.default_rng(4).integers(-128, 128, (1, 3, 6, 7)) - zero) * 0.125).astype(np.float32)
+    (wanted,) = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    program = lower(from_proto(model, "net.onnx"))
+    assert [step.even_from for step in program.steps if isinstance(step, p.Resize)] == [zero]
+    turned = program.shapes["x"] != (3, 6, 7)
+    given = np.moveaxis(x, 1, -1) if turned else x
+    for found in (reference.run(program, {"x": given}), Session(program).run({"x": given})):
+        array = np.asarray(next(iter(found.values())) if isinstance(found, dict) else found)
+        np.testing.assert_array_equal(np.moveaxis(array, -1, 1) if turned else array, wanted)
+    check_emitted(program, tmp_path, "host")
 
 
 def draw(rng):
