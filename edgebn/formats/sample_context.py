@@ -431,15 +431,13 @@ class SampleContext(ABC, Generic[Value]):
         first, second = a.shape[:-2], b.shape[:-2]
         if len(first) != len(second) or first == second or not self.batch.single:
             return a, b
-        shorter = [one < other for one, other in zip(first, second, strict=True)]
-        longer = [one > other for one, other in zip(first, second, strict=True)]
-        if not (any(shorter) and any(longer)):
+        if set(first) == {1} or set(second) == {1}:  # one matrix for all
             return a, b
         stack = tuple(np.broadcast_shapes(first, second))
         repeated = []
         for value, part in ((a, "first_repeated"), (b, "second_repeated")):
             more = {axis: np.zeros(size, np.int64) for axis, size in enumerate(stack) if value.shape[axis] < size}
-            repeated.append(self.select(node, value, more, part=part))
+            repeated.append(self.select(node, value, more, part=part) if more else value)
         return repeated[0], repeated[1]
 
     def image(self, node: Node, x: Value) -> Value:

@@ -299,6 +299,12 @@ def _picked() -> list[Model]:
          node("MaxUnpool", ["t", "i"], ["u"], **tiles), node("Add", ["u", "four_of"], ["y"])],
         {**zero, "four": np.array([4]), "two": np.array([2]), "four_of": np.float32(4)},
     )  # fmt: skip
+    made["MatMul of stacks that repeat"] = (
+        [node("Reshape", ["x", "rows"], ["a"]), node("Tanh", ["x"], ["t"]), node("Slice", ["t", "zero", "end", "end"], ["s"]),
+         node("Reshape", ["s", "columns"], ["b"]), node("MatMul", ["a", "b"], ["m"]), node("Reshape", ["m", "out"], ["y"])],
+        {**zero, "end": np.array([1]), "rows": np.array([4, 5, 1, 6]), "columns": np.array([1, 5, 6, 1]),
+         "out": np.array([1, 4, 5, 1])},
+    )  # fmt: skip
     made["NonZero"] = (  # of which none is 0, so that onnxruntime has as many
         [node("Abs", ["x"], ["a"]), node("NonZero", ["a"], ["i"]), node("Cast", ["i"], ["g"], to=TensorProto.FLOAT), raised],
         zero,
