@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgebn.arguments import checked_path, checked_program
 from edgebn.errors import InputRangeWarning, ModelError, QuantizationError, UsageError
 from edgebn.program import Program
+from edgebn.quick_dataclass import replace
 
 if TYPE_CHECKING:
     import numpy as np

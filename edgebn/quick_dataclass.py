@@ -1,20 +1,24 @@
 """`dataclass(frozen=True)` as the standard library has it, made in no time: a start imports about a hundred of them.
 
 The library writes and compiles six methods for each class, half a millisecond on a desktop and several on a Pi; here all classes
-share theirs, but for `__init__`, which is written when a class has its first object: a start makes objects of a third of them.
-The library looks at a class only when somebody asks for its fields.
-`fields`, `replace` and `is_dataclass` work as ever. What no start imports has no use for it.
+share theirs. So do the first objects of a class with `__init__`: one of its own, which is faster to call and takes as long to
+compile as a hundred calls of the shared one, is written for classes of many objects.
+The library looks at a class only when somebody asks it for the fields; `fields_of` and `replace` of this module need no such look.
+The library's `fields`, `replace` and `is_dataclass` work as ever. What no start imports has no use for it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import threading
+import functools
+from _thread import RLock  # all that a start needs of `threading`
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass as dataclass  # noqa: PLC0414  # type checkers know what the library's one does
+    # Type checkers know what the library's ones do.
+    from dataclasses import dataclass as dataclass  # noqa: PLC0414
+    from dataclasses import replace as replace  # noqa: PLC0414
 else:
 
     def dataclass(*, frozen: bool) -> Callable[[type], type]:
@@ -22,11 +26,22 @@ else:
         assert frozen
         return _frozen
 
+    def replace(value: Any, /, **changes: Any) -> Any:
+        """Return the same with other fields, as the library's does."""
+        for name, field in fields_of(type(value)).items():
+            if field.init:
+                changes.setdefault(name, getattr(value, name))
+            elif name in changes:
+                raise ValueError(f"field {name} is declared with init=False, it cannot be specified with replace()")
+        return type(value)(**changes)
+
 
 INIT = "__init__"
 FIELDS = "__dataclass_fields__"
+SIGNATURE = "__signature__"
 LATER = (FIELDS, "__dataclass_params__", "__match_args__")
-_WRITING = threading.RLock()
+MANY = 64  # objects
+_WRITING = RLock()
 
 
 class _Methods:
@@ -70,39 +85,85 @@ class _Later:
         return getattr(owner if instance is None else instance, self._name)
 
 
+class _LaterSignature:
+    """What a class with the shared `__init__` takes, which the shared one does not tell."""
+
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        import inspect
+
+        _written_init(self._cls)
+        return inspect.signature(owner)
+
+
 def _frozen(cls: type) -> type:
     for name in ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__"):
         if name not in vars(cls):
             setattr(cls, name, vars(_Methods)[name])
     if "__init__" not in vars(cls):
         setattr(cls, INIT, _first_init(cls))
+        setattr(cls, SIGNATURE, _LaterSignature(cls))
     for name in LATER:
         setattr(cls, name, _Later(cls, name))
     return cls
 
 
 def _first_init(cls: type) -> Callable[..., None]:
-    """Return an `__init__` that has the real one written when the first object is made."""
+    """Return an `__init__` that does for the first objects, and has one written for the others."""
+    made = 0
 
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807  # it is one
-        with _WRITING:
-            if getattr(cls, INIT) is __init__:
-                _write_init(cls)
-        getattr(cls, INIT)(self, *arguments, **named)
+        nonlocal made
+        made += 1
+        values = _given(cls, arguments, named) if made < MANY else None
+        if values is None:
+            written = _written_init(cls)
+            written(self, *arguments, **named)
+            return
+        self.__dict__.update(values)
+        if hasattr(cls, "__post_init__"):
+            self.__post_init__()
 
     return __init__
 
 
-def _fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
-    """Return a class's fields by name, as far as `__init__` wants to know them."""
+def _given(cls: type, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what an object's fields shall be, or None where the arguments are not what the class takes."""
+    missing, fields = dataclasses.MISSING, fields_of(cls)
+    places = _places(cls)
+    if len(arguments) > len(places):
+        return None
+    given = dict(zip(places, arguments, strict=False))
+    known = len(given) + len(named)
+    given.update(named)
+    if len(given) != known:  # one was given twice
+        return None
+    values = {}
+    for name, field in fields.items():
+        if field.init and name in given:
+            values[name] = given.pop(name)
+        elif field.default_factory is not missing:
+            values[name] = field.default_factory()
+        elif field.default is not missing:
+            values[name] = field.default
+        elif field.init:
+            return None
+    return None if given else values
+
+
+@functools.cache
+def fields_of(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    """Return a class's fields by name, as far as `__init__` wants to know them: all but their own `name`."""
     own = vars(cls).get(FIELDS)
     if isinstance(own, dict):
         return {field.name: field for field in dataclasses.fields(cls)}
     found: dict[str, dataclasses.Field[Any]] = {}
     for base in reversed(cls.__mro__[1:]):
         if FIELDS in vars(base):
-            found |= _fields(base)
-    for name, annotation in cls.__annotations__.items():
+            found |= fields_of(base)
+    for name, annotation in cls.__annotations__.items() if FIELDS in vars(cls) else ():
         if str(annotation).removeprefix("typing.").startswith("ClassVar"):
             continue
         default: Any = getattr(cls, name, dataclasses.MISSING)
@@ -112,9 +173,24 @@ def _fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
     return found
 
 
-def _write_init(cls: type) -> None:
-    """Give a class the `__init__` of its fields, which sets them where they are kept."""
-    missing, fields = dataclasses.MISSING, _fields(cls)
+@functools.cache
+def _places(cls: type) -> tuple[str, ...]:
+    """Return the names of the fields that may be given by their place."""
+    return tuple(name for name, field in fields_of(cls).items() if field.init and field.kw_only is not True)
+
+
+def _written_init(cls: type) -> Callable[..., None]:
+    """Return a class's own `__init__`, and give it to the class where it has the shared one."""
+    with _WRITING:
+        if isinstance(vars(cls).get(SIGNATURE), _LaterSignature):
+            setattr(cls, INIT, _compiled_init(cls))
+            delattr(cls, SIGNATURE)
+        return cast("Callable[..., None]", getattr(cls, INIT))
+
+
+def _compiled_init(cls: type) -> Callable[..., None]:
+    """Write the `__init__` of a class's fields, which sets them where they are kept."""
+    missing, fields = dataclasses.MISSING, fields_of(cls)
     known: dict[str, Any] = {}
     parameters: dict[bool, list[str]] = {False: [], True: []}  # by whether they have names alone
     body = ["kept = self.__dict__"]
@@ -143,8 +219,9 @@ def _write_init(cls: type) -> None:
     made = known["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"
     made.__annotations__ = {name: field.type for name, field in fields.items() if field.init} | {"return": None}
-    setattr(cls, INIT, made)
+    return cast("Callable[..., None]", made)
 
 
 def _values(self: Any) -> tuple[Any, ...]:
-    return tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.compare)
+    kind: type = type(self)
+    return tuple(getattr(self, name) for name, field in fields_of(kind).items() if field.compare)

@@ -161,3 +161,52 @@ def test_fields_are_known_before_the_first_object_and_after():
             assert (first, names) == (1, ["a"])
         case _:
             raise AssertionError
+
+
+def test_the_signature_is_known_before_the_first_object():
+    @quick_dataclass.dataclass(frozen=True)
+    class Early:
+        a: int
+        b: list[int] = dataclasses.field(default_factory=list)
+
+    class Own(Early):
+        def __init__(self, c):
+            super().__init__(c)
+
+    assert list(inspect.signature(Own).parameters) == ["c"]
+    assert list(inspect.signature(Early).parameters) == ["a", "b"]
+    assert Own(1).a == Early(1, []).a == 1
+
+
+@pytest.mark.parametrize("kind", [LibraryDefaults, OursDefaults])
+def test_first_and_later_objects_are_alike(kind):
+    for number in range(2 * quick_dataclass.MANY):
+        made = kind(number, last=5)
+        assert (made.first, made.names, made.hidden, made.last) == (number, [], 3, 5)
+        with pytest.raises(TypeError):
+            kind(number, first=number)
+
+
+@pytest.mark.parametrize("change", [dataclasses.replace, quick_dataclass.replace])
+@both
+def test_other_fields_are_replaced(kind, child, change):
+    assert change(child("a", (1,), note="x"), name="b") == child("b", (1,), size=1)
+    assert change(child("a", note="x"), name="b").note == "x"
+    with pytest.raises(TypeError):
+        change(kind("a"), other=1)
+
+
+@pytest.mark.parametrize("kind", [LibraryDefaults, OursDefaults])
+@pytest.mark.parametrize("change", [dataclasses.replace, quick_dataclass.replace])
+def test_what_init_does_not_take_is_not_replaced(kind, change):
+    assert change(kind(1, last=2), first=3) == kind(3, last=2)
+    with pytest.raises(ValueError, match="hidden"):
+        change(kind(1), hidden=2)
+
+
+def test_a_plain_child_has_the_fields_of_its_parent():
+    class Plain(Ours):
+        more: int = 4
+
+    assert Plain("a") == Plain("a", note="y")
+    assert list(quick_dataclass.fields_of(Plain)) == ["name", "numbers", "note"]

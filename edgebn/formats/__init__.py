@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from edgebn.errors import ModelError, UsageError
+from edgebn.quick_dataclass import dataclass
 
 if TYPE_CHECKING:  # a program's file is loaded through this package too, and needs no graph
     from edgebn.graph import Graph
 
 
-class _Format(NamedTuple):
+@dataclass(frozen=True)
+class _Format:
     module: str
     suffixes: tuple[str, ...]
     options: tuple[str, ...]

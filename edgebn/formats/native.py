@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
-from edgebn.formats.adaptation_check import check_adaptation
 from edgebn.formats.program_codec import decode, encode
 from edgebn.formats.tensor_file import pack, unpack
-from edgebn.formats.whole_file import write_whole
-from edgebn.preparation.check import check_preparation
 from edgebn.program import Program
 from edgebn.program_check import check_program
 
@@ -49,6 +46,8 @@ def save(program: Program, path: Path) -> None:
     OSError
         The folder is missing, full or not writable; a file that stood there before is untouched.
     """
+    from edgebn.formats.whole_file import write_whole
+
     write_whole(Path(path), to_bytes(program))
 
 
@@ -116,13 +115,24 @@ def from_bytes(data: bytes, source: str) -> Program:
     try:
         program = decode(json.loads(metadata.get("program", "")), tensors)
         check_program(program)
-        check_adaptation(program)
-        check_preparation(program)
+        _check_records(program)
     except (ValueError, RecursionError):
         raise ModelError(f"{source}: its description is not JSON; save the model again") from None
     except ModelError as error:
         raise ModelError(f"{source}: {error}; save the model again") from None
     return program
+
+
+def _check_records(program: Program) -> None:
+    """Check what few programs have, and no other start imports the checks of."""
+    if program.adaptation is not None:
+        from edgebn.formats.adaptation_check import check_adaptation
+
+        check_adaptation(program)
+    if program.preparation is not None:
+        from edgebn.preparation.check import check_preparation
+
+        check_preparation(program)
 
 
 def program_hash(program: Program) -> str:

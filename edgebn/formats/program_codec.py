@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from edgebn import program as program_module
 from edgebn.errors import ModelError
 from edgebn.preparation import data as preparation_module
 from edgebn.program import OMITTED_WHEN_EMPTY, OMITTED_WHEN_NONE, Program, Step
+from edgebn.quick_dataclass import fields_of
 
 # Every dataclass of the contract, by name; the library is not asked, for it would look at them all.
 CLASSES: dict[str, type] = {
@@ -151,8 +153,7 @@ def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], p
     actual = CLASSES.get(named) if isinstance(named, str) else None
     if actual is None or not issubclass(actual, kind) or actual is Step:
         raise _misfit(path, f"a {kind.__name__}")
-    hints = _hints(actual)
-    entries = {entry.name: entry for entry in dataclasses.fields(actual)}
+    hints, entries = _hints(actual), fields_of(actual)
     unknown = set(tree) - set(entries) - {"class"}
     if unknown:
         raise _misfit(path, f"without {', '.join(sorted(unknown))}")
@@ -168,7 +169,17 @@ def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], p
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     """Return the annotations of a class, evaluated once."""
-    return typing.get_type_hints(kind)
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        for name, annotation in vars(base).get("__annotations__", {}).items():
+            found[name] = _evaluated(annotation, base.__module__)
+    return found
+
+
+@functools.cache
+def _evaluated(annotation: str, module: str) -> Any:
+    """Return an annotation as the module that it stands in means it: many fields have the same, and evaluating takes time."""
+    return eval(annotation, vars(sys.modules[module]))  # noqa: S307  # our own words
 
 
 def _decoded_scalar(tree: Any, kind: Any, path: str) -> Any:

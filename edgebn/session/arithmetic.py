@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.functions import BINARY
-from edgebn.kernels import add_int8_proof, executor
+from edgebn.kernels import executor
 from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
@@ -65,6 +65,8 @@ def _emit_add_tile(step: p.Add, arithmetic: p.IntAdd, packer: Packer) -> bool:
         tables = [_rescaled(values << 20, m, e) for values, m, e in zip(centred, arithmetic.m[:2], arithmetic.e[:2], strict=True)]
         m, e = arithmetic.m[2], arithmetic.e[2]
         final = (m, (1 << 30) + (1 << (30 + e) if e else 0), 31 + e, int(e > 0))
+    from edgebn.kernels import add_int8_proof
+
     proof = add_int8_proof.sum_proof(tables[0], tables[1], final, (arithmetic.zero_point, arithmetic.qmin, arithmetic.qmax))
     if proof is None:
         return False

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor
-from edgebn.session import bands, dense, depthwise, parts, phases, wide, winograd
+from edgebn.session import bands, dense, depthwise, parts, phases, wide
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
@@ -37,7 +37,9 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
             shared["repeated"] = depthwise.scratch(step, program)
     if dense.suits(step, program):
         wanted["places"] = dense.scratch(step)
-    if options.winograd and winograd.suits(step, program):
+    if _goes_by_planes(step, program, options):
+        from edgebn.session import winograd
+
         wanted["planes"] = winograd.scratch(step, program)
     if step.pool is not None:
         rows, columns, channels = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)
@@ -59,7 +61,10 @@ def _bands(step: p.Convolution, program: p.Program, options: Options) -> list[ba
     One band where no scratch is written: what is split there is said in `shares`.
     """
     unit = 1
-    by_planes = options.winograd and winograd.suits(step, program)
+    by_planes = _goes_by_planes(step, program, options)
+    if by_planes:
+        from edgebn.session import winograd
+
     if step.pool is None and not (by_planes and winograd.are_weights_near(step)):
         unit = 0
     elif by_planes:  # its rounding depends on where tiles begin
@@ -194,13 +199,24 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
             return _patched(step, packer, walk, rows, depthwise.emitter(step, packer, walk, rows))
     elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
         return dense.DenseEmitter(step, packer, walk)
-    elif packer.options.winograd and winograd.suits(step, packer.program):
+    elif _goes_by_planes(step, packer.program, packer.options):
+        from edgebn.session import winograd
+
         return winograd.WinogradEmitter(step, packer, walk, rows)
     elif suits(step, dtype):
         return TileEmitter(step, packer, walk, rows)
     if wide.is_wide(step):
         return wide.PlainEmitter(step, packer, walk)
     return _PlainEmitter(step, packer, walk, rows)
+
+
+def _goes_by_planes(step: p.Convolution, program: p.Program, options: Options) -> bool:
+    """Whether a convolution goes by Winograd's algorithm, which a program of none need not import."""
+    if not options.winograd or p.step_dtype(step, program) != "float32":
+        return False
+    from edgebn.session import winograd
+
+    return winograd.suits(step, program)
 
 
 def _patched(step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow: Emitter) -> Emitter:

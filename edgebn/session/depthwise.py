@@ -5,12 +5,11 @@ The kernels have one output channel for each input channel. Where there are more
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import depthwise_shapes, executor, isa, tile_weights
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.layout import BufferLayout, padding_read
 from edgebn.session.observing import AccumulatorObserver

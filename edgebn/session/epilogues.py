@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, requantization, tile_weights
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session.packer import Constant, Packer, plain_epilogue
 
 Packed = tuple[np.ndarray, dict[str, int]]  # bytes, and the arguments of the operation that go with them

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import weakref
+from _thread import RLock  # all that a start needs of `threading`
 from typing import Any, Protocol
 
 from edgebn.errors import EdgebnError
@@ -63,7 +63,7 @@ def _inherit() -> None:
     for cls in _WITH_LOCKS:
         for member in vars(cls).values():
             if isinstance(member, functools.cached_property) and hasattr(member, "lock"):
-                member.lock = threading.RLock()
+                member.lock = RLock()
     for one in list(_INHERITED):
         one.inherit()
 

@@ -6,8 +6,6 @@ lie. Rows of the table take those arguments in observing tables only; in all oth
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -40,7 +38,6 @@ class ReducedStatistics:
     channel_places: np.ndarray
 
 
-@dataclasses.dataclass
 class AccumulatorObserver:
     """Saves the accumulators of one step, and reduces them to statistics.
 
@@ -53,16 +50,11 @@ class AccumulatorObserver:
         Of what the epilogue receives.
     """
 
-    packer: Packer
-    step: Any
-    rows: int
-    columns: int
-    layer: AdaptedLayer | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        adaptation = self.packer.program.adaptation
+    def __init__(self, packer: Packer, step: Any, rows: int, columns: int) -> None:
+        self.packer, self.step, self.rows, self.columns = packer, step, rows, columns
+        adaptation = packer.program.adaptation
         layers = adaptation.layers if adaptation is not None else ()
-        self.layer = next((layer for layer in layers if layer.observation.step == self.step.name), None)
+        self.layer: AdaptedLayer | None = next((layer for layer in layers if layer.observation.step == step.name), None)
 
     @property
     def observed(self) -> np.ndarray:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -98,7 +96,6 @@ class Words:
     share: tuple[int, int] | None
 
 
-@dataclasses.dataclass
 class Packer:
     """Collects rows and constants while a program is packed.
 
@@ -111,17 +108,15 @@ class Packer:
     options : Options
     """
 
-    program: p.Program
-    layout: Layout
-    arena: int
-    options: Options
-    rows: list[Row] = field(default_factory=list)
-    reduced_statistics: dict[str, list[Any]] = field(default_factory=dict)  # by step: `observing.ReducedStatistics`
-    copies: list[Any] = field(default_factory=list)  # every packed epilogue of an adapted step, `epilogues.EpilogueCopy`
-    _band: int | None = None
-    _blob: bytearray = field(default_factory=bytearray)
-    _saved_bytes: int = 0
-    _constant_buffers: dict[str, Constant] = field(default_factory=dict)
+    def __init__(self, program: p.Program, layout: Layout, arena: int, options: Options) -> None:
+        self.program, self.layout, self.arena, self.options = program, layout, arena, options
+        self.rows: list[Row] = []
+        self.reduced_statistics: dict[str, list[Any]] = {}  # by step: `observing.ReducedStatistics`
+        self.copies: list[Any] = []  # every packed epilogue of an adapted step, `epilogues.EpilogueCopy`
+        self._band: int | None = None
+        self._blob = bytearray()
+        self._saved_bytes = 0
+        self._constant_buffers: dict[str, Constant] = {}
 
     def emit(self, operation: str, **arguments: Address | float) -> None:
         """Append a row; arguments are named as the kernel names them."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from edgebn import program as p
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, replace
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session import parts
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes, suffix

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
 import weakref
+from _thread import allocate_lock  # all that a start needs of `threading`
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,10 @@ from edgebn.session import arrays, ndarray_struct
 from edgebn.session.fast_call import FastCall, fast_call
 from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.options import AUTO, Options
-from edgebn.session.workers import Workers
 
 if TYPE_CHECKING:
     from edgebn.session.learning import Learner, Rule
+    from edgebn.session.workers import Workers
 
 FLOAT32 = np.dtype(np.float32)
 INT8 = np.dtype(np.int8)
@@ -101,7 +101,7 @@ class Session:
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
         self._threads = threads
-        self._lock: AbstractContextManager[Any] = threading.Lock()
+        self._lock: AbstractContextManager[Any] = allocate_lock()
         self._folding = False  # whether epilogues, or the statistics they come from, are being written
         self._observing: dict[bool, Any] = {}
         self._folded: np.ndarray | None = None  # float32 (2, channels): drift and ratio that the epilogues have; None the factory's
@@ -121,7 +121,7 @@ class Session:
 
     def inherit(self) -> None:
         """Make the session usable in a process that was just forked, where the threads that used it are not; `forking` calls it."""
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         is_running = self._packed.is_running
         self._packed.release()
         vars(self).pop("_workers", None)
@@ -443,6 +443,8 @@ class Session:
     @functools.cached_property
     def _workers(self) -> Workers:
         """Threads that sleep between batches, made when first needed; they end with the session."""
+        from edgebn.session.workers import Workers
+
         found = Workers(self._execute, self._threads - 1)
         weakref.finalize(self, found.dismiss)
         return found

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session import shares as sharing
 from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Row
 from edgebn.session.parts import MAX_SHARES, PARTS, fractions

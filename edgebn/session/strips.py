@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 from edgebn.kernels import isa, tile_shapes
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session.packer import WHOLE, Row
 from edgebn.session.shares import KINDS, Arguments
 

@@ -6,7 +6,6 @@ import ctypes
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +13,16 @@ import numpy as np
 from edgebn import program as p
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import CHECK_WORDS, MASK_BITS, SHARING_STATE, SHARING_THREADS, SHARING_WORDS
-from edgebn.quick_dataclass import dataclass
-from edgebn.session import bands, direct_inputs, ndarray_struct, strip_pairs, strips
+from edgebn.quick_dataclass import dataclass, replace
+from edgebn.session import bands, direct_inputs, ndarray_struct, strip_pairs
 from edgebn.session.layout import Layout, lay_out
 from edgebn.session.options import DEFAULTS, Options
-from edgebn.session.pace import Pace
 from edgebn.session.packer import OBSERVING, SHARED, WHOLE, Packer, Row, Words, aligned
 from edgebn.session.states import States
-from edgebn.session.steps import PACK, scratch_of
+from edgebn.session.steps import pack, scratch_of
 
 if TYPE_CHECKING:
+    from edgebn.session.pace import Pace
     from edgebn.session.refolding import Refolder
     from edgebn.session.sums import SumReader
 
@@ -115,6 +114,8 @@ class Table:
     @functools.cached_property
     def pace(self) -> Pace:
         """How long calls take, shared and alone."""
+        from edgebn.session.pace import Pace
+
         return Pace()
 
     @functools.cached_property
@@ -181,7 +182,7 @@ class Packed:
         sections = [_shared(self._taken(), threads)]  # rows of the halos of the inputs, then of each step
         for step in program.steps:
             self._pack_halo(step.output)
-            PACK[type(step)](step, self._packer)
+            pack(step, self._packer)
             sections.append(_shared(self._taken(), threads, by_block=by_block))
         self.beside: dict[str, str] = {}
         self._go_by_strips(sections[1:])
@@ -208,7 +209,12 @@ class Packed:
 
     def _go_by_strips(self, sections: list[list[Row]]) -> None:
         """Let steps go strip by strip in tables that one thread walks: the rows of both then stand where the second's stood."""
-        for pair in strip_pairs.found(self._program):
+        pairs = strip_pairs.found(self._program)
+        if not pairs:
+            return
+        from edgebn.session import strips
+
+        for pair in pairs:
             layout, begin = self.layout.buffers[pair.name], self.layout.places[pair.name]
             if any(layout.halo):
                 continue

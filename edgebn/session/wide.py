@@ -5,12 +5,12 @@ Of uint8 files what they cannot hold is computed again, or all of it by plain lo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from edgebn import program as p
+from edgebn.quick_dataclass import replace
 from edgebn.session.packer import Address, Packer, codes, plain_epilogue, suffix
 from edgebn.session.tiled import Target, TileEmitter, Walk
 
