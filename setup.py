@@ -33,6 +33,8 @@ class BuildWithObjects(build_py):
             objects = Path(self.build_lib).resolve() / "edgebn" / "kernels" / "objects"
             command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", edgebn_build.shipped, "--output", str(objects)]
             subprocess.run(command, cwd=self.build_lib, check=True)  # noqa: S603  # our own builder
+            seal = [sys.executable, "-c", "from edgebn.kernels import version; version.seal()"]
+            subprocess.run(seal, cwd=self.build_lib, check=True)  # noqa: S603  # the same
 
 
 class PlatformDistribution(Distribution):

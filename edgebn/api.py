@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgebn.arguments import checked_path, checked_program
 from edgebn.errors import InputRangeWarning, ModelError, QuantizationError, UsageError
+from edgebn.paused_gc import paused_gc
 from edgebn.program import Program
 from edgebn.quick_dataclass import replace
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 NATIVE = ".edgebn"  # what `load` knows a file of ours by
 
 
+@paused_gc()
 def load(
     path: str | PathLike[str],
     *,

@@ -8,12 +8,13 @@ pairs (height, width); a 1-D layer uses height 1. Padding is always explicit: (t
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import field
 
 import numpy as np
 
 from edgebn import functions
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.quick_dataclass import dataclass, fields_of
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -97,10 +98,11 @@ class Layer:
 
     def check(self) -> None:
         """Refuse arrays that are not finite numbers."""
-        for entry in fields(self):
-            value = getattr(self, entry.name)
+        kind: type = type(self)
+        for name in fields_of(kind):
+            value = getattr(self, name)
             if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-                raise ModelError(f"its {entry.name} holds NaN or infinite numbers; train or export the model again")
+                raise ModelError(f"its {name} holds NaN or infinite numbers; train or export the model again")
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Return the output's shape; by default that of the only input."""
@@ -108,7 +110,8 @@ class Layer:
 
     def parameters(self) -> int:
         """Return how many trained numbers the layer holds."""
-        arrays = [getattr(self, entry.name) for entry in fields(self) if entry.metadata.get("parameter")]
+        kind: type = type(self)
+        arrays = [getattr(self, name) for name, entry in fields_of(kind).items() if entry.metadata.get("parameter")]
         return sum(array.size for array in arrays if array is not None)
 
 

@@ -131,26 +131,29 @@ def _first_init(cls: type) -> Callable[..., None]:
 
 def _given(cls: type, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any] | None:
     """Return what an object's fields shall be, or None where the arguments are not what the class takes."""
-    missing, fields = dataclasses.MISSING, fields_of(cls)
-    places = _places(cls)
-    if len(arguments) > len(places):
-        return None
-    given = dict(zip(places, arguments, strict=False))
-    known = len(given) + len(named)
-    given.update(named)
-    if len(given) != known:  # one was given twice
-        return None
-    values = {}
-    for name, field in fields.items():
-        if field.init and name in given:
-            values[name] = given.pop(name)
-        elif field.default_factory is not missing:
-            values[name] = field.default_factory()
-        elif field.default is not missing:
-            values[name] = field.default
-        elif field.init:
-            return None
-    return None if given else values
+    parameters = _parameters(cls)
+    places = parameters.places[: len(arguments)]
+    values = {**parameters.defaults, **dict(zip(places, arguments, strict=False)), **named}
+    for name, make in parameters.factories:
+        if name not in values:
+            values[name] = make()
+    fits = len(places) == len(arguments) and named.keys() <= parameters.names and named.keys().isdisjoint(places)
+    return values if fits and parameters.required <= values.keys() else None
+
+
+class _Parameters:
+    """What the `__init__` of a class takes: all names, those that may be given by their place, and what the others default to."""
+
+    def __init__(self, cls: type) -> None:
+        missing, fields = dataclasses.MISSING, fields_of(cls)
+        self.names = frozenset(name for name, field in fields.items() if field.init)
+        self.places = tuple(name for name, field in fields.items() if field.init and field.kw_only is not True)
+        self.defaults = {name: field.default for name, field in fields.items() if field.default is not missing}
+        self.factories = [(name, field.default_factory) for name, field in fields.items() if field.default_factory is not missing]
+        self.required = self.names - self.defaults.keys() - {name for name, _ in self.factories}
+
+
+_parameters = functools.cache(_Parameters)
 
 
 @functools.cache
@@ -171,12 +174,6 @@ def fields_of(cls: type) -> dict[str, dataclasses.Field[Any]]:
         field.type = annotation
         found[name] = field
     return found
-
-
-@functools.cache
-def _places(cls: type) -> tuple[str, ...]:
-    """Return the names of the fields that may be given by their place."""
-    return tuple(name for name, field in fields_of(cls).items() if field.init and field.kw_only is not True)
 
 
 def _written_init(cls: type) -> Callable[..., None]:

@@ -105,43 +105,74 @@ def decode(tree: Any, tensors: Mapping[str, np.ndarray]) -> Program:
     return decoded
 
 
+Decoder = Callable[[Any, Mapping[str, np.ndarray], str], Any]  # of a tree, the tensors and the path, for messages
+
+
 def _decoded(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
     """Return `tree` as the annotation `kind` wants it."""
+    return _decoder(kind)(tree, tensors, path)
+
+
+@functools.cache
+def _decoder(kind: Any) -> Decoder:
+    """Return what decodes trees of an annotation, which is looked at once."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return _decoded_union(tree, arguments, tensors, path)
+        return _union_decoder(arguments)
     if origin is tuple:
+        return _tuple_decoder(arguments)
+    if origin is dict:
+        inner = _decoder(arguments[1])
+
+        def decoded_table(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
+            if not isinstance(tree, dict):
+                raise _misfit(path, "a table")
+            return {key: inner(item, tensors, f"{path}/{key}") for key, item in tree.items()}
+
+        return decoded_table
+    if kind is np.ndarray:
+        return _decoded_array
+    if _is_of_contract(kind):
+        return lambda tree, tensors, path: _decoded_instance(tree, kind, tensors, path)
+    return lambda tree, _, path: _decoded_scalar(tree, kind, path)
+
+
+def _tuple_decoder(arguments: tuple[Any, ...]) -> Decoder:
+    repeated = _decoder(arguments[0]) if arguments[-1] is Ellipsis else None
+    places = [] if repeated is not None else [_decoder(argument) for argument in arguments]
+
+    def decoded(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
         if not isinstance(tree, list):
             raise _misfit(path, "a list")
-        kinds = (arguments[0],) * len(tree) if arguments[-1] is Ellipsis else arguments
-        if len(kinds) != len(tree):
-            raise _misfit(path, f"a list of {len(kinds)}")
+        decoders = places if repeated is None else [repeated] * len(tree)
+        if len(decoders) != len(tree):
+            raise _misfit(path, f"a list of {len(decoders)}")
         return tuple(
-            _decoded(item, inner, tensors, f"{path}/{index}") for index, (item, inner) in enumerate(zip(tree, kinds, strict=True))
+            decoder(item, tensors, f"{path}/{index}") for index, (item, decoder) in enumerate(zip(tree, decoders, strict=True))
         )
-    if origin is dict:
-        if not isinstance(tree, dict):
-            raise _misfit(path, "a table")
-        return {key: _decoded(item, arguments[1], tensors, f"{path}/{key}") for key, item in tree.items()}
-    if kind is np.ndarray:
-        name = tree.get("tensor") if isinstance(tree, dict) else None
-        if not isinstance(name, str) or name not in tensors:
-            raise _misfit(path, "the name of a stored tensor")
-        return tensors[name]
-    if _is_of_contract(kind):
-        return _decoded_instance(tree, kind, tensors, path)
-    return _decoded_scalar(tree, kind, path)
+
+    return decoded
 
 
-def _decoded_union(tree: Any, kinds: tuple[Any, ...], tensors: Mapping[str, np.ndarray], path: str) -> Any:
-    if tree is None and type(None) in kinds:
-        return None
-    named = tree.get("class") if isinstance(tree, dict) else None
-    for kind in kinds:
-        matches = kind.__name__ == named if _is_of_contract(kind) else named is None
-        if kind is not type(None) and matches:
-            return _decoded(tree, kind, tensors, path)
-    raise _misfit(path, "one of " + ", ".join(getattr(kind, "__name__", str(kind)) for kind in kinds))
+def _decoded_array(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
+    name = tree.get("tensor") if isinstance(tree, dict) else None
+    if not isinstance(name, str) or name not in tensors:
+        raise _misfit(path, "the name of a stored tensor")
+    return tensors[name]
+
+
+def _union_decoder(kinds: tuple[Any, ...]) -> Decoder:
+    def decoded(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
+        if tree is None and type(None) in kinds:
+            return None
+        named = tree.get("class") if isinstance(tree, dict) else None
+        for kind in kinds:
+            matches = kind.__name__ == named if _is_of_contract(kind) else named is None
+            if kind is not type(None) and matches:
+                return _decoded(tree, kind, tensors, path)
+        raise _misfit(path, "one of " + ", ".join(getattr(kind, "__name__", str(kind)) for kind in kinds))
+
+    return decoded
 
 
 def _is_of_contract(kind: Any) -> bool:
@@ -154,7 +185,7 @@ def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], p
     if actual is None or not issubclass(actual, kind) or actual is Step:
         raise _misfit(path, f"a {kind.__name__}")
     hints, entries = _hints(actual), fields_of(actual)
-    unknown = set(tree) - set(entries) - {"class"}
+    unknown = tree.keys() - entries.keys() - {"class"}
     if unknown:
         raise _misfit(path, f"without {', '.join(sorted(unknown))}")
     values = {}

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -49,7 +48,7 @@ def build(name: str, machine: str, output: Path) -> Path:
     from edgebn.kernels import aot_compiler, jit_executor
 
     compiler = aot_compiler.Compiler(isa.SELECTED, machine)
-    code = [compiler.executor(), compiler.text(native.MANIFEST, json.dumps(jit_executor.signatures()))]
+    code = [compiler.executor(), compiler.text(native.MANIFEST, "\n".join(map(native.line_of, jit_executor.signatures())))]
     output.mkdir(parents=True, exist_ok=True)
     target = output / native.file_name(name, machine, system)
     with tempfile.TemporaryDirectory(dir=output) as folder:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from edgebn.kernels import builtin_function, isa, native
-from edgebn.quick_dataclass import dataclass
 
 NOTHING = np.zeros((0, 0), np.int64)  # what a table is given that nobody's arrays belong to
 
@@ -24,29 +23,43 @@ class NoKernelsError(RuntimeError):
     """There is neither an object that fits nor a compiler to make one."""
 
 
-@dataclass(frozen=True)
 class Operation:
     """How to call one kernel through the table.
+
+    Parameters
+    ----------
+    code : int
+    line : str
+        Of the manifest.
 
     Attributes
     ----------
     name : str
         The kernel's function name.
     code : int
-    arguments : tuple of (name, is_float)
     """
 
-    name: str
-    code: int
-    arguments: tuple[tuple[str, bool], ...]
+    def __init__(self, code: int, line: str) -> None:
+        self.name, self.code, self._line = line.partition(" ")[0], code, line
+
+    @functools.cached_property
+    def arguments(self) -> tuple[tuple[str, bool], ...]:
+        """(name, is_float) of each; looked at where an operation is used, for few are."""
+        return native.arguments_of(self._line)
+
+    @property
+    def words(self) -> int:
+        """Words of a row: the code and the arguments."""
+        return 1 + self._line.count(" ")
 
 
 @functools.cache
 def operations() -> dict[str, Operation]:
     """Return every operation by name; its position among all of them is its code."""
     found = native.load()
-    kernels = found.signatures if found is not None else _jit().signatures()
-    return {name: Operation(name, code, arguments) for code, (name, arguments) in enumerate(kernels)}
+    lines = found.manifest if found is not None else map(native.line_of, _jit().signatures())
+    every = (Operation(code, line) for code, line in enumerate(lines))
+    return {operation.name: operation for operation in every}
 
 
 @functools.cache
@@ -58,7 +71,7 @@ def by_code() -> tuple[Operation, ...]:
 @functools.cache
 def table_width() -> int:
     """Return the words of one row: the code and the longest list of arguments."""
-    return 1 + max(len(operation.arguments) for operation in by_code())
+    return max(operation.words for operation in by_code())
 
 
 def row(operation: Operation, **arguments: float) -> list[int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import json
 import os
 import platform
 import warnings
@@ -19,7 +18,7 @@ from pathlib import Path
 from edgebn.kernels import features, isa, version
 from edgebn.quick_dataclass import dataclass
 
-MANIFEST = "edgebn_manifest"  # a zero-terminated JSON text in the object: [[kernel, [[argument, is_float], ...]], ...]
+MANIFEST = "edgebn_manifest"  # a zero-terminated text in the object: a line a kernel (`line_of`)
 ENTRY = "edgebn_run"
 FAST_CALL = "edgebn_fast_call"  # the same for the fast call, as Python's built-in functions are called (`builtin_function.py`)
 ARGUMENTS = 3  # of an entry, all int64
@@ -36,8 +35,8 @@ class Native:
     Attributes
     ----------
     path : Path
-    signatures : list of Signature
-        The kernels it was built with, in the order of their codes.
+    manifest : list of str
+        A line for each kernel that it was built with, in the order of their codes.
     executor : callable
         See `executor.executor`.
     fast_call : int
@@ -45,7 +44,7 @@ class Native:
     """
 
     path: Path
-    signatures: list[Signature]
+    manifest: list[str]
     executor: Callable[..., int]
     fast_call: int
 
@@ -61,6 +60,17 @@ def folder() -> Path | None:
     if wanted is None:
         return Path(__file__).parent / "objects"
     return Path(wanted) if wanted else None
+
+
+def line_of(signature: Signature) -> str:
+    """Return a kernel's line of the manifest: its name and its arguments', of which a * marks the float ones."""
+    name, arguments = signature
+    return " ".join([name, *("*" * real + argument for argument, real in arguments)])
+
+
+def arguments_of(line: str) -> tuple[tuple[str, bool], ...]:
+    """Return the arguments in a line of the manifest: (name, is_float)."""
+    return tuple((word.removeprefix("*"), word.startswith("*")) for word in line.split(" ")[1:])
 
 
 def sealed(data: bytes) -> bytes:
@@ -92,8 +102,7 @@ def load() -> Native | None:
     except OSError:  # of another C library, or on a file system that forbids execution: the JIT works there too
         return None
     text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, MANIFEST)))
-    signatures = [(name, tuple((argument, real) for argument, real in arguments)) for name, arguments in json.loads(text)]
     entry = library[ENTRY]
     entry.restype, entry.argtypes = ctypes.c_int64, (ctypes.c_int64,) * ARGUMENTS
     fast_call = ctypes.cast(library[FAST_CALL], ctypes.c_void_p).value if features.POINTER == 8 else None
-    return Native(path, signatures, entry, fast_call or 0)
+    return Native(path, text.decode().splitlines(), entry, fast_call or 0)

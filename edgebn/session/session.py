@@ -17,6 +17,7 @@ from edgebn.arguments import check_flag, checked_count, checked_program
 from edgebn.errors import EdgebnError, ModelError
 from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
+from edgebn.paused_gc import paused_gc
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import arrays, ndarray_struct
@@ -88,15 +89,16 @@ class Session:
         check_flag(winograd, "winograd")
         threads = self._counted(program, threads, winograd=winograd)
         try:
-            from edgebn.kernels import executor, isa
+            from edgebn.kernels import executor, isa, native
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
             raise ModelError(str(error)) from None
-        from edgebn.session.tables import Packed, Table
-
         self._program = program
         self._options = Options(threads=threads, winograd=winograd)
         try:
-            self._packed = Packed(program, self._options)
+            with paused_gc(wanted=native.load() is not None):  # a compiler would leave a lot
+                from edgebn.session.tables import Packed, Table
+
+                self._packed = Packed(program, self._options)
             self._execute = executor.executor(program.executor_dtype)
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None

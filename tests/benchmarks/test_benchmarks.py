@@ -191,7 +191,7 @@ def test_a_tiny_round_writes_what_it_measured(cases, tmp_path, capsys):
     steps = found["layers"]["small, int8 by edgebn"]["steps"]
     assert sum(step["macs"] for step in steps) > 500_000
     starts = {name: start for name, start in found["startup"].items() if name != "network"}
-    assert len(starts) == 4 * TEST_ALL
+    assert len(starts) == 5 * TEST_ALL
     assert all(start["resident"] > 10 for start in starts.values())
     assert "LiteRT / edgebn" in capsys.readouterr().out
 

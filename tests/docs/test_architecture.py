@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
-EVERYBODYS = {"errors", "quick_dataclass", "arguments", "__version__"}
+EVERYBODYS = {"errors", "quick_dataclass", "paused_gc", "arguments", "__version__"}
 NO_ROOMS = {"__init__", "__main__", *EVERYBODYS}
 
 

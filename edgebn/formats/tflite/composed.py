@@ -6,7 +6,6 @@ What they are made of stands in `common_layers.py`, which asks for a node and a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
 from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Normalization, Pool, Reshape
+from edgebn.quick_dataclass import dataclass
 
 MIN_NORM = 1e-6  # LiteRT's: a smaller norm counts as this
 MAX_SUMMANDS = 64

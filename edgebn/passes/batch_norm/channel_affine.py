@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from edgebn.layers import Activation, Add, BatchNorm, Layer, Multiply
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, constant_of, is_quantized
+from edgebn.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ the epilogue of the layer that makes its input, and never forwards into the weig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edgebn.layers import BatchNorm, Convolution, Pool
 from edgebn.passes.batch_norm.placement import CARRIERS, Place, place_of
 from edgebn.passes.graph.network import Network
+from edgebn.quick_dataclass import dataclass
 
 FOLDED, KEPT, REFUSED = "folded", "kept", "refused"
 

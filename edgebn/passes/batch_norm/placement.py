@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from edgebn.layers import Activation, BatchNorm, Convolution, Layer, Pool, split_spatial
 from edgebn.passes.graph.network import Network
+from edgebn.quick_dataclass import dataclass
 
 # Layers whose step ends in an epilogue that can hold batch norms.
 CARRIERS = ("Convolution", "TransposedConvolution", "Dense")

@@ -8,7 +8,6 @@ way to lie. So pairs cancel without being looked for. It knows nothing of steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +33,7 @@ from edgebn.layers import (
 from edgebn.passes.graph.network import refuse
 from edgebn.passes.graph.transposing import MAX_RUNS, axis_groups, last_run, over_space, reshape_groups, transpose_plan
 from edgebn.passes.names import unused_name
+from edgebn.quick_dataclass import dataclass, replace
 
 Permutation = tuple[int, ...]
 

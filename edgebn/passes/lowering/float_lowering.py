@@ -5,7 +5,6 @@ What folds is decided by `fold_table.py`; here its rows are carried out. `float_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from edgebn.passes.batch_norm.placement import fits_float32, is_clip, scale_and_
 from edgebn.passes.graph.network import Network, refuse
 from edgebn.passes.names import unused_name
 from edgebn.program import Buffer, FloatEpilogue, Hwc, Norm, Program, Step, hwc
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.step_check import OF_INTEGERS
 
 Clip = tuple[float, float]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgebn.passes.checked import checked
 from edgebn.program import Add, Binary, Lookup, Multiply, Program, Step
+from edgebn.quick_dataclass import dataclass, replace
 
 CODES = 256
 # Runs one step on the values of its inputs: the specification, which no pass knows.
