@@ -8,13 +8,12 @@ pairs (height, width); a 1-D layer uses height 1. Padding is always explicit: (t
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import field
 
 import numpy as np
 
 from edgebn import functions
 from edgebn.errors import ModelError, UnsupportedLayerError
-from edgebn.quick_dataclass import dataclass, fields_of
+from edgebn.quick_dataclass import dataclass, field, fields_of
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]

@@ -7,13 +7,15 @@ Every buffer holds one sample as (height, width, channels): a vector is (1, 1, n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgebn.adaptation import Adaptation, Observation
-from edgebn.preparation.data import Preparation
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, field
+
+if TYPE_CHECKING:  # what few programs have
+    from edgebn.adaptation import Adaptation, Observation
+    from edgebn.preparation.data import Preparation
 
 Hwc = tuple[int, int, int]
 Pair = tuple[int, int]

@@ -4,20 +4,24 @@ The library writes and compiles six methods for each class, half a millisecond o
 share theirs. So do the first objects of a class with `__init__`: one of its own, which is faster to call and takes as long to
 compile as a hundred calls of the shared one, is written for classes of many objects.
 The library looks at a class only when somebody asks it for the fields; `fields_of` and `replace` of this module need no such look.
-The library's `fields`, `replace` and `is_dataclass` work as ever. What no start imports has no use for it.
+The library's `fields`, `replace` and `is_dataclass` work as ever; fields may be its own or this module's, with which a start need
+not even import it. What no start imports has no use for all this.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import sys
 from _thread import RLock  # all that a start needs of `threading`
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import dataclasses
+
     # Type checkers know what the library's ones do.
     from dataclasses import dataclass as dataclass  # noqa: PLC0414
+    from dataclasses import field as field  # noqa: PLC0414
     from dataclasses import replace as replace  # noqa: PLC0414
 else:
 
@@ -35,6 +39,28 @@ else:
                 raise ValueError(f"field {name} is declared with init=False, it cannot be specified with replace()")
         return type(value)(**changes)
 
+    def field(**said: Any) -> Field:
+        """Return what a class says of a field in place of a default: what the library's takes."""
+        return Field(**said)
+
+
+MISSING: Any = object()  # a default that there is not
+
+
+class Field:
+    """One field, as far as the shared methods and `__init__` want to know it; `said` is what the class says of it."""
+
+    def __init__(self, **said: Any) -> None:
+        self.said = said
+        self.default = said.get("default", MISSING)
+        self.default_factory = said.get("default_factory", MISSING)
+        self.init: bool = said.get("init", True)
+        self.repr: bool = said.get("repr", True)
+        self.compare: bool = said.get("compare", True)
+        self.kw_only: bool = said.get("kw_only", False)
+        self.metadata: Mapping[str, Any] = said.get("metadata") or {}
+        self.type: Any = None
+
 
 INIT = "__init__"
 FIELDS = "__dataclass_fields__"
@@ -47,15 +73,18 @@ _WRITING = RLock()
 class _Methods:
     """What frozen dataclasses have, by looking at the fields when called."""
 
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in vars(self) or name not in self.__dataclass_fields__:  # `__init__` sets each once
-            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        kind: type = type(self)
+        if name in vars(self) or name not in fields_of(kind):  # `__init__` sets each once
+            from dataclasses import FrozenInstanceError
+
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        from dataclasses import FrozenInstanceError
+
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __eq__(self, other: object) -> bool:
         return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
@@ -64,7 +93,8 @@ class _Methods:
         return hash(_values(self))
 
     def __repr__(self) -> str:
-        shown = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self) if field.repr)
+        kind: type = type(self)
+        shown = (f"{name}={getattr(self, name)!r}" for name, field in fields_of(kind).items() if field.repr)
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
@@ -81,6 +111,10 @@ class _Later:
                 if isinstance(own.get(name), _Later):
                     delattr(self._cls, name)
             if FIELDS not in own:
+                import dataclasses
+
+                for name, field in [(name, value) for name, value in own.items() if isinstance(value, Field)]:
+                    setattr(self._cls, name, dataclasses.field(**field.said))
                 dataclasses.dataclass(init=False, repr=False, eq=False)(self._cls)
         return getattr(owner if instance is None else instance, self._name)
 
@@ -117,63 +151,86 @@ def _first_init(cls: type) -> Callable[..., None]:
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807  # it is one
         nonlocal made
         made += 1
-        values = _given(cls, arguments, named) if made < MANY else None
+        parameters = _parameters(cls)
+        values = parameters.given(arguments, named) if made < MANY else None
         if values is None:
             written = _written_init(cls)
             written(self, *arguments, **named)
             return
         self.__dict__.update(values)
-        if hasattr(cls, "__post_init__"):
+        if parameters.is_looked_at:
             self.__post_init__()
 
     return __init__
-
-
-def _given(cls: type, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what an object's fields shall be, or None where the arguments are not what the class takes."""
-    parameters = _parameters(cls)
-    places = parameters.places[: len(arguments)]
-    values = {**parameters.defaults, **dict(zip(places, arguments, strict=False)), **named}
-    for name, make in parameters.factories:
-        if name not in values:
-            values[name] = make()
-    fits = len(places) == len(arguments) and named.keys() <= parameters.names and named.keys().isdisjoint(places)
-    return values if fits and parameters.required <= values.keys() else None
 
 
 class _Parameters:
     """What the `__init__` of a class takes: all names, those that may be given by their place, and what the others default to."""
 
     def __init__(self, cls: type) -> None:
-        missing, fields = dataclasses.MISSING, fields_of(cls)
+        fields = fields_of(cls)
         self.names = frozenset(name for name, field in fields.items() if field.init)
-        self.places = tuple(name for name, field in fields.items() if field.init and field.kw_only is not True)
-        self.defaults = {name: field.default for name, field in fields.items() if field.default is not missing}
-        self.factories = [(name, field.default_factory) for name, field in fields.items() if field.default_factory is not missing]
+        self.places = tuple(name for name, field in fields.items() if field.init and not field.kw_only)
+        self.defaults = {name: field.default for name, field in fields.items() if field.default is not MISSING}
+        self.factories = [(name, field.default_factory) for name, field in fields.items() if field.default_factory is not MISSING]
         self.required = self.names - self.defaults.keys() - {name for name, _ in self.factories}
+        self.is_looked_at = hasattr(cls, "__post_init__")
+        # How many there are, where all of them are given.
+        self._count = len(fields) if len(fields) == len(self.names) else -1
+
+    def given(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what an object's fields shall be, or None where the arguments are not what the class takes."""
+        if not arguments and len(named) == self._count and named.keys() == self.names:
+            return named
+        if not named and len(arguments) == self._count == len(self.places):
+            return dict(zip(self.places, arguments, strict=True))
+        places = self.places[: len(arguments)]
+        values = {**self.defaults, **dict(zip(places, arguments, strict=False)), **named}
+        for name, make in self.factories:
+            if name not in values:
+                values[name] = make()
+        fits = len(places) == len(arguments) and named.keys() <= self.names and named.keys().isdisjoint(places)
+        return values if fits and self.required <= values.keys() else None
 
 
 _parameters = functools.cache(_Parameters)
 
 
 @functools.cache
-def fields_of(cls: type) -> dict[str, dataclasses.Field[Any]]:
-    """Return a class's fields by name, as far as `__init__` wants to know them: all but their own `name`."""
+def fields_of(cls: type) -> dict[str, Field]:
+    """Return a class's fields by name."""
     own = vars(cls).get(FIELDS)
-    if isinstance(own, dict):
-        return {field.name: field for field in dataclasses.fields(cls)}
-    found: dict[str, dataclasses.Field[Any]] = {}
+    if isinstance(own, dict):  # the library has looked at the class
+        from dataclasses import fields
+
+        return {field.name: _of_library(field) for field in fields(cls)}
+    found: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
         if FIELDS in vars(base):
             found |= fields_of(base)
-    for name, annotation in cls.__annotations__.items() if FIELDS in vars(cls) else ():
+    for name, annotation in cls.__annotations__.items() if own is not None else ():
         if str(annotation).removeprefix("typing.").startswith("ClassVar"):
             continue
-        default: Any = getattr(cls, name, dataclasses.MISSING)
-        field: dataclasses.Field[Any] = default if isinstance(default, dataclasses.Field) else dataclasses.field(default=default)
-        field.type = annotation
-        found[name] = field
+        default: Any = getattr(cls, name, MISSING)
+        said = default if isinstance(default, Field) else _of_library(default) if _is_of_library(default) else None
+        found[name] = Field(default=default) if said is None else said
+        found[name].type = annotation
     return found
+
+
+def _is_of_library(value: object) -> bool:
+    library = sys.modules.get("dataclasses")
+    return library is not None and isinstance(value, library.Field)
+
+
+def _of_library(field: dataclasses.Field[Any]) -> Field:
+    """Return one of the library's fields."""
+    from dataclasses import MISSING as NOTHING
+
+    names = ("default", "default_factory", "init", "repr", "compare", "kw_only", "metadata")
+    ours = Field(**{name: getattr(field, name) for name in names if getattr(field, name) is not NOTHING})
+    ours.type = field.type
+    return ours
 
 
 def _written_init(cls: type) -> Callable[..., None]:
@@ -187,24 +244,22 @@ def _written_init(cls: type) -> Callable[..., None]:
 
 def _compiled_init(cls: type) -> Callable[..., None]:
     """Write the `__init__` of a class's fields, which sets them where they are kept."""
-    missing, fields = dataclasses.MISSING, fields_of(cls)
+    fields = fields_of(cls)
     known: dict[str, Any] = {}
     parameters: dict[bool, list[str]] = {False: [], True: []}  # by whether they have names alone
     body = ["kept = self.__dict__"]
     for name, field in fields.items():
-        has_factory = field.default_factory is not missing
+        has_factory = field.default_factory is not MISSING
         if field.init:
             known[f"default_{name}"] = None if has_factory else field.default
-            needed = field.default is missing and not has_factory
-            parameters[field.kw_only is True].append(
-                name if needed else f"{name}=default_{name}" if not has_factory else f"{name}=factory"
-            )
+            needed = field.default is MISSING and not has_factory
+            parameters[field.kw_only].append(name if needed else f"{name}=default_{name}" if not has_factory else f"{name}=factory")
         if has_factory:
             known[f"make_{name}"] = field.default_factory
             body.append(f"kept['{name}'] = make_{name}()" + (f" if {name} is factory else {name}" if field.init else ""))
         elif field.init:
             body.append(f"kept['{name}'] = {name}")
-        elif field.default is not missing:
+        elif field.default is not MISSING:
             known[f"default_{name}"] = field.default
             body.append(f"kept['{name}'] = default_{name}")
     if hasattr(cls, "__post_init__"):

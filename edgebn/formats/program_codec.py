@@ -5,8 +5,8 @@ Nothing is looked up by name but in one fixed table of classes. Arrays leave thr
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import importlib
 import math
 import sys
 import types
@@ -16,20 +16,36 @@ from typing import Any
 
 import numpy as np
 
-from edgebn import adaptation as adaptation_module
 from edgebn import program as program_module
 from edgebn.errors import ModelError
-from edgebn.preparation import data as preparation_module
 from edgebn.program import OMITTED_WHEN_EMPTY, OMITTED_WHEN_NONE, Program, Step
-from edgebn.quick_dataclass import fields_of
+from edgebn.quick_dataclass import MISSING, fields_of
 
-# Every dataclass of the contract, by name; the library is not asked, for it would look at them all.
-CLASSES: dict[str, type] = {
-    name: member
-    for module in (program_module, adaptation_module, preparation_module)
-    for name, member in vars(module).items()
-    if isinstance(member, type) and "__dataclass_fields__" in vars(member) and member.__module__ == module.__name__
-}
+# Where the dataclasses of the contract are; few programs have any of the others, and a start imports none for nothing.
+OTHERS = ("edgebn.adaptation", "edgebn.preparation.data")
+
+
+def _classes_of(module: types.ModuleType) -> dict[str, type]:
+    """Return the dataclasses of a module by name; the library is not asked, for it would look at them all."""
+    return {
+        name: member
+        for name, member in vars(module).items()
+        if isinstance(member, type) and "__dataclass_fields__" in vars(member) and member.__module__ == module.__name__
+    }
+
+
+CLASSES = _classes_of(program_module)
+
+
+@functools.cache
+def _others() -> dict[str, type]:
+    return {name: kind for module in OTHERS for name, kind in _classes_of(importlib.import_module(module)).items()}
+
+
+def _class_called(name: object) -> type | None:
+    """Return the dataclass of the contract that has a name."""
+    return (CLASSES.get(name) or _others().get(name)) if isinstance(name, str) else None
+
 
 Store = Callable[[np.ndarray, str], Any]
 
@@ -52,6 +68,8 @@ def encode(value: Any, store: Store, path: str = "") -> Any:
         return store(value, path)
     if isinstance(value, np.generic):
         return encode(value.item(), store, path)
+    import dataclasses
+
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inside = {
             entry.name: encode(getattr(value, entry.name), store, f"{path}/{entry.name}")
@@ -176,41 +194,35 @@ def _union_decoder(kinds: tuple[Any, ...]) -> Decoder:
 
 
 def _is_of_contract(kind: Any) -> bool:
-    return isinstance(kind, type) and CLASSES.get(kind.__name__) is kind
+    return isinstance(kind, type) and (CLASSES.get(kind.__name__) is kind or kind.__module__ in OTHERS)
 
 
 def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
     named = tree.get("class") if isinstance(tree, dict) else None
-    actual = CLASSES.get(named) if isinstance(named, str) else None
+    actual = _class_called(named)
     if actual is None or not issubclass(actual, kind) or actual is Step:
         raise _misfit(path, f"a {kind.__name__}")
-    hints, entries = _hints(actual), fields_of(actual)
+    entries = fields_of(actual)
     unknown = tree.keys() - entries.keys() - {"class"}
     if unknown:
         raise _misfit(path, f"without {', '.join(sorted(unknown))}")
     values = {}
     for name, entry in entries.items():
         if name in tree:
-            values[name] = _decoded(tree[name], hints[name], tensors, f"{path}/{name}")
-        elif entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING:
+            values[name] = _decoded(tree[name], _evaluated(entry.type, actual.__module__), tensors, f"{path}/{name}")
+        elif entry.default is MISSING and entry.default_factory is MISSING:
             raise _misfit(f"{path}/{name}", "there")
     return actual(**values)
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    """Return the annotations of a class, evaluated once."""
-    found: dict[str, Any] = {}
-    for base in reversed(kind.__mro__):
-        for name, annotation in vars(base).get("__annotations__", {}).items():
-            found[name] = _evaluated(annotation, base.__module__)
-    return found
-
-
-@functools.cache
 def _evaluated(annotation: str, module: str) -> Any:
     """Return an annotation as the module that it stands in means it: many fields have the same, and evaluating takes time."""
-    return eval(annotation, vars(sys.modules[module]))  # noqa: S307  # our own words
+    known = vars(sys.modules[module])
+    try:
+        return eval(annotation, known)  # noqa: S307  # our own words
+    except NameError:  # which it imports for type checkers alone
+        return eval(annotation, known | _others())  # noqa: S307
 
 
 def _decoded_scalar(tree: Any, kind: Any, path: str) -> Any:

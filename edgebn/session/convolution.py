@@ -7,20 +7,23 @@ pool reads the ring, pooled row by pooled row. The unpooled value is never whole
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor
-from edgebn.session import bands, dense, depthwise, parts, phases, wide
+from edgebn.session import bands, dense, depthwise, parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
 from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
-from edgebn.session.tiled import MAX_GROUPS, Target, TileEmitter, Walk, fits_dot, suits, tile_operation, walk_through
-from edgebn.session.wide import Emitter
+from edgebn.session.tiled import MAX_GROUPS, Target, TileEmitter, Walk, fits_dot, is_wide, suits, tile_operation, walk_through
+
+if TYPE_CHECKING:
+    from edgebn.session.wide import Emitter
 
 
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -193,7 +196,7 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
     dtype = p.step_dtype(step, packer.program)
     if dtype == "int16":
-        return wide.PlainEmitter(step, packer, walk)
+        return _wide(step, packer, walk)
     if is_depthwise(step):
         if depthwise.suits(step, dtype):
             return _patched(step, packer, walk, rows, depthwise.emitter(step, packer, walk, rows))
@@ -205,8 +208,8 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
         return winograd.WinogradEmitter(step, packer, walk, rows)
     elif suits(step, dtype):
         return TileEmitter(step, packer, walk, rows)
-    if wide.is_wide(step):
-        return wide.PlainEmitter(step, packer, walk)
+    if is_wide(step):
+        return _wide(step, packer, walk)
     return _PlainEmitter(step, packer, walk, rows)
 
 
@@ -221,13 +224,23 @@ def _goes_by_planes(step: p.Convolution, program: p.Program, options: Options) -
 
 def _patched(step: p.Convolution, packer: Packer, walk: Walk, rows: int, narrow: Emitter) -> Emitter:
     """Return what emits a depthwise convolution: channels that its kernel cannot hold are computed again."""
-    left = np.flatnonzero(~depthwise.int8_kernel(step).is_whole) if wide.is_wide(step) else ()
-    return wide.PatchedEmitter(step, packer, walk, rows, narrow, np.asarray(left)) if len(left) else narrow
+    left = np.flatnonzero(~depthwise.int8_kernel(step).is_whole) if is_wide(step) else ()
+    if not len(left):
+        return narrow
+    from edgebn.session import wide
+
+    return wide.PatchedEmitter(step, packer, walk, rows, narrow, np.asarray(left))
+
+
+def _wide(step: p.Convolution, packer: Packer, walk: Walk) -> Emitter:
+    from edgebn.session import wide
+
+    return wide.PlainEmitter(step, packer, walk)
 
 
 def pack_transposed(step: p.TransposedConvolution, packer: Packer) -> None:
     """Emit a transposed convolution: its phases for the vector kernels, or as a whole for the plain one."""
-    if _has_vector_phases(step, packer) or wide.is_wide(step) or packer.buffer(step.output).dtype == "int16":
+    if _has_vector_phases(step, packer) or is_wide(step) or packer.buffer(step.output).dtype == "int16":
         _pack_phases(step, packer)
     else:
         _pack_whole(step, packer)
@@ -251,6 +264,8 @@ def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
 
 
 def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
+    from edgebn.session import phases
+
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     strides = step.strides
     for phase in phases.phases(step, source.layout.shape, output.layout.shape, packer.buffer(step.inputs[0]).zero_point):
@@ -258,7 +273,7 @@ def _pack_phases(step: p.TransposedConvolution, packer: Packer) -> None:
         walk = walk_through(phase.step, source, columns)
         emitter: Emitter
         if not _has_vector_phases(step, packer):  # int16 weights or codes, for which there is no plain kernel
-            emitter = wide.PlainEmitter(phase.step, packer, walk)
+            emitter = _wide(phase.step, packer, walk)
         elif is_depthwise(phase.step):
             narrow = depthwise.DepthwiseEmitter(phase.step, packer, walk, rows, apart=strides[1] > 1)
             emitter = _patched(phase.step, packer, walk, rows, narrow)

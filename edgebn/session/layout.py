@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from edgebn import program as p
 from edgebn.memory import Plan, Request, plan
 from edgebn.quick_dataclass import dataclass
-from edgebn.session import phases, strip_pairs
+from edgebn.session import strip_pairs
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -124,6 +124,8 @@ def needed_halo(step: p.Step, input_shape: p.Hwc, output_shape: p.Hwc) -> p.Side
     if isinstance(step, p.Convolution):
         return padding_read(step, input_shape)
     if isinstance(step, p.TransposedConvolution):
+        from edgebn.session import phases
+
         return phases.halo(step, input_shape, output_shape)
     return (0, 0, 0, 0)
 

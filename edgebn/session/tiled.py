@@ -87,6 +87,11 @@ def suits(step: p.Convolution, dtype: str) -> bool:
     return step.groups <= MAX_GROUPS and tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
+def is_wide(step: p.Convolution | p.TransposedConvolution) -> bool:
+    """Whether a step's weights need more than int8."""
+    return step.weight.dtype == np.int16
+
+
 def fits_dot(weight: np.ndarray) -> bool:
     """Whether the vector kernels' products can take the weights: all but some int8 weights of other quantisers."""
     return weight.dtype != np.int8 or is_above_least(weight)

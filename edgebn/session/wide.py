@@ -27,11 +27,6 @@ class Emitter(Protocol):
         """Emit what reduces the saved accumulators, once all rows are emitted."""
 
 
-def is_wide(step: p.Convolution | p.TransposedConvolution) -> bool:
-    """Whether a step's weights need more than int8."""
-    return step.weight.dtype == np.int16
-
-
 def _of_channels(epilogue: p.FloatEpilogue | p.IntEpilogue, channels: np.ndarray) -> p.IntEpilogue:
     """Return the epilogue of some output channels."""
     assert isinstance(epilogue, p.IntEpilogue)

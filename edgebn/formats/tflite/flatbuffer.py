@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.sparse import densified
 from edgebn.layers import Pair, Quantization, Sides
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, field
 
 # More than this is damage: the largest networks for small boards have some hundred operators.
 MAX_TENSORS = 20_000
