@@ -7,13 +7,13 @@ with zeros in the place of its own digits: no byte can change unseen.
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError
+from edgebn.formats import quick_json
 from edgebn.formats.program_codec import decode, encode
 from edgebn.formats.tensor_file import pack, unpack
 from edgebn.program import Program
@@ -90,6 +90,8 @@ def to_bytes(program: Program) -> bytes:
         tensors.setdefault(names.setdefault(id(array), name), array)
         return {"tensor": names[id(array)]}
 
+    import json
+
     description = json.dumps(encode(program, store, "program"), separators=(",", ":"), allow_nan=False)
     metadata = {"format": _FORMAT, "version": str(FORMAT_VERSION), "sha256": _NO_DIGEST, "program": description}
     data = pack(tensors, metadata)
@@ -113,7 +115,7 @@ def from_bytes(data: bytes, source: str) -> Program:
             "upgrade it with: pip install --upgrade edgebn"
         )
     try:
-        program = decode(json.loads(metadata.get("program", "")), tensors)
+        program = decode(quick_json.loads(metadata.get("program", "")), tensors)
         check_program(program)
         _check_records(program)
     except (ValueError, RecursionError):
@@ -147,6 +149,8 @@ def program_hash(program: Program) -> str:
     def store(array: np.ndarray, _: str) -> dict[str, Any]:
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
         return {"dtype": little.dtype.str, "shape": list(array.shape), "sha256": _sha256(little.tobytes())}
+
+    import json
 
     tree = encode(program, store)
     kept = {key: value for key, value in tree.items() if key not in _NOT_HASHED}

@@ -5,7 +5,6 @@ Layout: https://github.com/huggingface/safetensors#format. Knows bytes and array
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError
+from edgebn.formats import quick_json
 
 MAX_HEADER_BYTES = 16 << 20
 _LENGTH_BYTES = 8
@@ -55,6 +55,8 @@ def pack(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> byte
         header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [offset, offset + len(raw)]}
         parts.append(raw)
         offset += len(raw)
+    import json
+
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + b"".join(parts)
@@ -80,7 +82,7 @@ def unpack(data: bytes, source: str) -> tuple[dict[str, np.ndarray], dict[str, s
     if len(data) < _LENGTH_BYTES or length > MAX_HEADER_BYTES or body > len(data):
         raise _damaged(source, "its header is longer than the file, or the file is none of edgebn's")
     try:
-        header = json.loads(data[_LENGTH_BYTES:body].decode("utf-8"))
+        header = quick_json.loads(data[_LENGTH_BYTES:body].decode("utf-8"))
     except (ValueError, RecursionError):
         raise _damaged(source, "its header is not JSON") from None
     metadata = header.pop("__metadata__", {}) if isinstance(header, dict) else None

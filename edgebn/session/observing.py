@@ -6,15 +6,17 @@ lie. Rows of the table take those arguments in observing tables only; in all oth
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgebn import program as p
-from edgebn.adaptation import AdaptedLayer
 from edgebn.kernels import isa
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.packer import Address, Constant, Packer
+
+if TYPE_CHECKING:
+    from edgebn.adaptation import AdaptedLayer
 
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 WIDEST_TILE = 8  # vectors that a tile may write beyond the last channel

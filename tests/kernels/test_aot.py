@@ -4,12 +4,14 @@ import pickle
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+import edgebn
 from edgebn.kernels import aot, builtin_function, isa
 from tests.conftest import TEST_ALL
 from tests.programs import KINDS, PURE, inputs_for, programs, single
@@ -22,6 +24,8 @@ pytestmark = [
     pytest.mark.skipif(platform.system() != "Linux", reason="objects are for Linux"),
     pytest.mark.skipif(not (shutil.which("cc") or shutil.which("ld.lld")), reason="no linker: install a C compiler or ld.lld"),
 ]
+
+DEMO = Path(edgebn.__file__).parent / "demo_data"
 
 # Runs pickled programs, prints a hash of each one's values, then whether a compiler came along.
 RUN = """
@@ -93,6 +97,56 @@ def test_the_usual_call_of_an_object_is_pythons_own(objects):
     assert python("-c", ask, EDGEBN_OBJECTS=str(objects)) == [kind]
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/test_fast_call.py")
     assert " passed" in python(*command, EDGEBN_OBJECTS=str(objects))[-1]
+
+
+# What the first inference of an int8 network from its own file has no use for: each takes a tenth of a millisecond and more.
+NOT_AT_A_START = {
+    "argparse", "copy", "dataclasses", "hashlib", "heapq", "json", "logging", "mmap", "queue", "subprocess", "tempfile",
+    "threading", "edgebn.adaptation", "edgebn.formats.adaptation_check", "edgebn.formats.whole_file", "edgebn.graph",
+    "edgebn.layers",
+    "edgebn.passes", "edgebn.preparation", "edgebn.reference", "edgebn.session.integers", "edgebn.session.learning",
+    "edgebn.session.pace", "edgebn.session.phases", "edgebn.session.refolding", "edgebn.session.shares", "edgebn.session.splitting",
+    "edgebn.session.strips", "edgebn.session.sums", "edgebn.session.wide", "edgebn.session.winograd", "edgebn.session.workers",
+    "edgebn.kernels.add_int8_proof",
+}  # fmt: skip
+
+
+def test_a_start_imports_only_what_its_program_needs(objects, tmp_path):
+    images = np.load(DEMO / "fashion_mnist_slice.npz")["calibration"][:20] / np.float32(255)
+    program = edgebn.quantize(edgebn.load(DEMO / "fashion_mnist.keras"), images)
+    edgebn.save(program, tmp_path / "network.edgebn")
+    script = """
+import sys
+import numpy as np
+before = set(sys.modules)
+import edgebn
+program = edgebn.load(sys.argv[1])
+edgebn.Session(program).run(np.zeros((1, *program.shapes[program.inputs[0]]), program.dtype))
+print(*sorted(set(sys.modules) - before))
+"""
+    (line,) = python("-c", script, str(tmp_path / "network.edgebn"), EDGEBN_OBJECTS=str(objects))
+    imported = set(line.split())
+    assert "edgebn.kernels.native" in imported
+    assert not imported & NOT_AT_A_START
+    assert {*sys.stdlib_module_names, *(f"edgebn.{path}" for path in modules())} >= NOT_AT_A_START
+
+
+def modules():
+    """Give the name within the package of every module of ours."""
+    for path in Path(edgebn.__file__).parent.rglob("*.py"):
+        yield ".".join(path.relative_to(Path(edgebn.__file__).parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_search_for_cycles_is_on_after_a_start_and_off_where_it_was(objects):
+    script = """
+import gc
+import edgebn, edgebn.cli.warmup
+for enable in (gc.enable, gc.disable):
+    enable()
+    edgebn.Session(edgebn.cli.warmup.smallest_program("int8"))
+    print(gc.isenabled())
+"""
+    assert python("-c", script, EDGEBN_OBJECTS=str(objects)) == ["True", "False"]
 
 
 def test_an_object_of_other_sources_is_not_found(objects, tmp_path):

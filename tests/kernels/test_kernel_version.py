@@ -21,3 +21,32 @@ def test_a_nested_file_changes_the_hash(tmp_path: Path, monkeypatch):
     seen.add(version.sources())
     version.sources.cache_clear()
     assert len(seen) == 3
+
+
+def test_a_seal_is_believed_as_long_as_its_files_are_there(tmp_path: Path, monkeypatch):
+    package = tmp_path / "kernels"
+    package.mkdir()
+    (package / "version.py").write_text("")
+    kernel = package / "kernel.py"
+    kernel.write_text("one")
+    monkeypatch.setattr(version, "__file__", str(package / "version.py"))
+
+    def said():
+        version.sources.cache_clear()
+        return version.sources()
+
+    try:
+        computed = said()
+        version.seal()
+        assert said() == computed
+        read = (package / version.SEAL).read_text()
+        (package / version.SEAL).write_text(read.replace(computed, "0" * 8))
+        assert said() == "0" * 8  # the sources were not read
+        kernel.write_text("three")
+        assert said() not in (computed, "0" * 8)
+        kernel.rename(package / "other.py")
+        assert said() not in (computed, "0" * 8)
+        (package / version.SEAL).write_text("no seal")
+        assert len(said()) == 8
+    finally:
+        version.sources.cache_clear()
