@@ -152,7 +152,7 @@ def _first_init(cls: type) -> Callable[..., None]:
         nonlocal made
         made += 1
         parameters = _parameters(cls)
-        values = parameters.given(arguments, named) if made < MANY else None
+        values = parameters.values_of(arguments, named) if made < MANY else None
         if values is None:
             written = _written_init(cls)
             written(self, *arguments, **named)
@@ -178,7 +178,7 @@ class _Parameters:
         # How many there are, where all of them are given.
         self._count = len(fields) if len(fields) == len(self.names) else -1
 
-    def given(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any] | None:
+    def values_of(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any] | None:
         """Return what an object's fields shall be, or None where the arguments are not what the class takes."""
         if not arguments and len(named) == self._count and named.keys() == self.names:
             return named
