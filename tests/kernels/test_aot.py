@@ -101,7 +101,7 @@ def test_the_usual_call_of_an_object_is_pythons_own(objects):
 
 # What the first inference of an int8 network from its own file has no use for: each takes a tenth of a millisecond and more.
 NOT_AT_A_START = {
-    "argparse", "copy", "dataclasses", "hashlib", "heapq", "json", "logging", "mmap", "queue", "subprocess", "tempfile",
+    "argparse", "copy", "dataclasses", "heapq", "json", "logging", "mmap", "queue", "subprocess", "tempfile",
     "threading", "edgebn.adaptation", "edgebn.formats.adaptation_check", "edgebn.formats.whole_file", "edgebn.graph",
     "edgebn.layers",
     "edgebn.passes", "edgebn.preparation", "edgebn.reference", "edgebn.session.integers", "edgebn.session.learning",
