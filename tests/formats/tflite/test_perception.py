@@ -90,7 +90,7 @@ def pool_options(kernel, padding, strides=None, fused=0):
     return struct.pack("<10i", padding, strides[1], strides[0], kernel[1], kernel[0], fused, 0, 0, 0, 0)
 
 
-def segmenter(rng, size, kernel, padding=VALID, strides=None, order=True):
+def segmenter(rng, size, kernel, padding=VALID, strides=None, order=True, pooled_too=True):
     """A network as hair segmentation is built: pool with places, convolve, unpool, transposed convolution."""
     file, small = FileBuilder(), (size[0] // kernel[0], size[1] // kernel[1])
     x = file.value((1, *size, CHANNELS), np.float32)
@@ -103,7 +103,9 @@ def segmenter(rng, size, kernel, padding=VALID, strides=None, order=True):
     file.custom("MaxUnpooling2D", [deep, places if order else pooled], [unpooled], pool_options(kernel, padding, strides))
     w, b = (file.constant(rng.normal(0, 1, shape).astype(np.float32)) for shape in ((4, 2, 2, CHANNELS), (4,)))
     file.custom("Convolution2DTransposeBias", [unpooled, w, b], [y], struct.pack("<3i", SAME, 2, 2))
-    return file.bytes([x], [y, pooled]), [(1, 2 * whole[0], 2 * whole[1], 4), (1, *small, CHANNELS)]
+    outputs, shapes = [y, pooled], [(1, 2 * whole[0], 2 * whole[1], 4), (1, *small, CHANNELS)]
+    count = 2 if pooled_too else 1
+    return file.bytes([x], outputs[:count]), shapes[:count]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

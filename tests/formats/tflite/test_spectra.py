@@ -38,22 +38,15 @@ def compare(content, sample, tmp_path):
     return program
 
 
-def transform(size, lengths, leading=(1,), *, squeezed=False):
-    """A file of RFFT2D and every function of its result."""
+def transform(size, lengths, leading=(1,), *, kinds=("COMPLEX_ABS", "REAL", "IMAG", "CAST")):
+    """A file of RFFT2D and functions of its result."""
     file = FileBuilder()
     x = file.value((*leading, *size), np.float32)
     shape = (*leading, lengths[0], lengths[1] // 2 + 1)
     spectrum = file.value(shape, np.complex64)
     file.operator("RFFT2D", [x, file.constant(np.array(lengths, np.int32))], [spectrum], "Rfft2dOptions")
-    if squeezed:
-        shape = (*leading, lengths[1] // 2 + 1)
-        flat = file.value(shape, np.complex64)
-        file.operator(
-            "RESHAPE", [spectrum, file.constant(np.array(shape, np.int32))], [flat], "ReshapeOptions", newShape=list(shape)
-        )
-        spectrum = flat
     outputs = []
-    for kind in ("COMPLEX_ABS", "REAL", "IMAG", "CAST"):
+    for kind in kinds:
         outputs.append(file.value(shape, np.float32))
         types = {"inDataType": TYPES[np.dtype(np.complex64)], "outDataType": TYPES[np.dtype(np.float32)]}
         file.operator(

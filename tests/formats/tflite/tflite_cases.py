@@ -14,6 +14,9 @@ from edgebn.passes import lower
 from tests.formats.reader_cases import Case, error_between
 from tests.formats.tflite import tflite_operators
 from tests.formats.tflite.test_litert import FLOAT_OPERATORS, litert_runs
+from tests.formats.tflite.test_perception import litert as compiled_runs
+from tests.formats.tflite.test_perception import segmenter
+from tests.formats.tflite.test_spectra import transform
 from tests.formats.tflite.tflite_integers import STEPS, resized_by
 from tests.formats.tflite.tflite_models import FileBuilder
 
@@ -23,7 +26,8 @@ SEEDS = range(3)
 def cases() -> list[Case]:
     """Return float32 files, and int8 ones for the operators between the two."""
     made = [_float(make, seed) for make in FLOAT_OPERATORS for seed in SEEDS]
-    return [*made, *map(_edges, SEEDS), *map(_requantized, SEEDS), *map(_resized, STEPS)]
+    parts = map(_spectrum, ("COMPLEX_ABS", "REAL", "IMAG", "CAST"))
+    return [*made, *map(_edges, SEEDS), *map(_requantized, SEEDS), *map(_resized, STEPS), *parts, _segmenter()]
 
 
 def _case(name: str, content: bytes, x: np.ndarray, wanted: np.ndarray) -> Case:
@@ -61,6 +65,21 @@ def _requantized(seed: int) -> Case:
     content, shape, rng = tflite_operators.build(tflite_operators.requantize, seed, integer=True)
     codes = rng.integers(-128, 128, (2, *shape[1:])).astype(np.int8)
     return _case(f"requantize {seed}", content, codes, litert_runs(content, codes, OpResolverType.BUILTIN_REF))
+
+
+def _spectrum(kind: str) -> Case:
+    content = transform((1, 20), (1, 16), kinds=(kind,))
+    x = np.random.default_rng(0).normal(0, 2, (2, 1, 20)).astype(np.float32)
+    return _case(f"{kind} of a spectrum", content, x, litert_runs(content, x, OpResolverType.BUILTIN_REF))
+
+
+def _segmenter() -> Case:
+    """Every custom operator of MediaPipe."""
+    rng = np.random.default_rng(0)
+    content, shapes = segmenter(rng, (4, 6), (2, 3), pooled_too=False)
+    x = rng.normal(0, 2, (1, 4, 6, 3)).astype(np.float32)
+    (wanted,) = compiled_runs(content, x, shapes)
+    return _case("segmenter", content, x, wanted)
 
 
 def _resized(step: str) -> Case:
