@@ -36,7 +36,7 @@ else:
             if field.init:
                 changes.setdefault(name, getattr(value, name))
             elif name in changes:
-                raise ValueError(f"field {name} is declared with init=False, it cannot be specified with replace()")
+                raise ValueError(f"field {name} is declared without a place in __init__; it cannot be specified with replace()")
         return type(value)(**changes)
 
     def field(**said: Any) -> Field:

@@ -31,7 +31,6 @@ FOREIGN = {
     "charset": "the same",
     "scope": "HTML, the heads of a table",
     "antialias": "ONNX, Resize",
-    "fmod": "ONNX, Mod",
     "inplace": "torch.nn.ReLU",
     "spatial": "ONNX, BatchNormalization",
     "renorm": "Keras, BatchNormalization",
