@@ -59,6 +59,11 @@ class AccumulatorObserver:
         self.layer: AdaptedLayer | None = next((layer for layer in layers if layer.observation.step == step.name), None)
 
     @property
+    def is_observed(self) -> bool:
+        """Whether the step is."""
+        return self.layer is not None
+
+    @property
     def observed(self) -> np.ndarray:
         """Which rows are observed, bool (rows,)."""
         assert self.layer is not None

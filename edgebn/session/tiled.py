@@ -170,7 +170,7 @@ class TileEmitter:
                 column_step, dst_pixel = row_step, dst_row
             rows, columns = 1, rows * columns
             row_step = dst_row = 0
-        pixels_per_vector = self._count_pixels_per_vector(columns, column_step, dst_pixel)
+        pixels_per_vector = self._count_pixels_per_vector(rows, columns, column_step, dst_pixel)
         pieces = [(0, columns // pixels_per_vector)]
         if columns % pixels_per_vector:  # the last pixels again, in one piece that ends where the row ends
             pieces.append((columns - pixels_per_vector, 1))
@@ -227,14 +227,19 @@ class TileEmitter:
         steps = saved.row * self.saved_pixel, pixels_per_vector * self.saved_pixel
         return self._observer.by_tile(tiles, start, steps, self.saved_pixel)
 
-    def _count_pixels_per_vector(self, columns: int, column_step: int, dst_pixel: int) -> int:
+    def _count_pixels_per_vector(self, rows: int, columns: int, column_step: int, dst_pixel: int) -> int:
         """Return how many adjacent pixels share a vector: several where one pixel has few channels.
 
-        The weights of pixel i are shifted by i steps along the run, so that one window covers all.
+        The weights of pixel i are shifted by i steps along the run, so that one window covers all. Where accumulators are saved and
+        vectors are not full, rows are made in one piece: what the last pixels' vector keeps beyond its row would stay, in what
+        the piece before kept of the next row.
         """
         fits = self._step.groups == 1 and self._walk.tap_columns == 1 and dst_pixel == self._outputs * self._element
         fits = fits and column_step <= self._walk.run * self._element  # else the window would reach over what no pixel reads
-        return max(1, min(isa.SELECTED.lanes // self._outputs, columns)) if fits else 1
+        most = max(1, min(isa.SELECTED.lanes // self._outputs, columns)) if fits else 1
+        if rows == 1 or not self._observer.is_observed or most * self._outputs == isa.SELECTED.lanes:
+            return most
+        return max(count for count in range(1, most + 1) if columns % count == 0)
 
     def _segments(self, group: int, pixels_per_vector: int, run: int, *, single: bool) -> list[_Segment]:
         key = group, pixels_per_vector, run, single

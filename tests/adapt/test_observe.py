@@ -1,5 +1,7 @@
 """What every engine gathers equals the reference: int8 sums exactly, float32 ones within rounding; and refolds take effect."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,6 +96,19 @@ def test_convolutions_of_many_shapes_gather_as_the_reference(dtype):
     for seed, geometry in enumerate(GEOMETRIES):
         program = with_adaptation(convolution_program(geometry, dtype, seed), seed)
         assert_gathers_as_the_reference(program, inputs_for(program, 1, seed))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("channels", [3, 5, 6, 7])
+def test_pixels_that_share_a_vector_leave_the_next_rows_alone(channels, dtype):
+    """Vectors of several pixels that are not full, in rows that they do not divide, every row observed."""
+    for width in (5, 7, 13, 14, 16):
+        geometry = (8, channels, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, width)
+        program = with_adaptation(convolution_program(geometry, dtype, width), width)
+        (layer,) = program.adaptation.layers
+        every = replace(layer, observation=replace(layer.observation, first_row=0, row_step=1))
+        program = replace(program, adaptation=replace(program.adaptation, layers=(every,)))
+        assert_gathers_as_the_reference(program, inputs_for(program, 1, width))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
