@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_refused(options, said):
 
 def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
     model = edgebn.prepare(classifier(), image=Picture())
-    monkeypatch.setattr("edgebn.formats.native.check_preparation", lambda _: None)
+    monkeypatch.setattr("edgebn.preparation.check.check_preparation", lambda _: None)
     import dataclasses
 
     broken = dataclasses.replace(model, preparation=dataclasses.replace(model.preparation, before=Picture(border=-1)))
