@@ -55,8 +55,8 @@ def bilinear_f32(
                 store_f32(dst + y * dst_row, x * channels + c, wa * upper + wb * lower)
 
 
-def _bilinear_of_codes(element: Element, suffix: str) -> Callable[..., None]:
-    """Return the kernel of one type of codes."""
+def _bilinear_of_codes(element: Element, suffix: str, *, to_even: bool = False) -> Callable[..., None]:
+    """Return the kernel of one type of codes, which rounds halves away from zero, or to an even number of steps from `zero`."""
     load, store = element.load, element.store
 
     @named(f"bilinear_{suffix}")
@@ -72,8 +72,9 @@ def _bilinear_of_codes(element: Element, suffix: str) -> Callable[..., None]:
         column_index: int,
         row_weight: int,
         column_weight: int,
+        zero: int,
     ) -> None:
-        """Weights in 1/1024, int32: sum of weight products times codes / 2**20, rounded half away from zero."""
+        """Weights in 1/1024, int32: sum of weight products times codes / 2**20, rounded."""
         for y in range(rows):
             above = src + load_i32(row_index, 2 * y) * src_row
             below = src + load_i32(row_index, 2 * y + 1) * src_row
@@ -86,45 +87,18 @@ def _bilinear_of_codes(element: Element, suffix: str) -> Callable[..., None]:
                     upper = wl * load(above, left + c) + wr * load(above, right + c)
                     lower = wl * load(below, left + c) + wr * load(below, right + c)
                     total = wa * upper + wb * lower
-                    half = (1 << 19) - (1 if total < 0 else 0)
-                    store(dst + y * dst_row, x * channels + c, (total + half) >> 20)
+                    if to_even:  # a constant of the kernel
+                        steps = total - zero * (1 << 20)
+                        code = ((steps + (1 << 19) - 1 + ((steps >> 20) & 1)) >> 20) + zero
+                    else:
+                        code = (total + (1 << 19) - (1 if total < 0 else 0)) >> 20
+                    store(dst + y * dst_row, x * channels + c, code)
 
     return bilinear
 
 
 bilinear_i8, bilinear_i16 = _bilinear_of_codes(INT8, "i8"), _bilinear_of_codes(INT16, "i16")
-
-
-@kernel
-def bilinear_even_i8(
-    src: int,
-    src_row: int,
-    dst: int,
-    dst_row: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    row_index: int,
-    column_index: int,
-    row_weight: int,
-    column_weight: int,
-    zero: int,
-) -> None:
-    """Weights in 1/1024, int32: sum of weight products times steps from `zero` / 2**20, halves to an even number of steps."""
-    for y in range(rows):
-        above = src + load_i32(row_index, 2 * y) * src_row
-        below = src + load_i32(row_index, 2 * y + 1) * src_row
-        wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
-        for x in range(columns):
-            left = load_i32(column_index, 2 * x) * channels
-            right = load_i32(column_index, 2 * x + 1) * channels
-            wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
-            for c in range(channels):
-                upper = wl * load_code(above, left + c) + wr * load_code(above, right + c)
-                lower = wl * load_code(below, left + c) + wr * load_code(below, right + c)
-                total = wa * upper + wb * lower - zero * (1 << 20)
-                half = (1 << 19) - 1 + ((total >> 20) & 1)
-                store_code(dst + y * dst_row, x * channels + c, ((total + half) >> 20) + zero)
+bilinear_even_i8 = _bilinear_of_codes(INT8, "even_i8", to_even=True)
 
 
 @kernel

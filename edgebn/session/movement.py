@@ -153,9 +153,9 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
         arguments["offset"] = step.truncation_offset
     elif step.adds_half:
         operation, weights = "bilinear_half_i8", np.float32
-    elif step.even_from is not None:
-        operation = "bilinear_even_i8"
-        arguments["zero"] = step.even_from
+    else:
+        arguments["zero"] = step.even_from or 0
+        operation = operation if step.even_from is None else "bilinear_even_i8"
     packer.emit(
         operation,
         channels=channels,

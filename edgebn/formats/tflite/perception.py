@@ -6,8 +6,6 @@ alone, which takes windows that do not overlap and numbers the places of a windo
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
@@ -39,15 +37,8 @@ def convolution_transpose_bias(reading: Reading, operator: FileOperator) -> None
     emit_transposed(reading, operator, (x, w, b), wanted, strides, padding == SAME)
 
 
-class Windows(NamedTuple):
-    """Windows that do not overlap: the grid of (rows, columns) of them, and (height, width) of each."""
-
-    grid: Pair
-    kernel: Pair
-
-
-def _windows(operator: FileOperator, size: Pair | None) -> Windows:
-    """Return the windows that TfLitePoolParams says, over an image of `size`; without one their grid is unknown."""
+def _tiles(operator: FileOperator) -> tuple[Pair, int]:
+    """Return (height, width) of the windows that TfLitePoolParams says, and the padding."""
     padding, stride_width, stride_height, width, height, fused = operator.custom_words(6)
     kernel, strides = (height, width), (stride_height, stride_width)
     if padding not in (SAME, VALID) or min(*kernel, *strides) < 1 or fused:
@@ -58,11 +49,7 @@ def _windows(operator: FileOperator, size: Pair | None) -> Windows:
         raise UnsupportedLayerError(
             f"its windows of {kernel} at strides of {strides} overlap or leave gaps; LiteRT does not run it either"
         )
-    if size is None:
-        return Windows((0, 0), kernel)
-    if padding == SAME and (size[0] % height or size[1] % width):
-        raise UnsupportedLayerError(f"its windows of {kernel} pad an image of {size}; use an input size that they divide")
-    return Windows((size[0] // height, size[1] // width), kernel)
+    return kernel, padding
 
 
 def max_pooling_with_argmax(reading: Reading, operator: FileOperator) -> None:
@@ -71,9 +58,15 @@ def max_pooling_with_argmax(reading: Reading, operator: FileOperator) -> None:
     if len(operator.outputs) != 2 or min(operator.outputs) < 0:
         raise ModelError(f"it has {len(operator.outputs)} outputs where two should be; the file is damaged")
     height, width, channels = image(reading, x)
-    (rows, columns), (high, wide) = windows = _windows(operator, (height, width))
+    kernel, padding = _tiles(operator)
+    high, wide = kernel
+    if padding == SAME and (height % high or width % wide):
+        raise UnsupportedLayerError(
+            f"its windows of {kernel} pad an image of {height} x {width}; use an input size that they divide"
+        )
+    rows, columns = height // high, width // wide
     value, label = reading.value(x), reading.tensor(operator.outputs[1]).name
-    reading.emit(operator, Pool, (value,), output=0, function="max", kernel=windows.kernel, strides=windows.kernel)
+    reading.emit(operator, Pool, (value,), output=0, function="max", kernel=kernel, strides=kernel)
     if (rows * high, columns * wide) != (height, width):
         value = reading.step(
             Crop, f"{label}/whole", (value,), None, starts=(0, 0, 0), sizes=(rows * high, columns * wide, channels)
@@ -88,7 +81,7 @@ def max_pooling_with_argmax(reading: Reading, operator: FileOperator) -> None:
 def max_unpooling(reading: Reading, operator: FileOperator) -> None:
     """MaxUnpooling2D: each element at its place in a window of zeros."""
     x, p = inputs_of(operator, 2, 2)
-    _, (high, wide) = _windows(operator, None)
+    (high, wide), _ = _tiles(operator)
     rows, columns, channels = image(reading, x)
     if p not in reading.places:
         raise UnsupportedLayerError("its places are made by another operator than MaxPoolingWithArgmax2D; edgebn takes these only")
