@@ -1,4 +1,4 @@
-"""RFFT2D, COMPLEX_ABS, REAL and IMAG: spectrograms inside a network (YAMNet, BirdNET).
+"""RFFT2D, COMPLEX_ABS, REAL and IMAG: spectrograms inside a network (`tf.signal.stft`).
 
 Graphs have no complex values: before a file is read, `split_complex` puts two tensors, the real and the imaginary part, in place
 of each complex one, and two operators in the place of each that moves complex numbers.

@@ -1,4 +1,4 @@
-"""Spectrograms inside TensorFlow Lite files, as YAMNet and BirdNET have them: RFFT2D and what reads it, beside LiteRT."""
+"""Spectrograms inside TensorFlow Lite files, as `tf.signal.stft` becomes: RFFT2D and what reads it, beside LiteRT."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_known_tones(tmp_path):
 
 
 def spectrogram(rng, *, batched=True):
-    """Frames of a sound by GATHER, a window, magnitudes, 20 bands, a logarithm, a convolution; YAMNet's sound has no batch axis."""
+    """Frames of a sound by GATHER, a window, magnitudes, 20 bands, a logarithm, a convolution; a sound may have no batch axis."""
     length, frame, hop, bands = 2000, 256, 160, 20
     file, constant = FileBuilder(), lambda array: file.constant(np.asarray(array))
     frames = (length - frame) // hop + 1
