@@ -148,6 +148,8 @@ def main() -> None:
     add_clock_option(parser)
     options = parser.parse_args()
     paths = sorted(path for path in options.folder.rglob("*") if path.suffix in KINDS)
+    if not paths:
+        parser.error(f"{options.folder}: no folder with model files in it ({', '.join(KINDS)})")
     races, refused = measure(paths, options.threads, options.rounds, dict(options.input_shape), clock_of(parser, options))
     if options.json:
         text = json.dumps({"races": as_json(races), "refused": refused}, indent=1)

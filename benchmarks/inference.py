@@ -101,14 +101,19 @@ def _times(run: Callable[[], object], calls: int, clock: Callable[[], int]) -> l
 
 def measure(wanted: Iterable[Case], rounds: int) -> dict[str, dict[str, Times]]:
     """Return the times of every case by its name, printing each row as it comes."""
-    print(f"{'microseconds: median (minimum)':38}" + "".join(f"{engine:>20}" for engine in ENGINES) + f"{'LiteRT / edgebn':>18}")
+    print(
+        f"{'microseconds: median (minimum)':38}"
+        + "".join(f"{engine:>20}" for engine in ENGINES)
+        + f"{'LiteRT / edgebn':>18}  winner"
+    )
     results = {}
     for case in wanted:
         row = interleave(open_all(case), rounds)
         results[case.name] = row
         cells = [f"{row[engine].median:.1f} ({row[engine].minimum:.1f})" if engine in row else "-" for engine in ENGINES]
         ratio = f"{row['LiteRT'].median / row['edgebn'].median:.2f}" if "LiteRT" in row else "-"
-        print(f"{case.name:38}" + "".join(f"{cell:>20}" for cell in cells) + f"{ratio:>18}", flush=True)
+        winner = min(row, key=lambda engine: row[engine].median)
+        print(f"{case.name:38}" + "".join(f"{cell:>20}" for cell in cells) + f"{ratio:>18}  {winner}", flush=True)
     return results
 
 

@@ -117,6 +117,9 @@ def open_ncnn(program: Program, x: np.ndarray, threads: int = 1) -> Runner | Non
             raise RuntimeError("ncnn refuses the files that the benchmark wrote for it")
     is_vector = network.layers[0].kind == "dense" and x.ndim == 2
     array = np.ascontiguousarray(x[0] if is_vector else _channels_first(x)[0])
+    first, result = network.values[network.input], network.values[network.output]
+    if network.integer:  # float32 outside, as ncnn has it
+        array = ((array.astype(np.float32) - first.zero_point) * first.scale).astype(np.float32)
     given = ncnn.Mat(array).clone()  # a Mat of an array only borrows its memory
     last: list[object] = []
 
@@ -127,6 +130,8 @@ def open_ncnn(program: Program, x: np.ndarray, threads: int = 1) -> Runner | Non
 
     def output() -> np.ndarray:
         found = np.array(last[0])
+        if network.integer:
+            found = np.clip(np.rint(found / result.scale) + result.zero_point, -128, 127).astype(np.int8)
         return (np.moveaxis(found, 0, -1) if found.ndim == 3 else found).ravel()
 
     return Runner(run, output)

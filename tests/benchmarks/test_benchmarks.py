@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tests.passes.test_quantize import Maker
 onnxruntime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 
 TINY = 32  # pixels on a side
+PEERS = {"edgebn", "LiteRT", "onnxruntime", *(["ncnn"] if find_spec("ncnn") else [])}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def cases():
 @pytest.mark.parametrize("form", [FLOAT32, INT8])
 def test_peers_compute_what_is_timed(cases, form):
     runners = inference.open_all(cases[form])
-    assert {"edgebn", "LiteRT", "onnxruntime"} <= runners.keys()  # ncnn where it is installed
+    assert runners.keys() >= PEERS
 
 
 def every_kind():
@@ -90,7 +92,7 @@ def test_movement_and_several_outputs_are_written_as_onnx(mode):
 def test_peers_compute_every_kind_of_layer(form):
     found = case_of(every_kind(), form)
     result = larger.race(found, 2, 1)
-    assert {"edgebn", "LiteRT", "onnxruntime"} <= result.times.keys()
+    assert result.times.keys() >= PEERS
     assert max(result.apart.values()) <= inference.TOLERANCE[found.program.dtype]
     assert "every kind" in larger.line(result, 0.2)
 
@@ -140,6 +142,14 @@ def test_files_of_a_folder_are_timed_beside_their_runtimes(tmp_path, capsys):
     assert "of 2; geometric mean" in capsys.readouterr().out
 
 
+def test_a_folder_without_models_is_told(tmp_path, monkeypatch, capsys):
+    for folder in (tmp_path, tmp_path / "missing"):
+        monkeypatch.setattr("sys.argv", ["files", str(folder)])
+        with pytest.raises(SystemExit):
+            files.main()
+        assert f"{folder}: no folder with model files in it (.tflite, .onnx" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("size", ["8,10", "12,9"])
 def test_files_with_open_shapes_are_timed_at_the_shape_that_is_given(size, tmp_path):
     onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -186,7 +196,7 @@ def test_a_tiny_round_writes_what_it_measured(cases, tmp_path, capsys):
     run.run(small, rounds=1, starts=int(TEST_ALL), output=tmp_path)  # a start needs an object: half a minute to build
     found = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     row = found["inference_us"]["small, int8 by edgebn"]
-    assert row.keys() >= {"edgebn", "LiteRT", "onnxruntime"}
+    assert row.keys() >= PEERS
     assert all(0 < cell["minimum"] <= cell["median"] for cell in row.values())
     steps = found["layers"]["small, int8 by edgebn"]["steps"]
     assert sum(step["macs"] for step in steps) > 500_000
