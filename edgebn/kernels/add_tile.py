@@ -46,6 +46,14 @@ class Operands(NamedTuple):
     rows: int
 
 
+class Flips(NamedTuple):
+    """What turns bytes into stored ones, and back: 0, or `code_flip` where they are codes as the user has them."""
+
+    a_flip: int
+    b_flip: int
+    dst_flip: int
+
+
 class Exact(NamedTuple):
     """The exact form; tables are int64 (256,), indexed by the stored byte."""
 
@@ -73,17 +81,17 @@ class Approximation(NamedTuple):
 class Int8Sum:
     """Writes the functions."""
 
-    arguments = (*Operands._fields, "count", *Exact._fields, *Approximation._fields)
-    variants = ("any",)
+    arguments = (*Operands._fields, "count", *Flips._fields, *Exact._fields, *Approximation._fields)
+    variants = ("stored", "flipped")  # whether any operand is as the user has it
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._epilogue = Int8Epilogue(isa)
 
-    def define(self, module: ir.Module, variant: int) -> ir.Function:  # noqa: ARG002  # the form that all writers have
+    def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function that sums rows, and return it."""
         isa, lanes = self._isa, self._isa.lanes
-        builder, arguments = begin_function(module, "edgebn_add_i8", self.arguments)
+        builder, arguments = begin_function(module, f"edgebn_add_i8_{self.variants[variant]}", self.arguments)
         exact, recompute = self._exact(module), self._recompute(module)
         scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
         shared: dict[str, Any] = {"interleaved": False}
@@ -98,7 +106,11 @@ class Int8Sum:
         steps = builder.udiv(builder.add(arguments["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
         last = builder.sub(arguments["count"], width)
         is_short = builder.icmp_signed("<", arguments["count"], width)
-        forms = [arguments[name] for name in Exact._fields]
+        forms = [arguments[name] for name in (*Flips._fields, *Exact._fields)]
+        flip_bytes = [builder.trunc(arguments[name], I8) if variant else ir.Constant(I8, 0) for name in Flips._fields]
+        from_stored = ir.Constant(I8, 0x80 ^ isa.code_flip)  # to code + 128
+        to_unsigned = [splat(builder, builder.xor(flip, from_stored), lanes) for flip in flip_bytes[:2]]
+        from_packed = splat(builder, flip_bytes[2], isa.vector_bytes)
         with cgutils.for_range(builder, arguments["rows"]) as row:
             a, b, dst = (
                 builder.add(arguments[name], builder.mul(row.index, arguments[f"{name}_row"])) for name in ("a", "b", "dst")
@@ -113,10 +125,10 @@ class Int8Sum:
                     places = [builder.add(base, at) for base in (a, b, dst)]
                     units, doubt = [], None
                     for part in range(GROUP):
-                        units.append(self._units(builder, places, part, reals))
+                        units.append(self._units(builder, places, part, to_unsigned, reals))
                         one = builder.icmp_unsigned("==", builder.and_(units[-1], safe_mask), constant(I32, lanes, 0))
                         doubt = one if doubt is None else builder.or_(doubt, one)
-                    store(builder, self._epilogue.pack(builder, units, shared), places[2])
+                    store(builder, builder.xor(self._epilogue.pack(builder, units, shared), from_packed), places[2])
                     with seldom(builder, any_lane(builder, doubt)):
                         for part, value in enumerate(units):
                             store(builder, value, scratch, part * isa.vector_bytes)
@@ -124,39 +136,44 @@ class Int8Sum:
         builder.ret_void()
         return builder.function
 
-    def _units(self, builder: ir.IRBuilder, places: list[ir.Value], part: int, reals: list[ir.Value]) -> ir.Value:
+    def _units(
+        self, builder: ir.IRBuilder, places: list[ir.Value], part: int, to_unsigned: list[ir.Value], reals: list[ir.Value]
+    ) -> ir.Value:
         """Return t of one vector of outputs."""
         lanes = self._isa.lanes
         floats = []
-        for address in places[:2]:
-            stored = load(builder, vector(I8, lanes), address, part * lanes)
-            unsigned = builder.xor(stored, constant(I8, lanes, 0x80 ^ self._isa.code_flip))
+        for address, flip in zip(places[:2], to_unsigned, strict=True):
+            unsigned = builder.xor(load(builder, vector(I8, lanes), address, part * lanes), flip)
             floats.append(builder.sitofp(builder.zext(unsigned, vector(I32, lanes)), vector(F32, lanes)))
         inner = fused_multiply_add(builder, floats[1], reals[1], reals[2])
         return builder.fptosi(fused_multiply_add(builder, floats[0], reals[0], inner), vector(I32, lanes))
 
     def _recompute(self, module: ir.Module) -> ir.Function:
-        """Write the function (units, safe_mask, a, b, dst, exact form) that corrects what is in doubt of one vector."""
+        """Write (once a module) the function (units, safe_mask, a, b, dst, ...) that corrects what is in doubt of one vector."""
+        function_name = "edgebn_add_i8_recompute"
+        if function_name in module.globals:
+            return module.globals[function_name]
         builder, arguments = begin_function(
-            module, "edgebn_add_i8_recompute", ("units", "safe_mask", "a", "b", "dst", *Exact._fields)
+            module, function_name, ("units", "safe_mask", "a", "b", "dst", *Flips._fields, *Exact._fields)
         )
         mask = doubts_of(builder, self._isa, arguments["units"], arguments["safe_mask"])
-        rest = [arguments[name] for name in ("a", "b", "dst", *Exact._fields)]
+        rest = [arguments[name] for name in ("a", "b", "dst", *Flips._fields, *Exact._fields)]
         builder.call(self._exact(module), [mask, *rest])
         builder.ret_void()
         return builder.function
 
     def _exact(self, module: ir.Module) -> ir.Function:
-        """Write (once a module) the function (mask, a, b, dst, exact form) that sums what the mask names, from the tables."""
+        """Write (once a module) the function (mask, a, b, dst, flips, exact form) that sums what the mask names by tables."""
         name = "edgebn_add_i8_exact"
         if name in module.globals:
             return module.globals[name]
-        builder, arguments = begin_function(module, name, ("mask", "a", "b", "dst", *Exact._fields))
+        builder, arguments = begin_function(module, name, ("mask", "a", "b", "dst", *Flips._fields, *Exact._fields))
 
         def compute(place: ir.Value) -> None:
             total = None
             for operand in "ab":
                 byte = builder.zext(load(builder, I8, arguments[operand], place), I64)
+                byte = builder.xor(byte, arguments[f"{operand}_flip"])
                 term = load(builder, I64, arguments[f"{operand}_table"], builder.mul(byte, ir.Constant(I64, 8)))
                 total = term if total is None else builder.add(total, term)
             product = builder.add(builder.mul(total, arguments["multiplier"]), arguments["rounding"])
@@ -165,7 +182,8 @@ class Int8Sum:
             product = builder.sub(product, builder.select(is_negative, negative_rounding, ir.Constant(I64, 0)))
             y = builder.add(builder.ashr(product, arguments["shift"]), arguments["zero_point"])
             y = clamp(builder, y, arguments["qmin"], arguments["qmax"])
-            byte = builder.trunc(builder.xor(y, ir.Constant(I64, self._isa.code_flip)), I8)
+            stored = builder.xor(y, ir.Constant(I64, self._isa.code_flip))
+            byte = builder.trunc(builder.xor(stored, arguments["dst_flip"]), I8)
             store(builder, byte, arguments["dst"], place)
 
         each_bit(builder, arguments["mask"], compute)
@@ -178,9 +196,9 @@ if SELECTED.dot:
 
 
 @kernel
-def add_tile_i8(operands: Operands, count: int, exact: Exact, approximation: Approximation) -> None:
+def add_tile_i8(operands: Operands, count: int, flips: Flips, exact: Exact, approximation: Approximation) -> None:
     """Sums of rows of `count` codes."""
-    _run(0, (operands, count, exact, approximation))
+    _run(int(flips.a_flip | flips.b_flip | flips.dst_flip != 0), (operands, count, flips, exact, approximation))
 
 
 INT8_ADD = (add_tile_i8,) if SELECTED.dot else ()

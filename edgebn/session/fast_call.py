@@ -8,7 +8,8 @@ and the memory cannot go, as the caller holds the array.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,24 +69,35 @@ def _of_several(
     alive: object,
 ) -> FastCall:
     """Return the fast call where several arrays enter or leave; one of either comes and goes without a dict."""
-    empty, enters_alone, leaves_alone, entering = np.empty, len(inputs) == 1, len(outputs) == 1, len(inputs)
-    shapes, dtypes = zip(*output_layouts, strict=True)
-    shape, dtype = output_layouts[0]
+    empty, shapes, dtypes = np.empty, *zip(*output_layouts, strict=True)
+    shape, dtype, entering, leaving = shapes[0], dtypes[0], len(inputs), len(outputs)
+    # Of a single name they would give the value instead of a tuple: neither is asked for then.
+    entering_of, leaving_of = itemgetter(*inputs), itemgetter(*outputs)
 
-    def run(x: Any, out: Any, _alive: object = alive) -> Any:
-        if enters_alone:
-            arguments: Iterable[Any] = (x,)
-        elif len(x) == entering:
-            arguments = map(x.get, inputs)  # None where a name is another: no array
-        else:
+    def to_one(x: Any, out: Any, _alive: object = alive) -> Any:
+        if type(x) is not dict or len(x) != entering:
             return None
-        if leaves_alone:
-            return execute(*arguments, empty(shape, dtype) if out is None else out)
-        if out is None:
-            results = [*map(empty, shapes, dtypes)]
-            return None if execute(*arguments, *results) is None else dict(zip(outputs, results, strict=True))
-        if type(out) is not dict or len(out) != len(outputs):
+        try:
+            return execute(*entering_of(x), empty(shape, dtype) if out is None else out)
+        except KeyError:  # a name is another
             return None
-        return None if execute(*arguments, *map(out.get, outputs)) is None else {name: out[name] for name in outputs}
 
-    return run
+    def to_several(x: Any, out: Any, _alive: object = alive) -> Any:
+        try:
+            if out is None:
+                results: Any = [*map(empty, shapes, dtypes)]
+            elif type(out) is dict and len(out) == leaving:
+                results = leaving_of(out)
+            else:
+                return None
+            if entering == 1:
+                done = execute(x, *results)
+            elif type(x) is dict and len(x) == entering:
+                done = execute(*entering_of(x), *results)
+            else:
+                return None
+        except KeyError:  # a name is another
+            return None
+        return None if done is None else dict(zip(outputs, results))  # noqa: B905  # as many: strict takes as long as the rest
+
+    return to_one if leaving == 1 else to_several

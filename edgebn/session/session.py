@@ -109,6 +109,7 @@ class Session:
         self._folded: np.ndarray | None = None  # float32 (2, channels): drift and ratio that the epilogues have; None the factory's
         self._adapter: weakref.ref[Any] | None = None
         self._isa = isa.SELECTED.name
+        self._usual: FastCall | None = None  # what the last fast call was made by
         self._first, self._enters_alone = program.inputs[0], len(program.inputs) == 1
         inherited_by_forks(self, Session, Packed, Table)
 
@@ -129,7 +130,7 @@ class Session:
         vars(self).pop("_workers", None)
         if self._folding or (self._program.states and is_running):
             self._lock = Lost(self._program.source)
-            vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
+            vars(self).update(_on_codes=None, _on_reals=None, _usual=None)  # no way around the lock
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, or what another process unpickles, is a session of its own, made anew.
@@ -234,13 +235,23 @@ class Session:
         ModelError
             A value of the wrong shape or type, one that holds NaN, or an unfit `out`.
         """
+        usual = self._usual
+        if usual is not None:
+            result = usual(x, out)
+            if result is not None:
+                return result
+        return self._run(x, out)
+
+    def _run(self, x: Any, out: Any) -> Any:
+        """Run a batch by the fast call of its type, which is then the usual one, or by the general way."""
         first = x if self._enters_alone else x.get(self._first) if type(x) is dict else None
         if type(first) is ndarray:
             dtype = first.dtype
             fast_call = self._on_codes if dtype is INT8 else self._on_reals if dtype is FLOAT32 else None
-            if fast_call is not None:
+            if fast_call is not None and fast_call is not self._usual:
                 result = fast_call(x, out)
                 if result is not None:
+                    self._usual = fast_call
                     return result
         unsigned = arrays.is_unsigned(self._program, x)
         if unsigned:
@@ -299,7 +310,7 @@ class Session:
         if adaptation.classes:
             outputs.insert(0, logits)
         with self._lock:
-            self._run(table, (*x.values(), *outputs), 1)
+            self._execute_table(table, (*x.values(), *outputs), 1)
             first, second = self._packed.sums.read()
         return Observation(taken, logits, first, second)
 
@@ -338,7 +349,7 @@ class Session:
         table, taken = self._observing_table(x)
         arrays_out = (learner.left, *(taken[name] for name in self._program.outputs))
         with self._writing():
-            self._run(table, (*x.values(), *arrays_out), 1)
+            self._execute_table(table, (*x.values(), *arrays_out), 1)
             self._execute(learner.learn, 1, 0)
             refused = self._fold(learner.drift, learner.ratio) if learner.status == LEARNED and learner.needs_fold() else []
         return taken, refused
@@ -429,9 +440,9 @@ class Session:
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's inputs, then of its outputs."""
         with self._lock:
-            self._run(table, arrays, batch)
+            self._execute_table(table, arrays, batch)
 
-    def _run(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
+    def _execute_table(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         if table.tasks is None:
             alive = table.bind(arrays)
             failed = self._execute(table.call, batch, 0)

@@ -333,7 +333,7 @@ class Packed:
         kind = OBSERVING if observing else kind
         logits = self._program.adaptation.logits if observing and self._program.adaptation is not None else ""
         known = executor.operations()
-        direct = {} if leaving else self._written_to_users()
+        direct = {} if leaving else self._written_to_users(as_codes=as_codes)
         rows: list[list[int]] = []
         entering: list[tuple[int, int, int, int]] = []  # patches, in the order of the user's arrays
         leaving_patches: list[tuple[int, int, int, int]] = []
@@ -376,13 +376,14 @@ class Packed:
             parts.extend([None] * len(copies))
 
         def operations_of(section: list[Words]) -> list[tuple[list[int], tuple[int, int] | None]]:
-            return [(words.lines[kind], words.share) for words in section if kind in words.lines]
+            found = [(words.lines[kind], words.share) for words in section if kind in words.lines]
+            return [(list(line), share) for line, share in found] if as_codes else found  # `take_codes` writes into them
 
         halos = operations_of(self._sections[0])
         rows += [line for line, _ in halos]
         owners += ["halos of the inputs"] * len(rows)
         parts += [None if share is None else (-1, *share) for _, share in halos]
-        in_place = {} if as_codes or leaving else direct_inputs.in_place(self._program, self.layout)
+        in_place = {} if leaving else direct_inputs.in_place(self._program, self.layout, as_codes=as_codes)
         arena_places: dict[str, tuple[int, int, int, int]] = {}
         direct_rows: list[int] = []
         for name in self._program.inputs:
@@ -414,7 +415,11 @@ class Packed:
             lines = operations_of(section)
             for name in (name for name, writer in direct.items() if writer == step.name):
                 # Before its writer's rows stands one that puts the user's address into them.
-                places[name] = self._places(name, [line for line, _ in lines], len(rows) + 1)
+                writes = [line for line, _ in lines]
+                found = self._places(name, writes, 0)
+                if as_codes and not direct_inputs.take_codes(writes, found):
+                    continue
+                places[name] = found + np.array((len(rows) + 1, 0, 0))
                 directly[name] = len(rows), 1, 0, self.layout.buffers[name].size_of_pixels
                 add("point_words", name, dst=0, places=places[name].ctypes.data, count=len(places[name]))
             rows += [line for line, _ in lines]
@@ -438,12 +443,14 @@ class Packed:
             beside = self.beside if kind == WHOLE else {}
             last = direct_input.last + (self._program.steps[direct_input.last].name in beside)
             found = self._places(direct_input.name, rows[at + 1 : ends[last]], at + 1)
-            if direct_inputs.reaches_all(direct_input, found, owners, beside):
+            is_direct = direct_inputs.reaches_all(direct_input, found, owners, beside)
+            if is_direct and (not as_codes or direct_inputs.take_codes(rows, found)):
                 places[f"src {direct_input.name}"] = found
                 arena_place = self.arena.ctypes.data + self.layout.places[direct_input.name]
-                rows[at] = direct_inputs.row(self.layout.buffers[direct_input.name].size_of_pixels, arena_place, found, others)
+                size, overread = self.layout.buffers[direct_input.name].size_of_pixels, 0 if as_codes else isa.SELECTED.vector_bytes
+                rows[at] = direct_inputs.row(size, arena_place, found, others, overread)
             else:
-                operation_name, arguments = self._crossing(direct_input.name, entering=True, as_codes=False)
+                operation_name, arguments = self._crossing(direct_input.name, entering=True, as_codes=as_codes)
                 rows[at] = executor.row(known[operation_name], **arguments)
         width = executor.table_width()
         words = np.zeros((len(rows), width), np.int64)
@@ -476,8 +483,8 @@ class Packed:
         )
         return self._tables[-1]
 
-    def _written_to_users(self) -> dict[str, str]:
-        """Return the outputs that the step which makes them writes to the user's array at once, and that step.
+    def _written_to_users(self, *, as_codes: bool) -> dict[str, str]:
+        """Return the outputs that the step which makes them may write to the user's array at once, and that step.
 
         Those that are large, lie as the user's array does and that no step reads: they need not be whole in the arena.
         """
@@ -486,7 +493,10 @@ class Packed:
         found = {}
         for name in program.outputs:
             layout, writer = self.layout.buffers[name], made.get(name)
-            if writer is None or name in read or program.buffers[name].dtype != "float32" or any(layout.halo):
+            is_other = program.buffers[name].dtype != ("int8" if as_codes else "float32")
+            if writer is None or name in read or is_other or any(layout.halo):
+                continue
+            if as_codes and not isinstance(writer, direct_inputs.TAKE_CODES):
                 continue
             shares = isinstance(writer, p.Reshape) and self.layout.places.get(writer.inputs[0]) == self.layout.places[name]
             if not shares and layout.size_of_pixels >= MIN_DIRECT:

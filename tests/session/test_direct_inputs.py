@@ -1,4 +1,4 @@
-"""Large float32 inputs are read where the user has them, others are copied while they are checked: the same bytes either way."""
+"""Large inputs are read where the user has them, others are copied while they are checked or turned: the same bytes either way."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgebn
+from edgebn import program as p
 from edgebn.errors import ModelError
+from edgebn.kernels import executor
 from edgebn.session import direct_inputs, tables
 from tests import programs
 
@@ -112,3 +114,71 @@ def test_nan_is_told_and_nothing_written(kind, samples, data):
         session.run(bad, out=out)
     assert (out == 7.0).all()
     np.testing.assert_array_equal(session.run(x), good)
+
+
+def sum_of_codes(shape, *, follows=False):
+    """Return an int8 program that sums two inputs; `follows` puts a step behind the sum, so that only inputs are the user's."""
+    buffers = {name: p.Buffer(name, shape) for name in ("a", "b", "sum", "twice")}
+    steps = [p.Add("add", ("a", "b"), "sum")]
+    if follows:
+        steps.append(p.Add("again", ("sum", "a"), "twice"))
+    output = "twice" if follows else "sum"
+    if not follows:
+        del buffers["twice"]
+    shapes = dict.fromkeys(buffers, shape)
+    program = p.Program("m", "m.test", "test", False, buffers, {}, tuple(steps), ("a", "b"), (output,), shapes)
+    rng = np.random.default_rng(0)
+    return edgebn.quantize(program, {name: rng.standard_normal((50, *shape)).astype(np.float32) for name in "ab"})
+
+
+def codes(shape, samples=1, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: rng.integers(-128, 128, (samples, *shape)).astype(np.int8) for name in "ab"}
+
+
+SHAPES = [(1, 1, 3), (1, 1, 64), (3, 5, 7), (9, 8, 24), (128, 128, 1)]  # less than a vector, whole ones, and a rest
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("follows", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_codes_are_summed_where_the_user_has_them(shape, follows, threads):
+    program = sum_of_codes(shape, follows=follows)
+    session = edgebn.Session(program, threads=threads)
+    table = session._packed.codes
+    names = [executor.by_code()[row[0]].name for row in table.words]
+    if "add_tile_i8" in executor.operations():
+        assert "flip_rows" not in names
+    for samples in (1, 3):
+        x = codes(shape, samples, samples)
+        given = {name: value.copy() for name, value in x.items()}
+        session._packed.arena[...] = 77  # nothing of an earlier run may be read
+        found = session.run(given)
+        expected = edgebn.reference.run(program, x)
+        np.testing.assert_array_equal(found, expected)
+        assert all((given[name] == x[name]).all() for name in x)
+        np.testing.assert_array_equal(session.run_buffers(x)[program.outputs[0]].reshape(-1), expected.reshape(-1))
+    reals = {name: value.astype(np.float32) / 50 for name, value in codes(shape).items()}  # the other table has its own rows
+    np.testing.assert_array_equal(session.run(reals), edgebn.reference.run(program, reals))
+    one = codes(shape)["a"]
+    np.testing.assert_array_equal(session.run({"a": one, "b": one}), edgebn.reference.run(program, {"a": one, "b": one}))
+
+
+@pytest.mark.parametrize("which", "ab")
+@pytest.mark.parametrize("offset", [-1000, -130, -64, -1, 0, 1, 63, 64, 130, 1000])
+@pytest.mark.parametrize("follows", [False, True])
+def test_sums_of_codes_over_what_is_summed(follows, offset, which):
+    shape = (3, 11, 7)
+    session = edgebn.Session(sum_of_codes(shape, follows=follows))
+    x = codes(shape)
+    expected = session.run(x)
+    size = expected.size
+    room = np.full(size + 2200, 7, np.int8)
+    given = room[1100:][:size].reshape(expected.shape)
+    given[...] = x[which]
+    out = room[1100 + offset :][:size].reshape(expected.shape)
+    before = room.copy()
+    session.run(x | {which: given}, out=out)
+    np.testing.assert_array_equal(out, expected)
+    before[1100 + offset :][:size] = expected.reshape(-1)
+    np.testing.assert_array_equal(room, before)
