@@ -35,7 +35,7 @@ $(BIN)/python:
 	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 
 $(VENV)/.runtime: pyproject.toml | $(BIN)/python
-	@echo "== installing edgebn and its readers into $(VENV) (numpy, numba, h5py, onnx, tflite, pillow, rich)"
+	@echo "== installing edgebn and its readers into $(VENV) (numpy, numba, h5py, onnx, flatbuffers, pillow, rich)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[all]"
 	@touch $@
 

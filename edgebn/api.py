@@ -68,14 +68,25 @@ def load(
         for option in [*options, *(["states"] if states else [])]:
             raise UsageError(f"{path}: {option}= means nothing for an .edgebn file; leave it out")
         return native.load(path)
-    from edgebn import formats, passes, reference
+    from edgebn import formats, passes
     from edgebn.formats import metadata
-    from edgebn.preparation.from_file import as_the_file_says
 
     graph = formats.read(path, **options)
     program = passes.lower(passes.as_states(graph, _names(path, states)) if states else graph)
-    program = passes.join_tables(program, reference.run_step)
-    return as_the_file_says(program, metadata.said(path))
+    program = passes.join_tables(program, _run_step)
+    said = metadata.said(path)
+    if said is None:
+        return program
+    from edgebn.preparation.from_file import as_the_file_says
+
+    return as_the_file_says(program, said)
+
+
+def _run_step(*operands: Any) -> Any:
+    """Run one step as the specification has it, which only files with functions of codes need."""
+    from edgebn import reference
+
+    return reference.run_step(*operands)
 
 
 def _reader_options(path: Path, input_shape: Any, custom_layers: Any) -> dict[str, Any]:

@@ -8,12 +8,11 @@ Shapes here leave out the batch axis: an image batch (N, H, W, C) has shape (H, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 import numpy as np
 
 from edgebn.errors import ModelError
 from edgebn.layers import Identity, Layer, Quantization
+from edgebn.quick_dataclass import dataclass, field, replace
 
 Shape = tuple[int, ...]
 
@@ -86,7 +85,7 @@ class Graph:
         return [layer for layer in self.layers if tensor in layer.inputs]
 
 
-@dataclass
+@dataclass(frozen=False)
 class GraphBuilder:
     """Collects layers in topological order and checks each as it comes.
 

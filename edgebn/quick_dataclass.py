@@ -1,4 +1,4 @@
-"""`dataclass(frozen=True)` as the standard library has it, made in no time: a start imports about a hundred of them.
+"""`dataclass(frozen=...)` as the standard library has it, made in no time: a start imports about a hundred of them.
 
 The library writes and compiles six methods for each class, half a millisecond on a desktop and several on a Pi; here all classes
 share theirs. So do the first objects of a class with `__init__`: one of its own, which is faster to call and takes as long to
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(*, frozen: bool) -> Callable[[type], type]:
-        """Return the decorator; there are no others than frozen classes."""
-        assert frozen
-        return _frozen
+        """Return the decorator."""
+        return _frozen if frozen else _mutable
 
     def replace(value: Any, /, **changes: Any) -> Any:
         """Return the same with other fields, as the library's does."""
@@ -133,7 +132,16 @@ class _LaterSignature:
 
 
 def _frozen(cls: type) -> type:
-    for name in ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__"):
+    return _with_methods(cls, "__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__")
+
+
+def _mutable(cls: type) -> type:
+    cls.__hash__ = None  # type: ignore[assignment]  # equal objects may differ later
+    return _with_methods(cls, "__eq__", "__repr__")
+
+
+def _with_methods(cls: type, *names: str) -> type:
+    for name in names:
         if name not in vars(cls):
             setattr(cls, name, vars(_Methods)[name])
     if "__init__" not in vars(cls):

@@ -1,4 +1,4 @@
-"""Our frozen dataclasses behave as the standard library's: each statement is checked of both."""
+"""Our dataclasses behave as the standard library's: each statement is checked of both."""
 
 import copy
 import dataclasses
@@ -58,6 +58,18 @@ class OursDefaults:
     hidden: int = dataclasses.field(default=3, init=False)
     last: int = dataclasses.field(default=4, kw_only=True)
     count: ClassVar[int] = 5
+
+
+@dataclasses.dataclass
+class LibraryMutable:
+    name: str
+    names: list[str] = dataclasses.field(default_factory=list)
+
+
+@quick_dataclass.dataclass(frozen=False)
+class OursMutable:
+    name: str
+    names: list[str] = quick_dataclass.field(default_factory=list)
 
 
 both = pytest.mark.parametrize(("kind", "child"), [(Library, LibraryChild), (Ours, OursChild)])
@@ -210,3 +222,17 @@ def test_a_plain_child_has_the_fields_of_its_parent():
 
     assert Plain("a") == Plain("a", note="y")
     assert list(quick_dataclass.fields_of(Plain)) == ["name", "numbers", "note"]
+
+
+@pytest.mark.parametrize("kind", [LibraryMutable, OursMutable])
+def test_fields_that_change(kind):
+    one, two = kind("a"), kind("a", ["x"])
+    assert one != two
+    one.names.append("x")
+    assert one == two
+    one.name, one.other = "b", 1
+    del one.other
+    assert repr(one).endswith("(name='b', names=['x'])")
+    assert dataclasses.replace(one, name="a") == two
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)

@@ -21,7 +21,7 @@ PACKAGES = (
     "pillow",
     "h5py",
     "onnx",
-    "tflite",
+    "flatbuffers",
     "torch",
     "opencv-python-headless",
     "ai-edge-litert",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgebn.preparation.data import Preparation
+if TYPE_CHECKING:
+    from edgebn.preparation.data import Preparation
 
 _MODULES = {
     ".tflite": "edgebn.formats.tflite.metadata",

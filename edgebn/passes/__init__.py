@@ -7,8 +7,6 @@ No engine is known here.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgebn.errors import QuantizationError, UnsupportedLayerError
 from edgebn.graph import Graph
 from edgebn.passes.checked import checked
@@ -20,6 +18,7 @@ from edgebn.passes.lowering.join_tables import join_tables
 from edgebn.passes.lowering.lower_float import lower_float
 from edgebn.passes.lowering.records import layer_records, merged_records
 from edgebn.program import Program
+from edgebn.quick_dataclass import replace
 
 __all__ = ["as_states", "join_tables", "lower"]
 

@@ -107,7 +107,7 @@ def test_a_difference_is_exit_code_1(monkeypatch, capsys, networks):
 def test_a_numpy_alone_is_enough():
     """No extra is imported: a board has what it has."""
     code = (
-        "import sys; sys.modules.update(dict.fromkeys(('rich', 'h5py', 'onnx', 'tflite', 'PIL', 'onnxruntime')))\n"
+        "import sys; sys.modules.update(dict.fromkeys(('rich', 'h5py', 'onnx', 'flatbuffers', 'PIL', 'onnxruntime')))\n"
         "import edgebn.doctor.self_test as s, edgebn.doctor.machine as m; m.machine(); m.versions(); print(len(list(s.read())))"
     )
     try:

@@ -4,7 +4,7 @@ import flatbuffers
 import numpy as np
 import onnxruntime
 import pytest
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
 import edgebn
@@ -271,26 +271,26 @@ def softmax_file(shape, scale):
         return b.EndVector()
 
     def table(name, **fields):
-        getattr(tflite, f"{name}Start")(b)
+        getattr(schema, f"{name}Start")(b)
         for field, value in fields.items():
-            getattr(tflite, f"{name}Add{field}")(b, value)
-        return getattr(tflite, f"{name}End")(b)
+            getattr(schema, f"{name}Add{field}")(b, value)
+        return getattr(schema, f"{name}End")(b)
 
     def tensor(name, scale, zero_point):
         scales, zero_points = vector([scale], b.PrependFloat32), vector([zero_point], b.PrependInt64, 8)
         quantization = table("QuantizationParameters", Scale=scales, ZeroPoint=zero_points)
         name, dimensions = b.CreateString(name), vector(shape, b.PrependInt32)
-        return table("Tensor", Shape=dimensions, Type=tflite.TensorType.INT8, Name=name, Quantization=quantization)
+        return table("Tensor", Shape=dimensions, Type=schema.TensorType.INT8, Name=name, Quantization=quantization)
 
     offsets = b.PrependUOffsetTRelative
     tensors = vector([tensor("x", scale, 5), tensor("y", 1 / 256, -128)], offsets)
     options = table("SoftmaxOptions", Beta=1.0)
     first, second = vector([0], b.PrependInt32), vector([1], b.PrependInt32)
-    kind = tflite.BuiltinOptions.SoftmaxOptions
+    kind = schema.BuiltinOptions.SoftmaxOptions
     operator = table("Operator", Inputs=first, Outputs=second, BuiltinOptionsType=kind, BuiltinOptions=options)
     operators = vector([operator], offsets)
     graph = table("SubGraph", Tensors=tensors, Inputs=first, Outputs=second, Operators=operators)
-    code = tflite.BuiltinOperator.SOFTMAX
+    code = schema.BuiltinOperator.SOFTMAX
     codes = vector([table("OperatorCode", DeprecatedBuiltinCode=code, BuiltinCode=code, Version=2)], offsets)
     graphs, files = vector([graph], offsets), vector([table("Buffer")], offsets)
     b.Finish(table("Model", Version=3, OperatorCodes=codes, Subgraphs=graphs, Buffers=files), b"TFL3")

@@ -297,10 +297,10 @@ def test_float_variables_over_sequences(seed, tmp_path):
 
 def with_output(content, index):
     """Return a TensorFlow Lite file whose one output is another value of it."""
-    import tflite
+    from ai_edge_litert import schema_py_generated as schema
 
     content = bytearray(content)
-    table = tflite.Model.GetRootAs(content, 0).Subgraphs(0)._tab
+    table = schema.Model.GetRootAs(content, 0).Subgraphs(0)._tab
     at = table.Vector(table.Offset(8))
     content[at : at + 4] = index.to_bytes(4, "little")
     return bytes(content)

@@ -48,10 +48,6 @@ def read(path: Path, *, input_shape: Shape | Mapping[str, Shape] | None = None) 
         It has an operator or type that edgebn does not run; the message names it.
     """
     path = Path(path)
-    try:
-        import tflite  # noqa: F401  # its absence is worth a sentence of our own
-    except ImportError:
-        raise ModelError(f"{path}: reading TensorFlow Lite files needs the packages of 'pip install edgebn[tflite]'") from None
     file = read_file(path)
     with damage_is_named(str(path)):
         file = split_complex(file)

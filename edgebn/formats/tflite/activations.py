@@ -75,13 +75,13 @@ def elu(reading: Reading, operator: FileOperator) -> None:
 
 def gelu(reading: Reading, operator: FileOperator) -> None:
     """GELU, exact or by tanh."""
-    _activation(reading, operator, "gelu_tanh" if operator.options("GeluOptions").Approximate() else "gelu")
+    _activation(reading, operator, "gelu_tanh" if operator.options("GeluOptions").approximate else "gelu")
 
 
 def leaky_relu(reading: Reading, operator: FileOperator) -> None:
     """LEAKY_RELU."""
     (x,) = inputs_of(operator, 1, 1)
-    alpha = operator.options("LeakyReluOptions").Alpha()
+    alpha = operator.options("LeakyReluOptions").alpha
     reading.emit(operator, Activation, (reading.value(x),), function="leaky_relu", alpha=float(alpha))
 
 
@@ -117,7 +117,7 @@ def _widened(reading: Reading, index: int, shape: tuple[int, ...]) -> str:
 def softmax(reading: Reading, operator: FileOperator) -> None:
     """SOFTMAX over the last axis."""
     (x,) = inputs_of(operator, 1, 1)
-    beta = float(operator.options("SoftmaxOptions").Beta())
+    beta = float(operator.options("SoftmaxOptions").beta)
     if not (np.isfinite(beta) and beta > 0):
         raise ModelError(f"its beta {beta} is not positive; the file is damaged")
     reading.emit(operator, Softmax, (reading.value(x),), axis=len(reading.sample(x)) - 1, beta=beta)

@@ -16,7 +16,7 @@ from edgebn.layers import Add, Binary, Concat, Constant, Layer, MatMul, Multiply
 
 def add(reading: Reading, operator: FileOperator) -> None:
     """ADD of two values, or of a value and a constant."""
-    fused = operator.options("AddOptions").FusedActivationFunction()
+    fused = operator.options("AddOptions").fused_activation_function
     if fused and reading.tensor(only_output(operator)).type == "INT32":
         raise UnsupportedLayerError("it adds int32 numbers and has a fused activation, which TensorFlow Lite Micro overlooks")
     _two(reading, operator, Add, fused)
@@ -24,7 +24,7 @@ def add(reading: Reading, operator: FileOperator) -> None:
 
 def mul(reading: Reading, operator: FileOperator) -> None:
     """MUL of two values, or of a value and a constant."""
-    _two(reading, operator, Multiply, operator.options("MulOptions").FusedActivationFunction())
+    _two(reading, operator, Multiply, operator.options("MulOptions").fused_activation_function)
 
 
 def _two(reading: Reading, operator: FileOperator, layer: type[Layer], fused: int, **settings: Any) -> None:
@@ -56,13 +56,13 @@ def batch_matmul(reading: Reading, operator: FileOperator) -> None:
         raise ModelError(f"it multiplies values of shapes {shapes[0]} and {shapes[1]}, which are no matrices; the file is damaged")
     values, full = reading.operands((a, b), reading.tensor(only_output(operator)).name, matrices=2)
     turned = []
-    for index, value, is_turned in zip((a, b), values, (options.AdjX(), options.AdjY()), strict=True):
+    for index, value, is_turned in zip((a, b), values, (options.adj_x, options.adj_y), strict=True):
         if is_turned:
             rank = len(reading.builder.tensors[value].shape)
             order, quantization = (*range(rank - 2), rank - 1, rank - 2), reading.builder.tensors[value].quantization
             value = reading.step(Transpose, f"{reading.tensor(index).name}/turned", (value,), quantization, permutation=order)
         turned.append(value)
-    rows, columns = shapes[0][-1 if options.AdjX() else -2], shapes[1][-2 if options.AdjY() else -1]
+    rows, columns = shapes[0][-1 if options.adj_x else -2], shapes[1][-2 if options.adj_y else -1]
     whole = (*full, rows, columns)
     if not full and rows == 1:  # of one row, which is the batch: the sample is the row
         product = reading.step(MatMul, f"{reading.tensor(only_output(operator)).name}/row", tuple(turned),
@@ -75,7 +75,7 @@ def batch_matmul(reading: Reading, operator: FileOperator) -> None:
 def sub(reading: Reading, operator: FileOperator) -> None:
     """SUB. A float32 constant on either side makes it a sum."""
     a, b = inputs_of(operator, 2, 2)
-    fused = operator.options("SubOptions").FusedActivationFunction()
+    fused = operator.options("SubOptions").fused_activation_function
     if reading.tensor(only_output(operator)).type != "FLOAT32" or not (reading.is_constant(a) or reading.is_constant(b)):
         _two(reading, operator, Binary, fused, function="subtract")
         return
@@ -88,7 +88,7 @@ def sub(reading: Reading, operator: FileOperator) -> None:
 def div(reading: Reading, operator: FileOperator) -> None:
     """DIV of float32 values or integers; of float32 by a constant it is a product."""
     _, b = inputs_of(operator, 2, 2)
-    fused = operator.options("DivOptions").FusedActivationFunction()
+    fused = operator.options("DivOptions").fused_activation_function
     if reading.is_integer(only_output(operator)):
         whole_numbers.arithmetic(reading, operator, "divide", fused)
         return
@@ -128,13 +128,13 @@ def concatenation(reading: Reading, operator: FileOperator) -> None:
     if not operator.inputs or min(operator.inputs) < 0:
         raise ModelError("it has no inputs; the file is damaged")
     first = next((index for index in operator.inputs if not reading.is_constant(index)), operator.inputs[0])
-    rank, axis = len(reading.shape(first)), options.Axis()
+    rank, axis = len(reading.shape(first)), options.axis
     if axis % max(rank, 1) == 0 and -rank <= axis < rank:
         label, shapes = reading.tensor(only_output(operator)).name, [reading.shape(index) for index in operator.inputs]
         codes = reading.is_codes(first)
         values = tuple(reading.whole(index, f"{label}/{place}", beside_codes=codes) for place, index in enumerate(operator.inputs))
         full = (sum(shape[0] for shape in shapes), *shapes[0][1:])
-        reading.emit(operator, Concat, values, options.FusedActivationFunction(), full=full, axis=0)
+        reading.emit(operator, Concat, values, options.fused_activation_function, full=full, axis=0)
         return
     values = tuple(reading.value(index, like=first) for index in operator.inputs)
-    reading.emit(operator, Concat, values, options.FusedActivationFunction(), axis=reading.axis(first, options.Axis()))
+    reading.emit(operator, Concat, values, options.fused_activation_function, axis=reading.axis(first, options.axis))

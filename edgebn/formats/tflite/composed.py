@@ -73,7 +73,7 @@ class Composer:
         names = {"L2_NORMALIZATION": "L2NormOptions", "L2_POOL_2D": "Pool2DOptions"}
         if self.operator.kind not in names:
             return 0
-        number: int = self.operator.options(names[self.operator.kind]).FusedActivationFunction()
+        number: int = self.operator.options(names[self.operator.kind]).fused_activation_function
         if number and number not in FUSED_CLIPS:
             raise UnsupportedLayerError(f"its fused activation number {number} is none of RELU, RELU_N1_TO_1 and RELU6")
         return number
@@ -200,7 +200,7 @@ def l2_pool_2d(reading: Reading, operator: FileOperator) -> None:
     options = operator.options("Pool2DOptions")
     make = Composer(reading, operator)
     height, width, _ = image(reading, x)
-    kernel, strides = (options.FilterHeight(), options.FilterWidth()), (options.StrideH(), options.StrideW())
+    kernel, strides = (options.filter_height, options.filter_width), (options.stride_h, options.stride_w)
     squares = make.emit(make, Activation, make.input(x), part="squares", function="square")
     padding = padding_of(options, (height, width), kernel, strides, (1, 1))
     means = make.emit(make, Pool, squares, part="means", function="average", kernel=kernel, strides=strides, padding=padding)
@@ -212,8 +212,8 @@ def local_response_normalization(reading: Reading, operator: FileOperator) -> No
     (x,) = inputs_of(operator, 1, 1)
     options = operator.options("LocalResponseNormalizationOptions")
     make = Composer(reading, operator)
-    channels, radius = image(reading, x)[2], options.Radius()
-    bias, alpha, beta = (float(number) for number in (options.Bias(), options.Alpha(), options.Beta()))
+    channels, radius = image(reading, x)[2], options.radius
+    bias, alpha, beta = (float(number) for number in (options.bias, options.alpha, options.beta))
     if not (np.isfinite((bias, alpha, beta)).all() and bias > 0 and alpha >= 0 and radius >= 0):
         raise UnsupportedLayerError(f"its bias {bias} is not positive or its alpha {alpha}, beta {beta} or radius {radius} damaged")
     if channels > common_layers.MAX_NEIGHBOURS:

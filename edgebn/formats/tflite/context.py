@@ -7,7 +7,6 @@ value whose first axis is something else (after a RESHAPE of (1, T, C) to (T, C)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, FileTensor, constant
 from edgebn.graph import GraphBuilder, Shape
 from edgebn.layers import Activation, Concat, Constant, Crop, Gather, Identity, Layer, Quantization, Reshape, Transpose, broadcast
+from edgebn.quick_dataclass import dataclass, field
 
 # Fused activations by their number in the schema, as clips.
 FUSED_CLIPS: dict[int, tuple[str, float, float]] = {
@@ -31,7 +31,7 @@ INTEGER_TYPES = ("INT32", "INT64", "BOOL")
 INT32_ENDS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}  # of narrower types, as whole numbers
 
 
-@dataclass
+@dataclass(frozen=False)
 class Variables:
     """The file's variables, by container and name.
 
@@ -56,7 +56,7 @@ class Variables:
     states: list[VariableName] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(frozen=False)
 class Reading:
     """The state of one reading.
 

@@ -22,13 +22,13 @@ def conv_2d(reading: Reading, operator: FileOperator) -> None:
     weight, (height, width, channels) = _spread(reading, operator, weight)
     if weight.ndim != 4 or channels % weight.shape[3]:
         raise ModelError(f"its weight {weight.shape} does not fit an input of {channels} channels; the file is damaged")
-    strides = (options.StrideH(), options.StrideW())
-    dilations = operator.dilations or (options.DilationHFactor(), options.DilationWFactor())
+    strides = (options.stride_h, options.stride_w)
+    dilations = operator.dilations or (options.dilation_h_factor, options.dilation_w_factor)
     reading.emit(
         operator,
         Convolution,
         (reading.value(x),),
-        options.FusedActivationFunction(),
+        options.fused_activation_function,
         weight=weight,
         bias=_bias(reading, operator, b, len(weight), plain=np.int32),
         strides=strides,
@@ -47,13 +47,13 @@ def depthwise_conv_2d(reading: Reading, operator: FileOperator) -> None:
     weight, (height, width, channels) = _spread(reading, operator, weight)
     if weight.ndim != 4 or weight.shape[0] != 1 or weight.shape[3] % channels:
         raise ModelError(f"its weight {weight.shape} does not fit an input of {channels} channels; the file is damaged")
-    strides = (options.StrideH(), options.StrideW())
-    dilations = operator.dilations or (options.DilationHFactor(), options.DilationWFactor())
+    strides = (options.stride_h, options.stride_w)
+    dilations = operator.dilations or (options.dilation_h_factor, options.dilation_w_factor)
     reading.emit(
         operator,
         Convolution,
         (reading.value(x),),
-        options.FusedActivationFunction(),
+        options.fused_activation_function,
         weight=np.ascontiguousarray(weight.transpose(3, 1, 2, 0)),
         bias=_bias(reading, operator, b, weight.shape[3]),
         strides=strides,
@@ -71,9 +71,9 @@ def transpose_conv(reading: Reading, operator: FileOperator) -> None:
     wanted = reading.integers(size)
     if wanted.shape != (4,):
         raise ModelError(f"its output shape {tuple(wanted)} is no image's; the file is damaged")
-    strides, same = (options.StrideH(), options.StrideW()), options.Padding() == SAME
+    strides, same = (options.stride_h, options.stride_w), options.padding == SAME
     emit_transposed(
-        reading, operator, (x, w, b), tuple(int(n) for n in wanted[1:3]), strides, same, options.FusedActivationFunction()
+        reading, operator, (x, w, b), tuple(int(n) for n in wanted[1:3]), strides, same, options.fused_activation_function
     )
 
 
@@ -119,13 +119,13 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
     """FULLY_CONNECTED: over the last axis where that fits, otherwise over the flattened value."""
     x, w, b = inputs_of(operator, 2, 3)
     options = operator.options("FullyConnectedOptions")
-    if options.WeightsFormat() != 0:
+    if options.weights_format != 0:
         raise UnsupportedLayerError("its weights are shuffled for one processor; convert the model again with default weights")
     weight, quantization = _weight(reading, operator, w, axis=0)
     if weight.ndim != 2:
         raise ModelError(f"its weight has shape {weight.shape} instead of (outputs, inputs); the file is damaged")
     value, shape = reading.value(x), reading.sample(x)
-    kept = bool(options.KeepNumDims()) and shape[-1:] == (weight.shape[1],)
+    kept = bool(options.keep_num_dims) and shape[-1:] == (weight.shape[1],)
     wanted = shape if kept else _flat_input(reading, x, weight.shape[1])
     if wanted != shape:
         label = reading.tensor(only_output(operator)).name.split(";", maxsplit=1)[0]
@@ -134,7 +134,7 @@ def fully_connected(reading: Reading, operator: FileOperator) -> None:
         operator,
         Dense,
         (value,),
-        options.FusedActivationFunction(),
+        options.fused_activation_function,
         full=(*(reading.shape(x)[:-1] if kept else wanted[:-1] or (1,)), weight.shape[0]),
         weight=weight,
         bias=_bias(reading, operator, b, len(weight)),
@@ -173,7 +173,7 @@ def padding_of(options: Any, size: Pair, kernel: Pair, strides: Pair, dilations:
     """Return (top, left, bottom, right) of SAME or VALID padding."""
     if min(*strides, *dilations, *kernel) < 1:
         raise ModelError(f"its strides {strides}, dilations {dilations} or kernel {kernel} are not positive; the file is damaged")
-    if options.Padding() != SAME:
+    if options.padding != SAME:
         return (0, 0, 0, 0)
     top, bottom = same_padding(size[0], kernel[0], strides[0], dilations[0])
     left, right = same_padding(size[1], kernel[1], strides[1], dilations[1])

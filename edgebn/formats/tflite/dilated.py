@@ -7,13 +7,13 @@ only there, edgebn gives LiteRT's numbers.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator, constant
+from edgebn.quick_dataclass import replace
 
 CONVOLUTIONS = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
 VALID = 1  # the schema's number of that padding
@@ -71,8 +71,8 @@ def _unit(file: FileModel, first: FileOperator, readers: dict[int, list[FileOper
     else:
         return None
     options = unit.middle.options(CONVOLUTIONS[unit.middle.kind])
-    plain = (options.StrideH(), options.StrideW(), options.DilationHFactor(), options.DilationWFactor()) == (1, 1, 1, 1)
-    return unit if plain and options.Padding() == VALID and row[-1].kind == "BATCH_TO_SPACE_ND" else None
+    plain = (options.stride_h, options.stride_w, options.dilation_h_factor, options.dilation_w_factor) == (1, 1, 1, 1)
+    return unit if plain and options.padding == VALID and row[-1].kind == "BATCH_TO_SPACE_ND" else None
 
 
 def _only_reader(file: FileModel, operator: FileOperator, readers: dict[int, list[FileOperator]]) -> FileOperator | None:

@@ -1,6 +1,6 @@
 """A TensorFlow Lite file as plain data: tensors, operators and constants, every number checked against the file's size.
 
-This is the only module that touches the flatbuffer; it knows nothing of `Graph`. A damaged file ends in a ModelError.
+Besides `metadata.py` the only module that opens the flatbuffer; it knows nothing of `Graph`. A damaged file ends in a ModelError.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgebn.errors import EdgebnError, ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.schema import MODEL, OPERATORS, OPTIONS, TYPES
 from edgebn.formats.tflite.sparse import densified
+from edgebn.formats.tflite.tables import Table, Tables
 from edgebn.layers import Pair, Quantization, Sides
 from edgebn.quick_dataclass import dataclass, field
 
@@ -86,21 +87,17 @@ class FileOperator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options_type: int
-    options_table: Any
+    options_table: Table | None
     dilations: Pair | None = None
     padding: Sides | None = None
     line: int | None = None
     custom: bytes = b""
 
-    def options(self, name: str) -> Any:
+    def options(self, name: str) -> Table:
         """Return the options read as the schema's table `name` ('Conv2DOptions'), which the file must have."""
-        import tflite
-
-        if self.options_table is None or self.options_type != getattr(tflite.BuiltinOptions, name):
+        if self.options_table is None or self.options_type != OPTIONS[name][0]:
             raise ModelError(f"its options are missing or of another type than {name}; the file is damaged")
-        options = getattr(tflite, name)()
-        options.Init(self.options_table.Bytes, self.options_table.Pos)
-        return options
+        return self.options_table.read_as(name)
 
     def custom_words(self, count: int) -> tuple[int, ...]:
         """Return the first `count` int32 of a custom operator's options, where these are a C struct."""
@@ -110,8 +107,10 @@ class FileOperator:
 
     def custom_number(self, name: str, otherwise: float | None = None) -> float:
         """Return a number of a custom operator's options, a flexbuffer with names; `otherwise` where it is not among them."""
-        from flatbuffers import flexbuffers
-
+        try:
+            from flatbuffers import flexbuffers
+        except ImportError:
+            raise ModelError("reading its options needs the package of 'pip install edgebn[tflite]'") from None
         try:
             options = flexbuffers.GetRoot(bytearray(self.custom)).AsMap
             names = {key.AsKey.decode() if isinstance(key.AsKey, bytes) else str(key.AsKey) for key in options.Keys}
@@ -169,12 +168,10 @@ def read_file(path: Path) -> FileModel:
 
 
 def _read_model(content: bytes, path: Path) -> FileModel:
-    import tflite
-
-    model = tflite.Model.GetRootAs(content, 0)
-    if model.SubgraphsLength() < 1:
+    model = MODEL.root("Model", content)
+    if not len(model.subgraphs):
         raise ModelError(f"{path}: the file holds no network; convert the model again")
-    several = _count(model.SubgraphsLength(), MAX_OPERATORS, "subgraphs") > 1  # others that none calls are leftovers
+    several = _count(model.subgraphs, MAX_OPERATORS, "subgraphs") > 1  # others that none calls are leftovers
     calls = _kinds(model) & {"IF", "WHILE", "CALL"} if several else set()
     if calls:
         raise UnsupportedLayerError(
@@ -183,19 +180,20 @@ def _read_model(content: bytes, path: Path) -> FileModel:
     return _read_subgraph(model, 0, path)
 
 
-def _read_subgraph(model: Any, number: int, path: Path) -> FileModel:
-    if not 0 <= number < model.SubgraphsLength():
+def _read_subgraph(model: Table, number: int, path: Path) -> FileModel:
+    if not 0 <= number < len(model.subgraphs):
         raise ModelError(f"{path}: a part of the file that it calls does not exist; the file is damaged")
-    graph = model.Subgraphs(number)
-    tensors = tuple(_tensor(model, graph.Tensors(i), i, path) for i in range(_count(graph.TensorsLength(), MAX_TENSORS, "tensors")))
-    count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
-    operators = tuple(_operator(model, graph.Operators(i), i, len(tensors)) for i in range(count))
+    graph = model.subgraphs[number]
+    _count(graph.tensors, MAX_TENSORS, "tensors")
+    tensors = tuple(_tensor(model, tensor, index, path) for index, tensor in enumerate(graph.tensors))
+    _count(graph.operators, MAX_OPERATORS, "operators")
+    operators = tuple(_operator(model, operator, index, len(tensors)) for index, operator in enumerate(graph.operators))
     return FileModel(
-        name=_text(graph.Name()) or path.stem,
+        name=_text(graph.name) or path.stem,
         tensors=tensors,
         operators=operators,
-        inputs=_indices(graph.InputsAsNumpy(), len(tensors), "the network's inputs"),
-        outputs=_indices(graph.OutputsAsNumpy(), len(tensors), "the network's outputs"),
+        inputs=_indices(graph.inputs, len(tensors), "the network's inputs"),
+        outputs=_indices(graph.outputs, len(tensors), "the network's outputs"),
         called_once={called: _read_subgraph(model, called, path) for called in sorted(_called_once(operators)) if number == 0},
     )
 
@@ -203,85 +201,73 @@ def _read_subgraph(model: Any, number: int, path: Path) -> FileModel:
 def _called_once(operators: tuple[FileOperator, ...]) -> set[int]:
     """Return the numbers of the subgraphs that CALL_ONCE operators name."""
     options = [operator.options("CallOnceOptions") for operator in operators if operator.kind == "CALL_ONCE"]
-    called = {int(option.InitSubgraphIndex()) for option in options}
+    called = {option.init_subgraph_index for option in options}
     if 0 in called:
         raise ModelError("the network calls itself; the file is damaged")
     return called
 
 
-def _kinds(model: Any) -> set[str]:
+def _kinds(model: Table) -> set[str]:
     """Return the kinds of the main subgraph's operators."""
-    graph = model.Subgraphs(0)
-    count = _count(graph.OperatorsLength(), MAX_OPERATORS, "operators")
-    return {_kind(model, graph.Operators(i).OpcodeIndex()) for i in range(count)}
+    operators = model.subgraphs[0].operators
+    _count(operators, MAX_OPERATORS, "operators")
+    return {_kind(model, operator.opcode_index) for operator in operators}
 
 
-def _count(number: int, limit: int, what: str) -> int:
-    if not 0 <= number <= limit:
-        raise ModelError(f"it claims {number} {what}, more than {limit}; the file is damaged")
-    return number
+def _count(tables: Tables, limit: int, what: str) -> int:
+    if len(tables) > limit:
+        raise ModelError(f"it claims {len(tables)} {what}, more than {limit}; the file is damaged")
+    return len(tables)
 
 
 def _text(raw: bytes | None) -> str:
     return raw.decode("utf-8", errors="replace") if raw else ""
 
 
-def _vector(values: Any) -> np.ndarray:
-    """Return a flatbuffer's vector; the accessors give 0 for an absent one."""
-    return np.zeros(0, np.int64) if isinstance(values, int) else np.asarray(values)
-
-
-def _indices(values: Any, count: int, what: str) -> tuple[int, ...]:
-    indices = tuple(int(index) for index in _vector(values)[: MAX_TENSORS + 1])
+def _indices(values: np.ndarray, count: int, what: str) -> tuple[int, ...]:
+    indices = tuple(values[: MAX_TENSORS + 1].tolist())
     if len(indices) > MAX_TENSORS or any(not -1 <= index < count for index in indices):
         raise ModelError(f"{what} name tensors that do not exist; the file is damaged")
     return indices
 
 
-def _kind(model: Any, code_index: int) -> str:
-    import tflite
-
-    if not 0 <= code_index < model.OperatorCodesLength():
+def _kind(model: Table, code_index: int) -> str:
+    if not 0 <= code_index < len(model.operator_codes):
         raise ModelError("an operator's code does not exist; the file is damaged")
-    code = model.OperatorCodes(code_index)
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
-    if names.get(number) == "CUSTOM":
-        return f"CUSTOM {_text(code.CustomCode())}".strip()
-    return names.get(number, f"operator {number}")
+    code = model.operator_codes[code_index]
+    number = max(code.builtin_code, code.deprecated_builtin_code)
+    if not 0 <= number < len(OPERATORS):
+        return f"operator {number}"
+    return f"CUSTOM {_text(code.custom_code)}".strip() if OPERATORS[number] == "CUSTOM" else OPERATORS[number]
 
 
-def _operator(model: Any, operator: Any, index: int, tensor_count: int) -> FileOperator:
-    kind = _kind(model, operator.OpcodeIndex())
+def _operator(model: Table, operator: Table, index: int, tensor_count: int) -> FileOperator:
+    kind = _kind(model, operator.opcode_index)
     return FileOperator(
         index=index,
         kind=kind,
-        inputs=_indices(operator.InputsAsNumpy(), tensor_count, f"the inputs of operator {index} ({kind})"),
-        outputs=_indices(operator.OutputsAsNumpy(), tensor_count, f"the outputs of operator {index} ({kind})"),
-        options_type=operator.BuiltinOptionsType(),
-        options_table=operator.BuiltinOptions(),
-        custom=bytes(_vector(operator.CustomOptionsAsNumpy()).astype(np.uint8)),
+        inputs=_indices(operator.inputs, tensor_count, f"the inputs of operator {index} ({kind})"),
+        outputs=_indices(operator.outputs, tensor_count, f"the outputs of operator {index} ({kind})"),
+        options_type=operator.builtin_options_type,
+        options_table=operator.builtin_options,
+        custom=operator.custom_options.tobytes(),
     )
 
 
-def _tensor(model: Any, tensor: Any, index: int, path: Path) -> FileTensor:
-    import tflite
-
-    type_names = {value: name for name, value in vars(tflite.TensorType).items() if isinstance(value, int)}
-    name = _text(tensor.Name()) or f"tensor_{index}"
-    shape, signature = (
-        tuple(int(size) for size in _vector(sizes)[: MAX_AXES + 1])
-        for sizes in (tensor.ShapeAsNumpy(), tensor.ShapeSignatureAsNumpy())
-    )
+def _tensor(model: Table, tensor: Table, index: int, path: Path) -> FileTensor:
+    name = _text(tensor.name) or f"tensor_{index}"
+    shape, signature = (tuple(sizes[: MAX_AXES + 1].tolist()) for sizes in (tensor.shape, tensor.shape_signature))
     if len(shape) > MAX_AXES or any(size < -1 for size in (*shape, *signature)) or len(signature) not in (0, len(shape)):
         raise ModelError(f"{path}: value '{name}' has the shape {shape} and the signature {signature}; the file is damaged")
-    data = _data(model, tensor.Buffer())
-    if tensor.Sparsity() is not None and data is not None:
+    data = _data(model, tensor.buffer)
+    sparsity = tensor.sparsity
+    if sparsity is not None and data is not None:
         try:
-            data = densified(tensor.Sparsity(), shape, data, MAX_ELEMENTS)
+            data = densified(sparsity, shape, data, MAX_ELEMENTS)
         except EdgebnError as error:
             raise type(error)(f"{path}: value '{name}': {error}") from None
-    kind = type_names.get(tensor.Type(), f"type {tensor.Type()}")
+    number = tensor.type
+    kind = TYPES[number] if 0 <= number < len(TYPES) else f"type {number}"
     if kind == "INT4" and data is not None:
         kind, data = "INT8", _unpacked(data, shape, f"{path}: value '{name}'")
     return FileTensor(
@@ -289,19 +275,19 @@ def _tensor(model: Any, tensor: Any, index: int, path: Path) -> FileTensor:
         type=kind,
         shape=shape,
         signature=signature,
-        quantization=_quantization(tensor.Quantization(), name, path),
+        quantization=_quantization(tensor.quantization, name, path),
         data=data,
     )
 
 
-def _data(model: Any, buffer_index: int) -> np.ndarray | None:
-    if not 0 <= buffer_index < model.BuffersLength():
+def _data(model: Table, buffer_index: int) -> np.ndarray | None:
+    if not 0 <= buffer_index < len(model.buffers):
         raise ModelError("a tensor's buffer does not exist; the file is damaged")
-    buffer = model.Buffers(buffer_index)
-    if buffer.Offset() > 1 or buffer.Size() > 1:
+    buffer = model.buffers[buffer_index]
+    if buffer.offset > 1 or buffer.size > 1:
         raise UnsupportedLayerError("its constants lie outside the flatbuffer (a model over 2 GB); no board could hold them")
-    data = buffer.DataAsNumpy()
-    return None if isinstance(data, int) or not len(data) else np.asarray(data)
+    data: np.ndarray = buffer.data
+    return data if len(data) else None
 
 
 def _unpacked(data: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
@@ -315,18 +301,18 @@ def _unpacked(data: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarra
     return (halves >> 4).view(np.uint8)
 
 
-def _quantization(parameters: Any, name: str, path: Path) -> Quantization | None:
-    if parameters is None or parameters.ScaleLength() < 1:
+def _quantization(parameters: Table | None, name: str, path: Path) -> Quantization | None:
+    if parameters is None or not len(parameters.scale):
         return None
-    scale = _vector(parameters.ScaleAsNumpy()).astype(np.float64)
-    zero_point = _vector(parameters.ZeroPointAsNumpy()).astype(np.int64)
+    scale = parameters.scale.astype(np.float64)
+    zero_point = parameters.zero_point.astype(np.int64)
     if not len(zero_point):
         zero_point = np.zeros(len(scale), np.int64)
     if len(zero_point) == 1:
         zero_point = np.repeat(zero_point, len(scale))
     if len(zero_point) != len(scale) or not np.isfinite(scale).all():
         raise ModelError(f"{path}: value '{name}' has scales or zero points that fit nothing; the file is damaged")
-    axis = int(parameters.QuantizedDimension()) if len(scale) > 1 else None
+    axis = parameters.quantized_dimension if len(scale) > 1 else None
     if axis is not None and not 0 <= axis < MAX_AXES:
         raise ModelError(f"{path}: value '{name}' is quantised along axis {axis}; the file is damaged")
     return Quantization(scale, zero_point, axis)

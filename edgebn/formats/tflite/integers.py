@@ -233,7 +233,7 @@ def sign(reading: Reading, operator: FileOperator) -> None:
 def one_hot(reading: Reading, operator: FileOperator) -> None:
     """ONE_HOT: along a new axis, one number where its place is the index, another elsewhere."""
     i, d, on, off = inputs_of(operator, 4, 4)
-    shape, depths, axis = reading.shape(i), reading.integers(d).reshape(-1), operator.options("OneHotOptions").Axis()
+    shape, depths, axis = reading.shape(i), reading.integers(d).reshape(-1), operator.options("OneHotOptions").axis
     if depths.size != 1 or not 0 < depths[0] <= MAX_EXTENT or not -1 <= axis <= len(shape):
         raise ModelError(f"its depth {tuple(depths)} or axis {axis} does not fit indices of shape {shape}; the file is damaged")
     depth = int(depths[0])

@@ -17,13 +17,13 @@ def _pool(reading: Reading, operator: FileOperator, function: str) -> None:
     (x,) = inputs_of(operator, 1, 1)
     options = operator.options("Pool2DOptions")
     height, width, _ = image(reading, x)
-    kernel = (options.FilterHeight(), options.FilterWidth())
-    strides = (options.StrideH(), options.StrideW())
+    kernel = (options.filter_height, options.filter_width)
+    strides = (options.stride_h, options.stride_w)
     reading.emit(
         operator,
         Pool,
         (reading.value(x),),
-        options.FusedActivationFunction(),
+        options.fused_activation_function,
         function=function,
         kernel=kernel,
         strides=strides,
@@ -47,7 +47,7 @@ def _reduce(reading: Reading, operator: FileOperator, function: str) -> None:
         whole_numbers.reduced(reading, operator, function)
         return
     options = operator.options("ReducerOptions")
-    shape, keep = reading.shape(x), bool(options.KeepDims())
+    shape, keep = reading.shape(x), bool(options.keep_dims)
     named = [int(axis) for axis in reading.integers(a).reshape(-1)]
     if any(not -len(shape) <= axis < len(shape) for axis in named):
         raise ModelError(f"its axes {named} are outside a value of {len(shape)} axes; the file is damaged")
@@ -91,7 +91,7 @@ def resize_nearest(reading: Reading, operator: FileOperator) -> None:
     With half-pixel centres the source is floor((i + 1/2) * ratio), which is (i + 1/2) * ratio - 1/2 rounded half up.
     """
     options = operator.options("ResizeNearestNeighborOptions")
-    align, half = options.AlignCorners(), options.HalfPixelCenters()
+    align, half = options.align_corners, options.half_pixel_centers
     if align and half:  # which no resampling of other formats is
         picked_resize(reading, operator)
         return
@@ -101,7 +101,7 @@ def resize_nearest(reading: Reading, operator: FileOperator) -> None:
 def resize_bilinear(reading: Reading, operator: FileOperator) -> None:
     """RESIZE_BILINEAR."""
     options = operator.options("ResizeBilinearOptions")
-    _resize(reading, operator, "bilinear", options.AlignCorners(), options.HalfPixelCenters(), "floor")
+    _resize(reading, operator, "bilinear", options.align_corners, options.half_pixel_centers, "floor")
 
 
 def _resize(reading: Reading, operator: FileOperator, function: str, align: bool, half: bool, rounding: str) -> None:

@@ -22,7 +22,7 @@ def cumsum(reading: Reading, operator: FileOperator) -> None:
     if length > MAX_LENGTH:
         raise ModelError(f"it sums along an axis of {length}; edgebn sums up to {MAX_LENGTH}")
     value = reading.whole(x, label)
-    reverse, distance = bool(options.Reverse()), 1
+    reverse, distance = bool(options.reverse), 1
 
     def moved(value: str, by: int) -> str:
         """Return the value moved by some places, zeros coming in."""
@@ -31,7 +31,7 @@ def cumsum(reading: Reading, operator: FileOperator) -> None:
         wide = reading.step(Pad, f"{label}/wide", (value,), None, pads=pads)
         return reading.step(Crop, f"{label}/moved", (wide,), None, starts=starts, sizes=shape)
 
-    if options.Exclusive():
+    if options.exclusive:
         value = moved(value, 1)
     while distance < length:
         other = moved(value, distance)

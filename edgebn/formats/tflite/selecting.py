@@ -89,7 +89,7 @@ def strided_slice(reading: Reading, operator: FileOperator) -> None:
     begins, ends, steps = (reading.integers(index).reshape(-1).tolist() for index in (b, e, s))
     if not len(begins) == len(ends) == len(steps) or 0 in steps:
         raise ModelError(f"its begin, end and strides do not fit a value of shape {shape}; the file is damaged")
-    new, ellipsis, shrink = options.NewAxisMask(), options.EllipsisMask(), options.ShrinkAxisMask()
+    new, ellipsis, shrink = options.new_axis_mask, options.ellipsis_mask, options.shrink_axis_mask
     named = sum(not (new | ellipsis) >> place & 1 for place in range(len(begins)))
     if named > len(shape) or ellipsis & (ellipsis - 1):
         raise ModelError(f"its begin, end and strides do not fit a value of shape {shape}; the file is damaged")
@@ -109,8 +109,8 @@ def strided_slice(reading: Reading, operator: FileOperator) -> None:
                     raise ModelError(f"it takes element {begin} of an axis of {size}; the file is damaged")
                 picked[axis] = range(begin % size, begin % size + 1)
             else:
-                first = None if options.BeginMask() >> place & 1 else begin
-                picked[axis] = range(*slice(first, _end(options.EndMask() >> place & 1, end, step, size), step).indices(size))
+                first = None if options.begin_mask >> place & 1 else begin
+                picked[axis] = range(*slice(first, _end(options.end_mask >> place & 1, end, step, size), step).indices(size))
                 kept.append(len(picked[axis]))
             axis += 1
     _pick(reading, operator, x, picked, (*kept, *shape[axis:]))
@@ -161,7 +161,7 @@ def unpack(reading: Reading, operator: FileOperator) -> None:
     """UNPACK: every element of an axis by itself, without that axis."""
     (x,) = inputs_of(operator, 1, 1)
     shape = reading.shape(x)
-    axis = _axis(reading, x, operator.options("UnpackOptions").Axis())
+    axis = _axis(reading, x, operator.options("UnpackOptions").axis)
     if len(operator.outputs) != shape[axis]:
         raise ModelError(f"it makes {len(operator.outputs)} values of an axis of {shape[axis]}; the file is damaged")
     for output in range(shape[axis]):
@@ -174,7 +174,7 @@ def pack(reading: Reading, operator: FileOperator) -> None:
     first = next((index for index in inputs if not reading.is_constant(index)), None)
     if first is None or any(index < 0 for index in inputs):
         raise UnsupportedLayerError("it joins constants only, or nothing; export the model with fixed shapes")
-    shape, axis = reading.shape(first), operator.options("PackOptions").Axis()
+    shape, axis = reading.shape(first), operator.options("PackOptions").axis
     if any(reading.shape(index) != shape for index in inputs) or not -len(shape) - 1 <= axis <= len(shape):
         raise ModelError(f"its inputs of shape {shape} cannot be joined along a new axis {axis}; the file is damaged")
     axis %= len(shape) + 1
@@ -197,7 +197,7 @@ def gather(reading: Reading, operator: FileOperator) -> None:
     """GATHER by constant indices; their own axes, none to many, take the place of the axis."""
     x, i = inputs_of(operator, 2, 2)
     options, shape = operator.options("GatherOptions"), reading.shape(x)
-    axis, batches = _axis(reading, x, options.Axis()), options.BatchDims()
+    axis, batches = _axis(reading, x, options.axis), options.batch_dims
     if batches and (batches != 1 or shape[0] != 1 or axis == 0):  # one batch of 1, which is the network's
         raise UnsupportedLayerError("it gathers other elements in each batch; edgebn gathers the same everywhere")
     if not reading.is_constant(i):
@@ -266,7 +266,7 @@ def mirror_pad(reading: Reading, operator: FileOperator) -> None:
     """MIRROR_PAD: the elements beside an edge, without (REFLECT) or with (SYMMETRIC) the edge itself."""
     x, p = inputs_of(operator, 2, 2)
     shape, pads = reading.shape(x), reading.integers(p).reshape(-1, 2).tolist()
-    symmetric = operator.options("MirrorPadOptions").Mode() == 1
+    symmetric = operator.options("MirrorPadOptions").mode == 1
     if len(pads) != len(shape) or any(
         not 0 <= amount <= size - (not symmetric) for pair, size in zip(pads, shape, strict=True) for amount in pair
     ):

@@ -102,12 +102,12 @@ def _strided_slice(reading: Reading, operator: FileOperator) -> np.ndarray:
     begin, end, step = (reading.integers(index).reshape(-1) for index in limits)
     if vector.ndim != 1 or not len(begin) == len(end) == len(step) == 1 or step[0] == 0:
         raise ModelError("it slices a shape that is no vector; the file is damaged")
-    if options.ShrinkAxisMask() & 1:
+    if options.shrink_axis_mask & 1:
         if not -len(vector) <= begin[0] < len(vector):
             raise ModelError(f"it takes element {begin[0]} of a shape of {len(vector)} axes; the file is damaged")
         return vector[int(begin[0])]
-    first = None if options.BeginMask() & 1 else int(begin[0])
-    last = None if options.EndMask() & 1 else int(end[0])
+    first = None if options.begin_mask & 1 else int(begin[0])
+    last = None if options.end_mask & 1 else int(end[0])
     return vector[first : last : int(step[0])]
 
 
@@ -156,7 +156,7 @@ def _product(reading: Reading, operator: FileOperator) -> np.ndarray:
         product *= int(number)
     if abs(product) > _MAX_NUMBER:
         raise ModelError(f"the product of {vector.tolist()} is larger than any value; the file is damaged")
-    return np.array([product] if operator.options("ReducerOptions").KeepDims() else product)
+    return np.array([product] if operator.options("ReducerOptions").keep_dims else product)
 
 
 def _two(compute: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[Reading, FileOperator], np.ndarray]:

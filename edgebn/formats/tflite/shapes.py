@@ -18,8 +18,8 @@ def reshape(reading: Reading, operator: FileOperator) -> None:
     tensor = reading.tensor(only_output(operator))
     if target >= 0 and reading.is_constant(target):
         wanted = [int(size) for size in reading.integers(target).reshape(-1)]
-    elif operator.options_table is not None and not (options := operator.options("ReshapeOptions")).NewShapeIsNone():
-        wanted = [int(size) for size in options.NewShapeAsNumpy()]
+    elif operator.options_table is not None and (options := operator.options("ReshapeOptions")).has("new_shape"):
+        wanted = options.new_shape.tolist()
     elif tensor.is_open:
         raise UnsupportedLayerError("its new shape is computed by the network; export the model with fixed shapes")
     else:
@@ -37,8 +37,7 @@ def squeeze(reading: Reading, operator: FileOperator) -> None:
     """SQUEEZE of the axes that the options name, or of all of size 1 (the batch axis then goes too)."""
     (x,) = inputs_of(operator, 1, 1)
     shape = reading.shape(x)
-    dims = operator.options("SqueezeOptions").SqueezeDimsAsNumpy()
-    named = [] if isinstance(dims, int) else [int(axis) for axis in dims]
+    named = operator.options("SqueezeOptions").squeeze_dims.tolist()
     if any(not -len(shape) <= axis < len(shape) or shape[axis] != 1 for axis in named):
         raise ModelError(f"it squeezes the axes {named} of a value of shape {shape}; the file is damaged")
     gone = {axis % len(shape) for axis in named} or {axis for axis, size in enumerate(shape) if size == 1}
@@ -119,7 +118,7 @@ def _pad(reading: Reading, operator: FileOperator, x: int, p: int, value: float)
 
 def space_to_depth(reading: Reading, operator: FileOperator) -> None:
     """SPACE_TO_DEPTH: blocks of pixels become channels."""
-    (x,), block = inputs_of(operator, 1, 1), operator.options("SpaceToDepthOptions").BlockSize()
+    (x,), block = inputs_of(operator, 1, 1), operator.options("SpaceToDepthOptions").block_size
     height, width, channels = _image(reading, x)
     if block < 1 or height % block or width % block:
         raise ModelError(f"its blocks of {block} do not divide an image of {height} x {width}; the file is damaged")
@@ -129,7 +128,7 @@ def space_to_depth(reading: Reading, operator: FileOperator) -> None:
 
 def depth_to_space(reading: Reading, operator: FileOperator) -> None:
     """DEPTH_TO_SPACE: blocks of channels become pixels."""
-    (x,), block = inputs_of(operator, 1, 1), operator.options("DepthToSpaceOptions").BlockSize()
+    (x,), block = inputs_of(operator, 1, 1), operator.options("DepthToSpaceOptions").block_size
     height, width, channels = _image(reading, x)
     if block < 1 or channels % block**2:
         raise ModelError(f"its blocks of {block} do not divide {channels} channels; the file is damaged")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.formats.tflite.tables import Table
 
 DENSE, SPARSE_CSR = 0, 1
 _VECTORS = {1: "Int32Vector", 2: "Uint16Vector", 3: "Uint8Vector"}
 
 
-def densified(sparsity: Any, shape: tuple[int, ...], data: np.ndarray, limit: int) -> np.ndarray:
+def densified(sparsity: Table, shape: tuple[int, ...], data: np.ndarray, limit: int) -> np.ndarray:
     """Return the bytes of the dense array, zeros where the file stores nothing.
 
     Each level of the traversal order holds one axis: a dense one all its indices, a compressed one, for the p-th place of those
@@ -21,7 +21,7 @@ def densified(sparsity: Any, shape: tuple[int, ...], data: np.ndarray, limit: in
 
     Parameters
     ----------
-    sparsity : tflite.SparsityParameters
+    sparsity : Table of SparsityParameters
     shape : tuple of int
         Of the dense array.
     data : ndarray of uint8
@@ -37,24 +37,24 @@ def densified(sparsity: Any, shape: tuple[int, ...], data: np.ndarray, limit: in
         The array is stored in blocks.
     """
     rank = len(shape)
-    if not sparsity.BlockMapIsNone() and sparsity.BlockMapLength():
+    if len(sparsity.block_map):
         raise UnsupportedLayerError("it is stored in sparse blocks; convert the model without sparsity")
-    order = [] if sparsity.TraversalOrderIsNone() else [int(axis) for axis in sparsity.TraversalOrderAsNumpy()[: rank + 1]]
-    if sorted(order) != list(range(rank)) or sparsity.DimMetadataLength() != rank or min(shape, default=1) < 1:
+    order = sparsity.traversal_order[: rank + 1].tolist()
+    if sorted(order) != list(range(rank)) or len(sparsity.dim_metadata) != rank or min(shape, default=1) < 1:
         raise ModelError("its sparse levels do not fit its shape; the file is damaged")
     if math.prod(shape) > limit:
         raise ModelError(f"its shape {shape} is too large; the file is damaged")
     strides = [math.prod(shape[axis + 1 :]) for axis in range(rank)]
     places = np.zeros(1, np.int64)  # in the dense array, of what the levels so far hold
     for level, axis in enumerate(order):
-        metadata = sparsity.DimMetadata(level)
-        if metadata.Format() == DENSE:
-            if metadata.DenseSize() != shape[axis]:
+        metadata = sparsity.dim_metadata[level]
+        if metadata.format == DENSE:
+            if metadata.dense_size != shape[axis]:
                 raise ModelError("its sparse levels do not fit its shape; the file is damaged")
             places = (places[:, None] + np.arange(shape[axis]) * strides[axis]).reshape(-1)
             continue
-        segments = _vector(metadata.ArraySegmentsType(), metadata.ArraySegments())
-        indices = _vector(metadata.ArrayIndicesType(), metadata.ArrayIndices())
+        segments = _vector(metadata.array_segments_type, metadata.array_segments)
+        indices = _vector(metadata.array_indices_type, metadata.array_indices)
         counts = np.diff(segments).astype(np.intp)
         if len(segments) != len(places) + 1 or segments[0] != 0 or (counts < 0).any() or segments[-1] != len(indices):
             raise ModelError("its sparse segments do not fit together; the file is damaged")
@@ -69,13 +69,9 @@ def densified(sparsity: Any, shape: tuple[int, ...], data: np.ndarray, limit: in
     return dense.reshape(-1)
 
 
-def _vector(kind: int, table: Any) -> np.ndarray:
+def _vector(kind: int, table: Table | None) -> np.ndarray:
     """Return a vector of whichever integer type, int64."""
-    import tflite
-
     if kind not in _VECTORS or table is None:
         raise ModelError("its sparse levels are absent; the file is damaged")
-    vector = getattr(tflite, _VECTORS[kind])()
-    vector.Init(table.Bytes, table.Pos)
-    values = vector.ValuesAsNumpy()
-    return np.zeros(0, np.int64) if isinstance(values, int) else np.asarray(values).astype(np.int64)
+    values: np.ndarray = table.read_as(_VECTORS[kind]).values
+    return values.astype(np.int64)

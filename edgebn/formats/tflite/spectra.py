@@ -6,13 +6,12 @@ of each complex one, and two operators in the place of each that moves complex n
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.formats.spectrum import complex_spectrum, real_spectrum
 from edgebn.formats.tflite.context import Reading, inputs_of, without_batch
 from edgebn.formats.tflite.flatbuffer import FileModel, FileOperator
 from edgebn.layers import MAX_EXTENT, Activation, Add, Concat, Crop, Identity, Layer, Pad, Reshape, Transpose
+from edgebn.quick_dataclass import replace
 
 COMPLEX = "COMPLEX64"
 PAIRS = {"RFFT2D", "COMPLEX_ABS", "REAL", "IMAG"}  # which know of both parts

@@ -62,7 +62,7 @@ def _is_handle(operator: FileOperator) -> bool:
 def name_of(operator: FileOperator) -> VariableName:
     """Return the container and name of the variable that a VAR_HANDLE stands for."""
     options = operator.options("VarHandleOptions")
-    container, name = options.Container() or b"", options.SharedName() or b""
+    container, name = options.container or b"", options.shared_name or b""
     return container.decode("utf-8", errors="replace"), name.decode("utf-8", errors="replace")
 
 

@@ -114,7 +114,7 @@ def reduced(reading: Reading, operator: FileOperator, function: str) -> None:
 def reduced_shape(reading: Reading, operator: FileOperator) -> tuple[list[int], Shape]:
     """Return the axes of a reduction, counted from 0, and the output's shape."""
     x, a = inputs_of(operator, 2, 2)
-    keeps, shape = bool(operator.options("ReducerOptions").KeepDims()), reading.shape(x)
+    keeps, shape = bool(operator.options("ReducerOptions").keep_dims), reading.shape(x)
     named = [int(axis) for axis in reading.integers(a).reshape(-1)]
     if any(not -len(shape) <= axis < len(shape) for axis in named):
         raise ModelError(f"its axes {named} are outside a value of {len(shape)} axes; the file is damaged")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.layers import BatchNorm, Concat, Crop, Layer, Pool, Resize
@@ -11,6 +9,7 @@ from edgebn.passes.batch_norm.fold_table import FOLDED, decide
 from edgebn.passes.batch_norm.placement import CARRIERS, Epilogue, is_clip
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, is_quantized
+from edgebn.quick_dataclass import replace
 
 COMMUTING = ("Pool", "Reshape", "Resize", "Crop", "Concat")
 

@@ -5,7 +5,6 @@ They run on channels-last networks, integer ones too. `three_axes.py` has the la
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -15,6 +14,7 @@ from edgebn.layers import Add, Binary, Concat, Constant, IntegerBinary, Layer, M
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, is_quantized
 from edgebn.program import hwc
+from edgebn.quick_dataclass import replace
 
 MAX_AXES = 3
 MAX_COPIES = 256  # by which a value is spread along axes of size 1

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import replace
 
 from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.graph import Graph, Shape, rebuilt
 from edgebn.layers import Layer, Quantization, Reshape
 from edgebn.passes.names import unused_name
 from edgebn.program import hwc
+from edgebn.quick_dataclass import replace
 
 
 class Network:

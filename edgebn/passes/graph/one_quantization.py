@@ -7,12 +7,11 @@ then it stays that for all.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import Activation, Concat, Constant, Dequantize, Layer, Pad, Quantization, Quantize, Resize
 from edgebn.passes.graph.requantizations import keeps_codes, same_codes
 from edgebn.passes.names import unused_name
+from edgebn.quick_dataclass import replace
 
 Group = tuple[Quantization | None, list[str]]  # a quantization, and the layers that want it, by output
 

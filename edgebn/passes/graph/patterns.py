@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.layers import Activation, Add, Layer, Multiply, Quantize
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, constant_of, is_quantized
+from edgebn.quick_dataclass import replace
 
 UNBOUNDED = (-np.inf, np.inf)
 

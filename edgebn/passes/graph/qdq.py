@@ -8,7 +8,6 @@ them, and a Quantize or Dequantize stands wherever a value passes from one kind 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 
@@ -36,6 +35,7 @@ from edgebn.passes.graph.requantizations import same_codes
 from edgebn.passes.graph.states import state_pairs
 from edgebn.passes.lowering.lower_quantized import LOWERINGS
 from edgebn.passes.names import unused_name
+from edgebn.quick_dataclass import replace
 
 WEIGHTED = (Convolution, TransposedConvolution, Dense)
 # The integer softmax has steps of 1/256, which would fill a few codes only of an output with finer ones. With these it is one off,

@@ -6,14 +6,13 @@ drop them like those of a float32 network. Concatenations are left alone: their 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import Crop, Gather, Identity, Layer, Pad, Pool, Quantization, Quantize, Reduce, Reshape, Resize, Transpose
 from edgebn.passes.names import unused_name
+from edgebn.quick_dataclass import replace
 
 KEEPING = (Identity, Reshape, Transpose, Crop, Gather, Pad, Resize)
 # TensorFlow Lite takes scales this near to each other for the same.

@@ -6,7 +6,6 @@ Each rule looks at one layer and returns whether it changed the network. None of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from edgebn.layers import (
 )
 from edgebn.passes.graph.network import Network, refuse
 from edgebn.passes.graph.requantizations import same_codes
+from edgebn.quick_dataclass import replace
 
 Rule = Callable[[Network, Layer], bool]
 

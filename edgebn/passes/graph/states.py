@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from edgebn.errors import ModelError, UnsupportedLayerError
 from edgebn.graph import Graph
 from edgebn.passes.graph.layout import channels_last
 from edgebn.program import Program, State
+from edgebn.quick_dataclass import replace
 
 
 def as_states(graph: Graph, pairs: Mapping[str, str]) -> Graph:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from edgebn.layers import ArgExtreme, Concat, Crop, Gather, Layer, Pad, Reshape, Shape
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule
+from edgebn.quick_dataclass import replace
 
 T = TypeVar("T")
 

@@ -5,8 +5,6 @@ They run on channels-last networks: the last axis is the channel axis.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.layers import (
@@ -27,6 +25,7 @@ from edgebn.layers import (
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule, is_quantized
 from edgebn.passes.graph.transposing import last_run, over_space
+from edgebn.quick_dataclass import replace
 
 # Values at or below this never win a maximum: what files write for minus infinity.
 LOWEST = float(np.finfo(np.float32).min)

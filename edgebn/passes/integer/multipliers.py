@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from edgebn.errors import QuantizationError
 from edgebn.program import CODE_RANGES, MATMUL_DEPTH, Buffer, IntAdd, IntBinary, IntEpilogue, IntMultiply, Norm
+from edgebn.quick_dataclass import replace
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1

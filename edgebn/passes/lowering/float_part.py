@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgebn.layers import Layer
 from edgebn.passes.graph.network import refuse
 from edgebn.passes.lowering.float_lowering import FloatLowering
 from edgebn.passes.lowering.float_steps import HANDLERS
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import Dequantize, Quantize, Step
+from edgebn.quick_dataclass import replace
 
 
 class FloatPart(FloatLowering):

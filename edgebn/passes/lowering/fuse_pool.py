@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.program import Convolution, Pool, Program, Step
+from edgebn.quick_dataclass import replace
 
 
 def fuse_pools(program: Program) -> Program:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
@@ -11,6 +9,7 @@ from edgebn.layers import BatchNorm, Layer, Normalization
 from edgebn.passes.integer.multipliers import identity_epilogue, refold
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import UNIT_CHANNELS, UNIT_CODES, Affine, Norm, UnitNorm
+from edgebn.quick_dataclass import replace
 
 
 def norm(state: Lowering, layer: Layer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from edgebn.passes.graph.transposing import last_run, over_space
 from edgebn.passes.integer.multipliers import INT32_MAX, average_epilogue, prove_epilogue, quantize_multiplier, widened
 from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import CODE_RANGES, Buffer, Hwc, IntEpilogue, IntMultiply, Lookup, Pool, Rescale, Reshape, Window
+from edgebn.quick_dataclass import replace
 
 
 def pool(state: Lowering, layer: Layer) -> None:

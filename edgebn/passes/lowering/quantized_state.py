@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
@@ -15,9 +13,10 @@ from edgebn.passes.integer import tflm_tables
 from edgebn.passes.integer.multipliers import clip_codes, rescaling
 from edgebn.passes.names import unused_name
 from edgebn.program import CODE_RANGES, Buffer, Hwc, LayerRecord, Program, Rescale, Reshape, Step, hwc
+from edgebn.quick_dataclass import dataclass, field, replace
 
 
-@dataclass
+@dataclass(frozen=False)
 class Lowering:
     """The state of one lowering; `begin` makes it, `finish` turns it into a Program.
 

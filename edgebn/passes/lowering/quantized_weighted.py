@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgebn.errors import UnsupportedLayerError
@@ -22,6 +20,7 @@ from edgebn.passes.lowering.quantized_state import Lowering
 from edgebn.program import Buffer, IntEpilogue
 from edgebn.program import Convolution as ConvolutionStep
 from edgebn.program import TransposedConvolution as TransposedStep
+from edgebn.quick_dataclass import replace
 
 
 def weighted(state: Lowering, layer: Layer) -> None:

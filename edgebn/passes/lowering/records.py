@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgebn.graph import Graph
 from edgebn.layers import Convolution, Dense, Layer, MatMul, TransposedConvolution
 from edgebn.passes.lowering.float_lowering import LayerOutcome
 from edgebn.program import LayerRecord, Program
+from edgebn.quick_dataclass import replace
 
 
 def multiply_accumulates(graph: Graph, layer: Layer) -> int:

@@ -1,5 +1,8 @@
 """The TensorFlow Lite reader: what it makes of real and of damaged files, and the float32 edges of int8 networks."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -147,3 +150,24 @@ def test_damaged_bytes_end_in_our_errors(tmp_path) -> None:
         except EdgebnError as error:
             assert "model.tflite" in str(error)  # noqa: PT017  # which error it is does not matter
     assert 0 < read_well < 300
+
+
+# What takes longer to import than most files take to read: the standard library's, other packages, and what other files need.
+NOT_FOR_A_PLAIN_FILE = {"dataclasses", "flatbuffers", "inspect", "json", "re", "tflite", "threading", "zipfile",
+                        "edgebn.preparation", "edgebn.reference", "edgebn.formats.keras", "edgebn.formats.onnx", "edgebn.formats.torch"}  # fmt: skip
+
+
+def test_reading_imports_only_what_a_plain_file_needs(tmp_path) -> None:
+    script = """
+import sys
+import numpy as np
+before = set(sys.modules)
+import edgebn
+edgebn.load(sys.argv[1])
+print(*sorted(set(sys.modules) - before))
+"""
+    path = saved(tmp_path, small_network())
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "edgebn.formats.tflite.tables" in imported
+    assert not imported & NOT_FOR_A_PLAIN_FILE
