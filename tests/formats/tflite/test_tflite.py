@@ -154,7 +154,8 @@ def test_damaged_bytes_end_in_our_errors(tmp_path) -> None:
 
 # What takes longer to import than most files take to read: the standard library's, other packages, and what other files need.
 NOT_FOR_A_PLAIN_FILE = {"dataclasses", "flatbuffers", "inspect", "json", "re", "tflite", "threading", "zipfile",
-                        "edgebn.preparation", "edgebn.reference", "edgebn.formats.keras", "edgebn.formats.onnx", "edgebn.formats.torch"}  # fmt: skip
+                        "edgebn.preparation", "edgebn.reference", "edgebn.formats.keras", "edgebn.formats.onnx",
+                        "edgebn.formats.torch"}  # fmt: skip
 
 
 def test_reading_imports_only_what_a_plain_file_needs(tmp_path) -> None:
