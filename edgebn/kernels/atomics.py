@@ -20,6 +20,8 @@ I64 = ir.IntType(64)
 # would get it back when they have had their turn, milliseconds later, where who slept is let in at once.
 SPINS = 6000
 NAP = 50  # microseconds
+LOOK = 20  # nanoseconds, roughly
+MONOTONIC = (1, 6)  # the number of the clock, on Linux and on macOS
 
 
 def _word(builder: ir.IRBuilder, base: ir.Value, index: ir.Value) -> ir.Value:
@@ -118,6 +120,35 @@ def _nap(typing_context: Any) -> Any:  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@intrinsic
+def _monotonic(typing_context: Any, looks: Any) -> Any:  # noqa: ARG001
+    """Return nanoseconds since some point in the past: POSIX' clock_gettime; where there is none, what so many looks take."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:  # noqa: ARG001
+        if isa.SYSTEM == "Windows":
+            return builder.mul(arguments[0], ir.Constant(I64, LOOK))
+        # Seconds and nanoseconds are a C long each: where that has 32 bits, the second word keeps the ones that it is filled with.
+        words = cgutils.alloca_once(builder, I64, 2)
+        second = builder.gep(words, [ir.Constant(I32, 1)])
+        builder.store(ir.Constant(I64, -1), second)
+        kind = ir.FunctionType(I32, [I32, I64.as_pointer()])
+        function = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
+        builder.call(function, [ir.Constant(I32, MONOTONIC[isa.SYSTEM == "Darwin"]), words])
+        first, last = builder.load(words), builder.load(second)
+        short = builder.icmp_signed("==", last, ir.Constant(I64, -1))
+        seconds = builder.select(short, builder.and_(first, ir.Constant(I64, 0xFFFFFFFF)), first)
+        rest_of_it = builder.select(short, builder.lshr(first, ir.Constant(I64, 32)), last)
+        return builder.add(builder.mul(seconds, ir.Constant(I64, 1_000_000_000)), rest_of_it)
+
+    return types.int64(types.int64), generate
+
+
+@kernel
+def nanoseconds(looks: int) -> int:
+    """Return the time, of which only differences mean anything. `looks`, those so far, stand for it where there is no clock."""
+    return _monotonic(looks)
 
 
 @kernel

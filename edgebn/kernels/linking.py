@@ -21,7 +21,7 @@ Libraries = Mapping[str, tuple[str, ...]]
 EXPORTS = (native.ENTRY, native.FAST_CALL, native.MANIFEST)
 
 # All that objects may call: the oldest version that the C library of the day has of each will do.
-LINUX = {"libm.so.6": ("expf", "tanhf", "rintf"), "libc.so.6": ("memcpy", "memmove", "memset", "sched_yield", "usleep")}
+LINUX = {"libm.so.6": ("expf", "tanhf", "rintf"), "libc.so.6": ("memcpy", "memmove", "memset", "clock_gettime", "usleep")}
 # ARM's arithmetic of 64 bits on 32, and what finds its way back through functions: of the compiler's library, which comes with C's.
 ARM32_HELPERS = ("d2lz", "f2lz", "l2d", "l2f", "ldivmod", "ul2d", "ul2f", "uldivmod", "unwind_cpp_pr0", "unwind_cpp_pr1")
 ARM32 = {
@@ -32,7 +32,18 @@ ARM32 = {
 # LLVM writes `bzero` and `memset_pattern16` itself; the linker asks for `dyld_stub_binder`.
 DARWIN = {
     "/usr/lib/libSystem.B.dylib": (
-        *("_expf", "_tanhf", "_rintf", "_memcpy", "_memmove", "_memset", "_usleep", "_bzero", "_memset_pattern16"),
+        *(
+            "_expf",
+            "_tanhf",
+            "_rintf",
+            "_memcpy",
+            "_memmove",
+            "_memset",
+            "_clock_gettime",
+            "_usleep",
+            "_bzero",
+            "_memset_pattern16",
+        ),
         "dyld_stub_binder",
     )
 }

@@ -30,10 +30,11 @@ FOLDED, REFUSED, SOURCE = 0, 1, 2
 # What came of learning from a sample (`compensated.py`): an update, or none as the sample's numbers or the update's are not finite.
 LEARNED, UNFIT_SAMPLE, UNFIT_UPDATE = 0, 1, 2
 
-# Threads that share a table (`work_sharing.py`): words of their block, each in a cache line of its own: the phase that goes on
-# and its tasks not taken, its tasks not done, workers that look on, and all threads.
+# Threads that share a table (`work_sharing.py`): words of their block, in cache lines of their own: the phase that goes on and its
+# tasks not taken; its tasks not done; workers that look on; and what changes seldom: all threads, the nanoseconds that a worker
+# looks for the next call, and when the last one ended.
 SHARING_WORDS = 32
-SHARING_STATE, SHARING_LEFT, SHARING_PRESENT, SHARING_THREADS = 0, 8, 16, 24
+SHARING_STATE, SHARING_LEFT, SHARING_PRESENT, SHARING_THREADS, SHARING_LINGER, SHARING_ENDED = 0, 8, 16, 24, 25, 26
 MASK_BITS = 48  # of the word of state, for tasks; above them the phase
 JOIN = -1  # in place of a batch: join those who walk the table; `argument` is then the worker's number, from 1 on
 

@@ -17,16 +17,26 @@ from edgebn.kernels.atomics import (
     highest_bit,
     look,
     lowest_bit,
+    nanoseconds,
     publish,
     rest,
 )
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_i64
-from edgebn.kernels.records import MASK_BITS, SHARING_LEFT, SHARING_PRESENT, SHARING_STATE, SHARING_THREADS
+from edgebn.kernels.primitives import load_i64, store_i64
+from edgebn.kernels.records import (
+    MASK_BITS,
+    SHARING_ENDED,
+    SHARING_LEFT,
+    SHARING_LINGER,
+    SHARING_PRESENT,
+    SHARING_STATE,
+    SHARING_THREADS,
+)
 
 MASK = (1 << MASK_BITS) - 1
-# Looks of a worker, some 50 us, for another call of the same table before it goes back to sleep: waking it takes as long.
-LINGER = 1500
+# Nanoseconds that a worker looks for another call of the same table before it goes back to sleep, from which it comes back late: on
+# a virtual machine after a millisecond. It looks for long where calls follow on each other so closely.
+LINGER, LONG_LINGER = 50_000, 1_000_000
 
 
 @kernel
@@ -54,6 +64,8 @@ def _choose(mask: int, tasks: int, who: int, threads: int) -> int:
 @kernel
 def begin(sharing: int, phases: int, count: int) -> int:
     """Open a sample's first phase. The main thread's, when all tasks of the sample before are done; returns what `_open` does."""
+    apart = nanoseconds(0) - load_i64(sharing, SHARING_ENDED)
+    store_i64(sharing, SHARING_LINGER, LONG_LINGER if apart < LONG_LINGER else LINGER)
     publish(sharing, SHARING_STATE, 0)  # workers shall know that it goes on, also while the main thread keeps a phase for itself
     return _open(sharing, phases, count, 0)
 
@@ -82,7 +94,7 @@ def next_task(sharing: int, phases: int, count: int, who: int, last: int) -> int
             opened = _open(sharing, phases, count, phase + 1)
             if opened >= 0:
                 return opened
-    looks = waited = 0
+    looks = waited = began = 0
     while True:
         word = look(sharing, SHARING_STATE)
         phase = word >> MASK_BITS
@@ -92,9 +104,14 @@ def next_task(sharing: int, phases: int, count: int, who: int, last: int) -> int
             if exchange(sharing, SHARING_STATE, word, word - (1 << task)):
                 return phase << MASK_BITS | (first + task)
             continue
-        if phase == count and (who == 0 or waited == LINGER):
+        if phase == count and who == 0:
+            store_i64(sharing, SHARING_ENDED, nanoseconds(0))
             return -1
         if phase == count:  # between samples, and between calls
+            if waited == 0:
+                began = nanoseconds(0)
+            elif nanoseconds(waited) - began > load_i64(sharing, SHARING_LINGER):
+                return -1
             looks = 0
             waited += 1
         looks = rest(looks)

@@ -8,6 +8,7 @@ and the memory cannot go, as the caller holds the array.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from edgebn.session import ndarray_struct
 
 if TYPE_CHECKING:
     from edgebn.session.tables import Table
+    from edgebn.session.workers import Workers
 
 # (x, out or None) -> what `Session.run` returns, or None where the call is not a fast one or has an error to tell of.
 FastCall = Callable[[Any, Any], Any]
@@ -30,6 +32,7 @@ def fast_call(
     lock: int,
     input_layouts: Sequence[ndarray_struct.ArrayLayout],
     output_layouts: Sequence[ndarray_struct.ArrayLayout],
+    workers: Workers | None = None,
 ) -> FastCall:
     """Return the fast call of a table: of arrays, or where there are several of dicts of them.
 
@@ -41,15 +44,44 @@ def fast_call(
         Address of the session's lock.
     input_layouts, output_layouts : sequence of (shape, dtype)
         In the table's order; shapes are of one sample, and begin with its axis of 1.
+    workers : Workers, optional
+        Who help with a table that threads can share.
     """
     guard, *layouts = ndarray_struct.guard(input_layouts, output_layouts)
-    patches, checks = table.patches.copy(), table.checks.copy()  # bound while the lock is held; the table's own, under the lock
-    words = executor.call(table.words, patches, checks, lock=lock, guard=guard.ctypes.data)
-    execute = executor.fast_call(program_dtype, words.ctypes.data)
-    alive = (table, guard, layouts, patches, checks, words)
-    if len(input_layouts) == len(output_layouts) == 1:
-        return _from_one_to_one(execute, *output_layouts[0], alive)
-    return _of_several(execute, table.inputs, table.outputs, output_layouts, alive)
+
+    def of(one: Table) -> FastCall:
+        patches, checks = one.patches.copy(), one.checks.copy()  # bound while the lock is held; the table's own, under the lock
+        words = executor.call(one.words, patches, checks, shared=one.shared, lock=lock, guard=guard.ctypes.data)
+        execute = executor.fast_call(program_dtype, words.ctypes.data)
+        alive = (one, guard, layouts, patches, checks, words)
+        if len(input_layouts) == len(output_layouts) == 1:
+            return _from_one_to_one(execute, *output_layouts[0], alive)
+        return _of_several(execute, one.inputs, one.outputs, output_layouts, alive)
+
+    if workers is None:
+        return of(table)
+    return _of_workers(of(table), None if table.alone is None else of(table.alone), workers, table)
+
+
+def _of_workers(shared: FastCall, alone: FastCall | None, workers: Workers, table: Table) -> FastCall:
+    """Return the fast call that goes the way which pays: with the workers, who are asked to come first, or without."""
+    wake, pace, clock = workers.wake, table.pace, time.perf_counter
+
+    def run(x: Any, out: Any) -> Any:
+        if alone is None:
+            wake(table)
+            return shared(x, out)
+        call = alone
+        if pace.shares:
+            call = shared
+            wake(table)
+        begun = clock()
+        result = call(x, out)
+        if result is not None:
+            pace.note(clock() - begun)
+        return result
+
+    return run
 
 
 def _from_one_to_one(execute: Callable[..., Any], shape: tuple[int, ...], dtype: np.dtype[Any], alive: object) -> FastCall:

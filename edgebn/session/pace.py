@@ -6,14 +6,25 @@ it. So both ways are timed; the faster is taken, and the other tried now and the
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
+
 # Calls of a try, of which the first does not count: workers wake up, caches are cold.
-TRY = 3
-# Calls between two tries: at first, and at most. A try that takes three times as long then costs one in a hundred.
-FIRST_INTERVAL, LONGEST_INTERVAL = 8, 512
-# Part of a new time in the average of a way.
-SHARE_OF_NEW = 0.25
+TRY = 6
+# Calls between two tries: at first, and at most. A try that takes twice as long then costs one in a hundred and fifty.
+FIRST_INTERVAL, LONGEST_INTERVAL = 16, 1024
+# Calls of the way that is taken which are looked at, and how much slower than usual they must be for a try at once.
+WINDOW = 16
+SLOWER = 1.5
 # A way must be this much faster than the other to take its place: times that are alike shall not change places for ever.
 FASTER = 0.97
+
+
+def typical(seconds: Iterable[float]) -> float:
+    """Return the mean of the three quarters that took least: a call that the system held up for once says nothing of either way."""
+    found = sorted(seconds)
+    least = found[: max(1, 3 * len(found) // 4)]
+    return sum(least) / len(least)
 
 
 class Pace:
@@ -21,10 +32,10 @@ class Pace:
 
     def __init__(self) -> None:
         self._shared = True
-        self._average = 0.0  # seconds a sample, of the way that is taken; 0 where none was timed
-        self._interval = FIRST_INTERVAL
-        self._left = FIRST_INTERVAL  # calls until the other way is tried; 0 and below in a try
-        self._tried = 0.0  # seconds of the tries that count
+        self._taken: deque[float] = deque(maxlen=WINDOW)  # seconds a sample, of the way that is taken
+        self._usual = float("inf")  # what they took when the ways were compared last
+        self._tried: list[float] = []  # of the other way, in a try
+        self._interval = self._left = FIRST_INTERVAL  # calls until the other way is tried
 
     @property
     def shares(self) -> bool:
@@ -34,18 +45,18 @@ class Pace:
     def note(self, seconds: float) -> None:
         """Take the time of a sample of the call that went the way `shares` said."""
         if self._left > 0:
-            if self._average == 0.0:
-                self._average = seconds
-            self._average += SHARE_OF_NEW * (seconds - self._average)
+            self._taken.append(seconds)
             self._left -= 1
+            if self._left % WINDOW == 0 and typical(self._taken) > SLOWER * self._usual:
+                self._left, self._interval = 0, FIRST_INTERVAL
             return
-        if self._left < 0:
-            self._tried += seconds / (TRY - 1)
-        self._left -= 1
-        if self._left > -TRY:
+        self._tried.append(seconds)
+        if len(self._tried) < TRY:
             return
-        if self._tried < FASTER * self._average:
-            self._shared, self._average, self._interval = not self._shared, self._tried, FIRST_INTERVAL
+        tried = self._tried[1:]
+        if typical(tried) < FASTER * typical(self._taken):
+            self._shared, self._interval = not self._shared, FIRST_INTERVAL
+            self._taken = deque(tried, maxlen=WINDOW)
         else:
             self._interval = min(2 * self._interval, LONGEST_INTERVAL)
-        self._left, self._tried = self._interval, 0.0
+        self._usual, self._left, self._tried = typical(self._taken), self._interval, []

@@ -127,10 +127,12 @@ class Session:
         self._lock = allocate_lock()
         is_running = self._packed.is_running
         self._packed.release()
-        vars(self).pop("_workers", None)
+        for name in ("_workers", "_on_codes", "_on_reals"):  # the fast calls know the workers
+            vars(self).pop(name, None)
+        self._usual = None
         if self._folding or (self._program.states and is_running):
             self._lock = Lost(self._program.source)
-            vars(self).update(_on_codes=None, _on_reals=None, _usual=None)  # no way around the lock
+            vars(self).update(_on_codes=None, _on_reals=None)  # no way around the lock
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, or what another process unpickles, is a session of its own, made anew.
@@ -430,12 +432,11 @@ class Session:
         if not ndarray_struct.ARE_KNOWN:
             return None
         table = self._packed.codes if dtype is INT8 else self._packed.real
-        if table.tasks is not None:  # threads are woken for it
-            return None
         input_layouts = [((1, *program.shapes[name]), dtype) for name in table.inputs]
         made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.outputs]
         output_layouts = [((1, *program.shapes[name]), one) for name, one in zip(table.outputs, made, strict=True)]
-        return fast_call(table, program.executor_dtype, self._packed.lock, input_layouts, output_layouts)
+        workers = None if table.tasks is None else self._workers
+        return fast_call(table, program.executor_dtype, self._packed.lock, input_layouts, output_layouts, workers)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's inputs, then of its outputs."""

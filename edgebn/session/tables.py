@@ -108,8 +108,12 @@ class Table:
 
     @functools.cached_property
     def _call(self) -> np.ndarray:
-        shared = None if self.tasks is None else (self.sharing, *self.tasks)
-        return executor.call(self.words, self.patches, self.checks, shared=shared, lock=self.lock)
+        return executor.call(self.words, self.patches, self.checks, shared=self.shared, lock=self.lock)
+
+    @property
+    def shared(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """What threads share, as `executor.call` wants it; None where one walks alone."""
+        return None if self.tasks is None else (self.sharing, *self.tasks)
 
     @functools.cached_property
     def pace(self) -> Pace:

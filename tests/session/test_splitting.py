@@ -83,6 +83,19 @@ def test_a_halo_is_filled_beside_what_it_surrounds():
     assert {row.share[0] for row in parts} == {0}
 
 
+@pytest.mark.skipif(isa.SELECTED.lanes == 0, reason="the plain kernels have no tiles")
+@pytest.mark.parametrize(("depth", "blocks", "by"), [(64, 6, "rows"), (512, 8, "rows"), (64, 40, "blocks"), (4608, 8, "blocks")])
+def test_pixels_are_split_where_weights_are_not_far_larger_than_the_input(depth, blocks, by):
+    """A core then reads the half of the map that it has written itself."""
+    whole = tile(14, 14, blocks, depth) if by == "rows" else tile(2, 7, blocks, depth)
+    parts = [row for row in splitting.shared([whole], 2) if SHARED in row.tables]
+    other = "blocks" if by == "rows" else "rows"
+    (part,) = {row.share[1] // (len(parts) // 2) for row in parts if row.arguments["dst"] == whole.arguments["dst"]}
+    mine = [row.arguments for row in parts if row.share[1] // (len(parts) // 2) == part]
+    assert sum(row["rows"] * row["blocks"] for row in mine) <= whole.arguments["rows"] * whole.arguments["blocks"] * 0.6
+    assert sum(row[other] for row in mine if row[by] == mine[0][by]) >= whole.arguments[other]
+
+
 def test_strips_go_to_the_same_thread_as_their_neighbours():
     strip = {"src_row": 4000, "dst_row": 4000, "columns": 100, "channels": 10, "rows": 8, "weight": 0}
     rows = [Row("affine_f32", {**strip, "src": 32000 * i, "dst": 32000 * i}, None) for i in range(8)]

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 from benchmarks.models.mobilenet import mobilenet
 from edgebn import program as p
 from edgebn.errors import ModelError
-from edgebn.kernels import executor
-from edgebn.kernels.records import JOIN
+from edgebn.kernels import atomics, executor
+from edgebn.kernels.jit import decorator
+from edgebn.kernels.records import JOIN, SHARING_ENDED, SHARING_LINGER
 from edgebn.kernels.registry import OPERATIONS
+from edgebn.kernels.work_sharing import LINGER, LONG_LINGER
 from edgebn.session import Session, bands, choosing, pace, parts, shares, splitting, winograd
 from edgebn.session import convolution as session_convolution
 from edgebn.session.options import Options
@@ -228,6 +231,71 @@ def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
         taken.append(found.shares)
         found.note(0.6 if found.shares else 1.0)
     assert sum(taken[-1000:]) > 980
+
+
+def test_single_calls_that_the_system_held_up_do_not_change_the_way():
+    found = pace.Pace()
+    taken = []
+    for i in range(3000):
+        taken.append(found.shares)
+        found.note((1.0 if found.shares else 1.8) * (6.0 if i % 13 == 0 else 1.0))
+    assert sum(taken) > 0.97 * len(taken)
+
+
+def test_calls_that_became_slower_try_the_other_way_at_once():
+    found = pace.Pace()
+    for _ in range(2500):  # tries are as seldom as they get
+        found.note(1.0 if found.shares else 1.8)
+    taken = []
+    for _ in range(100):  # the machine is busy now
+        taken.append(found.shares)
+        found.note(3.0 if found.shares else 1.8)
+    assert sum(taken) < 50
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("shares", [True, False])
+def test_sessions_of_several_threads_take_the_fast_call(shares, monkeypatch):
+    """A call of arrays as the kernels read them is checked in machine code, and takes none of Python's checks."""
+    monkeypatch.setattr(pace.Pace, "shares", shares)
+    program = large()
+    x = inputs_for(program, 1)
+    expected = Session(program).run(x)
+    session = Session(program, threads=2)
+    monkeypatch.setattr("edgebn.session.arrays.accept", None)
+    for _ in range(3):
+        assert session.run(x).tobytes() == expected.tobytes()
+    out = np.empty_like(expected)
+    assert session.run(x, out) is out
+    assert out.tobytes() == expected.tobytes()
+
+
+@pytest.mark.usefixtures("eager")
+def test_workers_look_on_for_longer_where_calls_follow_closely():
+    program = large()
+    x = inputs_for(program, 1)
+    session = Session(program, threads=2)
+    session.run(x)
+    words = session._packed.real.sharing
+    for _ in range(200):  # some two calls are not held up
+        session.run(x)
+        if words[SHARING_LINGER] == LONG_LINGER:
+            break
+    assert words[SHARING_LINGER] == LONG_LINGER
+    words[SHARING_ENDED] -= 2 * LONG_LINGER
+    ended = words[SHARING_ENDED]
+    session.run(x)
+    assert words[SHARING_LINGER] == LINGER
+    assert words[SHARING_ENDED] > ended
+
+
+def test_the_clock_of_the_kernels_is_the_system_s():
+    clock = atomics.nanoseconds
+    called = decorator()(lambda: clock(0))  # kernels are called by compiled code alone
+    called()
+    before = time.monotonic_ns()
+    read = called()
+    assert before <= read <= time.monotonic_ns()
 
 
 @pytest.mark.usefixtures("eager")
