@@ -6,16 +6,17 @@ import ctypes
 import functools
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 # Linux' names of x86 features to LLVM's, where they differ or matter here.
 X86_FLAGS = {"avx512_vnni": "avx512vnni", "avx_vnni": "avxvnni"}
 
 NUMPY_NAMES = {"FMA3": "fma"}  # and otherwise LLVM's in capitals, where they matter here
 
-# The bits that Linux hands every ARM process in its auxiliary vector, where it runs 64 and where it runs 32 bits.
-HARDWARE_CAPABILITIES = 16
-ARM64_BITS = {"neon": 1 << 1, "dotprod": 1 << 20}
+# The bits that Linux hands every ARM process in its auxiliary vector, where it runs 64 and where it runs 32 bits: in two words, the
+# second of which is counted from 64 here.
+HARDWARE_CAPABILITIES = (16, 26)
+ARM64_BITS = {"neon": 1 << 1, "dotprod": 1 << 20, "i8mm": 1 << 64 + 13}
 ARM32_BITS = {"neon": 1 << 12, "vfp4": 1 << 16}
 POINTER = ctypes.sizeof(ctypes.c_void_p)
 
@@ -39,8 +40,8 @@ def host_features() -> frozenset[str]:
     if machine() in ("aarch64", "arm64"):
         if sys.platform == "linux":
             return from_capabilities(_capabilities(), ARM64_BITS)
-        if sys.platform == "darwin":  # every such machine ever sold has both
-            return frozenset(ARM64_BITS)
+        if sys.platform == "darwin":
+            return from_macos(_macos_says)
     elif machine() in ("armv7l", "armv6l"):
         return from_capabilities(_capabilities(), ARM32_BITS)
     elif sys.platform == "linux":
@@ -75,11 +76,23 @@ def from_capabilities(bits: int, known: Mapping[str, int]) -> frozenset[str]:
     return frozenset(name for name, bit in known.items() if bits & bit)
 
 
+def from_macos(says: Callable[[str], bool]) -> frozenset[str]:
+    """Return the features of one of Apple's processors: all ever sold have the first two, not the M1 the third."""
+    return frozenset({"neon", "dotprod", *(["i8mm"] if says("hw.optional.arm.FEAT_I8MM") else [])})
+
+
+def _macos_says(name: str) -> bool:
+    """Whether macOS has a setting of that name which is not 0: before version 12 it has none for features."""
+    value, size = ctypes.c_int(), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    failed = ctypes.CDLL(None).sysctlbyname(name.encode(), ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0))
+    return not failed and value.value != 0
+
+
 def _capabilities() -> int:
-    """Return the hardware capabilities; unlike /proc/cpuinfo they are right under an emulator too."""
+    """Return both words of hardware capabilities; unlike /proc/cpuinfo they are right under an emulator too."""
     ask = ctypes.CDLL(None).getauxval
     ask.restype, ask.argtypes = ctypes.c_ulong, (ctypes.c_ulong,)
-    return int(ask(HARDWARE_CAPABILITIES))
+    return sum(int(ask(which)) << 64 * index for index, which in enumerate(HARDWARE_CAPABILITIES))
 
 
 def _numpy_features() -> Mapping[str, bool]:

@@ -39,6 +39,8 @@ class InstructionSet:
         product wants; 0 stores the code itself.
     by_lane : bool
         Whether a multiplication takes one lane of a vector, or lanes spread easily: a pixel's inputs are then loaded by the vector.
+    matrices : bool
+        Whether int8 tiles multiply matrices of codes (`matrix_products.py`) where they can; what they cannot is left to `dot`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class InstructionSet:
     dot: str
     code_flip: int
     by_lane: bool = False
+    matrices: bool = False
 
     @property
     def lanes(self) -> int:
@@ -77,6 +80,7 @@ INSTRUCTION_SETS = (
     InstructionSet("avx512", X86, AVX512, 64, 32, "pmaddwd", 0x80),
     InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80),
     InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
+    InstructionSet("neoni8mm", ARM64, ("neon", "dotprod", "i8mm"), 16, 32, "sdot", 0, by_lane=True, matrices=True),
     InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0, by_lane=True),
     InstructionSet("neon", ARM64, ("neon",), 16, 32, "smull", 0, by_lane=True),
     InstructionSet("neon32", ARM32, ("neon", "vfp4"), 16, 16, "vmull", 0),

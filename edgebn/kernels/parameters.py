@@ -134,6 +134,13 @@ class SavedAccumulators(NamedTuple):
     observed_mask: int
 
 
+class Extras(NamedTuple):
+    """int8 tiles: steps of one depth more: their number, and the address of their bytes from the window's first, int64 each."""
+
+    extra: int
+    extras: int
+
+
 class TileCodes(NamedTuple):
     """What a tile's int8 epilogue has beside its entries a channel.
 

@@ -3,8 +3,8 @@
 A tile keeps MR x NV accumulators in registers. For each step of depth (four codes, or one float32) it loads NV vectors of packed
 weights and, for each of its pixels, broadcasts the input and multiplies. Standard, pointwise, dense and first-layer convolutions
 are all this kernel: they differ in steps through memory and in how `tile_weights.py` packs. What turns accumulators into
-outputs is in `int8_epilogue.py` and `tile_epilogue.py`. Everything is written as LLVM code by one function a tile; no source text
-is generated.
+outputs is in `int8_epilogue.py` and `tile_epilogue.py`; products of matrices, whose steps are others, are in `matrix_products.py`.
+Everything is written as LLVM code by one function a tile; no source text is generated.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from numba.core import cgutils
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
+from edgebn.kernels.matrix_products import MatrixProducts
 from edgebn.kernels.observe import save_accumulators
-from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, Walk
+from edgebn.kernels.parameters import Extras, SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import function_name, shapes
 from edgebn.kernels.variants import begin_function, runner
@@ -52,19 +53,33 @@ class Blocks(NamedTuple):
     last_channels: int
 
 
-class Extras(NamedTuple):
-    """Steps of one depth more: their number, and the address of their bytes from the window's first, int64 each."""
-
-    extra: int
-    extras: int
-
-
 # Share of the registers from which on accumulators leave so few that the order of loads matters.
 HIGH_PRESSURE = 0.75
 STEP_BYTES = 4  # of a pixel's input in one step of depth
 
 
-class Int8Products:
+class _Lanes:
+    """What products have in common whose accumulators are vectors of channels of one pixel."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+
+    def begin(self, builder: ir.IRBuilder, mr: int, starts: list[ir.Value]) -> list[list[ir.Value]]:  # noqa: ARG002  # as matrices'
+        """Return what the accumulators of `mr` pixels begin from, of vectors of channels."""
+        return [starts] * mr
+
+    def finish(self, builder: ir.IRBuilder, mr: int, lines: list[list[ir.Value]]) -> list[list[ir.Value]]:  # noqa: ARG002
+        """Return the accumulators [pixel][vector of channels]."""
+        return lines
+
+    def add_tap(
+        self, builder: ir.IRBuilder, pixels: list[ir.Value], depth: ir.Value, taps: ir.Value, slots: list[list[ir.Value]]
+    ) -> None:
+        """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
+        _add_tap(builder, self._isa, self, pixels, depth, taps, slots)
+
+
+class Int8Products(_Lanes):
     """How a tile multiplies codes: lanes of four products each, summed into int32.
 
     Behind all taps it may take `Extras`, of any inputs of the window: what int8 cannot hold of a weight is added so.
@@ -73,6 +88,7 @@ class Int8Products:
     extras = Extras._fields
 
     def __init__(self, isa: InstructionSet) -> None:
+        super().__init__(isa)
         self._dot = Dot(isa.dot, isa.lanes)
         self._lanes, self._registers = isa.lanes, isa.registers
         self.weight_vectors = self._dot.weight_vectors
@@ -96,12 +112,13 @@ class Int8Products:
         return self._dot(builder, acc, value, weights)
 
 
-class Float32Products:
+class Float32Products(_Lanes):
     """How a tile multiplies float32: one fused multiply-add a lane."""
 
     extras = ()
 
     def __init__(self, isa: InstructionSet) -> None:
+        super().__init__(isa)
         self._lanes, self._registers, self._by_lane = isa.lanes, isa.registers, isa.by_lane
         self.weight_vectors = 1
         self.accumulator = vector(F32, isa.lanes)
@@ -136,6 +153,11 @@ def _at_once(registers: int, mr: int, nv: int) -> int:
     return nv if mr * nv + nv < registers else nv // 2
 
 
+def int8_products(isa: InstructionSet) -> Int8Products | MatrixProducts:
+    """Return how the int8 tiles of an instruction set multiply."""
+    return MatrixProducts(isa) if isa.matrices else Int8Products(isa)
+
+
 class Tiles:
     """Writes the functions of one kind, one for each tile shape: each convolves whole rows."""
 
@@ -149,7 +171,6 @@ class Tiles:
         """Write the function of a shape, and return it."""
         (mr, nv), isa, products = self.variants[variant], self._isa, self._products
         builder, arguments = begin_function(module, function_name(self._kind, mr, nv), self.arguments)
-        slots = [[cgutils.alloca_once(builder, products.accumulator) for _ in range(nv)] for _ in range(mr)]
         taps = cgutils.alloca_once(builder, I64)
         channels = nv * isa.lanes
         weight_vector_bytes = isa.vector_bytes
@@ -180,10 +201,10 @@ class Tiles:
                 x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
                 origin = pixel_origin("src", "row_step", "column_step", row.index, x)
                 target = builder.add(pixel_origin("dst", "dst_row", "dst_pixel", row.index, x), first_channel)
-                for j in range(nv):
-                    start = load(builder, products.accumulator, epilogue, j * isa.vector_bytes)
-                    for i in range(mr):
-                        builder.store(start, slots[i][j])
+                starts = [load(builder, products.accumulator, epilogue, j * isa.vector_bytes) for j in range(nv)]
+                slots = [
+                    [cgutils.alloca_once_value(builder, value) for value in line] for line in products.begin(builder, mr, starts)
+                ]
                 builder.store(builder.add(weights, builder.mul(row.index, arguments["weight_row_step"])), taps)
                 with (
                     cgutils.for_range(builder, arguments["tap_rows"]) as tap_row,
@@ -192,14 +213,14 @@ class Tiles:
                     tap = builder.add(origin, builder.mul(tap_row.index, arguments["tap_row_step"]))
                     tap = builder.add(tap, builder.mul(tap_column.index, arguments["tap_column_step"]))
                     pixels = [builder.add(tap, builder.mul(arguments["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                    _add_tap(builder, isa, products, pixels, arguments["depth"], taps, slots)
+                    products.add_tap(builder, pixels, arguments["depth"], taps, slots)
                 if products.extras:
                     with cgutils.for_range(builder, arguments["extras"]) as extra:
                         place = load(builder, I64, arguments["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
                         tap = builder.add(origin, place)
                         pixels = [builder.add(tap, builder.mul(arguments["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                        _add_tap(builder, isa, products, pixels, ir.Constant(I64, 1), taps, slots)
-                accumulators = [[builder.load(slot) for slot in line] for line in slots]
+                        products.add_tap(builder, pixels, ir.Constant(I64, 1), taps, slots)
+                accumulators = products.finish(builder, mr, [[builder.load(slot) for slot in line] for line in slots])
                 mark = builder.add(builder.mul(row.index, tiles), tile.index)
                 first_saved = builder.mul(block.index, ir.Constant(I64, channels * 4))
 
@@ -288,7 +309,7 @@ def _groups(values: list[Any], size: int) -> list[list[Any]]:
 
 
 if SELECTED.dot:
-    _run_i8 = runner(Tiles(SELECTED, Int8Products(SELECTED), "i8"))
+    _run_i8 = runner(Tiles(SELECTED, int8_products(SELECTED), "i8"))
 if SELECTED.vector_bytes:
     _run_f32 = runner(Tiles(SELECTED, Float32Products(SELECTED), "f32"))
 

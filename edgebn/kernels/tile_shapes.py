@@ -36,6 +36,14 @@ BY_LANE_IN_STEPS: tuple[Shape, ...] = (
     *((mr, 1) for mr in (8, 5, 2, 1)),
     (1, 8),
 )
+# Products of matrices take pairs of pixels, which are joined first: each pair once for two products a vector of channels, so that
+# width saves more than pixels do. (6, 4) and (12, 2) have no registers left for what is joined.
+BY_MATRIX: tuple[Shape, ...] = (
+    *((mr, 4) for mr in (4, 2, 1)),
+    *((mr, 2) for mr in (8, 4, 2, 1)),
+    *((mr, 1) for mr in (8, 4, 2, 1)),
+    (1, 8),
+)
 
 # Accumulators that must be in flight before the multipliers, and not their latency, bound a tile.
 LATENCY_BOUND = 10
@@ -45,6 +53,8 @@ TILE_OVERHEAD = 1.5
 
 def shapes(isa: InstructionSet, *, real: bool) -> tuple[Shape, ...]:
     """Return every tile of an instruction set, float32 (`real`) or int8; the position is the variant's number."""
+    if isa.matrices and not real:
+        return BY_MATRIX
     if isa.by_lane:
         return BY_LANE if real or isa.dot == "sdot" else BY_LANE_IN_STEPS
     if isa.registers >= 32:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgebn.kernels.isa import InstructionSet
@@ -17,10 +19,24 @@ def pack_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndar
     padded = np.zeros((blocks * nv * lanes, taps, quads * 4), np.int8)
     padded[:outputs, :, :run] = weight
     ordered = padded.reshape(blocks, nv, lanes, taps, quads, 4).transpose(0, 3, 4, 1, 2, 5)  # (B, T, Q, NV, L, 4)
+    if isa.matrices:
+        return _in_matrices(ordered)
     if isa.dot != "pmaddwd":
         return np.ascontiguousarray(ordered)
     halves = ordered.astype(np.int16).reshape(blocks, taps, quads, nv, lanes, 2, 2)  # pairs (0, 1), (2, 3)
     return np.ascontiguousarray(halves.transpose(0, 1, 2, 3, 6, 4, 5))  # even bytes (0, 2), odd bytes (1, 3)
+
+
+def _in_matrices(ordered: np.ndarray) -> np.ndarray:
+    """Return weights (B, taps, quads, NV, lanes, 4) for products of matrices: two channels a vector, of two quads each.
+
+    A last quad without a second keeps its order.
+    """
+    blocks, taps, quads, nv, lanes, _ = ordered.shape
+    paired = ordered[:, :, : quads // 2 * 2].reshape(blocks, taps, quads // 2, 2, nv, lanes // 2, 2, 4)
+    paired = paired.transpose(0, 1, 2, 4, 5, 6, 3, 7)  # (B, T, pairs, NV, L / 2, channel, quad, 4)
+    parts = paired, ordered[:, :, quads // 2 * 2 :]
+    return np.concatenate([part.reshape(blocks, taps, math.prod(part.shape[2:])) for part in parts], axis=2)
 
 
 def pack_wide_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,10 +65,12 @@ def pack_wide_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> tu
         rest = rest - inside
         parts.append(inside[:, chosen])
         places.append(chosen)
-    every = np.concatenate(parts, axis=1).astype(np.int8)
     steps = np.concatenate([*places, np.zeros(0, np.int64)]).astype(np.int64)
-    # As so many taps of one step each: that is the order in which a tile goes through them.
-    return pack_weights_i8(isa, every, nv), np.stack([steps // quads, steps % quads], axis=1)
+    # The extra steps are so many taps of one step each: that is the order in which a tile goes through them.
+    taken = (parts[0].reshape(outputs, taps, quads * 4), np.concatenate([parts[0][:, :0], *parts[1:]], axis=1))
+    packed = [pack_weights_i8(isa, one.astype(np.int8), nv) for one in taken]
+    packed = [one.reshape(len(one), -1) for one in packed]
+    return np.concatenate(packed, axis=1), np.stack([steps // quads, steps % quads], axis=1)
 
 
 def pack_weights_f32(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the contract suite on an emulated processor (QEMU user mode), with Python, NumPy and pytest of Debian for that processor.
 #
-#     tests/emulated/run.sh arm64                   the contract tests and those of the doctor, for neon and neondot, with ahead-of-time objects
+#     tests/emulated/run.sh arm64                   the contract tests and those of the doctor, for neon, neondot and neoni8mm,
+#                                                 with ahead-of-time objects
 #     tests/emulated/run.sh armhf                   32-bit ARM: neon32 and plain, as Debian's ARMv7 runs them; also the object for
 #                                                   ARMv6, which says that it is for ARMv7 here: no Debian runs on ARMv6
 #     tests/emulated/run.sh riscv64
@@ -31,7 +32,7 @@ say() { printf '== %s\n' "$*" >&2; }
 
 # Pairs of machine and instruction set; emulated processors have every feature, so EDGEBN_ISA chooses.
 case $architecture in
-arm64) emulator="qemu-aarch64-static -cpu max"; sets="aarch64:neondot aarch64:neon" ;;
+arm64) emulator="qemu-aarch64-static -cpu max"; sets="aarch64:neoni8mm aarch64:neondot aarch64:neon" ;;
 armhf) emulator="qemu-arm-static -cpu cortex-a7"; sets="armv7l:neon32 armv7l:plain armv6l:plain" ;;
 riscv64) emulator="qemu-riscv64-static"; sets="riscv64:plain" ;;
 amd64) emulator="qemu-x86_64-static -cpu max"; sets="x86_64:avx2" ;;
@@ -73,6 +74,7 @@ for pair in $sets; do
     if [ $jit = yes ]; then
         features=+neon
         [ "$one" = neondot ] && features=+neon,+dotprod
+        [ "$one" = neoni8mm ] && features=+neon,+dotprod,+i8mm
         say "$one, JIT"
         # LLVM cannot ask an emulated processor for its features.
         EDGEBN_ISA=$one EDGEBN_OBJECTS= NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES=$features NUMBA_CACHE_DIR=$place/cache \

@@ -57,8 +57,39 @@ def test_what_32_bit_arm_has_is_read_from_its_capabilities():
     assert [one.name for one in isa.available("armv6l", frozenset())] == ["plain"]
 
 
+def test_what_64_bit_arm_has_is_read_from_both_words_of_its_capabilities():
+    """The bits of Linux' headers: ASIMD and ASIMDDP of the first word, I8MM of the second."""
+    pi_4 = 1 << 1
+    pi_5 = pi_4 | 1 << 20
+    cortex_a720 = pi_5 | 1 << 64 + 13
+    for bits, best in ((pi_4, "neon"), (pi_5, "neondot"), (cortex_a720, "neoni8mm"), (pi_4 | 1 << 64 + 13, "neon")):
+        has = features.from_capabilities(bits, features.ARM64_BITS)
+        assert isa.available("aarch64", has)[0].name == best
+
+
+def test_both_words_are_asked_for(monkeypatch):
+    """As an emulated processor was seen to have them: the second word's bits stand behind the first's 64."""
+    asked = {16: 0b10, 26: 1 << 13}
+
+    class Library:
+        def __init__(self, name):
+            self.getauxval = type("Function", (), {"__call__": lambda _, which: asked[which]})()
+
+    monkeypatch.setattr(features.ctypes, "CDLL", Library)
+    assert features._capabilities() == 0b10 | 1 << 77
+
+
+@pytest.mark.parametrize(("second", "best"), [(True, "neoni8mm"), (False, "neondot")])
+def test_macos_says_whether_its_processor_multiplies_matrices(monkeypatch, second, best):
+    """The M1 does not; no machine of Apple's is here, so that what the system says is made up."""
+    monkeypatch.setattr(features, "machine", lambda: "arm64")
+    monkeypatch.setattr(features.sys, "platform", "darwin")
+    monkeypatch.setattr(features, "_macos_says", {"hw.optional.arm.FEAT_I8MM": second}.__getitem__)
+    assert isa.available("arm64", features.host_features())[0].name == best
+
+
 def test_a_set_of_another_processor_is_refused():
     command = [sys.executable, "-m", "edgebn.kernels.aot", "--machine", "aarch64", "--isa", "avx2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "aarch64 has neondot, neon, plain" in done.stderr
+    assert "aarch64 has neoni8mm, neondot, neon, plain" in done.stderr
