@@ -78,12 +78,23 @@ def difference(case: Case, expected: np.ndarray, found: np.ndarray) -> float:
 
 
 def interleave(
-    runners: dict[str, Runner], rounds: int, calls: int = CALLS, clock: Callable[[], int] = time.perf_counter_ns
+    runners: dict[str, Runner],
+    rounds: int,
+    calls: int = CALLS,
+    clock: Callable[[], int] = time.perf_counter_ns,
+    settle: float = 0.0,
 ) -> dict[str, Times]:
-    """Time every engine in turn, `calls` inferences at once; `clock` says nanoseconds."""
+    """Time every engine in turn, `calls` inferences at once; `clock` says nanoseconds.
+
+    With `settle`, in seconds, nothing is done before each turn for so long, and the turn's first two calls do not count: the
+    threads of the engine before look for work for a while (onnxruntime's for 40 ms), on the cores that the next one's want.
+    """
     samples: dict[str, list[int]] = {engine: [] for engine in runners}
     for turn in range(rounds + 1):
         for engine, runner in runners.items():
+            if settle:
+                time.sleep(settle)
+                _times(runner.run, 2, clock)
             found = _times(runner.run, calls, clock)
             samples[engine] += found if turn else []  # the first turn warms up
     return {engine: Times(statistics.median(found) / 1e3, min(found) / 1e3) for engine, found in samples.items()}

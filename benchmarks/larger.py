@@ -35,6 +35,7 @@ from benchmarks.peers.engines import Runner, open_litert, open_ncnn, open_onnxru
 
 Clock = Callable[[], int]  # nanoseconds
 TURN_SECONDS = 0.1  # of an engine, before the next one's
+SETTLE_SECONDS = 0.1  # between turns of engines with several threads
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def race(found: Case, threads: int, rounds: int, clock: Clock = time.perf_counte
     wrong = {engine: far for engine, far in apart.items() if far > inference.TOLERANCE["float32"]}
     if wrong and found.program.dtype == "float32":
         raise inference.DisagreementError(f"{found.name}: {wrong} of its size away from edgebn's result")
-    times = inference.interleave(runners, rounds, max(2, int(TURN_SECONDS / slowest)), clock)
+    calls, settle = max(2, int(TURN_SECONDS / slowest)), SETTLE_SECONDS if threads > 1 else 0.0
+    times = inference.interleave(runners, rounds, calls, clock, settle)
     return Race(found.name, threads, times, apart)
 
 

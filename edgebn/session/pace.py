@@ -11,13 +11,15 @@ from collections.abc import Iterable
 
 # Calls of a try, of which the first does not count: workers wake up, caches are cold.
 TRY = 6
-# Calls between two tries: at first, and at most. A try that takes twice as long then costs one in a hundred and fifty.
-FIRST_INTERVAL, LONGEST_INTERVAL = 16, 1024
+# Calls between two tries: at first; at most while shared; and at most while alone, where a machine that became quiet shall be
+# noticed soon.
+FIRST_INTERVAL, LONGEST_SHARED, LONGEST_ALONE = 16, 1024, 128
 # Calls of the way that is taken which are looked at, and how much slower than usual they must be for a try at once.
 WINDOW = 16
 SLOWER = 1.5
-# A way must be this much faster than the other to take its place: times that are alike shall not change places for ever.
-FASTER = 0.97
+# A way must be this much faster than the other to take its place, so that times that are alike do not change places for ever:
+# sharing, which the caller asked for, and going alone.
+FASTER_SHARED, FASTER_ALONE = 0.97, 0.93
 
 
 def typical(seconds: Iterable[float]) -> float:
@@ -54,9 +56,9 @@ class Pace:
         if len(self._tried) < TRY:
             return
         tried = self._tried[1:]
-        if typical(tried) < FASTER * typical(self._taken):
+        if typical(tried) < (FASTER_ALONE if self._shared else FASTER_SHARED) * typical(self._taken):
             self._shared, self._interval = not self._shared, FIRST_INTERVAL
             self._taken = deque(tried, maxlen=WINDOW)
         else:
-            self._interval = min(2 * self._interval, LONGEST_INTERVAL)
+            self._interval = min(2 * self._interval, LONGEST_SHARED if self._shared else LONGEST_ALONE)
         self._usual, self._left, self._tried = typical(self._taken), self._interval, []

@@ -226,7 +226,7 @@ def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
         taken.append(found.shares)
         found.note(3.0 if found.shares else 1.0)
     assert sum(taken[:100]) < 40
-    assert 0 < sum(taken[1000:]) < 0.01 * len(taken[1000:])
+    assert 0 < sum(taken[1000:]) < 0.06 * len(taken[1000:])
     for _ in range(2000):  # the machine is quiet now
         taken.append(found.shares)
         found.note(0.6 if found.shares else 1.0)
