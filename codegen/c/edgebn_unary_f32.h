@@ -2,8 +2,7 @@
 #ifndef EDGEBN_UNARY_F32_H
 #define EDGEBN_UNARY_F32_H
 
-#include "edgebn_float.h"
-#include "edgebn_root_f32.h"
+#include "edgebn_exp_f32.h"
 
 /* The square root of any number: NaN below zero. */
 EDGEBN_INLINE float edgebn_any_root_f32(float x) {
@@ -40,42 +39,29 @@ EDGEBN_INLINE float edgebn_ceil_f32(float x) {
     return whole < x ? whole + 1.0f : whole;
 }
 
-/* exp(x) - 1 for x <= 0: x + x**2 p(x) near 0, where the difference would lose digits; p by least relative error. */
-EDGEBN_SHARED float edgebn_expm1_f32(float x) {
-    static const float p[6] = {1.45410843e-4f, 1.3394471e-3f, 8.30989704e-3f, 4.16609533e-2f, 1.66666016e-1f, 4.9999997e-1f};
-    float sum = 0.0f;
-    int i;
-    if (x < -0.7f) {
-        return edgebn_exp_f32(x) - 1.0f;
+/* exp(x) - 1 for x <= 0. */
+EDGEBN_INLINE float edgebn_expm1_f32(float x) {
+    edgebn_two_f32 less;
+    if (!(x >= -30.0f)) {
+        return x < 0.0f ? -1.0f : x;
     }
-    for (i = 0; i < 6; i++) {
-        sum = sum * x + p[i];
-    }
-    return sum * x * x + x;
+    less = edgebn_expm1_parts_f32(x);
+    return less.high + less.low;
 }
 
+/* -m / (2 + m) with m = exp(-2 |x|) - 1. */
 EDGEBN_SHARED float edgebn_tanh_f32(float x) {
     const float magnitude = edgebn_abs_f32(x);
+    edgebn_two_f32 less, over;
     float result;
-    if (magnitude < 1.0f) {
-        result = edgebn_expm1_f32(-2.0f * magnitude);
-        result = -result / (2.0f + result);
-    } else {
-        result = edgebn_exp_f32(-2.0f * magnitude);
-        result = 1.0f - 2.0f * result / (1.0f + result);
+    if (!(magnitude < 10.0f)) {
+        return magnitude >= 10.0f ? (x < 0.0f ? -1.0f : 1.0f) : x;
     }
+    less = edgebn_expm1_parts_f32(-2.0f * magnitude);
+    over.high = -less.high;
+    over.low = -less.low;
+    result = edgebn_quotient_f32(over, 2.0f, less);
     return x < 0.0f ? -result : result;
-}
-
-/* x / (1 + exp(-(u + rest))) for u of x's sign. Far below zero x is a factor of the exponential, which alone may be no normal
-   number. */
-EDGEBN_SHARED float edgebn_times_sigmoid_f32(float x, float u, float rest) {
-    float small;
-    if (u < -17.0f) {
-        return edgebn_scaled_exp_f32(u, rest, x);
-    }
-    small = u < 0.0f ? edgebn_scaled_exp_f32(u, rest, 1.0f) : edgebn_scaled_exp_f32(-u, -rest, 1.0f);
-    return (u < 0.0f ? x * small : x) / (1.0f + small);
 }
 
 /* Natural logarithm: x = m 2**n with sqrt(1/2) <= m < sqrt(2); coefficients as in edgebn/kernels/vector_math.py. */
@@ -135,19 +121,38 @@ EDGEBN_SHARED float edgebn_erf_f32(float x) {
     return x * sum + x;
 }
 
+/* max(x, 0) - |x| erfc(|x| / sqrt(2)) / 2, of which the last is exp(-x**2 / 2) s g(s - c) with s = |x| / (4 + |x|), up to where it
+   is zero; coefficients as in vector_math.py. */
 EDGEBN_SHARED float edgebn_gelu_f32(float x) {
-    const float magnitude = edgebn_abs_f32(x), z = magnitude * 0.707106781f;
-    float high, tail;
-    if (z < 0.5f) {
-        return x * (0.5f + 0.5f * edgebn_erf_f32(x * 0.707106781f));
+    static const float g[8] = {-6.76748529e-2f, 0.104116604f, 0.145179272f, -0.341089368f,
+                               -8.00428316e-2f, 1.04425883f,  -1.8715508f,  2.0208838f};
+    const float center = 0.40625f;
+    const float magnitude = edgebn_abs_f32(x), near = magnitude < 14.75f ? magnitude : 14.75f;
+    const float half = -0.5f * near, square = near * half, quarter = 0.25f * near, inverse = 1.0f / (1.0f + quarter);
+    const float sum = 1.0f + quarter, s = quarter * inverse, taken = s * sum;
+    float missing, s_low, offset, curve = 0.0f, product, low;
+    edgebn_two_f32 power, slope, share;
+    int32_t n;
+    int i;
+    if (!(x <= 3.4028235e38f)) {
+        return x;
     }
-    if (!(magnitude < 16.0f)) {
-        return x < 0.0f ? 0.0f : x;
+    power = edgebn_exp_parts_f32(square, edgebn_lost_f32(near, half, square), &n);
+    missing = quarter - (sum - 1.0f);
+    s_low = inverse * (((quarter - taken) - edgebn_lost_f32(s, sum, taken)) - s * missing);
+    offset = (s - center) + s_low;
+    for (i = 0; i < 8; i++) {
+        curve = curve * offset + g[i];
     }
-    high = edgebn_of_bits_f32(edgebn_bits_f32(magnitude) & -4096); /* 12 bits: its square is exact */
-    tail = 0.5f * edgebn_scaled_erfc_f32(z) * (x < 0.0f ? x : 1.0f);
-    tail = edgebn_scaled_exp_f32(-0.5f * high * high, 0.5f * (high - magnitude) * (high + magnitude), tail);
-    return x < 0.0f ? tail : x * (1.0f - tail);
+    slope = edgebn_product_plus_f32(curve, offset, -1.54875827f);
+    share = edgebn_product_plus_f32(slope.high, offset, 0.884181798f);
+    share.low += slope.low * offset;
+    product = s * share.high;
+    low = edgebn_lost_f32(s, share.high, product) + s * share.low + s_low * share.high;
+    curve = product * power.high;
+    low = edgebn_lost_f32(product, power.high, curve) + (product * power.low + low * power.high);
+    curve = edgebn_scaled_f32(curve + low, n);
+    return x < 0.0f ? -curve : x - curve;
 }
 
 /* u = 1.59576912 (x + 0.044715 x**3) in units of 2**-26, for an exponential of it: a float32 u of 100 would leave few digits. */
@@ -161,18 +166,20 @@ EDGEBN_SHARED float edgebn_gelu_tanh_f32(float x) {
 
 /* What an angle is beyond whole quarter turns, between -pi/4 and pi/4, and the number of these modulo 4: a product of 96 bits with
    those of 2/pi that matter to its size, of which 62 lie behind the point. */
-EDGEBN_SHARED float edgebn_beyond_quarters_f32(float x, int *quarters) {
+EDGEBN_SHARED edgebn_two_f32 edgebn_beyond_quarters_f32(float x, int *quarters) {
     static const uint32_t two_over_pi[8] = {0u,          0xA2F9836Eu, 0x4E441529u, 0xFC2757D1u,
                                             0xF534DDC0u, 0xDB629599u, 0x3C439041u, 0xFE5163ABu};
     const int32_t bits = edgebn_bits_f32(x) & 0x7FFFFFFF;
     const uint32_t mantissa = ((uint32_t)bits & 0x7FFFFFu) | 0x800000u;
     uint32_t window[3];
     uint64_t product, turn;
-    float rest;
-    int i, start;
+    edgebn_two_f32 rest = {x, 0.0f};
+    float whole, part;
+    int i, start, is_below;
     *quarters = 0;
     if (bits <= 0x3F490FDA || bits >= 0x7F800000) { /* up to pi/4; no number comes of an infinite one */
-        return bits >= 0x7F800000 ? x - x : x;
+        rest.high = bits >= 0x7F800000 ? x - x : x;
+        return rest;
     }
     start = (int)(bits >> 23) - 120;
     for (i = 0; i < 3; i++) {
@@ -183,24 +190,37 @@ EDGEBN_SHARED float edgebn_beyond_quarters_f32(float x, int *quarters) {
     turn = product + (((uint64_t)mantissa * window[0]) << 32);
     *quarters = (int)((turn + ((uint64_t)1 << 61)) >> 62);
     turn -= (uint64_t)*quarters << 62;
-    rest = turn >> 63 ? -(float)(UINT64_MAX - turn) : (float)turn;
-    rest *= 3.4061215800304503e-19f; /* pi/2 / 2**62 */
+    is_below = (int)(turn >> 63);
+    turn = is_below ? UINT64_MAX - turn : turn;
+    whole = (float)turn;
+    part = (float)(int64_t)(turn - (uint64_t)whole);
+    whole *= 2.168404345e-19f; /* 2**-62 */
+    part *= 2.168404345e-19f;
+    rest.high = whole * 1.57079637f; /* pi/2 is 4.37113883e-8 less */
+    rest.low = edgebn_lost_f32(whole, 1.57079637f, rest.high) + (part * 1.57079637f - whole * 4.37113883e-8f);
+    if (is_below != (x < 0.0f)) {
+        rest.high = -rest.high;
+        rest.low = -rest.low;
+    }
     *quarters = x < 0.0f ? -*quarters & 3 : *quarters & 3;
-    return x < 0.0f ? -rest : rest;
+    return rest;
 }
 
 /* The sine of an angle and `ahead` quarter turns, by Taylor's polynomials. */
 EDGEBN_SHARED float edgebn_turned_f32(float x, int ahead) {
     int quarters;
-    const float rest = edgebn_beyond_quarters_f32(x, &quarters), square = rest * rest;
+    const edgebn_two_f32 angle = edgebn_beyond_quarters_f32(x, &quarters);
+    const float rest = angle.high, square = rest * rest;
     float value;
     quarters += ahead;
     if (quarters & 1) {
+        const edgebn_two_f32 less = edgebn_plus_f32(1.0f, -0.5f * square);
         value = ((-1.0f / 3628800.0f * square + 1.0f / 40320.0f) * square - 1.0f / 720.0f) * square + 1.0f / 24.0f;
-        value = value * square * square - 0.5f * square + 1.0f;
+        value = value * square * square - rest * angle.low;
+        value = less.high + (less.low + value);
     } else {
         value = ((1.0f / 362880.0f * square - 1.0f / 5040.0f) * square + 1.0f / 120.0f) * square - 1.0f / 6.0f;
-        value = value * square * rest + rest;
+        value = rest + (value * square * rest + angle.low);
     }
     return quarters & 2 ? -value : value;
 }
@@ -210,14 +230,25 @@ EDGEBN_INLINE float edgebn_softplus_f32(float x) {
     return (x > 0.0f ? x : 0.0f) + edgebn_log_f32(sum) + (e - (sum - 1.0f)) / sum;
 }
 
-EDGEBN_INLINE float edgebn_mish_f32(float x) {
-    float w, n;
-    if (x < -17.0f) { /* as in edgebn_times_sigmoid_f32 */
+/* x * tanh(softplus(x)) = x n / (n + 2) with n = w (w + 2) and w = exp(x). */
+EDGEBN_SHARED float edgebn_mish_f32(float x) {
+    edgebn_two_f32 w, more, n, sum;
+    float product, low, quotient;
+    if (x < -40.0f) { /* as in edgebn_times_sigmoid_f32 */
         return edgebn_scaled_exp_f32(x, 0.0f, x);
     }
-    w = edgebn_exp_f32(x > 20.0f ? 20.0f : x);
-    n = w * (w + 2.0f);
-    return x > 20.0f ? x : x * (n / (n + 2.0f));
+    if (!(x <= 20.0f)) {
+        return x;
+    }
+    w = edgebn_near_exp_f32(x, 0.0f);
+    more = edgebn_sum_of_two_f32(w.high, 2.0f);
+    n.high = w.high * more.high;
+    n.low = edgebn_lost_f32(w.high, more.high, n.high) + (w.high * (more.low + w.low) + w.low * more.high);
+    sum = edgebn_sum_of_two_f32(n.high, 2.0f);
+    product = x * n.high;
+    low = edgebn_lost_f32(x, n.high, product) + x * n.low;
+    quotient = product / sum.high;
+    return quotient + (low - quotient * (sum.low + n.low)) / sum.high;
 }
 
 #endif

@@ -116,5 +116,5 @@ def pointwise_f32(
 
 @kernel
 def exp_of_difference(src: int, dst: int, count: int, scale: float, less: float) -> None:
-    """Write exp(scale * x - less) of `count` numbers, none of which has a positive exponent."""
+    """Write exp(scale * (x - less)) of `count` numbers, none of which has a positive exponent."""
     _run(EXP_OF_DIFFERENCE, (src, dst, count, bits_of_float(scale), bits_of_float(less)))

@@ -118,9 +118,20 @@ class VectorMath:
         return n, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
 
     def exp_of_difference(self, x: ir.Value, scale: ir.Value, less: ir.Value) -> ir.Value:
-        """Return exp(scale * x - less), where `less` is at least scale * x."""
-        b = self._builder
-        return self.exp_of_negative(b.fsub(b.fmul(scale, x), less))
+        """Return exp(scale * (x - less)), whose exponent is not positive.
+
+        With what rounding leaves out of the difference and of the product: a difference of 80 has its last place at 2**-17.
+        """
+        b, real = self._builder, self.real
+        difference = b.fsub(x, less)
+        other = b.fadd(difference, less)  # what of x is in the difference; the rest, and what of `less` is not, are lost
+        lost = b.fsub(b.fsub(x, other), b.fadd(b.fsub(difference, other), less))
+        product = b.fmul(scale, difference)
+        lost = self.multiply_add(scale, lost, self._residue(scale, difference, product))
+        n, r = self._reduced(product)
+        counts = b.fcmp_ordered(">=", product, real(MIN_EXPONENT))  # elsewhere it may be infinite
+        r = b.fadd(r, b.select(counts, lost, real(0.0)))
+        return self._times_power_of_two(self._exp_of_rest(r), n)
 
     def sigmoid(self, x: ir.Value) -> ir.Value:
         """Return 1 / (1 + exp(-x)), which is exp(x) / (1 + exp(x))."""
