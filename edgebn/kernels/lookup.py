@@ -6,6 +6,7 @@ code say which of their answers is its own. NEON's shuffles know 64, or 32 for h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -67,24 +68,62 @@ def _in_some(builder: ir.IRBuilder, parts: list[ir.Value], places: ir.Value) -> 
     return concat(builder, [call(builder, "llvm.arm.neon.vtbl4", half.type, [*lower, half]) for half in halves[-1]])
 
 
+def _each_vector(
+    builder: ir.IRBuilder,
+    parts: list[ir.Value],
+    src: ir.Value,
+    count: ir.Value,
+    visit: Callable[[ir.Value, ir.Value], None],
+) -> None:
+    """Run `visit` for what vectors of `count` adjacent codes are in the table; the last moves left over the one before it."""
+    last = builder.sub(count, ir.Constant(I64, VECTOR))
+    vectors = builder.udiv(builder.add(count, ir.Constant(I64, VECTOR - 1)), ir.Constant(I64, VECTOR))
+    with cgutils.for_range(builder, vectors) as step:
+        at = clamp(builder, builder.mul(step.index, ir.Constant(I64, VECTOR)), ir.Constant(I64, 0), last)
+        stored = load(builder, vector(I8, VECTOR), src, at)
+        places = builder.xor(stored, constant(I8, VECTOR, 0x80 ^ SELECTED.code_flip))
+        visit(at, (_by_fours if VECTOR == PART else _by_bits)(builder, parts, places))
+
+
 @intrinsic
 def _look_up(typing_context: Any, src: Any, dst: Any, count: Any, table: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
-    """Look `count` adjacent codes up, at least `VECTOR`; the last vector moves left over the one before it."""
+    """Look `count` adjacent codes up, at least `VECTOR`, to adjacent ones."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
         src, dst, count, table = values
-        parts = _parts(builder, table)
-        last = builder.sub(count, ir.Constant(I64, VECTOR))
-        vectors = builder.udiv(builder.add(count, ir.Constant(I64, VECTOR - 1)), ir.Constant(I64, VECTOR))
-        with cgutils.for_range(builder, vectors) as step:
-            at = clamp(builder, builder.mul(step.index, ir.Constant(I64, VECTOR)), ir.Constant(I64, 0), last)
-            stored = load(builder, vector(I8, VECTOR), src, at)
-            places = builder.xor(stored, constant(I8, VECTOR, 0x80 ^ SELECTED.code_flip))
-            found = (_by_fours if VECTOR == PART else _by_bits)(builder, parts, places)
-            store(builder, found, dst, at)
+        _each_vector(builder, _parts(builder, table), src, count, lambda at, found: store(builder, found, dst, at))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def _look_up_apart(typing_context: Any, arguments: Any) -> Any:  # noqa: ARG001  # the form that Numba asks for
+    """Look adjacent codes up, at least `VECTOR`, to pixels that are not adjacent, of channels that are whole `PART`s.
+
+    `arguments` are the addresses of source and result, the result's bytes a pixel, channels, codes, and the table's address.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:  # noqa: ARG001
+        src, dst, dst_pixel, channels, count, table = cgutils.unpack_tuple(builder, values[0], len(arguments))
+        parts = _parts(builder, table)
+
+        def visit(at: ir.Value, found: ir.Value) -> None:
+            pixel = builder.udiv(at, channels)
+            place = builder.add(dst, builder.mul(pixel, dst_pixel))
+            channel = builder.sub(at, builder.mul(pixel, channels))
+            for first in range(0, VECTOR, PART):
+                some = found if VECTOR == PART else shuffle(builder, found, None, range(first, first + PART))
+                store(builder, some, place, channel)
+                channel = builder.add(channel, ir.Constant(I64, PART))
+                is_next = builder.icmp_unsigned("==", channel, channels)
+                place = builder.select(is_next, builder.add(place, dst_pixel), place)
+                channel = builder.select(is_next, ir.Constant(I64, 0), channel)
+
+        _each_vector(builder, parts, src, count, visit)
+        return context.get_dummy_value()
+
+    return types.void(arguments), generate
 
 
 @kernel
@@ -103,13 +142,17 @@ def lookup_i8(
 ) -> None:
     """Code = table[c * table_step + input code + 128]; steps of rows and pixels are bytes."""
     count = columns * channels
-    if VECTOR and table_step == 0 and src_pixel == channels and dst_pixel == channels:
-        if src_row == count and dst_row == count:
+    is_adjacent = dst_pixel == channels
+    if VECTOR and table_step == 0 and src_pixel == channels and (is_adjacent or channels % PART == 0):
+        if src_row == count and dst_row == columns * dst_pixel:
             count *= rows
             rows = min(rows, 1)
         if count >= VECTOR:
             for y in range(rows):
-                _look_up(src + y * src_row, dst + y * dst_row, count, table)
+                if is_adjacent:
+                    _look_up(src + y * src_row, dst + y * dst_row, count, table)
+                else:
+                    _look_up_apart((src + y * src_row, dst + y * dst_row, dst_pixel, channels, count, table))
             return
         columns = count // channels
     for y in range(rows):

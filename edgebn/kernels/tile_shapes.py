@@ -12,7 +12,7 @@ Shape = tuple[int, int]  # pixels, vectors of output channels
 WITH_32_REGISTERS: tuple[Shape, ...] = (
     *((mr, 4) for mr in (7, 6, 5, 4, 2, 1)),
     *((mr, 2) for mr in (14, 12, 8, 5, 2, 1)),
-    *((mr, 1) for mr in (16, 8, 5, 2, 1)),
+    *((mr, 1) for mr in (16, 14, 8, 5, 2, 1)),
     (1, 8),
 )
 # The same where a product of codes takes registers on its way to the accumulator.

@@ -43,7 +43,8 @@ def test_accumulators_stay_in_registers(kind, shape, processor):
 
 
 @pytest.mark.parametrize(
-    ("columns", "vectors", "rows"), [(49, 4, 7), (7, 4, 7), (14, 4, 7), (14, 2, 14), (196, 4, 7), (6, 4, 6), (1, 4, 1)]
+    ("columns", "vectors", "rows"),
+    [(49, 4, 7), (7, 4, 7), (14, 4, 7), (14, 2, 14), (196, 4, 7), (6, 4, 6), (1, 4, 1), (56, 1, 14), (112, 1, 16)],
 )
 def test_rows_are_whole_tiles_where_they_can_be(columns, vectors, rows):
     assert tile_shapes.best_rows(X86_SETS["avx512vnni"], vectors, columns, real=True) == rows
