@@ -152,7 +152,7 @@ def executor(dtype: str) -> Callable[[int, int, int], int]:
     return found.executor if found is not None else _jit().compiled(dtype)
 
 
-def fast_call(dtype: str, call: int) -> Callable[..., Any]:
+def fast_call(dtype: str, call: int, *, keeps_lock: bool = False) -> Callable[..., Any]:
     """Return the fast call of one table: a function of its arrays that returns the last, or None where the executor does nothing.
 
     It takes as many objects as the guard has forms, those that enter and then those that leave, and looks at what they are.
@@ -163,10 +163,12 @@ def fast_call(dtype: str, call: int) -> Callable[..., Any]:
         As for `executor`.
     call : int
         Address of what `call` returned, with a guard; it must outlive the function.
+    keeps_lock : bool
+        Whether Python's lock (the GIL) may be kept meanwhile.
     """
     found = native.load()
     if found is not None and object.__basicsize__ == builtin_function.DATA_AT:
-        return builtin_function.builtin_function(found.fast_call, call)
+        return builtin_function.builtin_function(found.fast_call, call, keeps_lock=keeps_lock)
     execute = executor(dtype)
     items = tuple.__basicsize__
     return lambda *arrays: None if execute(call, 1, id(arrays) + items) else arrays[-1]

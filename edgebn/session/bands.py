@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgebn import program as p
+from edgebn.kernels import isa
 from edgebn.session import parts
 
 # A band with fewer multiply-accumulates, some microseconds, costs more to hand over than it saves (measured on x86-64).
 MIN_MACS = {"float32": 200_000, "int8": 800_000, "int16": 200_000}
 # A network with fewer, a tenth of a millisecond or two, may lose more than it gains where data goes slowly from core to core.
 MIN_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000, "int16": 12_000_000}
+MAX_BRIEF_MACS_A_LANE = 20_000  # of a vector: below some ten microseconds
 MACS_AN_OUTPUT = 8  # that take as long as whatever else is done for one number of a step's output, roughly
 
 Band = tuple[int, int]  # first row, rows
@@ -60,12 +62,23 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
 
 def is_small(program: p.Program) -> bool:
     """Whether a whole network, with steps of either type, has too little work for threads to share."""
+    work = _work(program)
+    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in MIN_PROGRAM_MACS.items()) < 1
+
+
+def is_brief(program: p.Program) -> bool:
+    """Whether a whole network is done in so few microseconds that nobody waits for Python's lock meanwhile."""
+    return sum(_work(program).values()) < MAX_BRIEF_MACS_A_LANE * isa.SELECTED.lanes
+
+
+def _work(program: p.Program) -> dict[str, int]:
+    """Return by type the multiply-accumulates that take as long as a whole network's steps, roughly."""
     work = dict.fromkeys(MIN_PROGRAM_MACS, 0)
     for step in program.steps:
         dtype = p.step_dtype(step, program)
         dtype = dtype if dtype in work else "float32"
         work[dtype] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
-    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in MIN_PROGRAM_MACS.items()) < 1
+    return work
 
 
 def tasks(shares: Sequence[tuple[int, int, int] | None]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -33,6 +33,8 @@ def fast_call(
     input_layouts: Sequence[ndarray_struct.ArrayLayout],
     output_layouts: Sequence[ndarray_struct.ArrayLayout],
     workers: Workers | None = None,
+    *,
+    is_brief: bool,
 ) -> FastCall:
     """Return the fast call of a table: of arrays, or where there are several of dicts of them.
 
@@ -46,13 +48,15 @@ def fast_call(
         In the table's order; shapes are of one sample, and begin with its axis of 1.
     workers : Workers, optional
         Who help with a table that threads can share.
+    is_brief : bool
+        Whether it is done in so few microseconds that Python's lock need not be released; workers need it.
     """
     guard, *layouts = ndarray_struct.guard(input_layouts, output_layouts)
 
     def of(one: Table) -> FastCall:
         patches, checks = one.patches.copy(), one.checks.copy()  # bound while the lock is held; the table's own, under the lock
         words = executor.call(one.words, patches, checks, shared=one.shared, lock=lock, guard=guard.ctypes.data)
-        execute = executor.fast_call(program_dtype, words.ctypes.data)
+        execute = executor.fast_call(program_dtype, words.ctypes.data, keeps_lock=is_brief and workers is None)
         alive = (one, guard, layouts, patches, checks, words)
         if len(input_layouts) == len(output_layouts) == 1:
             return _from_one_to_one(execute, *output_layouts[0], alive)

@@ -56,8 +56,8 @@ class Session:
     """Runs a program through the compiled kernels.
 
     Everything is packed and every byte of working memory is allocated here; `run` allocates nothing but the result. Different
-    sessions run at once in different threads (kernels release the GIL); one session used from several threads runs one batch
-    after the other.
+    sessions run at once in different threads (kernels release Python's lock where they take more than some microseconds); one
+    session used from several threads runs one batch after the other.
 
     Parameters
     ----------
@@ -431,12 +431,15 @@ class Session:
         program = self._program
         if not ndarray_struct.ARE_KNOWN:
             return None
+        from edgebn.session.bands import is_brief
+
         table = self._packed.codes if dtype is INT8 else self._packed.real
         input_layouts = [((1, *program.shapes[name]), dtype) for name in table.inputs]
         made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.outputs]
         output_layouts = [((1, *program.shapes[name]), one) for name, one in zip(table.outputs, made, strict=True)]
         workers = None if table.tasks is None else self._workers
-        return fast_call(table, program.executor_dtype, self._packed.lock, input_layouts, output_layouts, workers)
+        lock, brief = self._packed.lock, is_brief(program)
+        return fast_call(table, program.executor_dtype, lock, input_layouts, output_layouts, workers, is_brief=brief)
 
     def _call(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         """Run `batch` samples between the user's arrays: those of the table's inputs, then of its outputs."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import edgebn
+from edgebn import program as p
 from edgebn.errors import ModelError
 from edgebn.kernels import executor
 from edgebn.session import Session, ndarray_struct
@@ -30,8 +31,8 @@ class Watched:
             self.answers.append(("general", answer))
             return answer
 
-        def watched(*arguments):
-            function = fast(*arguments)
+        def watched(*arguments, **options):
+            function = fast(*arguments, **options)
 
             def call(*given):
                 result = function(*given)
@@ -198,6 +199,30 @@ def test_no_reference_of_several_arrays_is_lost_or_kept(several):
         session.run(x)
         session.run(x | {"b": of_another_order(x["b"])})
     assert [sys.getrefcount(one) for one in held] == before
+
+
+@pytest.mark.parametrize(("size", "keeps"), [(8, True), (256, False)])
+def test_brief_networks_keep_pythons_lock(size, keeps, monkeypatch):
+    """Others wait no longer than to release it and to acquire it again would take; a thread that runs beside is never blocked."""
+    asked = []
+    fast = executor.fast_call
+    monkeypatch.setattr(executor, "fast_call", lambda *given, **options: (asked.append(options), fast(*given, **options))[1])
+    shape = (size, size, 2)
+    buffers = {name: p.Buffer(name, shape) for name in "xy"}
+    program = p.Program(
+        "m", "m", "test", False, buffers, {}, (p.Elementwise("f", ("x",), "y", "tanh"),), ("x",), ("y",), dict.fromkeys("xy", shape)
+    )
+    session = Session(program)
+    x = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
+    expected = session.run(np.concatenate([x, x]))[:1]
+    results = []
+    threads = [threading.Thread(target=lambda: results.append([session.run(x) for _ in range(50)])) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asked == [{"keeps_lock": keeps}]
+    assert all(np.array_equal(found, expected) for many in results for found in many)
 
 
 def test_a_nan_is_refused_and_the_session_goes_on():
