@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from edgebn.kernels.isa import ARM32, SELECTED
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_i8, store_code
+from edgebn.kernels.primitives import load_u8, store_u8
 from edgebn.kernels.vectors import I8, I64, call, clamp, concat, constant, load, shuffle, store, vector
 
 VECTOR = SELECTED.vector_bytes
@@ -28,12 +28,11 @@ TABLE_REGISTERS = 2 if IS_OF_32_BITS else 4  # registers of a table that one of 
 
 
 def _parts(builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
-    """Return the table as stored codes, 16 of them in each vector, again and again."""
+    """Return the table, 16 codes of it in each vector, again and again."""
     found = []
     for i in range(PARTS):
         codes = load(builder, vector(I8, PART), table, i * PART)
-        repeated = codes if VECTOR == PART else shuffle(builder, codes, None, [*range(PART)] * (VECTOR // PART))
-        found.append(builder.xor(repeated, constant(I8, VECTOR, SELECTED.code_flip)))
+        found.append(codes if VECTOR == PART else shuffle(builder, codes, None, [*range(PART)] * (VECTOR // PART)))
     return found
 
 
@@ -80,8 +79,7 @@ def _each_vector(
     vectors = builder.udiv(builder.add(count, ir.Constant(I64, VECTOR - 1)), ir.Constant(I64, VECTOR))
     with cgutils.for_range(builder, vectors) as step:
         at = clamp(builder, builder.mul(step.index, ir.Constant(I64, VECTOR)), ir.Constant(I64, 0), last)
-        stored = load(builder, vector(I8, VECTOR), src, at)
-        places = builder.xor(stored, constant(I8, VECTOR, 0x80 ^ SELECTED.code_flip))
+        places = load(builder, vector(I8, VECTOR), src, at)
         visit(at, (_by_fours if VECTOR == PART else _by_bits)(builder, parts, places))
 
 
@@ -140,7 +138,7 @@ def lookup_i8(
     table: int,
     table_step: int,
 ) -> None:
-    """Code = table[c * table_step + input code + 128]; steps of rows and pixels are bytes."""
+    """Byte = table[c * table_step + byte]: of codes as they are stored, both ways; steps of rows and pixels are bytes."""
     count = columns * channels
     is_adjacent = dst_pixel == channels
     if VECTOR and table_step == 0 and src_pixel == channels and (is_adjacent or channels % PART == 0):
@@ -160,4 +158,4 @@ def lookup_i8(
             a = src + y * src_row + x * src_pixel
             b = dst + y * dst_row + x * dst_pixel
             for c in range(channels):
-                store_code(b, c, load_i8(table, c * table_step + load_code(a, c) + 128))
+                store_u8(b, c, load_u8(table, c * table_step + load_u8(a, c)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.functions import BINARY
-from edgebn.kernels import executor
+from edgebn.kernels import executor, isa
 from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
@@ -163,6 +163,8 @@ def pack_lookup(step: p.Lookup, packer: Packer) -> None:
 def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -> None:
     """Pass every code of `source` through `table` (1 or channels, 256) to where `output` begins."""
     rows, columns, channels = source.layout.shape
+    by_byte = np.arange(256) ^ 0x80 ^ isa.CODE_FLIP  # code + 128 of a stored byte
+    stored = np.asarray(table, np.int8).view(np.uint8)[:, by_byte] ^ np.uint8(isa.CODE_FLIP)
     packer.emit(
         "lookup_i8",
         src=source.address,
@@ -174,7 +176,7 @@ def emit_lookup(packer: Packer, source: View, output: View, table: np.ndarray) -
         rows=rows,
         columns=columns,
         channels=channels,
-        table=packer.constant(np.asarray(table, np.int8)),
+        table=packer.constant(stored),
         table_step=256 if len(table) > 1 else 0,
     )
 
