@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # As root (containers, CI) system packages are installed directly; otherwise through sudo where it asks for no password.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
-TEST_WORKERS ?= 2
+# One more than two cores: tests that wait for emulators, brokers and browsers leave theirs to others.
+TEST_WORKERS ?= 3
 
 .PHONY: help demo firmware-tools test test-all emulation-tools test-arm64 test-emulated smoke lint fuzz fuzz-link bench docs clean
 .DEFAULT_GOAL := help

@@ -73,6 +73,20 @@ def adapting_demo():
     return program, stream.reshape(len(stream), *program.shapes[program.inputs[0]])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _builds_are_made_once(tmp_path_factory):
+    """Of a run, by whichever worker comes first."""
+    from boards import toolchain
+    from tests.remembered_builds import remembering
+
+    base = tmp_path_factory.getbasetemp()
+    kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "remembered-builds"
+    kept.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toolchain, "build", remembering(toolchain.build, kept))
+        yield
+
+
 def pytest_configure(config):
     """Let stopped commands stop: a shell in the background, and nohup, have them ignore what stops them."""
     for name, handler in (("SIGHUP", signal.SIG_DFL), ("SIGINT", signal.default_int_handler)):

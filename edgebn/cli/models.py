@@ -63,7 +63,11 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
     """Add what a session may be told; see `docs/speed.md`."""
     group = parser.add_argument_group("running the model")
     group.add_argument(
-        "--threads", type=threads, default=1, metavar="N", help="threads that may share an inference, or auto; default 1"
+        "--threads",
+        type=threads,
+        default=1,
+        metavar="N",
+        help="threads that may share an inference; auto measures once how many are best; default 1, which leaves other cores free",
     )
     group.add_argument("--no-winograd", dest="winograd", action="store_false", help="compute every product of float32 convolutions")
 

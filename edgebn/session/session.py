@@ -65,7 +65,7 @@ class Session:
     threads : int or "auto"
         How many threads may share one inference: every operation that costs anything is split (`docs/speed.md`), and small networks
         run on one. Results are the same bytes for every number. "auto" measures once, in about half a second, which number is
-        fastest on this machine.
+        fastest on this machine. The default is one, which leaves the other cores to what else runs, further sessions among it.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
         error); False computes the products of the definition.

@@ -14,6 +14,7 @@ import edgebn
 from edgebn.cli import demo, run
 from edgebn.cli.main import VERBS, main
 from edgebn.cli.screen import Screen
+from tests.conftest import TEST_ALL
 
 pytest.importorskip("h5py", reason="h5py is not installed: the demo's model is a Keras file")
 
@@ -182,7 +183,9 @@ def test_warmup_says_where_kernels_are_kept(capsys):
         assert report["cache"] is None or Path(report["cache"]).is_dir()
 
 
-def test_demo_runs_every_stage(capsys):
+def test_demo_runs_every_stage(capsys, monkeypatch):
+    if not TEST_ALL:
+        monkeypatch.setattr(demo, "ON_BOARD", 30)  # images that an emulated board learns from; `make demo` takes all
     report = run_json(capsys, "demo")
     assert report.keys() == {*(name for name, _, _ in demo.STAGES), "seconds"}
     assert report["accuracy"]["accuracy"]["float32"] == pytest.approx(0.936, abs=0.0005)  # as Keras measured it

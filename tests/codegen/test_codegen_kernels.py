@@ -20,7 +20,7 @@ from tests.programs import CHANNELS, CONVERSIONS, KINDS, SIDES, Maker, inputs_fo
 
 SANITIZERS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 COMPILERS = ("gcc", "clang")
-EXAMPLES = 200 if TEST_ALL else 15
+EXAMPLES = 200 if TEST_ALL else 10
 # (kind, dtype) to the number of steps drawn, where one kind stands for many kernels.
 MANY = {"convolution": 3}
 
