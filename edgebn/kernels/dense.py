@@ -19,9 +19,12 @@ from edgebn.kernels.parameters import SavedAccumulators, TileClips
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.tile_shapes import dense_widths
 from edgebn.kernels.variants import begin_function, runner
-from edgebn.kernels.vectors import F32, I32, I64, fused_multiply_add, load, splat, store, vector
+from edgebn.kernels.vectors import F32, I32, I64, fused_multiply_add, in_registers, load, splat, store, vector
 
 ELEMENT = 4
+# Where inputs go by the lane: vectors of weights that are loaded before they are multiplied, and places whose inputs are read in a
+# turn. A core that runs in order waits wherever a load, or the end of a turn, follows on a multiplication.
+AT_ONCE, MOST_PLACES = 16, 8
 
 
 class Geometry(NamedTuple):
@@ -67,15 +70,33 @@ class Dense:
             valid = builder.select(is_last, arguments["last_channels"], ir.Constant(I64, channels))
             for j, slot in enumerate(sums):
                 builder.store(load(builder, self._kind, epilogue, j * isa.vector_bytes), slot)
-            with cgutils.for_range(builder, count) as turn:
-                at = builder.mul(turn.index, ir.Constant(I64, ELEMENT))
-                place = builder.sext(load(builder, I32, arguments["places"], at), I64)
-                value = load(builder, F32, arguments["src"], builder.mul(place, ir.Constant(I64, ELEMENT)))
-                lanes = splat(builder, value, isa.lanes)
-                row = builder.add(weights, builder.mul(place, step_bytes))
-                for j, slot in enumerate(sums):
-                    weight = load(builder, self._kind, row, j * isa.vector_bytes)
-                    builder.store(fused_multiply_add(builder, lanes, weight, builder.load(slot)), slot)
+
+            def add(first: ir.Value, steps: int, weights: ir.Value = weights) -> None:
+                """Add the inputs of so many places in turn."""
+                values, rows = [], []
+                for step in range(steps):
+                    at = builder.mul(builder.add(first, ir.Constant(I64, step)), ir.Constant(I64, ELEMENT))
+                    place = builder.sext(load(builder, I32, arguments["places"], at), I64)
+                    value = load(builder, F32, arguments["src"], builder.mul(place, ir.Constant(I64, ELEMENT)))
+                    values.append(splat(builder, value, isa.lanes))
+                    rows.append(builder.add(weights, builder.mul(place, step_bytes)))
+                parts = [(value, row, j) for value, row in zip(values, rows, strict=True) for j in range(nv)]
+                for begin in range(0, len(parts), AT_ONCE):
+                    group = parts[begin : begin + AT_ONCE]
+                    loaded = [load(builder, self._kind, row, j * isa.vector_bytes) for _, row, j in group]
+                    if steps > 1:
+                        loaded = in_registers(builder, loaded)
+                    for (value, _, j), weight in zip(group, loaded, strict=True):
+                        builder.store(fused_multiply_add(builder, value, weight, builder.load(sums[j])), sums[j])
+
+            at_once = min(2 * AT_ONCE // nv, MOST_PLACES) if isa.by_lane else 1
+            turns = builder.udiv(count, ir.Constant(I64, at_once))
+            with cgutils.for_range(builder, turns) as turn:
+                add(builder.mul(turn.index, ir.Constant(I64, at_once)), at_once)
+            if at_once > 1:
+                done = builder.mul(turns, ir.Constant(I64, at_once))
+                with cgutils.for_range(builder, builder.sub(count, done)) as turn:
+                    add(builder.add(done, turn.index), 1)
             accumulators: Any = [[builder.load(slot) for slot in sums]]
             nothing = ir.Constant(I64, 0)
             first_saved = builder.mul(block.index, ir.Constant(I64, channels * ELEMENT))

@@ -1,12 +1,15 @@
 """Dense layers behind a ReLU skip what is zero and give what the reference gives; others read every weight."""
 
+import re
+
 import numpy as np
 import pytest
 
 from edgebn import program as p
 from edgebn import reference
-from edgebn.kernels import isa
+from edgebn.kernels import dense, isa
 from edgebn.session import Session
+from tests.kernels import machine_code
 
 pytestmark = pytest.mark.skipif(not isa.SELECTED.vector_bytes, reason="plain kernels skip nothing")
 
@@ -54,3 +57,13 @@ def test_nothing_but_zeros_leaves_the_epilogue():
 
 def test_what_is_seldom_zero_reads_every_weight():
     assert "dense_f32" not in operations(layers(20, 128, 128, low=-np.inf))
+
+
+def test_weights_are_loaded_together_where_a_core_waits_between_loads_and_products():
+    """AArch64, whose small cores run in order: in a turn loads give way to multiplications as often as registers ask for, twice."""
+    found = next(one for one in isa.INSTRUCTION_SETS if one.name == "neon")
+    text = machine_code.assembly(dense.Dense(found), max(dense.Dense(found).variants), found, machine_code.ARM64, "generic")
+    (loop, *_) = [body for body in machine_code.innermost_loops(text) if body.count("fmla") == 2 * dense.AT_ONCE]
+    assert "[sp" not in loop
+    kinds = "".join("m" if name == "fmla" else "l" for name in re.findall(r"^\t(fmla|ldp?r?)\t(?:q|v)", loop, re.MULTILINE))
+    assert re.sub(r"(.)\1+", r"\1", kinds) == "lmlm"

@@ -12,11 +12,10 @@ import pytest
 from llvmlite import ir
 
 from edgebn.kernels import isa, requantization, tile, tile_shapes, tile_weights
+from tests.kernels import machine_code
 
 FOUND = next(one for one in isa.INSTRUCTION_SETS if one.matrices)
 SHAPES = tile_shapes.shapes(FOUND, real=False)
-TRIPLE = "aarch64-unknown-linux-gnu"
-LOOP = re.compile(r"^(\.LBB\d+_\d+):[^\n]*\n((?:(?!\.LBB).*\n)*?)\tb\.\w+\t\1\n", re.MULTILINE)
 
 # (depth, first bytes of both): the sum of so many products of bytes in each of four words. Word i of SDOT takes word i of both
 # vectors, word 2 i + j of SMMLA half i of the first and half j of the second.
@@ -170,16 +169,9 @@ def test_weights_beyond_int8_are_added_in_further_steps(shape, compiled):
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[0] * shape[1] >= 8])
 def test_accumulators_stay_in_registers(shape):
     """In the loop of sixteen codes of depth, whose products, joins and loads are counted."""
-    _, module = written(shape)
-    module.triple = TRIPLE
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    features = ",".join(f"+{feature}" for feature in FOUND.features)
-    machine = llvm.Target.from_triple(TRIPLE).create_target_machine("generic", features, opt=3)
-    parsed = llvm.parse_assembly(str(module))
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(3))
-    builder.getModulePassManager().run(parsed, builder)
-    loops = [body for _, body in LOOP.findall(machine.emit_assembly(parsed)) if "smmla" in body]
+    tiles = tile.Tiles(FOUND, tile.int8_products(FOUND), "i8")
+    text = machine_code.assembly(tiles, shape, FOUND, machine_code.ARM64, "generic")
+    loops = [body for body in machine_code.innermost_loops(text) if "smmla" in body]
     assert len(loops) == 1
     (loop,) = loops
     pairs = -(-shape[0] // 2)

@@ -2,33 +2,20 @@
 
 import re
 
-import llvmlite.binding as llvm
 import pytest
-from llvmlite import ir
 
 from edgebn.kernels import isa, tile, tile_shapes
+from tests.kernels import machine_code
 
-TRIPLE = "x86_64-unknown-linux-gnu"
 X86_SETS = {found.name: found for found in isa.INSTRUCTION_SETS if found.machines == isa.X86}
 PRODUCTS = {"f32": tile.Float32Products, "i8": tile.Int8Products}
 MULTIPLICATION = re.compile(r"\tv(fmadd\w+ps|pdpbusd)\t")
-LOOP = re.compile(r"^(\.LBB\d+_\d+):\n((?:(?!\.LBB).*\n)*?)\tj\w+\t\1\n", re.MULTILINE)  # a block that ends where it begins again
 
 
 def innermost_loops(kind, shape, found, processor):
     """Return the text of a tile's innermost loops that multiply, as LLVM writes them for a processor."""
     tiles = tile.Tiles(found, PRODUCTS[kind](found), kind)
-    module = ir.Module()
-    module.triple = TRIPLE
-    tiles.define(module, tiles.variants.index(shape)).linkage = "external"
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    features = ",".join(f"+{feature}" for feature in found.features)
-    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(processor, features, opt=3)
-    parsed = llvm.parse_assembly(str(module))
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(3))
-    builder.getModulePassManager().run(parsed, builder)
-    loops = [body for _, body in LOOP.findall(machine.emit_assembly(parsed))]
+    loops = machine_code.innermost_loops(machine_code.assembly(tiles, shape, found, machine_code.X86, processor))
     return [body for body in loops if len(MULTIPLICATION.findall(body)) >= shape[0] * shape[1]]
 
 

@@ -1,0 +1,30 @@
+"""What LLVM writes for one function of a kernel, for any processor, as text."""
+
+import re
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+X86, ARM64 = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
+BRANCH = r"j\w+|b\.\w+"
+LOOP = re.compile(rf"^(\.LBB\d+_\d+):[^\n]*\n((?:(?!\.LBB).*\n)*?)\t(?:{BRANCH})\t\1\n", re.MULTILINE)
+
+
+def assembly(writer, variant, found, triple, processor):
+    """Return the machine code of the variant that is called so, of a writer's functions, for an instruction set."""
+    module = ir.Module()
+    module.triple = triple
+    writer.define(module, list(writer.variants).index(variant)).linkage = "external"
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    features = ",".join(f"+{feature}" for feature in found.features)
+    machine = llvm.Target.from_triple(triple).create_target_machine(processor, features, opt=3)
+    parsed = llvm.parse_assembly(str(module))
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(3))
+    builder.getModulePassManager().run(parsed, builder)
+    return machine.emit_assembly(parsed)
+
+
+def innermost_loops(text):
+    """Return the text of each block that ends where it begins again."""
+    return [body for _, body in LOOP.findall(text)]
