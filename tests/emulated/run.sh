@@ -9,6 +9,7 @@
 #     tests/emulated/run.sh amd64                   x86-64 with the Python of Debian trixie, 3.13, whichever this machine has
 #     tests/emulated/run.sh arm64 --jit             the contract through the JIT, with Numba's wheels: slow, Numba itself is emulated
 #     tests/emulated/run.sh armhf -- tests/doctor/test_doctor.py -k int8      other tests; what follows -- goes to pytest
+#     tests/emulated/run.sh arm64 -- tests/emulated/networks.py               random networks that this machine ran before (see there)
 #
 # Needs debootstrap, qemu-user-static and ld.lld (Debian: apt install debootstrap qemu-user-static lld), and no privileges. SUITE
 # names another Debian than trixie. Everything is kept in build/emulated, which git ignores.
@@ -25,7 +26,7 @@ jit=no
 if [ $# = 0 ]; then
     set -- tests/test_contract.py tests/adapt/test_observe.py
     # The doctor's networks need every kernel, compiled by an emulated compiler; calls depend on how Python lays out its objects.
-    [ $jit = yes ] || set -- "$@" tests/doctor/test_doctor.py tests/kernels/test_fast_call.py
+    [ $jit = yes ] || set -- "$@" tests/doctor/test_doctor.py tests/kernels/test_fast_call.py tests/kernels/test_dense.py
 fi
 
 say() { printf '== %s\n' "$*" >&2; }
