@@ -24,6 +24,29 @@ def test_the_hot_loop_is_the_innermost_with_most_products():
     assert arm_static.macs_of(loop) == 16
 
 
+def test_a_loop_of_any_kind_is_found():
+    assert [text.split()[0] for text in arm_static.hot_loop(BODY, lambda texts: -len(texts))] == ["smull", "smull2", "b.ne"]
+    assert arm_static.hot_loop(BODY[-1:]) == []
+    assert arm_static.vectors_of([text for _, text in BODY]) == 3
+    assert arm_static.vectors_of(["add\tx1, x2, #0x1", "ldr\tq0, [x1]", "ldr\td0, [x1]"]) == 1
+
+
+def test_a_pixel_alone_uses_half_of_a_product_of_matrices():
+    assert arm_static.useful("edgebn_tile_i8_1x8", "neoni8mm") == 0.5
+    assert arm_static.useful("edgebn_tile_i8_4x4", "neoni8mm") == arm_static.useful("edgebn_tile_i8_1x8", "neondot") == 1
+
+
+def test_loads_and_products_add_up_where_a_core_runs_in_order():
+    loop = ["ldr\tq1, [x0]", "ldr\tq2, [x0]", "fmla\tv0.4s, v1.4s, v3.s[0]"]
+    cores = {core.name: core for core in arm_static.CORES}
+    try:
+        arm_static.tool("llvm-mca")
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    assert arm_static.allowed(loop, cores["Cortex-A53"], 4) == pytest.approx(4 / 3)
+    assert arm_static.allowed(loop, cores["Cortex-A76"], 8) == pytest.approx(4)
+
+
 def test_models_give_the_cores_known_peaks():
     try:
         arm_static.tool("llvm-mca")
@@ -34,6 +57,7 @@ def test_models_give_the_cores_known_peaks():
         for core in arm_static.CORES
         for dtype in ("int8", "float32")
     }
+    assert peaks["Cortex-A720", "int8"] == pytest.approx(64, rel=0.02)
     assert peaks["Cortex-A76", "int8"] == pytest.approx(32, rel=0.02)
     assert peaks["Cortex-A76", "float32"] == pytest.approx(8, rel=0.02)
     assert peaks["Cortex-A72", "int8"] == pytest.approx(8, rel=0.02)
