@@ -1,6 +1,7 @@
 """Functions of one float32 number: near to float64 over the whole range of float32, and the same however rows are cut."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgebn.functions import FUNCTIONS
 from edgebn.kernels import isa, pointwise
 from edgebn.kernels.records import POINTWISE
 from tests.conftest import TEST_ALL
+from tests.kernels import machine_code
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP, DENSE_STEP = (97, 11) if TEST_ALL else (100_003, 1999)  # of the bits of float32, primes
@@ -119,3 +121,14 @@ def test_infinity(name):
     assert low == (-1.0 if name in ("tanh", "erf") else 0.0)
     assert high == (np.inf if name in ("silu", "hard_swish", "gelu", "gelu_tanh", "mish") else 1.0)
     assert np.isnan(unknown) or name == "hard_sigmoid"
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "exp", "clip"])
+def test_several_vectors_go_side_by_side_where_a_core_waits_for_itself(name):
+    """AArch64, whose small cores run in order: one vector alone is a chain of steps that each wait for the one before."""
+    found = next(one for one in isa.INSTRUCTION_SETS if one.name == "neon")
+    text = machine_code.assembly(pointwise.Pointwise(found), name, found, machine_code.ARM64, "generic")
+    stores = [re.findall(r"\tst[rp]\t(q\d+)(?:, (q\d+))?, \[(?!sp)", loop) for loop in machine_code.innermost_loops(text)]
+    counts = [sum(bool(register) for pair in loop for register in pair) for loop in stores]
+    assert max(counts) % pointwise.TOGETHER == 0
+    assert max(counts) >= pointwise.TOGETHER
