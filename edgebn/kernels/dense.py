@@ -24,7 +24,7 @@ from edgebn.kernels.vectors import F32, I32, I64, fused_multiply_add, in_registe
 ELEMENT = 4
 # Where inputs go by the lane: vectors of weights that are loaded before they are multiplied, and places whose inputs are read in a
 # turn. A core that runs in order waits wherever a load, or the end of a turn, follows on a multiplication.
-AT_ONCE, MOST_PLACES = 16, 8
+AT_ONCE, MAX_PLACES = 16, 8
 
 
 class Geometry(NamedTuple):
@@ -89,7 +89,7 @@ class Dense:
                     for (value, _, j), weight in zip(group, loaded, strict=True):
                         builder.store(fused_multiply_add(builder, value, weight, builder.load(sums[j])), sums[j])
 
-            at_once = min(2 * AT_ONCE // nv, MOST_PLACES) if isa.by_lane else 1
+            at_once = min(2 * AT_ONCE // nv, MAX_PLACES) if isa.by_lane else 1
             turns = builder.udiv(count, ir.Constant(I64, at_once))
             with cgutils.for_range(builder, turns) as turn:
                 add(builder.mul(turn.index, ir.Constant(I64, at_once)), at_once)

@@ -26,7 +26,7 @@ jit=no
 if [ $# = 0 ]; then
     set -- tests/test_contract.py tests/adapt/test_observe.py
     # The doctor's networks need every kernel, compiled by an emulated compiler; calls depend on how Python lays out its objects.
-    [ $jit = yes ] || set -- "$@" tests/doctor/test_doctor.py tests/kernels/test_fast_call.py tests/kernels/test_dense.py
+    [ $jit = yes ] || set -- "$@" tests/doctor/test_doctor.py tests/kernels/test_fast_call.py
 fi
 
 say() { printf '== %s\n' "$*" >&2; }
