@@ -38,7 +38,8 @@ FOREIGN = {
     "track_running_stats": "torch.nn.BatchNorm2d",
 }
 FOREIGN_OPTIONS = {"--system-site-packages": "python -m venv"}
-FILES_OF_OTHERS = Path("codegen", "packages")  # its sentences stand in files of other build systems, in their words
+# The first one's sentences stand in files of other build systems, in their words; the second holds a format's tables, no sentences.
+FILES_OF_OTHERS = {Path("codegen", "packages"), Path("edgebn", "formats", "tflite", "schema.py")}
 LONGEST = 300
 
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
@@ -81,7 +82,7 @@ def sentences_of(source):
 def sentences():
     """Return (path, line, text) of the product's sentences."""
     paths = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    ours = [path for path in paths if FILES_OF_OTHERS not in path.parents]
+    ours = [path for path in paths if FILES_OF_OTHERS.isdisjoint((path, *path.parents))]
     return [(path, *found) for path in ours for found in sentences_of((ROOT / path).read_text(encoding="utf-8"))]
 
 

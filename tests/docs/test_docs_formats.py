@@ -36,7 +36,6 @@ def test_torch_operators():
 
 
 def test_tflite_operators():
-    pytest.importorskip("tflite", reason="tflite is not installed")
     from edgebn.formats.tflite.operators import OPERATORS
 
     assert listed("TensorFlow Lite") == set(OPERATORS)
