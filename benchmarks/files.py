@@ -19,7 +19,7 @@ import numpy as np
 
 import edgebn
 from benchmarks import inference
-from benchmarks.larger import TURN_SECONDS, Clock, Race, add_clock_option, as_json, clock_of, head, line, who_wins
+from benchmarks.larger import Clock, Race, add_clock_option, as_json, calls_of_a_turn, clock_of, head, line, who_wins
 from benchmarks.peers.engines import Runner
 from edgebn.cli import values
 
@@ -93,11 +93,8 @@ def race(path: Path, threads: int, rounds: int, shape: Shape = None, clock: Cloc
     peer = KINDS[path.suffix]
     if peer:
         runners[peer] = PEERS[peer](path, threads, shape)
-    begun = time.perf_counter()
-    for runner in runners.values():
-        runner.run()
-    calls = max(2, int(TURN_SECONDS * len(runners) / (time.perf_counter() - begun)))
-    return Race(path.name, threads, inference.interleave(runners, rounds, calls, clock), dict.fromkeys(runners, 0.0))
+    times = inference.interleave(runners, rounds, calls_of_a_turn(runners), clock, threads)
+    return Race(path.name, threads, times, dict.fromkeys(runners, 0.0))
 
 
 def measure(

@@ -22,6 +22,7 @@ from benchmarks.models.networks import Case, cases
 from benchmarks.peers.engines import Runner, open_litert, open_ncnn, open_onnxruntime
 
 CALLS = 50  # in a row, before the next engine's turn
+SETTLE_SECONDS, UNCOUNTED_CALLS = 0.1, 3  # before a turn of several threads
 # How far a peer's result may be from ours: the root mean square difference over ours. Peers round int8 values otherwise than
 # TensorFlow Lite Micro, whose bytes ours are, and a network amplifies single steps.
 TOLERANCE = {"float32": 1e-4, "int8": 0.2}
@@ -82,22 +83,28 @@ def interleave(
     rounds: int,
     calls: int = CALLS,
     clock: Callable[[], int] = time.perf_counter_ns,
-    settle: float = 0.0,
+    threads: int = 1,
 ) -> dict[str, Times]:
-    """Time every engine in turn, `calls` inferences at once; `clock` says nanoseconds.
-
-    With `settle`, in seconds, nothing is done before each turn for so long, and the turn's first two calls do not count: the
-    threads of the engine before look for work for a while (onnxruntime's for 40 ms), on the cores that the next one's want.
-    """
+    """Time every engine in turn, `calls` inferences at once; `clock` says nanoseconds."""
     samples: dict[str, list[int]] = {engine: [] for engine in runners}
     for turn in range(rounds + 1):
         for engine, runner in runners.items():
-            if settle:
-                time.sleep(settle)
-                _times(runner.run, 2, clock)
+            if threads > 1:
+                settle(runner)
             found = _times(runner.run, calls, clock)
             samples[engine] += found if turn else []  # the first turn warms up
     return {engine: Times(statistics.median(found) / 1e3, min(found) / 1e3) for engine, found in samples.items()}
+
+
+def settle(runner: Runner) -> None:
+    """Let an engine with several threads begin its turn as if it were alone.
+
+    The threads of the engine before look for work for a while (onnxruntime's for 40 ms), on the cores that this one's want; and its
+    own must wake up.
+    """
+    time.sleep(SETTLE_SECONDS)
+    for _ in range(UNCOUNTED_CALLS):
+        runner.run()
 
 
 def _times(run: Callable[[], object], calls: int, clock: Callable[[], int]) -> list[int]:

@@ -35,7 +35,6 @@ from benchmarks.peers.engines import Runner, open_litert, open_ncnn, open_onnxru
 
 Clock = Callable[[], int]  # nanoseconds
 TURN_SECONDS = 0.1  # of an engine, before the next one's
-SETTLE_SECONDS = 0.1  # between turns of engines with several threads
 
 
 @dataclass(frozen=True)
@@ -80,18 +79,21 @@ def clock_of(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Cl
 def race(found: Case, threads: int, rounds: int, clock: Clock = time.perf_counter_ns) -> Race:
     """Time the engines on one network."""
     runners = engines(found, threads)
-    begun = time.perf_counter()
-    for runner in runners.values():
-        runner.run()
-    slowest = (time.perf_counter() - begun) / len(runners)
+    calls = calls_of_a_turn(runners)
     ours = runners["edgebn"].output().copy()
     apart = {engine: inference.difference(found, ours, runner.output()) for engine, runner in runners.items()}
     wrong = {engine: far for engine, far in apart.items() if far > inference.TOLERANCE["float32"]}
     if wrong and found.program.dtype == "float32":
         raise inference.DisagreementError(f"{found.name}: {wrong} of its size away from edgebn's result")
-    calls, settle = max(2, int(TURN_SECONDS / slowest)), SETTLE_SECONDS if threads > 1 else 0.0
-    times = inference.interleave(runners, rounds, calls, clock, settle)
-    return Race(found.name, threads, times, apart)
+    return Race(found.name, threads, inference.interleave(runners, rounds, calls, clock, threads), apart)
+
+
+def calls_of_a_turn(runners: Mapping[str, Runner]) -> int:
+    """Run every engine once, and return how many calls of one at the mean make a turn."""
+    begun = time.perf_counter()
+    for runner in runners.values():
+        runner.run()
+    return max(2, int(TURN_SECONDS * len(runners) / (time.perf_counter() - begun)))
 
 
 def head(first: str) -> str:

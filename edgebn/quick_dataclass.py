@@ -69,6 +69,9 @@ MANY = 64  # objects
 _WRITING = RLock()
 
 
+COMMON = ("__eq__", "__repr__")  # of `_Methods`, in all classes
+
+
 class _Methods:
     """What frozen dataclasses have, by looking at the fields when called."""
 
@@ -132,18 +135,18 @@ class _LaterSignature:
 
 
 def _frozen(cls: type) -> type:
-    return _with_methods(cls, "__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__")
+    return _with_methods(cls, {name: vars(_Methods)[name] for name in (*COMMON, "__setattr__", "__delattr__", "__hash__")})
 
 
 def _mutable(cls: type) -> type:
-    cls.__hash__ = None  # type: ignore[assignment]  # equal objects may differ later
-    return _with_methods(cls, "__eq__", "__repr__")
+    # Equal objects may differ later: none has a hash.
+    return _with_methods(cls, {"__hash__": None, **{name: vars(_Methods)[name] for name in COMMON}})
 
 
-def _with_methods(cls: type, *names: str) -> type:
-    for name in names:
+def _with_methods(cls: type, methods: Mapping[str, Any]) -> type:
+    for name, method in methods.items():
         if name not in vars(cls):
-            setattr(cls, name, vars(_Methods)[name])
+            setattr(cls, name, method)
     if "__init__" not in vars(cls):
         setattr(cls, INIT, _first_init(cls))
         setattr(cls, SIGNATURE, _LaterSignature(cls))

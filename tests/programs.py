@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgebn import functions
 from edgebn import program as p
 from edgebn.passes.integer import int16_tables
+from edgebn.session import Session
 
 CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 64, 65])
 SIDES = st.integers(1, 9)
@@ -771,3 +772,9 @@ def inputs_for(program, samples, seed=0):
         least, most = p.CODE_RANGES[dtype]
         return rng.integers(least, most + 1, shape).astype(dtype)
     return rng.standard_normal(shape).astype(np.float32)
+
+
+def outputs_of(program, given):
+    """Return what a session makes of a batch, always by name."""
+    result = Session(program).run(given)
+    return result if isinstance(result, dict) else {program.outputs[0]: result}

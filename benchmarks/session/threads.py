@@ -26,12 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import inference
-from benchmarks.larger import SETTLE_SECONDS, busy
+from benchmarks.larger import busy
 from benchmarks.models.architectures import NETWORKS, case
 from benchmarks.peers.engines import Runner, open_litert
 
 TURN_SECONDS = 0.4
-UNCOUNTED_CALLS = 3
 LONGEST = 4  # times as many rounds are tried as are wanted, where cores give too little
 
 
@@ -57,9 +56,7 @@ class Gain:
 
 def turn(runner: Runner) -> np.ndarray:
     """Return the microseconds of each call of a turn."""
-    time.sleep(SETTLE_SECONDS)
-    for _ in range(UNCOUNTED_CALLS):
-        runner.run()
+    inference.settle(runner)
     found = []
     end = time.perf_counter() + TURN_SECONDS
     while (begun := time.perf_counter()) < end:
@@ -114,7 +111,6 @@ def race(name: str, dtype: str, threads: int, rounds: int, cores: float) -> tupl
 
 def gain(alone: list[np.ndarray], shared: list[np.ndarray]) -> Gain:
     """Return the gain of turns with one thread and with several, round by round."""
-
     rounds = list(zip(alone, shared, strict=True))
     medians = float(np.median([np.median(one) / np.median(several) for one, several in rounds]))
     means = float(np.median([one.mean() / several.mean() for one, several in rounds]))

@@ -30,23 +30,8 @@ ARM32 = {
     "libgcc_s.so.1": tuple(f"__aeabi_{name}" for name in ARM32_HELPERS),
 }
 # LLVM writes `bzero` and `memset_pattern16` itself; the linker asks for `dyld_stub_binder`.
-DARWIN = {
-    "/usr/lib/libSystem.B.dylib": (
-        *(
-            "_expf",
-            "_tanhf",
-            "_rintf",
-            "_memcpy",
-            "_memmove",
-            "_memset",
-            "_clock_gettime",
-            "_usleep",
-            "_bzero",
-            "_memset_pattern16",
-        ),
-        "dyld_stub_binder",
-    )
-}
+DARWIN_FUNCTIONS = (*(name for names in LINUX.values() for name in names), "bzero", "memset_pattern16")
+DARWIN = {"/usr/lib/libSystem.B.dylib": (*(f"_{name}" for name in DARWIN_FUNCTIONS), "dyld_stub_binder")}
 # `__chkstk` is LLVM's, for functions whose variables take more than a page.
 WINDOWS = {"ucrtbase.dll": ("expf", "tanhf", "rintf"), "ntdll.dll": ("memcpy", "memmove", "memset", "__chkstk")}
 

@@ -6,6 +6,7 @@ it. So both ways are timed; the faster is taken, and the other tried now and the
 
 from __future__ import annotations
 
+from _thread import allocate_lock  # all that a start needs of `threading`
 from collections import deque
 from collections.abc import Iterable
 
@@ -38,6 +39,7 @@ class Pace:
         self._usual = float("inf")  # what they took when the ways were compared last
         self._tried: list[float] = []  # of the other way, in a try
         self._interval = self._left = FIRST_INTERVAL  # calls until the other way is tried
+        self._lock = allocate_lock()
 
     @property
     def shares(self) -> bool:
@@ -45,7 +47,15 @@ class Pace:
         return self._shared if self._left > 0 else not self._shared
 
     def note(self, seconds: float) -> None:
-        """Take the time of a sample of the call that went the way `shares` said."""
+        """Take the time of a sample of the call that went the way `shares` said; not while another thread's is taken."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._take(seconds)
+        finally:
+            self._lock.release()
+
+    def _take(self, seconds: float) -> None:
         if self._left > 0:
             self._taken.append(seconds)
             self._left -= 1

@@ -21,6 +21,7 @@ from edgebn.paused_gc import paused_gc
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import arrays, ndarray_struct
+from edgebn.session.bands import is_brief
 from edgebn.session.fast_call import FastCall, fast_call
 from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.options import AUTO, Options
@@ -431,8 +432,6 @@ class Session:
         program = self._program
         if not ndarray_struct.ARE_KNOWN:
             return None
-        from edgebn.session.bands import is_brief
-
         table = self._packed.codes if dtype is INT8 else self._packed.real
         input_layouts = [((1, *program.shapes[name]), dtype) for name in table.inputs]
         made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.outputs]

@@ -130,7 +130,8 @@ class Table:
         return words
 
     def dismiss_workers(self) -> None:
-        """Take back what a call of another process offered to workers."""
+        """Take back what a call of another process offered to workers, and forget how long its calls took."""
+        vars(self).pop("pace", None)  # a thread that is not in this process may hold its lock
         if "sharing" in vars(self):
             self._begin_sharing(self.sharing)
 

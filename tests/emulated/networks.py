@@ -14,41 +14,36 @@ import numpy as np
 import pytest
 
 import edgebn
+from tests.programs import outputs_of
 
 KINDS = ("quantized", "int16", "float")
 TOLERANCE = 2e-5  # of a float32 output's range, as beside onnxruntime
 FOLDER = os.environ.get("EDGEBN_NETWORKS")
 
 
-def outputs_of(program, given):
-    result = edgebn.Session(program).run(given)
-    return result if isinstance(result, dict) else {program.outputs[0]: result}
-
-
 def draw(folder, kind, seed):
-    """Write one network, unless nothing can be made of that seed."""
+    """Write one network, and return whether there is one: not where onnxruntime does not quantise it, or we refuse it."""
     from edgebn.errors import EdgebnError
-    from edgebn.formats.onnx import from_proto
-    from edgebn.passes import lower
-    from edgebn.passes.graph.layout import channels_first_values
-    from tests.random_networks.networks import draw
+    from tests.random_networks import networks
+    from tests.random_networks.checking import lowered
     from tests.random_networks.quantizing import draw_settings, quantized
 
-    network = draw(seed, kind)
+    network = networks.draw(seed, kind)
+    model = network.model
+    if kind != "float":
+        try:
+            model = quantized(model, network.calibration, draw_settings(seed, kind))
+        except Exception:  # noqa: BLE001  # onnxruntime's exceptions have no base of their own
+            return False
     try:
-        model = network.model if kind == "float" else quantized(network.model, network.calibration, draw_settings(seed, kind))
-        graph = from_proto(model, "a random network")
-        program = lower(graph)
-        turned = channels_first_values(graph)
-        given = {name: np.moveaxis(array, 1, -1) if name in turned else array for name, array in network.samples.items()}
-        outputs = outputs_of(program, given)
-        edgebn.save(program, folder / f"{kind}_{seed}.edgebn")
+        program, given, _ = lowered(model, network.samples)
     except EdgebnError:
-        return
-    except Exception:  # noqa: BLE001  # what onnxruntime does not quantise
-        return
-    arrays = {f"in_{name}": array for name, array in given.items()} | {f"out_{name}": array for name, array in outputs.items()}
+        return False
+    arrays = {f"in_{name}": array for name, array in given.items()}
+    arrays |= {f"out_{name}": array for name, array in outputs_of(program, given).items()}
+    edgebn.save(program, folder / f"{kind}_{seed}.edgebn")
     np.savez(folder / f"{kind}_{seed}.npz", **arrays)
+    return True
 
 
 def drawn():
@@ -81,7 +76,5 @@ if __name__ == "__main__":
     parser.add_argument("--networks", type=int, default=200, help="seeds of each kind")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    for one in KINDS:
-        for number in range(options.networks):
-            draw(options.folder, one, number)
-    print(f"{len(list(options.folder.glob('*.npz')))} networks in {options.folder}")
+    made = sum(draw(options.folder, one, number) for one in KINDS for number in range(options.networks))
+    print(f"{made} networks of {len(KINDS) * options.networks} seeds in {options.folder}")

@@ -1,10 +1,6 @@
 """Functions of one float32 number: near to float64 over the whole range of float32, and the same however rows are cut."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numba
@@ -15,9 +11,8 @@ from edgebn.functions import FUNCTIONS
 from edgebn.kernels import isa, pointwise
 from edgebn.kernels.records import POINTWISE
 from tests.conftest import TEST_ALL
-from tests.kernels import machine_code
+from tests.kernels import machine_code, plain_process
 
-ROOT = Path(__file__).resolve().parents[2]
 STEP, DENSE_STEP = (97, 11) if TEST_ALL else (100_003, 1999)  # of the bits of float32, primes
 DENSE = (2.0**-12, 2.0**7)  # between them functions bend
 UNITS = 2  # in the last place
@@ -95,13 +90,7 @@ def test_two_units_in_the_last_place(name):
 
 
 def test_units_are_those_without_a_fused_multiply_add():
-    if isa.SELECTED.name == "plain":
-        pytest.skip("that is this process")
-    command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "two_units", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "EDGEBN_ISA": "plain", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "passed" in done.stdout
+    plain_process.assert_passes(__file__, "two_units")
 
 
 @pytest.mark.parametrize("name", POINTWISE)

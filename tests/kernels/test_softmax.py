@@ -1,17 +1,12 @@
 """float32 softmax of the kernels: near to float64 for near and far inputs, few channels and many, on every instruction set."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numba
 import numpy as np
 import pytest
 
-from edgebn.kernels import isa, softmax
+from edgebn.kernels import softmax
+from tests.kernels import plain_process
 
-ROOT = Path(__file__).resolve().parents[2]
 UNITS = 2  # in the last place
 NUMBERS = 60_000  # in each case
 
@@ -53,10 +48,4 @@ def test_beyond_all_numbers():
 
 
 def test_units_are_those_without_a_fused_multiply_add():
-    if isa.SELECTED.name == "plain":
-        pytest.skip("that is this process")
-    command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "two_units", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "EDGEBN_ISA": "plain", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "passed" in done.stdout
+    plain_process.assert_passes(__file__, "two_units")

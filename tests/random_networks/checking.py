@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ from edgebn.errors import EdgebnError
 from edgebn.formats.onnx import from_proto
 from edgebn.passes import as_states, lower
 from edgebn.passes.graph.layout import channels_first_values
-from edgebn.session import Session
+from edgebn.program import Program
+from tests.programs import outputs_of
 from tests.random_networks.networks import Network
 from tests.random_networks.quantizing import Settings, quantized
 from tests.random_networks.running import run_onnxruntime
@@ -54,17 +55,22 @@ def run_edgebn(
     model: onnx.ModelProto, samples: dict[str, np.ndarray], states: Mapping[str, str] | None = None
 ) -> dict[str, np.ndarray]:
     """Return every output in the file's layout, each with the shape it has in a session; all samples as one batch."""
-    graph = from_proto(model, "a random network")
-    graph = as_states(graph, states) if states else graph
-    turned = channels_first_values(graph)
-    program = lower(graph)
-    given = {name: np.moveaxis(array, 1, -1) if name in turned else array for name, array in samples.items()}
-    result = Session(program).run(given)
-    results = result if isinstance(result, dict) else {program.outputs[0]: result}
+    program, given, turned = lowered(model, samples, states)
+    results = outputs_of(program, given)
     for name, array in results.items():
         if array.shape[1:] != program.shapes[name]:
             raise AssertionError(f"'{name}' comes out as {array.shape[1:]} and is declared as {program.shapes[name]}")
     return {name: np.moveaxis(array, -1, 1) if name in turned else array for name, array in results.items()}
+
+
+def lowered(
+    model: onnx.ModelProto, samples: dict[str, np.ndarray], states: Mapping[str, str] | None = None
+) -> tuple[Program, dict[str, np.ndarray], Collection[str]]:
+    """Return the program, the samples in its layout, and the values whose channels come first in the file."""
+    graph = from_proto(model, "a random network")
+    graph = as_states(graph, states) if states else graph
+    turned = channels_first_values(graph)
+    return lower(graph), {name: np.moveaxis(array, 1, -1) if name in turned else array for name, array in samples.items()}, turned
 
 
 def attempt(

@@ -219,40 +219,6 @@ def test_fractions_end_where_the_work_ends_and_shrink(threads):
     assert parts.most_shares(threads) <= parts.MAX_SHARES
 
 
-def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
-    found = pace.Pace()
-    taken = []
-    for _ in range(4000):
-        taken.append(found.shares)
-        found.note(3.0 if found.shares else 1.0)
-    assert sum(taken[:100]) < 40
-    assert 0 < sum(taken[1000:]) < 0.06 * len(taken[1000:])
-    for _ in range(2000):  # the machine is quiet now
-        taken.append(found.shares)
-        found.note(0.6 if found.shares else 1.0)
-    assert sum(taken[-1000:]) > 980
-
-
-def test_single_calls_that_the_system_held_up_do_not_change_the_way():
-    found = pace.Pace()
-    taken = []
-    for i in range(3000):
-        taken.append(found.shares)
-        found.note((1.0 if found.shares else 1.8) * (6.0 if i % 13 == 0 else 1.0))
-    assert sum(taken) > 0.97 * len(taken)
-
-
-def test_calls_that_became_slower_try_the_other_way_at_once():
-    found = pace.Pace()
-    for _ in range(2500):  # tries are as seldom as they get
-        found.note(1.0 if found.shares else 1.8)
-    taken = []
-    for _ in range(100):  # the machine is busy now
-        taken.append(found.shares)
-        found.note(3.0 if found.shares else 1.8)
-    assert sum(taken) < 50
-
-
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("shares", [True, False])
 def test_sessions_of_several_threads_take_the_fast_call(shares, monkeypatch):

@@ -1,0 +1,63 @@
+"""Whether the next call is shared: by typical times, whatever a busy machine does to single calls."""
+
+from edgebn.session.pace import FIRST_INTERVAL, TRY, Pace
+
+
+def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
+    found = Pace()
+    taken = []
+    for _ in range(4000):
+        taken.append(found.shares)
+        found.note(3.0 if found.shares else 1.0)
+    assert sum(taken[:100]) < 40
+    assert 0 < sum(taken[1000:]) < 0.06 * len(taken[1000:])
+    for _ in range(2000):  # the machine is quiet now
+        taken.append(found.shares)
+        found.note(0.6 if found.shares else 1.0)
+    assert sum(taken[-1000:]) > 980
+
+
+def test_single_calls_that_the_system_held_up_do_not_change_the_way():
+    found = Pace()
+    taken = []
+    for i in range(3000):
+        taken.append(found.shares)
+        found.note((1.0 if found.shares else 1.8) * (6.0 if i % 13 == 0 else 1.0))
+    assert sum(taken) > 0.97 * len(taken)
+
+
+def test_calls_that_became_slower_try_the_other_way_at_once():
+    found = Pace()
+    for _ in range(2500):  # tries are as seldom as they get
+        found.note(1.0 if found.shares else 1.8)
+    taken = []
+    for _ in range(100):  # the machine is busy now
+        taken.append(found.shares)
+        found.note(3.0 if found.shares else 1.8)
+    assert sum(taken) < 50
+
+
+class Noted(float):
+    """Seconds that let another thread note its own, as Python may between any two steps: here whenever two are compared."""
+
+    def __new__(cls, seconds, pace):
+        found = super().__new__(cls, seconds)
+        found.pace = pace
+        return found
+
+    def __lt__(self, other):
+        self.pace.note(1.0)
+        return float(self) < float(other)
+
+
+def test_what_one_thread_notes_does_not_change_under_the_hands_of_another():
+    """One session may be called from several threads, and notes when its call is over."""
+    found = Pace()
+    for _ in range(FIRST_INTERVAL):
+        found.note(Noted(1.0, found))
+    assert not found.shares  # in a try
+    for _ in range(TRY):
+        found.note(Noted(1.8, found))
+    assert [found.shares for _ in range(2 * FIRST_INTERVAL) if found.note(1.0) is None] == [True] * (2 * FIRST_INTERVAL - 1) + [
+        False
+    ]
