@@ -47,15 +47,23 @@ def tflite_of(program: Program) -> bytes | None:
 
 
 def open_litert(file: bytes | None, x: np.ndarray, threads: int = 1) -> Runner | None:
-    """`x` (1, ...) is int8 codes or float32, as the file's input is."""
+    """`x` (N, ...) is int8 codes or float32, as the file's input is; None too where the file takes fewer samples at once."""
     if file is None or find_spec("ai_edge_litert") is None:
         return None
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=file, num_threads=threads)
-    interpreter.allocate_tensors()
     entry, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    interpreter.set_tensor(entry["index"], x.reshape(entry["shape"]))
+    shape = (len(x), *entry["shape"][1:])
+    if len(x) > 1:
+        interpreter.resize_tensor_input(entry["index"], shape)
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError:  # shapes in the file are of one sample
+        if len(x) > 1:
+            return None
+        raise
+    interpreter.set_tensor(entry["index"], x.reshape(shape))
     return Runner(interpreter.invoke, lambda: interpreter.get_tensor(exit_["index"]).ravel())
 
 

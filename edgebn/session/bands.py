@@ -6,6 +6,7 @@ operation (`shares.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from edgebn.session import parts
 MIN_MACS = {"float32": 200_000, "int8": 800_000, "int16": 200_000}
 # A network with fewer, a tenth of a millisecond or two, may lose more than it gains where data goes slowly from core to core.
 MIN_PROGRAM_MACS = {"float32": 12_000_000, "int8": 40_000_000, "int16": 12_000_000}
+BATCH = 4  # times as much work is in the smallest batch that threads share out: they sleep, and come late
 MAX_BRIEF_MACS_A_LANE = 20_000  # of a vector: below some ten microseconds
 MACS_AN_OUTPUT = 8  # that take as long as whatever else is done for one number of a step's output, roughly
 
@@ -62,8 +64,19 @@ def bands(step: p.Convolution, program: p.Program, threads: int, unit: int) -> l
 
 def is_small(program: p.Program) -> bool:
     """Whether a whole network, with steps of either type, has too little work for threads to share."""
+    return _share_of_least(program) < 1
+
+
+def least_batch(program: p.Program) -> int:
+    """Return the fewest samples that have work enough for threads to share out."""
+    share = _share_of_least(program)
+    return math.ceil(BATCH / share) if share < BATCH else 1
+
+
+def _share_of_least(program: p.Program) -> float:
+    """Return a network's work, of steps of either type, over the least that threads share."""
     work = _work(program)
-    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in MIN_PROGRAM_MACS.items()) < 1
+    return sum(work[dtype] / max(fewest, 1) for dtype, fewest in MIN_PROGRAM_MACS.items())
 
 
 def is_brief(program: p.Program) -> bool:

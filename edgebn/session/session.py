@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 import weakref
 from _thread import allocate_lock  # all that a start needs of `threading`
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from edgebn.paused_gc import paused_gc
 from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import arrays, ndarray_struct
-from edgebn.session.bands import is_brief
+from edgebn.session.bands import is_brief, least_batch
 from edgebn.session.fast_call import FastCall, fast_call
 from edgebn.session.forking import Lost, inherited_by_forks
 from edgebn.session.options import AUTO, Options
@@ -65,7 +66,8 @@ class Session:
     program : Program
     threads : int or "auto"
         How many threads may share one inference: every operation that costs anything is split (`docs/speed.md`), and small networks
-        run on one. Results are the same bytes for every number. "auto" measures once, in about half a second, which number is
+        run on one. Of a batch each thread takes samples of its own, in working memory of its own, where that is faster. Results are
+        the same bytes for every number. "auto" measures once, with one sample, in about half a second, which number is
         fastest on this machine. The default is one, which leaves the other cores to what else runs, further sessions among it.
     winograd : bool
         Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
@@ -264,7 +266,11 @@ class Session:
         if out is not None and batch > 1:
             inputs = arrays.apart(inputs, taken)
         table = self._packed.codes if as_codes else self._packed.real
-        self._call(table, (*inputs.values(), *(taken[name] for name in table.outputs)), batch)
+        arrays_of_table = (*inputs.values(), *(taken[name] for name in table.outputs))
+        if self._threads > 1 and batch >= self._least_batch and not self._program.states:
+            self._call_by_threads(table, arrays_of_table, batch, is_result_users=out is not None)
+        else:
+            self._call(table, arrays_of_table, batch)
         if unsigned:
             taken = arrays.as_unsigned(self._program, taken)
             if wanted is not None:
@@ -445,6 +451,21 @@ class Session:
         with self._lock:
             self._execute_table(table, arrays, batch)
 
+    def _call_by_threads(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int, *, is_result_users: bool) -> None:
+        """Run `batch` samples, which do not depend on each other, like `_call`: side by side, or in turn where that is faster."""
+        from edgebn.session.batches import nan_in
+
+        with self._lock:
+            pace = self._workers.pace(batch)
+            begun = time.perf_counter()
+            if pace.shares:
+                tables = self._packed.side_by_side(self._threads, as_codes=table is self._packed.codes)
+                failed = nan_in(arrays[: len(table.inputs)]) if is_result_users else 0  # before any of theirs is written
+                self._refuse(failed or self._workers.run_side_by_side(tables, arrays, batch))
+            else:
+                self._execute_table(table, arrays, batch)
+            pace.note((time.perf_counter() - begun) / batch)
+
     def _execute_table(self, table: Any, arrays: tuple[np.ndarray, ...], batch: int) -> None:
         if table.tasks is None:
             alive = table.bind(arrays)
@@ -452,9 +473,18 @@ class Session:
             del alive
         else:  # threads can share it
             failed = self._workers.run(table, arrays, batch)
+        self._refuse(failed)
+
+    def _refuse(self, failed: int) -> None:
+        """Raise what the executor found, if anything: 1 + the index of the input that holds a NaN."""
         if failed:
             name = self._program.inputs[failed - 1]
             raise ModelError(f"{self._program.source}: the value for input '{name}' holds NaN; clean the input first")
+
+    @functools.cached_property
+    def _least_batch(self) -> int:
+        """The fewest samples that threads share out among them."""
+        return max(self._threads, least_batch(self._program))
 
     @functools.cached_property
     def _workers(self) -> Workers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import functools
 import itertools
@@ -205,6 +206,7 @@ class Packed:
         self._sections = [words[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
         self._tables: list[Table] = []
         self._refolder: Refolder | None = None
+        self._beside: list[Packed] = []  # the same in other memory, but for the constants
 
     def _taken(self) -> list[Row]:
         """Take the rows that were emitted last."""
@@ -240,8 +242,42 @@ class Packed:
     def release(self) -> None:
         """Release the lock, and offer nothing to workers; for a forked process, in which nobody uses this."""
         self._lock_word[0] = 0
+        for packed in self._beside:
+            packed.release()
         for table in self._tables:
             table.dismiss_workers()
+
+    def side_by_side(self, count: int, *, as_codes: bool) -> list[Table]:
+        """Return `count` tables for one thread each, of which no two share memory that either writes; the first is our own."""
+        known = len(self._tables)
+        while len(self._beside) < count - 1:
+            self._beside.append(self._copied())
+        first, *others = (packed.codes if as_codes else packed.real for packed in (self, *self._beside[: count - 1]))
+        if len(self._tables) > known:
+            self._refolder = None  # it knows the tables there were
+        return [first.alone or first, *others]
+
+    def _copied(self) -> Packed:
+        """Return the same for one thread in memory of its own: only the constants, and what folds into them, are ours."""
+        other = copy.copy(self)
+        for name in ("real", "codes", "real_with_buffers", "codes_with_buffers"):
+            vars(other).pop(name, None)
+        other.move_to(aligned(self.layout.plan.size))
+        return other
+
+    def move_to(self, arena: np.ndarray) -> None:
+        """Take other memory for everything but the constants, before there is any table; of a copy, for one thread."""
+        arena[:] = self.arena  # with the halos that nothing overwrites
+        begin, end = self.arena.ctypes.data, self.arena.ctypes.data + self.arena.size
+        apart = arena.ctypes.data - begin
+
+        def moved(words: Words) -> Words:
+            return Words({WHOLE: [word + apart if begin <= word < end else word for word in words.lines[WHOLE]]}, None)
+
+        self._sections = [[moved(words) for words in section if WHOLE in words.lines] for section in self._sections]
+        self.arena, self._threads, self._beside = arena, 1, []
+        self._lock_word = aligned(8).view(np.int64)
+        self.lock = self._lock_word.ctypes.data
 
     @property
     def _kind(self) -> str:
@@ -300,10 +336,10 @@ class Packed:
             return
         from edgebn.session.refolding import Arguments
 
-        for copy in self._packer.copies:
+        for epilogue in self._packer.copies:
             old, new = (Arguments([one], self.constants.ctypes.data) for one in (self._tables[0].words, words))
             for name in CHANGING:
-                places = [one.places(copy.place.offset, name).tolist() for one in (old, new)]
+                places = [one.places(epilogue.place.offset, name).tolist() for one in (old, new)]
                 for address in places[1]:
                     ctypes.c_int64.from_address(address).value = ctypes.c_int64.from_address(places[0][0]).value
 

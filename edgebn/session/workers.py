@@ -1,14 +1,18 @@
-"""Threads of a session that help with large networks: they sleep between batches and know nothing but whose table to join."""
+"""Threads of a session that help with large networks and batches: they sleep between, and know whose table or batch to join."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgebn.kernels.records import JOIN, SHARING_PRESENT
+from edgebn.session.batches import Batch
+from edgebn.session.pace import Pace
+
+MAX_SAMPLES = 64  # batches of more go the way of those of as many
 
 
 class Workers:
@@ -28,6 +32,7 @@ class Workers:
     def __init__(self, execute: Callable[[int, int, int], int], count: int) -> None:
         self._execute = execute
         self._calls: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
+        self._paces: dict[int, Pace] = {}
         for number, calls in enumerate(self._calls, start=1):
             threading.Thread(target=_work, args=(execute, calls, number), name="edgebn worker", daemon=True).start()
 
@@ -48,6 +53,21 @@ class Workers:
         del alive
         return failed
 
+    def pace(self, samples: int) -> Pace:
+        """Return how long batches of so many samples take, shared out by samples or else."""
+        return self._paces.setdefault(min(samples, MAX_SAMPLES), Pace())
+
+    def run_side_by_side(self, tables: Sequence[Any], arrays: tuple[Any, ...], samples: int) -> int:
+        """Do what the executor does with a batch, every thread by a table of its own, samples in any order."""
+        batch = Batch(self._execute, tables, arrays, samples)
+        for calls in self._calls:
+            calls.put(batch)
+        try:
+            batch.go_through(0)
+        finally:
+            batch.finish()
+        return batch.failed
+
     def wake(self, table: Any) -> None:
         """Ask everybody to join those who walk `table`: those who do not look at it still, and have not been asked."""
         if table.sharing[SHARING_PRESENT] < len(self._calls):
@@ -63,8 +83,11 @@ class Workers:
 
 def _work(execute: Callable[[int, int, int], int], calls: queue.SimpleQueue[Any], number: int) -> None:
     while True:
-        table = calls.get()  # what is held here keeps the memory that the executor looks at alive
-        if table is None:
+        task = calls.get()  # what is held here keeps the memory that the executor looks at alive
+        if task is None:
             return
-        execute(table.call, JOIN, number)
-        del table
+        if isinstance(task, Batch):
+            task.go_through(number)
+        else:
+            execute(task.call, JOIN, number)
+        del task
