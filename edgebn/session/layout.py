@@ -74,6 +74,8 @@ class Layout:
         Offset in the arena of every buffer that is not constant, halo included.
     scratch : dict of (step name, what) to int
         Offset in the arena of every step's scratch.
+    scratch_sizes : dict of (step name, what) to int
+        Bytes of it.
     plan : Plan
         What the planner returned.
     exposed : frozenset of str
@@ -83,6 +85,7 @@ class Layout:
     buffers: dict[str, BufferLayout]
     places: dict[str, int]
     scratch: dict[tuple[str, str], int]
+    scratch_sizes: dict[tuple[str, str], int]
     plan: Plan
     exposed: frozenset[str]
 
@@ -116,7 +119,8 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, overread: int) -> Layout:
         root for root, request in requests.items() if any(layouts[root].halo) and _is_exposed(request, twins, everything, found)
     }
     offsets = {key: found.offsets[request.name] for key, request in scratch.items()}
-    return Layout(layouts, places, offsets, found, frozenset(exposed))
+    sizes = {key: request.size for key, request in scratch.items()}
+    return Layout(layouts, places, offsets, sizes, found, frozenset(exposed))
 
 
 def needed_halo(step: p.Step, input_shape: p.Hwc, output_shape: p.Hwc) -> p.Sides:

@@ -50,7 +50,7 @@ class Table:
     owners : tuple of str
         For each operation the name of the step it belongs to, or of the buffer that it fills or moves.
     tasks : (ndarray of int64, ndarray of int64), or None
-        Phases and tasks that several threads may share (`bands.tasks`).
+        Phases and tasks that several threads may share (`bands.tasks`, `independent.at_once`).
     alone : Table, or None
         The same for one thread, nothing split, for when sharing does not pay (`pace.py`).
     threads : int
@@ -451,7 +451,7 @@ class Packed:
             for name in self._program.entering:
                 cross(name, enters=False, as_codes=True)
                 outputs.append(name)
-        ends: list[int] = []  # of the rows of each step
+        before, ends = len(rows), list[int]()  # of the rows of each step
         for index, (step, section) in enumerate(zip(self._program.steps, self._sections[1:], strict=True)):
             lines = operations_of(section)
             for name in (name for name, writer in direct.items() if writer == step.name):
@@ -506,6 +506,11 @@ class Packed:
         self._take_arguments(words)
         self._refolder = None  # it knows the tables there were
         tasks = bands.tasks(parts) if kind != WHOLE else None
+        if tasks is not None and kind == SHARED and not leaving:
+            from edgebn.session import independent, touched
+
+            whose = touched.Rows(words, owners, [before, *ends], [*places.values()])
+            tasks = independent.at_once(tasks, whose, self._program, self.layout, self.arena.ctypes.data, self._threads)
         alone = self._table(as_codes=as_codes, kind=WHOLE) if tasks is not None and not leaving else None
         self._tables.append(
             Table(

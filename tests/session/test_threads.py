@@ -22,7 +22,7 @@ from edgebn.kernels.jit import decorator
 from edgebn.kernels.records import JOIN, SHARING_ENDED, SHARING_LINGER
 from edgebn.kernels.registry import OPERATIONS
 from edgebn.kernels.work_sharing import LINGER, LONG_LINGER
-from edgebn.session import Session, bands, choosing, pace, parts, shares, splitting, winograd
+from edgebn.session import Session, bands, choosing, pace, parts, shares, winograd
 from edgebn.session import convolution as session_convolution
 from edgebn.session.options import Options
 from tests.adaptations import with_adaptation
@@ -31,16 +31,6 @@ from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, sin
 from tests.test_contract import GEOMETRIES, convolution_program
 
 THREADS = (2, 3, 4)
-
-
-@pytest.fixture
-def eager(monkeypatch):
-    """Split everything that has two units, and share every call."""
-    monkeypatch.setattr(bands, "MIN_MACS", {"float32": 1, "int8": 1, "int16": 1})
-    monkeypatch.setattr(bands, "MIN_PROGRAM_MACS", {"float32": 0, "int8": 0, "int16": 0})
-    monkeypatch.setattr(shares, "MIN_SHARE", 1e-3)
-    monkeypatch.setattr(splitting, "MIN_GAIN", 0.0)
-    monkeypatch.setattr(pace.Pace, "shares", True)
 
 
 def tasks_of(session):
