@@ -10,8 +10,10 @@ from _thread import allocate_lock  # all that a start needs of `threading`
 from collections import deque
 from collections.abc import Iterable
 
-# Calls of a try, of which the first does not count: workers wake up, caches are cold.
+# Calls of a try, of which the first does not count: workers wake up, caches are cold. Where each of so many that count took so much
+# longer than the way that is taken typically does, the try ends: on a quiet machine every call alone takes nearly twice as long.
 TRY = 6
+CLEAR, CLEARLY_SLOWER = 2, 1.25
 # Calls between two tries: at first; at most while shared; and at most while alone, where a machine that became quiet shall be
 # noticed soon.
 FIRST_INTERVAL, LONGEST_SHARED, LONGEST_ALONE = 16, 1024, 128
@@ -63,9 +65,10 @@ class Pace:
                 self._left, self._interval = 0, FIRST_INTERVAL
             return
         self._tried.append(seconds)
-        if len(self._tried) < TRY:
-            return
         tried = self._tried[1:]
+        is_clear = len(tried) >= CLEAR and min(tried) > CLEARLY_SLOWER * typical(self._taken)
+        if len(self._tried) < TRY and not is_clear:
+            return
         if typical(tried) < (FASTER_ALONE if self._shared else FASTER_SHARED) * typical(self._taken):
             self._shared, self._interval = not self._shared, FIRST_INTERVAL
             self._taken = deque(tried, maxlen=WINDOW)

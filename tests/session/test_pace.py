@@ -1,6 +1,6 @@
 """Whether the next call is shared: by typical times, whatever a busy machine does to single calls."""
 
-from edgebn.session.pace import FIRST_INTERVAL, TRY, Pace
+from edgebn.session.pace import CLEAR, FIRST_INTERVAL, Pace
 
 
 def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
@@ -15,6 +15,27 @@ def test_a_way_that_is_slower_is_left_and_tried_ever_more_seldom():
         taken.append(found.shares)
         found.note(0.6 if found.shares else 1.0)
     assert sum(taken[-1000:]) > 980
+
+
+def test_a_try_ends_when_it_is_clear():
+    """On a quiet machine few calls go the slower way, also of the first ones."""
+    found = Pace()
+    taken = []
+    for _ in range(110):
+        taken.append(found.shares)
+        found.note(1.0 if found.shares else 1.8)
+    assert taken.count(False) == 2 * (CLEAR + 1)
+
+
+def test_a_try_that_is_held_up_goes_on():
+    """One call of a try that the system held up says nothing: the faster way is found all the same."""
+    found = Pace()
+    taken = []
+    for i in range(200):
+        taken.append(found.shares)
+        held_up = i == taken.index(False) + 1 if False in taken else False
+        found.note((1.8 if found.shares else 1.0) * (9.0 if held_up else 1.0))
+    assert not any(taken[-20:])
 
 
 def test_single_calls_that_the_system_held_up_do_not_change_the_way():
@@ -56,7 +77,7 @@ def test_what_one_thread_notes_does_not_change_under_the_hands_of_another():
     for _ in range(FIRST_INTERVAL):
         found.note(Noted(1.0, found))
     assert not found.shares  # in a try
-    for _ in range(TRY):
+    for _ in range(CLEAR + 1):
         found.note(Noted(1.8, found))
     assert [found.shares for _ in range(2 * FIRST_INTERVAL) if found.note(1.0) is None] == [True] * (2 * FIRST_INTERVAL - 1) + [
         False
