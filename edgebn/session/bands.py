@@ -90,8 +90,13 @@ def _work(program: p.Program) -> dict[str, int]:
     for step in program.steps:
         dtype = p.step_dtype(step, program)
         dtype = dtype if dtype in work else "float32"
-        work[dtype] += macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
+        work[dtype] += work_of(step, program)
     return work
+
+
+def work_of(step: p.Step, program: p.Program) -> int:
+    """Return the multiply-accumulates that take as long as a step, roughly."""
+    return macs(step, program) + MACS_AN_OUTPUT * int(np.prod(program.buffers[step.output].shape))
 
 
 def tasks(shares: Sequence[tuple[int, int, int] | None]) -> tuple[np.ndarray, np.ndarray] | None:

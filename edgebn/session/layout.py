@@ -93,7 +93,7 @@ class Layout:
 ScratchOf = Callable[[p.Step], Mapping[str, int]]
 
 
-def lay_out(program: p.Program, scratch_of: ScratchOf, overread: int) -> Layout:
+def lay_out(program: p.Program, scratch_of: ScratchOf, overread: int, threads: int = 1) -> Layout:
     """Return the layout of `program`.
 
     Parameters
@@ -103,6 +103,8 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, overread: int) -> Layout:
         Names and bytes of the scratch that a step's kernels want.
     overread : int
         Bytes that vector kernels may read after a buffer.
+    threads : int
+        How many may run steps that do not depend on each other at once.
     """
     layouts = _layouts(program, overread)
     roots = _shared_memory(program, layouts)
@@ -112,7 +114,19 @@ def lay_out(program: p.Program, scratch_of: ScratchOf, overread: int) -> Layout:
         for what, size in scratch_of(step).items():
             scratch[step.name, what] = Request(f"scratch {what} of {step.name}", size, time, time)
     everything = [*requests.values(), *scratch.values()]
-    found = plan(everything, ALIGNMENT)
+    if threads == 1:
+        found = plan(everything, ALIGNMENT)
+    else:
+        from edgebn.session import branches
+
+        apart, apart_scratch = branches.kept_apart(program, roots, requests, scratch, threads)
+        found = plan([*apart.values(), *apart_scratch.values()], ALIGNMENT)
+        # A plan of the least size that there can be is as small as that of one step after the other.
+        usual = found if found.size == found.lower_bound else plan(everything, ALIGNMENT)
+        if usual.size < found.size:
+            found = usual
+        else:
+            requests, scratch, everything = apart, apart_scratch, [*apart.values(), *apart_scratch.values()]
     places = {name: found.offsets[requests[root].name] for name, root in roots.items()}
     twins = _twins(program, layouts, requests, found)
     exposed = {

@@ -55,7 +55,7 @@ class Phase:
     after: int
 
 
-def merged(phases: Sequence[Phase], order: Sequence[int], threads: int) -> list[list[Task]]:
+def merged(phases: Sequence[Phase], order: Sequence[int], threads: int, *, for_any_gain: bool = False) -> list[list[Task]]:
     """Return the tasks of each phase that is left when some are done at once.
 
     Parameters
@@ -65,11 +65,13 @@ def merged(phases: Sequence[Phase], order: Sequence[int], threads: int) -> list[
     order : sequence of int
         In which they are looked at.
     threads : int
+    for_any_gain : bool
+        Whether they are better off so however little is gained.
     """
     found: list[list[Task]] = []
     left, done = list(order), 0
     while left:
-        begun = [_Bunch(phases, chain, done, threads) for chain in _chains(phases, left[0], done)]
+        begun = [_Bunch(phases, chain, done, threads, for_any_gain=for_any_gain) for chain in _chains(phases, left[0], done)]
         for bunch in begun:
             for index in left[1 : 1 + WINDOW]:
                 bunch.take(index)
@@ -105,8 +107,8 @@ class _Bunch:
         Nanoseconds less than one after the other.
     """
 
-    def __init__(self, phases: Sequence[Phase], chain: Sequence[int], done: int, threads: int) -> None:
-        self._phases, self._done, self._threads = phases, done, threads
+    def __init__(self, phases: Sequence[Phase], chain: Sequence[int], done: int, threads: int, *, for_any_gain: bool) -> None:
+        self._phases, self._done, self._threads, self._for_any_gain = phases, done, threads, for_any_gain
         self._whole = [_joined(phases, chain)]
         self._cost = cost(self._whole[0], threads)
         self.members, self.gain = _bits(chain), 0.0
@@ -123,7 +125,8 @@ class _Bunch:
             together = cost(tasks, self._threads)
             apart = self._cost + sum(cost(self._phases[one].tasks, self._threads) for one in chain)
             gain = apart - together
-            if gain >= max(MIN_GAIN, MIN_FRACTION * apart) and (best is None or gain > best[0]):
+            least = 0.0 if self._for_any_gain else max(MIN_GAIN, MIN_FRACTION * apart)
+            if gain >= least and (best is None or gain > best[0]):
                 best = gain, together, chain
         if best is not None:
             gain, self._cost, chain = best

@@ -175,13 +175,14 @@ class Packed:
 
     def __init__(self, program: p.Program, options: Options = DEFAULTS) -> None:
         self._program = program
-        self.layout: Layout = lay_out(program, lambda step: scratch_of(step, program, options), isa.SELECTED.vector_bytes)
+        threads = self._threads = 1 if bands.is_small(program) else options.threads
+        overread = isa.SELECTED.vector_bytes
+        self.layout: Layout = lay_out(program, lambda step: scratch_of(step, program, options), overread, threads)
         self.arena = aligned(self.layout.plan.size)
         self._packer = Packer(program, self.layout, self.arena.ctypes.data, options)
         self._fill_lasting_halos()
         # Blocks of channels have epilogues of their own, which a refold would not find.
         by_block = program.adaptation is None
-        threads = self._threads = 1 if bands.is_small(program) else options.threads
         rows = self._packer.rows
         for name in program.entering:
             self._pack_halo(name)

@@ -10,20 +10,13 @@ from hypothesis import strategies as st
 
 from edgebn import program as p
 from edgebn.kernels import executor
-from edgebn.session import Session, independent, merging, touched
+from edgebn.session import Session, independent, touched
 from tests.adaptations import with_adaptation
 from tests.programs import KINDS, PURE, STEEP, Maker, inputs_for, programs, single, stateful
 
 THREADS = (2, 3, 4)
 
 pytestmark = pytest.mark.usefixtures("eager")
-
-
-@pytest.fixture
-def everything(monkeypatch):
-    """Put in one phase all that may be."""
-    monkeypatch.setattr(merging, "MIN_GAIN", -1e9)
-    monkeypatch.setattr(merging, "MIN_FRACTION", -1e9)
 
 
 @st.composite
@@ -269,7 +262,7 @@ def overlapping():
     return read, values
 
 
-@pytest.mark.usefixtures("everything")
+@pytest.mark.usefixtures("everything", "in_order")
 def test_steps_that_meet_in_memory_keep_their_order():
     program, values = overlapping()
     layout = Session(program, threads=2)._packed.layout
@@ -280,7 +273,7 @@ def test_steps_that_meet_in_memory_keep_their_order():
     assert_any_order_is_right(program, 2)
 
 
-@pytest.mark.usefixtures("everything")
+@pytest.mark.usefixtures("everything", "in_order")
 def test_without_the_look_at_memory_they_would_give_other_bytes(monkeypatch):
     """So the tests above would fail if steps were held apart by the graph alone."""
     program, _ = overlapping()
@@ -308,8 +301,8 @@ def test_large_outputs_and_inputs_in_the_users_arrays_keep_their_order(threads):
     """Outputs are written to the user's arrays at once, which may be where the input is."""
     maker = Maker(None, "float32", np.random.default_rng(0))
     x = maker.buffer((1, 40, 256))
-    branches = [convolution(maker, convolution(maker, x, 256), 256) for _ in range(3)]
-    program = maker.program((x,), tuple(branches))
+    ends = [convolution(maker, convolution(maker, x, 256), 256) for _ in range(3)]
+    program = maker.program((x,), tuple(ends))
     x = inputs_for(program, 1)
     expected = Session(program).run(x)
     session = Session(program, threads=threads)
@@ -317,13 +310,13 @@ def test_large_outputs_and_inputs_in_the_users_arrays_keep_their_order(threads):
     names = [executor.by_code()[code].name for code in table.words[:, 0].tolist()]
     assert "read_in_place" in names
     assert names.count("point_words") == 3
-    writes = {step.output for step in program.steps} & set(branches)
+    writes = {step.output for step in program.steps} & set(ends)
     first = [writes & owners for owners in phases_by_owner(table)]
     assert first[:3] != [set()] * 3  # rows that point others to arrays come first
     for _ in range(20):
         given_to = x.copy()
         out = {name: np.empty_like(expected[name]) for name in program.outputs}
-        out[branches[1]] = given_to
+        out[ends[1]] = given_to
         found = session.run(given_to, out)
         assert all(found[name].tobytes() == expected[name].tobytes() for name in program.outputs)
 
