@@ -17,7 +17,7 @@ from numba.core import cgutils
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.parameters import TileCodes
 from edgebn.kernels.records import BOUNDED, CLIPPED, CONVERTED, DOUBLE_ROUNDED, INT8_LONGS, INT8_WORDS, NEGATIVE_ROUNDING
-from edgebn.kernels.tile_epilogue import Outputs, Stores
+from edgebn.kernels.tile_epilogue import Outputs, Pixels, Stores
 from edgebn.kernels.vectors import (
     F32,
     I8,
@@ -137,7 +137,7 @@ class Int8Epilogue:
             if len(group) < GROUP:
                 packed = shuffle(builder, packed, None, range(len(group) * self._lanes))
             outputs.append(Outputs(packed, group))
-        self._stores.write(builder, outputs, nv, target, shared["pixel"], valid)
+        self._stores.write(builder, outputs, nv, target, Pixels(shared["pixel"], shared.get("steps")), valid)
 
     def sum(self, builder: ir.IRBuilder, acc: ir.Value, epilogue: ir.Value, j: int, nv: int) -> ir.Value:
         """Return the sum of products and bias that an accumulator of vector `j` stands for: without its base."""

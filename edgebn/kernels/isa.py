@@ -41,6 +41,9 @@ class InstructionSet:
         Whether a multiplication takes one lane of a vector, or lanes spread easily: a pixel's inputs are then loaded by the vector.
     matrices : bool
         Whether int8 tiles multiply matrices of codes (`matrix_products.py`) where they can; what they cannot is left to `dot`.
+    unroll : int
+        Steps of depth in one turn of a float32 tile's loop. Where vectors are short, what a core starts in a cycle bounds the
+        tile beside its multiplications, the more so where another thread has half of it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class InstructionSet:
     code_flip: int
     by_lane: bool = False
     matrices: bool = False
+    unroll: int = 1
 
     @property
     def lanes(self) -> int:
@@ -78,8 +82,8 @@ AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")
 INSTRUCTION_SETS = (
     InstructionSet("avx512vnni", X86, (*AVX512, "avx512vnni"), 64, 32, "vpdpbusd", 0x80),
     InstructionSet("avx512", X86, AVX512, 64, 32, "pmaddwd", 0x80),
-    InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80),
-    InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80),
+    InstructionSet("avxvnni", X86, ("avx2", "fma", "avxvnni"), 32, 16, "vpdpbusd", 0x80, unroll=4),
+    InstructionSet("avx2", X86, ("avx2", "fma"), 32, 16, "pmaddwd", 0x80, unroll=4),
     InstructionSet("neoni8mm", ARM64, ("neon", "dotprod", "i8mm"), 16, 32, "sdot", 0, by_lane=True, matrices=True),
     InstructionSet("neondot", ARM64, ("neon", "dotprod"), 16, 32, "sdot", 0, by_lane=True),
     InstructionSet("neon", ARM64, ("neon",), 16, 32, "smull", 0, by_lane=True),

@@ -35,6 +35,7 @@ def save_accumulators(
     place: tuple[ir.Value, ir.Value, ir.Value],
     accumulators: list[list[ir.Value]],
     accumulator_value: Callable[[ir.Value, int], ir.Value] = lambda acc, j: acc,  # noqa: ARG005  # of float32: itself
+    steps: Callable[[], list[ir.Value] | None] = lambda: None,
 ) -> None:
     """Write the code that keeps a tile's accumulators [pixel][vector] where its mark says so.
 
@@ -48,6 +49,8 @@ def save_accumulators(
         Of the first accumulator; bytes from the pixel's beginning.
     accumulator_value : callable (accumulator, index of its vector)
         Gives the sum that an accumulator stands for.
+    steps : callable ()
+        Gives the bytes from the first pixel to each where they are not in one row, else None.
     """
     size = accumulators[0][0].type.count * 4
     is_observed = builder.icmp_signed("!=", arguments["saved"], ir.Constant(I64, 0))
@@ -57,9 +60,11 @@ def save_accumulators(
             row, column, start = place
             at = builder.add(arguments["saved"], builder.mul(row, arguments["saved_row"]))
             at = builder.add(builder.add(at, start), builder.mul(column, arguments["saved_pixel"]))
+            places = steps()
             # In rising order: what reaches beyond the last channel is overwritten by what belongs there.
             for i, line in enumerate(accumulators):
-                pixel = builder.add(at, builder.mul(arguments["saved_pixel"], ir.Constant(I64, i)))
+                step = builder.mul(arguments["saved_pixel"], ir.Constant(I64, i)) if places is None else places[i]
+                pixel = builder.add(at, step)
                 for j, acc in enumerate(line):
                     store(builder, accumulator_value(acc, j), pixel, j * size)
 

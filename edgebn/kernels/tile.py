@@ -9,6 +9,7 @@ Everything is written as LLVM code by one function a tile; no source text is gen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from edgebn.kernels.matrix_products import MatrixProducts
 from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import Extras, SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
-from edgebn.kernels.tile_shapes import function_name, shapes
+from edgebn.kernels.tile_shapes import function_name, goes_across_rows, shapes
+from edgebn.kernels.tile_walks import AcrossRows, RowByRow
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
@@ -30,6 +32,7 @@ from edgebn.kernels.vectors import (
     I64,
     Dot,
     fused_multiply_add,
+    in_own_register,
     in_registers,
     keep_loads_apart,
     load,
@@ -143,6 +146,15 @@ class Float32Products(_Lanes):
         """Return the number in one lane of `values` in every lane."""
         return shuffle(builder, values, None, [index] * self._lanes)
 
+    def add_tap(
+        self, builder: ir.IRBuilder, pixels: list[ir.Value], depth: ir.Value, taps: ir.Value, slots: list[list[ir.Value]]
+    ) -> None:
+        """Add `depth` steps of one tap, as `_Lanes.add_tap`."""
+        if self._isa.unroll == 1:
+            super().add_tap(builder, pixels, depth, taps, slots)
+            return
+        _add_tap_unrolled(builder, self._isa, self, pixels, depth, taps, slots)
+
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
         """Return acc plus what `input` gave times the weights."""
         return fused_multiply_add(builder, value, weights[0], acc)
@@ -163,6 +175,7 @@ class Tiles:
 
     def __init__(self, isa: InstructionSet, products: Any, kind: str) -> None:
         self._isa, self._products, self._kind = isa, products, kind
+        self._across_rows = goes_across_rows(isa, real=kind == "f32")
         walk = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
         self.arguments = (*walk, *products.extras, *products.epilogue.scalars)
         self.variants = shapes(isa, real=kind == "f32")
@@ -179,9 +192,9 @@ class Tiles:
         if products.extras:
             steps = builder.add(steps, arguments["extras"])
         block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
-        tiles = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, mr - 1)), ir.Constant(I64, mr))
+        walk = (AcrossRows if self._across_rows and mr > 1 else RowByRow)(builder, arguments, mr)
         last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
-        last_column = builder.sub(arguments["columns"], ir.Constant(I64, mr))
+        walk.prepare()
         scalars = products.epilogue.prepare(builder, arguments, nv)
 
         def pixel_origin(which: str, row_step: str, column_step: str, y: ir.Value, x: ir.Value) -> ir.Value:
@@ -195,40 +208,47 @@ class Tiles:
             is_last = builder.icmp_signed("==", block.index, last_block)
             valid = builder.select(is_last, arguments["last_channels"], ir.Constant(I64, channels))
             first_channel = builder.mul(block.index, ir.Constant(I64, channels * products.epilogue.element))
-            with cgutils.for_range(builder, arguments["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
-                # The last tile of a row moves left instead of reaching over the end: some pixels are computed twice.
-                x = builder.mul(tile.index, ir.Constant(I64, mr))
-                x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
-                origin = pixel_origin("src", "row_step", "column_step", row.index, x)
-                target = builder.add(pixel_origin("dst", "dst_row", "dst_pixel", row.index, x), first_channel)
+            with walk.places() as at:
+                origin = pixel_origin("src", "row_step", "column_step", at.row, at.column)
+                target = builder.add(pixel_origin("dst", "dst_row", "dst_pixel", at.row, at.column), first_channel)
+                inputs = walk.inputs(at)
                 starts = [load(builder, products.accumulator, epilogue, j * isa.vector_bytes) for j in range(nv)]
                 slots = [
                     [cgutils.alloca_once_value(builder, value) for value in line] for line in products.begin(builder, mr, starts)
                 ]
-                builder.store(builder.add(weights, builder.mul(row.index, arguments["weight_row_step"])), taps)
+                builder.store(builder.add(weights, builder.mul(at.line, arguments["weight_row_step"])), taps)
                 with (
                     cgutils.for_range(builder, arguments["tap_rows"]) as tap_row,
                     cgutils.for_range(builder, arguments["tap_columns"]) as tap_column,
                 ):
                     tap = builder.add(origin, builder.mul(tap_row.index, arguments["tap_row_step"]))
                     tap = builder.add(tap, builder.mul(tap_column.index, arguments["tap_column_step"]))
-                    pixels = [builder.add(tap, builder.mul(arguments["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                    products.add_tap(builder, pixels, arguments["depth"], taps, slots)
+                    products.add_tap(builder, inputs(tap), arguments["depth"], taps, slots)
                 if products.extras:
                     with cgutils.for_range(builder, arguments["extras"]) as extra:
                         place = load(builder, I64, arguments["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
-                        tap = builder.add(origin, place)
-                        pixels = [builder.add(tap, builder.mul(arguments["column_step"], ir.Constant(I64, i))) for i in range(mr)]
-                        products.add_tap(builder, pixels, ir.Constant(I64, 1), taps, slots)
+                        products.add_tap(builder, inputs(builder.add(origin, place)), ir.Constant(I64, 1), taps, slots)
                 accumulators = products.finish(builder, mr, [[builder.load(slot) for slot in line] for line in slots])
-                mark = builder.add(builder.mul(row.index, tiles), tile.index)
+                mark = at.mark()
                 first_saved = builder.mul(block.index, ir.Constant(I64, channels * 4))
 
                 def accumulator_value(acc: ir.Value, j: int, epilogue: ir.Value = epilogue) -> ir.Value:
                     return products.epilogue.sum(builder, acc, epilogue, j, nv)
 
-                save_accumulators(builder, arguments, mark, (row.index, x, first_saved), accumulators, accumulator_value)
-                products.epilogue.write(builder, accumulators, scalars, epilogue, target, valid)
+                where = at.row, at.column, first_saved
+                steps_saved = functools.partial(walk.steps, at, "saved_row", "saved_pixel")
+                save_accumulators(builder, arguments, mark, where, accumulators, accumulator_value, steps_saved)
+
+                def write(
+                    steps: list[ir.Value] | None,
+                    accumulators: list[list[ir.Value]] = accumulators,
+                    epilogue: ir.Value = epilogue,
+                    target: ir.Value = target,
+                    valid: ir.Value = valid,
+                ) -> None:
+                    products.epilogue.write(builder, accumulators, scalars | {"steps": steps}, epilogue, target, valid)
+
+                walk.write(at, write)
         builder.ret_void()
         return builder.function
 
@@ -301,6 +321,44 @@ def _add_tap(
     done = builder.mul(loads, ir.Constant(I64, isa.lanes))
     pixels = [builder.add(pixel, builder.mul(done, ir.Constant(I64, STEP_BYTES))) for pixel in pixels]
     steps(builder.sub(depth, done), one_step)
+
+
+def _add_tap_unrolled(
+    builder: ir.IRBuilder,
+    isa: InstructionSet,
+    products: Float32Products,
+    pixels: list[ir.Value],
+    depth: ir.Value,
+    taps: ir.Value,
+    slots: list[list[ir.Value]],
+) -> None:
+    """Add `depth` steps of one tap as `_add_tap` does, several in one turn of the loop.
+
+    Beside the products there is little else to start: one load a pixel and one a vector of weights. Each pixel's address is a
+    register of its own, for LLVM would else compute all from the first at every step.
+    """
+    columns = len(slots[0])
+    step_bytes = columns * isa.vector_bytes
+    pixels = [in_own_register(builder, pixel) for pixel in pixels]
+
+    def steps(first: ir.Value, turns: ir.Value, together: int) -> None:
+        with cgutils.for_range(builder, turns) as loop:
+            at = builder.load(taps)
+            index = builder.add(first, builder.mul(loop.index, ir.Constant(I64, together)))
+            count = builder.mul(index, ir.Constant(I64, STEP_BYTES))
+            for i in range(together):
+                weights = [load(builder, products.accumulator, at, i * step_bytes + j * isa.vector_bytes) for j in range(columns)]
+                for pixel, line in zip(pixels, slots, strict=True):
+                    value = products.input(builder, builder.add(pixel, count), ir.Constant(I64, i * STEP_BYTES))
+                    for slot, weight in zip(line, weights, strict=True):
+                        builder.store(products.add(builder, builder.load(slot), value, [weight]), slot)
+                    keep_loads_apart(builder)  # LLVM would else load all pixels first, and keep some accumulators in memory
+            builder.store(offset(builder, at, together * step_bytes), taps)
+
+    turns = builder.udiv(depth, ir.Constant(I64, isa.unroll))
+    done = builder.mul(turns, ir.Constant(I64, isa.unroll))
+    steps(ir.Constant(I64, 0), turns, isa.unroll)
+    steps(done, builder.sub(depth, done), 1)
 
 
 def _groups(values: list[Any], size: int) -> list[list[Any]]:

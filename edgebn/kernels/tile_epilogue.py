@@ -13,6 +13,7 @@ from edgebn.kernels.parameters import TileClips
 from edgebn.kernels.records import FLOAT32_WORDS
 from edgebn.kernels.vectors import (
     F32,
+    I1,
     I8,
     I32,
     I64,
@@ -37,6 +38,18 @@ class Outputs:
     members: list[tuple[int, int]]
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """Where a tile's pixels go: the bytes from one to the next, or from the first to each where they are not in one row."""
+
+    step: ir.Value
+    steps: list[ir.Value] | None
+
+    def after_first(self, builder: ir.IRBuilder, index: int) -> ir.Value:
+        """Return the bytes from the first to one of them."""
+        return builder.mul(self.step, ir.Constant(I64, index)) if self.steps is None else self.steps[index]
+
+
 class Stores:
     """Writes the outputs of a tile: whole vectors, or only the channels that exist."""
 
@@ -51,21 +64,18 @@ class Stores:
         outputs: list[Outputs],
         nv: int,
         target: ir.Value,
-        pixel: ir.Value,
+        pixels: Pixels,
         valid: ir.Value,
     ) -> None:
-        """Store all outputs of a tile.
-
-        `target` is the address of the tile's first output, `pixel` the bytes to the next pixel, `valid` how many of the tile's
-        channels exist.
-        """
+        """Store all outputs of a tile: `target` is the address of the first, `valid` how many of the tile's channels exist."""
         size = self._isa.lanes * self._element
         is_whole = builder.icmp_signed("==", valid, ir.Constant(I64, nv * self._isa.lanes))
         with builder.if_else(is_whole, likely=True) as (whole, partial):
             with whole:
-                adjacent = builder.icmp_signed("==", pixel, ir.Constant(I64, nv * size))
+                adjacent = builder.icmp_signed("==", pixels.step, ir.Constant(I64, nv * size))
+                adjacent = adjacent if pixels.steps is None else ir.Constant(I1, 0)
                 for output in outputs:
-                    first = self._address(builder, target, pixel, output.members[0], size)
+                    first = self._address(builder, target, pixels, output.members[0], size)
                     if len({i for i, _ in output.members}) == 1:
                         store(builder, output.value, first)
                         continue
@@ -74,29 +84,29 @@ class Stores:
                             store(builder, output.value, first)
                         with apart:
                             for part, member in self._runs(builder, output):
-                                store(builder, part, self._address(builder, target, pixel, member, size))
+                                store(builder, part, self._address(builder, target, pixels, member, size))
             with partial:
                 for output in outputs:
-                    self._write_existing(builder, output, target, pixel, valid, size)
+                    self._write_existing(builder, output, target, pixels, valid, size)
 
     def _write_existing(
-        self, builder: ir.IRBuilder, output: Outputs, target: ir.Value, pixel: ir.Value, valid: ir.Value, size: int
+        self, builder: ir.IRBuilder, output: Outputs, target: ir.Value, pixels: Pixels, valid: ir.Value, size: int
     ) -> None:
         """Store what exists of some outputs."""
         if self._isa.masked_stores:
             for part, member in self._runs(builder, output):
                 exist = builder.sub(valid, ir.Constant(I64, member[1] * self._isa.lanes))
-                store_first(builder, part, self._address(builder, target, pixel, member, size), exist)
+                store_first(builder, part, self._address(builder, target, pixels, member, size), exist)
             return
         helper = self._partial_function(builder.module)
         for position, member in enumerate(output.members):
             part = self._lanes(builder, output, position, 1)
             exist = builder.sub(valid, ir.Constant(I64, member[1] * self._isa.lanes))
-            builder.call(helper, [part, self._address(builder, target, pixel, member, size), exist])
+            builder.call(helper, [part, self._address(builder, target, pixels, member, size), exist])
 
-    def _address(self, builder: ir.IRBuilder, target: ir.Value, pixel: ir.Value, member: tuple[int, int], size: int) -> ir.Value:
+    def _address(self, builder: ir.IRBuilder, target: ir.Value, pixels: Pixels, member: tuple[int, int], size: int) -> ir.Value:
         i, j = member
-        return offset(builder, builder.add(target, builder.mul(pixel, ir.Constant(I64, i))), j * size)
+        return offset(builder, builder.add(target, pixels.after_first(builder, i)), j * size)
 
     def _lanes(self, builder: ir.IRBuilder, output: Outputs, position: int, count: int) -> ir.Value:
         if count == len(output.members):
@@ -194,4 +204,4 @@ class Float32Epilogue:
             finished.append(joined)
         bounds = shared["post_low"], shared["post_high"]
         outputs = [Outputs(clamp_float(builder, value, *bounds), [divmod(i, nv)]) for i, value in enumerate(finished)]
-        self._stores.write(builder, outputs, nv, target, shared["pixel"], valid)
+        self._stores.write(builder, outputs, nv, target, Pixels(shared["pixel"], shared.get("steps")), valid)

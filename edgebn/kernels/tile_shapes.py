@@ -22,6 +22,8 @@ WITH_16_REGISTERS: tuple[Shape, ...] = (
     *((mr, 1) for mr in (10, 8, 5, 4, 2, 1)),
     (1, 4),
 )
+# The same where loops are unrolled: inputs are loaded one by one there, so that one more pixel fits.
+WITH_16_REGISTERS_UNROLLED: tuple[Shape, ...] = ((6, 2), *WITH_16_REGISTERS)
 # With 32 registers and inputs by the lane, each pixel of a tile holds a vector of inputs.
 BY_LANE: tuple[Shape, ...] = (
     *((mr, 4) for mr in (5, 4, 2, 1)),
@@ -59,7 +61,7 @@ def shapes(isa: InstructionSet, *, real: bool) -> tuple[Shape, ...]:
         return BY_LANE if real or isa.dot == "sdot" else BY_LANE_IN_STEPS
     if isa.registers >= 32:
         return WITH_32_REGISTERS if real or isa.dot == "vpdpbusd" else WITH_32_REGISTERS_IN_STEPS
-    return WITH_16_REGISTERS
+    return WITH_16_REGISTERS_UNROLLED if real and isa.unroll > 1 else WITH_16_REGISTERS
 
 
 def function_name(dtype: str, mr: int, nv: int) -> str:
@@ -72,10 +74,23 @@ def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
     return tuple(sorted({nv for mr, nv in shapes(isa, real=True) if mr == 1}, reverse=True))
 
 
-def best_rows(isa: InstructionSet, nv: int, columns: int, *, real: bool) -> int:
-    """Return the pixels of the tile of `nv` vectors that computes rows of `columns` pixels in the least time."""
+def goes_across_rows(isa: InstructionSet, *, real: bool) -> bool:
+    """Whether a tile goes on from the end of a row to the beginning of the next: with 16 registers none divides 7 or 14 pixels."""
+    return real and isa.unroll > 1
+
+
+def count_tiles(isa: InstructionSet, mr: int, rows: int, columns: int, *, real: bool) -> int:
+    """Return how many tiles of `mr` pixels compute `rows` rows of one kind of weights."""
+    if goes_across_rows(isa, real=real):
+        rows, columns = 1, rows * columns
+    return rows * -(-columns // mr)
+
+
+def best_rows(isa: InstructionSet, nv: int, columns: int, *, real: bool, rows: int = 1) -> int:
+    """Return the pixels of the tile of `nv` vectors that computes `rows` rows of `columns` pixels in the least time."""
     fitting = (mr for mr, vectors in shapes(isa, real=real) if vectors == nv and mr <= columns)
-    return min(fitting, key=lambda mr: _cost(mr, nv, columns))
+    pixels = rows * columns if goes_across_rows(isa, real=real) else columns
+    return min(fitting, key=lambda mr: _cost(mr, nv, pixels))
 
 
 def _cost(mr: int, nv: int, columns: int) -> float:

@@ -266,6 +266,11 @@ def in_registers(builder: ir.IRBuilder, values: list[ir.Value]) -> list[ir.Value
     return [builder.extract_value(results, i) for i in range(len(values))]
 
 
+def in_own_register(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """Return an int64 of which LLVM no longer knows what it is: it stays in a register, and is not computed where it is used."""
+    return builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [value], side_effect=False)
+
+
 def keep_loads_apart(builder: ir.IRBuilder) -> None:
     """Say that memory may change here: no load goes past it, and none serves for one on its other side."""
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)

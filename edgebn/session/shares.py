@@ -167,7 +167,8 @@ def _tile_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
 def _tile_time(*, real: bool) -> Callable[[Arguments], float]:
     def nanoseconds(arguments: Arguments) -> float:
         mr, nv = _shape(arguments, real=real)
-        tiles = arguments["rows"] * -(-arguments["columns"] // mr) * arguments["blocks"]
+        rows, columns = arguments["rows"], arguments["columns"]
+        tiles = tile_shapes.count_tiles(isa.SELECTED, mr, rows, columns, real=real) * arguments["blocks"]
         steps = arguments["tap_rows"] * arguments["tap_columns"] * arguments["depth"]
         products = tiles * steps * max(mr * nv, tile_shapes.LATENCY_BOUND)
         reading = arguments["blocks"] * _block_bytes(arguments, nv) * 0.05

@@ -198,7 +198,7 @@ class TileEmitter:
         known = tile_shapes.shapes(isa.SELECTED, real=self._real)
         run = self._walk.run + (pixels_per_vector - 1) * (step // self._element)
         for segment in self._segments(group, pixels_per_vector, run, single=columns == 1):
-            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real)
+            mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real, rows=rows)
             self._packer.emit_saving(
                 tile_operation(self._dtype),
                 self._observing(saved, group * self._outputs + segment.first_channel, pixels_per_vector, mr, (rows, columns)),
@@ -220,9 +220,14 @@ class TileEmitter:
     ) -> dict[str, Address] | None:
         """Return the arguments that make tiles of `mr` wide pixels keep their accumulators from `channel` on."""
         rows, columns = shape
-        firsts = [min(x, columns - mr) for x in range(0, columns, mr)]
-        lines = [saved.first + row * saved.row for row in range(rows)]
-        tiles = [(line + x * pixels_per_vector, line + (x + mr) * pixels_per_vector) for line in lines for x in firsts]
+        runs, length = (1, rows * columns) if tile_shapes.goes_across_rows(isa.SELECTED, real=self._real) else (rows, columns)
+        firsts = [run * length + min(x, length - mr) for run in range(runs) for x in range(0, length, mr)]
+
+        def pixel(index: int) -> int:
+            row, column = divmod(index, columns)
+            return saved.first + row * saved.row + column * pixels_per_vector
+
+        tiles = [(pixel(first), pixel(first + mr - 1) + pixels_per_vector) for first in firsts]
         start = saved.first * self.saved_pixel + 4 * channel
         steps = saved.row * self.saved_pixel, pixels_per_vector * self.saved_pixel
         return self._observer.by_tile(tiles, start, steps, self.saved_pixel)
