@@ -25,7 +25,7 @@ class Parameters(Protocol):
 
     @property
     def alpha(self) -> float:
-        """Slope of leaky_relu and hard_sigmoid, depth of elu."""
+        """Slope of leaky_relu and hard_sigmoid, depth of elu, exponent of power."""
 
     @property
     def beta(self) -> float:
@@ -68,6 +68,11 @@ def elu(x: np.ndarray, alpha: float) -> np.ndarray:
     return np.where(x < 0, alpha * np.expm1(np.minimum(x, 0.0)), x)
 
 
+def power(x: np.ndarray, exponent: float) -> np.ndarray:
+    """Raise x by a number, a float32 as every parameter; NaN of a negative x unless that is a whole number."""
+    return quiet(lambda v: np.float_power(v, np.float32(exponent)), x)
+
+
 def erf(x: np.ndarray) -> np.ndarray:
     """Return the error function."""
     return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
@@ -99,6 +104,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "gelu_tanh": lambda x, _: x * sigmoid(GELU_TANH * (x + GELU_CUBE * x**3)),
     "log": lambda x, _: quiet(np.log, x),
     "mish": lambda x, _: x * np.tanh(softplus(x)),
+    "power": lambda x, f: power(x, f.alpha),
     "reciprocal": lambda x, _: quiet(np.reciprocal, x),
     "round": lambda x, _: np.rint(x),  # ties to even
     "rsqrt": lambda x, _: quiet(lambda v: 1.0 / np.sqrt(v), x),

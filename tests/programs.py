@@ -27,7 +27,7 @@ EPILOGUE_CHOICES = (
 )
 FUNCTIONS = tuple(functions.FUNCTIONS)
 STAIRS = ("ceil", "floor", "round")
-POSITIVE = ("log", "reciprocal", "rsqrt", "sqrt")  # which are drawn behind a softplus: elsewhere they are infinite or NaN
+POSITIVE = ("log", "power", "reciprocal", "rsqrt", "sqrt")  # which are drawn behind a softplus: elsewhere they are infinite or NaN
 
 
 @dataclass

@@ -5,9 +5,10 @@
 
 #include "edgebn_broadcast.h"
 #include "edgebn_epilogue_f32.h"
+#include "edgebn_power_f32.h"
 #include "edgebn_unary_f32.h"
 
-/* What the functions may read: bounds of a clip, slope of leaky_relu and hard_sigmoid, offset of hard_sigmoid. */
+/* What the functions may read: bounds of a clip, slope of leaky_relu and hard_sigmoid, offset of hard_sigmoid, exponent of power. */
 typedef struct {
     float low, high, alpha, beta;
 } edgebn_function_f32;
@@ -41,6 +42,8 @@ EDGEBN_INLINE float edgebn_apply_tanh_f32(float x, edgebn_function_f32 f) {
 }
 
 EDGEBN_INLINE float edgebn_apply_elu_f32(float x, edgebn_function_f32 f) { return x < 0.0f ? f.alpha * edgebn_expm1_f32(x) : x; }
+
+EDGEBN_INLINE float edgebn_apply_power_f32(float x, edgebn_function_f32 f) { return edgebn_power_f32(x, f.alpha); }
 
 /* Those without parameters. */
 #define EDGEBN_APPLY_F32(name, result)                                         \

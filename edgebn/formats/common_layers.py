@@ -15,7 +15,7 @@ from edgebn.layers import Activation, Add, Binary, Concat, Convolution, Layer, M
 
 # Powers that are a function of their own, by exponent.
 POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
-MAX_WHOLE_POWER = 64
+PRODUCTS = (3.0, 4.0)  # powers whose products are within two units in the last place
 MAX_NEIGHBOURS = 1 << 11  # channels of a local response norm
 
 
@@ -48,31 +48,23 @@ def by_channels(node: Any, context: Any, x: Any, groups: int, parameters: list[n
 
 
 def power(node: Any, context: Any, x: Any, exponent: float, part: str = "") -> Any:
-    """Append what raises a value by one number: a function of its own, products of squares, or exp(exponent * log(x))."""
+    """Append what raises a value by one number: a function of its own, a product of squares, or `power`."""
+    if not abs(exponent) <= float(np.finfo(np.float32).max):
+        raise node.refuse(f"its exponent is {exponent}; edgebn raises by a finite number")
+    exponent = float(np.float32(exponent))
+    if exponent == 1.0:
+        return context.emit(node, Activation, x, part=part)  # a clip without bounds
     if exponent in POWERS:
         return context.emit(node, Activation, x, part=part, function=POWERS[exponent])
-    if not math.isfinite(exponent):
-        raise node.refuse(f"its exponent is {exponent}; edgebn raises by a finite number")
-    if exponent != int(exponent):
-        logarithm = context.emit(node, Activation, x, part=f"{part}logarithm", function="log")
-        return context.emit(node, Activation, times(node, context, logarithm, exponent, f"{part}times"), part=part, function="exp")
-    whole = abs(int(exponent))
-    if not 2 <= whole <= MAX_WHOLE_POWER:
-        raise node.refuse(f"its exponent is {exponent}; edgebn raises to whole powers up to {MAX_WHOLE_POWER}, but 0 and 1")
-    if exponent < 0:
-        raised = power(node, context, x, float(whole), f"{part}raised")
-        return context.emit(node, Activation, raised, part=part, function="reciprocal")
-    result, square, bit = (x if whole & 1 else None), x, 2
-    while bit <= whole:
-        last = bit * 2 > whole
-        square = context.emit(
-            node, Activation, square, part=part if last and result is None else f"{part}power{bit}", function="square"
-        )
-        if whole & bit:
-            named = part if last else f"{part}product{bit}"
-            result = square if result is None else context.emit(node, Multiply, square, result, part=named)
-        bit *= 2
-    return result
+    if exponent == -2.0:  # the square of a large number may be none
+        x = context.emit(node, Activation, x, part=f"{part}reciprocal", function="reciprocal")
+        return context.emit(node, Activation, x, part=part, function="square")
+    if exponent not in PRODUCTS:
+        return context.emit(node, Activation, x, part=part, function="power", alpha=exponent)
+    square = context.emit(node, Activation, x, part=f"{part}power2", function="square")
+    if exponent == 3.0:
+        return context.emit(node, Multiply, square, x, part=part)
+    return context.emit(node, Activation, square, part=part, function="square")
 
 
 def times(node: Any, context: Any, x: Any, factor: float, part: str) -> Any:

@@ -30,6 +30,7 @@ WITH_PARAMETERS: dict[str, Function] = {
     "leaky_relu": lambda math, x, alpha, _: math.leaky_relu(x, alpha),
     "hard_sigmoid": lambda math, x, alpha, beta: math.hard_sigmoid(x, alpha, beta),
     "elu": lambda math, x, alpha, _: math.elu(x, alpha),
+    "power": lambda math, x, exponent, _: math.power(x, exponent),
     "exp_of_difference": lambda math, x, scale, less: math.exp_of_difference(x, scale, less),
 }
 EXP_OF_DIFFERENCE = POINTWISE.index("exp_of_difference")

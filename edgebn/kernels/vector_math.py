@@ -63,6 +63,16 @@ TWO_OVER_PI = (10680707, 7228996, 1387004, 2578385, 16069853, 12639074, 9804092,
 STEP_BITS = 24
 WHOLE_F64 = 2.0**50  # products beyond it are multiples of four
 ROUNDER_F64 = 1.5 * 2**52
+MANTISSA_BITS_F64 = 52
+# sqrt(1/2), 1, and the number whose last place is 1, as bits: between two of these bits in the last are whole numbers.
+ROOT_HALF_F64, ONE_F64, WHOLE_BITS_F64 = 0x3FE6A09E667F3BCD, 0x3FF0000000000000, 0x4330000000000000
+EXPONENT_BIAS_F64 = 1023
+# log2(m) = s l(s**2), s = (m - 1) / (m + 1) and sqrt(1/2) <= m <= sqrt(2); 2**r for |r| <= 1/2. Fitted as LOG: 4.2e-12, 4.0e-11.
+LOG2 = (0.3407279932825, 0.4116728277368, 0.5770835832522, 0.9617966733502, 2.88539008179)
+EXP2 = (1.520191939264e-5, 1.54692911198e-4, 1.333392257294e-3, 9.618027253745e-3, 5.550410353437e-2, 0.2402265119816,
+        0.6931471807285, 0.9999999999617)  # fmt: skip
+MAX_DOUBLINGS = 200.0  # of 1: infinite in float32, as so many halvings are zero
+LOG2_OF_INFINITY = 2.0**900  # so that any float32 but zero times it is more than that
 # sin and cos of up to an eighth of a turn, in float64, by Taylor's polynomials of x**2.
 SIN = (1 / 362880, -1 / 5040, 1 / 120, -1 / 6, 1.0)
 COS = (-1 / 3628800, 1 / 40320, -1 / 720, 1 / 24, -1 / 2, 1.0)
@@ -411,17 +421,10 @@ class VectorMath:
         """Return the sine of x and `ahead` quarter turns, computed in float64."""
         b, wide = self._builder, vector(F64, self._lanes)
 
-        def real(value: float) -> ir.Constant:
-            return constant(F64, self._lanes, value)
+        real, polynomial = self._wide, self._wide_polynomial
 
         def nearest(value: ir.Value) -> ir.Value:
             return b.fsub(b.fadd(value, real(ROUNDER_F64)), real(ROUNDER_F64))
-
-        def polynomial(coefficients: tuple[float, ...], square: ir.Value) -> ir.Value:
-            total: ir.Value = real(coefficients[0])
-            for coefficient in coefficients[1:]:
-                total = b.fadd(b.fmul(total, square), real(coefficient))
-            return total
 
         angle = b.fpext(x, wide)
         turn, quarters = real(-0.0), real(float(ahead))  # -0, which a sum leaves: the sine of -0 is -0
@@ -444,6 +447,44 @@ class VectorMath:
         found = b.select(has(1), cosine, sine)
         found = b.fptrunc(b.select(has(2), b.fneg(found), found), x.type)
         return b.select(b.fcmp_ordered("<", self.abs(x), self.real(np.inf)), found, self.real(np.nan))
+
+    def power(self, x: ir.Value, exponent: ir.Value) -> ir.Value:
+        """Return x ** exponent as C's powf has it, of a finite exponent: NaN of a negative x unless that is a whole number."""
+        b, real = self._builder, self.real
+        half = b.fmul(exponent, real(0.5))
+        is_whole = b.fcmp_ordered("==", self.round(exponent), exponent)
+        is_odd = b.and_(is_whole, b.fcmp_ordered("!=", self.round(half), half))
+        size = self.abs(x)
+        found = self._power_of_size(size, exponent)
+        found = b.select(is_odd, call(b, f"llvm.copysign.{suffix(x.type)}", x.type, [found, x]), found)
+        below = b.and_(b.fcmp_ordered("<", x, real(0.0)), b.fcmp_ordered("<", size, real(np.inf)))
+        found = b.select(b.and_(below, b.not_(is_whole)), real(np.nan), found)
+        return b.select(b.and_(b.fcmp_unordered("uno", x, x), b.fcmp_ordered("!=", exponent, real(0.0))), x, found)
+
+    def _power_of_size(self, size: ir.Value, exponent: ir.Value) -> ir.Value:
+        """Return 2**(exponent * log2(size)) for size >= 0, computed in float64."""
+        b, real, wide, kind = self._builder, self._wide, vector(F64, self._lanes), vector(I64, self._lanes)
+
+        def word(value: int) -> ir.Constant:
+            return constant(I64, self._lanes, value)
+
+        size = b.fpext(size, wide)  # a normal number, or 0
+        shifted = b.add(b.bitcast(size, kind), word(ONE_F64 - ROOT_HALF_F64))
+        m = b.bitcast(b.add(b.and_(shifted, word((1 << MANTISSA_BITS_F64) - 1)), word(ROOT_HALF_F64)), wide)
+        k = b.bitcast(b.or_(b.lshr(shifted, word(MANTISSA_BITS_F64)), word(WHOLE_BITS_F64)), wide)
+        k = b.fsub(k, real(2.0**MANTISSA_BITS_F64 + EXPONENT_BIAS_F64))  # size = m 2**k
+        k = b.select(b.fcmp_ordered(">", size, real(0.0)), k, real(-LOG2_OF_INFINITY))
+        k = b.select(b.fcmp_ordered("<", size, real(np.inf)), k, real(LOG2_OF_INFINITY))
+        s = b.fdiv(b.fsub(m, real(1.0)), b.fadd(m, real(1.0)))
+        exponent = b.fpext(exponent, wide)
+        log2 = self._wide_polynomial_by_pairs(LOG2, b.fmul(s, s))
+        doublings = b.fadd(b.fmul(exponent, k), b.fmul(b.fmul(exponent, s), log2))
+        doublings = self.minimum(self.maximum(doublings, real(-MAX_DOUBLINGS)), real(MAX_DOUBLINGS))
+        whole = b.fadd(doublings, real(ROUNDER_F64))
+        rest = b.fsub(doublings, b.fsub(whole, real(ROUNDER_F64)))
+        bits = b.bitcast(self._wide_polynomial_by_pairs(EXP2, rest), kind)
+        whole = b.shl(b.bitcast(whole, kind), word(MANTISSA_BITS_F64))
+        return b.fptrunc(b.bitcast(b.add(bits, whole), wide), vector(F32, self._lanes))
 
     def hard_sigmoid(self, x: ir.Value, alpha: ir.Value, beta: ir.Value) -> ir.Value:
         """Return min(max(alpha * x + beta, 0), 1)."""
@@ -485,6 +526,26 @@ class VectorMath:
         for coefficient in coefficients[1:]:
             total = self.multiply_add(total, x, self.real(coefficient))
         return total
+
+    def _wide(self, value: float) -> ir.Constant:
+        """Return a float64 constant in every lane."""
+        return constant(F64, self._lanes, value)
+
+    def _wide_polynomial(self, coefficients: tuple[float, ...], x: ir.Value) -> ir.Value:
+        """Return a polynomial of a float64 x as `_polynomial` does, every product and sum rounded: the same on every machine."""
+        total: ir.Value = self._wide(coefficients[0])
+        for coefficient in coefficients[1:]:
+            total = self._builder.fadd(self._builder.fmul(total, x), self._wide(coefficient))
+        return total
+
+    def _wide_polynomial_by_pairs(self, coefficients: tuple[float, ...], x: ir.Value) -> ir.Value:
+        """Return the same by Estrin's rule, in which fewer steps wait for one another."""
+        b, terms = self._builder, [self._wide(coefficient) for coefficient in reversed(coefficients)]
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=False)
+            terms = [b.fadd(b.fmul(second, x), first) for first, second in pairs] + terms[len(terms) & ~1 :]
+            x = b.fmul(x, x)
+        return terms[0]
 
     def _times_power_of_two(self, x: ir.Value, n: ir.Value) -> ir.Value:
         """Return x * 2**n for x in 1/2..2 and a whole n in -160..129."""

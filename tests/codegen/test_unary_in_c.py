@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from codegen.emitters.text import float_literal
 from edgebn.functions import FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ SOURCE = """
 #include "edgebn_elementwise_f32.h"
 void apply(const float *in, float *out, int count);
 void apply(const float *in, float *out, int count) {{
-    const edgebn_function_f32 numbers = {{-1.0f, 1.0f, 1.0f, 0.5f}};
+    const edgebn_function_f32 numbers = {{-1.0f, 1.0f, {alpha}, 0.5f}};
     edgebn_elementwise_f32(in, out, count, edgebn_apply_{name}_f32, numbers);
 }}
 int main(int count, char **names) {{
@@ -54,12 +55,12 @@ def arguments(name):
     return x[np.isfinite(x) & ((x > 0) | (name not in OF_POSITIVE))]
 
 
-def run(name, compiler, x, folder):
+def run(name, compiler, x, folder, alpha=1.0):
     command, emulator = COMPILERS[compiler]
     for program in (command[0], *emulator):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    (folder / "unary.c").write_text(SOURCE.format(name=name))
+    (folder / "unary.c").write_text(SOURCE.format(name=name, alpha=float_literal(alpha)))
     subprocess.run([*command, *FLAGS, folder / "unary.c", "-o", folder / "unary"], check=True)
     (folder / "in").write_bytes(x.tobytes())
     subprocess.run([*emulator, folder / "unary", folder / "in", folder / "out"], check=True)
@@ -77,6 +78,39 @@ def test_units_in_the_last_place(name, compiler, tmp_path):
     units = np.abs(got - exact) / np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
     worst = np.argmax(units)  # of NaN too
     assert units[worst] <= UNITS, (x[worst], got[worst], exact[worst])
+
+
+# Of GeM pools, local response norms, PCEN and the gamma of pictures; large, small and whole ones, of either sign.
+EXPONENTS = (1 / 16, 0.3, 1 / 2.2, 0.75, -0.75, -0.98, 1.5, 2.2, 3.7, -2.5, 5.0, -3.0, 16.4, 17.0, -63.0, 64.0, 1000.5, -1e-3)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_powers(exponent, compiler, tmp_path):
+    x, exponent = arguments("power"), np.float32(exponent)
+    got = run("power", compiler, x, tmp_path, exponent)
+    with np.errstate(all="ignore"):
+        exact = np.float_power(x, exponent)
+        nearest = exact.astype(np.float32)
+    beyond = ~(np.abs(exact) < np.finfo(np.float32).max)
+    np.testing.assert_array_equal(got[beyond], nearest[beyond])
+    got, exact = got[~beyond], exact[~beyond]
+    units = np.abs(got - exact) / np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
+    assert units.max() <= 1.0
+    assert (np.signbit(got) == np.signbit(exact)).all()
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.3, -0.3, 1.0, -1.0, 2.0, -2.0, 3.0, 2.0**23 + 1, 2.0**24, -1e30, 1e-45])
+def test_powers_of_what_is_no_usual_number(exponent, tmp_path):
+    """As C99's annex F has them, and the infinity or zero of numbers near 1 by a large exponent."""
+    below, above = np.nextafter(np.float32(1), np.float32([0, 2]))
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 2, -2, below, above, -below, -above], np.float32)
+    with np.errstate(all="ignore"):
+        expected = np.float_power(x, np.float32(exponent)).astype(np.float32)
+    got = run("power", "gcc", x, tmp_path, exponent)
+    np.testing.assert_allclose(got, expected, rtol=2.0**-23)
+    known = ~np.isnan(expected)
+    assert (np.signbit(got) == np.signbit(expected))[known].all()
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "silu", "gelu", "gelu_tanh", "mish", "erf", "exp", "elu", "softplus", "sqrt"])

@@ -36,6 +36,8 @@ EXACT = {
     "exp_of_difference": lambda x: np.exp(np.minimum(x, 0)),
 }
 OF_POSITIVE = {"log", "rsqrt", "sqrt"}
+# Of powers: of GeM pools, local response norms, PCEN and the gamma of pictures; large, small and whole ones, of either sign.
+EXPONENTS = (1 / 16, 0.3, 1 / 2.2, 0.75, -0.75, -0.98, 1.5, 2.2, 3.7, -2.5, 2.0, 5.0, -3.0, 16.4, 17.0, -63.0, 64.0, 1000.5, -1e-3)
 
 
 @numba.njit
@@ -89,8 +91,24 @@ def test_two_units_in_the_last_place(name):
     assert units[worst] <= UNITS, (x[worst], got[worst], exact[worst])
 
 
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_powers_are_the_nearest_float32(exponent):
+    """Of two that are nearly as near either: computed in float64 and rounded once, subnormal ones too; NaN of negative numbers."""
+    x, exponent = arguments(), np.float32(exponent)
+    got = apply("power", x[None, :], exponent)[0]
+    with np.errstate(all="ignore"):
+        exact = np.float_power(x, exponent)
+        nearest = exact.astype(np.float32)
+    beyond = ~(np.abs(exact) < np.finfo(np.float32).max)
+    np.testing.assert_array_equal(got[beyond], nearest[beyond])
+    got, exact = got[~beyond], exact[~beyond]
+    units = np.abs(got - exact) / np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
+    assert units.max() <= 0.51
+    assert (np.signbit(got) == np.signbit(exact)).all()
+
+
 def test_units_are_those_without_a_fused_multiply_add():
-    plain_process.assert_passes(__file__, "two_units")
+    plain_process.assert_passes(__file__, "two_units or powers")
 
 
 @pytest.mark.parametrize("name", POINTWISE)
@@ -110,6 +128,19 @@ def test_infinity(name):
     assert low == (-1.0 if name in ("tanh", "erf") else 0.0)
     assert high == (np.inf if name in ("silu", "hard_swish", "gelu", "gelu_tanh", "mish") else 1.0)
     assert np.isnan(unknown) or name == "hard_sigmoid"
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.3, -0.3, 1.0, -1.0, 2.0, -2.0, 3.0, 2.0**23 + 1, 2.0**24, -1e30, 1e-45])
+def test_powers_of_what_is_no_usual_number(exponent):
+    """As C99's annex F has them, and the infinity or zero of numbers near 1 by a large exponent."""
+    below, above = np.nextafter(np.float32(1), np.float32([0, 2]))
+    x = np.array([[0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 2, -2, below, above, -below, -above]], np.float32)
+    with np.errstate(all="ignore"):
+        expected = np.float_power(x, np.float32(exponent)).astype(np.float32)
+    got = apply("power", x, exponent)
+    np.testing.assert_allclose(got, expected, rtol=2.0**-23)
+    known = ~np.isnan(expected)
+    assert (np.signbit(got) == np.signbit(expected))[known].all()
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "exp", "clip"])

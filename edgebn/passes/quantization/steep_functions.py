@@ -16,7 +16,7 @@ from edgebn.passes.quantization.calibration import Observer, Range
 from edgebn.passes.quantization.coarse_outputs import MIN_POWER_RATIO
 from edgebn.passes.quantization.quantize_buffers import buffer_scales, keeps_codes
 
-STEEP = ("log", "rsqrt", "reciprocal")  # where their slope has no bound near zero
+STEEP = ("log", "rsqrt", "reciprocal", "power")  # where their slope has no bound near zero, as that of some powers
 CHEAP = (p.Affine, p.Add, p.Multiply, p.Binary, p.Elementwise, p.Pool)  # before them, a few operations a number
 
 

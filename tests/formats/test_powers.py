@@ -1,0 +1,105 @@
+"""Powers by one number as files have them: in units of the last place of float64's value, beside onnxruntime and LiteRT."""
+
+import numpy as np
+import pytest
+
+import edgebn
+from edgebn import reference
+from edgebn.functions import FUNCTIONS
+
+# Of the gamma of pictures, GeM pools, local response norms; some of whose products of squares round too often, and whole ones.
+EXPONENTS = (1 / 2.2, 0.75, -0.75, 2.4, 3.7, -2.0, 3.0, -3.0, 4.0, 5.0, -5.0, 17.0, 1.0, 0.0)
+UNITS = 2.0
+COUNT = 4096
+
+
+def numbers(exponent):
+    """Return positive numbers whose powers are normal, and negative ones for whole exponents."""
+    most = 80 / max(abs(exponent), 1)
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-most, most, (1, COUNT))).astype(np.float32)
+    return np.where(rng.random((1, COUNT)) < 0.5, -x, x) if exponent == int(exponent) else x
+
+
+def units(got, exact):
+    return (np.abs(got - exact) / np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)).max()
+
+
+def steps(program):
+    return [getattr(step, "function", step.kind) for step in program.steps]
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_onnx(exponent, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    shape = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Pow", ["x", "c"], ["p"]), onnx.helper.make_node("Mul", ["p", "one"], ["y"])],
+        "powers",
+        [shape("x", onnx.TensorProto.FLOAT, [1, COUNT])],
+        [shape("y", onnx.TensorProto.FLOAT, [1, COUNT])],
+        [onnx.numpy_helper.from_array(np.float32(value), name) for name, value in (("c", exponent), ("one", 1.0))],
+    )
+    path = tmp_path / "power.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
+    program, x = edgebn.load(path), numbers(exponent)
+    exact = np.float_power(x, np.float32(exponent))
+    got = edgebn.Session(program).run(x)
+    assert units(got, exact) <= UNITS
+    assert units(reference.run(program, x), exact) <= UNITS
+    assert units(got, ort.InferenceSession(path).run(None, {"x": x})[0].astype(np.float64)) <= UNITS + 1
+
+
+def test_a_local_response_norm(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    shape = onnx.helper.make_tensor_value_info
+    settings = {"size": 5, "alpha": 1e-4, "beta": 0.75, "bias": 2.0}
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("LRN", ["x"], ["y"], **settings)],
+        "norm",
+        [shape("x", onnx.TensorProto.FLOAT, [1, 16, 8, 8])],
+        [shape("y", onnx.TensorProto.FLOAT, [1, 16, 8, 8])],
+    )
+    path = tmp_path / "norm.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
+    program = edgebn.load(path)
+    assert steps(program).count("power") == 1
+    assert not {"log", "exp"} & set(steps(program))
+    x = np.random.default_rng(0).normal(0, 100, (1, 16, 8, 8)).astype(np.float32)
+    padded = np.pad(x.astype(np.float64) ** 2, ((0, 0), (2, 2), (0, 0), (0, 0)))
+    sums = sum(padded[:, place : place + 16] for place in range(5))
+    exact = x / (2.0 + float(np.float32(1e-4)) / 5 * sums) ** 0.75
+    got = edgebn.Session(program).run(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert units(got, exact) <= UNITS + 2  # of the sum, its power and the product
+    np.testing.assert_allclose(got, ort.InferenceSession(path).run(None, {"x": x})[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_tflite(exponent, tmp_path):
+    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
+    from tests.formats.tflite.tflite_models import FileBuilder
+
+    files = FileBuilder()
+    x, y, z = (files.value((1, COUNT), np.float32) for _ in range(3))
+    files.operator("POW", [x, files.constant(np.float32([exponent]))], [y], "PowOptions")
+    files.operator("MUL", [y, files.constant(np.float32([1.0]))], [z], "MulOptions")
+    path = tmp_path / "power.tflite"
+    path.write_bytes(files.bytes([x], [z]))
+    program, x = edgebn.load(path), numbers(exponent)
+    got = edgebn.Session(program).run(x)
+    assert units(got, np.float_power(x, np.float32(exponent))) <= UNITS
+    interpreter = interpreters.Interpreter(model_content=path.read_bytes())
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(got, expected, rtol=2e-6)  # its whole powers are products, 10 units off at the seventeenth
+
+
+def test_an_exponent_of_double_precision_is_one_of_float32():
+    """As every parameter of a kernel: 0.3 is not the float32 nearest to it, which the kernel has."""
+    program = edgebn.program.Elementwise("power", ("x",), "y", "power", alpha=0.3)
+    x = np.float64([1e-30, 7.0, 1e30])
+    assert (FUNCTIONS["power"](x, program) == x ** float(np.float32(0.3))).all()
