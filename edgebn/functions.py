@@ -25,7 +25,7 @@ class Parameters(Protocol):
 
     @property
     def alpha(self) -> float:
-        """Slope of leaky_relu and hard_sigmoid, depth of elu, exponent of power."""
+        """Slope of leaky_relu and hard_sigmoid, depth of elu, exponent of power, base of exp_base."""
 
     @property
     def beta(self) -> float:
@@ -73,6 +73,11 @@ def power(x: np.ndarray, exponent: float) -> np.ndarray:
     return quiet(lambda v: np.float_power(v, np.float32(exponent)), x)
 
 
+def exp_base(x: np.ndarray, base: float) -> np.ndarray:
+    """Return a number, a float32 as every parameter, to the power of x."""
+    return quiet(lambda v: np.float_power(np.float32(base), v), x)
+
+
 def erf(x: np.ndarray) -> np.ndarray:
     """Return the error function."""
     return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
@@ -99,6 +104,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, Parameters], np.ndarray]] = {
     "elu": lambda x, f: elu(x, f.alpha),
     "erf": lambda x, _: erf(x),
     "exp": lambda x, _: quiet(np.exp, x),
+    "exp_base": lambda x, f: exp_base(x, f.alpha),
     "floor": lambda x, _: np.floor(x),
     "gelu": lambda x, _: gelu(x),
     "gelu_tanh": lambda x, _: x * sigmoid(GELU_TANH * (x + GELU_CUBE * x**3)),

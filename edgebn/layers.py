@@ -301,7 +301,7 @@ class Activation(Layer):
     low, high : float
         Bounds of 'clip'; infinite where there is none.
     alpha, beta : float
-        Of 'leaky_relu', 'elu' and 'power', whose exponent it is (alpha), and 'hard_sigmoid' (alpha, beta).
+        Of 'leaky_relu', 'elu', 'power', whose exponent it is, and 'exp_base', whose base (alpha), and 'hard_sigmoid' (alpha, beta).
     slope : ndarray or None
         Of 'prelu', broadcast against the input without its batch axis. In an int8 graph a second input may be a Constant
         with the slope's codes; `slope` then holds the same real numbers.

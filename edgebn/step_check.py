@@ -276,7 +276,7 @@ def _elementwise(step: p.Elementwise, inputs: list[p.Buffer], target: p.Buffer) 
     _need(step.function in _FUNCTIONS, "function")
     _bounds((step.low, step.high))
     _need(math.isfinite(step.alpha) and math.isfinite(step.beta), "alpha or beta")
-    _need(step.function != "power" or abs(step.alpha) <= float(np.finfo(np.float32).max), "exponent")
+    _need(step.function not in ("power", "exp_base") or abs(step.alpha) <= float(np.finfo(np.float32).max), "alpha")
     _need((step.slope is None) == (step.function != "prelu"), "slope")
     if step.slope is not None:
         _need(step.slope.ndim == 3, "slope")

@@ -8,7 +8,7 @@
 #include "edgebn_power_f32.h"
 #include "edgebn_unary_f32.h"
 
-/* What the functions may read: bounds of a clip, slope of leaky_relu and hard_sigmoid, offset of hard_sigmoid, exponent of power. */
+/* What the functions may read: bounds of a clip, slope of leaky_relu and hard_sigmoid, offset of hard_sigmoid, exponent of power, base of exp_base. */
 typedef struct {
     float low, high, alpha, beta;
 } edgebn_function_f32;
@@ -44,6 +44,8 @@ EDGEBN_INLINE float edgebn_apply_tanh_f32(float x, edgebn_function_f32 f) {
 EDGEBN_INLINE float edgebn_apply_elu_f32(float x, edgebn_function_f32 f) { return x < 0.0f ? f.alpha * edgebn_expm1_f32(x) : x; }
 
 EDGEBN_INLINE float edgebn_apply_power_f32(float x, edgebn_function_f32 f) { return edgebn_power_f32(x, f.alpha); }
+
+EDGEBN_INLINE float edgebn_apply_exp_base_f32(float x, edgebn_function_f32 f) { return edgebn_power_f32(f.alpha, x); }
 
 /* Those without parameters. */
 #define EDGEBN_APPLY_F32(name, result)                                         \

@@ -28,14 +28,17 @@ EDGEBN_SHARED edgebn_two_f32 edgebn_log_parts_f32(float x) {
     return edgebn_plus_f32(total.high, total.low + (n * ln2_low + 2.0f * sum.low));
 }
 
-/* x ** c as C99's powf has it, with c finite: of a negative x NaN unless c is a whole number. */
+/* x ** c as C99's powf has it: of a negative x NaN unless c is a whole number. */
 EDGEBN_SHARED float edgebn_power_f32(float x, float c) {
     const float size = x < 0.0f ? -x : x, by = c < 0.0f ? -c : c;
-    const int is_whole = by >= 8388608.0f || by == (float)(int32_t)by;
+    const int is_whole = !(by < 8388608.0f) || by == (float)(int32_t)by;
     const int is_odd = is_whole && by < 16777216.0f && ((int32_t)by & 1) != 0;
     float result;
-    if (c == 0.0f || x != x) {
-        return c == 0.0f ? 1.0f : x;
+    if (c == 0.0f || x == 1.0f || (x == -1.0f && by > 3.4028235e38f)) {
+        return 1.0f;
+    }
+    if (x != x || c != c) {
+        return x + c;
     }
     if (size == 0.0f || size > 3.4028235e38f) {
         result = (size == 0.0f) == (c < 0.0f) ? EDGEBN_INFINITY : 0.0f;

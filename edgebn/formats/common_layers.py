@@ -75,9 +75,9 @@ def times(node: Any, context: Any, x: Any, factor: float, part: str) -> Any:
 
 def exponential(node: Any, context: Any, x: Any, base: float) -> Any:
     """Append a positive number raised by a value."""
-    if not (math.isfinite(base) and base > 0):
+    if not 0 < base <= float(np.finfo(np.float32).max):
         raise node.refuse(f"its base is {base}; edgebn raises positive numbers")
-    return context.emit(node, Activation, times(node, context, x, math.log(base), "logarithm"), function="exp")
+    return context.emit(node, Activation, x, function="exp_base", alpha=float(np.float32(base)))
 
 
 def reduce(node: Any, context: Any, x: Any, function: str, axes: Iterable[int], *, keepdims: bool, part: str = "") -> Any:

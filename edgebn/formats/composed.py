@@ -204,7 +204,7 @@ COMPOSED: dict[str, Callable[[Layers, Any], Any]] = {
     "atanh": _atanh,
     "cosh": _cosh,
     "erfc": _erfc,
-    "exp2": lambda of, x: of.apply("exp", of.times(x, math.log(2), "logarithm")),
+    "exp2": lambda of, x: of.apply("exp_base", x, alpha=2.0),
     "expm1": _expm1,
     "frac": _frac,
     "log10": lambda of, x: of.times(of.apply("log", x, "logarithm"), 1 / math.log(10)),

@@ -30,6 +30,7 @@ WITH_PARAMETERS: dict[str, Function] = {
     "leaky_relu": lambda math, x, alpha, _: math.leaky_relu(x, alpha),
     "hard_sigmoid": lambda math, x, alpha, beta: math.hard_sigmoid(x, alpha, beta),
     "elu": lambda math, x, alpha, _: math.elu(x, alpha),
+    "exp_base": lambda math, x, base, _: math.power(base, x),
     "power": lambda math, x, exponent, _: math.power(x, exponent),
     "exp_of_difference": lambda math, x, scale, less: math.exp_of_difference(x, scale, less),
 }

@@ -449,8 +449,10 @@ class VectorMath:
         return b.select(b.fcmp_ordered("<", self.abs(x), self.real(np.inf)), found, self.real(np.nan))
 
     def power(self, x: ir.Value, exponent: ir.Value) -> ir.Value:
-        """Return x ** exponent as C's powf has it, of a finite exponent: NaN of a negative x unless that is a whole number."""
+        """Return x ** exponent as C's powf has it: NaN of a negative x unless the exponent is a whole number."""
         b, real = self._builder, self.real
+        given, most = exponent, real(LARGEST)
+        exponent = self.maximum(self.minimum(given, most), b.fneg(most))  # infinity times the logarithm of 1 is no number
         half = b.fmul(exponent, real(0.5))
         is_whole = b.fcmp_ordered("==", self.round(exponent), exponent)
         is_odd = b.and_(is_whole, b.fcmp_ordered("!=", self.round(half), half))
@@ -459,7 +461,9 @@ class VectorMath:
         found = b.select(is_odd, call(b, f"llvm.copysign.{suffix(x.type)}", x.type, [found, x]), found)
         below = b.and_(b.fcmp_ordered("<", x, real(0.0)), b.fcmp_ordered("<", size, real(np.inf)))
         found = b.select(b.and_(below, b.not_(is_whole)), real(np.nan), found)
-        return b.select(b.and_(b.fcmp_unordered("uno", x, x), b.fcmp_ordered("!=", exponent, real(0.0))), x, found)
+        no_base = b.and_(b.fcmp_unordered("uno", x, x), b.fcmp_ordered("!=", exponent, real(0.0)))
+        no_exponent = b.and_(b.fcmp_unordered("uno", given, given), b.fcmp_unordered("!=", x, real(1.0)))
+        return b.select(b.or_(no_base, no_exponent), real(np.nan), found)
 
     def _power_of_size(self, size: ir.Value, exponent: ir.Value) -> ir.Value:
         """Return 2**(exponent * log2(size)) for size >= 0, computed in float64."""

@@ -209,7 +209,7 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
         packer.emit("prelu_f32", slope=packer.constant(slope), **steps, **arguments)
         return
     parameters = {"clip": (step.low, step.high), "hard_sigmoid": (step.alpha, step.beta)}
-    parameters |= dict.fromkeys(("leaky_relu", "elu", "power"), (step.alpha, 0.0))
+    parameters |= dict.fromkeys(("leaky_relu", "elu", "power", "exp_base"), (step.alpha, 0.0))
     first, second = parameters.get(step.function, (0.0, 0.0))
     variant = POINTWISE.index(step.function)
     packer.emit("pointwise_f32", variant=variant, first=first, second=second, **by_row(step, packer))

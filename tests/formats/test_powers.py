@@ -29,26 +29,41 @@ def steps(program):
     return [getattr(step, "function", step.kind) for step in program.steps]
 
 
-@pytest.mark.parametrize("exponent", EXPONENTS)
-def test_onnx(exponent, tmp_path):
+def power_in_onnx(inputs, number, path):
+    """Write a file with a Pow of its input 'x' and a number 'c', in either order; returns it and onnxruntime's session of it."""
     onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
     shape = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Pow", ["x", "c"], ["p"]), onnx.helper.make_node("Mul", ["p", "one"], ["y"])],
+        [onnx.helper.make_node("Pow", inputs, ["y"])],
         "powers",
         [shape("x", onnx.TensorProto.FLOAT, [1, COUNT])],
         [shape("y", onnx.TensorProto.FLOAT, [1, COUNT])],
-        [onnx.numpy_helper.from_array(np.float32(value), name) for name, value in (("c", exponent), ("one", 1.0))],
+        [onnx.numpy_helper.from_array(np.float32(number), "c")],
     )
-    path = tmp_path / "power.onnx"
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
-    program, x = edgebn.load(path), numbers(exponent)
+    return edgebn.load(path), ort.InferenceSession(path)
+
+
+@pytest.mark.parametrize("base", [2.0, 10.0, 1.7, 0.3])
+def test_onnx_of_one_base(base, tmp_path):
+    program, peer = power_in_onnx(["c", "x"], base, tmp_path / "power.onnx")
+    most = 80 / abs(np.log(base))
+    x = np.random.default_rng(0).uniform(-most, most, (1, COUNT)).astype(np.float32)
+    got = edgebn.Session(program).run(x)
+    assert units(got, np.float_power(np.float32(base), x)) <= 1.0
+    assert units(got, peer.run(None, {"x": x})[0].astype(np.float64)) <= UNITS
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_onnx(exponent, tmp_path):
+    program, peer = power_in_onnx(["x", "c"], exponent, tmp_path / "power.onnx")
+    x = numbers(exponent)
     exact = np.float_power(x, np.float32(exponent))
     got = edgebn.Session(program).run(x)
     assert units(got, exact) <= UNITS
     assert units(reference.run(program, x), exact) <= UNITS
-    assert units(got, ort.InferenceSession(path).run(None, {"x": x})[0].astype(np.float64)) <= UNITS + 1
+    assert units(got, peer.run(None, {"x": x})[0].astype(np.float64)) <= UNITS + 1
 
 
 def test_a_local_response_norm(tmp_path):

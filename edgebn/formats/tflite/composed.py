@@ -175,7 +175,10 @@ def _exponential(make: Composer, x: int, e: int) -> None:
     reading, base = make.reading, make.reading.numbers(x)
     if not (np.isfinite(base).all() and (base > 0).all()):
         raise UnsupportedLayerError("it raises constants that are not all positive by a value; edgebn raises positive ones")
-    make.input(e)  # refuses codes
+    exponent = make.input(e)  # refuses codes
+    if base.size == 1:
+        common_layers.exponential(make, make, exponent, float(base.reshape(-1)[0]))
+        return
     label = reading.tensor(only_output(make.operator)).name
     (constant, value), full = reading.operands((x, e), label)
     logarithms = np.log(base.astype(np.float64)).astype(np.float32).reshape(reading.builder.tensors[constant].shape)
