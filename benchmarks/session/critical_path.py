@@ -5,6 +5,7 @@
 Each task of a session's shared table (`session/bands.py`) is timed alone on one core. Then the tasks are scheduled as threads take
 them (`kernels/work_sharing.py`): phase after phase, each free core the next task of its own part or the last of all, with what it
 costs to hand a phase over, measured between two threads of this machine. So four cores can be argued about on a machine with two.
+Phases are those that are walked: steps that do not depend on each other may share one (`session/independent.py`).
 Left out is what cores share, the third-level cache and memory, and that one core reads what another made.
 """
 
