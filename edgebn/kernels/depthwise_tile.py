@@ -1,5 +1,7 @@
 """Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels, down the rows of one column or tile.
 
+Where a block is half a line of the cache, float32 goes along the rows if kernels are 3 x 3, all channels of a tile before the next.
+
 int8: the taps of one kernel row are interleaved so that each 32-bit lane holds up to four taps of one channel, and one dot product
 takes them all. Where the kernel is 3 x 3, an input row is interleaved once and used by every output row that reads it.
 A block is as many channels as a vector has bytes (int8) or lanes (float32); the last block moves left over the one before it.
@@ -13,7 +15,17 @@ from typing import NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS, MIDDLE_1, MIDDLE_2, ROLLED_1, TAPS, function_name
+from edgebn.kernels.depthwise_shapes import (
+    ANY,
+    FLOAT_TILES,
+    INT8_VARIANTS,
+    MIDDLE_1,
+    MIDDLE_2,
+    ROLLED_1,
+    TAPS,
+    function_name,
+    goes_by_line,
+)
 from edgebn.kernels.int8_epilogue import Int8Epilogue
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
@@ -31,6 +43,7 @@ from edgebn.kernels.vectors import (
     Quads,
     concat,
     fused_multiply_add,
+    keep_loads_apart,
     load,
     shuffle,
     vector,
@@ -53,6 +66,7 @@ class Taps(NamedTuple):
     spare: int
 
 
+SQUARE_TAPS = 9  # of a 3 x 3 kernel
 GEOMETRY = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
 
 
@@ -234,7 +248,7 @@ class Int8Depthwise:
 
 
 class Float32Depthwise:
-    """Writes the float32 functions: tiles of several pixels of a row, and where the kernel is 3 x 3 down all rows at once."""
+    """Writes the float32 functions: tiles of several pixels of a row, 3 x 3 kernels down all rows or by lines of the cache."""
 
     variants = FLOAT_TILES
 
@@ -248,6 +262,10 @@ class Float32Depthwise:
         """Write the function of one of `FLOAT_TILES`."""
         pixels, width, stride = FLOAT_TILES[variant]
         builder, arguments = begin_function(module, function_name("f32", variant), self.arguments)
+        if width == 3 and goes_by_line(self._isa):
+            self._by_line(builder, arguments, pixels, stride)
+            builder.ret_void()
+            return builder.function
         shared = self.epilogue.prepare(builder, arguments, 1)
         sums = [[cgutils.alloca_once(builder, self._kind) for _ in range(pixels)] for _ in range(2)]
         tiles = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
@@ -293,6 +311,73 @@ class Float32Depthwise:
                         finish(acc, row.index)
         builder.ret_void()
         return builder.function
+
+    def _by_line(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], pixels: int, stride: int) -> None:
+        """Write the loops over rows, tiles and, innermost, blocks of a 3 x 3 kernel, so that memory is read in its own order.
+
+        A block is half a line of the cache: two are computed together, for the line may be gone before the next.
+        """
+        shared = self.epilogue.prepare(builder, arguments, 1)
+        tiles = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, pixels - 1)), ir.Constant(I64, pixels))
+        last_column = builder.sub(arguments["columns"], ir.Constant(I64, pixels))
+        block_bytes = ir.Constant(I64, SQUARE_TAPS * self._isa.vector_bytes)
+        epilogue_bytes = ir.Constant(I64, self._isa.lanes * self.epilogue.bytes_per_channel)
+
+        def compute(y: ir.Value, x: ir.Value, blocks: list[ir.Value]) -> None:
+            channels = [_block_offset(builder, arguments, block) for block in blocks]
+            weights = [builder.add(arguments["weight"], builder.mul(block, block_bytes)) for block in blocks]
+            epilogues = [builder.add(arguments["epilogue"], builder.mul(block, epilogue_bytes)) for block in blocks]
+            biases = [load(builder, self._kind, epilogue) for epilogue in epilogues]
+            origin = builder.add(arguments["src"], builder.mul(y, arguments["row_step"]))
+            origin = builder.add(origin, builder.mul(x, arguments["column_step"]))
+            sources = [builder.add(origin, channel) for channel in channels]
+            sums = self._square(builder, arguments, sources, weights, [[bias] * pixels for bias in biases], stride)
+            target = builder.add(arguments["dst"], builder.mul(y, arguments["dst_row"]))
+            target = builder.add(target, builder.mul(x, arguments["dst_pixel"]))
+            for block, channel, epilogue, line in zip(blocks, channels, epilogues, sums, strict=True):
+                first_saved = builder.mul(block, ir.Constant(I64, self._isa.vector_bytes))
+                accumulators = [[value] for value in line]
+                save_accumulators(builder, arguments, y, (y, x, first_saved), accumulators)
+                self.epilogue.write(builder, accumulators, shared, epilogue, builder.add(target, channel), arguments["valid"])
+
+        two = ir.Constant(I64, 2)
+        pairs = builder.udiv(arguments["blocks"], two)
+        paired = builder.mul(pairs, two)
+        with cgutils.for_range(builder, arguments["rows"]) as row, cgutils.for_range(builder, tiles) as tile:
+            x = builder.mul(tile.index, ir.Constant(I64, pixels))
+            x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
+            with cgutils.for_range(builder, pairs) as pair:
+                first = builder.mul(pair.index, two)
+                compute(row.index, x, [first, builder.add(first, ir.Constant(I64, 1))])
+            with builder.if_then(builder.icmp_signed("<", paired, arguments["blocks"])):
+                compute(row.index, x, [paired])
+
+    def _square(
+        self,
+        builder: ir.IRBuilder,
+        arguments: dict[str, ir.Value],
+        sources: list[ir.Value],
+        weights: list[ir.Value],
+        sums: list[list[ir.Value]],
+        stride: int,
+    ) -> list[list[ir.Value]]:
+        """Return `sums` [block][pixel] plus the products with 3 x 3 kernels; what pixels share is read once."""
+        sums = [list(line) for line in sums]
+        size = self._isa.vector_bytes
+        for i in range(3):
+            below = builder.mul(arguments["tap_row_step"], ir.Constant(I64, i))
+            rows = [builder.add(source, below) for source in sources]
+            kernels = [[load(builder, self._kind, address, (3 * i + j) * size) for j in range(3)] for address in weights]
+            for column in range(stride * (len(sums[0]) - 1) + 3):
+                step = builder.mul(arguments["tap_column_step"], ir.Constant(I64, column))
+                for row, kernel_row, line in zip(rows, kernels, sums, strict=True):
+                    value = load(builder, self._kind, row, step)
+                    for j, weight in enumerate(kernel_row):
+                        pixel, between = divmod(column - j, stride)
+                        if not between and 0 <= pixel < len(line):
+                            line[pixel] = fused_multiply_add(builder, value, weight, line[pixel])
+            keep_loads_apart(builder)  # LLVM would else load all rows first, and keep some accumulators in memory
+        return sums
 
     def _weights(self, builder: ir.IRBuilder, address: ir.Value) -> list[list[ir.Value]]:
         """Return the weights of a 3 x 3 kernel, row by row."""

@@ -16,7 +16,7 @@ from edgebn.kernels.primitives import bits_of_float
 from edgebn.kernels.records import POINTWISE
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vector_math import VectorMath
-from edgebn.kernels.vectors import F32, I32, I64, load, splat, store, store_first, vector
+from edgebn.kernels.vectors import F32, I32, I64, load, shuffle, splat, store, store_first, vector
 
 ELEMENT = 4
 # Vectors that are computed side by side on AArch64, whose small cores run in order: one alone waits for itself at every step.
@@ -54,6 +54,8 @@ class Pointwise:
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._lanes = isa.lanes or PLAIN_LANES
+        # Two short vectors are computed as one of twice the length: a core waits less, and loads each constant once for both.
+        self._doubles = isa.unroll > 1
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `variants`, and return it."""
@@ -65,21 +67,26 @@ class Pointwise:
             for which in ("first_bits", "second_bits")
         )
         whole = builder.udiv(arguments["count"], ir.Constant(I64, lanes))
+        usual = math, first, second
+        doubled = usual
+        if self._doubles:
+            both = (shuffle(builder, value, None, [0] * (2 * lanes)) for value in (first, second))
+            doubled = VectorMath(builder, self._isa, 2 * lanes), *both
 
-        def compute(index: ir.Value, vectors: int) -> None:
-            """Write so many vectors from one on."""
+        def compute(index: ir.Value, vectors: int, by: tuple[VectorMath, ir.Value, ir.Value] = usual) -> None:
+            """Write so many vectors from one on, which are as long as those that they are computed by."""
             places = [
                 builder.mul(builder.add(index, ir.Constant(I64, i)), ir.Constant(I64, lanes * ELEMENT)) for i in range(vectors)
             ]
-            inputs = [load(builder, vector(F32, lanes), arguments["src"], at) for at in places]
-            values = [_value(math, name, x, first, second) for x in inputs]
+            inputs = [load(builder, by[1].type, arguments["src"], at) for at in places]
+            values = [_value(by[0], name, x, *by[1:]) for x in inputs]
             for value, at in zip(values, places, strict=True):
                 store(builder, value, arguments["dst"], at)
 
-        together = ir.Constant(I64, TOGETHER if self._isa.by_lane else 1)
+        together = ir.Constant(I64, 2 if self._doubles else TOGETHER if self._isa.by_lane else 1)
         turns = builder.udiv(whole, together)
         with cgutils.for_range(builder, turns) as turn:
-            compute(builder.mul(turn.index, together), together.constant)
+            compute(builder.mul(turn.index, together), 1 if self._doubles else together.constant, doubled)
         if together.constant > 1:
             done = builder.mul(turns, together)
             with cgutils.for_range(builder, builder.sub(whole, done)) as turn:

@@ -206,7 +206,7 @@ class DepthwiseEmitter:
     def _variant(self, columns: int) -> int:
         walk = self._walk
         if self._real:
-            return depthwise_shapes.best_float_tile(columns, walk.tap_columns, self._stride())
+            return depthwise_shapes.best_float_tile(isa.SELECTED, columns, walk.tap_columns, self._stride())
         known = depthwise_shapes.INT8_VARIANTS
         kind = self._rolled()
         return known.index((depthwise_shapes.ANY if kind is None else kind, self._pieces))

@@ -155,3 +155,12 @@ def test_several_vectors_go_side_by_side_where_a_core_waits_for_itself(name):
     counts = [sum(bool(register) for pair in loop for register in pair) for loop in stores]
     assert max(counts) % pointwise.TOGETHER == 0
     assert max(counts) >= pointwise.TOGETHER
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "exp"])
+def test_two_short_vectors_are_computed_as_one(name):
+    found = next(one for one in isa.INSTRUCTION_SETS if one.name == "avx2")
+    text = machine_code.assembly(pointwise.Pointwise(found), name, found, machine_code.X86, "x86-64")
+    stores = [len(re.findall(r"\tvmov\w+\t%ymm\d+, \d*\((?!%rsp)", loop)) for loop in machine_code.innermost_loops(text)]
+    assert 2 in stores
+    assert 1 in stores
