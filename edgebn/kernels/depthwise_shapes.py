@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edgebn.kernels.isa import InstructionSet
+from edgebn.kernels.isa import CACHE_LINE, InstructionSet
 
 # float32 tiles: (pixels of a row computed together, width of the kernel, stride in taps). Kernels of 3 x 3 move as far down as to
 # the right; those of 5 and 7 columns have any number of rows; 0, 0 takes any kernel and strides.
@@ -13,8 +13,6 @@ FLOAT_TILES = (
     *((pixels, width, stride) for width in (5, 7) for stride in (1, 2) for pixels in (8, 4)),
     *((pixels, 0, 0) for pixels in (8, 4, 1)),
 )
-
-LINE = 64  # bytes of the cache
 
 # Kinds of int8 functions: 3 x 3 with the row stride 1 or 2, and any kernel with any stride. A dot product takes four columns: where
 # there are fewer, one is taken twice, for what int8 cannot hold of its weights. That is the last, or in `MIDDLE` kinds the second.
@@ -68,7 +66,7 @@ def pixels_per_vector(channels: int, width: int, columns: int, *, adjacent: bool
 
 def goes_by_line(isa: InstructionSet) -> bool:
     """Whether float32 goes along the rows where kernels are 3 x 3, two blocks together that share a line of the cache."""
-    return isa.vector_bytes == LINE // 2
+    return isa.vector_bytes == CACHE_LINE // 2
 
 
 def best_float_tile(isa: InstructionSet, columns: int, width: int, stride: int) -> int:

@@ -73,6 +73,8 @@ class InstructionSet:
         return -127 if self.dot in {"smull", "vmull"} else -128
 
 
+CACHE_LINE = 64  # bytes
+
 X86 = ("x86_64", "AMD64")
 ARM64 = ("aarch64", "arm64")
 ARM32 = ("armv7l",)

@@ -48,7 +48,15 @@ class MatrixProducts:
             finished.append([self._halves(builder, one, other, half) for one, other in pairs])
         return finished
 
-    def add_tap(self, builder: ir.IRBuilder, pixels: list[ir.Value], depth: ir.Value, taps: ir.Value, slots: Lines) -> None:
+    def add_tap(
+        self,
+        builder: ir.IRBuilder,
+        pixels: list[ir.Value],
+        depth: ir.Value,
+        taps: ir.Value,
+        slots: Lines,
+        ahead: ir.Value | None,  # noqa: ARG002  # as float32's
+    ) -> None:
         """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
         lanes = self._isa.lanes
         loads = builder.udiv(depth, ir.Constant(I64, lanes))

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.int8_epilogue import Int8Epilogue
-from edgebn.kernels.isa import SELECTED, InstructionSet
+from edgebn.kernels.isa import CACHE_LINE, SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.matrix_products import MatrixProducts
 from edgebn.kernels.observe import save_accumulators
@@ -37,6 +37,7 @@ from edgebn.kernels.vectors import (
     keep_loads_apart,
     load,
     offset,
+    prefetch,
     shuffle,
     splat,
     vector,
@@ -76,7 +77,13 @@ class _Lanes:
         return lines
 
     def add_tap(
-        self, builder: ir.IRBuilder, pixels: list[ir.Value], depth: ir.Value, taps: ir.Value, slots: list[list[ir.Value]]
+        self,
+        builder: ir.IRBuilder,
+        pixels: list[ir.Value],
+        depth: ir.Value,
+        taps: ir.Value,
+        slots: list[list[ir.Value]],
+        ahead: ir.Value | None,  # noqa: ARG002  # as float32's
     ) -> None:
         """Add `depth` steps of one tap: `pixels` are the addresses of their inputs, `taps` holds that of the weights."""
         _add_tap(builder, self._isa, self, pixels, depth, taps, slots)
@@ -147,13 +154,19 @@ class Float32Products(_Lanes):
         return shuffle(builder, values, None, [index] * self._lanes)
 
     def add_tap(
-        self, builder: ir.IRBuilder, pixels: list[ir.Value], depth: ir.Value, taps: ir.Value, slots: list[list[ir.Value]]
+        self,
+        builder: ir.IRBuilder,
+        pixels: list[ir.Value],
+        depth: ir.Value,
+        taps: ir.Value,
+        slots: list[list[ir.Value]],
+        ahead: ir.Value | None,
     ) -> None:
-        """Add `depth` steps of one tap, as `_Lanes.add_tap`."""
-        if self._isa.unroll == 1:
-            super().add_tap(builder, pixels, depth, taps, slots)
-            return
-        _add_tap_unrolled(builder, self._isa, self, pixels, depth, taps, slots)
+        """Add `depth` steps of one tap as `_Lanes.add_tap` does; what is `ahead` bytes behind the weights in use is fetched."""
+        if ahead is None:
+            super().add_tap(builder, pixels, depth, taps, slots, ahead)
+        else:
+            _add_tap_unrolled(builder, self._isa, self, pixels, depth, taps, slots, ahead)
 
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
         """Return acc plus what `input` gave times the weights."""
@@ -196,6 +209,10 @@ class Tiles:
         last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
         walk.prepare()
         scalars = products.epilogue.prepare(builder, arguments, nv)
+        unrolls = isa.unroll > 1 and self._kind == "f32"
+        if unrolls:  # rows that have weights of their own take them one after the other
+            apart = builder.icmp_signed("!=", arguments["weight_row_step"], ir.Constant(I64, 0))
+            following = builder.select(apart, arguments["weight_row_step"], block_bytes)
 
         def pixel_origin(which: str, row_step: str, column_step: str, y: ir.Value, x: ir.Value) -> ir.Value:
             row = builder.add(arguments[which], builder.mul(y, arguments[row_step]))
@@ -217,17 +234,22 @@ class Tiles:
                     [cgutils.alloca_once_value(builder, value) for value in line] for line in products.begin(builder, mr, starts)
                 ]
                 builder.store(builder.add(weights, builder.mul(at.line, arguments["weight_row_step"])), taps)
+                ahead = None
+                if unrolls:  # a turn's loop fetches one line of the cache, each tile another of those that a turn reads
+                    lines = isa.unroll * step_bytes // CACHE_LINE
+                    line = builder.urem(at.mark(), ir.Constant(I64, lines))
+                    ahead = builder.add(following, builder.mul(line, ir.Constant(I64, CACHE_LINE)))
                 with (
                     cgutils.for_range(builder, arguments["tap_rows"]) as tap_row,
                     cgutils.for_range(builder, arguments["tap_columns"]) as tap_column,
                 ):
                     tap = builder.add(origin, builder.mul(tap_row.index, arguments["tap_row_step"]))
                     tap = builder.add(tap, builder.mul(tap_column.index, arguments["tap_column_step"]))
-                    products.add_tap(builder, inputs(tap), arguments["depth"], taps, slots)
+                    products.add_tap(builder, inputs(tap), arguments["depth"], taps, slots, ahead)
                 if products.extras:
                     with cgutils.for_range(builder, arguments["extras"]) as extra:
                         place = load(builder, I64, arguments["extra"], builder.mul(extra.index, ir.Constant(I64, 8)))
-                        products.add_tap(builder, inputs(builder.add(origin, place)), ir.Constant(I64, 1), taps, slots)
+                        products.add_tap(builder, inputs(builder.add(origin, place)), ir.Constant(I64, 1), taps, slots, ahead)
                 accumulators = products.finish(builder, mr, [[builder.load(slot) for slot in line] for line in slots])
                 mark = at.mark()
                 first_saved = builder.mul(block.index, ir.Constant(I64, channels * 4))
@@ -331,11 +353,12 @@ def _add_tap_unrolled(
     depth: ir.Value,
     taps: ir.Value,
     slots: list[list[ir.Value]],
+    ahead: ir.Value,
 ) -> None:
     """Add `depth` steps of one tap as `_add_tap` does, several in one turn of the loop.
 
     Beside the products there is little else to start: one load a pixel and one a vector of weights. Each pixel's address is a
-    register of its own, for LLVM would else compute all from the first at every step.
+    register of its own, for LLVM would else compute all from the first at every step. What is `ahead` of the weights is fetched.
     """
     columns = len(slots[0])
     step_bytes = columns * isa.vector_bytes
@@ -346,6 +369,8 @@ def _add_tap_unrolled(
             at = builder.load(taps)
             index = builder.add(first, builder.mul(loop.index, ir.Constant(I64, together)))
             count = builder.mul(index, ir.Constant(I64, STEP_BYTES))
+            if together > 1:
+                prefetch(builder, builder.add(at, ahead))
             for i in range(together):
                 weights = [load(builder, products.accumulator, at, i * step_bytes + j * isa.vector_bytes) for j in range(columns)]
                 for pixel, line in zip(pixels, slots, strict=True):

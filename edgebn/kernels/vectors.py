@@ -271,6 +271,14 @@ def in_own_register(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [value], side_effect=False)
 
 
+def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+    """Ask for the line of an address in the second-level cache; any address may be asked for."""
+    byte, to_read, level, data = ir.IntType(8).as_pointer(), ir.Constant(I32, 0), ir.Constant(I32, 2), ir.Constant(I32, 1)
+    kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [builder.inttoptr(address, byte), to_read, level, data])
+
+
 def keep_loads_apart(builder: ir.IRBuilder) -> None:
     """Say that memory may change here: no load goes past it, and none serves for one on its other side."""
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)

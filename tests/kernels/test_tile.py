@@ -36,14 +36,14 @@ def test_accumulators_stay_in_registers(kind, shape, processor):
 @pytest.mark.parametrize("shape", [(6, 2), (5, 2), (4, 2), (8, 1)])
 @pytest.mark.parametrize("processor", ["x86-64", "haswell", "skylake", "znver3"])
 def test_short_vectors_have_little_beside_their_products(shape, processor):
-    """A turn is four steps of products and their loads, and the loop's end: no accumulator is in memory, no address computed."""
+    """A turn is four steps of products and their loads, a prefetch and the loop's end: nothing in memory, no address computed."""
     avx2 = X86_SETS["avx2"]
     loop = max(innermost_loops("f32", shape, avx2, processor), key=len)
     mr, nv = shape
     lines = [line for line in loop.splitlines() if line.startswith("\t") and not line.lstrip().startswith((".", "#"))]
     assert "(%rsp)" not in loop
     assert len(MULTIPLICATION.findall(loop)) == avx2.unroll * mr * nv
-    assert len(lines) <= avx2.unroll * (mr * nv + mr + nv) + 4
+    assert len(lines) <= avx2.unroll * (mr * nv + mr + nv) + 5
 
 
 @pytest.mark.parametrize(
