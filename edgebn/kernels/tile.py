@@ -23,7 +23,7 @@ from edgebn.kernels.matrix_products import MatrixProducts
 from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import Extras, SavedAccumulators, TileClips, TileCodes, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
-from edgebn.kernels.tile_shapes import function_name, goes_across_rows, shapes
+from edgebn.kernels.tile_shapes import function_name, goes_across_rows, shapes, takes_pairs_in_turn
 from edgebn.kernels.tile_walks import AcrossRows, RowByRow
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
@@ -34,6 +34,7 @@ from edgebn.kernels.vectors import (
     fused_multiply_add,
     in_own_register,
     in_registers,
+    in_turn,
     keep_loads_apart,
     load,
     offset,
@@ -121,6 +122,38 @@ class Int8Products(_Lanes):
         """Return acc plus what `input` gave times the weights."""
         return self._dot(builder, acc, value, weights)
 
+    def add_tap(
+        self,
+        builder: ir.IRBuilder,
+        pixels: list[ir.Value],
+        depth: ir.Value,
+        taps: ir.Value,
+        slots: list[list[ir.Value]],
+        ahead: ir.Value | None,
+    ) -> None:
+        """Add `depth` steps of one tap as `_Lanes.add_tap` does.
+
+        Pairs of products in 16 registers go one by one, their weights from memory: LLVM would else compute more of them at
+        once than there are registers.
+        """
+        if not takes_pairs_in_turn(self._isa):
+            super().add_tap(builder, pixels, depth, taps, slots, ahead)
+            return
+        pixels = [in_own_register(builder, pixel) for pixel in pixels]
+        with cgutils.for_range(builder, depth) as loop:
+            at = builder.load(taps)
+            count = builder.mul(loop.index, ir.Constant(I64, STEP_BYTES))
+            for pixel, line in zip(pixels, slots, strict=True):
+                for half, pairs in enumerate(self.input(builder, pixel, count)):
+                    for j, slot in enumerate(line):
+                        place = (j * self.weight_vectors + half) * self._isa.vector_bytes
+                        weights = load(builder, self.accumulator, at, place)
+                        total = self._dot(builder, builder.load(slot), [pairs], [weights])
+                        builder.store(in_turn(builder, total), slot)
+                keep_loads_apart(builder)
+            step_bytes = len(slots[0]) * self.weight_vectors * self._isa.vector_bytes
+            builder.store(offset(builder, at, step_bytes), taps)
+
 
 class Float32Products(_Lanes):
     """How a tile multiplies float32: one fused multiply-add a lane."""
@@ -205,7 +238,8 @@ class Tiles:
         if products.extras:
             steps = builder.add(steps, arguments["extras"])
         block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
-        walk = (AcrossRows if self._across_rows and mr > 1 else RowByRow)(builder, arguments, mr)
+        across_rows = self._across_rows and mr > 1
+        walk = AcrossRows(builder, arguments, mr, self._kind) if across_rows else RowByRow(builder, arguments, mr)
         last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
         walk.prepare()
         scalars = products.epilogue.prepare(builder, arguments, nv)

@@ -24,6 +24,8 @@ WITH_16_REGISTERS: tuple[Shape, ...] = (
 )
 # The same where loops are unrolled: inputs are loaded one by one there, so that one more pixel fits.
 WITH_16_REGISTERS_UNROLLED: tuple[Shape, ...] = ((6, 2), *WITH_16_REGISTERS)
+# The same where a product of codes takes registers on its way to the accumulator.
+WITH_16_REGISTERS_IN_STEPS = tuple(shape for shape in WITH_16_REGISTERS if shape not in {(5, 2), (10, 1)})
 # With 32 registers and inputs by the lane, each pixel of a tile holds a vector of inputs.
 BY_LANE: tuple[Shape, ...] = (
     *((mr, 4) for mr in (5, 4, 2, 1)),
@@ -61,7 +63,14 @@ def shapes(isa: InstructionSet, *, real: bool) -> tuple[Shape, ...]:
         return BY_LANE if real or isa.dot == "sdot" else BY_LANE_IN_STEPS
     if isa.registers >= 32:
         return WITH_32_REGISTERS if real or isa.dot == "vpdpbusd" else WITH_32_REGISTERS_IN_STEPS
+    if takes_pairs_in_turn(isa) and not real:
+        return WITH_16_REGISTERS_IN_STEPS
     return WITH_16_REGISTERS_UNROLLED if real and isa.unroll > 1 else WITH_16_REGISTERS
+
+
+def takes_pairs_in_turn(isa: InstructionSet) -> bool:
+    """Whether int8 tiles multiply pairs of codes in 16 registers, where the order of instructions keeps accumulators there."""
+    return isa.dot == "pmaddwd" and isa.registers == 16
 
 
 def function_name(dtype: str, mr: int, nv: int) -> str:
@@ -76,7 +85,7 @@ def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
 
 def goes_across_rows(isa: InstructionSet, *, real: bool) -> bool:
     """Whether a tile goes on from the end of a row to the beginning of the next: with 16 registers none divides 7 or 14 pixels."""
-    return real and isa.unroll > 1
+    return isa.unroll > 1 if real else takes_pairs_in_turn(isa)
 
 
 def count_tiles(isa: InstructionSet, mr: int, rows: int, columns: int, *, real: bool) -> int:

@@ -75,8 +75,9 @@ class RowByRow:
 class AcrossRows:
     """Tiles of all rows as if they were one, each of pixels of two rows at most; rows with weights of their own go one by one."""
 
-    def __init__(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], mr: int) -> None:
+    def __init__(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], mr: int, kind: str) -> None:
         self._builder, self._arguments, self._mr = builder, arguments, mr
+        self._writes_in_two_ways = kind == "f32"  # the end of an int8 tile is long beside what addresses take
         apart = builder.icmp_signed("!=", arguments["weight_row_step"], ir.Constant(I64, 0))
         self._lines = builder.select(apart, arguments["rows"], ir.Constant(I64, 1))
         self._pixels = builder.select(apart, arguments["columns"], builder.mul(arguments["rows"], arguments["columns"]))
@@ -132,7 +133,10 @@ class AcrossRows:
         return found
 
     def write(self, place: Place, write: Callable[[list[ir.Value] | None], None]) -> None:
-        """Write the code that stores a tile: that of the many in one row, and that of the few in two."""
+        """Write the code that stores a tile: that of the many in one row, and that of the few in two, or what does for both."""
+        if not self._writes_in_two_ways:
+            write(self.steps(place, "dst_row", "dst_pixel"))
+            return
         with self._builder.if_else(self._goes_on(place), likely=False) as (in_two, in_one):
             with in_two:
                 write(self.steps(place, "dst_row", "dst_pixel"))

@@ -279,6 +279,11 @@ def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
     builder.call(function, [builder.inttoptr(address, byte), to_read, level, data])
 
 
+def in_turn(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """Return a vector in an x86 register that is computed after those that were asked for so before it, and before those after."""
+    return builder.asm(ir.FunctionType(value.type, [value.type]), "", "=x,0", [value], side_effect=True)
+
+
 def keep_loads_apart(builder: ir.IRBuilder) -> None:
     """Say that memory may change here: no load goes past it, and none serves for one on its other side."""
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)

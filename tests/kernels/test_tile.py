@@ -13,7 +13,7 @@ from tests.test_contract import assert_equals_reference
 
 X86_SETS = {found.name: found for found in isa.INSTRUCTION_SETS if found.machines == isa.X86}
 PRODUCTS = {"f32": tile.Float32Products, "i8": tile.Int8Products}
-MULTIPLICATION = re.compile(r"\tv(fmadd\w+ps|pdpbusd)\t")
+MULTIPLICATION = re.compile(r"\tv(fmadd\w+ps|pdpbusd|pmaddwd)\t")
 
 
 def innermost_loops(kind, shape, found, processor):
@@ -46,6 +46,15 @@ def test_short_vectors_have_little_beside_their_products(shape, processor):
     assert len(lines) <= avx2.unroll * (mr * nv + mr + nv) + 5
 
 
+@pytest.mark.parametrize("shape", [(4, 2), (3, 2), (8, 1), (1, 4)])
+@pytest.mark.parametrize("processor", ["x86-64", "haswell", "znver3"])
+def test_pairs_of_codes_are_multiplied_in_turn(shape, processor):
+    """Each product takes its weights from memory: no accumulator is there, and nothing is moved."""
+    for loop in innermost_loops("i8", shape, X86_SETS["avx2"], processor):
+        assert not re.search(r"\tv\w+\t(.*, )?\d+\(%rsp\)|%ymm\d+, \d+\(%rsp\)", loop)
+        assert len(re.findall(r"\tvpmaddwd\t-?\d*\(", loop)) == len(MULTIPLICATION.findall(loop)) == 2 * shape[0] * shape[1]
+
+
 @pytest.mark.parametrize(
     ("columns", "vectors", "rows"),
     [(49, 4, 7), (7, 4, 7), (14, 4, 7), (14, 2, 14), (196, 4, 7), (6, 4, 6), (1, 4, 1), (56, 1, 14), (112, 1, 16)],
@@ -65,7 +74,8 @@ def test_tiles_across_rows_are_chosen_by_all_pixels(rows, columns, pixels):
     avx2 = X86_SETS["avx2"]
     assert tile_shapes.best_rows(avx2, 2, columns, real=True, rows=rows) == pixels
     assert tile_shapes.count_tiles(avx2, pixels, rows, columns, real=True) == -(-rows * columns // pixels)
-    assert tile_shapes.count_tiles(avx2, pixels, rows, columns, real=False) == rows * -(-columns // pixels)
+    assert tile_shapes.count_tiles(avx2, pixels, rows, columns, real=False) == -(-rows * columns // pixels)
+    assert tile_shapes.count_tiles(X86_SETS["avx512"], pixels, rows, columns, real=True) == rows * -(-columns // pixels)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
