@@ -2,6 +2,7 @@
 
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,14 @@ def adapting_demo():
     home = np.stack([reference.quantize_real(image, buffer) for image in images[300:500]])
     stream = np.concatenate([home[:5], adapting_c.shifted(home[5:])])
     return program, stream.reshape(len(stream), *program.shapes[program.inputs[0]])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _onnxruntime_is_exact():
+    if find_spec("onnxruntime") is not None:
+        from tests.exact_onnxruntime import make_exact
+
+        make_exact()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import functools
 import itertools
@@ -260,6 +259,8 @@ class Packed:
 
     def _copied(self) -> Packed:
         """Return the same for one thread in memory of its own: only the constants, and what folds into them, are ours."""
+        import copy  # which no start needs
+
         other = copy.copy(self)
         for name in ("real", "codes", "real_with_buffers", "codes_with_buffers"):
             vars(other).pop(name, None)
