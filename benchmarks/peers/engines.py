@@ -80,6 +80,8 @@ def open_onnxruntime(program: Program, x: np.ndarray, threads: int = 1) -> Runne
         return None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Without VNNI its products of uint8 and int8 saturate at 16 bits, and what it computes is another network.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     entry, exit_ = session.get_inputs()[0], session.get_outputs()[0]
     given = _channels_first(x) if len(entry.shape) == 4 else x.reshape(entry.shape)
