@@ -19,31 +19,35 @@ from benchmarks import inference
 from benchmarks.models.architectures import NETWORKS, case
 from benchmarks.models.networks import Case, cases
 from benchmarks.peers.engines import Runner, open_litert
-from edgebn.session import Session
+from edgebn.kernels import executor
+from edgebn.session.options import Options
+from edgebn.session.tables import Packed
+from edgebn.session.workers import Workers
 
 CALLS = 5
 WAYS = ("one thread", "by rows", "by samples", "LiteRT")
 
 
-class _OneWay:
-    """In place of a `Pace`: the way that is always taken."""
-
-    def __init__(self, *, shares: bool) -> None:
-        self.shares = shares
-
-    def note(self, seconds: float) -> None:
-        """Learn nothing."""
-
-
 def ours(case: Case, x: np.ndarray, threads: int, *, side_by_side: bool) -> Runner:
-    """Return a session that takes the batch `x` one way."""
-    session = Session(case.program, threads=threads)
-    pace = _OneWay(shares=side_by_side)
-    if threads > 1:
-        session._workers.pace = lambda _: pace  # type: ignore[assignment,method-assign,return-value]
-        session._least_batch = 2  # type: ignore[misc]
+    """Return what takes the batch `x` one way, whatever a session would choose."""
+    packed = Packed(case.program, Options(threads=threads))
+    execute, as_codes = executor.executor(case.program.executor_dtype), x.dtype == np.int8
     out = np.empty((len(x), *case.program.shapes[case.program.outputs[0]]), x.dtype)
-    return Runner(lambda: session.run(x, out), out.ravel)
+    arrays = (x, out)
+    workers = Workers(execute, threads - 1)
+
+    def run() -> None:
+        table = packed.codes if as_codes else packed.real
+        if side_by_side:
+            workers.run_side_by_side(packed.side_by_side(threads, as_codes=as_codes), arrays, len(x))
+        elif table.tasks is not None:
+            workers.run(table, arrays, len(x))
+        else:
+            alive = table.bind(arrays)
+            execute(table.call, len(x), 0)
+            del alive
+
+    return Runner(run, out.ravel)
 
 
 def race(found: Case, samples: int, threads: int, rounds: int) -> dict[str, float]:
