@@ -95,17 +95,17 @@ class Session:
             from edgebn.kernels import executor, isa, native
         except ValueError as error:  # isa.IsaError: the module that defines it is the one that failed to import
             raise ModelError(str(error)) from None
-        self._program = program
+        self._program, self._threads = program, threads
         self._options = Options(threads=threads, winograd=winograd)
         try:
             with paused_gc(wanted=native.load() is not None):  # a compiler would leave a lot
                 from edgebn.session.tables import Packed, Table
 
                 self._packed = Packed(program, self._options)
+                self._import_for_calls()
             self._execute = executor.executor(program.executor_dtype)
         except executor.NoKernelsError as error:
             raise EdgebnError(str(error)) from None
-        self._threads = threads
         self._lock: AbstractContextManager[Any] = allocate_lock()
         self._folding = False  # whether epilogues, or the statistics they come from, are being written
         self._observing: dict[bool, Any] = {}
@@ -115,6 +115,16 @@ class Session:
         self._usual: FastCall | None = None  # what the last fast call was made by
         self._first, self._enters_alone = program.inputs[0], len(program.inputs) == 1
         inherited_by_forks(self, Session, Packed, Table)
+
+    def _import_for_calls(self) -> None:
+        """Import all that calls want.
+
+        A process forked while another thread imports a module waits for that module for ever.
+        """
+        if self._threads > 1:
+            from edgebn.session import batches, independent, pace, touched, workers  # noqa: F401
+        if self._program.adaptation is not None:
+            from edgebn.session import refolding, sums  # noqa: F401
 
     @staticmethod
     def _counted(program: Program, threads: int | str, *, winograd: bool) -> int:
@@ -373,9 +383,10 @@ class Session:
     def _observing_table(self, x: dict[str, np.ndarray]) -> tuple[Any, dict[str, np.ndarray]]:
         """Return the table that observes for inputs like `x`, and arrays for one sample's outputs."""
         as_codes = next(iter(x.values())).dtype != FLOAT32
-        table = self._observing.get(as_codes)
-        if table is None:
-            table = self._observing[as_codes] = self._packed.observing(as_codes=as_codes)
+        with self._lock:  # a new table takes what is folded
+            table = self._observing.get(as_codes)
+            if table is None:
+                table = self._observing[as_codes] = self._packed.observing(as_codes=as_codes)
         return table, arrays.results(self._program, None, 1, as_codes=as_codes)
 
     def refold(self, drift: np.ndarray, ratio: np.ndarray) -> list[int]:

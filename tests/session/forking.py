@@ -23,6 +23,11 @@ PATIENCE = 120  # seconds: children end in a fraction of one, or never
 OUTCOMES = ("right", "wrong", "told", "failed")
 
 
+def share_all():
+    """Let threads share steps and networks of any size."""
+    bands.MIN_MACS, bands.MIN_PROGRAM_MACS = (dict.fromkeys(("float32", "int8"), least) for least in (1, 0))
+
+
 def network(dtype):
     """Return an adaptable network of two convolutions, (24, 24, 3) to (24, 24, 16)."""
     make = Maker((24, 24, 3))
@@ -75,7 +80,7 @@ def forked(use):
 def main(work, dtype, threads):
     """Fork while two threads work; print the outcomes."""
     warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
-    bands.MIN_MACS, bands.MIN_PROGRAM_MACS = (dict.fromkeys(("float32", "int8"), least) for least in (1, 0))  # share all
+    share_all()
     program = network(dtype)
     session = Session(program, threads=threads)
     assert (session._packed.real.tasks is not None) == (threads > 1)

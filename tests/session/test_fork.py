@@ -33,6 +33,14 @@ def test_children_compute_the_same_or_are_told(work, dtype, threads):
     assert outcomes == ({"right": CHILDREN - told} if told < CHILDREN else {})
 
 
+@pytest.mark.parametrize(("dtype", "threads"), [("float32", 1), ("int8", 2)])
+def test_calls_import_nothing(dtype, threads):
+    """A child forked while another thread imports waits for ever for that module: sessions import all at the beginning."""
+    command = [sys.executable, "-m", "tests.session.imported_by_calls", dtype, str(threads)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_of_a_half_written_session_is_told(monkeypatch):
     """Forked in the middle of a refold: the numbers would belong to neither state."""
