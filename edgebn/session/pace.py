@@ -15,9 +15,12 @@ from collections.abc import Iterable
 TRY = 6
 CLEAR, CLEARLY_SLOWER = 2, 1.25
 # Calls between two tries: at first; at most while shared; and at most while alone, where a machine that became quiet shall be
-# noticed soon.
+# noticed soon. A try that shows the way to be right makes them so many times as many, one that is clear more.
 FIRST_INTERVAL, LONGEST_SHARED, LONGEST_ALONE = 16, 1024, 128
-# Calls of the way that is taken which are looked at, and how much slower than usual they must be for a try at once.
+LONGER, CLEARLY_LONGER = 2, 4
+# Calls of the way that is taken which are looked at for whether to try at once. Shared ones must be slower than going alone was: a
+# virtual machine whose processors are moved makes all calls slower by half and more, for a while, and sharing stays right. Those
+# alone must be so much slower than usual.
 WINDOW = 16
 SLOWER = 1.5
 # A way must be this much faster than the other to take its place, so that times that are alike do not change places for ever:
@@ -38,7 +41,7 @@ class Pace:
     def __init__(self) -> None:
         self._shared = True
         self._taken: deque[float] = deque(maxlen=WINDOW)  # seconds a sample, of the way that is taken
-        self._usual = float("inf")  # what they took when the ways were compared last
+        self._usual = self._other = float("inf")  # what they, and those of the other way, took when the ways were compared last
         self._tried: list[float] = []  # of the other way, in a try
         self._interval = self._left = FIRST_INTERVAL  # calls until the other way is tried
         self._lock = allocate_lock()
@@ -61,7 +64,7 @@ class Pace:
         if self._left > 0:
             self._taken.append(seconds)
             self._left -= 1
-            if self._left % WINDOW == 0 and typical(self._taken) > SLOWER * self._usual:
+            if self._left % WINDOW == 0 and typical(self._taken) > (self._other if self._shared else SLOWER * self._usual):
                 self._left, self._interval = 0, FIRST_INTERVAL
             return
         self._tried.append(seconds)
@@ -69,9 +72,12 @@ class Pace:
         is_clear = len(tried) >= CLEAR and min(tried) > CLEARLY_SLOWER * typical(self._taken)
         if len(self._tried) < TRY and not is_clear:
             return
-        if typical(tried) < (FASTER_ALONE if self._shared else FASTER_SHARED) * typical(self._taken):
+        taken, self._other = typical(self._taken), typical(tried)
+        if self._other < (FASTER_ALONE if self._shared else FASTER_SHARED) * taken:
             self._shared, self._interval = not self._shared, FIRST_INTERVAL
+            taken, self._other = self._other, taken
             self._taken = deque(tried, maxlen=WINDOW)
         else:
-            self._interval = min(2 * self._interval, LONGEST_SHARED if self._shared else LONGEST_ALONE)
-        self._usual, self._left, self._tried = typical(self._taken), self._interval, []
+            longer = CLEARLY_LONGER if is_clear else LONGER
+            self._interval = min(longer * self._interval, LONGEST_SHARED if self._shared else LONGEST_ALONE)
+        self._usual, self._left, self._tried = taken, self._interval, []
