@@ -134,6 +134,11 @@ def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray(np.true_divide(a, b))
 
 
+def power_of_each(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a**b, rounded once: NaN of a negative a unless b is a whole number."""
+    return quiet(lambda base: np.float_power(base, b).astype(np.result_type(a, b)), a)
+
+
 # Name to formula of two broadcasting arrays of one type; each operation is rounded in that type. The order is the kernel's.
 BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "subtract": np.subtract,
@@ -141,7 +146,10 @@ BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "squared_difference": squared_difference,
+    "power": power_of_each,
 }
+# Those that codes do not have.
+OF_REALS = ("divide", "power")
 
 
 def floored(function: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:

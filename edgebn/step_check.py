@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
-from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY
+from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY, OF_REALS
 
 MAX_EXTENT = 1 << 16
 MAX_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
@@ -210,7 +210,7 @@ def _binary(step: p.Binary, inputs: list[p.Buffer], target: p.Buffer) -> None:
     arithmetic = step.arithmetic
     if arithmetic is not None:
         squared, plain = (0, 15) if target.dtype == "int16" else (7, 20)
-        _need(step.function != "divide", "function")
+        _need(step.function not in OF_REALS, "function")
         _need(arithmetic.shift == (squared if step.function == "squared_difference" else plain), "arithmetic")
         _need(len(arithmetic.m) == 3 and all(0 <= factor < 2**31 for factor in arithmetic.m), "arithmetic")
         _need(len(arithmetic.e) == 3 and all(0 <= shift <= 31 for shift in arithmetic.e), "shift")

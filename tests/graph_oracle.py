@@ -222,6 +222,7 @@ BINARY = {
     "maximum": lambda a, b: np.where(a > b, a, b),
     "minimum": lambda a, b: np.where(a < b, a, b),
     "squared_difference": lambda a, b: (a - b) ** 2,
+    "power": np.float_power,
 }
 
 INTEGER = {

@@ -336,17 +336,22 @@ class Maker:
         )
         return self.finish_step(p.MatMul(name, pair, y, arithmetic))
 
+    def above_zero(self, x):
+        """Return a positive value."""
+        return self.finish_step(p.Elementwise(f"above{len(self.steps)}", (x,), self.buffer(self.shape(x)), "softplus"))
+
     def step_binary(self, x):
         """A function of two values; in int8 with scales in any proportion."""
         pair = (x, self.other_operand(x))
         pair = pair if self.draw(st.booleans()) else pair[::-1]
         y = self.buffer(self.shape(x))
         name = f"binary{len(self.steps)}"
-        missing = ("divide",) if self.coded else ()
+        missing = functions.OF_REALS if self.coded else ("power",) if pair[0] in self.constants else ()
         function = self.draw(st.sampled_from([name for name in functions.BINARY if name not in missing]))
         if function == "divide" and pair[1] not in self.constants:  # by zeros of a clip nothing could be compared
-            divisor = self.buffer(self.shape(pair[1]))
-            pair = (pair[0], self.finish_step(p.Elementwise(f"divisor{len(self.steps)}", (pair[1],), divisor, "softplus")))
+            pair = (pair[0], self.above_zero(pair[1]))
+        if function == "power":
+            pair = (self.above_zero(pair[0]), pair[1])
         if not self.coded:
             return self.finish_step(p.Binary(name, pair, y, function, self.clip()))
         shift, largest = (15, 15) if self.wide else (20, 20)

@@ -83,6 +83,10 @@ class Layers:
         """Append a quotient."""
         return self._met(Binary, (a, b), part, function="divide")
 
+    def power(self, a: Any, b: Any, part: str = "") -> Any:
+        """Append a^b."""
+        return self._met(Binary, (a, b), part, function="power")
+
     def extreme(self, function: str, a: Any, b: Any, part: str = "") -> Any:
         """Append the larger ('maximum') or smaller ('minimum') of two."""
         return self._met(Binary, (a, b), part, function=function)
@@ -91,10 +95,6 @@ class Layers:
         """Append `first` where a comparison of a and b holds, `second` elsewhere."""
         truth = self._met(IntegerBinary, (a, b), f"{part}_holds", function=condition)
         return self._met(Select, (truth, first, second), part)
-
-    def filled(self, like: Any, x: Any, part: str) -> Any:
-        """Append an array in the shape that it has with a value."""
-        return self.add(self.apply("clip", like, f"{part}_none", low=0.0, high=0.0), x, part)
 
 
 def _tan(of: Layers, x: Any) -> Any:
@@ -258,18 +258,5 @@ def _halves(of: Layers, x: Any, part: str) -> tuple[Any, Any]:
 
 
 def power(node: Any, context: Any, x: Any, y: Any) -> Any:
-    """Append x^y element by element: exp(y log |x|), whose sign is that of odd whole powers, NaN for a negative x by others."""
-    of = Layers(node, context)
-    x = of.filled(y, x, "base") if isinstance(x, np.ndarray) else x
-    y = of.filled(x, y, "exponent") if isinstance(y, np.ndarray) else y
-    size = of.apply("abs", x, "size")
-    exponent = of.times(y, of.apply("log", size, "logarithm"), "product")
-    grown = of.apply("exp", exponent, "grown")
-    half = of.times(y, 0.5, "half")
-    odd = of.less(y, of.times(of.apply("floor", half, "lower_half"), 2.0, "even"), "odd")  # 0 even, 1 odd, else no whole number
-    signed = of.where(
-        "equal", odd, 1.0, of.times(grown, -1.0, "negative"), of.over(0.0, of.times(odd, 0.0, "zero"), "no_number"), "signed"
-    )
-    below = of.where("equal", odd, 0.0, grown, signed, "below")
-    value = of.where("less", x, 0.0, below, grown, "value")
-    return of.where("equal", y, 0.0, 1.0, value)
+    """Append x^y element by element."""
+    return Layers(node, context).power(x, y)

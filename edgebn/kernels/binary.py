@@ -1,7 +1,7 @@
 """Functions of two buffers with broadcasting.
 
 `function` is the place of a function's name in `functions.BINARY`. It is the same throughout a call, so that the compiler can make
-a loop for each.
+a loop for each. Powers have a kernel of their own (`power.py`).
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from edgebn.functions import BINARY
+from edgebn.functions import BINARY, OF_REALS
 from edgebn.kernels.add import rescale
 from edgebn.kernels.broadcasting import broadcast
 from edgebn.kernels.elements import FLOAT32, INT8, INT16
 from edgebn.kernels.jit import kernel
 
 Scalar = Callable[[Any, Any], Any]
-# What each function of `functions.BINARY` makes of two numbers, float32 ones or codes in units that they share.
+# What functions of `functions.BINARY` make of two numbers, float32 ones or codes in units that they share.
 SCALARS: dict[str, Scalar] = {
     "subtract": lambda a, b: a - b,
     "divide": lambda a, b: a / b,
@@ -24,7 +24,6 @@ SCALARS: dict[str, Scalar] = {
     "minimum": lambda a, b: min(a, b),  # noqa: PLW0108  # the same
     "squared_difference": lambda a, b: (a - b) * (a - b),
 }
-OF_REALS = ("divide",)  # which codes do not have
 
 
 def _choice(names: Sequence[str]) -> Callable[[int, Any, Any], Any]:
@@ -40,7 +39,7 @@ def _choice(names: Sequence[str]) -> Callable[[int, Any, Any], Any]:
     return kernel(choose)
 
 
-_of_reals = _choice(list(BINARY))
+_of_reals = _choice(list(SCALARS))
 _of_codes = _choice([name for name in BINARY if name not in OF_REALS])
 
 

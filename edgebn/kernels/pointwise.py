@@ -45,15 +45,46 @@ def _value(math: VectorMath, name: str, x: ir.Value, first: ir.Value, second: ir
     return value
 
 
-class Pointwise:
+class Adjacent:
+    """Goes over adjacent numbers: how the last of them, fewer than a vector, are loaded and stored."""
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._isa = isa
+        self._lanes = isa.lanes or PLAIN_LANES
+
+    def load_first(self, builder: ir.IRBuilder, source: ir.Value, count: ir.Value) -> ir.Value:
+        """Load `count` numbers: a whole vector where what lies behind them may be read, as it may for vector kernels."""
+        kind = vector(F32, self._lanes)
+        if self._isa.vector_bytes:
+            return load(builder, kind, source)
+        slot = cgutils.alloca_once(builder, kind)
+        builder.store(ir.Constant(kind, [0.0] * self._lanes), slot)
+        self._copy(builder, source, builder.ptrtoint(slot, I64), count)
+        return builder.load(slot)
+
+    def store_first(self, builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value) -> None:
+        """Store `count` numbers of a vector, and nothing behind them."""
+        if self._isa.masked_stores:
+            store_first(builder, value, target, count)
+            return
+        slot = cgutils.alloca_once(builder, value.type)
+        builder.store(value, slot)
+        self._copy(builder, builder.ptrtoint(slot, I64), target, count)
+
+    def _copy(self, builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
+        with cgutils.for_range(builder, count) as turn:
+            at = builder.mul(turn.index, ir.Constant(I64, ELEMENT))
+            store(builder, load(builder, F32, source, at), target, at)
+
+
+class Pointwise(Adjacent):
     """Writes one function for each name of `POINTWISE`: it goes over one row."""
 
     arguments = ("src", "dst", "count", "first_bits", "second_bits")
     variants = POINTWISE
 
     def __init__(self, isa: InstructionSet) -> None:
-        self._isa = isa
-        self._lanes = isa.lanes or PLAIN_LANES
+        super().__init__(isa)
         # Two short vectors are computed as one of twice the length: a core waits less, and loads each constant once for both.
         self._doubles = isa.unroll > 1
 
@@ -96,33 +127,10 @@ class Pointwise:
         with builder.if_then(builder.icmp_signed("!=", left, ir.Constant(I64, 0))):
             at = builder.mul(begun, ir.Constant(I64, ELEMENT))
             source, target = builder.add(arguments["src"], at), builder.add(arguments["dst"], at)
-            x = self._load_first(builder, source, left)
-            self._store_first(builder, _value(math, name, x, first, second), target, left)
+            x = self.load_first(builder, source, left)
+            self.store_first(builder, _value(math, name, x, first, second), target, left)
         builder.ret_void()
         return builder.function
-
-    def _load_first(self, builder: ir.IRBuilder, source: ir.Value, count: ir.Value) -> ir.Value:
-        """Load `count` numbers: a whole vector where what lies behind them may be read, as it may for vector kernels."""
-        kind = vector(F32, self._lanes)
-        if self._isa.vector_bytes:
-            return load(builder, kind, source)
-        slot = cgutils.alloca_once(builder, kind)
-        builder.store(ir.Constant(kind, [0.0] * self._lanes), slot)
-        self._copy(builder, source, builder.ptrtoint(slot, I64), count)
-        return builder.load(slot)
-
-    def _store_first(self, builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value) -> None:
-        if self._isa.masked_stores:
-            store_first(builder, value, target, count)
-            return
-        slot = cgutils.alloca_once(builder, value.type)
-        builder.store(value, slot)
-        self._copy(builder, builder.ptrtoint(slot, I64), target, count)
-
-    def _copy(self, builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
-        with cgutils.for_range(builder, count) as turn:
-            at = builder.mul(turn.index, ir.Constant(I64, ELEMENT))
-            store(builder, load(builder, F32, source, at), target, at)
 
 
 _run = runner(Pointwise(SELECTED))

@@ -143,12 +143,16 @@ def _rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
 
 def pack_binary(step: p.Binary, packer: Packer) -> None:
     """Emit a function of two values."""
-    arguments = operands(step, packer) | {"function": list(BINARY).index(step.function)}
-    arithmetic = step.arithmetic
+    arguments, arithmetic = operands(step, packer), step.arithmetic
+    function = list(BINARY).index(step.function)
     if arithmetic is None:
-        packer.emit("binary_f32", low=step.post[0], high=step.post[1], **arguments)
+        arguments |= {"low": step.post[0], "high": step.post[1]}
+        if step.function == "power":
+            packer.emit("power_f32", **arguments)
+        else:
+            packer.emit("binary_f32", function=function, **arguments)
         return
-    arguments |= _zeros(step, packer) | {"left_shift": arithmetic.shift}
+    arguments |= {"function": function} | _zeros(step, packer) | {"left_shift": arithmetic.shift}
     arguments |= dict(zip(("a_multiplier", "b_multiplier", "multiplier"), arithmetic.m, strict=True))
     arguments |= dict(zip(("a_shift", "b_shift", "shift"), arithmetic.e, strict=True))
     kind = suffix(packer.buffer(step.output).dtype)

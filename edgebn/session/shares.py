@@ -421,6 +421,7 @@ KINDS: dict[str, Kind] = {
     "multiply_f32": _operands(0.15, 4),
     "multiply_i8": _operands(1.0, 1),
     "binary_f32": _operands(0.3, 4),
+    "power_f32": _operands(3.0, 4),
     "binary_i8": _operands(4.0, 1),
     "compare_f32": _operands(0.5, 4),
     "binary_i32": _operands(0.5, 4),

@@ -1,4 +1,4 @@
-"""Powers by one number as files have them: in units of the last place of float64's value, beside onnxruntime and LiteRT."""
+"""Powers as files have them: in units of the last place of float64's value, beside onnxruntime and LiteRT."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,8 @@ import pytest
 import edgebn
 from edgebn import reference
 from edgebn.functions import FUNCTIONS
+from tests.kernels import plain_process
+from tests.units import assert_within
 
 # Of the gamma of pictures, GeM pools, local response norms; some of whose products of squares round too often, and whole ones.
 EXPONENTS = (1 / 2.2, 0.75, -0.75, 2.4, 3.7, -2.0, 3.0, -3.0, 4.0, 5.0, -5.0, 17.0, 1.0, 0.0)
@@ -118,3 +120,83 @@ def test_an_exponent_of_double_precision_is_one_of_float32():
     program = edgebn.program.Elementwise("power", ("x",), "y", "power", alpha=0.3)
     x = np.float64([1e-30, 7.0, 1e30])
     assert (FUNCTIONS["power"](x, program) == x ** float(np.float32(0.3))).all()
+
+
+# Of base and exponent: alike, repeated along each axis or all, on either side.
+SHAPES = (((3, 5, 7), (3, 5, 7)), ((1, 1, 37), (1, 1, 37)), ((3, 5, 7), (1, 1, 7)), ((3, 5, 1), (1, 5, 7)), ((1, 1, 1), (3, 5, 7)),
+          ((3, 5, 7), (1, 1, 1)), ((3, 1, 19), (1, 5, 1)))  # fmt: skip
+
+
+def bases_and_exponents(base, exponent):
+    """Return numbers of either sign, and exponents of which half are whole; among both zeros and infinities."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 3, base).astype(np.float32), rng.normal(0, 5, exponent).astype(np.float32)
+    y = np.where(rng.random(exponent) < 0.5, np.rint(y), y)
+    for array in (x, y):
+        odd = np.float32([0.0, -0.0, np.inf, -np.inf, 1.0, -1.0])[: array.size // 4]
+        array.flat[rng.permutation(array.size)[: odd.size]] = odd
+    return x, y
+
+
+def assert_powers(got, x, y):
+    with np.errstate(all="ignore"):
+        exact = np.float_power(x, y)
+    assert_within(got, exact, 0.51)
+
+
+@pytest.mark.parametrize(("base", "exponent"), SHAPES)
+def test_onnx_of_two_values(base, exponent, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    path, shape, full = tmp_path / "power.onnx", onnx.helper.make_tensor_value_info, np.broadcast_shapes(base, exponent)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Pow", ["x", "y"], ["z"])],
+        "powers",
+        [shape("x", onnx.TensorProto.FLOAT, [1, *base]), shape("y", onnx.TensorProto.FLOAT, [1, *exponent])],
+        [shape("z", onnx.TensorProto.FLOAT, [1, *full])],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
+    program = edgebn.load(path)
+    assert steps(program) == ["power"]
+    x, y = bases_and_exponents((1, *base), (1, *exponent))
+    got = edgebn.Session(program).run({"x": x, "y": y})
+    assert_powers(got, x, y)
+    np.testing.assert_array_equal(edgebn.Session(program, threads=2).run({"x": x, "y": y}), got)
+    assert_powers(reference.run(program, {"x": x, "y": y}), x, y)
+    peer = ort.InferenceSession(path).run(None, {"x": x, "y": y})[0]
+    known = np.isfinite(peer)
+    assert units(got[known], peer[known].astype(np.float64)) <= UNITS
+
+
+@pytest.mark.parametrize(("base", "exponent"), SHAPES)
+@pytest.mark.parametrize("constant", ["", "base", "exponent"])
+def test_tflite_of_two_values(base, exponent, constant, tmp_path):
+    """Whole exponents and negative bases among them, in constants too; LiteRT has the library's powf."""
+    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
+    from tests.formats.tflite.tflite_models import FileBuilder
+
+    given = dict(zip(("base", "exponent"), bases_and_exponents((1, *base), (1, *exponent)), strict=True))
+    if constant:  # which are finite
+        given[constant] = np.nan_to_num(given[constant], posinf=2.0, neginf=-3.0)
+    files = FileBuilder()
+    names = {
+        name: files.constant(array) if name == constant else files.value(array.shape, np.float32) for name, array in given.items()
+    }
+    z = files.value(np.broadcast_shapes((1, *base), (1, *exponent)), np.float32)
+    files.operator("POW", [*names.values()], [z], "PowOptions")
+    path = tmp_path / "power.tflite"
+    path.write_bytes(files.bytes([index for name, index in names.items() if name != constant], [z]))
+    program = edgebn.load(path)
+    entering = [array for name, array in given.items() if name != constant]
+    got = edgebn.Session(program).run(dict(zip(program.inputs, entering, strict=True)))
+    assert_powers(got, given["base"], given["exponent"])
+    interpreter = interpreters.Interpreter(model_content=path.read_bytes())
+    interpreter.allocate_tensors()
+    for place, array in zip(interpreter.get_input_details(), entering, strict=True):
+        interpreter.set_tensor(place["index"], array)
+    interpreter.invoke()
+    np.testing.assert_allclose(got, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), rtol=2e-6)
+
+
+def test_units_of_two_values_on_the_plain_kernels():
+    plain_process.assert_passes(__file__, "onnx_of_two_values")

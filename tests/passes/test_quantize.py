@@ -10,7 +10,7 @@ import edgebn
 from edgebn import program as p
 from edgebn import reference
 from edgebn.errors import QuantizationError
-from edgebn.functions import BINARY
+from edgebn.functions import BINARY, OF_REALS
 from edgebn.passes.quantization import calibrated, quantize_weights
 from edgebn.passes.quantization.apart import steps_apart
 from edgebn.passes.quantization.calibration import observe, ranges_and_means
@@ -111,7 +111,7 @@ def network_of_everything():
     return make.finish(make.add(p.Softmax, (logits,), (1, 1, 10)))
 
 
-@pytest.mark.parametrize("function", [name for name in BINARY if name != "divide"])
+@pytest.mark.parametrize("function", [name for name in BINARY if name not in OF_REALS])
 def test_functions_of_two_values_are_as_near_as_their_codes(function):
     """Scales and zero points differ; each result is within a code of the function of the real numbers that its codes stand for."""
     make = Maker((6, 5, 4))
@@ -127,10 +127,11 @@ def test_functions_of_two_values_are_as_near_as_their_codes(function):
     assert np.abs(values[output.name] - wanted).max() < 0.52
 
 
-def test_a_division_of_two_values_has_no_int8_form():
+@pytest.mark.parametrize("function", OF_REALS)
+def test_quotients_and_powers_of_two_values_have_no_int8_form(function):
     make = Maker((2, 2, 4))
-    program = make.finish(make.add(p.Binary, ("x", "x"), (2, 2, 4), "divide"))
-    with pytest.raises(QuantizationError, match=r"layer '\w+': a division by a computed value has no int8 form"):
+    program = make.finish(make.add(p.Binary, ("x", "x"), (2, 2, 4), function))
+    with pytest.raises(QuantizationError, match=rf"layer '\w+': a {function} of two values has no int8 form"):
         quantize_program(program, dict.fromkeys(program.buffers, (0.5, 2.0)))
 
 

@@ -265,15 +265,8 @@ class _Parts:
         return self.place.constant(value, part)
 
 
-def power(place: Place) -> str:
-    """A value raised by one constant number."""
-    given = place.args[1] if len(place.args) > 1 else place.kwargs.get("x2")
-    if isinstance(given, Value) or len(place.inputs) != 1 or not place.args or not isinstance(place.args[0], Value):
-        raise place.unsupported("edgebn raises a value by one constant number")
-    exponents = as_array(given, "exponent").reshape(-1)
-    if exponents.size != 1:
-        raise place.unsupported(f"it has {exponents.size} exponents; edgebn raises by one number")
-    exponent = float(exponents[0])
+def power(place: Place, exponent: float) -> str:
+    """A value raised by one number."""
     if exponent == 1.0:
         return place.add(Identity, [place.input])
     parts = _Parts(place)

@@ -17,7 +17,7 @@ from edgebn.formats.keras.activations import operation as activation_operation
 from edgebn.formats.keras.activations import relu, softmax_along
 from edgebn.formats.keras.merging import chain, difference, joined
 from edgebn.formats.keras.moving import identity, permuted, reshaped, resized
-from edgebn.formats.keras.operands import Operand, broadcast, named, operand
+from edgebn.formats.keras.operands import Operand, as_array, broadcast, named, operand
 from edgebn.formats.keras.parts import Parts
 from edgebn.formats.keras.place import LayerFunction, Place, Value
 from edgebn.formats.keras.settings import as_flag, as_integer, as_number, resolved_axis
@@ -63,6 +63,17 @@ def _quotient(place: Place) -> str:
     if (np.abs(right) < 1e-30).any():
         raise place.unsupported("it divides by zero, or as good as zero")
     return place.add(Multiply, [named(place, left, "left"), place.constant(1 / right, "right")])
+
+
+def _power(place: Place) -> str:
+    """A value by one constant number, or element by element."""
+    exponent = _argument(place, 1, "y", "x2")
+    if isinstance(_argument(place, 0, "x", "x1"), Value) and not isinstance(exponent, Value):
+        exponents = as_array(exponent, "exponent").reshape(-1)
+        if exponents.size == 1:
+            return functions.power(place, float(exponents[0]))
+    left, right = _operands(place)
+    return place.add(Binary, [named(place, left, "left"), named(place, right, "right")], function="power")
 
 
 def _negative(place: Place) -> str:
@@ -183,7 +194,7 @@ OPERATIONS: dict[str, LayerFunction] = {
     "Divide": _quotient,
     "TrueDivide": _quotient,
     "Negative": _negative,
-    "Power": functions.power,
+    "Power": _power,
     "Matmul": functions.matrix_product,
     "Einsum": products.einsum,
     "DotProductAttention": attention.dot_product,
@@ -294,10 +305,6 @@ def _tensorflow_leaky_relu(place: Place) -> str:
     return place.add(Activation, [place.input], function="leaky_relu", alpha=0.2 if alpha is None else as_number(alpha, "alpha"))
 
 
-def _tensorflow_power(place: Place) -> str:
-    return functions.power(replace(place, args=[*place.args[:1], _argument(place, 1, "y")], kwargs={}))
-
-
 def _tensorflow_product(place: Place) -> str:
     """matmul, either side perhaps transposed."""
     sides = [_argument(place, 0, "a"), _argument(place, 1, "b")]
@@ -340,7 +347,7 @@ TENSORFLOW_OPERATIONS: dict[str, LayerFunction] = {
     "math.abs": _function("abs"),
     "math.expm1": functions.operation(functions.expm1),
     "math.log1p": functions.operation(functions.log1p),
-    "math.pow": _tensorflow_power,
+    "math.pow": _power,
     "math.round": functions.rounded,
     "math.sign": functions.operation(functions.sign),
     "nn.elu": functions.elu,

@@ -17,7 +17,7 @@ from edgebn.formats.tflite.context import FUSED_CLIPS, Reading, inputs_of, only_
 from edgebn.formats.tflite.convolutions import image, padding_of
 from edgebn.formats.tflite.flatbuffer import FileOperator
 from edgebn.graph import Shape
-from edgebn.layers import Activation, Add, Constant, Convolution, Crop, Layer, Multiply, Normalization, Pool, Reshape
+from edgebn.layers import Activation, Add, Binary, Constant, Convolution, Crop, Layer, Multiply, Normalization, Pool, Reshape
 from edgebn.quick_dataclass import dataclass
 
 MIN_NORM = 1e-6  # LiteRT's: a smaller norm counts as this
@@ -150,41 +150,28 @@ def negative(reading: Reading, operator: FileOperator) -> None:
 
 
 def power(reading: Reading, operator: FileOperator) -> None:
-    """POW by one constant number or by several that are no whole ones, and of positive constants by a value."""
+    """POW: by one constant number, of one positive constant number, or element by element."""
     x, e = inputs_of(operator, 2, 2)
     make = Composer(reading, operator)
-    if reading.is_constant(x) and not reading.is_constant(e):
-        _exponential(make, x, e)
-        return
-    exponents = reading.numbers(e).reshape(-1)
-    if exponents.size == 1:
-        common_layers.power(make, make, make.input(x), float(exponents[0]))
-        return
-    if not np.isfinite(exponents).all() or (exponents == np.rint(exponents)).any():
-        raise UnsupportedLayerError(f"it has {exponents.size} exponents, whole ones among them; edgebn raises by one number")
-    make.input(x)  # refuses codes
-    label = reading.tensor(only_output(operator)).name
-    (value, by), full = reading.operands((x, e), label)
-    logarithm = reading.step(Activation, f"{label}/logarithm", (value,), None, function="log")
-    times = reading.step(Multiply, f"{label}/times", (logarithm, by), None)
-    reading.emit(operator, Activation, (times,), full=full, function="exp")
+    one_base, one_exponent = (_one_number(reading, index) for index in (x, e))
+    if one_exponent is not None:
+        common_layers.power(make, make, make.input(x), one_exponent)
+    elif one_base is not None and one_base > 0:
+        common_layers.exponential(make, make, make.input(e), one_base)
+    else:
+        for index in (x, e):
+            if not reading.is_constant(index):
+                make.input(index)  # refuses codes
+        values, full = reading.operands((x, e), reading.tensor(only_output(operator)).name)
+        reading.emit(operator, Binary, values, full=full, function="power")
 
 
-def _exponential(make: Composer, x: int, e: int) -> None:
-    """Positive constants raised by a value: e to the value times their logarithms."""
-    reading, base = make.reading, make.reading.numbers(x)
-    if not (np.isfinite(base).all() and (base > 0).all()):
-        raise UnsupportedLayerError("it raises constants that are not all positive by a value; edgebn raises positive ones")
-    exponent = make.input(e)  # refuses codes
-    if base.size == 1:
-        common_layers.exponential(make, make, exponent, float(base.reshape(-1)[0]))
-        return
-    label = reading.tensor(only_output(make.operator)).name
-    (constant, value), full = reading.operands((x, e), label)
-    logarithms = np.log(base.astype(np.float64)).astype(np.float32).reshape(reading.builder.tensors[constant].shape)
-    factor = reading.step(Constant, f"{label}/logarithms", (), None, value=logarithms)
-    times = reading.step(Multiply, f"{label}/times", (value, factor), None)
-    reading.emit(make.operator, Activation, (times,), full=full, function="exp")
+def _one_number(reading: Reading, index: int) -> float | None:
+    """Return the number that a constant of one element holds."""
+    if not reading.is_constant(index):
+        return None
+    numbers = reading.numbers(index).reshape(-1)
+    return float(numbers[0]) if numbers.size == 1 else None
 
 
 def add_n(reading: Reading, operator: FileOperator) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from edgebn.functions import OF_REALS
 from edgebn.graph import Graph, rebuilt
 from edgebn.layers import (
     Activation,
@@ -195,7 +196,7 @@ class _Collapse:
         """Return the quantization of a layer's output as codes: what its readers take it for, or that of the codes it moves."""
         if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
             return None
-        if isinstance(layer, Binary) and layer.function == "divide":  # which int8 has not
+        if isinstance(layer, Binary) and layer.function in OF_REALS:  # which int8 has not
             return None
         if any(
             quantization is not None and quantization.bits == INT16_BITS

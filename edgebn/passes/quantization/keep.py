@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from edgebn import program as p
 from edgebn.errors import QuantizationError
+from edgebn.functions import OF_REALS
 from edgebn.passes.quantization.quantize_buffers import keeps_codes
 
 TYPES = ("float32", "int16")
@@ -48,7 +49,7 @@ def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> d
 
 def float_only(step: p.Step) -> bool:
     """Whether a step has no int8 form."""
-    return isinstance(step, FLOAT_ONLY) or (isinstance(step, p.Binary) and step.function == "divide")
+    return isinstance(step, FLOAT_ONLY) or (isinstance(step, p.Binary) and step.function in OF_REALS)
 
 
 def _has_integers(step: p.Step, program: p.Program) -> bool:

@@ -60,6 +60,18 @@ def test_tensorflow_constants_to_the_left(tmp_path, function, shape):
     np.testing.assert_allclose(got, BINARY[function](array, X), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("side", ["base", "exponent"])
+def test_tensorflow_powers(tmp_path, side, shape):
+    array = constant(shape)
+    node = ["x", 0, 0, {"y": array.tolist(), "name": None}]
+    if side == "base":
+        node = ["_CONSTANT_VALUE", -1, array.tolist(), {"y": ["x", 0, 0], "name": None}]
+    x, layer = np.abs(X), entry("TFOpLambda", "op", node, function="math.pow")
+    got = computed(write_h5(tmp_path / "m.h5", single(layer), version="2.9.0"), x)
+    np.testing.assert_allclose(got, np.float_power(*((array, x) if side == "base" else (x, array))), rtol=1e-6)
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_tensorflow_functions(tmp_path, function):
     """Each function by itself, of values beyond the bounds of every one of them that has any."""

@@ -191,16 +191,6 @@ def test_reciprocal_roots_of_all_int16_codes(scales, tmp_path):
     np.testing.assert_array_equal(reference.run(program, codes[:1]), expected[:1])
 
 
-@pytest.mark.parametrize(("first", "second"), [("value", np.float32([0.5, 2.0])), (np.float32([-2.0, 3.0]), "value")])
-def test_powers_that_have_no_logarithm_are_refused(first, second, tmp_path):
-    files = FileBuilder()
-    x, y = files.value((1, 2), np.float32), files.value((1, 2), np.float32)
-    files.operator("POW", [x if isinstance(one, str) else files.constant(one) for one in (first, second)], [y], "PowOptions")
-    (tmp_path / "model.tflite").write_bytes(files.bytes([x], [y]))
-    with pytest.raises(UnsupportedLayerError, match=r"POW.*(whole ones among them|not all positive)"):
-        read(tmp_path / "model.tflite")
-
-
 @pytest.mark.filterwarnings("ignore")  # the same
 def test_several_exponents(cases, tmp_path):
     """Not in C, whose drawn inputs are below 0 too, where there is no number."""
