@@ -52,7 +52,7 @@ def sum_proof(
     inner = max(abs(middle), abs(middle + 255 * exact[1])) + UNIT  # bound on what the first multiply-add gives
     error = 255 * sum(abs(value - scale) for value, scale in zip(exact, scales, strict=True))
     # Half a unit is the rounding of the second one, whose result is below 2**24, or clipped.
-    error += (missed * multiplier + negative_rounding / 2) * power + _half_step(inner) + _half_step(abs(middle) + UNIT) + 0.5
+    error += (missed * multiplier + negative_rounding / 2) * power + half_step(inner) + half_step(abs(middle) + UNIT) + 0.5
     guard = 1 << max(int(np.ceil(np.log2(error + SLACK))), 0)
     if guard > UNIT // 8 or largest + guard > MAX_TOTAL:
         return None
@@ -93,6 +93,6 @@ def _half_grid(a_table: np.ndarray, b_table: np.ndarray, final: tuple[int, int, 
     return (every & -every) << UNIT_BITS >> shift + 1
 
 
-def _half_step(magnitude: float) -> float:
+def half_step(magnitude: float) -> float:
     """Return half the distance between the float32 numbers of a size."""
     return math.ldexp(1.0, math.frexp(magnitude)[1] - 25)

@@ -34,6 +34,7 @@ from edgebn.kernels import (
     refold,
     rescale,
     resize,
+    scale_tile,
     softmax,
     tile,
     transpose,
@@ -90,6 +91,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
     "int8": (
         *tile.INT8_TILES,
         *add_tile.INT8_ADD,
+        *scale_tile.INT8_SCALING,
         *depthwise_tile.INT8_DEPTHWISE,
         boundary.flip_rows,
         boundary.quantize_rows,

@@ -415,6 +415,14 @@ KINDS: dict[str, Kind] = {
     "convolution_f32": _PLAIN,
     "convolution_wide_i8": _PLAIN,
     "add_tile_i8": _adjacent({"a": 1, "b": 1, "dst": 1}, 0.12),
+    "scale_tile_i8": Kind(
+        lambda _: (
+            along("rows", a="a_row", dst="dst_row"),
+            in_units("columns", lambda arguments: arguments["together"], a="channels", dst="channels"),
+        ),
+        lambda arguments: 0.12 * _by_channel(arguments),
+        scratch=lambda arguments: {"table": 4 * arguments["together"] * arguments["channels"]},
+    ),
     "add_f32": _operands(0.15, 4),
     "add_i8": _operands(2.0, 1),
     "add_double_i8": _operands(3.0, 1),
