@@ -10,7 +10,7 @@ from edgebn import program as p
 from edgebn.functions import BINARY
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
-from edgebn.session import parts, scaling
+from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, whole_vectors
 from edgebn.session.operands import by_pixel, by_row, operands, repeating
@@ -108,6 +108,8 @@ def pack_multiply(step: p.Multiply, packer: Packer) -> None:
     if arithmetic is None:
         packer.emit("multiply_f32", low=step.post[0], high=step.post[1], **arguments)
         return
+    from edgebn.session import scaling
+
     if scaling.emit(step, packer, {**_zeros(step, packer), **_rescaling(arithmetic)}):
         return
     packer.emit(
