@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from edgebn.kernels.atomics import add, look, nanoseconds, publish
+from edgebn.kernels.jit import decorator
 
 TURNS = 6  # of which the fastest counts: others were interrupted
 HANDS = 500  # how often a word goes to and fro
 LOOPS = 10_000  # of arithmetic, some tens of microseconds
 APART = 64  # words between two that share no cache line
+
+without_lock = decorator(nogil=True)  # Python's
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,14 @@ class Placement:
         return self.cores >= cores and self.nanoseconds <= nanoseconds
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@without_lock
 def _meet(words: int) -> None:
     come = add(words, 0, 1) + 1
     while look(words, 0) < come + (come & 1):
         pass
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@without_lock
 def _compute(loops: int, x: int) -> int:
     """Keep the one multiplier of whole numbers that a core has busy, by chains that do not wait for each other."""
     a = b = c = d = e = f = g = h = x
@@ -60,7 +62,7 @@ def _compute(loops: int, x: int) -> int:
     return a ^ b ^ c ^ d ^ e ^ f ^ g ^ h
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@without_lock
 def _computing(words: int, threads: int, x: int) -> tuple[int, int]:
     """Return the nanoseconds of the fastest of some computations, side by side where there are two threads, and a result."""
     least, total = 1 << 60, 0
@@ -73,7 +75,7 @@ def _computing(words: int, threads: int, x: int) -> tuple[int, int]:
     return least, total
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@without_lock
 def _handing(words: int, who: int) -> int:
     """Return the nanoseconds in which a word went to and fro, the fastest of some turns."""
     least, value = 1 << 60, who

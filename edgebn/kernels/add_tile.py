@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit
+from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit, exact_code
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.records import NEGATIVE_ROUNDING
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
@@ -23,7 +22,6 @@ from edgebn.kernels.vectors import (
     I32,
     I64,
     any_lane,
-    clamp,
     constant,
     fused_multiply_add,
     load,
@@ -176,13 +174,7 @@ class Int8Sum:
                 byte = builder.xor(byte, arguments[f"{operand}_flip"])
                 term = load(builder, I64, arguments[f"{operand}_table"], builder.mul(byte, ir.Constant(I64, 8)))
                 total = term if total is None else builder.add(total, term)
-            product = builder.add(builder.mul(total, arguments["multiplier"]), arguments["rounding"])
-            negative_rounding = builder.mul(arguments["neg"], ir.Constant(I64, NEGATIVE_ROUNDING))
-            is_negative = builder.icmp_signed("<", total, ir.Constant(I64, 0))
-            product = builder.sub(product, builder.select(is_negative, negative_rounding, ir.Constant(I64, 0)))
-            y = builder.add(builder.ashr(product, arguments["shift"]), arguments["zero_point"])
-            y = clamp(builder, y, arguments["qmin"], arguments["qmax"])
-            stored = builder.xor(y, ir.Constant(I64, self._isa.code_flip))
+            stored = builder.xor(exact_code(builder, total, arguments), ir.Constant(I64, self._isa.code_flip))
             byte = builder.trunc(builder.xor(stored, arguments["dst_flip"]), I8)
             store(builder, byte, arguments["dst"], place)
 

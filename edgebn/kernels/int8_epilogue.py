@@ -70,6 +70,19 @@ def each_bit(builder: ir.IRBuilder, mask: ir.Value, visit: Callable[[ir.Value], 
     builder.position_at_end(after)
 
 
+def exact_code(builder: ir.IRBuilder, total: ir.Value, form: dict[str, ir.Value]) -> ir.Value:
+    """Return the code of an int64 total in int64: (total * multiplier + rounding, less where it is negative) >> shift, clipped.
+
+    `form` has multiplier, rounding, shift, neg, zero_point, qmin and qmax.
+    """
+    product = builder.add(builder.mul(total, form["multiplier"]), form["rounding"])
+    negative_rounding = builder.mul(form["neg"], ir.Constant(I64, NEGATIVE_ROUNDING))
+    is_negative = builder.icmp_signed("<", total, ir.Constant(I64, 0))
+    product = builder.sub(product, builder.select(is_negative, negative_rounding, ir.Constant(I64, 0)))
+    y = builder.add(builder.ashr(product, form["shift"]), form["zero_point"])
+    return clamp(builder, y, form["qmin"], form["qmax"])
+
+
 class Int8Epilogue:
     """Accumulators (int32) to stored codes."""
 

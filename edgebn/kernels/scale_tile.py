@@ -13,12 +13,11 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit
+from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit, exact_code
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import ProductCodes
 from edgebn.kernels.primitives import float_from_bits, load_code, store_f32
-from edgebn.kernels.records import NEGATIVE_ROUNDING
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import (
     F32,
@@ -26,7 +25,6 @@ from edgebn.kernels.vectors import (
     I32,
     I64,
     any_lane,
-    clamp,
     constant,
     fused_multiply_add,
     load,
@@ -96,7 +94,7 @@ class Int8Scaling:
     def _scaling(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], *, rounds_negative: bool) -> Any:
         """Compute what all pixels share, and return what writes the scaling of `together` pixels from an address to another."""
         isa, lanes = self._isa, self._isa.lanes
-        exact, recompute = self._exact(builder.module), self._recompute(builder.module)
+        recompute = self._recompute(builder.module)
         scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
         shared: dict[str, Any] = {"interleaved": False}
         for name, bound in (("low", "qmin"), ("high", "qmax")):
@@ -113,7 +111,7 @@ class Int8Scaling:
         count = builder.mul(arguments["together"], arguments["channels"])
         steps = builder.udiv(builder.add(count, ir.Constant(I64, isa.vector_bytes - 1)), width)
         last = builder.sub(count, width)
-        rest = [exact, *(arguments[name] for name in ("b", "channels", *ProductCodes._fields))]
+        rest = [arguments[name] for name in ("b", "channels", *ProductCodes._fields)]
 
         def total(number: ir.Value, factor: ir.Value) -> ir.Value:
             if not rounds_negative:
@@ -141,7 +139,7 @@ class Int8Scaling:
                 with seldom(builder, any_lane(builder, doubt)):
                     for part, value in enumerate(units):
                         store(builder, value, scratch, part * isa.vector_bytes)
-                    builder.call(recompute, [scratch, arguments["safe_mask"], source, target, at, *rest[1:]])
+                    builder.call(recompute, [scratch, arguments["safe_mask"], source, target, at, *rest])
 
         return scale
 
@@ -175,12 +173,7 @@ class Int8Scaling:
             product = builder.mul(
                 centred(arguments["a"], place, arguments["a_zero"]), centred(arguments["b"], channel, arguments["b_zero"])
             )
-            total = builder.add(builder.mul(product, arguments["multiplier"]), arguments["rounding"])
-            negative_rounding = builder.mul(arguments["neg"], ir.Constant(I64, NEGATIVE_ROUNDING))
-            is_negative = builder.icmp_signed("<", product, ir.Constant(I64, 0))
-            total = builder.sub(total, builder.select(is_negative, negative_rounding, ir.Constant(I64, 0)))
-            y = builder.add(builder.ashr(total, arguments["shift"]), arguments["zero_point"])
-            y = clamp(builder, y, arguments["qmin"], arguments["qmax"])
+            y = exact_code(builder, product, arguments)
             store(builder, builder.xor(builder.trunc(y, I8), flip), builder.add(arguments["dst"], place))
 
         each_bit(builder, arguments["mask"], compute)

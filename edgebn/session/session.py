@@ -9,6 +9,7 @@ import weakref
 from _thread import allocate_lock  # all that a start needs of `threading`
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 FLOAT32 = np.dtype(np.float32)
 INT8 = np.dtype(np.int8)
+# Modules that no session needs but one of several threads, or one that adapts.
+BY_THREADS = ("batches", "independent", "pace", "touched", "workers")
+BY_ADAPTATION = ("refolding", "sums")
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,9 @@ class Session:
 
         A process forked while another thread imports a module waits for that module for ever.
         """
-        if self._threads > 1:
-            from edgebn.session import batches, independent, pace, touched, workers  # noqa: F401
-        if self._program.adaptation is not None:
-            from edgebn.session import refolding, sums  # noqa: F401
+        wanted = BY_THREADS if self._threads > 1 else ()
+        for name in (*wanted, *(BY_ADAPTATION if self._program.adaptation is not None else ())):
+            import_module(f"edgebn.session.{name}")
 
     @staticmethod
     def _counted(program: Program, threads: int | str, *, winograd: bool) -> int:

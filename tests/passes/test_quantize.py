@@ -131,7 +131,7 @@ def test_functions_of_two_values_are_as_near_as_their_codes(function):
 def test_quotients_and_powers_of_two_values_have_no_int8_form(function):
     make = Maker((2, 2, 4))
     program = make.finish(make.add(p.Binary, ("x", "x"), (2, 2, 4), function))
-    with pytest.raises(QuantizationError, match=rf"layer '\w+': a {function} of two values has no int8 form"):
+    with pytest.raises(QuantizationError, match=rf"layer '\w+': the function '{function}' of two values has no int8 form"):
         quantize_program(program, dict.fromkeys(program.buffers, (0.5, 2.0)))
 
 

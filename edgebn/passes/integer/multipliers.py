@@ -409,7 +409,9 @@ def binary_arithmetic(
     Inputs in 2**-shift of twice the larger scale: at most 255 << 20 in size, and their squared difference at most 2**30.
     """
     if function in OF_REALS:
-        raise QuantizationError(f"{where}: a {function} of two values has no int8 form; keep the model, or this layer, in float32")
+        raise QuantizationError(
+            f"{where}: the function '{function}' of two values has no int8 form; keep the model, or this layer, in float32"
+        )
     squared = function == "squared_difference"
     shift = (0 if wide else SQUARED_LEFT_SHIFT) if squared else WIDE_LEFT_SHIFT if wide else ADD_LEFT_SHIFT
     twice_max = 2.0 * max(scales)
