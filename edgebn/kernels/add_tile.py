@@ -7,12 +7,13 @@ within `guard` units; where an integer lies that near (`int8_epilogue.py` explai
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit, exact_code
+from edgebn.kernels.int8_epilogue import each_bit, exact_code
+from edgebn.kernels.int8_stores import Int8Stores
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.variants import begin_function, runner
@@ -21,11 +22,8 @@ from edgebn.kernels.vectors import (
     I8,
     I32,
     I64,
-    any_lane,
-    constant,
     fused_multiply_add,
     load,
-    seldom,
     splat,
     store,
     vector,
@@ -84,22 +82,18 @@ class Int8Sum:
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
-        self._epilogue = Int8Epilogue(isa)
+        self._stores = Int8Stores(isa, by_fours=True)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function that sums rows, and return it."""
         isa, lanes = self._isa, self._isa.lanes
         builder, arguments = begin_function(module, f"edgebn_add_i8_{self.variants[variant]}", self.arguments)
-        exact, recompute = self._exact(module), self._recompute(module)
-        scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
-        shared: dict[str, Any] = {"interleaved": False}
-        for name, bound in (("low", "qmin"), ("high", "qmax")):
-            shared[name] = builder.add(arguments[bound], ir.Constant(I64, 128))
-        shared["bounded"] = builder.icmp_signed("!=", arguments["bounded"], ir.Constant(I64, 0))
+        exact, shared = self._exact(module), self._stores.prepare(builder, arguments)
+        names = ("a", "b", "dst", *Flips._fields, *Exact._fields)
+        correction = self._stores.correction(module, "edgebn_add_i8_recompute", names, exact)
         reals = [
             splat(builder, builder.bitcast(builder.trunc(arguments[name], I32), F32), lanes) for name in Approximation._fields[:3]
         ]
-        safe_mask = splat(builder, builder.trunc(arguments["safe_mask"], I32), lanes)
         width = ir.Constant(I64, isa.vector_bytes)
         steps = builder.udiv(builder.add(arguments["count"], ir.Constant(I64, isa.vector_bytes - 1)), width)
         last = builder.sub(arguments["count"], width)
@@ -107,7 +101,7 @@ class Int8Sum:
         forms = [arguments[name] for name in (*Flips._fields, *Exact._fields)]
         flip_bytes = [builder.trunc(arguments[name], I8) if variant else ir.Constant(I8, 0) for name in Flips._fields]
         from_stored = ir.Constant(I8, 0x80 ^ isa.code_flip)  # to code + 128
-        to_unsigned = [splat(builder, builder.xor(flip, from_stored), lanes) for flip in flip_bytes[:2]]
+        to_unsigned = [splat(builder, builder.xor(flip, from_stored), isa.vector_bytes) for flip in flip_bytes[:2]]
         from_packed = splat(builder, flip_bytes[2], isa.vector_bytes)
         with cgutils.for_range(builder, arguments["rows"]) as row:
             a, b, dst = (
@@ -121,44 +115,23 @@ class Int8Sum:
                     at = builder.mul(step.index, width)
                     at = builder.select(builder.icmp_signed("<", at, last), at, last)  # the last vector moves left
                     places = [builder.add(base, at) for base in (a, b, dst)]
-                    units, doubt = [], None
-                    for part in range(GROUP):
-                        units.append(self._units(builder, places, part, to_unsigned, reals))
-                        one = builder.icmp_unsigned("==", builder.and_(units[-1], safe_mask), constant(I32, lanes, 0))
-                        doubt = one if doubt is None else builder.or_(doubt, one)
-                    store(builder, builder.xor(self._epilogue.pack(builder, units, shared), from_packed), places[2])
-                    with seldom(builder, any_lane(builder, doubt)):
-                        for part, value in enumerate(units):
-                            store(builder, value, scratch, part * isa.vector_bytes)
-                        builder.call(recompute, [scratch, arguments["safe_mask"], *places, *forms])
+                    units = self._units(builder, places, to_unsigned, reals)
+                    self._stores.write(builder, units, places[2], shared, (correction, [*places, *forms]), from_packed)
         builder.ret_void()
         return builder.function
 
     def _units(
-        self, builder: ir.IRBuilder, places: list[ir.Value], part: int, to_unsigned: list[ir.Value], reals: list[ir.Value]
-    ) -> ir.Value:
-        """Return t of one vector of outputs."""
+        self, builder: ir.IRBuilder, places: list[ir.Value], to_unsigned: list[ir.Value], reals: list[ir.Value]
+    ) -> list[ir.Value]:
+        """Return t of a group of outputs."""
         lanes = self._isa.lanes
-        floats = []
-        for address, flip in zip(places[:2], to_unsigned, strict=True):
-            unsigned = builder.xor(load(builder, vector(I8, lanes), address, part * lanes), flip)
-            floats.append(builder.sitofp(builder.zext(unsigned, vector(I32, lanes)), vector(F32, lanes)))
-        inner = fused_multiply_add(builder, floats[1], reals[1], reals[2])
-        return builder.fptosi(fused_multiply_add(builder, floats[0], reals[0], inner), vector(I32, lanes))
-
-    def _recompute(self, module: ir.Module) -> ir.Function:
-        """Write (once a module) the function (units, safe_mask, a, b, dst, ...) that corrects what is in doubt of one vector."""
-        function_name = "edgebn_add_i8_recompute"
-        if function_name in module.globals:
-            return module.globals[function_name]
-        builder, arguments = begin_function(
-            module, function_name, ("units", "safe_mask", "a", "b", "dst", *Flips._fields, *Exact._fields)
-        )
-        mask = doubts_of(builder, self._isa, arguments["units"], arguments["safe_mask"])
-        rest = [arguments[name] for name in ("a", "b", "dst", *Flips._fields, *Exact._fields)]
-        builder.call(self._exact(module), [mask, *rest])
-        builder.ret_void()
-        return builder.function
+        codes = [self._stores.load_fours(builder, *operand) for operand in zip(places[:2], to_unsigned, strict=True)]
+        units = []
+        for a, b in zip(*codes, strict=True):
+            inner = fused_multiply_add(builder, builder.sitofp(b, vector(F32, lanes)), reals[1], reals[2])
+            total = fused_multiply_add(builder, builder.sitofp(a, vector(F32, lanes)), reals[0], inner)
+            units.append(builder.fptosi(total, vector(I32, lanes)))
+        return units
 
     def _exact(self, module: ir.Module) -> ir.Function:
         """Write (once a module) the function (mask, a, b, dst, flips, exact form) that sums what the mask names by tables."""

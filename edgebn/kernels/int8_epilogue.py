@@ -8,7 +8,7 @@ are in doubt (one group of 64 in 250 has any) are computed again, one by one, in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -46,13 +46,35 @@ from edgebn.kernels.vectors import (
 GROUP = 4  # vectors whose outputs are packed, tested and stored together
 
 
-def doubts_of(builder: ir.IRBuilder, isa: InstructionSet, units: ir.Value, safe_mask: ir.Value) -> ir.Value:
-    """Return a word with a bit set for each output in doubt, of the group whose t are at address `units`."""
+def any_in_doubt(builder: ir.IRBuilder, units: Sequence[ir.Value], safe_masks: ir.Value) -> ir.Value:
+    """Whether any t of a group is in doubt.
+
+    One is where its low half is small, unless no t of the group is: the smallest of a lane's low halves answers for all of them.
+    """
+    lanes = units[0].type.count
+    halves = [builder.bitcast(value, vector(I16, 2 * lanes)) for value in units]
+    while len(halves) > 1:
+        name = f"llvm.umin.{suffix(halves[0].type)}"
+        halves = [call(builder, name, a.type, [a, b]) for a, b in zip(halves[::2], halves[1::2], strict=True)]
+    smallest = builder.bitcast(halves[0], vector(I32, lanes))
+    return any_lane(builder, builder.icmp_unsigned("==", builder.and_(smallest, safe_masks), constant(I32, lanes, 0)))
+
+
+def doubts_of(
+    builder: ir.IRBuilder, isa: InstructionSet, units: ir.Value, safe_mask: ir.Value, *, by_fours: bool = False
+) -> ir.Value:
+    """Return a word with a bit set for each output in doubt, of the group whose t are at address `units`.
+
+    `by_fours` says that its vectors hold every fourth output each (`int8_stores.py`).
+    """
     kind = vector(I32, isa.lanes)
     mask = splat(builder, builder.trunc(safe_mask, I32), isa.lanes)
     parts = [load(builder, kind, units, part * isa.vector_bytes) for part in range(GROUP)]
     in_doubt = [builder.icmp_unsigned("==", builder.and_(part, mask), constant(I32, isa.lanes, 0)) for part in parts]
-    bits = builder.bitcast(concat(builder, in_doubt), ir.IntType(GROUP * isa.lanes))
+    joined = concat(builder, in_doubt)
+    if by_fours:
+        joined = shuffle(builder, joined, None, [part * isa.lanes + lane for lane in range(isa.lanes) for part in range(GROUP)])
+    bits = builder.bitcast(joined, ir.IntType(GROUP * isa.lanes))
     return bits if bits.type == I64 else builder.zext(bits, I64)
 
 
@@ -203,12 +225,9 @@ class Int8Epilogue:
                 fast = in_units([builder.bitcast(acc, floats) for acc in group])
                 fast_block = builder.block
         units = join(builder, [(slow, slow_block), (fast, fast_block)])
-        none = constant(I32, lanes, 0)
-        doubts = [builder.icmp_unsigned("==", builder.and_(value, shared["safe_masks"]), none) for value in units]
-        doubt = builder.or_(builder.or_(doubts[0], doubts[1]), builder.or_(doubts[2], doubts[3]))
         packed = self.pack(builder, units, shared)
         before = builder.block
-        with seldom(builder, any_lane(builder, doubt)):
+        with seldom(builder, any_in_doubt(builder, units, shared["safe_masks"])):
             recomputed = self._recompute(builder, group, units, columns[0] * lanes, packed, shared, epilogue)
             after = builder.block
         return join(builder, [([packed], before), ([recomputed], after)])[0]
@@ -226,7 +245,7 @@ class Int8Epilogue:
             name = {16: "llvm.x86.avx512.packuswb.512", 8: "llvm.x86.avx2.packuswb"}[lanes]
             bytes_ = call(builder, name, vector(I8, 4 * lanes), pairs)
             if shared["interleaved"]:
-                return self._bounded(builder, bytes_, shared)
+                return self.bounded(builder, bytes_, shared)
             eights = lanes // 2
             order = [*range(0, eights, 2), *range(1, eights, 2)]
             ordered = shuffle(builder, builder.bitcast(bytes_, vector(I64, eights)), None, order)
@@ -238,16 +257,17 @@ class Int8Epilogue:
             if shared["interleaved"]:
                 starts = [2 * lanes * source + 8 * part for part in range(lanes // 4) for source in range(2)]
                 bytes_ = shuffle(builder, bytes_, None, [start + i for start in starts for i in range(8)])
-        return self._bounded(builder, bytes_, shared)
+        return self.bounded(builder, bytes_, shared)
 
-    def _bounded(self, builder: ir.IRBuilder, bytes_: ir.Value, shared: dict[str, Any]) -> ir.Value:
+    def bounded(self, builder: ir.IRBuilder, bytes_: ir.Value, shared: dict[str, Any]) -> ir.Value:
+        """Return bytes of codes + 128 within the outputs' bounds, as they are stored."""
         low, high = (splat(builder, builder.trunc(shared[name], I8), 4 * self._lanes) for name in ("low", "high"))
 
-        def bounded() -> list[ir.Value]:
+        def within() -> list[ir.Value]:
             above = call(builder, f"llvm.umax.{suffix(bytes_.type)}", bytes_.type, [bytes_, low])
             return [call(builder, f"llvm.umin.{suffix(bytes_.type)}", bytes_.type, [above, high])]
 
-        (clipped,) = either(builder, shared["bounded"], bounded, [bytes_])
+        (clipped,) = either(builder, shared["bounded"], within, [bytes_])
         return clipped if self._isa.code_flip else builder.xor(clipped, constant(I8, 4 * self._lanes, 0x80))
 
     def _recompute(

@@ -7,13 +7,15 @@ an integer lies that near (`int8_epilogue.py` explains the test), integers give 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.int8_epilogue import GROUP, Int8Epilogue, doubts_of, each_bit, exact_code
+from edgebn.kernels.int8_epilogue import GROUP, each_bit, exact_code
+from edgebn.kernels.int8_stores import Int8Stores
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import ProductCodes
@@ -24,11 +26,9 @@ from edgebn.kernels.vectors import (
     I8,
     I32,
     I64,
-    any_lane,
     constant,
     fused_multiply_add,
     load,
-    seldom,
     splat,
     store,
     vector,
@@ -72,7 +72,7 @@ class Int8Scaling:
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
-        self._epilogue = Int8Epilogue(isa)
+        self._stores = Int8Stores(isa)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function that scales rows of pixels, and return it."""
@@ -94,24 +94,20 @@ class Int8Scaling:
     def _scaling(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], *, rounds_negative: bool) -> Any:
         """Compute what all pixels share, and return what writes the scaling of `together` pixels from an address to another."""
         isa, lanes = self._isa, self._isa.lanes
-        recompute = self._recompute(builder.module)
-        scratch = builder.ptrtoint(cgutils.alloca_once(builder, vector(I32, GROUP * lanes)), I64)
-        shared: dict[str, Any] = {"interleaved": False}
-        for name, bound in (("low", "qmin"), ("high", "qmax")):
-            shared[name] = builder.add(arguments[bound], ir.Constant(I64, 128))
-        shared["bounded"] = builder.icmp_signed("!=", arguments["bounded"], ir.Constant(I64, 0))
+        shared = self._stores.prepare(builder, arguments)
+        names = ("a", "dst", "at", "b", "channels", *ProductCodes._fields)
+        correction = self._stores.correction(builder.module, "edgebn_scale_i8_recompute", names, self._exact(builder.module, names))
         start, below = (
             splat(builder, builder.bitcast(builder.trunc(arguments[name], I32), F32), lanes)
             for name in ("start_bits", "below_bits")
         )
-        safe_mask = splat(builder, builder.trunc(arguments["safe_mask"], I32), lanes)
         to_unsigned = splat(builder, ir.Constant(I8, 0x80 ^ isa.code_flip), lanes)  # of a stored byte, to code + 128
         zero = splat(builder, builder.trunc(builder.add(arguments["a_zero"], ir.Constant(I64, 128)), I32), lanes)
         width = ir.Constant(I64, isa.vector_bytes)
         count = builder.mul(arguments["together"], arguments["channels"])
         steps = builder.udiv(builder.add(count, ir.Constant(I64, isa.vector_bytes - 1)), width)
         last = builder.sub(count, width)
-        rest = [arguments[name] for name in ("b", "channels", *ProductCodes._fields)]
+        rest = [arguments[name] for name in names[3:]]
 
         def total(number: ir.Value, factor: ir.Value) -> ir.Value:
             if not rounds_negative:
@@ -125,7 +121,7 @@ class Int8Scaling:
             with cgutils.for_range(builder, steps) as step:
                 at = builder.mul(step.index, width)
                 at = builder.select(builder.icmp_signed("<", at, last), at, last)  # the last vector moves left
-                units, doubt = [], None
+                units = []
                 for part in range(GROUP):
                     code = load(builder, vector(I8, lanes), builder.add(source, at), part * lanes)
                     number = builder.zext(builder.xor(code, to_unsigned), vector(I32, lanes))
@@ -133,35 +129,16 @@ class Int8Scaling:
                     place = builder.add(arguments["table"], builder.mul(at, ir.Constant(I64, 4)))
                     factor = load(builder, vector(F32, lanes), place, 4 * part * lanes)
                     units.append(builder.fptosi(total(number, factor), vector(I32, lanes)))
-                    one = builder.icmp_unsigned("==", builder.and_(units[-1], safe_mask), constant(I32, lanes, 0))
-                    doubt = one if doubt is None else builder.or_(doubt, one)
-                store(builder, self._epilogue.pack(builder, units, shared), builder.add(target, at))
-                with seldom(builder, any_lane(builder, doubt)):
-                    for part, value in enumerate(units):
-                        store(builder, value, scratch, part * isa.vector_bytes)
-                    builder.call(recompute, [scratch, arguments["safe_mask"], source, target, at, *rest])
+                self._stores.write(builder, units, builder.add(target, at), shared, (correction, [source, target, at, *rest]))
 
         return scale
 
-    def _recompute(self, module: ir.Module) -> ir.Function:
-        """Write (once a module) the function (units, safe_mask, a, dst, at, ...) that corrects what is in doubt of one vector."""
-        function_name = "edgebn_scale_i8_recompute"
-        if function_name in module.globals:
-            return module.globals[function_name]
-        names = ("units", "safe_mask", "a", "dst", "at", "b", "channels", *ProductCodes._fields)
-        builder, arguments = begin_function(module, function_name, names)
-        mask = doubts_of(builder, self._isa, arguments["units"], arguments["safe_mask"])
-        builder.call(self._exact(module), [mask, *(arguments[name] for name in names[2:])])
-        builder.ret_void()
-        return builder.function
-
-    def _exact(self, module: ir.Module) -> ir.Function:
-        """Write (once a module) the function (mask, a, dst, at, b, channels, exact form) that scales what the mask names."""
+    def _exact(self, module: ir.Module, names: Sequence[str]) -> ir.Function:
+        """Write (once a module) the function (mask, *names) that scales what the mask names."""
         name = "edgebn_scale_i8_exact"
         if name in module.globals:
             return module.globals[name]
-        names = ("mask", "a", "dst", "at", "b", "channels", *ProductCodes._fields)
-        builder, arguments = begin_function(module, name, names)
+        builder, arguments = begin_function(module, name, ("mask", *names))
         flip = ir.Constant(I8, self._isa.code_flip)
 
         def centred(address: ir.Value, place: ir.Value, zero: ir.Value) -> ir.Value:
