@@ -69,7 +69,7 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads that may share an inference; auto measures once how many are best; default 1, which leaves other cores free",
     )
-    group.add_argument("--no-winograd", dest="winograd", action="store_false", help="compute every product of float32 convolutions")
+    group.add_argument("--no-winograd", dest="winograd", action="store_false", help="compute every product of convolutions")
 
 
 def load_model(path: Path, arguments: argparse.Namespace) -> Program:

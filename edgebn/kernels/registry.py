@@ -90,6 +90,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "int8": (
         *tile.INT8_TILES,
+        *winograd.INT8_WINOGRAD,
         *add_tile.INT8_ADD,
         *scale_tile.INT8_SCALING,
         *depthwise_tile.INT8_DEPTHWISE,

@@ -4,7 +4,8 @@ A tile keeps MR x NV accumulators in registers. For each step of depth (four cod
 weights and, for each of its pixels, broadcasts the input and multiplies. Standard, pointwise, dense and first-layer convolutions
 are all this kernel: they differ in steps through memory and in how `tile_weights.py` packs. What turns accumulators into
 outputs is in `int8_epilogue.py` and `tile_epilogue.py`; products of matrices, whose steps are others, are in `matrix_products.py`.
-Everything is written as LLVM code by one function a tile; no source text is generated.
+Everything is written as LLVM code by one function a tile; no source text is generated. Beside codes and float32 there are tiles of
+int16 whose sums are stored as they are, for Winograd's convolution of codes (`winograd.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from edgebn.kernels.jit import kernel
 from edgebn.kernels.matrix_products import MatrixProducts
 from edgebn.kernels.observe import save_accumulators
 from edgebn.kernels.parameters import Extras, SavedAccumulators, TileClips, TileCodes, Walk
-from edgebn.kernels.tile_epilogue import Float32Epilogue
+from edgebn.kernels.tile_epilogue import Float32Epilogue, Sums
 from edgebn.kernels.tile_shapes import function_name, goes_across_rows, shapes, takes_pairs_in_turn
 from edgebn.kernels.tile_walks import AcrossRows, RowByRow
 from edgebn.kernels.variants import begin_function, runner
@@ -155,7 +156,52 @@ class Int8Products(_Lanes):
             builder.store(offset(builder, at, step_bytes), taps)
 
 
-class Float32Products(_Lanes):
+class _SingleLoads(_Lanes):
+    """What products have in common that take an input as it is loaded: loops of theirs can be unrolled."""
+
+    def add_tap(
+        self,
+        builder: ir.IRBuilder,
+        pixels: list[ir.Value],
+        depth: ir.Value,
+        taps: ir.Value,
+        slots: list[list[ir.Value]],
+        ahead: ir.Value | None,
+    ) -> None:
+        """Add `depth` steps of one tap as `_Lanes.add_tap` does; what is `ahead` bytes behind the weights in use is fetched."""
+        if ahead is None:
+            super().add_tap(builder, pixels, depth, taps, slots, ahead)
+        else:
+            _add_tap_unrolled(builder, self._isa, self, pixels, depth, taps, slots, ahead)
+
+
+class Int16Products(_SingleLoads):
+    """How a tile multiplies int16: lanes of two products each, summed into int32."""
+
+    extras = ()
+
+    def __init__(self, isa: InstructionSet) -> None:
+        super().__init__(isa)
+        self._dot = Dot(isa.dot, isa.lanes)
+        self._lanes, self._registers = isa.lanes, isa.registers
+        self.weight_vectors = 1
+        self.accumulator = vector(I32, isa.lanes)
+        self.epilogue = Sums(isa)
+
+    def weights_per_load(self, mr: int, nv: int) -> int:
+        """Return how many vectors of weights are loaded before they are multiplied."""
+        return _at_once(self._registers, mr, nv)
+
+    def input(self, builder: ir.IRBuilder, address: ir.Value, count: ir.Value) -> Any:
+        """Return two numbers of one pixel in every lane."""
+        return splat(builder, load(builder, I32, address, count), self._lanes)
+
+    def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
+        """Return acc plus what `input` gave times the weights, one product after the other: LLVM would else first sum products."""
+        return in_turn(builder, self._dot(builder, acc, [value], weights))
+
+
+class Float32Products(_SingleLoads):
     """How a tile multiplies float32: one fused multiply-add a lane."""
 
     extras = ()
@@ -186,21 +232,6 @@ class Float32Products(_Lanes):
         """Return the number in one lane of `values` in every lane."""
         return shuffle(builder, values, None, [index] * self._lanes)
 
-    def add_tap(
-        self,
-        builder: ir.IRBuilder,
-        pixels: list[ir.Value],
-        depth: ir.Value,
-        taps: ir.Value,
-        slots: list[list[ir.Value]],
-        ahead: ir.Value | None,
-    ) -> None:
-        """Add `depth` steps of one tap as `_Lanes.add_tap` does; what is `ahead` bytes behind the weights in use is fetched."""
-        if ahead is None:
-            super().add_tap(builder, pixels, depth, taps, slots, ahead)
-        else:
-            _add_tap_unrolled(builder, self._isa, self, pixels, depth, taps, slots, ahead)
-
     def add(self, builder: ir.IRBuilder, acc: ir.Value, value: Any, weights: list[ir.Value]) -> ir.Value:
         """Return acc plus what `input` gave times the weights."""
         return fused_multiply_add(builder, value, weights[0], acc)
@@ -217,14 +248,15 @@ def int8_products(isa: InstructionSet) -> Int8Products | MatrixProducts:
 
 
 class Tiles:
-    """Writes the functions of one kind, one for each tile shape: each convolves whole rows."""
+    """Writes the functions of one kind, one for each tile shape: each convolves whole rows. int16 has the shapes of float32."""
 
     def __init__(self, isa: InstructionSet, products: Any, kind: str) -> None:
         self._isa, self._products, self._kind = isa, products, kind
-        self._across_rows = goes_across_rows(isa, real=kind == "f32")
+        self._real = kind != "i8"
+        self._across_rows = goes_across_rows(isa, real=self._real)
         walk = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
         self.arguments = (*walk, *products.extras, *products.epilogue.scalars)
-        self.variants = shapes(isa, real=kind == "f32")
+        self.variants = shapes(isa, real=self._real)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of a shape, and return it."""
@@ -239,11 +271,11 @@ class Tiles:
             steps = builder.add(steps, arguments["extras"])
         block_bytes = builder.mul(steps, ir.Constant(I64, step_bytes))
         across_rows = self._across_rows and mr > 1
-        walk = AcrossRows(builder, arguments, mr, self._kind) if across_rows else RowByRow(builder, arguments, mr)
+        walk = AcrossRows(builder, arguments, mr, real=self._real) if across_rows else RowByRow(builder, arguments, mr)
         last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
         walk.prepare()
         scalars = products.epilogue.prepare(builder, arguments, nv)
-        unrolls = isa.unroll > 1 and self._kind == "f32"
+        unrolls = isa.unroll > 1 and self._real
         if unrolls:  # rows that have weights of their own take them one after the other
             apart = builder.icmp_signed("!=", arguments["weight_row_step"], ir.Constant(I64, 0))
             following = builder.select(apart, arguments["weight_row_step"], block_bytes)
@@ -382,7 +414,7 @@ def _add_tap(
 def _add_tap_unrolled(
     builder: ir.IRBuilder,
     isa: InstructionSet,
-    products: Float32Products,
+    products: Any,
     pixels: list[ir.Value],
     depth: ir.Value,
     taps: ir.Value,
@@ -427,6 +459,8 @@ def _groups(values: list[Any], size: int) -> list[list[Any]]:
 
 if SELECTED.dot:
     _run_i8 = runner(Tiles(SELECTED, int8_products(SELECTED), "i8"))
+if takes_pairs_in_turn(SELECTED):
+    _run_i16 = runner(Tiles(SELECTED, Int16Products(SELECTED), "i16"))
 if SELECTED.vector_bytes:
     _run_f32 = runner(Tiles(SELECTED, Float32Products(SELECTED), "f32"))
 
@@ -438,11 +472,17 @@ def tile_i8(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, 
 
 
 @kernel
+def tile_i16(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators) -> None:
+    """int16 to sums of 32 bits. `variant` indexes `tile_shapes.shapes` of float32; `depth` counts steps of two numbers."""
+    _run_i16(variant, (walk, blocks, saved))
+
+
+@kernel
 def tile_f32(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, clips: TileClips) -> None:
     """float32. `variant` indexes `tile_shapes.shapes`."""
     _run_f32(variant, (walk, blocks, saved, clips))
 
 
 # The tiles that this instruction set has, for the executor's table.
-INT8_TILES = (tile_i8,) if SELECTED.dot else ()
+INT8_TILES = (*((tile_i8,) if SELECTED.dot else ()), *((tile_i16,) if takes_pairs_in_turn(SELECTED) else ()))
 FLOAT32_TILES = (tile_f32,) if SELECTED.vector_bytes else ()

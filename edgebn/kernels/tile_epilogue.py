@@ -148,6 +148,41 @@ class Stores:
         return function
 
 
+class Sums:
+    """Accumulators (int32) stored as they are, in whole vectors: where they go has room for channels that do not exist."""
+
+    scalars: tuple[str, ...] = ()
+    bytes_per_channel = 0  # what accumulators begin from is the same for all blocks
+    element = 4
+
+    def __init__(self, isa: InstructionSet) -> None:
+        self._vector_bytes = isa.vector_bytes
+
+    def prepare(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], nv: int) -> dict[str, Any]:  # noqa: ARG002  # as others'
+        """Return what every tile of the layer shares."""
+        return {"pixel": arguments["dst_pixel"]}
+
+    def sum(self, builder: ir.IRBuilder, acc: ir.Value, epilogue: ir.Value, j: int, nv: int) -> ir.Value:  # noqa: ARG002  # as int8's
+        """Return the sum of products that an accumulator stands for: itself."""
+        return acc
+
+    def write(
+        self,
+        builder: ir.IRBuilder,
+        accumulators: list[list[ir.Value]],
+        shared: dict[str, Any],
+        epilogue: ir.Value,  # noqa: ARG002  # as others'
+        target: ir.Value,
+        valid: ir.Value,  # noqa: ARG002
+    ) -> None:
+        """Store a tile's accumulators [pixel][vector]."""
+        pixels = Pixels(shared["pixel"], shared.get("steps"))
+        for i, line in enumerate(accumulators):
+            pixel = builder.add(target, pixels.after_first(builder, i))
+            for j, acc in enumerate(line):
+                store(builder, acc, pixel, j * self._vector_bytes)
+
+
 class Float32Epilogue:
     """Accumulators (float32, begun from the bias) to outputs."""
 

@@ -75,9 +75,9 @@ class RowByRow:
 class AcrossRows:
     """Tiles of all rows as if they were one, each of pixels of two rows at most; rows with weights of their own go one by one."""
 
-    def __init__(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], mr: int, kind: str) -> None:
+    def __init__(self, builder: ir.IRBuilder, arguments: dict[str, ir.Value], mr: int, *, real: bool) -> None:
         self._builder, self._arguments, self._mr = builder, arguments, mr
-        self._writes_in_two_ways = kind == "f32"  # the end of an int8 tile is long beside what addresses take
+        self._writes_in_two_ways = real  # the end of an int8 tile is long beside what addresses take
         apart = builder.icmp_signed("!=", arguments["weight_row_step"], ir.Constant(I64, 0))
         self._lines = builder.select(apart, arguments["rows"], ir.Constant(I64, 1))
         self._pixels = builder.select(apart, arguments["columns"], builder.mul(arguments["rows"], arguments["columns"]))

@@ -75,12 +75,23 @@ def pack_wide_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> tu
 
 def pack_weights_f32(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
     """Return float32 weights (O, taps, run) in the order that tiles of `nv` vectors read them."""
+    return _in_words(isa, weight.astype(np.float32, copy=False), nv)
+
+
+def _in_words(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
+    """Return weights of 32 bits (O, taps, run) in the order that tiles of `nv` vectors read them."""
     outputs, taps, run = weight.shape
     width = nv * isa.lanes
     blocks = -(-outputs // width)
-    padded = np.zeros((blocks * width, taps, run), np.float32)
+    padded = np.zeros((blocks * width, taps, run), weight.dtype)
     padded[:outputs] = weight
     return np.ascontiguousarray(padded.reshape(blocks, width, taps, run).transpose(0, 2, 3, 1))
+
+
+def pack_weights_i16(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
+    """Return int16 weights (O, taps, run) in the order that tiles of `nv` vectors read them: two at a time."""
+    even = np.pad(weight, ((0, 0), (0, 0), (0, weight.shape[2] % 2)))
+    return _in_words(isa, np.ascontiguousarray(even).view(np.int32), nv).view(np.int16)
 
 
 def pack_epilogue_f32(isa: InstructionSet, bias: np.ndarray, a: np.ndarray, d: np.ndarray, nv: int) -> np.ndarray:

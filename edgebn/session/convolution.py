@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import executor
+from edgebn.kernels import executor, isa
 from edgebn.session import bands, dense, depthwise, parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
-from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name
+from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name, suffix
 from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
 from edgebn.session.tiled import MAX_GROUPS, Target, TileEmitter, Walk, fits_dot, is_wide, suits, tile_operation, walk_through
@@ -68,7 +68,7 @@ def _bands(step: p.Convolution, program: p.Program, options: Options) -> list[ba
     if by_planes:
         from edgebn.session import winograd
 
-    if step.pool is None and not (by_planes and winograd.are_weights_near(step)):
+    if step.pool is None and not (by_planes and winograd.are_weights_near(step, program)):
         unit = 0
     elif by_planes:  # its rounding depends on where tiles begin
         unit = winograd.STEP
@@ -215,7 +215,12 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
 
 def _goes_by_planes(step: p.Convolution, program: p.Program, options: Options) -> bool:
     """Whether a convolution goes by Winograd's algorithm, which a program of none need not import."""
-    if not options.winograd or p.step_dtype(step, program) != "float32":
+    channels, kernel_rows, kernel_columns, run = step.weight.shape
+    fits = options.winograd and (kernel_rows, kernel_columns) == (3, 3) and step.strides == step.dilations == (1, 1)
+    dtype, lanes = p.step_dtype(step, program), isa.SELECTED.lanes
+    if not fits or step.groups != 1 or channels < lanes or (dtype == "int8" and run < lanes):  # of so few codes it never pays
+        return False
+    if f"winograd_input_{suffix(dtype)}" not in executor.operations():
         return False
     from edgebn.session import winograd
 

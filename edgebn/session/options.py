@@ -16,7 +16,7 @@ class Options:
     threads : int
         How many threads may share an inference.
     winograd : bool
-        Whether float32 convolutions may use Winograd's algorithm where it is faster.
+        Whether convolutions may use Winograd's algorithm where it is faster.
     """
 
     threads: int = 1

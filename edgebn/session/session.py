@@ -74,8 +74,8 @@ class Session:
         the same bytes for every number. "auto" measures once, with one sample, in about half a second, which number is
         fastest on this machine. The default is one, which leaves the other cores to what else runs, further sessions among it.
     winograd : bool
-        Whether float32 convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its
-        error); False computes the products of the definition.
+        Whether convolutions may use Winograd's algorithm where it is faster (`docs/speed.md` states its error in float32;
+        int8 bytes are the same); False computes the products of the definition.
 
     Raises
     ------

@@ -115,10 +115,13 @@ def _block_bytes(arguments: Arguments, nv: int) -> int:
     return taps * arguments["depth"] * nv * isa.SELECTED.vector_bytes * halves
 
 
-def _by_block(arguments: Arguments, nv: int, *, real: bool) -> Axis:
-    """Return the axis of the blocks of output channels of a tile or a dense layer; all but the last are whole."""
+def _by_block(arguments: Arguments, nv: int, *, real: bool, finishes: bool = True) -> Axis:
+    """Return the axis of the blocks of output channels of a tile or a dense layer; all but the last are whole.
+
+    Sums that no epilogue finishes begin from the same in all blocks.
+    """
     channels = nv * isa.SELECTED.lanes
-    record = 4 * len(FLOAT32_WORDS) if real else 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)
+    record = (4 * len(FLOAT32_WORDS) if real else 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)) if finishes else 0
     weights = _block_bytes(arguments, nv) // (1 if not real or isa.SELECTED.dot != "pmaddwd" else 2)
     axis = along("blocks", weight=weights, epilogue=channels * record, dst=channels * (4 if real else 1))
 
@@ -147,12 +150,12 @@ def _by_tile(mr: int) -> Axis:
     return Axis(lambda arguments: -(-arguments["columns"] // mr), take)
 
 
-def _tile_axes(*, real: bool) -> Callable[[Arguments], Sequence[Axis]]:
+def _tile_axes(*, real: bool, finishes: bool = True) -> Callable[[Arguments], Sequence[Axis]]:
     def axes(arguments: Arguments) -> Sequence[Axis]:
         mr, nv = _shape(arguments, real=real)
         rows = along("rows", src="row_step", dst="dst_row", weight="weight_row_step")
         columns = _by_tile(mr)
-        blocks = _by_block(arguments, nv, real=real)
+        blocks = _by_block(arguments, nv, real=real, finishes=finishes)
         if arguments["weight_row_step"]:
             return rows, blocks
         # Shares of pixels all read the weights, shares of channels all read the inputs.
@@ -406,11 +409,14 @@ _PLAIN = Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_
 KINDS: dict[str, Kind] = {
     "tile_i8": Kind(_tile_axes(real=False), _tile_time(real=False)),
     "tile_f32": Kind(_tile_axes(real=True), _tile_time(real=True)),
+    "tile_i16": Kind(_tile_axes(real=True, finishes=False), _tile_time(real=True)),  # in the shapes of float32
     "depthwise_tile_i8": Kind(_depthwise_axes(real=False), _depthwise_time(real=False)),
     "depthwise_tile_f32": Kind(_depthwise_axes(real=True), _depthwise_time(real=True)),
     "dense_f32": Kind(_dense_axes, _dense_time, scratch=lambda arguments: {"places": 4 * arguments["depth"]}),
     "winograd_input_f32": _planes("src"),
+    "winograd_input_i8": _planes("src"),
     "winograd_output_f32": _planes("dst"),
+    "winograd_output_i8": _planes("dst"),
     "convolution_i8": _PLAIN,
     "convolution_f32": _PLAIN,
     "convolution_wide_i8": _PLAIN,

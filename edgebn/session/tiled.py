@@ -18,6 +18,7 @@ from edgebn.session.packer import Address, Constant, Packer, View
 MAX_GROUPS = 16
 
 INT8_MIN, INT8_MAX = -128, 127
+STEP_BYTES = 4  # of a pixel's input in one step of depth
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,9 @@ ELSEWHERE = {
     "dense_f32",  # below
     "winograd_input_f32",  # bands, and below
     "winograd_output_f32",
+    "winograd_input_i8",
+    "winograd_output_i8",
+    "tile_i16",
     "transpose_f32",  # squares of 16 x 16
     "copy_rows",  # crossings: in the table, not the packer
     "flip_rows",
@@ -179,14 +182,19 @@ def test_a_dense_layer_behind_a_relu_is_shared_by_blocks():
 
 
 @pytest.mark.usefixtures("eager")
-def test_winograds_planes_are_shared_where_the_weights_are_far(monkeypatch):
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_winograds_planes_are_shared_where_the_weights_are_far(dtype, monkeypatch):
     monkeypatch.setattr(winograd, "NEAR_BYTES", 0)
     weight = np.random.default_rng(0).standard_normal((32, 3, 3, 16)).astype(np.float32)
+    way = {"float32": ("winograd_input_f32", "tile_f32"), "int8": ("winograd_input_i8", "tile_i16")}[dtype]
     for height in range(4, 14):
-        program = convolution(weight, height, 9)
+        shape = (32, 40, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), height, 9)
+        program = convolution(weight, height, 9) if dtype == "float32" else convolution_program(shape, dtype, height)
         assert_same_bytes(program, samples=1)
         if winograd.suits(program.steps[0], program):
-            assert "winograd_input_f32" in shared_operations(Session(program, threads=3)) or height < 6
+            found = shared_operations(Session(program, threads=3))
+            assert way[0] in found or height < 6
+            assert way[1] in found
 
 
 @pytest.mark.usefixtures("eager")
@@ -275,6 +283,21 @@ def test_busy_processes_change_no_byte():
 def test_convolutions_of_many_shapes_give_the_same_bytes(dtype):
     counts = [assert_same_bytes(convolution_program(shape, dtype, seed), (3,), 1) for seed, shape in enumerate(GEOMETRIES)]
     assert sum(count > 1 for count in counts) > len(counts) // 2
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("window", [None, p.Window("max", (2, 2), (2, 2)), p.Window("average", (3, 3), (1, 1))])
+def test_winograds_bands_of_codes_give_the_same_bytes(window):
+    counts = []
+    for height in range(4, 14):
+        program = convolution_program((32, 40, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), height, 9), "int8", height)
+        (step,) = program.steps
+        if window is not None:
+            pooled = replace(program.buffers[step.output], shape=pooled_shape(window, program.buffers[step.output].shape))
+            buffers, shapes = {**program.buffers, step.output: pooled}, {**program.shapes, step.output: pooled.shape}
+            program = replace(program, steps=(replace(step, pool=window),), buffers=buffers, shapes=shapes)
+        counts.append(assert_same_bytes(program, samples=1))
+    assert sum(count > 0 for count in counts) > len(counts) // 3
 
 
 @pytest.mark.usefixtures("eager")
