@@ -93,7 +93,7 @@ smoke: $(VENV)/.test
 	@$(PYTHON) -m venv .venv-frameworks
 	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check torch==2.13.0
 	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check keras onnxscript -e ".[test]"
-	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check --no-deps torchvision timm ultralytics ultralytics-thop && \
+	@.venv-frameworks/bin/python -m pip install -q --disable-pip-version-check --no-deps torchvision==0.28.0 timm ultralytics ultralytics-thop && \
 	 .venv-frameworks/bin/python -m pip install -q --disable-pip-version-check huggingface_hub opencv-python-headless polars psutil \
 	   pyyaml requests scipy || \
 	  echo "== torchvision, timm or ultralytics is not to be had: networks of their makers are not tried"

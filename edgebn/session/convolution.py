@@ -20,7 +20,7 @@ from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, epilogue_arguments, scratch_name, suffix
 from edgebn.session.pooling import Target as PoolTarget
 from edgebn.session.pooling import emit_pool, pool_scratch
-from edgebn.session.tiled import MAX_GROUPS, Target, TileEmitter, Walk, fits_dot, is_wide, suits, tile_operation, walk_through
+from edgebn.session.tiled import Target, TileEmitter, Walk, fits_dot, is_wide, suits, tile_operation, walk_through
 
 if TYPE_CHECKING:
     from edgebn.session.wide import Emitter
@@ -260,7 +260,7 @@ def _has_vector_phases(step: p.TransposedConvolution, packer: Packer) -> bool:
     if per_group == 1 and step.groups > 1:
         takes = step.groups == channels and depthwise.operation(dtype) in executor.operations()
     else:
-        takes = step.groups <= MAX_GROUPS and tile_operation(dtype) in executor.operations()
+        takes = tile_operation(dtype) in executor.operations()
     return (
         takes
         and fits_dot(step.weight)

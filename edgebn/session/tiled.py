@@ -14,9 +14,6 @@ from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.observing import WIDEST_TILE, AccumulatorObserver, whole_vectors
 from edgebn.session.packer import Address, Constant, Packer, View
 
-# Beyond this many groups the tiles would mostly hold channels that do not exist.
-MAX_GROUPS = 16
-
 INT8_MIN, INT8_MAX = -128, 127
 STEP_BYTES = 4  # of a pixel's input in one step of depth
 
@@ -85,7 +82,7 @@ def walk_through(step: p.Convolution, view: View, columns: int) -> Walk:
 
 def suits(step: p.Convolution, dtype: str) -> bool:
     """Whether the tiles can take a convolution that is not depthwise."""
-    return step.groups <= MAX_GROUPS and tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
+    return tile_operation(dtype) in executor.operations() and fits_dot(step.weight)
 
 
 def is_wide(step: p.Convolution | p.TransposedConvolution) -> bool:
@@ -140,8 +137,10 @@ class TileEmitter:
         self._dtype = p.step_dtype(step, packer.program)
         self._real = self._dtype == "float32"
         self._element = 4 if self._real else 1
-        self._outputs = step.weight.shape[0] // step.groups  # of one group
         lanes, channels = isa.SELECTED.lanes, step.weight.shape[0]
+        self._outputs = channels // step.groups  # of one group
+        # Groups narrower than a vector share one: as many products as one by one, but longer runs and fewer tiles.
+        self._together = max(1, lanes // self._outputs)
         self._observer = AccumulatorObserver(packer, step, rows, walk.columns)
         # Bytes of a saved pixel: nothing between pixels where one vector holds all channels, else room for a tile.
         is_dense = channels <= lanes and step.groups == 1
@@ -150,7 +149,7 @@ class TileEmitter:
 
     def rows(self, first: int, count: int, target: Target) -> None:
         """Emit `count` rows from row `first` on."""
-        for group in range(self._step.groups):
+        for group in range(0, self._step.groups, self._together):
             self._group_rows(group, first, count, target)
 
     def reduce_statistics(self) -> None:
@@ -197,7 +196,7 @@ class TileEmitter:
     ) -> None:
         rows, columns = geometry["rows"], geometry["columns"]
         known = tile_shapes.shapes(isa.SELECTED, real=self._real)
-        run = self._walk.run + (pixels_per_vector - 1) * (step // self._element)
+        run = self._groups_from(group) * self._walk.run + (pixels_per_vector - 1) * (step // self._element)
         for segment in self._segments(group, pixels_per_vector, run, single=columns == 1):
             mr = tile_shapes.best_rows(isa.SELECTED, segment.nv, columns, real=self._real, rows=rows)
             self._packer.emit_saving(
@@ -283,16 +282,22 @@ class TileEmitter:
         extra = self._packer.constant(places.astype(np.int64)) if len(places) else 0
         return self._packer.constant(packed), {"extra": extra, "extras": len(places)}
 
+    def _groups_from(self, group: int) -> int:
+        """Return how many groups the tiles take that begin with one."""
+        return min(self._together, self._step.groups - group)
+
     def _pack(self, group: int, pixels_per_vector: int, run: int, columns: int) -> list[_Segment]:
-        outputs = self._outputs
-        taps = self._walk.tap_rows * self._walk.tap_columns
-        chosen = slice(group * outputs, (group + 1) * outputs)
-        weight = self._step.weight[chosen].reshape(outputs, taps, self._walk.run)
-        step = (run - self._walk.run) // max(pixels_per_vector - 1, 1)
-        wide = np.zeros((pixels_per_vector * outputs, taps, run), weight.dtype)
-        for pixel in range(pixels_per_vector):
-            at = pixel * step
-            wide[pixel * outputs : (pixel + 1) * outputs, :, at : at + self._walk.run] = weight
+        outputs, taps = self._outputs, self._walk.tap_rows * self._walk.tap_columns
+        groups = self._groups_from(group)
+        chosen = slice(group * outputs, (group + groups) * outputs)
+        weight = self._step.weight[chosen].reshape(groups * outputs, taps, self._walk.run)
+        # What shares a vector, pixels of one group or groups of one pixel, reads its own part of the run: elsewhere weights are 0.
+        count = max(pixels_per_vector, groups)
+        step = (run - self._walk.run) // max(count - 1, 1)
+        wide = np.zeros((count * outputs, taps, run), weight.dtype)
+        for i in range(count):
+            own = slice(i * outputs, (i + 1) * outputs)
+            wide[own, :, i * step : i * step + self._walk.run] = weight[own] if groups > 1 else weight
         channels = np.tile(np.arange(chosen.start, chosen.stop), pixels_per_vector)
         segments = []
         first = 0
