@@ -78,7 +78,8 @@ def _input_line(builder: ir.IRBuilder, d: list[ir.Value]) -> list[ir.Value]:
 def _output_line(builder: ir.IRBuilder, m: list[ir.Value]) -> list[ir.Value]:
     """Return A' times a column of four."""
     add, subtract = _arithmetic(builder, m[0])
-    return [add(m[0], add(m[1], m[2])), subtract(subtract(m[1], m[2]), m[3])]
+    total, difference = add(m[1], m[2]), subtract(m[1], m[2])
+    return [add(m[0], total), subtract(difference, m[3])]
 
 
 def _arithmetic(builder: ir.IRBuilder, value: ir.Value) -> tuple[Any, Any]:
@@ -164,6 +165,7 @@ class Output:
         self._isa = isa
         self._kind = vector(F32 if real else I32, isa.lanes)
         self._epilogue: Any = Float32Epilogue(isa) if real else Int8Epilogue(isa)
+        self._writes_tiles = not real  # codes are packed by the four, float32 is written row by row
         self.variants = ("edgebn_winograd_output_f32" if real else "edgebn_winograd_output_i8",)
         self.arguments = (*Tiles._fields, *Target._fields, *SavedAccumulators._fields, *self._epilogue.scalars)
 
@@ -172,7 +174,8 @@ class Output:
         builder, arguments = begin_function(module, self.variants[variant], self.arguments)
         below, beside = arguments["dst_row"], arguments["dst_pixel"]
         shared = self._epilogue.prepare(builder, arguments, 1)
-        shared["steps"] = [ir.Constant(I64, 0), beside, below, builder.add(below, beside)]
+        if self._writes_tiles:
+            shared["steps"] = [ir.Constant(I64, 0), beside, below, builder.add(below, beside)]
         tiles = _Tiles(builder, arguments)
         last_block = builder.sub(arguments["blocks"], ir.Constant(I64, 1))
         whole = ir.Constant(I64, self._isa.lanes)
@@ -199,13 +202,17 @@ class Output:
                     rows.append(_output_line(builder, line))
                 target = builder.add(builder.add(arguments["dst"], written), builder.mul(y, arguments["dst_row"]))
                 target = builder.add(target, builder.mul(x, arguments["dst_pixel"]))
-                found: Any = []
+                tile_sums: Any = []
                 for i, pixels in enumerate(_transposed([_output_line(builder, line) for line in _transposed(rows)])):
                     sums: Any = [[self._sum(builder, pixel, bias)] for pixel in pixels]
                     at = builder.add(y, ir.Constant(I64, i))
                     save_accumulators(builder, arguments, at, (at, x, channel), sums, accumulator_value)
-                    found += sums
-                self._epilogue.write(builder, found, shared, epilogue, target, valid)
+                    tile_sums += sums
+                    if not self._writes_tiles:
+                        self._epilogue.write(builder, sums, shared, epilogue, target, valid)
+                        target = builder.add(target, below)
+                if self._writes_tiles:
+                    self._epilogue.write(builder, tile_sums, shared, epilogue, target, valid)
         builder.ret_void()
         return builder.function
 
