@@ -45,7 +45,10 @@ class Matrices(NamedTuple):
 
 @kernel
 def matmul_f32(matrices: Matrices) -> None:
-    """float32: rows of b are added to a row of the output, each times its factor, so that the innermost loop runs along both."""
+    """float32 without vectors of ours, and of few rows: rows of b are added to a row of the output, each times its factor.
+
+    So the innermost loop runs along both.
+    """
     for s in range(matrices.stacks):
         right = matrices.b + s * matrices.b_row
         for i in range(matrices.rows):

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.functions import BINARY
-from edgebn.kernels import executor, isa
+from edgebn.kernels import executor, isa, product_shapes
 from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
@@ -126,13 +126,21 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
         row = view.row if view.layout.shape[0] > 1 else 0
         arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": view.pixel}
     if step.arithmetic is None:
-        packer.emit("matmul_f32", **arguments)
+        if _goes_by_tiles(rows):
+            packer.emit("matmul_tile_f32", scratch=packer.scratch(step, "panel"), **arguments)
+        else:
+            packer.emit("matmul_f32", **arguments)
     else:
         arguments |= _zeros(step, packer) | _rescaling(step.arithmetic)
         if packer.buffer(step.output).dtype == "int16":
             packer.emit("matmul_i16", **arguments)
         else:
             packer.emit("matmul_i8", scratch=packer.scratch(step, "sums"), **arguments)
+
+
+def _goes_by_tiles(rows: int) -> bool:
+    """Whether products of float32 matrices of so many rows go by register tiles."""
+    return rows >= product_shapes.MIN_ROWS and "matmul_tile_f32" in executor.operations()
 
 
 def _rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
@@ -230,8 +238,11 @@ def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Ma
 
 
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a product: its int8 form keeps the sums of a row."""
-    if p.step_dtype(step, program) == "int16":
+    """Return the scratch of a product: its int8 form keeps the sums of a row, float32 tiles a copy of some columns."""
+    dtype = p.step_dtype(step, program)
+    if dtype == "float32" and _goes_by_tiles(program.buffers[step.output].shape[1]):
+        return {"panel": product_shapes.PANEL_BYTES * parts.most_shares(options.threads)}
+    if dtype == "int16":
         return {}
     return _words("sums", program.buffers[step.output].shape[2], step, program, options)
 

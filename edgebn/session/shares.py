@@ -13,6 +13,7 @@ from typing import Any
 
 from edgebn.kernels import isa, tile_shapes
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
+from edgebn.kernels.product_shapes import PANEL_BYTES
 from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS
 from edgebn.quick_dataclass import dataclass
 from edgebn.session.packer import Row
@@ -285,12 +286,11 @@ def _adjacent_pixels(each: float, element: int, scratch: Callable[[Arguments], d
     return _pixels({"src": size, "dst": size}, each, scratch)
 
 
-def _matmul(element: int, each: float) -> Kind:
+def _matmul(element: int, each: float, scratch: Callable[[Arguments], dict[str, int]] = lambda _: {}) -> Kind:
     """Return the kind of a stack of products: whole matrices, else rows of the left one, else columns of the right one."""
     stacks = along("stacks", a="a_row", b="b_row", dst="dst_row")
     rows = along("rows", a="a_pixel", dst="dst_pixel")
     columns = in_units("columns", lambda _: LINE // element, b=element, dst=element)
-    scratch = (lambda arguments: {"scratch": 4 * arguments["columns"]}) if element == 1 else lambda _: {}
 
     def nanoseconds(arguments: Arguments) -> float:
         return each * arguments["stacks"] * arguments["rows"] * arguments["columns"] * arguments["depth"]
@@ -459,7 +459,8 @@ KINDS: dict[str, Kind] = {
     "normalize_pixels_f32": _adjacent_pixels(1.0, 4),
     "normalize_groups_f32": _norm_by_group(),
     "matmul_f32": _matmul(4, 0.1),
-    "matmul_i8": _matmul(1, 0.12),
+    "matmul_tile_f32": _matmul(4, 0.03, lambda _: {"scratch": PANEL_BYTES}),
+    "matmul_i8": _matmul(1, 0.12, lambda arguments: {"scratch": 4 * arguments["columns"]}),
     "matmul_i16": _matmul(2, 0.8),
     "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda arguments: arguments["slope_row"] * 4}),
     "nearest": _rows(
