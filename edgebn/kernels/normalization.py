@@ -1,53 +1,33 @@
 """Norms by the sample's own statistics, float32: of each pixel over its channels, or of the whole map in groups of channels.
 
-Sums are float64 in one order of operations, so that the JIT and ahead-of-time objects give the same bytes; the variance is summed
-around the mean, in a pass of its own.
+Sums are float64 in one order of operations (`norm_vectors.py`), so that the JIT and ahead-of-time objects give the same bytes; the
+variance is summed around the mean, in a pass of its own.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_f32, load_f64, store_f32, store_f64
+from edgebn.kernels.norm_vectors import OverPixels, SinglePixels, widths
+from edgebn.kernels.primitives import bits_of_float, load_f32, load_f64, store_f64
+from edgebn.kernels.variants import runner
+
+_over_pixels = runner(OverPixels(SELECTED))
+_single_pixels = runner(SinglePixels(SELECTED))
+
+WIDTHS = widths(SELECTED)
+WIDEST = WIDTHS[0]
+SUM, SQUARES, APPLY = 0, len(WIDTHS), 2 * len(WIDTHS)  # the first variants of `OverPixels` that do so
 
 
 @kernel
-def _sum(src: int, count: int) -> float:
-    """Sum of `count` float32, in eight lanes."""
-    a = b = c = d = e = f = g = h = 0.0
-    for i in range(0, count - 7, 8):
-        a += load_f32(src, i)
-        b += load_f32(src, i + 1)
-        c += load_f32(src, i + 2)
-        d += load_f32(src, i + 3)
-        e += load_f32(src, i + 4)
-        f += load_f32(src, i + 5)
-        g += load_f32(src, i + 6)
-        h += load_f32(src, i + 7)
-    for i in range(count - count % 8, count):
-        a += load_f32(src, i)
-    return ((a + e) + (b + f)) + ((c + g) + (d + h))
-
-
-@kernel
-def _sum_of_squares(src: int, count: int, mean: float) -> float:
-    """Sum of the squared differences from `mean`, in eight lanes."""
-    a = b = c = d = e = f = g = h = 0.0
-    for i in range(0, count - 7, 8):
-        a += (load_f32(src, i) - mean) * (load_f32(src, i) - mean)
-        b += (load_f32(src, i + 1) - mean) * (load_f32(src, i + 1) - mean)
-        c += (load_f32(src, i + 2) - mean) * (load_f32(src, i + 2) - mean)
-        d += (load_f32(src, i + 3) - mean) * (load_f32(src, i + 3) - mean)
-        e += (load_f32(src, i + 4) - mean) * (load_f32(src, i + 4) - mean)
-        f += (load_f32(src, i + 5) - mean) * (load_f32(src, i + 5) - mean)
-        g += (load_f32(src, i + 6) - mean) * (load_f32(src, i + 6) - mean)
-        h += (load_f32(src, i + 7) - mean) * (load_f32(src, i + 7) - mean)
-    for i in range(count - count % 8, count):
-        a += (load_f32(src, i) - mean) * (load_f32(src, i) - mean)
-    return ((a + e) + (b + f)) + ((c + g) + (d + h))
+def _over(
+    variant: int, src: int, src_row: int, dst: int, dst_row: int, rows: int, columns: int, pixel: int, first: int, second: int
+) -> None:
+    """Let adjacent channels go through what `OverPixels` does, which is written where it is called."""
+    _over_pixels(variant, (src, src_row, dst, dst_row, rows, columns, pixel, first, second))
 
 
 @kernel
@@ -66,16 +46,49 @@ def normalize_pixels_f32(
 ) -> None:
     """Each pixel by the statistics of its channels; pixels of a row are adjacent."""
     for y in range(rows):
-        for x in range(columns):
-            a = src + y * src_row + x * channels * 4
-            b = dst + y * dst_row + x * channels * 4
-            mean = 0.0
-            if centred != 0:
-                mean = _sum(a, channels) / channels
-            factor = 1.0 / math.sqrt(_sum_of_squares(a, channels, mean) / channels + epsilon)
-            for c in range(channels):
-                normalised = (load_f32(a, c) - mean) * factor
-                store_f32(b, c, np.float32(normalised * load_f32(gamma, c) + load_f32(beta, c)))
+        _single_pixels(0, (src + y * src_row, dst + y * dst_row, columns, channels, gamma, beta, bits_of_float(epsilon), centred))
+
+
+@kernel
+def _by_channel(
+    what: int,
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    pixel: int,
+    channels: int,
+    first: int,
+    second: int,
+) -> None:
+    """Let every channel go through what `OverPixels` does, by `first` and `second`."""
+    c = 0
+    for i, width in enumerate(WIDTHS):
+        while channels - c >= width:
+            _over(what + i, src + c * 4, src_row, dst + c * 4, dst_row, rows, columns, pixel, first + c * 8, second + c * 8)
+            c += width
+
+
+@kernel
+def _of_adjacent(what: int, src: int, src_row: int, rows: int, count: int, mean: float, lanes: int) -> float:
+    """Return what `OverPixels` sums of rows of `count` adjacent numbers; `lanes` has room for two float64 in each of `WIDEST`."""
+    results = lanes + (WIDEST * 8 if what == SQUARES else 0)
+    turns = count // WIDEST
+    begun = turns * WIDEST
+    for i in range(WIDEST):
+        store_f64(lanes, i, mean)
+    _over(what, src, src_row, 0, 0, rows, turns, WIDEST * 4, lanes, lanes + WIDEST * 8)
+    size = WIDEST
+    while size > 1:
+        size //= 2
+        for i in range(size):
+            store_f64(results, i, load_f64(results, i) + load_f64(results, i + size))
+    total = load_f64(results, 0)
+    store_f64(lanes, 0, mean)
+    _over(what + len(WIDTHS) - 1, src + begun * 4, src_row, 0, 0, rows, count - begun, 4, lanes, lanes + WIDEST * 8)
+    return total + load_f64(results, 0)
 
 
 @kernel
@@ -107,32 +120,40 @@ def normalize_groups_f32(
     centred: int,
     scratch: int,
 ) -> None:
-    """The whole map by the statistics of groups of channels; `pixel` is bytes, `scratch` holds two float64 a channel."""
-    means = scratch
-    squares = scratch + channels * 8
-    for c in range(channels):
-        store_f64(means, c, 0.0)
-        store_f64(squares, c, 0.0)
-    if centred != 0:
-        for y in range(rows):
-            for x in range(columns):
-                a = src + y * src_row + x * pixel
-                for c in range(channels):
-                    store_f64(means, c, load_f64(means, c) + load_f32(a, c))
-        _share(means, channels, groups, rows * columns)
-    for y in range(rows):
-        for x in range(columns):
-            a = src + y * src_row + x * pixel
-            for c in range(channels):
-                difference = load_f32(a, c) - load_f64(means, c)
-                store_f64(squares, c, load_f64(squares, c) + difference * difference)
-    _share(squares, channels, groups, rows * columns)
-    for c in range(channels):
-        store_f64(squares, c, 1.0 / math.sqrt(load_f64(squares, c) + epsilon))
-    for y in range(rows):
-        for x in range(columns):
-            a = src + y * src_row + x * pixel
-            b = dst + y * dst_row + x * pixel
-            for c in range(channels):
-                normalised = (load_f32(a, c) - load_f64(means, c)) * load_f64(squares, c)
-                store_f32(b, c, np.float32(normalised * load_f32(gamma, c) + load_f32(beta, c)))
+    """The whole map by the statistics of groups of channels.
+
+    `pixel` is bytes, `scratch` holds two float64 a channel; of one group, behind them two for each of `WIDEST` lanes.
+    """
+    means, squares = scratch, scratch + channels * 8
+    lanes, count = scratch + channels * 16, columns * channels
+    is_flat = groups == 1 and pixel == channels * 4
+    mean = square = 0.0
+    if is_flat:
+        if centred != 0:
+            mean = _of_adjacent(SUM, src, src_row, rows, count, 0.0, lanes) / (rows * count)
+        square = _of_adjacent(SQUARES, src, src_row, rows, count, mean, lanes) / (rows * count)
+        for c in range(channels):
+            store_f64(means, c, mean)
+            store_f64(squares, c, square)
+    else:
+        for c in range(channels):
+            store_f64(means, c, 0.0)
+        if centred != 0:
+            _by_channel(SUM, src, src_row, 0, 0, rows, columns, pixel, channels, means, squares)
+            _share(means, channels, groups, rows * columns)
+        _by_channel(SQUARES, src, src_row, 0, 0, rows, columns, pixel, channels, means, squares)
+        _share(squares, channels, groups, rows * columns)
+    for c in range(channels):  # from the statistics to a factor and what is added
+        factor = load_f32(gamma, c) / math.sqrt(load_f64(squares, c) + epsilon)
+        store_f64(squares, c, load_f32(beta, c) - load_f64(means, c) * factor)
+        store_f64(means, c, factor)
+    if channels == 1 and is_flat:
+        turns = count // WIDEST
+        begun = turns * WIDEST
+        for i in range(WIDEST):
+            store_f64(lanes, i, load_f64(means, 0))
+            store_f64(lanes, WIDEST + i, load_f64(squares, 0))
+        _over(APPLY, src, src_row, dst, dst_row, rows, turns, WIDEST * 4, lanes, lanes + WIDEST * 8)
+        _by_channel(APPLY, src + begun * 4, src_row, dst + begun * 4, dst_row, rows, count - begun, 4, 1, means, squares)
+    else:
+        _by_channel(APPLY, src, src_row, dst, dst_row, rows, columns, pixel, channels, means, squares)

@@ -32,9 +32,7 @@ WITH_PARAMETERS: dict[str, Function] = {
     "elu": lambda math, x, alpha, _: math.elu(x, alpha),
     "exp_base": lambda math, x, base, _: math.power(base, x),
     "power": lambda math, x, exponent, _: math.power(x, exponent),
-    "exp_of_difference": lambda math, x, scale, less: math.exp_of_difference(x, scale, less),
 }
-EXP_OF_DIFFERENCE = POINTWISE.index("exp_of_difference")
 
 
 def _value(math: VectorMath, name: str, x: ir.Value, first: ir.Value, second: ir.Value) -> ir.Value:
@@ -63,13 +61,19 @@ class Adjacent:
         return builder.load(slot)
 
     def store_first(self, builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value) -> None:
-        """Store `count` numbers of a vector, and nothing behind them."""
+        """Store `count` numbers of a vector, fewer than it has, and nothing behind them."""
         if self._isa.masked_stores:
             store_first(builder, value, target, count)
             return
         slot = cgutils.alloca_once(builder, value.type)
         builder.store(value, slot)
-        self._copy(builder, builder.ptrtoint(slot, I64), target, count)
+        source, size = builder.ptrtoint(slot, I64), self._lanes
+        while size > 1:  # as a binary number: a half, a quarter, and so on of a vector
+            done = builder.mul(builder.and_(count, ir.Constant(I64, -size)), ir.Constant(I64, ELEMENT))
+            size //= 2
+            has = builder.icmp_signed("!=", builder.and_(count, ir.Constant(I64, size)), ir.Constant(I64, 0))
+            with builder.if_then(has):
+                store(builder, load(builder, vector(F32, size), source, done), target, done)
 
     def _copy(self, builder: ir.IRBuilder, source: ir.Value, target: ir.Value, count: ir.Value) -> None:
         with cgutils.for_range(builder, count) as turn:
@@ -146,9 +150,3 @@ def pointwise_f32(
         rows = 1
     for y in range(rows):
         _run(variant, (src + y * src_row, dst + y * dst_row, count, bits_of_float(first), bits_of_float(second)))
-
-
-@kernel
-def exp_of_difference(src: int, dst: int, count: int, scale: float, less: float) -> None:
-    """Write exp(scale * (x - less)) of `count` numbers, none of which has a positive exponent."""
-    _run(EXP_OF_DIFFERENCE, (src, dst, count, bits_of_float(scale), bits_of_float(less)))

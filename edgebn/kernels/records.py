@@ -19,7 +19,7 @@ UNIT_BITS = 16  # fraction bits of a tile's t (`int8_epilogue.py`)
 DOUBLE_ROUNDED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 
 # float32 functions of one number (`pointwise.py`); the position is the variant's number. A PReLU reads a second one.
-POINTWISE = (*(name for name in FUNCTIONS if name != "prelu"), "exp_of_difference")
+POINTWISE = tuple(name for name in FUNCTIONS if name != "prelu")
 
 # Functions of int16 codes (`curve.py`), likewise.
 CURVES = ("table", "sigmoid", "tanh", "rsqrt")

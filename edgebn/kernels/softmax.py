@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn.kernels.fixed_point import INT32_MAX, high_multiply, rounding_shift, saturating_left_shift
+from edgebn.kernels.isa import SELECTED
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.pointwise import exp_of_difference
-from edgebn.kernels.primitives import load_code, load_f32, load_i32, store_code, store_f32, store_i32
+from edgebn.kernels.primitives import bits_of_float, load_code, load_i32, store_code, store_i32
+from edgebn.kernels.softmax_vectors import BARE, NEGATIVE, SCALED, Softmax
+from edgebn.kernels.variants import runner
 
 SUM_BITS = 12  # integer bits of the sum of exponentials
 QUARTER = 1 << 24  # 1/4 with the 5 integer bits of the scaled differences
@@ -24,24 +26,15 @@ MINUS_THIRTY_TWO_17THS = -1010580540
 CODES = 256
 UNKNOWN = np.int32(-1)  # no exponential is negative
 
+_run = runner(Softmax(SELECTED))
+
 
 @kernel
 def softmax_f32(src: int, src_row: int, dst: int, dst_row: int, rows: int, columns: int, channels: int, beta: float) -> None:
     """float32; pixels of a row are adjacent. Sums are float64: of a thousand channels they would lose the last four places."""
+    variant = BARE if beta == 1.0 else NEGATIVE if beta < 0 else SCALED
     for y in range(rows):
-        for x in range(columns):
-            a = src + y * src_row + x * channels * 4
-            b = dst + y * dst_row + x * channels * 4
-            best = load_f32(a, 0)
-            for c in range(1, channels):
-                best = max(best, load_f32(a, c)) if beta >= 0 else min(best, load_f32(a, c))
-            exp_of_difference(a, b, channels, beta, best)
-            total = 0.0
-            for c in range(channels):
-                total += load_f32(b, c)
-            share = 1.0 / total
-            for c in range(channels):
-                store_f32(b, c, np.float32(load_f32(b, c) * share))
+        _run(variant, (src + y * src_row, dst + y * dst_row, columns, channels, bits_of_float(beta)))
 
 
 @kernel

@@ -22,6 +22,7 @@ EXP = (1.38145985e-3, 8.36871688e-3, 4.16683880e-2, 1.66665206e-1, 4.99999934e-1
 ROUNDER = 1.5 * 2**23
 CURRENT_ROUNDING = 4  # as an operand of x86 instructions: the rounding that is set
 MIN_EXPONENT = -110.0  # exp of it is rounded to zero, and so is 110 times that
+NORMAL_EXPONENT = -86.0  # exp of it is a normal number
 SILU_TAIL = (-80.0, MIN_EXPONENT)  # see `_or_tail`
 MANTISSA_BITS = 23
 # A float32's bits taken from these are those of its inverse within 8 %. Newton's method squares the error, which is then balanced.
@@ -127,21 +128,52 @@ class VectorMath:
         n = b.fsub(self.multiply_add(x, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
         return n, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
 
-    def exp_of_difference(self, x: ir.Value, scale: ir.Value, less: ir.Value) -> ir.Value:
-        """Return exp(scale * (x - less)), whose exponent is not positive.
+    def exp_of_difference(self, x: ir.Value, scale: ir.Value | None, less: ir.Value) -> ir.Value:
+        """Return exp(scale * (x - less)), whose exponent is not positive; without a scale it is 1.
 
         With what rounding leaves out of the difference and of the product: a difference of 80 has its last place at 2**-17.
         """
-        b, real = self._builder, self.real
-        difference = b.fsub(x, less)
-        other = b.fadd(difference, less)  # what of x is in the difference; the rest, and what of `less` is not, are lost
-        lost = b.fsub(b.fsub(x, other), b.fadd(b.fsub(difference, other), less))
-        product = b.fmul(scale, difference)
-        lost = self.multiply_add(scale, lost, self._residue(scale, difference, product))
-        n, r = self._reduced(product)
-        counts = b.fcmp_ordered(">=", product, real(MIN_EXPONENT))  # elsewhere it may be infinite
-        r = b.fadd(r, b.select(counts, lost, real(0.0)))
-        return self._times_power_of_two(self._exp_of_rest(r), n)
+        b, real, usual = self._builder, self.real, self._builder.block
+        product = b.fsub(x, less)
+        other = b.fadd(product, less)  # what of x is in the difference; the rest, and what of `less` is not, are lost
+        lost = b.fsub(b.fsub(x, other), b.fadd(b.fsub(product, other), less))
+        if scale is not None:
+            difference, product = product, b.fmul(scale, product)
+            lost = self.multiply_add(scale, lost, self._residue(scale, difference, product))
+
+        def any_way() -> ir.Value:
+            n, r = self._reduced(product)
+            counts = b.fcmp_ordered(">=", product, real(MIN_EXPONENT))  # elsewhere it may be infinite
+            r = b.fadd(r, b.select(counts, lost, real(0.0)))
+            return self._times_power_of_two(self._exp_of_rest(r), n)
+
+        if self._scales:
+            return any_way()
+        # Where no exponential is below what a normal number is, which is usual, one power of two does, and nothing is held back.
+        shifted = self.multiply_add(product, real(LOG2_E), real(ROUNDER))
+        n = b.fsub(shifted, real(ROUNDER))
+        r = self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), product))
+        found = self._with_exponent(self._exp_of_rest(b.fadd(r, lost)), shifted)
+        with seldom(b, any_lane(b, b.fcmp_unordered("<", product, real(NORMAL_EXPONENT)))):
+            mended = any_way()
+            mending = b.block
+        value: ir.Value = join(b, [([found], usual), ([mended], mending)])[0]
+        return value
+
+    def parts_of(self, value: ir.Value) -> list[ir.Value]:
+        """Return what `times_parts` takes of a float64: two float32 that it is the sum of, or itself."""
+        b, narrow = self._builder, vector(F32, self._lanes)
+        if not self._fused:
+            return [value]
+        high = b.fptrunc(value, narrow)
+        return [high, b.fptrunc(b.fsub(value, b.fpext(high, value.type)), narrow)]
+
+    def times_parts(self, x: ir.Value, parts: list[ir.Value]) -> ir.Value:
+        """Return x times a float64, rounded once, or nearly so."""
+        b = self._builder
+        if not self._fused:
+            return b.fptrunc(b.fmul(b.fpext(x, parts[0].type), parts[0]), x.type)
+        return self.multiply_add(x, parts[0], b.fmul(x, parts[1]))
 
     def sigmoid(self, x: ir.Value) -> ir.Value:
         """Return 1 / (1 + exp(-x)), which is exp(x) / (1 + exp(x))."""

@@ -308,7 +308,7 @@ def _norm_by_group() -> Kind:
         return moved | {"channels": count * size, "groups": count}
 
     axis = Axis(lambda arguments: arguments["groups"], take)
-    return Kind(lambda _: (axis,), lambda arguments: 2.0 * _by_channel(arguments))
+    return Kind(lambda _: (axis,), lambda arguments: 0.5 * _by_channel(arguments))
 
 
 def _pool(each: float, element: int, scratch: int = 0) -> Kind:
@@ -453,10 +453,10 @@ KINDS: dict[str, Kind] = {
     "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),
     "lookup_i8": _pixels({"src": "src_pixel", "dst": "dst_pixel"}, 0.15),
     "pointwise_f32": _adjacent({"src": 4, "dst": 4}, 0.25),
-    "softmax_f32": _adjacent_pixels(1.0, 4),
+    "softmax_f32": _adjacent_pixels(0.9, 4),
     "softmax_i8": _adjacent_pixels(3.0, 1, lambda _: {"scratch": 4 * 256}),
     "unit_norm_i8": _adjacent_pixels(1.0, 1),
-    "normalize_pixels_f32": _adjacent_pixels(1.0, 4),
+    "normalize_pixels_f32": _adjacent_pixels(0.6, 4),
     "normalize_groups_f32": _norm_by_group(),
     "matmul_f32": _matmul(4, 0.1),
     "matmul_tile_f32": _matmul(4, 0.03, lambda _: {"scratch": PANEL_BYTES}),

@@ -34,7 +34,6 @@ EXACT = {
     "sigmoid": sigmoid,
     "tanh": np.tanh,
     "silu": lambda x: x * sigmoid(x),
-    "exp_of_difference": lambda x: np.exp(np.minimum(x, 0)),
 }
 OF_POSITIVE = {"log", "rsqrt", "sqrt"}
 BASES = (2.0, 10.0, 1.7, 0.3, 1.0001, 1e-30, 3e38)
@@ -80,8 +79,6 @@ def arguments():
 @pytest.mark.parametrize("name", EXACT)
 def test_two_units_in_the_last_place(name):
     x = arguments()
-    if name == "exp_of_difference":
-        x = x[x <= 0]
     if name in OF_POSITIVE:
         x = x[x > 0]
     got = apply(name, x[None, :], 1.0, SECOND.get(name, 0.0))[0]
@@ -118,8 +115,7 @@ def test_units_are_those_without_a_fused_multiply_add():
 @pytest.mark.parametrize("count", [1, 3, 4, 7, 16, 19, 33])
 def test_places_do_not_matter(name, count):
     rng = np.random.default_rng(count)
-    x = -np.abs(rng.standard_normal((3, count))).astype(np.float32) if name == "exp_of_difference" else None
-    x = (4 * rng.standard_normal((3, count))).astype(np.float32) if x is None else x
+    x = (4 * rng.standard_normal((3, count))).astype(np.float32)
     together = apply(name, x, 0.3, 0.5)
     one_by_one = [[apply(name, np.array([[value]], np.float32), 0.3, 0.5)[0, 0] for value in row] for row in x]
     np.testing.assert_array_equal(together, np.array(one_by_one, np.float32))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgebn.kernels import softmax
-from tests.kernels import plain_process
+from tests.kernels import plain_process, test_pointwise
 
 UNITS = 2  # in the last place
 NUMBERS = 60_000  # in each case
@@ -30,6 +30,27 @@ def apply(x, beta=1.0):
 @pytest.mark.parametrize("channels", [2, 10, 1001])
 def test_two_units_in_the_last_place(channels, spread, beta):
     x = (np.random.default_rng(0).standard_normal((NUMBERS // channels, channels)) * spread).astype(np.float32)
+    assert_near(x, beta)
+
+
+@pytest.mark.parametrize("channels", [2, 71])
+def test_two_units_for_every_exponent(channels):
+    """Rows whose largest number is 0: what else is in them is of any size, subnormal exponentials with it."""
+    x = test_pointwise.arguments()
+    x = x[x <= 0]
+    x = x[: len(x) // (channels - 1) * (channels - 1)].reshape(-1, channels - 1)
+    assert_near(np.hstack([np.zeros((len(x), 1), np.float32), x]), 1.0)
+
+
+@pytest.mark.parametrize("channels", range(1, 70))
+def test_two_units_for_every_length(channels):
+    """With what lies behind a row, which may be read, larger than all of it."""
+    x = -1 - np.random.default_rng(channels).random((4, channels)).astype(np.float32)
+    assert_near(np.vstack([x, np.full((1, channels), np.float32(50)), x]), 1.0)
+    assert_near(np.vstack([-x, np.full((1, channels), np.float32(-50)), -x]), -1.0)
+
+
+def assert_near(x, beta):
     got = apply(x, beta)
     scaled = np.float64(np.float32(beta)) * x.astype(np.float64)
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
