@@ -5,6 +5,7 @@ Written for clarity: no fusing, no folding, no layout of its own. One sample, va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
@@ -163,6 +164,9 @@ def activation(layer: nn.Activation, x: np.ndarray) -> np.ndarray:
         "hard_sigmoid": lambda: np.clip(layer.alpha * x + layer.beta, 0, 1),
         "hard_swish": lambda: x * np.clip(x / 6 + 0.5, 0, 1),
         "silu": lambda: x / (1 + np.exp(-x)),
+        "square": lambda: x * x,
+        "power": lambda: x**layer.alpha,
+        "erf": lambda: np.vectorize(math.erf)(x),
     }
     return functions[layer.function]()
 

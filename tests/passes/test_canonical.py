@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -136,6 +137,43 @@ def test_spelled_out_activations_are_one_step(net, spelling):
     program = check(net, spelled_out(net, net.image(), spelling))
     (step,) = program.steps
     assert step.function == ("silu" if spelling == "silu" else "hard_swish")
+
+
+def spelled_gelu(net: Net, x: str, order: str, *, by_tanh: bool, root: float = 1.41421, cube: float = 0.044715) -> str:
+    """Return 0.5 x (1 + erf(x / sqrt(2))), or that by tanh, as exporters write it; `root` may have six digits."""
+    inner = x
+    if by_tanh:
+        squared = net.add(nn.Activation, x, function="square") if order == "half last" else net.add(nn.Multiply, x, x)
+        cubed = net.add(nn.Multiply, net.add(nn.Multiply, constant(net, cube), x), squared)
+        if order == "half first":
+            power = net.add(nn.Activation, x, function="power", alpha=3.0)
+            cubed = net.add(nn.Multiply, power, constant(net, cube))
+        inner = net.add(nn.Add, x, cubed)
+    factor = math.sqrt(2 / math.pi) if by_tanh else 1 / root
+    scaled = net.add(nn.Multiply, inner, constant(net, factor))
+    gate = net.add(nn.Add, constant(net, 1.0), net.add(nn.Activation, scaled, function="tanh" if by_tanh else "erf"))
+    half = constant(net, 0.5)
+    if order == "half first":
+        return net.add(nn.Multiply, net.add(nn.Multiply, half, x), gate)
+    if order == "half last":
+        return net.add(nn.Multiply, net.add(nn.Multiply, x, gate), half)
+    return net.add(nn.Multiply, x, net.add(nn.Multiply, gate, half))
+
+
+@pytest.mark.parametrize("order", ["half first", "half last", "half the gate"])
+@pytest.mark.parametrize("by_tanh", [False, True])
+def test_spelled_out_gelus_are_one_step(net, order, by_tanh):
+    (step,) = check(net, spelled_gelu(net, net.image(), order, by_tanh=by_tanh)).steps
+    assert step.function == ("gelu_tanh" if by_tanh else "gelu")
+
+
+def test_what_is_nearly_a_gelu_stays_as_it_is(net):
+    x = net.image()
+    by_erf = spelled_gelu(net, x, "half last", by_tanh=False, root=1.41)
+    by_tanh = spelled_gelu(net, x, "half last", by_tanh=True, cube=0.0446)
+    functions = {getattr(step, "function", "") for step in check(net, by_erf, by_tanh).steps}
+    assert functions >= {"erf", "tanh"}
+    assert not functions & {"gelu", "gelu_tanh"}
 
 
 def test_a_ramp_alone_is_a_hard_sigmoid(net):

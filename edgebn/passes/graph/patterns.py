@@ -6,21 +6,10 @@ import numpy as np
 
 from edgebn.layers import Activation, Add, Layer, Multiply, Quantize
 from edgebn.passes.graph.network import Network
-from edgebn.passes.graph.simplify import Rule, constant_of, is_quantized
+from edgebn.passes.graph.simplify import Rule, is_quantized, scalar_operand
 from edgebn.quick_dataclass import replace
 
 UNBOUNDED = (-np.inf, np.inf)
-
-
-def _scalar_operand(network: Network, layer: Layer) -> tuple[str, float] | None:
-    """Return (the other input, the number) when one of two inputs is a constant of one repeated number."""
-    for value, other in (layer.inputs, layer.inputs[::-1]):
-        constant = constant_of(network, other)
-        if constant is not None and constant.size and (constant == constant.flat[0]).all():
-            if network.shapes[layer.output] == network.shapes[value]:
-                return value, float(constant.flat[0])
-            return None
-    return None
 
 
 def _ramp(network: Network, value: str) -> str | None:
@@ -36,7 +25,7 @@ def _ramp(network: Network, value: str) -> str | None:
         bounds = (layer.low, layer.high)
     if not isinstance(layer, Add) or bounds != (0.0, 6.0):
         return None
-    operand = _scalar_operand(network, layer)
+    operand = scalar_operand(network, layer)
     return operand[0] if operand is not None and operand[1] == 3.0 else None
 
 
@@ -68,7 +57,7 @@ def ramp_to_hard_sigmoid(network: Network, layer: Layer) -> bool:
     """clip(x + 3, 0, 6) / 6 is a hard sigmoid; x * clip(x + 3, 0, 6) / 6 is hard swish."""
     if not isinstance(layer, Multiply) or (layer.low, layer.high) != UNBOUNDED or is_quantized(network, layer):
         return False
-    operand = _scalar_operand(network, layer)
+    operand = scalar_operand(network, layer)
     if operand is None or not _is_sixth(operand[1]):
         return False
     value = operand[0]

@@ -49,6 +49,17 @@ def constant_of(network: Network, value: str) -> np.ndarray | None:
     return layer.value if isinstance(layer, Constant) and network.quantizations[value] is None else None
 
 
+def scalar_operand(network: Network, layer: Layer) -> tuple[str, float] | None:
+    """Return (the other input, the number) when one of two inputs is a constant of one repeated number."""
+    for value, other in (layer.inputs, layer.inputs[::-1]):
+        constant = constant_of(network, other)
+        if constant is not None and constant.size and (constant == constant.flat[0]).all():
+            if network.shapes[layer.output] == network.shapes[value]:
+                return value, float(constant.flat[0])
+            return None
+    return None
+
+
 def _changes_nothing(network: Network, layer: Layer) -> bool:
     shape = network.shapes[layer.inputs[0]]
     if layer.kind == "Identity":
