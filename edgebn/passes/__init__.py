@@ -69,6 +69,10 @@ def _lowered(original: Graph, floats: set[str] | None) -> Program:
         graph = requantizations_apart(graph)
     # What sessions show is asked of the file's network: integer layers may have cut an output off from what says its layout.
     shown = shown_in_pairs(graph, channels_first_values(original))
+    if any(layer.kind == "Normalization" for layer in graph.layers):
+        from edgebn.passes.graph.group_norm import group_norms
+
+        graph = group_norms(graph, notes)
     laid_out = to_channels_last(graph, shown)
     graph = canonical(laid_out, notes)
     if _holds_codes(graph):
