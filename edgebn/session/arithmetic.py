@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.functions import BINARY
-from edgebn.kernels import executor, isa, product_shapes
+from edgebn.kernels import executor, isa
 from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
 from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
@@ -126,7 +126,7 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
         row = view.row if view.layout.shape[0] > 1 else 0
         arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": view.pixel}
     if step.arithmetic is None:
-        if _goes_by_tiles(rows):
+        if _panel_bytes(rows):
             packer.emit("matmul_tile_f32", scratch=packer.scratch(step, "panel"), **arguments)
         else:
             packer.emit("matmul_f32", **arguments)
@@ -138,9 +138,11 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
             packer.emit("matmul_i8", scratch=packer.scratch(step, "sums"), **arguments)
 
 
-def _goes_by_tiles(rows: int) -> bool:
-    """Whether products of float32 matrices of so many rows go by register tiles."""
-    return rows >= product_shapes.MIN_ROWS and "matmul_tile_f32" in executor.operations()
+def _panel_bytes(rows: int) -> int:
+    """Return the scratch of products of float32 matrices of so many rows by register tiles; 0 where they do not go by them."""
+    from edgebn.kernels.product_shapes import MIN_ROWS, PANEL_BYTES  # a start without such products does not want them
+
+    return PANEL_BYTES if rows >= MIN_ROWS and "matmul_tile_f32" in executor.operations() else 0
 
 
 def _rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
@@ -240,8 +242,9 @@ def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Ma
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a product: its int8 form keeps the sums of a row, float32 tiles a copy of some columns."""
     dtype = p.step_dtype(step, program)
-    if dtype == "float32" and _goes_by_tiles(program.buffers[step.output].shape[1]):
-        return {"panel": product_shapes.PANEL_BYTES * parts.most_shares(options.threads)}
+    panel = _panel_bytes(program.buffers[step.output].shape[1]) if dtype == "float32" else 0
+    if panel:
+        return {"panel": panel * parts.most_shares(options.threads)}
     if dtype == "int16":
         return {}
     return _words("sums", program.buffers[step.output].shape[2], step, program, options)

@@ -107,7 +107,7 @@ NOT_AT_A_START = {
     "edgebn.passes", "edgebn.preparation", "edgebn.reference", "edgebn.session.integers", "edgebn.session.learning",
     "edgebn.session.pace", "edgebn.session.phases", "edgebn.session.refolding", "edgebn.session.shares", "edgebn.session.splitting",
     "edgebn.session.strips", "edgebn.session.sums", "edgebn.session.wide", "edgebn.session.winograd", "edgebn.session.workers",
-    "edgebn.kernels.add_int8_proof",
+    "edgebn.kernels.add_int8_proof", "edgebn.kernels.product_shapes",
 }  # fmt: skip
 
 
