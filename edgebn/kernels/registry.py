@@ -15,6 +15,7 @@ from edgebn.kernels import (
     convolution_wide,
     curve,
     dense,
+    dense_int8,
     depthwise,
     depthwise_tile,
     detections,
@@ -93,6 +94,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
     "int8": (
         *tile.INT8_TILES,
         *winograd.INT8_WINOGRAD,
+        *dense_int8.INT8_DENSE,
         *add_tile.INT8_ADD,
         *scale_tile.INT8_SCALING,
         *depthwise_tile.INT8_DEPTHWISE,

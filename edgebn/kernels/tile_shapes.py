@@ -49,6 +49,8 @@ BY_MATRIX: tuple[Shape, ...] = (
     (1, 8),
 )
 
+# Inputs in one turn of an int8 dense layer's loop (`dense_int8.py`): of eight quads, sums of products fit 16 bits.
+DENSE_INPUTS = 32
 # Accumulators that must be in flight before the multipliers, and not their latency, bound a tile.
 LATENCY_BOUND = 10
 # What a tile costs beside its multiplications, in accumulators.
@@ -81,6 +83,16 @@ def function_name(dtype: str, mr: int, nv: int) -> str:
 def dense_widths(isa: InstructionSet) -> tuple[int, ...]:
     """Return the vectors of output channels that float32 tiles of one pixel take, widest first."""
     return tuple(sorted({nv for mr, nv in shapes(isa, real=True) if mr == 1}, reverse=True))
+
+
+def int8_dense_widths(isa: InstructionSet) -> tuple[int, ...]:
+    """Return the vectors of output channels that int8 dense layers of one sample take, widest first; none where tiles take them."""
+    return (4, 2, 1) if takes_pairs_in_turn(isa) else ()
+
+
+def padded_dense_depth(depth: int) -> int:
+    """Return the inputs of int8 dense layers of one sample with those that are zero behind them, in whole turns of the loop."""
+    return -(-depth // DENSE_INPUTS) * DENSE_INPUTS
 
 
 def goes_across_rows(isa: InstructionSet, *, real: bool) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from edgebn.kernels.isa import InstructionSet
 from edgebn.kernels.records import FLOAT32_WORDS
 from edgebn.kernels.requantization import blocks
+from edgebn.kernels.tile_shapes import padded_dense_depth
 
 
 def pack_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
@@ -25,6 +26,15 @@ def pack_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndar
         return np.ascontiguousarray(ordered)
     halves = ordered.astype(np.int16).reshape(blocks, taps, quads, nv, lanes, 2, 2)  # pairs (0, 1), (2, 3)
     return np.ascontiguousarray(halves.transpose(0, 1, 2, 3, 6, 4, 5))  # even bytes (0, 2), odd bytes (1, 3)
+
+
+def pack_dense_weights_i8(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
+    """Return int8 weights (O, depth) in the order that `dense_int8.py` reads them: quads of each vector's channels."""
+    outputs, depth = weight.shape
+    blocks, quads = -(-outputs // (nv * isa.lanes)), padded_dense_depth(depth) // 4
+    padded = np.zeros((blocks * nv * isa.lanes, quads * 4), np.int8)
+    padded[:outputs, :depth] = weight
+    return np.ascontiguousarray(padded.reshape(blocks, nv, isa.lanes, quads, 4).transpose(0, 3, 1, 2, 4))
 
 
 def _in_matrices(ordered: np.ndarray) -> np.ndarray:

@@ -271,12 +271,17 @@ def in_own_register(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [value], side_effect=False)
 
 
-def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
-    """Ask for the line of an address in the second-level cache; any address may be asked for."""
-    byte, to_read, level, data = ir.IntType(8).as_pointer(), ir.Constant(I32, 0), ir.Constant(I32, 2), ir.Constant(I32, 1)
+def prefetch(builder: ir.IRBuilder, address: ir.Value, level: int = 2) -> None:
+    """Ask for the line of an address in the first- or second-level cache; any address may be asked for."""
+    byte, to_read, locality, data = (
+        ir.IntType(8).as_pointer(),
+        ir.Constant(I32, 0),
+        ir.Constant(I32, 4 - level),
+        ir.Constant(I32, 1),
+    )
     kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    builder.call(function, [builder.inttoptr(address, byte), to_read, level, data])
+    builder.call(function, [builder.inttoptr(address, byte), to_read, locality, data])
 
 
 def in_turn(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:

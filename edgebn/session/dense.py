@@ -1,4 +1,4 @@
-"""Packs float32 dense layers behind a ReLU for the kernel that skips inputs that are zero."""
+"""Packs dense layers that have kernels of their own: float32 behind a ReLU, and int8 where tiles read weights that were widened."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa, tile_shapes, tile_weights
-from edgebn.session.epilogues import FloatBlocks, pack_copy
+from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.observing import WIDEST_TILE, AccumulatorObserver, whole_vectors
 from edgebn.session.packer import Packer
 from edgebn.session.tiled import Target, Walk
 
-OPERATION = "dense_f32"
-# Fewer weights than this are read faster than the places of what is not zero are listed.
+REAL, CODES = "dense_f32", "dense_i8"
+# Fewer weights than this are read faster than the places of what is not zero are listed, or than codes are split.
 MIN_WEIGHTS = 4096
 
 
 def suits(step: p.Convolution, program: p.Program) -> bool:
-    """Whether a convolution is a dense layer of one sample with many weights, and its inputs are often zero."""
-    if p.step_dtype(step, program) != "float32" or OPERATION not in executor.operations():
+    """Whether a convolution is a dense layer of one sample with many weights that a kernel of this module takes."""
+    dtype = p.step_dtype(step, program)
+    if (REAL if dtype == "float32" else CODES) not in executor.operations():
         return False
     height, width, _ = program.buffers[step.inputs[0]].shape
     whole = step.weight.shape[1:3] == (height, width) and step.padding == (0, 0, 0, 0) and step.dilations == (1, 1)
     is_dense = whole and step.groups == 1 and step.pool is None
-    return is_dense and step.weight.size >= MIN_WEIGHTS and _is_often_zero(program, step.inputs[0])
+    if not is_dense or step.weight.size < MIN_WEIGHTS:
+        return False
+    if dtype == "float32":
+        return _is_often_zero(program, step.inputs[0])
+    return dtype == "int8" and step.weight.dtype == np.int8 and step.weight[0].size >= tile_shapes.DENSE_INPUTS
 
 
 def _is_often_zero(program: p.Program, name: str) -> bool:
@@ -39,8 +44,9 @@ def _is_often_zero(program: p.Program, name: str) -> bool:
 
 
 def scratch(step: p.Convolution) -> int:
-    """Return the bytes of scratch: an int32 an input."""
-    return 4 * step.weight[0].size
+    """Return the bytes of scratch: an int32 an input, or two halves of each of int8's."""
+    depth = step.weight[0].size
+    return 2 * tile_shapes.padded_dense_depth(depth) if step.weight.dtype == np.int8 else 4 * depth
 
 
 class DenseEmitter:
@@ -50,6 +56,7 @@ class DenseEmitter:
         self._step = step
         self._packer = packer
         self._walk = walk
+        self._real = p.step_dtype(step, packer.program) == "float32"
         self._observer = AccumulatorObserver(packer, step, 1, 1)
         self._saved_pixel = whole_vectors(step.weight.shape[0]) + 4 * isa.SELECTED.lanes * WIDEST_TILE
 
@@ -57,29 +64,36 @@ class DenseEmitter:
         """Emit row 0, which is all there is."""
         assert (first, count) == (0, 1)
         outputs = self._step.weight.shape[0]
-        weight = self._step.weight.reshape(outputs, 1, self._walk.run)
+        weight = self._step.weight.reshape(outputs, self._walk.run)
+        element = 4 if self._real else 1
+        widths = (tile_shapes.dense_widths if self._real else tile_shapes.int8_dense_widths)(isa.SELECTED)
         begin = 0
-        for nv, taken in tile_shapes.channel_segments(isa.SELECTED, outputs, columns=1, real=True):
-            chosen = slice(begin, begin + taken)
+        for nv, taken in tile_shapes.channel_segments(isa.SELECTED, outputs, columns=1, real=self._real):
+            chosen = np.arange(begin, begin + taken)
             width = nv * isa.SELECTED.lanes
             blocks = -(-taken // width)
-            layout = FloatBlocks(np.arange(begin, begin + taken), nv)
+            layout = FloatBlocks(chosen, nv) if self._real else IntBlocks(chosen, weight[chosen], nv)
             epilogue, scalars = pack_copy(self._step, self._packer, layout)
             self._packer.emit_saving(
-                OPERATION,
+                REAL if self._real else CODES,
                 self._observer.by_row(0, 1, (self._saved_pixel, self._saved_pixel), 4 * begin),
-                variant=tile_shapes.dense_widths(isa.SELECTED).index(nv),
+                variant=widths.index(nv),
                 src=self._walk.origin,
                 depth=self._walk.run,
-                weight=self._packer.constant(tile_weights.pack_weights_f32(isa.SELECTED, weight[chosen], nv)),
+                weight=self._packer.constant(self._packed(weight[chosen], nv)),
                 epilogue=epilogue,
-                dst=target.address + begin * np.float32().itemsize,
+                dst=target.address + begin * element,
                 blocks=blocks,
                 last_channels=taken - (blocks - 1) * width,
-                places=self._packer.scratch(self._step, "places"),
+                **{"places" if self._real else "halves": self._packer.scratch(self._step, "places")},
                 **scalars,
             )
             begin += taken
+
+    def _packed(self, weight: np.ndarray, nv: int) -> np.ndarray:
+        if self._real:
+            return tile_weights.pack_weights_f32(isa.SELECTED, weight[:, None], nv)
+        return tile_weights.pack_dense_weights_i8(isa.SELECTED, weight, nv)
 
     def reduce_statistics(self) -> None:
         """Emit what reduces the saved accumulators."""

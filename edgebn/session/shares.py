@@ -116,14 +116,14 @@ def _block_bytes(arguments: Arguments, nv: int) -> int:
     return taps * arguments["depth"] * nv * isa.SELECTED.vector_bytes * halves
 
 
-def _by_block(arguments: Arguments, nv: int, *, real: bool, finishes: bool = True) -> Axis:
+def _by_block(arguments: Arguments, nv: int, *, real: bool, finishes: bool = True, weights: int = 0) -> Axis:
     """Return the axis of the blocks of output channels of a tile or a dense layer; all but the last are whole.
 
-    Sums that no epilogue finishes begin from the same in all blocks.
+    Sums that no epilogue finishes begin from the same in all blocks. `weights` are a block's bytes where they are not a tile's.
     """
     channels = nv * isa.SELECTED.lanes
     record = (4 * len(FLOAT32_WORDS) if real else 4 * len(INT8_WORDS) + 8 * len(INT8_LONGS)) if finishes else 0
-    weights = _block_bytes(arguments, nv) // (1 if not real or isa.SELECTED.dot != "pmaddwd" else 2)
+    weights = weights or _block_bytes(arguments, nv) // (1 if not real or isa.SELECTED.dot != "pmaddwd" else 2)
     axis = along("blocks", weight=weights, epilogue=channels * record, dst=channels * (4 if real else 1))
 
     def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
@@ -188,6 +188,20 @@ def _dense_axes(arguments: Arguments) -> Sequence[Axis]:
 def _dense_time(arguments: Arguments) -> float:
     nv = tile_shapes.dense_widths(isa.SELECTED)[arguments["variant"]]
     return 0.01 * arguments["blocks"] * arguments["depth"] * nv * isa.SELECTED.vector_bytes
+
+
+def _int8_dense_width(arguments: Arguments) -> int:
+    return tile_shapes.int8_dense_widths(isa.SELECTED)[arguments["variant"]]
+
+
+def _int8_dense_axes(arguments: Arguments) -> Sequence[Axis]:
+    nv = _int8_dense_width(arguments)
+    weights = tile_shapes.padded_dense_depth(arguments["depth"]) * nv * isa.SELECTED.lanes
+    return (_by_block(arguments, nv, real=False, weights=weights),)
+
+
+def _int8_dense_time(arguments: Arguments) -> float:
+    return 0.022 * arguments["blocks"] * arguments["depth"] * _int8_dense_width(arguments) * isa.SELECTED.lanes
 
 
 # Depthwise kernels.
@@ -413,6 +427,11 @@ KINDS: dict[str, Kind] = {
     "depthwise_tile_i8": Kind(_depthwise_axes(real=False), _depthwise_time(real=False)),
     "depthwise_tile_f32": Kind(_depthwise_axes(real=True), _depthwise_time(real=True)),
     "dense_f32": Kind(_dense_axes, _dense_time, scratch=lambda arguments: {"places": 4 * arguments["depth"]}),
+    "dense_i8": Kind(
+        _int8_dense_axes,
+        _int8_dense_time,
+        scratch=lambda arguments: {"halves": 2 * tile_shapes.padded_dense_depth(arguments["depth"])},
+    ),
     "winograd_input_f32": _planes("src"),
     "winograd_input_i8": _planes("src"),
     "winograd_output_f32": _planes("dst"),

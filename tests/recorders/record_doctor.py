@@ -143,9 +143,9 @@ def chosen(sets, kept, found):
     return taken
 
 
-def dense():
-    """Return a network with a dense layer that skips inputs which a ReLU made zero: it takes more weights than a drawn one has."""
-    maker = Maker(None, "float32", np.random.default_rng(0))
+def dense(dtype):
+    """Return a network with a dense layer of a kernel of its own behind a ReLU: it takes more weights than a drawn one has."""
+    maker = Maker(None, dtype, np.random.default_rng(0))
     x = maker.buffer((1, 1, 8))
     style = (-np.inf, np.inf), (0.0, np.inf), (-128, 127), False
     for outputs in (128, 32):
@@ -153,7 +153,7 @@ def dense():
         y = maker.buffer((1, 1, outputs))
         epilogue = maker.epilogue(outputs, depth, y, style)
         x = maker.finish_step(p.Convolution(f"dense{outputs}", (x,), y, maker.weight((outputs, 1, 1, depth)), epilogue))
-    return recorded("float32-dense", maker.program(("v0",), (x,)))
+    return recorded(f"{dtype}-dense", maker.program(("v0",), (x,)))
 
 
 def direct():
@@ -200,7 +200,7 @@ def main():
     anew = "--anew" in sys.argv or not NETWORKS.exists()
     there = [] if anew else read()
     found = candidates()  # before anything else runs, as in `--features`: Hypothesis draws by the modules that are loaded, too
-    by_hand = [dense(), direct(), *learning()]
+    by_hand = [*map(dense, WHOLE), direct(), *learning()]
     kept = [one for one in there if one.name not in {other.name for other in by_hand}]
     networks = [*chosen(isa.AVAILABLE if anew else [isa.SELECTED], kept, found), *by_hand]
     write(sorted(networks, key=lambda network: network.name))
