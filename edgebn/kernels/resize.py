@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.jit import kernel
-from edgebn.kernels.primitives import load_code, load_f32, load_i32, load_u8, store_code, store_f32, store_u8
+from edgebn.kernels.primitives import load_code, load_f32, load_i16, load_i32, load_u8, store_code, store_f32, store_i16, store_u8
 
 HALF = np.float32(0.5)
 
@@ -55,50 +52,34 @@ def bilinear_f32(
                 store_f32(dst + y * dst_row, x * channels + c, wa * upper + wb * lower)
 
 
-def _bilinear_of_codes(element: Element, suffix: str, *, to_even: bool = False) -> Callable[..., None]:
-    """Return the kernel of one type of codes, which rounds halves away from zero, or to an even number of steps from `zero`."""
-    load, store = element.load, element.store
-
-    @named(f"bilinear_{suffix}")
-    def bilinear(
-        src: int,
-        src_row: int,
-        dst: int,
-        dst_row: int,
-        rows: int,
-        columns: int,
-        channels: int,
-        row_index: int,
-        column_index: int,
-        row_weight: int,
-        column_weight: int,
-        zero: int,
-    ) -> None:
-        """Weights in 1/1024, int32: sum of weight products times codes / 2**20, rounded."""
-        for y in range(rows):
-            above = src + load_i32(row_index, 2 * y) * src_row
-            below = src + load_i32(row_index, 2 * y + 1) * src_row
-            wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
-            for x in range(columns):
-                left = load_i32(column_index, 2 * x) * channels
-                right = load_i32(column_index, 2 * x + 1) * channels
-                wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
-                for c in range(channels):
-                    upper = wl * load(above, left + c) + wr * load(above, right + c)
-                    lower = wl * load(below, left + c) + wr * load(below, right + c)
-                    total = wa * upper + wb * lower
-                    if to_even:  # a constant of the kernel
-                        steps = total - zero * (1 << 20)
-                        code = ((steps + (1 << 19) - 1 + ((steps >> 20) & 1)) >> 20) + zero
-                    else:
-                        code = (total + (1 << 19) - (1 if total < 0 else 0)) >> 20
-                    store(dst + y * dst_row, x * channels + c, code)
-
-    return bilinear
-
-
-bilinear_i8, bilinear_i16 = _bilinear_of_codes(INT8, "i8"), _bilinear_of_codes(INT16, "i16")
-bilinear_even_i8 = _bilinear_of_codes(INT8, "even_i8", to_even=True)
+@kernel
+def bilinear_i16(
+    src: int,
+    src_row: int,
+    dst: int,
+    dst_row: int,
+    rows: int,
+    columns: int,
+    channels: int,
+    row_index: int,
+    column_index: int,
+    row_weight: int,
+    column_weight: int,
+) -> None:
+    """int16 by weights in 1/1024, int32: sum of weight products times codes / 2**20, halves away from zero."""
+    for y in range(rows):
+        above = src + load_i32(row_index, 2 * y) * src_row
+        below = src + load_i32(row_index, 2 * y + 1) * src_row
+        wa, wb = load_i32(row_weight, 2 * y), load_i32(row_weight, 2 * y + 1)
+        for x in range(columns):
+            left = load_i32(column_index, 2 * x) * channels
+            right = load_i32(column_index, 2 * x + 1) * channels
+            wl, wr = load_i32(column_weight, 2 * x), load_i32(column_weight, 2 * x + 1)
+            for c in range(channels):
+                upper = wl * load_i16(above, left + c) + wr * load_i16(above, right + c)
+                lower = wl * load_i16(below, left + c) + wr * load_i16(below, right + c)
+                total = wa * upper + wb * lower
+                store_i16(dst + y * dst_row, x * channels + c, (total + (1 << 19) - (1 if total < 0 else 0)) >> 20)
 
 
 @kernel

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
+from edgebn.session import parts
 from edgebn.session.arithmetic import emit_lookup
+from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, View, suffix
 
 FLOAT32, INT16 = 4, 2  # bytes of a number
+WEIGHT_BITS = 10  # of a bilinear resampling of codes in integers, whose weights are in 1/1024
+CODE_BITS, SIGNIFICANT_BITS = 8, 24  # of an int8 code and of a float32 number
 
 
 def _strides(view: View) -> tuple[int, int, int]:
@@ -127,6 +133,29 @@ def pack_reshape(step: p.Reshape, packer: Packer) -> None:
     )
 
 
+def resize_scratch(step: p.Resize, program: p.Program, options: Options) -> Mapping[str, int]:
+    """Return the scratch of a resampling of codes in integers: two rows of sums for every share."""
+    if p.step_dtype(step, program) != "int8" or step.function == "nearest" or not _goes_by_integers(step):
+        return {}
+    _, columns, channels = program.buffers[step.output].shape
+    return {"lines": 2 * 4 * columns * channels * parts.most_shares(options.threads)}
+
+
+def _goes_by_integers(step: p.Resize) -> bool:
+    """Whether a bilinear resampling of int8 codes is exact in integers.
+
+    One of float32 weights is where no operation rounds: their fractions have few bits, as a step between pixels of 1/16 has.
+    """
+    if step.truncation_offset is not None:
+        return False
+    if not step.adds_half:
+        return True
+    pairs = [np.asarray(one, np.float64) for one in (step.row_weights, step.column_weights)]
+    bits = [next((k for k in range(WEIGHT_BITS + 1) if (one * 2.0**k % 1 == 0).all()), SIGNIFICANT_BITS) for one in pairs]
+    are_weights = all((one >= 0).all() and (one.sum(axis=1) == 1).all() for one in pairs)
+    return are_weights and sum(bits) <= SIGNIFICANT_BITS - CODE_BITS
+
+
 def pack_resize(step: p.Resize, packer: Packer) -> None:
     """Emit a resampling."""
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
@@ -146,20 +175,24 @@ def pack_resize(step: p.Resize, packer: Packer) -> None:
         return
     weights: type[np.generic] = np.int32
     operation = f"bilinear_{suffix(packer.buffer(step.output).dtype)}"
+    row_weights, column_weights = step.row_weights, step.column_weights
     if output.layout.element == FLOAT32:
         weights = np.float32
     elif step.truncation_offset is not None:
         operation, weights = "bilinear_truncated_i8", np.float32
         arguments["offset"] = step.truncation_offset
-    elif step.adds_half:
+    elif step.adds_half and not _goes_by_integers(step):
         operation, weights = "bilinear_half_i8", np.float32
-    else:
-        arguments["zero"] = step.even_from or 0
+    elif operation == "bilinear_i8":
+        if step.adds_half:
+            row_weights, column_weights = (np.asarray(one) * 2**WEIGHT_BITS for one in (row_weights, column_weights))
         operation = operation if step.even_from is None else "bilinear_even_i8"
+        lines = packer.scratch(step, "lines")
+        arguments |= {"zero": step.even_from or 0, "away": int(not step.adds_half), "lines": lines}
     packer.emit(
         operation,
         channels=channels,
-        row_weight=packer.constant(np.asarray(step.row_weights, weights)),
-        column_weight=packer.constant(np.asarray(step.column_weights, weights)),
+        row_weight=packer.constant(np.asarray(row_weights, weights)),
+        column_weight=packer.constant(np.asarray(column_weights, weights)),
         **arguments,
     )

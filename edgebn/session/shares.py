@@ -15,7 +15,7 @@ from edgebn.kernels import isa, tile_shapes
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
 from edgebn.kernels.product_shapes import PANEL_BYTES
 from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS
-from edgebn.quick_dataclass import dataclass
+from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session.packer import Row
 
 Arguments = Mapping[str, Any]
@@ -411,6 +411,12 @@ _LINES: dict[str, Move] = {"row_index": 8}
 _WEIGHTED: dict[str, Move] = {"row_index": 8, "row_weight": 8}
 
 
+_BY_LINES = replace(
+    _rows("dst", elements=_by_channel, each=0.4, moves=_WEIGHTED),
+    scratch=lambda arguments: {"lines": 2 * 4 * arguments["columns"] * arguments["channels"]},
+)
+
+
 def _search(each: float) -> Kind:
     """Return the kind of a search along one axis, which goes by the two others."""
     axes = tuple(along(f"count_{axis}", src=f"src_{axis}", dst=f"dst_{axis}") for axis in range(2))
@@ -486,9 +492,9 @@ KINDS: dict[str, Kind] = {
         "dst", elements=lambda arguments: arguments["rows"] * arguments["columns"] * arguments["pixel"], each=0.05, moves=_LINES
     ),
     "bilinear_f32": _rows("dst", elements=_by_channel, each=0.5, moves=_WEIGHTED),
-    "bilinear_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
+    "bilinear_i8": _BY_LINES,
     "bilinear_i16": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
-    "bilinear_even_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
+    "bilinear_even_i8": _BY_LINES,
     "bilinear_half_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "bilinear_truncated_i8": _rows("dst", elements=_by_channel, each=1.0, moves=_WEIGHTED),
     "copy_rows": _adjacent({"src": 1, "dst": 1}, 0.03),

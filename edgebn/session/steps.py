@@ -54,6 +54,7 @@ SCRATCH: dict[type[p.Step], str] = {
     p.Softmax: "arithmetic.softmax_scratch",
     p.MatMul: "arithmetic.matmul_scratch",
     p.Multiply: "scaling.scratch",
+    p.Resize: "movement.resize_scratch",
     p.Normalization: "arithmetic.normalization_scratch",
     p.DetectionPostProcess: "detections.scratch",
     p.NonMaxSuppression: "detections.suppression_scratch",
