@@ -9,12 +9,13 @@ Padding never wins a maximum. An average counts taps inside the input, or with `
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element, named
 from edgebn.kernels.epilogue import requantize
-from edgebn.kernels.jit import kernel
+from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import Codes, CountedTaps, Pooling
 from edgebn.kernels.primitives import (
     ZERO_F32,
@@ -63,22 +64,63 @@ maximum_i8 = _maximum(INT8, "i8")
 maximum_i16 = _maximum(INT16, "i16")
 
 
+@inlined
+def _joined(before: Any, block: Any, missed: Any) -> tuple[Any, Any]:
+    """Return a sum of blocks with one more, and what it lost (Kahan 1965)."""
+    added = block - missed
+    after = before + added
+    lost = (after - before) - added
+    return after, ZERO_F32 if np.isnan(lost) else lost  # infinity less infinity
+
+
 @kernel
 def _close_block(scratch: int, channels: int) -> None:
-    """Add the sums of a block to those of blocks (Kahan 1965)."""
+    """Add the sums of a block to those of blocks."""
     for c in range(channels):
-        before, added = load_f32(scratch, channels + c), load_f32(scratch, c) - load_f32(scratch, 2 * channels + c)
-        after = before + added
-        missed = (after - before) - added
-        store_f32(scratch, 2 * channels + c, ZERO_F32 if np.isnan(missed) else missed)  # infinity less infinity
+        after, lost = _joined(load_f32(scratch, channels + c), load_f32(scratch, c), load_f32(scratch, 2 * channels + c))
+        store_f32(scratch, 2 * channels + c, lost)
         store_f32(scratch, channels + c, after)
         store_f32(scratch, c, ZERO_F32)
+
+
+@kernel
+def _average_single(pooling: Pooling, counted: CountedTaps) -> None:
+    """`average_f32` of one channel, whose sums stay in registers: the same operations in the same order."""
+    for y in range(pooling.first_row, pooling.first_row + pooling.rows):
+        for x in range(pooling.columns):
+            block = total = missed = ZERO_F32
+            count = 0
+            closed = 0
+            outside = 0
+            for i in range(pooling.kernel_rows):
+                sy = y * pooling.stride_rows + i * pooling.dilation_rows - pooling.top
+                line = pooling.src + (sy % pooling.ring) * pooling.src_row
+                for begin in range(0, pooling.kernel_columns, BLOCK):
+                    for j in range(begin, min(begin + BLOCK, pooling.kernel_columns)):
+                        sx = x * pooling.stride_columns + j * pooling.dilation_columns - pooling.left
+                        if sy < 0 or sy >= pooling.height or sx < 0 or sx >= pooling.width:
+                            outside += int(sy < counted.end_row and sx < counted.end_column)
+                            continue
+                        count += 1
+                        block += load_f32(line + sx * pooling.pixel, 0)
+                    if count - closed >= BLOCK:
+                        total, missed = _joined(total, block, missed)
+                        block = ZERO_F32
+                        closed = count
+            if counted.count_padding == 0:
+                outside = 0
+            if count != closed:
+                total, missed = _joined(total, block, missed)
+            store_f32(pooling.dst + y * pooling.dst_row + x * pooling.pixel, 0, total / np.float32(max(count + outside, 1)))
 
 
 @kernel
 def average_f32(pooling: Pooling, counted: CountedTaps, scratch: int) -> None:
     """float32; `scratch` holds `channels` float32 sums of a block of taps, as many sums of blocks, and what those lost."""
     channels = pooling.channels
+    if channels == 1:
+        _average_single(pooling, counted)
+        return
     for y in range(pooling.first_row, pooling.first_row + pooling.rows):
         for x in range(pooling.columns):
             for c in range(3 * channels):

@@ -87,6 +87,14 @@ def test_every_length_around_a_block():
             assert error(edgebn.Session(program).run(x), exact_average(program, x)) < NEAR, (shape, kernel)
 
 
+@pytest.mark.parametrize("settings", [window((1, 70)), window((9, 9), padding=(4, 4, 4, 4)), window((20, 70), count_padding=True)])
+def test_one_channel_alone_has_the_bytes_that_it_has_beside_others(settings):
+    x = numbers((2, 20, 70, 3))
+    x[0, 3, 40, 0] = np.inf
+    alone, beside = (edgebn.Session(pool_program((20, 70, count), settings)).run(x[..., :count]) for count in (1, 3))
+    assert alone[..., 0].tobytes() == beside[..., 0].tobytes()
+
+
 @pytest.mark.parametrize("channels", [3, 32])
 def test_infinities_stay(channels):
     """Infinity less infinity, in what makes up for roundings, must not become NaN."""
