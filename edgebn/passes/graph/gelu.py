@@ -11,7 +11,7 @@ import math
 from edgebn.functions import GELU_CUBE, GELU_TANH
 from edgebn.layers import Activation, Add, Layer, Multiply
 from edgebn.passes.graph.network import Network
-from edgebn.passes.graph.simplify import Rule, is_quantized, scalar_operand
+from edgebn.passes.graph.simplify import Rule, is_quantized, is_unbounded, scalar_operand
 
 TOLERANCE = 4e-6  # relative, of a constant: some files give it in six digits
 POWERS = {"square": 2, "power": 0}  # functions that are products of a value with itself; of a power the exponent says how many
@@ -24,7 +24,7 @@ OF_TANH = GELU_TANH / 2  # sqrt(2 / pi)
 
 def product_to_gelu(network: Network, layer: Layer) -> bool:
     """Turn x / 2 * (1 + erf(x / sqrt(2))) into GELU, and the same by tanh into GELU by tanh."""
-    if not isinstance(layer, Multiply) or is_quantized(network, layer) or not _is_unbounded(layer):
+    if not isinstance(layer, Multiply) or is_quantized(network, layer) or not is_unbounded(layer):
         return False
     number, factors = _product(network, layer.output)
     if len(factors) != 2 or not _is(number, 0.5):
@@ -55,7 +55,7 @@ def _gated(network: Network, gate: str, value: str) -> str | None:
 def _is_cubic(network: Network, total: str, value: str) -> bool:
     """Whether a value is x + 0.044715 * x**3."""
     layer = network.maker.get(total)
-    if not isinstance(layer, Add) or not _is_unbounded(layer):
+    if not isinstance(layer, Add) or not is_unbounded(layer):
         return False
     for one, other in (layer.inputs, layer.inputs[::-1]):
         number, factors = _product(network, other)
@@ -67,7 +67,7 @@ def _is_cubic(network: Network, total: str, value: str) -> bool:
 def _plus(network: Network, total: str, number: float) -> str | None:
     """Return what a number is added to, if a value is such a sum."""
     layer = network.maker.get(total)
-    operand = scalar_operand(network, layer) if isinstance(layer, Add) and _is_unbounded(layer) else None
+    operand = scalar_operand(network, layer) if isinstance(layer, Add) and is_unbounded(layer) else None
     return operand[0] if operand is not None and operand[1] == number else None
 
 
@@ -79,7 +79,7 @@ def _product(network: Network, value: str) -> tuple[float, list[str]]:
         if count in range(1, MAX_POWER + 1):
             number, factors = _product(network, layer.inputs[0])
             return number**count, factors * int(count)
-    if not isinstance(layer, Multiply) or not _is_unbounded(layer):
+    if not isinstance(layer, Multiply) or not is_unbounded(layer):
         return 1.0, [value]
     operand = scalar_operand(network, layer)
     if operand is not None:
@@ -87,10 +87,6 @@ def _product(network: Network, value: str) -> tuple[float, list[str]]:
         return number * operand[1], factors
     (one, first), (other, second) = (_product(network, name) for name in layer.inputs)
     return one * other, first + second
-
-
-def _is_unbounded(layer: Add | Multiply) -> bool:
-    return (layer.low, layer.high) == (-math.inf, math.inf)
 
 
 def _is(number: float, wanted: float) -> bool:

@@ -6,8 +6,6 @@ adds what belongs to each channel afterwards. Runs before the layout is chosen: 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from edgebn.graph import Graph
@@ -15,10 +13,8 @@ from edgebn.layers import Add, Layer, Multiply, Normalization, Reshape
 from edgebn.passes.batch_norm.placement import fits_float32
 from edgebn.passes.graph.canonical import apply_rules
 from edgebn.passes.graph.network import Network
-from edgebn.passes.graph.simplify import Rule, constant_of, is_quantized
+from edgebn.passes.graph.simplify import Rule, constant_of, is_quantized, is_unbounded
 from edgebn.quick_dataclass import replace
-
-UNBOUNDED = (-math.inf, math.inf)
 
 
 def reshapes_to_groups(network: Network, layer: Layer) -> bool:
@@ -52,7 +48,7 @@ def _by_channel(array: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray 
 
 def affine_of_channels(network: Network, layer: Layer) -> bool:
     """Let a norm multiply and add what a product or a sum behind it multiplies and adds channel by channel."""
-    if not isinstance(layer, Multiply | Add) or (layer.low, layer.high) != UNBOUNDED or is_quantized(network, layer):
+    if not isinstance(layer, Multiply | Add) or not is_unbounded(layer) or is_quantized(network, layer):
         return False
     for value, other in (layer.inputs, layer.inputs[::-1]):
         norm, constant, shape = network.maker.get(value), constant_of(network, other), network.shapes[value]

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgebn.layers import Activation, Add, Layer, Multiply, Quantize
 from edgebn.passes.graph.network import Network
-from edgebn.passes.graph.simplify import Rule, is_quantized, scalar_operand
+from edgebn.passes.graph.simplify import Rule, is_quantized, is_unbounded, scalar_operand
 from edgebn.quick_dataclass import replace
 
 UNBOUNDED = (-np.inf, np.inf)
@@ -19,7 +19,7 @@ def _ramp(network: Network, value: str) -> str | None:
     if isinstance(layer, Activation) and layer.function == "clip":
         bounds = (layer.low, layer.high)
         layer = network.maker.get(layer.inputs[0])
-        if not isinstance(layer, Add) or (layer.low, layer.high) != UNBOUNDED:
+        if not isinstance(layer, Add) or not is_unbounded(layer):
             return None
     elif isinstance(layer, Add):
         bounds = (layer.low, layer.high)
@@ -35,7 +35,7 @@ def _is_sixth(number: float) -> bool:
 
 def gate_to_activation(network: Network, layer: Layer) -> bool:
     """Turn x * sigmoid(x) into SiLU, and x * hard_sigmoid(x) with slope 1/6 and offset 1/2 into hard swish."""
-    if not isinstance(layer, Multiply) or (layer.low, layer.high) != UNBOUNDED or is_quantized(network, layer):
+    if not isinstance(layer, Multiply) or not is_unbounded(layer) or is_quantized(network, layer):
         return False
     for value, other in (layer.inputs, layer.inputs[::-1]):
         gate = network.maker.get(other)
@@ -55,7 +55,7 @@ def gate_to_activation(network: Network, layer: Layer) -> bool:
 
 def ramp_to_hard_sigmoid(network: Network, layer: Layer) -> bool:
     """clip(x + 3, 0, 6) / 6 is a hard sigmoid; x * clip(x + 3, 0, 6) / 6 is hard swish."""
-    if not isinstance(layer, Multiply) or (layer.low, layer.high) != UNBOUNDED or is_quantized(network, layer):
+    if not isinstance(layer, Multiply) or not is_unbounded(layer) or is_quantized(network, layer):
         return False
     operand = scalar_operand(network, layer)
     if operand is None or not _is_sixth(operand[1]):
@@ -68,7 +68,7 @@ def ramp_to_hard_sigmoid(network: Network, layer: Layer) -> bool:
         _note_parts(network, value, f"part of the hard_sigmoid of {layer.name}")
         return True
     product = network.maker.get(value)
-    if not isinstance(product, Multiply) or (product.low, product.high) != UNBOUNDED:
+    if not isinstance(product, Multiply) or not is_unbounded(product):
         return False
     for one, other in (product.inputs, product.inputs[::-1]):
         if _ramp(network, other) == one:

@@ -43,6 +43,11 @@ def is_quantized(network: Network, layer: Layer) -> bool:
     return any(network.quantizations[name] is not None for name in (*layer.inputs, layer.output))
 
 
+def is_unbounded(layer: Add | Multiply) -> bool:
+    """Whether a sum or a product is not clipped."""
+    return (layer.low, layer.high) == (-np.inf, np.inf)
+
+
 def constant_of(network: Network, value: str) -> np.ndarray | None:
     """Return the array behind `value` when it is a constant of real numbers."""
     layer = network.maker.get(value)
@@ -212,7 +217,7 @@ def join_clips(network: Network, layer: Layer) -> bool:
 
 def add_bias(network: Network, layer: Layer) -> bool:
     """A constant per channel added to a convolution's or dense layer's only output is its bias."""
-    if not isinstance(layer, Add) or is_quantized(network, layer) or (layer.low, layer.high) != (-np.inf, np.inf):
+    if not isinstance(layer, Add) or is_quantized(network, layer) or not is_unbounded(layer):
         return False
     for value, other in (layer.inputs, layer.inputs[::-1]):
         earlier, constant = network.maker.get(value), constant_of(network, other)
