@@ -79,10 +79,10 @@ lint: $(VENV)/.test
 	  echo "== actionlint is not to be had here: workflows are held to their schema alone"; \
 	elif [ -e .git ]; then actionlint; fi  # it looks for a repository's workflows
 
-# One core compiles the kernels, once for all tests, while the other looks at style and types.
+# The kernels are compiled once for all tests (tests/prebuilt.py), while style and types are looked at.
 test: firmware-tools $(VENV)/.test
-	@$(BIN)/python -c "from edgebn.kernels import executor; executor.executor('mixed')" & \
-	$(MAKE) -s lint && wait && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m tests.prebuilt & compiling=$$!; \
+	$(MAKE) -s lint && wait $$compiling && $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 smoke: $(VENV)/.test
 	@$(BIN)/python -m pytest -q tests/test_tiny.py
@@ -110,9 +110,10 @@ smoke: $(VENV)/.test
 	@mkdir -p .node && npm install --silent --no-audit --no-fund --prefix .node rp2040js@1.4.1 && touch $@ || \
 	  echo "== rp2040js is not to be had: no Raspberry Pi Pico is emulated"
 
+# Every test on the JIT, where `make test` has them run on objects.
 test-all: FIRMWARE_TOOLS += avr-gcc:gcc-avr,avr-libc simavr:simavr
 test-all: firmware-tools lint .venv-frameworks/.ready .node/.ready
-	@EDGEBN_TEST_ALL=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+	@EDGEBN_TEST_ALL=1 EDGEBN_OBJECTS= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@EDGEBN_TEST_ALL=1 KERAS_BACKEND=torch .venv-frameworks/bin/python -m pytest tests/frameworks
 
 # The packages of other processors are only unpacked, under build/emulated: see tests/emulated/run.sh.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebn.kernels import native
 from edgebn.session.ndarray_struct import are_wanted
 from tests.formats.test_released import FOLDER
 
@@ -55,7 +56,7 @@ def test_another_python_gives_the_same_bytes(other, plain):
     found = subprocess.run([other, "-c", "import numpy"], capture_output=True, check=False)
     if found.returncode:
         pytest.skip(f"{other} has no NumPy")
-    if not (os.environ.get("EDGEBN_OBJECTS") or list((ROOT / "edgebn" / "kernels" / "objects").glob("*.so"))):
+    if native.folder() is None or not list(native.folder().glob("*.so")):
         pytest.skip("no kernels compiled ahead of time: `make objects`, or EDGEBN_OBJECTS names a folder of them")
     outcome = told(other, EDGEBN_PLAIN_CALLS=plain)
     assert outcome["object"]
