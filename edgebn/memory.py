@@ -7,7 +7,7 @@ deterministic and bounded by counts, never by time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -174,7 +174,7 @@ def _best_offsets(problem: _Problem) -> np.ndarray:
     return best
 
 
-def _greedy_orders(problem: _Problem) -> list[np.ndarray]:
+def _greedy_orders(problem: _Problem) -> Iterator[np.ndarray]:
     """Return orders in which greedy placement tends to do well; ties go to the earlier request."""
     sizes, first = problem.sizes, problem.first
     length = problem.last - first + 1
@@ -189,7 +189,7 @@ def _greedy_orders(problem: _Problem) -> list[np.ndarray]:
         (-sizes, first),
         (-sizes, -problem.last),
     )
-    return [np.lexsort(key) for key in keys]
+    return map(np.lexsort, keys)
 
 
 def _place(problem: _Problem, order: np.ndarray, *, best_fit: bool) -> np.ndarray:

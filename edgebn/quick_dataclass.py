@@ -49,16 +49,15 @@ MISSING: Any = object()  # a default that there is not
 class Field:
     """One field, as far as the shared methods and `__init__` want to know it; `said` is what the class says of it."""
 
+    default = default_factory = MISSING
+    init = repr = compare = True
+    kw_only = False
+    metadata: Mapping[str, Any]
+    type: Any = None
+
     def __init__(self, **said: Any) -> None:
         self.said = said
-        self.default = said.get("default", MISSING)
-        self.default_factory = said.get("default_factory", MISSING)
-        self.init: bool = said.get("init", True)
-        self.repr: bool = said.get("repr", True)
-        self.compare: bool = said.get("compare", True)
-        self.kw_only: bool = said.get("kw_only", False)
-        self.metadata: Mapping[str, Any] = said.get("metadata") or {}
-        self.type: Any = None
+        vars(self).update(said, metadata=said.get("metadata") or {})
 
 
 INIT = "__init__"

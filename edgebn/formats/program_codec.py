@@ -113,7 +113,7 @@ def decode(tree: Any, tensors: Mapping[str, np.ndarray]) -> Program:
     """
     stated = tree.get("dtype") if isinstance(tree, dict) else None
     kept = {key: value for key, value in tree.items() if key != "dtype"} if isinstance(tree, dict) else tree
-    decoded = _decoded(kept, Program, tensors, "program")
+    decoded = _decoder(Program)(kept, tensors, "program")
     assert isinstance(decoded, Program)
     odd = next(
         (buffer for name, buffer in decoded.buffers.items() if name not in decoded.constants and buffer.dtype != stated), None
@@ -124,11 +124,6 @@ def decode(tree: Any, tensors: Mapping[str, np.ndarray]) -> Program:
 
 
 Decoder = Callable[[Any, Mapping[str, np.ndarray], str], Any]  # of a tree, the tensors and the path, for messages
-
-
-def _decoded(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
-    """Return `tree` as the annotation `kind` wants it."""
-    return _decoder(kind)(tree, tensors, path)
 
 
 @functools.cache
@@ -152,7 +147,7 @@ def _decoder(kind: Any) -> Decoder:
         return _decoded_array
     if _is_of_contract(kind):
         return lambda tree, tensors, path: _decoded_instance(tree, kind, tensors, path)
-    return lambda tree, _, path: _decoded_scalar(tree, kind, path)
+    return _scalar_decoder(kind)
 
 
 def _tuple_decoder(arguments: tuple[Any, ...]) -> Decoder:
@@ -162,12 +157,11 @@ def _tuple_decoder(arguments: tuple[Any, ...]) -> Decoder:
     def decoded(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
         if not isinstance(tree, list):
             raise _misfit(path, "a list")
-        decoders = places if repeated is None else [repeated] * len(tree)
-        if len(decoders) != len(tree):
-            raise _misfit(path, f"a list of {len(decoders)}")
-        return tuple(
-            decoder(item, tensors, f"{path}/{index}") for index, (item, decoder) in enumerate(zip(tree, decoders, strict=True))
-        )
+        if repeated is not None:
+            return tuple([repeated(item, tensors, f"{path}/{index}") for index, item in enumerate(tree)])
+        if len(places) != len(tree):
+            raise _misfit(path, f"a list of {len(places)}")
+        return tuple(place(item, tensors, f"{path}/{index}") for index, (place, item) in enumerate(zip(places, tree, strict=True)))
 
     return decoded
 
@@ -180,15 +174,18 @@ def _decoded_array(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> A
 
 
 def _union_decoder(kinds: tuple[Any, ...]) -> Decoder:
+    by_class = {kind.__name__: _decoder(kind) for kind in kinds if _is_of_contract(kind)}
+    others = [_decoder(kind) for kind in kinds if kind is not type(None) and not _is_of_contract(kind)]
+    takes_none = type(None) in kinds
+
     def decoded(tree: Any, tensors: Mapping[str, np.ndarray], path: str) -> Any:
-        if tree is None and type(None) in kinds:
+        if tree is None and takes_none:
             return None
         named = tree.get("class") if isinstance(tree, dict) else None
-        for kind in kinds:
-            matches = kind.__name__ == named if _is_of_contract(kind) else named is None
-            if kind is not type(None) and matches:
-                return _decoded(tree, kind, tensors, path)
-        raise _misfit(path, "one of " + ", ".join(getattr(kind, "__name__", str(kind)) for kind in kinds))
+        decoder = by_class.get(named) if isinstance(named, str) else others[0] if others and named is None else None
+        if decoder is None:
+            raise _misfit(path, "one of " + ", ".join(getattr(kind, "__name__", str(kind)) for kind in kinds))
+        return decoder(tree, tensors, path)
 
     return decoded
 
@@ -209,10 +206,16 @@ def _decoded_instance(tree: Any, kind: Any, tensors: Mapping[str, np.ndarray], p
     values = {}
     for name, entry in entries.items():
         if name in tree:
-            values[name] = _decoded(tree[name], _evaluated(entry.type, actual.__module__), tensors, f"{path}/{name}")
+            values[name] = _field_decoder(actual, name)(tree[name], tensors, f"{path}/{name}")
         elif entry.default is MISSING and entry.default_factory is MISSING:
             raise _misfit(f"{path}/{name}", "there")
     return actual(**values)
+
+
+@functools.cache
+def _field_decoder(cls: type, name: str) -> Decoder:
+    """Return what decodes a field: only of those that some tree has, for an annotation may name what no start imports."""
+    return _decoder(_evaluated(fields_of(cls)[name].type, cls.__module__))
 
 
 @functools.cache
@@ -225,18 +228,17 @@ def _evaluated(annotation: str, module: str) -> Any:
         return eval(annotation, known | _others())  # noqa: S307
 
 
-def _decoded_scalar(tree: Any, kind: Any, path: str) -> Any:
-    if kind is float:
-        if isinstance(tree, str) and tree in _NOT_FINITE:
+def _scalar_decoder(kind: Any) -> Decoder:
+    kinds = (float, int) if kind is float else (kind,)
+
+    def decoded(tree: Any, _: Mapping[str, np.ndarray], path: str) -> Any:
+        if type(tree) in kinds:  # True is no number
+            return tree
+        if kind is float and isinstance(tree, str) and tree in _NOT_FINITE:
             return _NOT_FINITE[tree]
-        if isinstance(tree, int | float) and not isinstance(tree, bool):
-            return tree
-    elif kind is bool or kind is str:
-        if isinstance(tree, kind):
-            return tree
-    elif kind is int and isinstance(tree, int) and not isinstance(tree, bool):
-        return tree
-    raise _misfit(path, f"of type {getattr(kind, '__name__', kind)}")
+        raise _misfit(path, f"of type {getattr(kind, '__name__', kind)}")
+
+    return decoded
 
 
 def _misfit(path: str, wanted: str) -> ModelError:

@@ -47,6 +47,11 @@ class Operation:
         """(name, is_float) of each; looked at where an operation is used, for few are."""
         return native.arguments_of(self._line)
 
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the arguments."""
+        return frozenset(name for name, _ in self.arguments)
+
     @property
     def words(self) -> int:
         """Words of a row: the code and the arguments."""
@@ -82,9 +87,8 @@ def row(operation: Operation, **arguments: float) -> list[int]:
     TypeError
         The names are not exactly the kernel's.
     """
-    expected = [name for name, _ in operation.arguments]
-    if sorted(expected) != sorted(arguments):
-        raise TypeError(f"{operation.name} takes {expected}, not {sorted(arguments)}")
+    if arguments.keys() != operation.names:
+        raise TypeError(f"{operation.name} takes {[name for name, _ in operation.arguments]}, not {sorted(arguments)}")
     return [operation.code, *(word(arguments[name]) if real else int(arguments[name]) for name, real in operation.arguments)]
 
 

@@ -24,6 +24,7 @@ FAST_CALL = "edgebn_fast_call"  # the same for the fast call, as Python's built-
 ARGUMENTS = 3  # of an entry, all int64
 SEAL = b"edgebn object"  # at an object's end, before the checksum of all that stands before: the loader looks at neither
 CHECKSUM = 4  # bytes
+PIECE = 1 << 16  # bytes that are read at once: each is in memory that the last one was in
 
 Signature = tuple[str, tuple[tuple[str, bool], ...]]  # a kernel's name and its arguments: (name, is_float)
 
@@ -80,9 +81,12 @@ def sealed(data: bytes) -> bytes:
 
 def is_whole(path: Path) -> bool:
     """Whether an object is as it was built: to load one that is cut may end the process."""
-    data = memoryview(path.read_bytes())
-    end = max(len(data) - len(SEAL) - CHECKSUM, 0)
-    return data[end:] == SEAL + zlib.crc32(data[:end]).to_bytes(CHECKSUM, "little")
+    checksum = 0
+    with path.open("rb", buffering=0) as file:
+        left = max(os.fstat(file.fileno()).st_size - len(SEAL) - CHECKSUM, 0)
+        while left and (data := file.read(min(left, PIECE))):
+            checksum, left = zlib.crc32(data, checksum), left - len(data)
+        return left == 0 and file.read() == SEAL + checksum.to_bytes(CHECKSUM, "little")
 
 
 @functools.cache

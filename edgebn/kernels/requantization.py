@@ -15,7 +15,7 @@ base
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -35,6 +35,7 @@ CLEAR_STEPS = 16  # accumulators that are looked at for one
 MIDDLE = 3 << 22  # 1.5 * 2**23: below it and above it a float32 holds every integer within 2**22
 MIDDLE_BITS = 0x4B400000
 NEAR = np.arange(256)  # integers above the middle that are tried first
+NEAR_MIDDLE = (MIDDLE + NEAR).astype(np.float64)
 FAR = 1 << 20  # and the bound on those that are looked for
 MIN_GUARD = 2  # with a base: a smaller one is seldom found and gains little
 SLACK = 2.0**-6  # of a unit: covers the float64 in which errors are computed
@@ -78,6 +79,25 @@ class PackedEpilogue:
 
 
 @dataclass(frozen=True)
+class _Exact:
+    """t of a layer, u * scale + start less a rounding where u < 0, in units: float64 (channels,) each, exact but for their own.
+
+    Attributes
+    ----------
+    scale, start : ndarray
+    rounded_down : ndarray
+        What rounding negative accumulators once more takes off.
+    negative_rounding : ndarray
+        That, or 0 where they are not.
+    """
+
+    scale: np.ndarray
+    start: np.ndarray
+    rounded_down: np.ndarray
+    negative_rounding: np.ndarray
+
+
+@dataclass(frozen=True)
 class _FloatEpilogue:
     """The float form of a layer: (channels,) each, and its guard. float32: scale, offset; int64: negative_rounding, base."""
 
@@ -110,12 +130,14 @@ def pack_epilogue_i8(
     bias = epilogue.acc_bias.astype(np.int64)
     reach = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
     # What clipping makes of the ends of that range: the same bounds for every accumulator there is.
-    lo, hi = (np.clip(end, epilogue.lo.astype(np.int64), epilogue.hi.astype(np.int64)) for end in (-reach, reach))
+    least, most = epilogue.lo.astype(np.int64), epilogue.hi.astype(np.int64)
+    lo, hi = (np.minimum(np.maximum(end, least), most) for end in (-reach, reach))
+    exact = _exact(epilogue)
     if saturating:
-        lo, hi = _saturated(epilogue, lo, hi)
+        lo, hi = _saturated(epilogue, exact, lo, hi)
     clips = bool(((lo > -reach) | (hi < reach)).any())
     largest = np.maximum(np.abs(lo), np.abs(hi))
-    form = _float_form(epilogue, largest, with_base=with_base)
+    form = _float_form(exact, largest, with_base=with_base)
     stored_bias = bias + form.base
     if isa.code_flip:  # codes are stored plus 128: take 128 * sum(w) off again
         stored_bias = stored_bias - 128 * flat.sum(axis=1)
@@ -132,9 +154,9 @@ def pack_epilogue_i8(
         "s": epilogue.s.astype(np.int64),
     }
     width = nv * isa.lanes
+    parts = [blocks([arrays[name] for name in names], width) for names in (INT8_WORDS, INT8_LONGS)]
     # Channels that do not exist must not raise doubts: their t is half-way between integers.
-    idle = {"offset": int(np.float32(UNIT / 2).view(np.int32))}
-    parts = [blocks(arrays[name], width, idle.get(name, 0)) for name in (*INT8_WORDS, *INT8_LONGS)]
+    parts[0][-1, INT8_WORDS.index("offset"), (len(flat) - 1) % width + 1 :] = np.float32(UNIT / 2).view(np.int32)
     data = np.concatenate([part.view(np.uint8).reshape(len(part), -1) for part in parts], axis=1)
     modes = {
         DOUBLE_ROUNDED: epilogue.neg,
@@ -152,7 +174,19 @@ def pack_epilogue_i8(
     return PackedEpilogue(data, scalars, largest)
 
 
-def _saturated(epilogue: Requantization, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _exact(epilogue: Requantization) -> _Exact:
+    """Return t of a layer as float64 has it."""
+    power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
+    rounded_down = NEGATIVE_ROUNDING * power
+    return _Exact(
+        scale=epilogue.m * power,
+        start=epilogue.r * power + (epilogue.zero_point + 128) * float(UNIT),
+        rounded_down=rounded_down,
+        negative_rounding=rounded_down if epilogue.neg else np.zeros(len(power)),
+    )
+
+
+def _saturated(epilogue: Requantization, exact: _Exact, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bounds of accumulators; of channels whose t could leave int32, just past where the output no longer changes.
 
     With n the negative rounding, 0 or 2**31, (u * m + r - n) >> s is qmax less the zero point or more where u * m + r - 2**31 is
@@ -162,9 +196,7 @@ def _saturated(epilogue: Requantization, lo: np.ndarray, hi: np.ndarray) -> tupl
     """
     lo, hi = lo.copy(), hi.copy()
     largest = np.maximum(np.abs(lo), np.abs(hi))
-    power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
-    start = np.abs(epilogue.r * power + (epilogue.zero_point + 128) * float(UNIT))
-    bound = largest * np.abs(epilogue.m * power) + start + NEGATIVE_ROUNDING * power
+    bound = largest * np.abs(exact.scale) + np.abs(exact.start) + exact.rounded_down
     for channel in np.flatnonzero((bound >= MAX_TOTAL) & (epilogue.m != 0)).tolist():
         m, r, s = (int(array[channel]) for array in (epilogue.m, epilogue.r, epilogue.s))
         # u * m is `high` or more: saturated above; `low` or less: below.
@@ -191,7 +223,7 @@ def _clear_of_doubt(epilogue: Requantization, channel: int, u: int, step: int) -
     return u
 
 
-def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: bool) -> _FloatEpilogue:
+def _float_form(exact: _Exact, largest: np.ndarray, *, with_base: bool) -> _FloatEpilogue:
     """Return scale, offset, negative_rounding and base, and the guard (units) that covers their error.
 
     t = int(fma(float(u + base), scale, offset)) - (negative_rounding if u < 0 else 0). Its error against T + guard, where T is in
@@ -201,38 +233,37 @@ def _float_form(epilogue: Requantization, largest: np.ndarray, *, with_base: boo
 
     Parameters
     ----------
-    epilogue : Requantization
+    exact : _Exact
     largest : ndarray of int64
         Bound on the magnitude of every channel's u.
     """
-    power = np.ldexp(1.0, -epilogue.s.astype(np.int32)) * UNIT
-    exact_scale = epilogue.m.astype(np.float64) * power
-    exact_negative_rounding = np.full(len(power), float(NEGATIVE_ROUNDING) if epilogue.neg else 0.0) * power
-    exact_start = epilogue.r.astype(np.float64) * power + (epilogue.zero_point + 128) * float(UNIT)
-    scale = exact_scale.astype(np.float32)
-    reach = SEEN + np.abs(exact_start) + exact_negative_rounding
+    scale = exact.scale.astype(np.float32)
+    gain, distance = np.abs(exact.scale), np.abs(exact.start)
+    reach = SEEN + distance + exact.negative_rounding
     with np.errstate(divide="ignore", invalid="ignore"):
-        seen = np.where(scale == 0, largest, np.minimum(largest, 1.01 * reach / np.abs(exact_scale)))
-    bound = largest * np.abs(exact_scale) + np.abs(exact_start) + exact_negative_rounding
-    negative_rounding = np.floor(np.minimum(exact_negative_rounding, MAX_TOTAL))
-    common = seen * np.abs(exact_scale - scale) + (exact_negative_rounding - negative_rounding) + 0.5
+        seen = np.where(scale == 0, largest, np.minimum(largest, 1.01 * reach / gain))
+    bound = largest * gain + distance + exact.negative_rounding
+    negative_rounding = np.floor(np.minimum(exact.negative_rounding, MAX_TOTAL))
+    common = seen * np.abs(exact.scale - scale) + (exact.negative_rounding - negative_rounding) + 0.5
     # Far beyond what is seen, errors need only stay below a whole code.
-    possible = (bound < MAX_TOTAL) & (np.abs(exact_start) < 2.0**30)
+    possible = (bound < MAX_TOTAL) & (distance < 2.0**30)
 
     def converted(guard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        start = (exact_start + guard).astype(np.float32)
-        rounding = np.where(largest < 2**24, 0.0, seen * np.abs(exact_scale) * 2.0**-24)
-        return np.zeros(len(start), np.int64), start, common + rounding + np.abs(exact_start + guard - start)
+        start = (exact.start + guard).astype(np.float32)
+        rounding = np.where(largest < 2**24, 0.0, seen * gain * 2.0**-24)
+        return np.zeros(len(start), np.int64), start, common + rounding + np.abs(exact.start + guard - start)
 
     def based(guard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        above, start, residual = _best_bases(exact_start + guard, scale, guard - SLACK - common, min(room, FAR))
+        above, start, residual = _best_bases(exact.start + guard, scale, guard - SLACK - common, min(room, FAR))
         return MIDDLE_BITS + above, start, common + residual
 
-    by_conversion = _smallest_guard(converted, possible)
     room = (1 << 22) - 1 - int(largest.max())
     if room < len(NEAR) or not with_base:
-        return _form(by_conversion, scale, negative_rounding)
+        return _form(_smallest_guard(converted, possible), scale, negative_rounding)
     by_base = _smallest_guard(based, possible, MIN_GUARD)
+    if by_base.guard <= WORTH and by_base.trusted[possible].all():  # as nearly always: no conversion can be worth more
+        return _form(by_base, scale, negative_rounding)
+    by_conversion = _smallest_guard(converted, possible)
     worth = by_base.guard <= WORTH * by_conversion.guard and by_base.trusted[by_conversion.trusted].all()
     return _form(by_base if worth else by_conversion, scale, negative_rounding)
 
@@ -250,8 +281,10 @@ def _best_bases(start: np.ndarray, scale: np.ndarray, allowed: np.ndarray, room:
         b stays below it.
     """
     rows = np.arange(len(start))
-    exact = start[:, None] - (MIDDLE + NEAR) * scale[:, None].astype(np.float64)
-    off = np.abs(exact - exact.astype(np.float32))
+    off = scale.astype(np.float64)[:, None] * NEAR_MIDDLE  # (channels, 256), which becomes how much each is off
+    np.subtract(start[:, None], off, out=off)
+    np.subtract(off, off.astype(np.float32), out=off)
+    np.abs(off, out=off)
     best = off.argmin(axis=1)
     for channel in np.flatnonzero(off[rows, best] > allowed):
         found = _far_base(float(start[channel]), float(scale[channel]), float(allowed[channel]))
@@ -330,9 +363,11 @@ def _wrapped(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def blocks(array: np.ndarray, width: int, idle: int = 0) -> np.ndarray:
-    """Return (channels,) as (blocks, width), with `idle` where there is no channel."""
-    count = -(-len(array) // width)
-    padded = np.full(count * width, idle, array.dtype)
-    padded[: len(array)] = array
-    return padded.reshape(count, width)
+def blocks(arrays: Sequence[np.ndarray], width: int) -> np.ndarray:
+    """Return arrays of one type, (channels,) each, as (blocks, arrays, width), with 0 where there is no channel."""
+    channels = len(arrays[0])
+    count = -(-channels // width)
+    padded = np.zeros((len(arrays), count * width), arrays[0].dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[:channels] = array
+    return np.ascontiguousarray(padded.reshape(len(arrays), count, width).transpose(1, 0, 2))

@@ -107,7 +107,7 @@ def pack_weights_i16(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.nda
 def pack_epilogue_f32(isa: InstructionSet, bias: np.ndarray, a: np.ndarray, d: np.ndarray, nv: int) -> np.ndarray:
     """Return a float32 epilogue in blocks of `nv` vectors of channels."""
     columns = dict(zip(FLOAT32_WORDS, (bias, a, d), strict=True))
-    return np.stack([blocks(np.asarray(columns[name], np.float32), nv * isa.lanes) for name in FLOAT32_WORDS], axis=1)
+    return blocks([np.asarray(columns[name], np.float32) for name in FLOAT32_WORDS], nv * isa.lanes)
 
 
 def block_channels(channels: int, width: int) -> np.ndarray:
@@ -120,8 +120,7 @@ def block_channels(channels: int, width: int) -> np.ndarray:
 
 def interleaved(isa: InstructionSet) -> np.ndarray:
     """Return which channel stands in each place of an int8 depthwise block, (4 * lanes,): the order of the kernel's lanes."""
-    lane, column, vector = np.meshgrid(np.arange(isa.lanes // 4), np.arange(4), np.arange(4), indexing="ij")
-    return (16 * lane + 4 * vector + column).transpose(2, 0, 1).reshape(-1)
+    return np.arange(4 * isa.lanes).reshape(isa.lanes // 4, 4, 4).transpose(1, 0, 2).reshape(-1)  # from (lane, vector, column)
 
 
 def pack_depthwise_i8(isa: InstructionSet, weight: np.ndarray, order: np.ndarray) -> np.ndarray:

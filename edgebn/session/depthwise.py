@@ -189,6 +189,8 @@ class DepthwiseEmitter:
 
     def reduce_statistics(self) -> None:
         """Emit what reduces the saved accumulators, once all rows are emitted."""
+        if not self._observer.is_observed:
+            return
         pixels_per_vector, channels = self._pixels_per_vector, self._step.groups
         order = self._order if self._real else self._order[:, tile_weights.interleaved(isa.SELECTED)]
         flat = order.reshape(-1)

@@ -218,7 +218,9 @@ class TileEmitter:
     def _observing(
         self, saved: _SavedPixels, channel: int, pixels_per_vector: int, mr: int, shape: tuple[int, int]
     ) -> dict[str, Address] | None:
-        """Return the arguments that make tiles of `mr` wide pixels keep their accumulators from `channel` on."""
+        """Return the arguments that make tiles of `mr` wide pixels keep their accumulators from `channel` on, if anybody asks."""
+        if not self._observer.is_observed:
+            return None
         rows, columns = shape
         runs, length = (1, rows * columns) if tile_shapes.goes_across_rows(isa.SELECTED, real=self._real) else (rows, columns)
         firsts = [run * length + min(x, length - mr) for run in range(runs) for x in range(0, length, mr)]

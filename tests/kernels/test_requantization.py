@@ -120,3 +120,36 @@ def test_channels_that_start_far_outside_saturate_all_the_same():
         far = rng.choice([0, 1 << 58, -(1 << 58)], 8)
         how = replace(how, r=how.r + far, m=np.where(rng.integers(2, size=8) == 1, how.m, np.sign(how.m)))
         compare(how, weight, rng)
+
+
+def float_form(how, weight, *, with_base):
+    """Return the guard of a packed contract, and the channels that have a float form at all."""
+    packed = requantization.pack_epilogue_i8(ISA, how, weight, 1, with_base=with_base)
+    words = dict(zip(INT8_WORDS, packed.data[0, : 32 * len(INT8_WORDS)].view(np.int32).reshape(-1, 8), strict=True))
+    return (requantization.UNIT - packed.scalars["safe_mask"]) // 2, words["offset"] != 0, bool(packed.scalars["mode"] & CONVERTED)
+
+
+@pytest.mark.parametrize("gains", [USUAL, (3e7, 1e6, 20.0), (200.0, 1e-3, 1e-6)])
+@pytest.mark.parametrize("inputs", [1, 64, 300])
+def test_a_base_raises_no_guard_by_more_than_it_is_worth(inputs, gains):
+    converts = 0
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        how, weight = contract(rng, inputs, gains)
+        (guard, formed, by_conversion), (least, could, _) = (float_form(how, weight, with_base=base) for base in (True, False))
+        assert guard <= requantization.WORTH * least
+        assert formed[could].all()
+        converts += by_conversion
+    assert converts < len(SEEDS)
+
+
+def test_places_without_a_channel_are_in_no_doubt():
+    how, weight = contract(np.random.default_rng(0), 9)
+    few = replace(how, **{name: getattr(how, name)[:5] for name in ("acc_bias", "lo", "hi", "m", "r", "s")})
+    all_eight, five = (requantization.pack_epilogue_i8(ISA, *one, 1) for one in ((how, weight), (few, weight[:5])))
+    words = [packed.data[0, : 32 * len(INT8_WORDS)].view(np.int32).reshape(-1, 8) for packed in (all_eight, five)]
+    multipliers = INT8_WORDS.index("m")
+    np.testing.assert_array_equal(words[0][multipliers, :5], words[1][multipliers, :5])
+    idle = dict(zip(INT8_WORDS, words[1][:, 5:], strict=True))
+    np.testing.assert_array_equal(idle.pop("offset").view(np.float32), requantization.UNIT / 2)
+    assert not any(word.any() for word in idle.values())
