@@ -72,13 +72,15 @@ def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
         peaks.append(peak.gigamacs(program.dtype))
         for index, (before, step) in enumerate(calls):
             run(before.ctypes.data, 1, 0)  # the arena holds what the step finds there in a network
+            for _ in range(3):
+                run(step.ctypes.data, 1, 0)  # the first calls after a long one are late, whatever they do
             begin = time.perf_counter_ns()
             run(step.ctypes.data, repeats[index], 0)
             spent = (time.perf_counter_ns() - begin) / 1e3 / repeats[index]
             if turn:
                 samples[index].append(spent)
-            else:  # the first turn warms up, and finds how many repetitions a sample takes
-                repeats[index] = max(1, int(SAMPLE_US / spent))
+            else:  # the first turn finds how many repetitions a sample takes
+                repeats[index] = max(1, int(SAMPLE_US / max(spent, 0.1)))
     del arrays
     most = max(peaks)
     empty = statistics.median(samples.pop())

@@ -19,7 +19,7 @@ from edgebn.kernels.vector_math import VectorMath
 from edgebn.kernels.vectors import F32, I32, I64, load, shuffle, splat, store, store_first, vector
 
 ELEMENT = 4
-# Vectors that are computed side by side on AArch64, whose small cores run in order: one alone waits for itself at every step.
+# Vectors that are computed as one on AArch64, whose small cores run in order: one alone waits for itself at every step.
 TOGETHER = 4
 PLAIN_LANES = 4  # where the instruction set has no vectors of ours: the compiler makes of them what the machine has
 
@@ -89,8 +89,9 @@ class Pointwise(Adjacent):
 
     def __init__(self, isa: InstructionSet) -> None:
         super().__init__(isa)
-        # Two short vectors are computed as one of twice the length: a core waits less, and loads each constant once for both.
-        self._doubles = isa.unroll > 1
+        # Short vectors are computed as one of their length together: a core waits less, loads each constant once for all, and asks
+        # once whether any lane is an unusual one.
+        self._together = TOGETHER if isa.by_lane else min(isa.unroll, 2)
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
         """Write the function of one of `variants`, and return it."""
@@ -102,27 +103,20 @@ class Pointwise(Adjacent):
             for which in ("first_bits", "second_bits")
         )
         whole = builder.udiv(arguments["count"], ir.Constant(I64, lanes))
-        usual = math, first, second
-        doubled = usual
-        if self._doubles:
-            both = (shuffle(builder, value, None, [0] * (2 * lanes)) for value in (first, second))
-            doubled = VectorMath(builder, self._isa, 2 * lanes), *both
 
-        def compute(index: ir.Value, vectors: int, by: tuple[VectorMath, ir.Value, ir.Value] = usual) -> None:
-            """Write so many vectors from one on, which are as long as those that they are computed by."""
-            places = [
-                builder.mul(builder.add(index, ir.Constant(I64, i)), ir.Constant(I64, lanes * ELEMENT)) for i in range(vectors)
-            ]
-            inputs = [load(builder, by[1].type, arguments["src"], at) for at in places]
-            values = [_value(by[0], name, x, *by[1:]) for x in inputs]
-            for value, at in zip(values, places, strict=True):
-                store(builder, value, arguments["dst"], at)
+        def compute(index: ir.Value, vectors: int) -> None:
+            """Write so many vectors from one on."""
+            at = builder.mul(index, ir.Constant(I64, lanes * ELEMENT))
+            x = load(builder, vector(F32, vectors * lanes), arguments["src"], at)
+            parameters = (shuffle(builder, value, None, [0] * (vectors * lanes)) for value in (first, second))
+            value = _value(VectorMath(builder, self._isa, vectors * lanes), name, x, *parameters)
+            store(builder, value, arguments["dst"], at)
 
-        together = ir.Constant(I64, 2 if self._doubles else TOGETHER if self._isa.by_lane else 1)
+        together = ir.Constant(I64, self._together)
         turns = builder.udiv(whole, together)
         with cgutils.for_range(builder, turns) as turn:
-            compute(builder.mul(turn.index, together), 1 if self._doubles else together.constant, doubled)
-        if together.constant > 1:
+            compute(builder.mul(turn.index, together), self._together)
+        if self._together > 1:
             done = builder.mul(turns, together)
             with cgutils.for_range(builder, builder.sub(whole, done)) as turn:
                 compute(builder.add(done, turn.index), 1)

@@ -6,6 +6,8 @@ float32 (tests/kernels/test_pointwise.py). Machines without a fused multiply-add
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from llvmlite import ir
 
@@ -58,6 +60,7 @@ GELU = (-6.76748529e-2, 0.104116604, 0.145179272, -0.341089368, -8.00428316e-2, 
         0.884181798)  # fmt: skip
 GELU_CENTER = 0.40625
 GELU_IS_CLIP = 14.75
+GELU_IS_NORMAL = 12.5  # up to it what is taken from the clip is a normal number, or x is zero
 SOFTPLUS_IS_X = 20.0  # in float32, as tanh of it is 1
 # 2 / pi in steps of 24 bits: their products with a float32 are exact in float64. Together they tell any float32's quarter turns.
 TWO_OVER_PI = (10680707, 7228996, 1387004, 2578385, 16069853, 12639074, 9804092, 4427841)
@@ -108,6 +111,18 @@ class VectorMath:
 
     def exp_of_negative(self, x: ir.Value) -> ir.Value:
         """Return exp(x) for x <= 0."""
+        if self._scales:
+            return self._exp_in_two_factors(x)
+        below = self._builder.fcmp_unordered("<", x, self.real(NORMAL_EXPONENT))
+        return self._or_seldom(self._exp_of_normal(x), below, lambda: self._exp_in_two_factors(x))
+
+    def _exp_of_normal(self, x: ir.Value) -> ir.Value:
+        """Return exp(x) where |x| is so small that it is a normal number: one power of two does, and nothing is held back."""
+        shifted, r = self._reduced_of_normal(x)
+        return self._times_normal_power(self._exp_of_rest(r), shifted)
+
+    def _exp_in_two_factors(self, x: ir.Value) -> ir.Value:
+        """Return exp(x), as small as it may be, for x <= 89."""
         n, r = self._reduced(x)
         return self._times_power_of_two(self._exp_of_rest(r), n)
 
@@ -123,17 +138,31 @@ class VectorMath:
 
     def _reduced(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Return a whole n and r with x = n ln 2 + r, x held to where its exponential is above zero."""
+        shifted, r = self._reduced_of_normal(self.maximum(self.real(MIN_EXPONENT), x))  # NaN stays
+        return self._builder.fsub(shifted, self.real(ROUNDER)), r
+
+    def _reduced_of_normal(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return n + ROUNDER and r, n and r as `_reduced` has them, for an x that needs not be held."""
         b, real = self._builder, self.real
-        x = self.maximum(real(MIN_EXPONENT), x)  # NaN stays
-        n = b.fsub(self.multiply_add(x, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
-        return n, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
+        shifted = self.multiply_add(x, real(LOG2_E), real(ROUNDER))
+        n = b.fsub(shifted, real(ROUNDER))
+        return shifted, self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), x))
+
+    def _or_seldom(self, found: ir.Value, unusual: ir.Value, otherwise: Callable[[], ir.Value]) -> ir.Value:
+        """Return `found`, or all that `otherwise` computes where any lane is unusual."""
+        b, usual = self._builder, self._builder.block
+        with seldom(b, any_lane(b, unusual)):
+            mended = otherwise()
+            mending = b.block
+        value: ir.Value = join(b, [([found], usual), ([mended], mending)])[0]
+        return value
 
     def exp_of_difference(self, x: ir.Value, scale: ir.Value | None, less: ir.Value) -> ir.Value:
         """Return exp(scale * (x - less)), whose exponent is not positive; without a scale it is 1.
 
         With what rounding leaves out of the difference and of the product: a difference of 80 has its last place at 2**-17.
         """
-        b, real, usual = self._builder, self.real, self._builder.block
+        b, real = self._builder, self.real
         product = b.fsub(x, less)
         other = b.fadd(product, less)  # what of x is in the difference; the rest, and what of `less` is not, are lost
         lost = b.fsub(b.fsub(x, other), b.fadd(b.fsub(product, other), less))
@@ -150,15 +179,9 @@ class VectorMath:
         if self._scales:
             return any_way()
         # Where no exponential is below what a normal number is, which is usual, one power of two does, and nothing is held back.
-        shifted = self.multiply_add(product, real(LOG2_E), real(ROUNDER))
-        n = b.fsub(shifted, real(ROUNDER))
-        r = self.multiply_add(n, real(-LN2_LOW), self.multiply_add(n, real(-LN2_HIGH), product))
+        shifted, r = self._reduced_of_normal(product)
         found = self._with_exponent(self._exp_of_rest(b.fadd(r, lost)), shifted)
-        with seldom(b, any_lane(b, b.fcmp_unordered("<", product, real(NORMAL_EXPONENT)))):
-            mended = any_way()
-            mending = b.block
-        value: ir.Value = join(b, [([found], usual), ([mended], mending)])[0]
-        return value
+        return self._or_seldom(found, b.fcmp_unordered("<", product, real(NORMAL_EXPONENT)), any_way)
 
     def parts_of(self, value: ir.Value) -> list[ir.Value]:
         """Return what `times_parts` takes of a float64: two float32 that it is the sum of, or itself."""
@@ -183,17 +206,33 @@ class VectorMath:
 
     def silu(self, x: ir.Value) -> ir.Value:
         """Return x * sigmoid(x)."""
-        return self._times_sigmoid(x, *self._reduced(self._builder.fneg(self.abs(x))), SILU_TAIL)
+        return self._times_sigmoid(x, self._reduced_of_normal, SILU_TAIL)
 
-    def _times_sigmoid(self, x: ir.Value, n: ir.Value, r: ir.Value, tail: tuple[float, float]) -> ir.Value:
-        """Return x * sigmoid(u) for a u with the sign of x and -|u| = n ln 2 + r; see `_or_tail`."""
+    def _times_sigmoid(
+        self, x: ir.Value, reduced: Callable[[ir.Value], tuple[ir.Value, ir.Value]], tail: tuple[float, float]
+    ) -> ir.Value:
+        """Return x * sigmoid(u) for a u with the sign of x; see `_or_tail`.
+
+        `reduced` returns n + ROUNDER and r of -|u| = n ln 2 + r for a -|x| that is held to the tail.
+        """
         b, real = self._builder, self.real
-        power, scale = self._factors(self._exp_of_rest(r), n)
-        e = self._scaled(power, scale)
-        part = b.select(b.fcmp_ordered(">=", x, real(0.0)), real(1.0), e)
-        product = b.fmul(x, part)
-        found = self._quotient(product, 1.0, e, self._residue(x, part, product))
-        return self._or_tail(x, found, tail, power, scale)
+        minus = b.fneg(self.abs(x))
+
+        def found(e: ir.Value, *, finite: bool) -> ir.Value:
+            part = b.select(b.fcmp_ordered(">=", x, real(0.0)), real(1.0), e)
+            product = b.fmul(x, part)
+            return self._quotient(product, 1.0, e, self._residue(x, part, product), finite=finite)
+
+        def any_way() -> ir.Value:
+            shifted, r = reduced(self.maximum(real(tail[-1]), minus))  # NaN stays
+            power, scale = self._factors(self._exp_of_rest(r), b.fsub(shifted, real(ROUNDER)))
+            return self._or_tail(x, found(self._scaled(power, scale), finite=False), tail, power, scale)
+
+        if self._scales:
+            return any_way()
+        shifted, r = reduced(minus)
+        usual = found(self._with_exponent(self._exp_of_rest(r), shifted), finite=True)
+        return self._or_seldom(usual, b.fcmp_unordered("<=", minus, real(tail[0])), any_way)
 
     def _or_tail(self, x: ir.Value, found: ir.Value, tail: tuple[float, float], power: ir.Value, scale: ir.Value) -> ir.Value:
         """Return x times an exponential in two factors where x is in the tail, which is seldom, else `found`.
@@ -201,19 +240,19 @@ class VectorMath:
         The tail is from where the exponential may be no normal number, for which its second factor is applied last, and ends where
         the product is zero.
         """
-        b, usual = self._builder, self._builder.block
+        b = self._builder
         first, last = (self.real(bound) for bound in tail)
         below = b.fcmp_ordered("<", x, first)
-        with seldom(b, any_lane(b, below)):
-            mended = b.select(below, self._scaled(b.fmul(self.maximum(last, x), power), scale), found)
-            mending = b.block
-        value: ir.Value = join(b, [([found], usual), ([mended], mending)])[0]
-        return value
+        return self._or_seldom(
+            found, below, lambda: b.select(below, self._scaled(b.fmul(self.maximum(last, x), power), scale), found)
+        )
 
-    def _quotient(self, x: ir.Value, whole: float, part: ir.Value, lost: ir.Value | None = None) -> ir.Value:
+    def _quotient(
+        self, x: ir.Value, whole: float, part: ir.Value, lost: ir.Value | None = None, *, finite: bool = False
+    ) -> ir.Value:
         """Return (x + lost) / (whole + part) for a sum in 1..2 and a `lost` below the last place of x.
 
-        Where x less `whole` times the quotient is a float32 without rounding.
+        Where x less `whole` times the quotient is a float32 without rounding; `finite` says that x is no infinity.
 
         With fused multiply-adds by Newton's method, in a third of the time of a division; nearly always the nearest float32. The
         sum's own rounding costs nothing: what the first quotient leaves of x is found from its two parts.
@@ -234,7 +273,7 @@ class VectorMath:
         if lost is not None:
             rest = b.fadd(rest, lost)
         rest = self.multiply_add(b.fneg(part), quotient, rest)
-        if lost is not None:
+        if lost is not None and not finite:
             rest = self.minimum(rest, real(LARGEST))  # of infinity it is NaN
         return self.multiply_add(rest, inverse, quotient)
 
@@ -254,9 +293,14 @@ class VectorMath:
 
     def exp(self, x: ir.Value) -> ir.Value:
         """Return exp(x)."""
-        most = self.real(MAX_EXPONENT)
-        power = self.exp_of_negative(self._builder.select(self._builder.fcmp_ordered("<", x, most), x, most))
-        return self._or_nan(x, power)
+        b, most = self._builder, self.real(MAX_EXPONENT)
+
+        def any_way() -> ir.Value:
+            return self._or_nan(x, self._exp_in_two_factors(b.select(b.fcmp_ordered("<", x, most), x, most)))
+
+        if self._scales:
+            return any_way()
+        return self._or_seldom(self._exp_of_normal(x), b.fcmp_unordered(">", self.abs(x), self.real(-NORMAL_EXPONENT)), any_way)
 
     def log(self, x: ir.Value) -> ir.Value:
         """Return the natural logarithm: minus infinity of 0, NaN below."""
@@ -293,10 +337,23 @@ class VectorMath:
 
     def mish(self, x: ir.Value) -> ir.Value:
         """Return x * tanh(softplus(x)) = x * (w**2 + 2 w) / (w**2 + 2 w + 2) with w = exp(x)."""
-        b, most, two = self._builder, self.real(SOFTPLUS_IS_X), self.real(2.0)
-        exponent, r = self._reduced(self.minimum(x, most))
-        power, scale = self._factors(self._exp_of_rest(r), exponent)
-        w = self._scaled(power, scale)
+        b, real, most = self._builder, self.real, self.real(SOFTPLUS_IS_X)
+        held = self.minimum(x, most)
+
+        def any_way() -> ir.Value:
+            exponent, r = self._reduced(held)
+            power, scale = self._factors(self._exp_of_rest(r), exponent)
+            return self._or_tail(x, self._mish(x, self._scaled(power, scale)), SILU_TAIL, power, scale)
+
+        if self._scales:
+            found = any_way()
+        else:
+            usual = self._mish(x, self._exp_of_normal(held))
+            found = self._or_seldom(usual, b.fcmp_unordered("<=", x, real(SILU_TAIL[0])), any_way)
+        return b.select(b.fcmp_ordered(">", x, most), x, found)
+
+    def _mish(self, x: ir.Value, w: ir.Value) -> ir.Value:
+        b, two = self._builder, self.real(2.0)
         twice = b.fadd(w, w)
         n = self.rounded_once(w, w, twice)
         lost = self.rounded_once(w, w, b.fsub(twice, n))
@@ -308,8 +365,7 @@ class VectorMath:
         less = b.fneg(quotient)
         rest = self.multiply_add(less, missing, self.rounded_once(less, total, product))
         rest = b.fadd(rest, self.multiply_add(x, lost, self._residue(x, n, product)))
-        found = self._or_tail(x, self.multiply_add(rest, inverse, quotient), SILU_TAIL, power, scale)
-        return b.select(b.fcmp_ordered(">", x, most), x, found)
+        return self.multiply_add(rest, inverse, quotient)
 
     def elu(self, x: ir.Value, alpha: ir.Value) -> ir.Value:
         """Return alpha * (exp(x) - 1) below zero, x from there on."""
@@ -325,8 +381,8 @@ class VectorMath:
     def _expm1_of_negative(self, x: ir.Value) -> ir.Value:
         """Return exp(x) - 1 for x <= 0."""
         b = self._builder
-        n, r = self._reduced(x)
-        power = self._times_power_of_two(self.real(1.0), n)
+        shifted, r = self._reduced_of_normal(self.maximum(self.real(NORMAL_EXPONENT), x))  # NaN stays; below it is -1
+        power = self._times_normal_power(self.real(1.0), shifted)
         return self.multiply_add(power, self._expm1_of_rest(r), b.fsub(power, self.real(1.0)))
 
     def erf(self, x: ir.Value) -> ir.Value:
@@ -334,7 +390,7 @@ class VectorMath:
         b, one, most = self._builder, self.real(1.0), self.real(ERF_IS_ONE)
         size = self.abs(x)
         beyond = b.fsub(self.minimum(size, most), self.real(2.0))
-        far = b.fsub(one, self.exp_of_negative(self._polynomial(LOG_ERFC, beyond)))
+        far = b.fsub(one, self._exp_of_normal(self._polynomial(LOG_ERFC, beyond)))
         far = call(b, f"llvm.copysign.{suffix(x.type)}", x.type, [far, x])
         square, last = b.fmul(x, x), float(np.float32(ERF[-1]))
         rest = self.multiply_add(self._polynomial(ERF[:-1], square), square, self.real(ERF[-1] - last))
@@ -343,11 +399,26 @@ class VectorMath:
 
     def gelu(self, x: ir.Value) -> ir.Value:
         """Return x * erfc(-x / sqrt(2)) / 2, which is max(x, 0) - |x| erfc(|x| / sqrt(2)) / 2."""
+        b, real, size = self._builder, self.real, self.abs(x)
+
+        def any_way() -> ir.Value:
+            value, shifted = self._gelu_of_size(self.minimum(size, real(GELU_IS_CLIP)))
+            return self._times_power_of_two(value, b.fsub(shifted, real(ROUNDER)))
+
+        if self._scales:
+            below = any_way()
+        else:
+            usual = self._with_exponent(*self._gelu_of_size(size))
+            below = self._or_seldom(usual, b.fcmp_unordered(">", size, real(GELU_IS_NORMAL)), any_way)
+        return b.fsub(self.maximum(real(0.0), x), below)
+
+    def _gelu_of_size(self, size: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return v and n + ROUNDER with |x| erfc(|x| / sqrt(2)) / 2 = v 2**n for `size`, |x|."""
         b, real = self._builder, self.real
-        size = self.minimum(self.abs(x), real(GELU_IS_CLIP))
         half = b.fmul(size, real(-0.5))
         square = b.fmul(size, half)
-        n = b.fsub(self.multiply_add(square, real(LOG2_E), real(ROUNDER)), real(ROUNDER))
+        shifted = self.multiply_add(square, real(LOG2_E), real(ROUNDER))
+        n = b.fsub(shifted, real(ROUNDER))
         low = self.multiply_add(n, real(-LN2_LOW), self._residue(size, half, square))
         over_one = self._expm1_of_rest(b.fadd(self.multiply_add(n, real(-LN2_HIGH), square), low))
         # s, its polynomial and their product, each with what rounding left out of it.
@@ -369,14 +440,16 @@ class VectorMath:
         lost = self.multiply_add(s, share_lost, self._residue(s, share, product))
         lost = self.multiply_add(s_lost, share, lost)
         lost = self.multiply_add(lost, over_one, lost)
-        below = self._times_power_of_two(b.fadd(product, self.rounded_once(product, over_one, lost)), n)
-        return b.fsub(self.maximum(real(0.0), x), below)
+        return b.fadd(product, self.rounded_once(product, over_one, lost)), shifted
 
     def gelu_tanh(self, x: ir.Value) -> ir.Value:
         """Return x * sigmoid(GELU_TANH * (x + GELU_CUBE * x**3))."""
+        return self._times_sigmoid(x, self._reduced_gelu_tanh, GELU_TANH_TAIL)
+
+    def _reduced_gelu_tanh(self, minus: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return n + ROUNDER and r with -|u| = n ln 2 + r, u what `gelu_tanh` takes the sigmoid of, for `minus`, -|x|."""
         b, real = self._builder, self.real
         first, lift = real(GELU_FIRST), real(GELU_LIFT)
-        minus = self.maximum(b.fneg(self.abs(x)), real(GELU_TANH_TAIL[-1]))
         square = b.fmul(minus, minus)
         gain = self.rounded_once(lift, square, first)
         lost = self.rounded_once(lift, square, b.fsub(first, gain))
@@ -384,10 +457,11 @@ class VectorMath:
         lift_lost = real(GELU_LIFT - float(np.float32(GELU_LIFT)))
         lost = self.multiply_add(lift_lost, square, b.fadd(lost, real(GELU_TANH - GELU_FIRST)))
         # -|u| = minus * (gain + lost), which is nowhere written down in one number.
-        n = b.fsub(self.multiply_add(b.fmul(minus, gain), real(LOG2_E), real(ROUNDER)), real(ROUNDER))
+        shifted = self.multiply_add(b.fmul(minus, gain), real(LOG2_E), real(ROUNDER))
+        n = b.fsub(shifted, real(ROUNDER))
         r = self.rounded_once(minus, gain, b.fmul(n, real(-LN2_HIGH)))
         r = b.fadd(r, self.multiply_add(n, real(-LN2_LOW), b.fmul(minus, lost)))
-        return self._times_sigmoid(x, n, r, GELU_TANH_TAIL)
+        return shifted, r
 
     def _inverse(self, x: ir.Value) -> ir.Value:
         """Return 1 / x of 1 <= x <= 4.7, within 2e-6 of it."""
@@ -604,6 +678,12 @@ class VectorMath:
             return b.fmul(x, scale)
         mask, rounding = ir.Constant(ir.IntType(self._lanes), -1), ir.Constant(I32, CURRENT_ROUNDING)
         return call(b, f"llvm.x86.avx512.mask.scalef.ps.{32 * self._lanes}", x.type, [x, scale, x, mask, rounding])
+
+    def _times_normal_power(self, x: ir.Value, shifted: ir.Value) -> ir.Value:
+        """Return x * 2**n, a normal number, where `shifted` is n + ROUNDER."""
+        if self._scales:
+            return self._scaled(x, self._builder.fsub(shifted, self.real(ROUNDER)))
+        return self._with_exponent(x, shifted)
 
     def _with_exponent(self, x: ir.Value, shifted: ir.Value) -> ir.Value:
         """Return x * 2**n, a normal number, where `shifted` is n + ROUNDER: n is added to the exponent."""
