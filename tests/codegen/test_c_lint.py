@@ -63,9 +63,14 @@ def core_of(header):
 
 
 def outermost(headers):
-    """Return those that no other includes: clang-tidy looks at the others there, and at what it sees twice twice."""
+    """Return those that no other includes: linters look at the others there, and at what they see twice twice."""
     texts = {header: set(re.findall(r'#include "(\w+\.h)"', (LIBRARY / header).read_text())) for header in headers}
     return [header for header in headers if not any(header in included for included in texts.values())]
+
+
+def has_conditions(header):
+    """Whether more than what keeps it from being included twice is conditional in a header."""
+    return len(re.findall(r"^\s*#\s*if", (LIBRARY / header).read_text(), re.MULTILINE)) > 1
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +150,9 @@ def test_a_network_assembles_for_other_processors(flags, project, tmp_path):
 def test_cppcheck_finds_nothing_in_the_kernels(units):
     need("cppcheck")
     named = sorted(units.glob("*_v6m_*.c"))
-    others = [path for path in sorted(units.glob("*.c")) if path not in named]
+    headers = [header for header in HEADERS if "_v6m_" not in header]
+    # Headers with conditions are looked at alone as well: of a file that includes them cppcheck tries a dozen configurations only.
+    others = [f"{Path(header).stem}.c" for header in headers if header in outermost(headers) or has_conditions(header)]
     run([*CPPCHECK, *SUPPRESSED, *NOT_ARMV6M, f"-I{LIBRARY}", *others, *SOURCES], units)
     run([*CPPCHECK, *SUPPRESSED, ARMV6M, *NAMED_REGISTERS, f"-I{LIBRARY}", *named, "edgebn_gemm_s8.c"], units)
 

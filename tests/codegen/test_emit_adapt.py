@@ -22,7 +22,7 @@ from edgebn.reference.float32 import exp, ln
 from tests import c_programs, emitted
 from tests.adaptations import with_adaptation
 from tests.codegen import adapting_c
-from tests.codegen.test_codegen_kernels import COMPILERS, SANITIZERS, compiler, drawn
+from tests.codegen.test_codegen_kernels import COMPILERS, checked, compiler, drawn
 from tests.conftest import TEST_ALL
 from tests.programs import programs, single
 
@@ -87,7 +87,7 @@ def observation_text(observation, step, program, names, sums):
     ]
 
 
-def check_sums(cases, folder, command, flags=SANITIZERS):
+def check_sums(cases, folder, command):
     adapted = [(with_adaptation(program, n), sample) for n, (program, sample) in enumerate(cases)]
     adapted = [(program, sample) for program, sample in adapted if program is not None]
     assert adapted
@@ -96,7 +96,7 @@ def check_sums(cases, folder, command, flags=SANITIZERS):
     switch = "#define EDGEBN_ADAPT\n#define EDGEBN_OBSERVED(layer) (&(layer))\n"
     calls = "\n".join(f"    failed = failed == 0 && p{n}_run() != 0 ? {100 * n + 1} : failed;" for n in range(len(texts)))
     text = switch + c_programs.PRELUDE.format(includes=includes) + "".join(text for _, text in texts)
-    code = c_programs.build_and_run_text(text + c_programs.MAIN.format(calls=calls), folder, command, flags)
+    code = c_programs.build_and_run_text(text + c_programs.MAIN.format(calls=calls), folder, command, checked(command))
     assert code == 0, adapted[code // 100][0].steps
 
 
