@@ -194,20 +194,20 @@ def _greedy_orders(problem: _Problem) -> Iterator[np.ndarray]:
 
 def _place(problem: _Problem, order: np.ndarray, *, best_fit: bool) -> np.ndarray:
     """Place requests in `order`, each in the smallest gap that holds it (`best_fit`) or in the lowest."""
-    sizes, first, last = problem.sizes, problem.first, problem.last
-    offsets = np.zeros(len(sizes), np.int64)
-    placed = np.zeros(len(sizes), bool)
-    for index in order:
-        others = np.flatnonzero(placed & (first <= last[index]) & (first[index] <= last))
-        others = others[np.argsort(offsets[others], kind="stable")]
+    first, last = problem.first, problem.last
+    offsets, tops = np.zeros(len(order), np.int64), np.zeros(len(order), np.int64)
+    placed = np.zeros(len(order), bool)
+    for index, size in zip(order.tolist(), problem.sizes[order].tolist(), strict=True):
+        others = placed & (first <= last[index]) & (first[index] <= last)
         end = 0  # of the bytes in use below the gap
         place, smallest = -1, 0
-        for other in others:
-            gap = int(offsets[other]) - end
-            if gap >= sizes[index] and (place < 0 or (best_fit and gap < smallest)):
+        for offset, top in sorted(zip(offsets[others].tolist(), tops[others].tolist(), strict=True)):
+            gap = offset - end
+            if gap >= size and (place < 0 or (best_fit and gap < smallest)):
                 place, smallest = end, gap
-            end = max(end, int(offsets[other] + sizes[other]))
+            end = max(end, top)
         offsets[index] = place if place >= 0 else end
+        tops[index] = offsets[index] + size
         placed[index] = True
     return offsets
 

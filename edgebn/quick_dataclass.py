@@ -133,13 +133,17 @@ class _LaterSignature:
         return inspect.signature(owner)
 
 
+OF_FROZEN = {name: vars(_Methods)[name] for name in (*COMMON, "__setattr__", "__delattr__", "__hash__")}
+# Equal objects may differ later: none has a hash.
+OF_MUTABLE = {"__hash__": None, **{name: vars(_Methods)[name] for name in COMMON}}
+
+
 def _frozen(cls: type) -> type:
-    return _with_methods(cls, {name: vars(_Methods)[name] for name in (*COMMON, "__setattr__", "__delattr__", "__hash__")})
+    return _with_methods(cls, OF_FROZEN)
 
 
 def _mutable(cls: type) -> type:
-    # Equal objects may differ later: none has a hash.
-    return _with_methods(cls, {"__hash__": None, **{name: vars(_Methods)[name] for name in COMMON}})
+    return _with_methods(cls, OF_MUTABLE)
 
 
 def _with_methods(cls: type, methods: Mapping[str, Any]) -> type:
@@ -179,11 +183,21 @@ class _Parameters:
 
     def __init__(self, cls: type) -> None:
         fields = fields_of(cls)
-        self.names = frozenset(name for name, field in fields.items() if field.init)
-        self.places = tuple(name for name, field in fields.items() if field.init and not field.kw_only)
-        self.defaults = {name: field.default for name, field in fields.items() if field.default is not MISSING}
-        self.factories = [(name, field.default_factory) for name, field in fields.items() if field.default_factory is not MISSING]
-        self.required = self.names - self.defaults.keys() - {name for name, _ in self.factories}
+        names, places, required = [], [], []
+        self.defaults: dict[str, Any] = {}
+        self.factories: list[tuple[str, Callable[[], Any]]] = []
+        for name, field in fields.items():
+            if field.default is not MISSING:
+                self.defaults[name] = field.default
+            elif field.default_factory is not MISSING:
+                self.factories.append((name, field.default_factory))
+            elif field.init:
+                required.append(name)
+            if field.init:
+                names.append(name)
+            if field.init and not field.kw_only:
+                places.append(name)
+        self.names, self.places, self.required = frozenset(names), tuple(places), frozenset(required)
         self.is_looked_at = hasattr(cls, "__post_init__")
         # How many there are, where all of them are given.
         self._count = len(fields) if len(fields) == len(self.names) else -1
@@ -218,12 +232,17 @@ def fields_of(cls: type) -> dict[str, Field]:
     for base in reversed(cls.__mro__[1:]):
         if FIELDS in vars(base):
             found |= fields_of(base)
+    is_alone = cls.__bases__ == (object,)  # no default is of another class: to ask a class for what it lacks takes time
     for name, annotation in cls.__annotations__.items() if own is not None else ():
-        if str(annotation).removeprefix("typing.").startswith("ClassVar"):
+        if str(annotation).startswith(("ClassVar", "typing.ClassVar")):
             continue
-        default: Any = getattr(cls, name, MISSING)
-        said = default if isinstance(default, Field) else _of_library(default) if _is_of_library(default) else None
-        found[name] = Field(default=default) if said is None else said
+        default: Any = vars(cls).get(name, MISSING) if is_alone else getattr(cls, name, MISSING)
+        if default is MISSING:
+            found[name] = Field()
+        elif isinstance(default, Field):
+            found[name] = default
+        else:
+            found[name] = _of_library(default) if _is_of_library(default) else Field(default=default)
         found[name].type = annotation
     return found
 

@@ -100,7 +100,7 @@ def _in_words(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
 
 def pack_weights_i16(isa: InstructionSet, weight: np.ndarray, nv: int) -> np.ndarray:
     """Return int16 weights (O, taps, run) in the order that tiles of `nv` vectors read them: two at a time."""
-    even = np.pad(weight, ((0, 0), (0, 0), (0, weight.shape[2] % 2)))
+    even = np.pad(weight, ((0, 0), (0, 0), (0, 1))) if weight.shape[2] % 2 else weight
     return _in_words(isa, np.ascontiguousarray(even).view(np.int32), nv).view(np.int16)
 
 

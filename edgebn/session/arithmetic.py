@@ -1,4 +1,4 @@
-"""Packs elementwise steps: affine, add, multiply, lookup, activation functions and softmax."""
+"""Packs elementwise steps (affine, add, multiply, lookup, activation functions) and products of matrices."""
 
 from __future__ import annotations
 
@@ -233,74 +233,15 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     packer.emit("pointwise_f32", variant=variant, first=first, second=second, **by_row(step, packer))
 
 
-def softmax_scratch(step: p.Softmax, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a softmax: int8 keeps the exponentials of differences of codes, int16 those of the channels."""
-    channels = program.buffers[step.output].shape[2]
-    return _words("powers", 256 if p.step_dtype(step, program) == "int8" else channels, step, program, options)
-
-
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
     """Return the scratch of a product: its int8 form keeps the sums of a row, float32 tiles a copy of some columns."""
     dtype = p.step_dtype(step, program)
     panel = _panel_bytes(program.buffers[step.output].shape[1]) if dtype == "float32" else 0
     if panel:
         return {"panel": panel * parts.most_shares(options.threads)}
-    if dtype == "int16":
+    if dtype != "int8":
         return {}
-    return _words("sums", program.buffers[step.output].shape[2], step, program, options)
-
-
-def _words(what: str, count: int, step: p.Step, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return so many words of 32 bits, for every share, of a step on codes."""
-    return {what: 4 * count * parts.most_shares(options.threads)} if p.step_dtype(step, program) != "float32" else {}
-
-
-def pack_softmax(step: p.Softmax, packer: Packer) -> None:
-    """Emit a softmax."""
-    arguments = by_pixel(step, packer)
-    if packer.buffer(step.output).dtype == "float32":
-        packer.emit("softmax_f32", beta=step.beta, **arguments)
-        return
-    if step.tables is not None:
-        scalars = {"multiplier": step.multiplier, "left_shift": step.left_shift}
-        packer.emit(
-            "softmax_i16", scratch=packer.scratch(step, "powers"), tables=packer.constant(step.tables), **scalars, **arguments
-        )
-        return
-    packer.emit(
-        "softmax_i8",
-        scratch=packer.scratch(step, "powers"),
-        multiplier=step.multiplier,
-        left_shift=step.left_shift,
-        diff_min=step.diff_min,
-        **arguments,
-    )
-
-
-def pack_unit_norm(step: p.UnitNorm, packer: Packer) -> None:
-    """Emit codes over the root of the sum of their squares."""
-    zero = packer.buffer(step.inputs[0]).zero_point
-    packer.emit("unit_norm_i8", source_zero=zero, left_shift=step.left_shift, **by_pixel(step, packer))
-
-
-def normalization_scratch(step: p.Normalization, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
-    """Return the scratch of a norm: statistics of a whole map are two float64 a channel, and for each lane of two vectors."""
-    numbers = program.buffers[step.output].shape[2] + 2 * (isa.SELECTED.lanes or 4)
-    return {"statistics": 16 * numbers} if step.groups else {}
-
-
-def pack_normalization(step: p.Normalization, packer: Packer) -> None:
-    """Emit a norm by the sample's own statistics."""
-    arguments = by_pixel(step, packer)
-    arguments |= {"gamma": packer.constant(step.gamma), "beta": packer.constant(step.beta)}
-    arguments |= {"epsilon": step.epsilon, "centred": int(step.centred)}
-    if step.groups:
-        pixel = packer.view(step.output).pixel
-        packer.emit(
-            "normalize_groups_f32", groups=step.groups, pixel=pixel, scratch=packer.scratch(step, "statistics"), **arguments
-        )
-    else:
-        packer.emit("normalize_pixels_f32", **arguments)
+    return {"sums": 4 * program.buffers[step.output].shape[2] * parts.most_shares(options.threads)}
 
 
 def pack_quantize(step: p.Quantize, packer: Packer) -> None:

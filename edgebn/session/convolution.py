@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
-from edgebn.session import bands, dense, depthwise, parts
+from edgebn.session import bands, depthwise, parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, keeps_rows_adjacent, whole_vectors
 from edgebn.session.options import Options
@@ -24,6 +24,9 @@ from edgebn.session.tiled import Target, TileEmitter, Walk, fits_dot, is_wide, s
 
 if TYPE_CHECKING:
     from edgebn.session.wide import Emitter
+
+# Fewer weights of a dense layer than this are read faster than the places of what is not zero are listed, or than codes are split.
+MIN_DENSE_WEIGHTS = 4096
 
 
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -38,7 +41,9 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
             wanted["accumulators"] = 4 * step.weight.shape[0]
         elif depthwise.multiplier(step) > 1:
             shared["repeated"] = depthwise.scratch(step, program)
-    if dense.suits(step, program):
+    if _is_dense(step, program):
+        from edgebn.session import dense
+
         wanted["places"] = dense.scratch(step)
     if _goes_by_planes(step, program, options):
         from edgebn.session import winograd
@@ -200,7 +205,9 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
     if is_depthwise(step):
         if depthwise.suits(step, dtype):
             return _patched(step, packer, walk, rows, depthwise.emitter(step, packer, walk, rows))
-    elif walk.tap_rows * walk.tap_columns == 1 and dense.suits(step, packer.program):
+    elif walk.tap_rows * walk.tap_columns == 1 and _is_dense(step, packer.program):
+        from edgebn.session import dense
+
         return dense.DenseEmitter(step, packer, walk)
     elif _goes_by_planes(step, packer.program, packer.options):
         from edgebn.session import winograd
@@ -211,6 +218,16 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
     if is_wide(step):
         return _wide(step, packer, walk)
     return _PlainEmitter(step, packer, walk, rows)
+
+
+def _is_dense(step: p.Convolution, program: p.Program) -> bool:
+    """Whether a kernel for dense layers takes a convolution, which a program of none need not import."""
+    whole = step.weight.shape[1:3] == program.buffers[step.inputs[0]].shape[:2] and step.padding == (0, 0, 0, 0)
+    if not whole or step.dilations != (1, 1) or step.groups != 1 or step.pool is not None or step.weight.size < MIN_DENSE_WEIGHTS:
+        return False
+    from edgebn.session import dense
+
+    return dense.suits(step, program)
 
 
 def _goes_by_planes(step: p.Convolution, program: p.Program, options: Options) -> bool:

@@ -12,19 +12,12 @@ from edgebn.session.packer import Packer
 from edgebn.session.tiled import Target, Walk
 
 REAL, CODES = "dense_f32", "dense_i8"
-# Fewer weights than this are read faster than the places of what is not zero are listed, or than codes are split.
-MIN_WEIGHTS = 4096
 
 
 def suits(step: p.Convolution, program: p.Program) -> bool:
-    """Whether a convolution is a dense layer of one sample with many weights that a kernel of this module takes."""
+    """Whether a kernel of this module takes a dense layer of one sample."""
     dtype = p.step_dtype(step, program)
     if (REAL if dtype == "float32" else CODES) not in executor.operations():
-        return False
-    height, width, _ = program.buffers[step.inputs[0]].shape
-    whole = step.weight.shape[1:3] == (height, width) and step.padding == (0, 0, 0, 0) and step.dilations == (1, 1)
-    is_dense = whole and step.groups == 1 and step.pool is None
-    if not is_dense or step.weight.size < MIN_WEIGHTS:
         return False
     if dtype == "float32":
         return _is_often_zero(program, step.inputs[0])

@@ -191,7 +191,9 @@ class Packer:
             return base + value.offset if isinstance(value, Constant) else value
 
         def line(row: Row, arguments: Mapping[str, Address | float]) -> list[int]:
-            return executor.row(known[row.operation], **{name: resolved(value) for name, value in arguments.items()})
+            # Nearly all are whole numbers, of which a large network has some ten thousand.
+            numbers = {name: value if type(value) is int else resolved(value) for name, value in arguments.items()}
+            return executor.row(known[row.operation], **numbers)
 
         words = []
         for row in self.rows:
@@ -206,10 +208,9 @@ class Packer:
         layout, value = self.layout.buffers[name], self.program.constants[name]
         top, left, bottom, right = layout.halo
         sides = ((top, bottom), (left, right), (0, 0))
-        if value.dtype == np.int8:
-            stored = np.pad(value, sides, constant_values=self.buffer(name).zero_point).view(np.uint8) ^ np.uint8(isa.CODE_FLIP)
-        else:
-            stored = np.pad(value, sides)
+        if any(layout.halo):
+            value = np.pad(value, sides, constant_values=self.buffer(name).zero_point if value.dtype == np.int8 else 0)
+        stored = value.view(np.uint8) ^ np.uint8(isa.CODE_FLIP) if value.dtype == np.int8 else value
         flat = np.frombuffer(np.ascontiguousarray(stored).tobytes(), np.uint8)
         return np.concatenate([flat, np.zeros(layout.overread, np.uint8)])
 

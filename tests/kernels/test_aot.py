@@ -112,7 +112,8 @@ NOT_AT_A_START = {
     "argparse", "copy", "dataclasses", "heapq", "json", "logging", "mmap", "queue", "subprocess", "tempfile",
     "threading", "edgebn.adaptation", "edgebn.formats.adaptation_check", "edgebn.formats.whole_file", "edgebn.graph",
     "edgebn.layers",
-    "edgebn.passes", "edgebn.preparation", "edgebn.reference", "edgebn.session.integers", "edgebn.session.learning",
+    "edgebn.passes", "edgebn.preparation", "edgebn.reference", "edgebn.session.arithmetic", "edgebn.session.dense",
+    "edgebn.session.integers", "edgebn.session.learning",
     "edgebn.session.pace", "edgebn.session.phases", "edgebn.session.refolding", "edgebn.session.shares", "edgebn.session.splitting",
     "edgebn.session.strips", "edgebn.session.sums", "edgebn.session.wide", "edgebn.session.winograd", "edgebn.session.workers",
     "edgebn.kernels.add_int8_proof", "edgebn.kernels.product_shapes",
@@ -135,8 +136,9 @@ print(*sorted(set(sys.modules) - before))
     (line,) = python("-c", script, str(tmp_path / "network.edgebn"), EDGEBN_OBJECTS=str(objects))
     imported = set(line.split())
     assert "edgebn.kernels.native" in imported
-    needed = {"edgebn.session.winograd"} if "winograd_input_i8" in executor.operations() else set()  # by its second convolution
-    assert imported & NOT_AT_A_START == needed
+    # By its second convolution, and by its first dense layer.
+    kernels = {"winograd_input_i8": "edgebn.session.winograd", "dense_i8": "edgebn.session.dense"}
+    assert imported & NOT_AT_A_START == {module for kernel, module in kernels.items() if kernel in executor.operations()}
     assert {*sys.stdlib_module_names, *(f"edgebn.{path}" for path in modules())} >= NOT_AT_A_START
 
 
