@@ -279,6 +279,11 @@ class BatchNorm(Layer):
     axis: int = -1
     channels_first: bool = False
 
+    @property
+    def has_statistics(self) -> bool:
+        """Whether it is more than a product and a sum with numbers, which have none to adapt."""
+        return bool(self.epsilon != 0 or self.mean.any() or (self.variance != 1).any())
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         if not 0 <= self.axis < len(shape):

@@ -130,12 +130,19 @@ def pack_matmul(step: p.MatMul, packer: Packer) -> None:
             packer.emit("matmul_tile_f32", scratch=packer.scratch(step, "panel"), **arguments)
         else:
             packer.emit("matmul_f32", **arguments)
+        return
+    is_int16 = packer.buffer(step.output).dtype == "int16"
+    if not is_int16:
+        from edgebn.session import product_tiles
+
+        if product_tiles.scratch_bytes(step, packer.program):
+            product_tiles.emit(step, packer, arguments)
+            return
+    arguments |= _zeros(step, packer) | _rescaling(step.arithmetic)
+    if is_int16:
+        packer.emit("matmul_i16", **arguments)
     else:
-        arguments |= _zeros(step, packer) | _rescaling(step.arithmetic)
-        if packer.buffer(step.output).dtype == "int16":
-            packer.emit("matmul_i16", **arguments)
-        else:
-            packer.emit("matmul_i8", scratch=packer.scratch(step, "sums"), **arguments)
+        packer.emit("matmul_i8", scratch=packer.scratch(step, "sums"), **arguments)
 
 
 def _panel_bytes(rows: int) -> int:
@@ -234,9 +241,15 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
 
 
 def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a product: its int8 form keeps the sums of a row, float32 tiles a copy of some columns."""
+    """Return the scratch of a product: tiles keep a copy of some columns, int8 row by row the sums of one."""
     dtype = p.step_dtype(step, program)
-    panel = _panel_bytes(program.buffers[step.output].shape[1]) if dtype == "float32" else 0
+    panel = 0
+    if dtype == "float32":
+        panel = _panel_bytes(program.buffers[step.output].shape[1])
+    elif dtype == "int8":
+        from edgebn.session import product_tiles
+
+        panel = product_tiles.scratch_bytes(step, program)
     if panel:
         return {"panel": panel * parts.most_shares(options.threads)}
     if dtype != "int8":

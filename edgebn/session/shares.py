@@ -13,7 +13,7 @@ from typing import Any
 
 from edgebn.kernels import isa, tile_shapes
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
-from edgebn.kernels.product_shapes import PANEL_BYTES
+from edgebn.kernels.product_shapes import PANEL_BYTES, int8_scratch_bytes
 from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS
 from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session.packer import Row
@@ -486,6 +486,7 @@ KINDS: dict[str, Kind] = {
     "matmul_f32": _matmul(4, 0.1),
     "matmul_tile_f32": _matmul(4, 0.03, lambda _: {"scratch": PANEL_BYTES}),
     "matmul_i8": _matmul(1, 0.12, lambda arguments: {"scratch": 4 * arguments["columns"]}),
+    "matmul_tile_i8": _matmul(1, 0.025, lambda arguments: {"scratch": int8_scratch_bytes(isa.SELECTED, arguments["depth"])}),
     "matmul_i16": _matmul(2, 0.8),
     "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda arguments: arguments["slope_row"] * 4}),
     "nearest": _rows(

@@ -166,7 +166,7 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
 def test_shared_operations_are_operations():
     assert set(shares.KINDS) - set(executor.operations()) <= {
         name for name in shares.KINDS if name.rpartition("_")[0] in {"tile", "depthwise_tile", "winograd_input", "winograd_output"}
-    } | {"dense_f32", "add_tile_i8", "maximum_tile_f32", "average_tile_f32", "transpose_f32", "matmul_tile_f32"}
+    } | {"dense_f32", "add_tile_i8", "maximum_tile_f32", "average_tile_f32", "transpose_f32", "matmul_tile_f32", "matmul_tile_i8"}
 
 
 @pytest.mark.usefixtures("eager")

@@ -283,6 +283,21 @@ def _activation(layout: _Layout, layer: Layer) -> None:
     layout.keep(replace(layer, inputs=(placed.name, *others), slope=slope), placed.order)
 
 
+def _batch_norm(layout: _Layout, layer: Layer) -> None:
+    """A product and a sum with one number have no axis of their own: they run along the last one, as their value lies."""
+    assert isinstance(layer, BatchNorm)
+    one = (layer.gamma[:1], layer.beta[:1])
+    if layer.has_statistics or any((array != number).any() for array, number in zip((layer.gamma, layer.beta), one, strict=True)):
+        _axis_last(layout, layer)
+        return
+    placed = layout.placed[layer.inputs[0]]
+    channels = layout.shapes[placed.name][-1]
+    gamma, beta = (np.full(channels, number[0], np.float32) for number in one)
+    zeros, ones = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    along = replace(layer, gamma=gamma, beta=beta, mean=zeros, variance=ones, axis=len(placed.order) - 1)
+    layout.keep(replace(along, inputs=(placed.name,)), placed.order)
+
+
 def _axis_last(layout: _Layout, layer: Layer) -> None:
     """Batch norm and softmax run along the last axis; a value that lies otherwise is turned first."""
     assert isinstance(layer, BatchNorm | Softmax)
@@ -451,7 +466,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Activation": _activation,
     "Add": _binary,
     "ArgExtreme": _arg_extreme,
-    "BatchNorm": _axis_last,
+    "BatchNorm": _batch_norm,
     "Binary": _binary,
     "Cast": _unary,
     "Concat": _concat,

@@ -25,6 +25,7 @@ from edgebn.layers import (
     Identity,
     Layer,
     Multiply,
+    Normalization,
     Pad,
     Quantization,
     Quantize,
@@ -196,7 +197,8 @@ class _Collapse:
         """Return the quantization of a layer's output as codes: what its readers take it for, or that of the codes it moves."""
         if layer.kind not in LOWERINGS or layer.name in self.floats or not all(map(self._can_be_codes, self._values(layer))):
             return None
-        if isinstance(layer, Binary) and layer.function in OF_REALS:  # which int8 has not
+        # Quotients and norms by the sample's own statistics have no integer form that rounds once.
+        if isinstance(layer, Normalization) or (isinstance(layer, Binary) and layer.function in OF_REALS):
             return None
         if any(
             quantization is not None and quantization.bits == INT16_BITS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from edgebn.passes.checked import checked
-from edgebn.program import Add, Binary, Lookup, Multiply, Program, Step
+from edgebn.program import Add, Affine, Binary, Lookup, Multiply, Program, Step
 from edgebn.quick_dataclass import dataclass, replace
 
 CODES = 256
@@ -62,7 +62,9 @@ def _pays(program: Program, step: Step, known: Mapping[str, _Follows]) -> bool:
 def _follows(program: Program, step: Step, known: Mapping[str, _Follows], run_step: RunStep) -> _Follows | None:
     """Return what a step's output holds by codes of one buffer, or None where it does not follow from one."""
     output = program.buffers[step.output]
-    if not isinstance(step, Lookup | Add | Multiply | Binary) or output.dtype != "int8":
+    if not isinstance(step, Lookup | Add | Multiply | Binary | Affine) or output.dtype != "int8":
+        return None
+    if isinstance(step, Affine) and step.epilogue.norms:  # whose numbers an adaptation changes
         return None
     if any(program.buffers[name].dtype != "int8" for name in step.inputs):
         return None

@@ -28,7 +28,9 @@ def norm(state: Lowering, layer: Layer) -> None:
     bounds = (acc_bias - 128, acc_bias + 127)
     scale = np.full(channels, source.scale)
     epilogue = refold(replace(start, norms=(folded,)), scale, output.scale, bounds, state.where(layer))
-    step = Affine(state.step_name(layer), (source.name,), output.name, replace(epilogue, qmin=qmin, qmax=qmax))
+    # Without statistics nothing adapts it, and a table may stand for it.
+    norms = epilogue.norms if layer.has_statistics else ()
+    step = Affine(state.step_name(layer), (source.name,), output.name, replace(epilogue, qmin=qmin, qmax=qmax, norms=norms))
     state.add(layer, step)
 
 
