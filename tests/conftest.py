@@ -13,7 +13,8 @@ from benchmarks import places
 RECORDED = Path(__file__).parent / "recorded"
 SHARED = places.models_folder()
 TEST_ALL = os.environ.get("EDGEBN_TEST_ALL") == "1"
-LONG = ("test_aot.py", "test_aot_processors.py", "test_instruction_sets.py")  # a minute and more each, of compiling
+# Half a minute and more each, of compiling or at the end of the list.
+LONG = ("test_aot.py", "test_aot_processors.py", "test_instruction_sets.py", "test_random_networks.py")
 
 _common = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("quick", max_examples=20, **_common)

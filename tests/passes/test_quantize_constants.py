@@ -228,7 +228,9 @@ def test_random_programs_quantise_or_say_why_not(program, seed, wild):
     program = with_norm(program, np.random.default_rng(seed), wild=wild)
     x = inputs_for(program, 5, seed)
     refusals = []
-    for data, method in [*itertools.product((x, x * 0), calibration.METHODS), (None, None)]:
+    turn = seed % len(calibration.METHODS)  # methods take turns in the quick run
+    methods = calibration.METHODS if TEST_ALL else calibration.METHODS[turn:][:1]
+    for data, method in [*itertools.product((x, x * 0), methods), (None, None)]:
         try:
             int8 = edgebn.quantize(program, data, method)
         except edgebn.QuantizationError as error:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebn.errors import ModelError
@@ -57,7 +57,6 @@ def count_runs(monkeypatch):
 def test_random_programs_give_the_same_bytes(dtype, always, monkeypatch):
     runs = count_runs(monkeypatch)
 
-    @settings(max_examples=30)
     @given(programs(dtype), st.integers(2, 4))
     def check(program, threads):
         x = inputs_for(program, SAMPLES)
@@ -76,7 +75,6 @@ def test_random_programs_give_the_same_bytes(dtype, always, monkeypatch):
 def test_other_memory_has_the_words_that_packing_there_would_give(dtype):
     """Words in the range of the arena are taken for addresses: what was packed elsewhere says whether they all are."""
 
-    @settings(max_examples=60)
     @given(programs(dtype))
     def check(program):
         first, second = Packed(program), Packed(program)

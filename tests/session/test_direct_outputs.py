@@ -43,7 +43,6 @@ def test_every_kind_of_step(kind, data):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed"])
-@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_networks(dtype, data):
     check(data.draw(programs.programs(dtype)), threads=data.draw(st.sampled_from([1, 2])))

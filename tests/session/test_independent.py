@@ -140,7 +140,6 @@ def test_threads_give_the_bytes_of_one(dtype):
 @pytest.mark.usefixtures("everything")
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_states_go_on_as_on_one_thread(dtype):
-    @settings(max_examples=30, deadline=None)
     @given(stateful(dtype))
     def check(program):
         x = inputs_for(program, 4)

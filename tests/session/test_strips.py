@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import edgebn
@@ -69,7 +69,6 @@ def pairs(draw, dtype, kind):
 def test_every_kind_of_second_step(dtype, kind):
     used = []
 
-    @settings(max_examples=25, deadline=None)
     @given(pairs(dtype, kind))
     def same_bytes(program):
         used.append(check(program))
@@ -100,7 +99,6 @@ def behind(program, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
-@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_networks(dtype, data):
     check(data.draw(programs.programs(dtype)))
