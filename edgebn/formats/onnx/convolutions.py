@@ -63,7 +63,6 @@ def convolve(
 
     def build(image: Dynamic, part: str, copies: int) -> Dynamic:
         many, groups = weights.repeated(node, copies, weight, bias, along), copies * node.integer("group", 1)
-        image, kernel = weights.fitting(node, context, image, many.weight, 1, 0, groups)
         return context.emit(
             node,
             Convolution,
@@ -71,7 +70,7 @@ def convolve(
             part=part,
             quantization=output_quantization,
             shift=shift,
-            weight=convolution_kernel(kernel),
+            weight=convolution_kernel(many.weight),
             bias=many.bias,
             groups=groups,
             weight_quantization=many.quantization,
@@ -93,9 +92,6 @@ def conv_transpose(node: Node, context: Context) -> Dynamic:
     count = len(sizes)
     if groups < 1 or weight.shape[0] % groups:
         raise node.damaged(f"its weight of shape {weight.shape} cannot be split into {groups} groups")
-    by_group = weight.reshape(groups, -1, *weight.shape[1:])
-    x, by_group = weights.fitting(node, context, x, by_group, 1, 0, groups)
-    weight = by_group.reshape(-1, *weight.shape[1:])
     kernel = weight.shape[2:]
     strides, dilations, pads = windows.lists(node, count, kernel)
     padding, extra = _transposed_padding(node, sizes, kernel, strides, dilations, pads)
@@ -180,8 +176,7 @@ def gemm(node: Node, context: Context) -> Dynamic:
     if weight.ndim != 2:
         raise node.damaged(f"its weight has shape {weight.shape}; it should have 2 axes")
     x = transposed_input(node, context, x)
-    x, (inputs,) = context.along(node, x, (1,), "multiplies along")
-    x, weight = weights.fitting(node, context, x, weight, 1 if transposed else 0, inputs)
+    x, _ = context.along(node, x, (1,), "multiplies along")
     rows = weight if transposed else weight.T
     outputs = rows.shape[0]
     if quantization is not None:
@@ -264,8 +259,7 @@ def multiply(
         raise node.refuse(f"its second input is a stack of matrices {weight.shape}; edgebn multiplies by one constant matrix")
     if not x.shape:
         raise node.damaged("its first input has no axis to multiply along")
-    x, (inputs,) = context.along(node, x, (-1,), "multiplies along")
-    x, weight = weights.fitting(node, context, x, weight, 0, inputs)
+    x, _ = context.along(node, x, (-1,), "multiplies along")
     matrix = weight if weight.ndim == 2 else weight[:, None]
     fields: dict[str, Any] = {
         "weight": np.ascontiguousarray(matrix.T),

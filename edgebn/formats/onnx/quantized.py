@@ -255,8 +255,7 @@ def qgemm(node: Node, context: Context) -> Dynamic:
     if not node.has(7):
         raise node.refuse("its output is float32 without a scale; quantise the whole model")
     output, shift = value_type(node, 7, unsigned=x.shift != 0)
-    x, (inputs,) = context.along(node, x, (1,), "multiplies along")
-    x, array = weights.fitting(node, context, x, array, 1 if transposed else 0, inputs)
+    x, _ = context.along(node, x, (1,), "multiplies along")
     rows = array if transposed else array.T
     return context.emit(
         node,

@@ -10,7 +10,7 @@ import numpy as np
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
 from edgebn.formats.onnx.values import Codes, Dynamic, Static, check_elements
-from edgebn.layers import Concat, Quantization, Reshape
+from edgebn.layers import Quantization
 
 
 def real_array(node: Node, array: np.ndarray, what: str) -> np.ndarray:
@@ -75,7 +75,7 @@ def symmetric(node: Node, codes: Codes, bias: np.ndarray | None = None) -> tuple
     """Return weights whose zero point is 0, without changing what they stand for; int16 where they need more than 8 bits.
 
     Where the zero point is not 0 the differences code - zero_point that do not fit int8 are divided by the greatest common divisor
-    of them and the codes of the bias, channel by channel, which the scale takes up. What still does not fit, `fitting` lays out.
+    of them and the codes of the bias, channel by channel, which the scale takes up.
 
     Returns
     -------
@@ -132,33 +132,6 @@ def repeated(node: Node, copies: int, weight: np.ndarray, bias: np.ndarray | Non
         quantization = Quantization(scale, zero_point, quantization.axis)
     stack = np.tile(weight, (copies, *[1] * (weight.ndim - 1)))
     return Weights(stack, None if bias is None else np.tile(bias, copies), quantization)
-
-
-def fitting(
-    node: Node, context: Context, x: Dynamic, array: np.ndarray, inputs_axis: int, x_axis: int, groups: int = 1
-) -> tuple[Dynamic, np.ndarray]:
-    """Return input and weight of a product, the weight in int8 (or float32 as it was).
-
-    A weight that needs 9 bits is a sum of two or three int8 weights: they stand side by side along `inputs_axis` and the input
-    meets each, by joining it with itself along `x_axis` of its own, group by group. The sums of products are the file's to the bit.
-    """
-    if array.dtype != np.int16:
-        return x, array
-    parts = []
-    rest = array
-    while rest.any():
-        parts.append(np.clip(rest, -128, 127).astype(np.int8))
-        rest = rest - parts[-1]
-    narrow = np.concatenate(parts, axis=inputs_axis)
-    if groups == 1:
-        return context.moved(node, Concat, *[x] * len(parts), part="copies", axis=x_axis), narrow
-    shape = context.builder.tensors[x.tensor].shape
-    before, inputs, behind = shape[:x_axis], shape[x_axis], shape[x_axis + 1 :]
-    if inputs % groups:
-        raise node.damaged(f"its input of {inputs} channels cannot be split into {groups} groups")
-    apart = context.moved(node, Reshape, x, part="groups", shape=(*before, groups, inputs // groups, *behind))
-    many = context.moved(node, Concat, *[apart] * len(parts), part="copies", axis=x_axis + 1)
-    return context.moved(node, Reshape, many, part="together", shape=(*before, inputs * len(parts), *behind)), narrow
 
 
 def along_outputs(node: Node, quantization: Quantization | None, axis: int, outputs: int) -> Quantization | None:

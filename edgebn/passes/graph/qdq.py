@@ -282,7 +282,7 @@ class _Collapse:
         weight_quantization = layer.weight_quantization
         if (
             weight_quantization is None
-            or layer.weight.dtype != np.int8
+            or layer.weight.dtype not in (np.int8, np.int16)  # int16 holds what a zero point makes of 8 bits
             or weight_quantization.zero_point.any()
             or weight_quantization.axis not in {None, 0}
         ):

@@ -52,3 +52,14 @@ def test_bias_beside_divided_weights(tmp_path, kind, bias, per_channel):
         given = x if kind == "QGemm" else x[:, :, None, None]
         expected = theirs.run(None, {"real": given})[0].reshape(-1)
         np.testing.assert_array_equal(ours.run(x if kind == "QGemm" else x[:, None, None, :]).reshape(-1), expected)
+
+
+@pytest.mark.parametrize("kind", ["QGemm", "QLinearConv"])
+def test_each_input_is_read_once(tmp_path, kind):
+    """Weights of 9 bits were two weights side by side, which met every input twice."""
+    path = tmp_path / "model.onnx"
+    onnx.save(model(kind, np.array([301, 599, -31, 100], np.int32), per_channel=False), path)
+    program = edgebn.load(path)
+    (step,) = program.steps
+    assert (step.weight.dtype, step.weight.size) == (np.int16, WEIGHT.size)
+    assert program.shapes[program.inputs[0]][-1] == WEIGHT.shape[1]

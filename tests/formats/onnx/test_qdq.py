@@ -178,7 +178,7 @@ def uint8_output(net: QdqNetwork, codes: str, scale: str, zero: str) -> str:
 @pytest.mark.parametrize(("kind", "form"), [("Conv", "QLinear"), ("Conv", "QDQ"), ("ConvTranspose", "QDQ")])
 @pytest.mark.parametrize("groups", [1, 2, 6])
 def test_asymmetric_weights_in_groups(groups, kind, form):
-    """uint8 weights around any zero point need 9 bits: each group's input meets each part of its weight."""
+    """uint8 weights around any zero point need 9 bits, and stay so in every group."""
     net = QdqNetwork(np.random.default_rng(groups))
     x = uint8_input(net, (1, 6, 5, 4))
     weight = net.constant(net.rng.integers(0, 256, (6, 6 // groups, 3, 3)).astype(np.uint8))
