@@ -462,9 +462,15 @@ def clip_codes(output: Buffer, clip: tuple[float, float]) -> tuple[int, int]:
 
 
 def softmax_parameters(beta: float, scale: float, where: str) -> tuple[int, int, int]:
-    """Return (multiplier, left_shift, diff_min) of TensorFlow Lite's integer softmax for an input scale."""
+    """Return (multiplier, left_shift, diff_min) of TensorFlow Lite's integer softmax for an input scale.
+
+    Its multiplier is 1 at least. Of a finer scale (of a network that nobody trained) 255 codes are less than 2**-18, of which no
+    output of 8 bits shows more than that all numbers are equal: it counts as the finest.
+    """
     real = min(beta * scale * 2.0 ** (31 - SOFTMAX_INPUT_BITS), 2.0**31 - 1.0)
-    if not real > 1.0:
+    if 0.0 < real < 1.0:
+        real = 1.0
+    if not real >= 1.0:
         raise QuantizationError(f"{where}: softmax over an input of scale {scale:.3g} is beyond its integer arithmetic")
     multiplier, left_shift = quantize_multiplier(real)
     largest = ((1 << SOFTMAX_INPUT_BITS) - 1) * 2.0 ** (31 - SOFTMAX_INPUT_BITS) / 2.0**left_shift

@@ -1,0 +1,23 @@
+"""int8 softmax of inputs of very fine scales, as the converter writes for networks that nobody trained."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+
+import edgebn
+from tests.formats.tflite.test_litert import litert_runs
+from tests.formats.tflite.tflite_models import FileBuilder
+
+
+@pytest.mark.parametrize("scale", [7.8e-9, 1e-12, 2.0**-26, 3e-8])
+@pytest.mark.parametrize("channels", [4, 10])
+def test_softmax_of_nearly_equal_numbers(scale, channels, tmp_path):
+    files = FileBuilder()
+    x, y = files.value((1, channels), np.int8, scale, 3), files.value((1, channels), np.int8, 1 / 256, -128)
+    files.operator("SOFTMAX", [x], [y], "SoftmaxOptions", beta=1.0)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(files.bytes([x], [y]))
+    codes = np.random.default_rng(0).integers(-128, 128, (3, channels)).astype(np.int8)
+    found = edgebn.Session(edgebn.load(path)).run(codes)
+    np.testing.assert_array_equal(found, litert_runs(path.read_bytes(), codes))
