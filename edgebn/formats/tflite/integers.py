@@ -261,7 +261,12 @@ def select(reading: Reading, operator: FileOperator) -> None:
     indices = inputs_of(operator, 3, 3)
     if operator.kind == "SELECT" and reading.shape(indices[0]) not in (reading.shape(indices[1]), (1,)):
         raise UnsupportedLayerError("its condition chooses whole rows; export the model with tf.where on values of one shape")
-    values, full = reading.operands(indices, reading.tensor(only_output(operator)).name)
+    output = only_output(operator)
+    codes = [(one.scale.tolist(), one.zero_point.tolist()) for one in map(reading.quantization, (*indices[1:], output)) if one]
+    if any(one != codes[-1] for one in codes):
+        words = "whose scales TensorFlow Lite overlooks; convert the model with this layer in float32"
+        raise UnsupportedLayerError(f"it chooses between codes of several quantisations, {words}")
+    values, full = reading.operands(indices, reading.tensor(output).name)
     reading.emit(operator, Select, values, full=full)
 
 
