@@ -125,6 +125,8 @@ class _Tasks:
             self._time(self._none, 1)  # the first calls after it are late, whatever they do
         self._nothing = min(self._nothing, self._time(self._none, 1))
         for index, call in enumerate(self._calls):
+            if first:
+                self._time(call, 2)  # so that what is cold does not make the samples short
             repeats = self._repeats[index]
             spent = self._time(call, repeats)
             if first:
