@@ -1,8 +1,6 @@
-"""Packs elementwise steps (affine, add, multiply, lookup, activation functions) and products of matrices."""
+"""Packs elementwise steps: affine, add, multiply, lookup, activation functions."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,11 +8,9 @@ from edgebn import program as p
 from edgebn.functions import BINARY
 from edgebn.kernels import executor, isa
 from edgebn.kernels.records import CURVES, NEGATIVE_ROUNDING, POINTWISE
-from edgebn.session import parts
 from edgebn.session.epilogues import Plain, pack_copy
 from edgebn.session.observing import AccumulatorObserver, whole_vectors
-from edgebn.session.operands import by_pixel, by_row, operands, repeating
-from edgebn.session.options import Options
+from edgebn.session.operands import by_pixel, by_row, operands, repeating, rescaling, zero_points
 from edgebn.session.packer import Address, Packer, View, epilogue_arguments, suffix
 
 
@@ -40,7 +36,7 @@ def pack_add(step: p.Add, packer: Packer) -> None:
     kind = suffix(packer.buffer(step.output).dtype)
     if kind == "i8" and _emit_add_tile(step, arithmetic, packer):
         return
-    arguments |= _zeros(step, packer)
+    arguments |= zero_points(step, packer)
     arguments |= {"a_multiplier": arithmetic.m[0], "b_multiplier": arithmetic.m[1]}
     arguments |= {"zero_point": arithmetic.zero_point, "qmin": arithmetic.qmin, "qmax": arithmetic.qmax}
     if arithmetic.rounding == "single":
@@ -110,56 +106,11 @@ def pack_multiply(step: p.Multiply, packer: Packer) -> None:
         return
     from edgebn.session import scaling
 
-    if scaling.emit(step, packer, {**_zeros(step, packer), **_rescaling(arithmetic)}):
+    if scaling.emit(step, packer, {**zero_points(step, packer), **rescaling(arithmetic)}):
         return
     packer.emit(
-        f"multiply_{suffix(packer.buffer(step.output).dtype)}", **arguments, **_zeros(step, packer), **_rescaling(arithmetic)
+        f"multiply_{suffix(packer.buffer(step.output).dtype)}", **arguments, **zero_points(step, packer), **rescaling(arithmetic)
     )
-
-
-def pack_matmul(step: p.MatMul, packer: Packer) -> None:
-    """Emit a stack of matrix products."""
-    a, b, output = (packer.view(name) for name in (*step.inputs, step.output))
-    stacks, rows, columns = output.layout.shape
-    arguments: dict[str, Address | float] = {"stacks": stacks, "rows": rows, "columns": columns, "depth": a.layout.shape[2]}
-    for letter, view in (("a", a), ("b", b), ("dst", output)):
-        row = view.row if view.layout.shape[0] > 1 else 0
-        arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": view.pixel}
-    if step.arithmetic is None:
-        if _panel_bytes(rows):
-            packer.emit("matmul_tile_f32", scratch=packer.scratch(step, "panel"), **arguments)
-        else:
-            packer.emit("matmul_f32", **arguments)
-        return
-    is_int16 = packer.buffer(step.output).dtype == "int16"
-    if not is_int16:
-        from edgebn.session import product_tiles
-
-        if product_tiles.scratch_bytes(step, packer.program):
-            product_tiles.emit(step, packer, arguments)
-            return
-    arguments |= _zeros(step, packer) | _rescaling(step.arithmetic)
-    if is_int16:
-        packer.emit("matmul_i16", **arguments)
-    else:
-        packer.emit("matmul_i8", scratch=packer.scratch(step, "sums"), **arguments)
-
-
-def _panel_bytes(rows: int) -> int:
-    """Return the scratch of products of float32 matrices of so many rows by register tiles; 0 where they do not go by them."""
-    from edgebn.kernels.product_shapes import MIN_ROWS, PANEL_BYTES  # a start without such products does not want them
-
-    return PANEL_BYTES if rows >= MIN_ROWS and "matmul_tile_f32" in executor.operations() else 0
-
-
-def _rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
-    scaled: dict[str, Address | float] = {
-        "multiplier": arithmetic.m,
-        "rounding": arithmetic.r,
-        "shift": arithmetic.s,
-        "neg": int(arithmetic.neg),
-    }
-    return scaled | {"zero_point": arithmetic.zero_point, "qmin": arithmetic.qmin, "qmax": arithmetic.qmax}
 
 
 def pack_binary(step: p.Binary, packer: Packer) -> None:
@@ -173,7 +124,7 @@ def pack_binary(step: p.Binary, packer: Packer) -> None:
         else:
             packer.emit("binary_f32", function=function, **arguments)
         return
-    arguments |= {"function": function} | _zeros(step, packer) | {"left_shift": arithmetic.shift}
+    arguments |= {"function": function} | zero_points(step, packer) | {"left_shift": arithmetic.shift}
     arguments |= dict(zip(("a_multiplier", "b_multiplier", "multiplier"), arithmetic.m, strict=True))
     arguments |= dict(zip(("a_shift", "b_shift", "shift"), arithmetic.e, strict=True))
     kind = suffix(packer.buffer(step.output).dtype)
@@ -240,23 +191,6 @@ def pack_elementwise(step: p.Elementwise, packer: Packer) -> None:
     packer.emit("pointwise_f32", variant=variant, first=first, second=second, **by_row(step, packer))
 
 
-def matmul_scratch(step: p.MatMul, program: p.Program, options: Options) -> Mapping[str, int]:
-    """Return the scratch of a product: tiles keep a copy of some columns, int8 row by row the sums of one."""
-    dtype = p.step_dtype(step, program)
-    panel = 0
-    if dtype == "float32":
-        panel = _panel_bytes(program.buffers[step.output].shape[1])
-    elif dtype == "int8":
-        from edgebn.session import product_tiles
-
-        panel = product_tiles.scratch_bytes(step, program)
-    if panel:
-        return {"panel": panel * parts.most_shares(options.threads)}
-    if dtype != "int8":
-        return {}
-    return {"sums": 4 * program.buffers[step.output].shape[2] * parts.most_shares(options.threads)}
-
-
 def pack_quantize(step: p.Quantize, packer: Packer) -> None:
     """Emit float32 to codes."""
     buffer = packer.buffer(step.output)
@@ -269,7 +203,3 @@ def pack_dequantize(step: p.Dequantize, packer: Packer) -> None:
     buffer = packer.buffer(step.inputs[0])
     kind = "_i16" if buffer.dtype == "int16" else ""
     packer.emit(f"dequantize_rows{kind}", scale=buffer.scale, zero_point=buffer.zero_point, **by_row(step, packer))
-
-
-def _zeros(step: p.Step, packer: Packer) -> dict[str, Address | float]:
-    return {f"{letter}_zero": packer.buffer(name).zero_point for letter, name in zip("ab", step.inputs, strict=True)}

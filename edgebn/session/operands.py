@@ -47,3 +47,19 @@ def operands(step: p.Step, packer: Packer, names: Sequence[str] = "ab") -> dict[
         row, pixel, channel = repeating(view.layout.shape, (view.row // element, view.pixel // element, 1))
         arguments |= {letter: view.address, f"{letter}_row": row, f"{letter}_pixel": pixel, f"{letter}_channel": channel}
     return arguments
+
+
+def zero_points(step: p.Step, packer: Packer) -> dict[str, Address | float]:
+    """Return the zero points of a step's two operands."""
+    return {f"{letter}_zero": packer.buffer(name).zero_point for letter, name in zip("ab", step.inputs, strict=True)}
+
+
+def rescaling(arithmetic: p.IntMultiply) -> dict[str, Address | float]:
+    """Return the arguments that say how products of codes become codes."""
+    scaled: dict[str, Address | float] = {
+        "multiplier": arithmetic.m,
+        "rounding": arithmetic.r,
+        "shift": arithmetic.s,
+        "neg": int(arithmetic.neg),
+    }
+    return scaled | {"zero_point": arithmetic.zero_point, "qmin": arithmetic.qmin, "qmax": arithmetic.qmax}

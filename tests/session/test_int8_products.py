@@ -10,7 +10,7 @@ from edgebn import reference
 from edgebn.kernels import executor
 from edgebn.kernels.product_shapes import MIN_ROWS
 from edgebn.session import Session
-from tests.session.test_threads import shared_operations
+from tests.session.test_threads import assert_threads_give_the_same_bytes
 
 
 def product(sizes, zeros=(0, 0, 0), gain=1.0, *, neg=False, bounds=(-128, 127), repeated=None):
@@ -75,12 +75,7 @@ def test_the_largest_sums_are_exact():
 @pytest.mark.parametrize("shape", [(1, 97, 64, 97), (3, 60, 300, 70), (40, 49, 20, 49), (1, 7, 90, 600)])
 def test_every_number_of_threads_gives_the_same_bytes(shape):
     program = product(shape, (3, -7, 1))
-    x = inputs(program)
-    alone = Session(program).run(x).tobytes()
-    for threads in (2, 3, 8):
-        session = Session(program, threads=threads)
-        assert session.run(x).tobytes() == alone
-        assert operations(program) & shared_operations(session)
+    assert_threads_give_the_same_bytes(program, inputs(program), operations(program))
 
 
 def test_tiles_take_over_from_few_rows():

@@ -10,7 +10,7 @@ from edgebn import reference
 from edgebn.kernels import executor, isa
 from edgebn.kernels.product_shapes import MIN_ROWS, PANEL_BYTES, product_shapes
 from edgebn.session import Session, shares
-from tests.session.test_threads import shared_operations
+from tests.session.test_threads import assert_threads_give_the_same_bytes
 
 VECTOR = isa.SELECTED.lanes or 4
 DEEP = PANEL_BYTES // (4 * VECTOR)  # more than the copy of one vector of columns holds
@@ -60,12 +60,7 @@ def test_products_are_near(shape, seed):
 @pytest.mark.parametrize("shape", [(1, 197, 64, 197), (3, 60, 300, 70), (40, 49, 20, 49), (1, 7, 90, 600)])
 def test_every_number_of_threads_gives_the_same_bytes(shape):
     program = product(*shape)
-    x = inputs(program)
-    alone = Session(program).run(x).tobytes()
-    for threads in (2, 3, 8):
-        session = Session(program, threads=threads)
-        assert session.run(x).tobytes() == alone
-        assert operations(program) & shared_operations(session)
+    assert_threads_give_the_same_bytes(program, inputs(program), operations(program))
 
 
 def test_tiles_take_over_from_few_rows():

@@ -95,6 +95,15 @@ def shared_operations(session):
     return {row.operation for row in rows}
 
 
+def assert_threads_give_the_same_bytes(program, x, kernels):
+    """Hold several numbers of threads against one, each of which splits at least one of those kernels."""
+    alone = Session(program).run(x).tobytes()
+    for threads in (2, 3, 8):
+        session = Session(program, threads=threads)
+        assert session.run(x).tobytes() == alone
+        assert kernels & shared_operations(session)
+
+
 def pool_program(window, dtype, channels=40, *, rescaled=False):
     maker = Maker(None, dtype, np.random.default_rng(0))
     x = maker.buffer((9, 12, channels))
