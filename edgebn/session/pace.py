@@ -1,7 +1,9 @@
 """Whether to share the next call among threads: by what the last calls took, shared and alone.
 
 On a quiet machine sharing wins; where other processes keep the cores busy, a worker is held up with work in hand and everybody with
-it. So both ways are timed; the faster is taken, and the other tried now and then, more and more seldom while it stays the slower.
+it; where two processors of a virtual machine are one core's threads, nobody wins. All of that changes, some times a second. So both
+ways are timed, the faster is taken, and the other tried now and then: tries may cost no more than a small part of all time, so that
+one that cost nothing is soon repeated, and one that cost much long after.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from collections.abc import Iterable
 # longer than the way that is taken typically does, the try ends: on a quiet machine every call alone takes nearly twice as long.
 TRY = 6
 CLEAR, CLEARLY_SLOWER = 2, 1.25
-# Calls between two tries: at first; at most while shared; and at most while alone, where a machine that became quiet shall be
-# noticed soon. A try that shows the way to be right makes them so many times as many, one that is clear more.
-FIRST_INTERVAL, LONGEST_SHARED, LONGEST_ALONE = 16, 1024, 128
-LONGER, CLEARLY_LONGER = 2, 4
+# The part of the time until the next try that the last one may have cost. Alone, a machine that became quiet shall be noticed soon.
+COST_SHARED, COST_ALONE = 0.004, 0.04
+# Calls between two tries, at least and at most.
+SHORTEST, LONGEST = 16, 1024
 # Calls of the way that is taken which are looked at for whether to try at once. Shared ones must be slower than going alone was: a
 # virtual machine whose processors are moved makes all calls slower by half and more, for a while, and sharing stays right. Those
 # alone must be so much slower than usual.
@@ -43,7 +45,7 @@ class Pace:
         self._taken: deque[float] = deque(maxlen=WINDOW)  # seconds a sample, of the way that is taken
         self._usual = self._other = float("inf")  # what they, and those of the other way, took when the ways were compared last
         self._tried: list[float] = []  # of the other way, in a try
-        self._interval = self._left = FIRST_INTERVAL  # calls until the other way is tried
+        self._left = SHORTEST  # calls until the other way is tried
         self._lock = allocate_lock()
 
     @property
@@ -65,7 +67,7 @@ class Pace:
             self._taken.append(seconds)
             self._left -= 1
             if self._left % WINDOW == 0 and typical(self._taken) > (self._other if self._shared else SLOWER * self._usual):
-                self._left, self._interval = 0, FIRST_INTERVAL
+                self._left = 0
             return
         self._tried.append(seconds)
         tried = self._tried[1:]
@@ -73,11 +75,10 @@ class Pace:
         if len(self._tried) < TRY and not is_clear:
             return
         taken, self._other = typical(self._taken), typical(tried)
+        cost = sum(self._tried) / taken - len(self._tried)  # in calls of the way that is taken
         if self._other < (FASTER_ALONE if self._shared else FASTER_SHARED) * taken:
-            self._shared, self._interval = not self._shared, FIRST_INTERVAL
+            self._shared = not self._shared
             taken, self._other = self._other, taken
             self._taken = deque(tried, maxlen=WINDOW)
-        else:
-            longer = CLEARLY_LONGER if is_clear else LONGER
-            self._interval = min(longer * self._interval, LONGEST_SHARED if self._shared else LONGEST_ALONE)
-        self._usual, self._left, self._tried = taken, self._interval, []
+        self._left = int(min(max(SHORTEST, cost / (COST_SHARED if self._shared else COST_ALONE)), LONGEST))
+        self._usual, self._tried = taken, []
