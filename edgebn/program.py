@@ -408,7 +408,8 @@ class Curve(Step):
         tanh:    w = 65535 << 8 where h >= 255, else (table[h] << 8) + t * (table[h + 1] - table[h]);
                  code = (w - 2**23 + 128 if v >= 0 else -w + 2**23 + 127) >> 8
     'rsqrt' is too; table int16 (1,), which is not read, q and s those of `UnitNorm` with t the code, x the rescaling of `IntAdd`:
-        code = min(x(round(2**(20 - s) * q / 2**31), multiplier, shift), 32767), 32767 where the code is not above 0
+        code = min(x(round(2**(20 - s) * q / 2**31), multiplier, shift), 32767), 32767 where the code is not above 0;
+        a shift below 0 goes left, ahead of the multiplication
     """
 
     function: str

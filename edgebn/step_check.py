@@ -268,7 +268,9 @@ def _curve(step: p.Curve, inputs: list[p.Buffer], target: p.Buffer) -> None:
     kind, length = CURVES[step.function]
     _array(step.table, kind, (length,), "table")
     _need(step.function == "table" or 0 <= step.multiplier < 1 << (31 if step.function == "rsqrt" else 15), "multiplier")
-    _need(0 <= step.shift <= 31 and bool((np.diff(step.table.astype(np.int64)) >= 0).all() or step.function == "table"), "shift")
+    least = -10 if step.function == "rsqrt" else 0  # reciprocal roots of 20 fraction bits go so far left within int32
+    _need(least <= step.shift <= 31, "shift")
+    _need(step.function == "table" or bool((np.diff(step.table.astype(np.int64)) >= 0).all()), "table")
 
 
 def _elementwise(step: p.Elementwise, inputs: list[p.Buffer], target: p.Buffer) -> None:

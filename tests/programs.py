@@ -452,7 +452,7 @@ class Maker:
         if function == "table":
             return self.finish_step(p.Curve(name, (x,), y, function, self.rng.integers(-32768, 32768, 513).astype(np.int16)))
         if function == "rsqrt":
-            scaling = int(self.rng.integers(1 << 30, (1 << 31) - 1)), self.integer(0, 31)
+            scaling = int(self.rng.integers(1 << 30, (1 << 31) - 1)), self.integer(-10, 31)
             return self.finish_step(p.Curve(name, (x,), y, function, np.zeros(1, np.int16), *scaling))
         shift = self.integer(0, 14)
         multiplier = int(self.rng.integers(1 << shift, 1 << min(shift + 4, 15)))

@@ -131,6 +131,23 @@ def test_convolutions_of_many_shapes_equal_the_reference(dtype):
         assert_equals_reference(program, inputs_for(program, 1, seed))
 
 
+@pytest.mark.parametrize(
+    ("groups", "kernel", "operation"),
+    [
+        (8, (22, 23), "depthwise_i16"),  # 506 products: 32 bits hold them
+        (8, (23, 23), "convolution_wide_i16"),
+        (1, (4, 4), "convolution_axpy_i16"),  # few products an output, 128 of them
+        (1, (4, 5), "convolution_wide_i16"),
+    ],
+)
+def test_the_least_int16_codes_by_the_least_weights_are_exact(groups, kernel, operation):
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2)
+    program = convolution_program((8, 8, groups, kernel, (1, 1), (1, 1), padding, 6, 5), "int16", 0)
+    program = replace(program, steps=(replace(program.steps[0], weight=np.full_like(program.steps[0].weight, -128)),))
+    assert {row.operation for row in Session(program)._packed._packer.rows} >= {operation}
+    assert_equals_reference(program, np.full_like(inputs_for(program, 1, 0), -32768))
+
+
 def test_the_least_weight_is_exact_beside_the_least_code():
     """-128 times -128, twice and more: what the 16-bit sums of some instruction sets could not hold."""
     for seed, geometry in enumerate(((16, 20, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, 9), (16, 16, 16, *GEOMETRIES[0][3:]))):

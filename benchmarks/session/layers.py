@@ -54,10 +54,13 @@ class StepTime:
     share: float
 
 
+CODES = {1: np.int8, 2: np.int16}  # by their bytes; anything else is taken for float32
+
+
 def step_times(program: Program, rounds: int) -> tuple[list[StepTime], float]:
     """Return the time of each step of one inference on codes or real values, and the peak in 10**9 MACs a second."""
     packed = Packed(program)
-    table = packed.codes if program.dtype == "int8" else packed.real
+    table = packed.real if program.dtype == "float32" else packed.codes
     arrays = bind(program, table)
     run = executor.executor(program.dtype)
     groups = [(name, [i for i, _ in rows]) for name, rows in groupby(enumerate(table.owners), key=lambda row: row[1])]
@@ -101,8 +104,9 @@ def bind(program: Program, table: object) -> list[np.ndarray]:
     arrays = []
     for (row, column, _, size), name in zip(table.patches, (*table.inputs, *table.outputs), strict=True):
         shape = program.shapes[name]
-        is_int8 = size == int(np.prod(shape))
-        arrays.append(rng.integers(-128, 128, shape).astype(np.int8) if is_int8 else rng.standard_normal(shape).astype(np.float32))
+        kind = CODES.get(size // int(np.prod(shape)))
+        numbers = rng.standard_normal(shape).astype(np.float32)
+        arrays.append(numbers if kind is None else rng.integers(np.iinfo(kind).min, np.iinfo(kind).max + 1, shape).astype(kind))
         assert arrays[-1].nbytes == size
         table.words[row, column] = arrays[-1].ctypes.data
     return arrays

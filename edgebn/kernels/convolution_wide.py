@@ -31,7 +31,7 @@ def _convolution(element: Element, suffix: str) -> Callable[..., None]:
 
     @kernel
     def _dot(codes: int, weights: int, count: int) -> int:
-        if size == 1:  # proven to fit by the packer's program
+        if size == 1 or count <= MAX_PRODUCTS:  # or proven to fit by the packer's program
             return _dot_of_few(codes, weights, count)
         total = 0
         for begin in range(0, count, MAX_PRODUCTS):

@@ -33,8 +33,9 @@ def _between(magnitude: int, table: int, bits: int, most: int) -> int:
 def _reciprocal_root(code: int, multiplier: int, shift: int) -> int:
     if code <= 0:
         return 32767
+    left = max(-shift, 0)
     units = high_multiply(1 << (ROOT_BITS - inverse_root_shift(code)), inverse_root(code))
-    return min(rounding_shift(high_multiply(units, multiplier), shift), 32767)
+    return min(rounding_shift(high_multiply(units << left, multiplier), shift + left), 32767)
 
 
 @kernel

@@ -50,3 +50,4 @@ def _depthwise(of: products.Products, suffix: str) -> Callable[..., None]:
 
 depthwise_f32 = _depthwise(products.FLOAT32, "f32")
 depthwise_i8 = _depthwise(products.INT8, "i8")
+depthwise_i16 = _depthwise(products.INT16, "i16")

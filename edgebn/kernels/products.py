@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT, Output
+from edgebn.kernels.epilogue import FLOAT32_OUTPUT, INT8_OUTPUT, INT16_OUTPUT, Output
 from edgebn.kernels.float_dot import dot_f32
 from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.primitives import (
@@ -16,6 +16,7 @@ from edgebn.kernels.primitives import (
     load_code,
     load_f32,
     load_i8,
+    load_i16,
     load_i32,
     multiply_add_i32,
     store_f32,
@@ -43,13 +44,18 @@ def _add_f32(total: float, a: float, b: float) -> float:
     return total + a * b
 
 
-@kernel
-def _dot_codes(codes: int, weights: int, count: int) -> np.int32:
-    total = ZERO_I32
-    for i in range(count):
-        total = multiply_add_i32(total, load_code(codes, i), load_i8(weights, i))
-    return total
+def _dot_of(load: Callable[[int, int], Any], load_weight: Callable[[int, int], Any]) -> Callable[[int, int, int], Any]:
+    @kernel
+    def dot(codes: int, weights: int, count: int) -> np.int32:
+        total = ZERO_I32
+        for i in range(count):
+            total = multiply_add_i32(total, load(codes, i), load_weight(weights, i))
+        return total
+
+    return dot
 
 
 FLOAT32 = Products(FLOAT32_OUTPUT, ZERO_F32, load_f32, _add_f32, dot_f32, load_f32, store_f32)
-INT8 = Products(INT8_OUTPUT, ZERO_I32, load_i8, multiply_add_i32, _dot_codes, load_i32, store_i32)
+INT8 = Products(INT8_OUTPUT, ZERO_I32, load_i8, multiply_add_i32, _dot_of(load_code, load_i8), load_i32, store_i32)
+# Of int16 codes, whose sums of many products 32 bits do not hold.
+INT16 = Products(INT16_OUTPUT, ZERO_I32, load_i16, multiply_add_i32, _dot_of(load_i16, load_i16), load_i32, store_i32)

@@ -129,8 +129,8 @@ def _reciprocal_roots(code: np.ndarray, step: Curve) -> np.ndarray:
     result = np.full(code.shape, 32767, np.int16)
     for place in zip(*np.nonzero(code > 0), strict=True):
         root, shift = inverse_root(int(code[place]))
-        units = high_multiply(np.array(1 << (20 - shift)), root)
-        result[place] = min(int(rounding_shift(high_multiply(units, step.multiplier), step.shift)), 32767)
+        units = high_multiply(np.array(1 << (20 - shift)), root) << max(-step.shift, 0)
+        result[place] = min(int(rounding_shift(high_multiply(units, step.multiplier), max(step.shift, 0))), 32767)
     return result
 
 

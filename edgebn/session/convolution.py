@@ -6,6 +6,7 @@ pool reads the ring, pooled row by pooled row. The unpooled value is never whole
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Fewer weights of a dense layer than this are read faster than the places of what is not zero are listed, or than codes are split.
 MIN_DENSE_WEIGHTS = 4096
+# Products an output up to which int16 codes are multiplied output beside output, where there are so many (measured).
+FEW_PRODUCTS, FEW_OUTPUTS = 128, 8
 
 
 def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -35,7 +38,8 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
     dtype = p.step_dtype(step, program)
     shared = {}  # by all bands
     if dtype == "int16":
-        pass
+        if is_depthwise(step) or _goes_along_outputs(step):
+            wanted["accumulators"] = 4 * step.weight.shape[0]
     elif is_depthwise(step):
         if not depthwise.suits(step, dtype):
             wanted["accumulators"] = 4 * step.weight.shape[0]
@@ -55,7 +59,7 @@ def scratch(step: p.Convolution, program: p.Program, options: Options) -> Mappin
         wanted["ring"] = min(rows, window_span(step.pool)) * columns * channels * element
         wanted |= pool_scratch(step.pool, dtype, channels)
     count = len(_bands(step, program, options))
-    for what in ("places", *(("sums",) if count == 1 else ())):  # bands are not split into shares, a lone one's pool is
+    for what in ("places", *(("accumulators", "sums") if count == 1 else ())):  # bands are not split into shares, a lone one is
         if what in wanted:
             wanted[what] *= parts.most_shares(options.threads)
     if count > 1:
@@ -145,8 +149,7 @@ class _PlainEmitter:
     """Emits any range of a convolution's unpooled rows for the plain kernels; weights and epilogue are packed once."""
 
     def __init__(self, step: p.Convolution, packer: Packer, walk: Walk, rows: int) -> None:
-        element = packer.view(step.inputs[0]).layout.element
-        suffix = "f32" if element == 4 else "i8"
+        dtype = p.step_dtype(step, packer.program)
         channels, kernel_rows, kernel_columns, _ = step.weight.shape
         weight = step.weight
         arguments: dict[str, Address | float] = {
@@ -159,16 +162,16 @@ class _PlainEmitter:
             "epilogue": pack_copy(step, packer, Plain(channels))[0],
         }
         if is_depthwise(step):
-            self._operation = f"depthwise_{suffix}"
+            self._operation = f"depthwise_{suffix(dtype)}"
             weight = weight.reshape(channels, kernel_rows, kernel_columns).transpose(1, 2, 0)
             arguments |= {"channels": channels, "multiplier": channels // step.groups}
         else:
-            self._operation = f"convolution_{suffix}"
+            self._operation = f"convolution_{suffix(dtype)}"
             arguments |= {"run": walk.run, "groups": step.groups, "group_outputs": channels // step.groups}
         self._step = step
         self._packer = packer
         self._walk = walk
-        weights = packer.constant(weight.astype(np.float32 if element == 4 else np.int8, copy=False))
+        weights = packer.constant(weight.astype(dtype, copy=False))
         self._arguments = {**arguments, "weight": weights, **epilogue_arguments(step.epilogue)}
         self._observer = AccumulatorObserver(packer, step, rows, walk.columns)
         self._saved_pixel = whole_vectors(channels)
@@ -201,6 +204,12 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
     walk = walk_through(step, packer.view(step.inputs[0]), columns)
     dtype = p.step_dtype(step, packer.program)
     if dtype == "int16":
+        if is_depthwise(step) and _sums_fit(step.weight):
+            return _PlainEmitter(step, packer, walk, rows)
+        if _goes_along_outputs(step):
+            from edgebn.session import wide
+
+            return wide.AlongOutputs(step, packer, walk)
         return _wide(step, packer, walk)
     if is_depthwise(step):
         if depthwise.suits(step, dtype):
@@ -218,6 +227,18 @@ def _emitter(step: p.Convolution, packer: Packer, rows: int, columns: int) -> Em
     if is_wide(step):
         return _wide(step, packer, walk)
     return _PlainEmitter(step, packer, walk, rows)
+
+
+def _sums_fit(weight: np.ndarray) -> bool:
+    """Whether 32 bits hold every sum of products of int16 codes, without its bias."""
+    sums = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1)
+    return bool(sums.max(initial=0) << 15 < 1 << 31)
+
+
+def _goes_along_outputs(step: p.Convolution) -> bool:
+    """Whether a convolution of int16 codes has so few weights an output that its outputs are computed side by side."""
+    outputs, *taps = step.weight.shape
+    return step.groups == 1 and outputs >= FEW_OUTPUTS and math.prod(taps) <= FEW_PRODUCTS and _sums_fit(step.weight)
 
 
 def _is_dense(step: p.Convolution, program: p.Program) -> bool:

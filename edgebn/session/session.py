@@ -20,7 +20,7 @@ from edgebn.errors import EdgebnError, ModelError
 from edgebn.kernels.records import LEARNED
 from edgebn.memory import Plan
 from edgebn.paused_gc import paused_gc
-from edgebn.program import Program, adapted_dtype, result_dtype, takes_codes
+from edgebn.program import Program, adapted_dtype, flipped, result_dtype, takes_codes
 from edgebn.quick_dataclass import dataclass
 from edgebn.session import arrays, ndarray_struct
 from edgebn.session.bands import is_brief, least_batch
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from edgebn.session.learning import Learner, Rule
     from edgebn.session.workers import Workers
 
-FLOAT32 = np.dtype(np.float32)
-INT8 = np.dtype(np.int8)
+FLOAT32, UINT8 = np.dtype(np.float32), np.dtype(np.uint8)
 # Modules that no session needs but one of several threads, or one that adapts.
 BY_THREADS = ("batches", "independent", "pace", "touched", "workers")
 BY_ADAPTATION = ("refolding", "sums")
@@ -265,12 +264,16 @@ class Session:
         first = x if self._enters_alone else x.get(self._first) if type(x) is dict else None
         if type(first) is ndarray:
             dtype = first.dtype
-            fast_call = self._on_codes if dtype is INT8 else self._on_reals if dtype is FLOAT32 else None
+            fast_call = self._on_reals if dtype is FLOAT32 else self._on_codes if dtype is self._codes else None
             if fast_call is not None and fast_call is not self._usual:
                 result = fast_call(x, out)
                 if result is not None:
                     self._usual = fast_call
                     return result
+            if dtype is UINT8 and out is None and self._takes_uint8 and self._on_codes is not None:
+                result = self._on_codes(flipped(first), None)
+                if result is not None:
+                    return self._as_uint8(result)
         unsigned = arrays.is_unsigned(self._program, x)
         if unsigned:
             wanted, out = out, arrays.as_signed(self._program, out)
@@ -440,9 +443,25 @@ class Session:
                 self._folded[:, channels] = before[:, channels]
 
     @functools.cached_property
+    def _codes(self) -> np.dtype[Any] | None:
+        """The type of the codes that every input holds, if all hold the same."""
+        kinds = {self._program.buffers[name].dtype for name in self._program.inputs}
+        return np.dtype(kinds.pop()) if len(kinds) == 1 and takes_codes(self._program) else None
+
+    @functools.cached_property
+    def _takes_uint8(self) -> bool:
+        """Whether the only input is uint8 in the file."""
+        return len(self._program.inputs) == 1 and bool(self._program.buffers[self._first].unsigned)
+
+    def _as_uint8(self, result: Any) -> Any:
+        """Return what the fast call gave, the codes of uint8 outputs as such."""
+        taken = result if type(result) is dict else {self._program.outputs[0]: result}
+        arrays.as_unsigned(self._program, taken)
+        return taken if len(taken) > 1 else taken[self._program.outputs[0]]
+
+    @functools.cached_property
     def _on_codes(self) -> FastCall | None:
-        fits = takes_codes(self._program) and self._program.dtype == "int8"
-        return self._fast_call(INT8) if fits else None
+        return None if self._codes is None else self._fast_call(self._codes)
 
     @functools.cached_property
     def _on_reals(self) -> FastCall | None:
@@ -452,9 +471,10 @@ class Session:
         program = self._program
         if not ndarray_struct.ARE_KNOWN:
             return None
-        table = self._packed.codes if dtype is INT8 else self._packed.real
+        as_codes = dtype is not FLOAT32
+        table = self._packed.codes if as_codes else self._packed.real
         input_layouts = [((1, *program.shapes[name]), dtype) for name in table.inputs]
-        made = [np.dtype(result_dtype(program, name, as_codes=dtype is INT8)) for name in table.outputs]
+        made = [np.dtype(result_dtype(program, name, as_codes=as_codes)) for name in table.outputs]
         output_layouts = [((1, *program.shapes[name]), one) for name, one in zip(table.outputs, made, strict=True)]
         workers = None if table.tasks is None else self._workers
         lock, brief = self._packed.lock, is_brief(program)

@@ -343,16 +343,18 @@ def _pool(each: float, element: int, scratch: int = 0) -> Kind:
     return Kind(lambda _: (rows, channels), lambda arguments: each * taps(arguments), beside=False, scratch=own)
 
 
+def _outputs(arguments: Arguments) -> int:
+    """Return the output channels of a plain convolution."""
+    if "groups" in arguments:
+        return int(arguments["groups"] * arguments["group_outputs"])
+    return int(arguments["outputs" if "outputs" in arguments else "channels"])
+
+
 def _plain_convolution(arguments: Arguments) -> int:
-    outputs = (
-        arguments["groups"] * arguments["group_outputs"]
-        if "groups" in arguments
-        else arguments["outputs" if "outputs" in arguments else "channels"]
-    )
     return int(
         arguments["rows"]
         * arguments["columns"]
-        * outputs
+        * _outputs(arguments)
         * arguments["tap_rows"]
         * arguments["tap_columns"]
         * arguments.get("run", 1)
@@ -425,6 +427,7 @@ def _search(each: float) -> Kind:
 
 # What the plain kernels do, with one product after the other.
 _PLAIN = Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution)
+_PLAIN_SUMS = replace(_PLAIN, scratch=lambda arguments: {"scratch": 4 * _outputs(arguments)})
 
 KINDS: dict[str, Kind] = {
     "tile_i8": Kind(_tile_axes(real=False), _tile_time(real=False)),
@@ -445,6 +448,9 @@ KINDS: dict[str, Kind] = {
     "convolution_i8": _PLAIN,
     "convolution_f32": _PLAIN,
     "convolution_wide_i8": _PLAIN,
+    "convolution_wide_i16": _PLAIN,
+    "convolution_axpy_i16": _PLAIN_SUMS,
+    "depthwise_i16": _PLAIN_SUMS,
     "add_tile_i8": _adjacent({"a": 1, "b": 1, "dst": 1}, 0.12),
     "scale_tile_i8": Kind(
         lambda _: (
@@ -457,11 +463,15 @@ KINDS: dict[str, Kind] = {
     "add_f32": _operands(0.15, 4),
     "add_i8": _operands(2.0, 1),
     "add_double_i8": _operands(3.0, 1),
+    "add_i16": _operands(2.0, 2),
+    "add_double_i16": _operands(3.0, 2),
     "multiply_f32": _operands(0.15, 4),
     "multiply_i8": _operands(1.0, 1),
+    "multiply_i16": _operands(2.0, 2),
     "binary_f32": _operands(0.3, 4),
     "power_f32": _operands(3.0, 4),
     "binary_i8": _operands(4.0, 1),
+    "binary_i16": _operands(4.0, 2),
     "compare_f32": _operands(0.5, 4),
     "binary_i32": _operands(0.5, 4),
     "arg_extreme_f32": _search(1.0),
@@ -470,16 +480,24 @@ KINDS: dict[str, Kind] = {
     "average_f32": _pool(0.5, 4, 12),
     "average_i8": _pool(0.05, 1, 4),
     "average_rescaled_i8": _pool(0.05, 1, 4),
+    "average_i16": _pool(1.0, 2),
     "maximum_i8": _pool(0.05, 1),
+    "maximum_i16": _pool(0.1, 2),
     "maximum_f32": _pool(0.2, 4),
     "maximum_tile_f32": _pool(0.05, 4),
     "average_tile_f32": _pool(0.05, 4),
     "affine_f32": _rows("src", "dst", elements=_by_channel, each=0.3),
     "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),
+    "affine_i16": _rows("src", "dst", elements=_by_channel, each=2.0),
+    "curve_i16": _adjacent({"src": 2, "dst": 2}, 2.0),
+    "rescale_i16_i16": _adjacent({"src": 2, "dst": 2}, 2.0),
+    "rescale_i16_i8": _adjacent({"src": 2, "dst": 1}, 2.0),
+    "rescale_i8_i16": _adjacent({"src": 1, "dst": 2}, 2.0),
     "lookup_i8": _pixels({"src": "src_pixel", "dst": "dst_pixel"}, 0.15),
     "pointwise_f32": _adjacent({"src": 4, "dst": 4}, 0.25),
     "softmax_f32": _adjacent_pixels(0.9, 4),
     "softmax_i8": _adjacent_pixels(3.0, 1, lambda _: {"scratch": 4 * 256}),
+    "softmax_i16": _adjacent_pixels(4.0, 2, lambda arguments: {"scratch": 4 * arguments["channels"]}),
     "unit_norm_i8": _adjacent_pixels(1.0, 1),
     "normalize_pixels_f32": _adjacent_pixels(0.6, 4),
     "normalize_groups_f32": _norm_by_group(),
@@ -502,11 +520,15 @@ KINDS: dict[str, Kind] = {
     "flip_rows": _adjacent({"src": 1, "dst": 1}, 0.05),
     "quantize_rows": _adjacent({"src": 4, "dst": 1}, 0.3),
     "dequantize_rows": _adjacent({"src": 1, "dst": 4}, 0.2),
+    "quantize_rows_i16": _adjacent({"src": 4, "dst": 2}, 0.5),
+    "dequantize_rows_i16": _adjacent({"src": 2, "dst": 4}, 0.3),
     "fill_halo": Kind(lambda _: (Axis(lambda arguments: arguments["rows"], _halo),), lambda arguments: 80.0 * arguments["rows"]),
     "fill_bytes": _rows("dst", elements=_by_count, each=0.03),
     "fill_f32": _rows("dst", elements=_by_count, each=0.1),
+    "fill_i16": _rows("dst", elements=_by_count, each=0.05),
     "move_u8": _moves(0.2),
     "move_f32": _moves(0.25),
+    "move_i16": _moves(0.25),
     "transpose_f32": Kind(_squares, lambda arguments: 0.3 * arguments["count_0"] * arguments["rows"] * arguments["columns"]),
     "repeat_u8": _rows("src", "dst", elements=lambda arguments: _by_count(arguments) * arguments["times"], each=0.1),
     "repeat_f32": _rows("src", "dst", elements=lambda arguments: _by_count(arguments) * arguments["times"], each=0.15),

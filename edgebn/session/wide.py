@@ -62,20 +62,19 @@ def _alone(step: p.Convolution, packer: Packer, walk: Walk, rows: int, channel: 
     return TileEmitter(one, packer, replace(walk, origin=walk.origin + quad * QUAD, run=QUAD), rows)
 
 
-class PlainEmitter:
-    """Emits rows by plain loops, of int8 or int16 codes; nothing observes such a step."""
+class _Rows:
+    """Emits rows by plain loops; nothing observes such a step."""
 
-    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+    def __init__(
+        self, step: p.Convolution, packer: Packer, walk: Walk, operation: str, weight: np.ndarray, own: dict[str, Address | float]
+    ) -> None:
         assert isinstance(step.epilogue, p.IntEpilogue)
-        outputs = np.arange(len(step.weight))
-        sources = outputs // (len(outputs) // step.groups) * step.weight.shape[3]
-        self._packer, self._walk = packer, walk
-        self._operation = f"convolution_wide_{suffix(packer.buffer(step.inputs[0]).dtype)}"
+        self._step, self._packer, self._walk, self._operation = step, packer, walk, operation
         self._arguments: dict[str, Address | float] = {
-            "weight": packer.constant(np.ascontiguousarray(step.weight, np.int16)),
+            **own,
+            "weight": packer.constant(np.ascontiguousarray(weight, np.int16)),
             "epilogue": packer.constant(plain_epilogue(step.epilogue)),
-            "sources": packer.constant(sources.astype(np.int64)),
-            "outputs": len(outputs),
+            "outputs": len(step.weight),
             "column_step": walk.column_step,
             "tap_row_step": walk.tap_row_step,
             "tap_column_step": walk.tap_column_step,
@@ -96,8 +95,34 @@ class PlainEmitter:
             dst_row=target.row,
             dst_pixel=target.pixel,
             rows=count,
+            **self._scratch(),
             **self._arguments,
         )
 
+    def _scratch(self) -> dict[str, Address | float]:
+        """Return the address of the scratch of the band that is emitted, where there is any."""
+        return {}
+
     def reduce_statistics(self) -> None:
         """Nothing to reduce."""
+
+
+class PlainEmitter(_Rows):
+    """Emits rows of int8 or int16 codes, output after output."""
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+        outputs = np.arange(len(step.weight))
+        sources = outputs // (len(outputs) // step.groups) * step.weight.shape[3]
+        operation = f"convolution_wide_{suffix(packer.buffer(step.inputs[0]).dtype)}"
+        super().__init__(step, packer, walk, operation, step.weight, {"sources": packer.constant(sources.astype(np.int64))})
+
+
+class AlongOutputs(_Rows):
+    """Emits rows of int16 codes, the outputs of a pixel side by side; 32 bits hold their sums."""
+
+    def __init__(self, step: p.Convolution, packer: Packer, walk: Walk) -> None:
+        weight = np.moveaxis(step.weight, 0, -1)
+        super().__init__(step, packer, walk, "convolution_axpy_i16", weight, {})
+
+    def _scratch(self) -> dict[str, Address | float]:
+        return {"scratch": self._packer.scratch(self._step, "accumulators")}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from edgebn import reference
 from edgebn.errors import ModelError
 from edgebn.kernels import isa
 from edgebn.session import Session, ndarray_struct
+from edgebn.session import session as session_module
 from tests.programs import inputs_for, programs
+from tests.test_contract import convolution_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -208,6 +211,28 @@ def test_an_inference_is_one_foreign_call(convert, monkeypatch):
     monkeypatch.setattr(session, "_execute", lambda call, batch, given: calls.append(batch) or 0)
     session.run(convert(reals(3)))
     assert calls == [3]
+
+
+@pytest.mark.skipif(not ndarray_struct.ARE_KNOWN, reason="this Python's arrays are not known, every call goes the general way")
+@pytest.mark.parametrize("kind", ["int8", "int16", "uint8"])
+def test_codes_of_every_type_take_the_fast_call(kind, monkeypatch):
+    """And give what the general way gives."""
+    if kind == "int16":
+        program = convolution_program((3, 12, 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 5, 6), kind, 0)
+    else:
+        program = network("int8")
+        ends = {name: replace(buffer, unsigned=True) for name, buffer in program.buffers.items() if name in ("x", "y")}
+        program = replace(program, buffers=program.buffers | (ends if kind == "uint8" else {}))
+    shape, ends = program.shapes[program.inputs[0]], np.iinfo(kind)
+    x = np.random.default_rng(0).integers(ends.min, ends.max + 1, (2, *shape)).astype(kind)
+    session = Session(program)
+    expected = session.run(x)  # two samples go the general way
+    assert expected.dtype == kind
+    monkeypatch.setattr(session_module.arrays, "accept", None)
+    for sample, wanted in zip(x, expected, strict=True):
+        found = session.run(sample[None])
+        assert found.dtype == kind
+        np.testing.assert_array_equal(found[0], wanted)
 
 
 def test_running_allocates_nothing(session):

@@ -56,7 +56,7 @@ def assert_same_bytes(program, threads=(2, 3, 8), samples=3):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int16", "mixed"])
 def test_random_programs_give_the_same_bytes(dtype):
     counts = []
 
@@ -86,6 +86,10 @@ ELSEWHERE = {
     "dequantize_rows",
     "fill_bytes",  # of int8 alone
     "fill_halo",  # below
+    "quantize_rows_i16",  # of mixed programs
+    "dequantize_rows_i16",
+    "rescale_i8_i16",
+    "rescale_i16_i8",
 }
 
 
@@ -132,7 +136,7 @@ def test_the_pool_of_a_convolution_of_one_row_has_scratch_for_every_share():
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "int16"])
 def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
     found = set()
 
@@ -163,11 +167,11 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
             pooled = pool_program(window, dtype, channels)
             assert_same_bytes(pooled, samples=1)
             found |= shared_operations(Session(pooled, threads=3))
-    whole = pool_program(p.Window("average", (9, 12), (1, 1)), dtype, 200, rescaled=dtype == "int8")  # by channels
+    whole = pool_program(p.Window("average", (9, 12), (1, 1)), dtype, 200, rescaled=dtype != "float32")  # by channels
     assert_same_bytes(whole, samples=1)
     found |= shared_operations(Session(whole, threads=3))
     known = {kernel.__name__ for group in ("shared", dtype) for kernel in OPERATIONS[group]}
-    known |= {"arg_extreme_f32", "compare_f32"} if dtype == "float32" else {"arg_extreme_i8"}
+    known |= {"float32": {"arg_extreme_f32", "compare_f32"}, "int8": {"arg_extreme_i8"}}.get(dtype, set())
     assert {name for name in shares.KINDS if name in known} - ELSEWHERE - found == set()
 
 

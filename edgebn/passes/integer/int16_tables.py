@@ -11,6 +11,7 @@ from edgebn.errors import QuantizationError
 from edgebn.passes.integer.multipliers import quantize_multiplier
 
 ROOT_BITS = 20  # of the fraction of a reciprocal root before it is rescaled
+LEFT_BITS = 30 - ROOT_BITS  # by which it can be shifted within int32
 UNIT = 2.0**-15  # the scale of what sigmoid, tanh and softmax give
 
 # sigmoid(i / 24) in units of 2**-16, in places one above the nearest, so that lines between entries are nearer to the function.
@@ -82,9 +83,9 @@ def curve_input(scale: float, where: str) -> tuple[int, int]:
 
 
 def reciprocal_root(scale: float, output_scale: float, where: str) -> tuple[int, int]:
-    """Return (multiplier, right shift) that bring 1 / sqrt(code) with `ROOT_BITS` fraction bits to the output's codes."""
+    """Return (multiplier, right shift; below 0 a left one, ahead) from 1 / sqrt(code) of `ROOT_BITS` fraction bits to codes."""
     multiplier, shift = quantize_multiplier(1.0 / (math.sqrt(scale) * output_scale))
-    if not 0 <= ROOT_BITS - shift <= 31:
+    if not -LEFT_BITS <= ROOT_BITS - shift <= 31:
         raise QuantizationError(
             f"{where}: its scales {scale:.3g} and {output_scale:.3g} are beyond the arithmetic of int16 functions"
         )
