@@ -166,6 +166,9 @@ def activation(layer: nn.Activation, x: np.ndarray) -> np.ndarray:
         "silu": lambda: x / (1 + np.exp(-x)),
         "square": lambda: x * x,
         "power": lambda: x**layer.alpha,
+        "sqrt": lambda: np.sqrt(x),
+        "rsqrt": lambda: 1 / np.sqrt(x),
+        "reciprocal": lambda: 1 / x,
         "erf": lambda: np.vectorize(math.erf)(x),
     }
     return functions[layer.function]()

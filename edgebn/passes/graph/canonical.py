@@ -1,7 +1,8 @@
 """The canonical form: one spelling for each thing a network can mean, reached by small rules applied until none fits.
 
 Runs on channels-last networks (`layout.py` goes first). The rules are in `simplify.py`, `patterns.py`, `gelu.py`,
-`channel_affine.py`, `windows.py`, `moves.py`, `merge_axes.py`, `parallel_convolutions.py`, `three_axes.py` and `cubic.py`.
+`spelled_norms.py`, `channel_affine.py`, `windows.py`, `moves.py`, `merge_axes.py`, `parallel_convolutions.py`, `three_axes.py`
+and `cubic.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,22 @@ from __future__ import annotations
 from edgebn.errors import ModelError
 from edgebn.graph import Graph
 from edgebn.passes.batch_norm import channel_affine, moves
-from edgebn.passes.graph import cubic, gelu, merge_axes, parallel_convolutions, patterns, simplify, three_axes, windows
+from edgebn.passes.graph import (
+    cubic,
+    gelu,
+    merge_axes,
+    parallel_convolutions,
+    patterns,
+    simplify,
+    spelled_norms,
+    three_axes,
+    windows,
+)
 from edgebn.passes.graph.network import Network
 from edgebn.passes.graph.simplify import Rule
 
 # Activations spelled out are recognised before their constants become affines.
-FIRST: tuple[Rule, ...] = (*simplify.RULES, *patterns.RULES, *gelu.RULES)
+FIRST: tuple[Rule, ...] = (*simplify.RULES, *patterns.RULES, *gelu.RULES, *spelled_norms.RULES)
 THEN: tuple[Rule, ...] = (
     *FIRST,
     *channel_affine.RULES,

@@ -43,8 +43,8 @@ def is_quantized(network: Network, layer: Layer) -> bool:
     return any(network.quantizations[name] is not None for name in (*layer.inputs, layer.output))
 
 
-def is_unbounded(layer: Add | Multiply) -> bool:
-    """Whether a sum or a product is not clipped."""
+def is_unbounded(layer: Add | Multiply | Binary) -> bool:
+    """Whether a sum, a product or another function of two values is not clipped."""
     return (layer.low, layer.high) == (-np.inf, np.inf)
 
 
