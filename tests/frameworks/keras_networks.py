@@ -282,6 +282,78 @@ def permute(net: Net, x):
     return layers.Permute((1 + net.rng.permutation(len(x.shape) - 1)).tolist())(x)
 
 
+def layer_norm(net: Net, x):
+    net.need(x.shape[-1] > 1)
+    layer = net.pick((layers.LayerNormalization, layers.RMSNormalization))
+    options = {"center": net.chance(0.8), "scale": net.chance(0.8)} if layer is layers.LayerNormalization else {}
+    return layer(axis=-1, epsilon=net.pick((1e-3, 1e-2)), **options)(x)
+
+
+def group_norm(net: Net, x):
+    axis = 1 if net.first and len(x.shape) > 2 else -1
+    net.need(len(x.shape) > 2)
+    return layers.GroupNormalization(net.pick([n for n in (1, 2, 3) if x.shape[axis] % n == 0]), axis=axis, scale=net.chance(0.7))(
+        x
+    )
+
+
+def unit_norm(net: Net, x):
+    return layers.UnitNormalization(axis=-1)(layers.Activation("sigmoid")(x))  # of numbers near 0 the last digits would become all
+
+
+def sequence_like(net: Net, x):
+    """Return a value of the shape of a sequence, to attend to."""
+    net.need(len(x.shape) == 3)
+    return net.pick([value for value in net.values if value.shape == x.shape])
+
+
+def self_attention(net: Net, x):
+    other = sequence_like(net, x)
+    heads, size = net.size(1, 3), net.size(1, 4)
+    if net.chance(0.3):
+        return layers.GroupQueryAttention(size, 2 * heads, heads, **net.bias())(x, other)
+    return layers.MultiHeadAttention(heads, size, **net.bias())(x, other)
+
+
+def attention(net: Net, x):
+    layer = net.pick((layers.Attention(use_scale=net.chance(0.5)), layers.AdditiveAttention()))
+    return layer([x, sequence_like(net, x)])
+
+
+def dot(net: Net, x):
+    return layers.Dot(axes=net.pick((1, 2)), normalize=False)([x, sequence_like(net, x)])
+
+
+def einsum_dense(net: Net, x):
+    net.need(len(x.shape) == 3)
+    return layers.EinsumDense("abc,cd->abd", output_shape=(x.shape[1], net.size(1, 5)), bias_axes=net.pick((None, "d")))(x)
+
+
+def repeated(net: Net, x):
+    net.need(len(x.shape) == 2)
+    return layers.RepeatVector(net.size(1, 4))(x)
+
+
+def resizing(net: Net, x):
+    net.need(len(x.shape) == 4)
+    sizes = net.size(2, 9), net.size(2, 9)
+    return layers.Resizing(*sizes, interpolation=net.pick(("nearest", "bilinear")), **net.layout)(x)
+
+
+def center_crop(net: Net, x):
+    sizes, _ = net.spatial(x, 2)
+    return layers.CenterCrop(*(net.size(1, size) for size in sizes), **net.layout)(x)
+
+
+def adaptive(layer: type, count: int) -> Callable:
+    def draw(net: Net, x):
+        sizes, _ = net.spatial(x, count)
+        targets = [net.size(1, size) for size in sizes]
+        return layer(targets[0] if count == 1 else tuple(targets), **net.layout)(x)
+
+    return draw
+
+
 def idle(layer: type, *given, images: bool = False) -> Callable:
     def draw(net: Net, x):
         net.need(not images or len(x.shape) == given[1] + 2)
@@ -318,7 +390,27 @@ TABLE: dict[str, tuple[Callable, float]] = {
     "ReLU": (relu, 1),
     "LeakyReLU": (lambda net, x: layers.LeakyReLU(negative_slope=net.pick((0.1, 0.3)))(x), 0.7),
     "PReLU": (prelu, 1),
+    "ELU": (lambda net, x: layers.ELU(alpha=net.pick((1.0, 0.5)))(x), 0.4),
     "Softmax": (softmax, 0.7),
+    "LayerNormalization": (layer_norm, 0.7),
+    "RMSNormalization": (layer_norm, 0.2),
+    "GroupNormalization": (group_norm, 0.5),
+    "UnitNormalization": (unit_norm, 0.3),
+    "MultiHeadAttention": (self_attention, 0.5),
+    "GroupQueryAttention": (self_attention, 0.4),
+    "Attention": (attention, 0.5),
+    "AdditiveAttention": (attention, 0.2),
+    "Dot": (dot, 0.3),
+    "EinsumDense": (einsum_dense, 0.7),
+    "RepeatVector": (repeated, 0.3),
+    "Resizing": (resizing, 0.4),
+    "CenterCrop": (center_crop, 0.3),
+    "AdaptiveMaxPooling1D": (adaptive(layers.AdaptiveMaxPooling1D, 1), 0.3),
+    "AdaptiveMaxPooling2D": (adaptive(layers.AdaptiveMaxPooling2D, 2), 0.3),
+    "AdaptiveAveragePooling1D": (adaptive(layers.AdaptiveAveragePooling1D, 1), 0.3),
+    "AdaptiveAveragePooling2D": (adaptive(layers.AdaptiveAveragePooling2D, 2), 0.3),
+    "Maximum": (merged(layers.Maximum), 0.4),
+    "Minimum": (merged(layers.Minimum), 0.4),
     "Add": (merged(layers.Add), 1.5),
     "Multiply": (merged(layers.Multiply), 1),
     "Subtract": (merged(layers.Subtract), 0.7),

@@ -29,19 +29,25 @@ AT_ONCE = 20  # networks a process of TensorFlow's: it grows
 ARENA = 1 << 22
 TOLERANCE = 2e-5  # of the output's range
 MAX_APART = 0.02  # of the codes may be more than one off where only LiteRT runs a file: it rounds some layers otherwise
-MAX_REFUSED = 0.28  # of all files: NEG, TILE, MINIMUM, GREATER, SUB of int8 values, slopes that differ over space
+MAX_REFUSED = 0.05  # of all files
 
 
-def litert(path, x):
-    """Return every output of a file, from LiteRT's plain kernels."""
-    interpreter = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    interpreter.allocate_tensors()
-    (given,), results = interpreter.get_input_details(), interpreter.get_output_details()
+PLAIN, OPTIMISED = OpResolverType.BUILTIN_REF, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+
+
+def litert(path, x, kernels):
+    """Return every output of a file, from LiteRT's kernels; None where it has none for an operator."""
     outputs = []
-    for sample in x:
-        interpreter.set_tensor(given["index"], sample[np.newaxis])
-        interpreter.invoke()
-        outputs.append([interpreter.get_tensor(result["index"]).copy() for result in results])
+    try:
+        interpreter = Interpreter(str(path), experimental_op_resolver_type=kernels)
+        interpreter.allocate_tensors()
+        (given,), results = interpreter.get_input_details(), interpreter.get_output_details()
+        for sample in x:
+            interpreter.set_tensor(given["index"], sample[np.newaxis])
+            interpreter.invoke()
+            outputs.append([interpreter.get_tensor(result["index"]).copy() for result in results])
+    except (RuntimeError, ValueError):
+        return None
     return [np.concatenate(part) for part in zip(*outputs, strict=True)]
 
 
@@ -70,7 +76,8 @@ def outcome(path, x):
     """Return 'passed', 'refused: ...' or in words what is wrong with a file.
 
     int8 codes are TensorFlow Lite Micro's, or LiteRT's where the two contradict each other (spaces to batches), each to the bit;
-    where TensorFlow Lite Micro does not run the file, near to LiteRT's, which rounds dense layers once.
+    where TensorFlow Lite Micro does not run the file, near to LiteRT's, which rounds dense layers once, and whose plain SUM of int8
+    is far from the sum of what it reads.
     """
     integer = path.stem.endswith("int8")
     x = codes_of(path, x) if integer else x
@@ -82,7 +89,10 @@ def outcome(path, x):
     except Exception as error:  # noqa: BLE001  # whatever escapes is the finding
         return f"{type(error).__name__}: {error}"
     results = [result[name] for name in program.outputs] if isinstance(result, dict) else [result]
-    expected = litert(path, x)
+    found = [made for kernels in (PLAIN, OPTIMISED) if (made := litert(path, x, kernels)) is not None]
+    if not found:
+        return "LiteRT does not run it"
+    expected = found[0]
     exact = micro(path, x, len(expected)) if integer else None
     for place, (name, ours, theirs) in enumerate(zip(program.outputs, results, expected, strict=True)):
         if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
@@ -90,8 +100,10 @@ def outcome(path, x):
         if integer:
             if exact is not None and (ours != theirs).any() and (ours != exact[place]).any():
                 return f"{(ours != exact[place]).sum()} of {ours.size} codes of {name} differ"
-            apart = (np.abs(ours.astype(int) - theirs) > 1).mean()
-            if exact is None and apart > MAX_APART:
+            if exact is not None:
+                continue
+            apart = min((np.abs(ours.astype(int) - made[place]) > 1).mean() for made in found)
+            if apart > MAX_APART:
                 return f"{100 * apart:.0f} % of the codes of {name} are more than one off"
         else:
             error = np.abs(ours - theirs).max() / max(float(np.ptp(theirs)), float(np.abs(theirs).max()), 1e-3)

@@ -209,7 +209,6 @@ REFUSED = {
     "batch_cut": (lambda m, x: x[1:] + 1, "cuts the batch axis"),
     "batch_of_constants": (lambda m, x: x * x.shape[1] + torch.ones(2, 3, 4, 4) + TABLE, "differs along the batch axis"),
     "weight_made": (lambda m, x: functional.conv2d(x, x[:, :, :1, :1]), "computed by the network"),
-    "uneven": (lambda m, x: functional.adaptive_avg_pool2d(x, 3), "pools .* to"),
     "half": (lambda m, x: x.half().float(), "changes the type"),
     "stale_view": (lambda m, x: changed_after_a_view(x), "changes in place"),
     "constant_output": (lambda m, x: (x + 1, torch.ones(2, 3)), "constant"),
