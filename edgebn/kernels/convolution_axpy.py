@@ -11,7 +11,7 @@ from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import Codes, Walk
 from edgebn.kernels.primitives import ZERO_I32, load_i16, load_i32, multiply_add_i32, store_i32
 
-finish = products.INT16.output.finish
+_finish = products.INT16.output.finish
 
 
 @kernel
@@ -51,4 +51,4 @@ def convolution_axpy_i16(walk: Walk, outputs: int, run: int, scratch: int, codes
                     weights += 2 * run * outputs
             pixel = walk.dst + y * walk.dst_row + x * walk.dst_pixel
             for k in range(outputs):
-                finish(load_i32(scratch, k), walk.epilogue, k, outputs, codes, pixel, 0, 0)
+                _finish(load_i32(scratch, k), walk.epilogue, k, outputs, codes, pixel, 0, 0)

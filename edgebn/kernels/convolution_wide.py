@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from edgebn.kernels.elements import INT8, INT16, Element, named
 from edgebn.kernels.epilogue import requantize
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.parameters import Codes, Walk
-from edgebn.kernels.primitives import ZERO_I32, load_i16, load_i64, multiply_add_i32
+from edgebn.kernels.primitives import load_i16, load_i64
+from edgebn.kernels.products import dot_of
 
 MAX_PRODUCTS = 256  # of an int16 code and an int8 weight that 32 bits can sum
 
@@ -22,12 +21,7 @@ def _convolution(element: Element, suffix: str) -> Callable[..., None]:
     """Return the kernel of one type of codes."""
     load, store, size = element.load, element.store, element.bytes
 
-    @kernel
-    def _dot_of_few(codes: int, weights: int, count: int) -> np.int32:
-        total = ZERO_I32
-        for i in range(count):
-            total = multiply_add_i32(total, load(codes, i), load_i16(weights, i))
-        return total
+    _dot_of_few = dot_of(load, load_i16)
 
     @kernel
     def _dot(codes: int, weights: int, count: int) -> int:

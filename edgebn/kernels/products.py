@@ -44,7 +44,9 @@ def _add_f32(total: float, a: float, b: float) -> float:
     return total + a * b
 
 
-def _dot_of(load: Callable[[int, int], Any], load_weight: Callable[[int, int], Any]) -> Callable[[int, int, int], Any]:
+def dot_of(load: Callable[[int, int], Any], load_weight: Callable[[int, int], Any]) -> Callable[[int, int, int], Any]:
+    """Return the kernel (address of elements, of weights, how many) of the sum of their products, in 32 bits."""
+
     @kernel
     def dot(codes: int, weights: int, count: int) -> np.int32:
         total = ZERO_I32
@@ -56,6 +58,6 @@ def _dot_of(load: Callable[[int, int], Any], load_weight: Callable[[int, int], A
 
 
 FLOAT32 = Products(FLOAT32_OUTPUT, ZERO_F32, load_f32, _add_f32, dot_f32, load_f32, store_f32)
-INT8 = Products(INT8_OUTPUT, ZERO_I32, load_i8, multiply_add_i32, _dot_of(load_code, load_i8), load_i32, store_i32)
+INT8 = Products(INT8_OUTPUT, ZERO_I32, load_i8, multiply_add_i32, dot_of(load_code, load_i8), load_i32, store_i32)
 # Of int16 codes, whose sums of many products 32 bits do not hold.
-INT16 = Products(INT16_OUTPUT, ZERO_I32, load_i16, multiply_add_i32, _dot_of(load_i16, load_i16), load_i32, store_i32)
+INT16 = Products(INT16_OUTPUT, ZERO_I32, load_i16, multiply_add_i32, dot_of(load_i16, load_i16), load_i32, store_i32)
