@@ -215,6 +215,13 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("size", [4, 5, 7])
+@pytest.mark.parametrize("pool", [functional.adaptive_avg_pool2d, functional.adaptive_max_pool2d])
+def test_adaptive_pools_of_windows_of_any_sizes(pool, size):
+    module, x = Does(lambda m, x: pool(m.conv(x), 3), conv=nn.Conv2d(3, 4, 1)), torch.randn(2, 3, size, size + 1)
+    assert_equal(edgebn.from_torch(module, x), module, x)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_refusals(name):
     function, message = REFUSED[name]

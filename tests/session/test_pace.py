@@ -3,43 +3,38 @@
 from edgebn.session.pace import CLEAR, COST_ALONE, COST_SHARED, SHORTEST, Pace
 
 
+def called(pace, count, shared, alone):
+    """Note so many calls, which take so long each way; return which were shared."""
+    taken = []
+    for _ in range(count):
+        taken.append(pace.shares)
+        pace.note(shared if pace.shares else alone)
+    return taken
+
+
 def test_a_way_that_is_slower_is_left_and_its_tries_cost_little():
     found = Pace()
-    taken = []
-    for _ in range(4000):
-        taken.append(found.shares)
-        found.note(3.0 if found.shares else 1.0)
+    taken = called(found, 4000, shared=3.0, alone=1.0)
     assert sum(taken[:100]) < 40
     tries = sum(taken[1000:])
     assert 0 < 2.0 * tries < 1.1 * COST_ALONE * len(taken[1000:])
-    for _ in range(2000):  # the machine is quiet now
-        taken.append(found.shares)
-        found.note(0.6 if found.shares else 1.0)
+    taken += called(found, 2000, shared=0.6, alone=1.0)  # the machine is quiet now
     assert sum(taken[-1000:]) > 980
 
 
 def test_a_way_that_costs_little_more_is_tried_again_soon():
     """Threads of one core: sharing gains nothing and costs nothing, until the host moves one of them."""
     found = Pace()
-    taken = []
-    for _ in range(1000):
-        taken.append(found.shares)
-        found.note(1.02 if found.shares else 0.9)
+    taken = called(found, 1000, shared=1.02, alone=0.9)
     assert 0 < sum(taken[-500:]) < 200
-    taken = []
-    for _ in range(60):
-        taken.append(found.shares)
-        found.note(0.5 if found.shares else 0.9)
+    taken = called(found, 60, shared=0.5, alone=0.9)
     assert all(taken[-20:])
 
 
 def test_a_try_ends_when_it_is_clear():
     """On a quiet machine few calls go the slower way, also of the first ones, and they cost what they may."""
     found = Pace()
-    taken = []
-    for _ in range(600):
-        taken.append(found.shares)
-        found.note(1.0 if found.shares else 1.8)
+    taken = called(found, 600, shared=1.0, alone=1.8)
     assert taken.count(False) == CLEAR + 1
 
 
@@ -67,10 +62,7 @@ def test_calls_that_became_slower_try_the_other_way_at_once():
     found = Pace()
     for _ in range(2500):  # tries are as seldom as they get
         found.note(1.0 if found.shares else 1.8)
-    taken = []
-    for _ in range(100):  # the machine is busy now
-        taken.append(found.shares)
-        found.note(3.0 if found.shares else 1.8)
+    taken = called(found, 100, shared=3.0, alone=1.8)  # the machine is busy now
     assert sum(taken) < 50
 
 

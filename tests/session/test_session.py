@@ -213,7 +213,6 @@ def test_an_inference_is_one_foreign_call(convert, monkeypatch):
     assert calls == [3]
 
 
-@pytest.mark.skipif(not ndarray_struct.ARE_KNOWN, reason="this Python's arrays are not known, every call goes the general way")
 @pytest.mark.parametrize("kind", ["int8", "int16", "uint8"])
 def test_codes_of_every_type_take_the_fast_call(kind, monkeypatch):
     """And give what the general way gives."""
