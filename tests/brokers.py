@@ -145,4 +145,4 @@ class Client:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
-        self.client.on_message = self.client.on_connect = None  # out of a cycle it closes its sockets, whenever it is collected
+        self.client.reinitialise()  # closes its sockets, which its finalizer may do too late where a cycle is collected

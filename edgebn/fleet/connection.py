@@ -206,8 +206,6 @@ class Connection:
             self.failures += 1
             self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311  # scatters reconnects, no secret
             self._client = self._make()  # nothing of the old connection is left
-        client = self._client  # in no cycle with its callbacks: what is collected together closes its sockets too late
-        client.on_connect = client.on_disconnect = client.on_message = client.on_publish = client.on_subscribe = None
 
     def _serve(self) -> None:
         while not self._stop.is_set():
@@ -251,6 +249,7 @@ class Connection:
         self._is_up.clear()
         with contextlib.suppress(OSError, ValueError):
             self._client.disconnect()
+        self._client.reinitialise()  # closes its sockets, which its finalizer may do too late where a cycle is collected
         with self._lock:
             self._confirmed.clear()
             self._asked.clear()
