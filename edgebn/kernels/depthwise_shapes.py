@@ -14,14 +14,18 @@ FLOAT_TILES = (
     *((pixels, 0, 0) for pixels in (8, 4, 1)),
 )
 
-# Kinds of int8 functions: 3 x 3 with the row stride 1 or 2, and any kernel with any stride. A dot product takes four columns: where
-# there are fewer, one is taken twice, for what int8 cannot hold of its weights. That is the last, or in `MIDDLE` kinds the second.
-ROLLED_1, ROLLED_2, ANY, MIDDLE_1, MIDDLE_2 = 0, 1, 2, 3, 4
+# Kinds of int8 functions: 3 x 3 down the rows with the row stride 1 or 2, any kernel with any stride, and 3 x 3 along the rows with
+# the column stride 1 or 2. A dot product takes four columns, or in `ALONG` kinds rows: where there are fewer, one is taken twice,
+# for what int8 cannot hold of its weights. That is the last, or in `MIDDLE` kinds the second.
+ROLLED_1, ROLLED_2, ANY, MIDDLE_1, MIDDLE_2, ALONG_1, ALONG_2 = 0, 1, 2, 3, 4, 5, 6
+STRIDES = {ROLLED_1: 1, MIDDLE_1: 1, ALONG_1: 1, ROLLED_2: 2, MIDDLE_2: 2, ALONG_2: 2}
 
-TAPS = 4  # columns of one dot product
+TAPS = 4  # taps of one dot product
 
 # The int8 variants: (kind, pieces). A vector of few channels is gathered from as many pixels, where those are not neighbours.
 INT8_VARIANTS = (
+    (ALONG_1, 1),
+    (ALONG_2, 1),
     (ROLLED_1, 1),
     (ROLLED_2, 1),
     (ANY, 1),

@@ -111,15 +111,13 @@ class VectorMath:
 
     def exp_of_negative(self, x: ir.Value) -> ir.Value:
         """Return exp(x) for x <= 0."""
-        if self._scales:
-            return self._exp_in_two_factors(x)
         below = self._builder.fcmp_unordered("<", x, self.real(NORMAL_EXPONENT))
         return self._or_seldom(self._exp_of_normal(x), below, lambda: self._exp_in_two_factors(x))
 
     def _exp_of_normal(self, x: ir.Value) -> ir.Value:
         """Return exp(x) where |x| is so small that it is a normal number: one power of two does, and nothing is held back."""
         shifted, r = self._reduced_of_normal(x)
-        return self._times_normal_power(self._exp_of_rest(r), shifted)
+        return self._with_exponent(self._exp_of_rest(r), shifted)
 
     def _exp_in_two_factors(self, x: ir.Value) -> ir.Value:
         """Return exp(x), as small as it may be, for x <= 89."""
@@ -228,8 +226,6 @@ class VectorMath:
             power, scale = self._factors(self._exp_of_rest(r), b.fsub(shifted, real(ROUNDER)))
             return self._or_tail(x, found(self._scaled(power, scale), finite=False), tail, power, scale)
 
-        if self._scales:
-            return any_way()
         shifted, r = reduced(minus)
         usual = found(self._with_exponent(self._exp_of_rest(r), shifted), finite=True)
         return self._or_seldom(usual, b.fcmp_unordered("<=", minus, real(tail[0])), any_way)
@@ -298,8 +294,6 @@ class VectorMath:
         def any_way() -> ir.Value:
             return self._or_nan(x, self._exp_in_two_factors(b.select(b.fcmp_ordered("<", x, most), x, most)))
 
-        if self._scales:
-            return any_way()
         return self._or_seldom(self._exp_of_normal(x), b.fcmp_unordered(">", self.abs(x), self.real(-NORMAL_EXPONENT)), any_way)
 
     def log(self, x: ir.Value) -> ir.Value:
@@ -382,7 +376,7 @@ class VectorMath:
         """Return exp(x) - 1 for x <= 0."""
         b = self._builder
         shifted, r = self._reduced_of_normal(self.maximum(self.real(NORMAL_EXPONENT), x))  # NaN stays; below it is -1
-        power = self._times_normal_power(self.real(1.0), shifted)
+        power = self._with_exponent(self.real(1.0), shifted)
         return self.multiply_add(power, self._expm1_of_rest(r), b.fsub(power, self.real(1.0)))
 
     def erf(self, x: ir.Value) -> ir.Value:
@@ -678,12 +672,6 @@ class VectorMath:
             return b.fmul(x, scale)
         mask, rounding = ir.Constant(ir.IntType(self._lanes), -1), ir.Constant(I32, CURRENT_ROUNDING)
         return call(b, f"llvm.x86.avx512.mask.scalef.ps.{32 * self._lanes}", x.type, [x, scale, x, mask, rounding])
-
-    def _times_normal_power(self, x: ir.Value, shifted: ir.Value) -> ir.Value:
-        """Return x * 2**n, a normal number, where `shifted` is n + ROUNDER."""
-        if self._scales:
-            return self._scaled(x, self._builder.fsub(shifted, self.real(ROUNDER)))
-        return self._with_exponent(x, shifted)
 
     def _with_exponent(self, x: ir.Value, shifted: ir.Value) -> ir.Value:
         """Return x * 2**n, a normal number, where `shifted` is n + ROUNDER: n is added to the exponent."""

@@ -246,6 +246,8 @@ def _is_dense(step: p.Convolution, program: p.Program) -> bool:
     whole = step.weight.shape[1:3] == program.buffers[step.inputs[0]].shape[:2] and step.padding == (0, 0, 0, 0)
     if not whole or step.dilations != (1, 1) or step.groups != 1 or step.pool is not None or step.weight.size < MIN_DENSE_WEIGHTS:
         return False
+    if f"dense_{suffix(p.step_dtype(step, program))}" not in executor.operations():
+        return False
     from edgebn.session import dense
 
     return dense.suits(step, program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebn import program as p
-from edgebn.kernels import executor, isa, tile_shapes, tile_weights
+from edgebn.kernels import isa, tile_shapes, tile_weights
 from edgebn.session.epilogues import FloatBlocks, IntBlocks, pack_copy
 from edgebn.session.observing import WIDEST_TILE, AccumulatorObserver, whole_vectors
 from edgebn.session.packer import Packer
@@ -17,8 +17,6 @@ REAL, CODES = "dense_f32", "dense_i8"
 def suits(step: p.Convolution, program: p.Program) -> bool:
     """Whether a kernel of this module takes a dense layer of one sample."""
     dtype = p.step_dtype(step, program)
-    if (REAL if dtype == "float32" else CODES) not in executor.operations():
-        return False
     if dtype == "float32":
         return _is_often_zero(program, step.inputs[0])
     return dtype == "int8" and step.weight.dtype == np.int8 and step.weight[0].size >= tile_shapes.DENSE_INPUTS

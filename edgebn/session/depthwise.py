@@ -218,6 +218,9 @@ class DepthwiseEmitter:
         walk, middle = self._walk, self._int8_kernel is not None and self._int8_kernel.spare == 1
         kind = None
         if (walk.tap_rows, walk.tap_columns) == (3, 3):
+            stride = self._stride()
+            if stride in {1, 2} and self._pixels_per_vector == 1 and self._step.weight.dtype == np.int8:
+                return depthwise_shapes.ALONG_1 if stride == 1 else depthwise_shapes.ALONG_2
             if walk.row_step == walk.tap_row_step:
                 kind = depthwise_shapes.MIDDLE_1 if middle else depthwise_shapes.ROLLED_1
             elif walk.row_step == 2 * walk.tap_row_step:
@@ -250,6 +253,8 @@ class DepthwiseEmitter:
             self._is_mirrored = self._int8_kernel.spare == 0 and self._rolled() is not None
             if self._is_mirrored:
                 narrow = np.concatenate([narrow[:, :, columns - 1 :: -1], narrow[:, :, columns:]], axis=2)
+            if self._rolled() in {depthwise_shapes.ALONG_1, depthwise_shapes.ALONG_2}:
+                narrow = narrow.transpose(0, 2, 1)  # a dot product takes the taps of a column
             weights = tile_weights.pack_depthwise_i8(isa.SELECTED, narrow, order)
         # Places without a channel repeat channel 0; what they compute is not stored.
         flat = np.maximum(order, 0).reshape(-1)
