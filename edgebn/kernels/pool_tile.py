@@ -1,28 +1,30 @@
-"""Maximum and average pooling in float32, whole vectors of channels at a time; the geometry is that of `pool.py`.
+"""Maximum and average pooling in float32, maxima of int8: whole vectors of channels at a time; the geometry is that of `pool.py`.
 
-Wants at least one vector of channels: the last vector moves left over the one before it. An average of more than
-`BLOCK` taps is a compensated sum (Kahan 1965) of sums of about so many: one float32 that grows over all of them would lose a bit
-for each doubling.
+Wants at least one vector of channels, of int8 one of `NARROW`: the last vector moves left over the one before it. An average of
+more than `BLOCK` taps is a compensated sum (Kahan 1965) of sums of about so many: one float32 that grows over all of them would
+lose a bit for each doubling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.isa import SELECTED, InstructionSet
+from edgebn.kernels.isa import CODE_FLIP, SELECTED
 from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import CountedTaps, Pooling
 from edgebn.kernels.pool import BLOCK
 from edgebn.kernels.variants import begin_function, runner
-from edgebn.kernels.vectors import F32, I64, constant, load, offset, splat, store, vector
+from edgebn.kernels.vectors import F32, I8, I64, constant, load, offset, splat, store, vector
 
 VECTORS_PER_BLOCK = (4, 2, 1)  # vectors whose taps are read side by side, the most first
 UNROLLED = (1, 2, 3, 5)  # columns of the windows that have functions of their own
-LONG = 1 + len(UNROLLED)  # the first variant of long averages, behind the others
+SHORT = 1 + len(UNROLLED)  # variants of one width of vectors
+LONG = SHORT  # the first variant of long averages, behind the others
+NARROW = 16  # codes of a vector where a whole one has more than there are channels
 
 
 class Pixels(NamedTuple):
@@ -52,23 +54,24 @@ class Pool:
 
     arguments = Pixels._fields
 
-    def __init__(self, isa: InstructionSet, function: str) -> None:
-        self._isa = isa
-        long = [("long_average", columns) for columns in (0, 1)] if function == "average" else []
-        self.variants = [*((function, columns) for columns in (0, *UNROLLED)), *long]
-        self._kind = vector(F32, isa.lanes)
+    def __init__(self, element: ir.Type, widths: Sequence[int], function: str) -> None:
+        self._element = element
+        self._least = float("-inf") if element == F32 else 0 if CODE_FLIP else -128
+        self._bytes = 4 if element == F32 else 1
+        long = [("long_average", columns, widths[0]) for columns in (0, 1)] if function == "average" else []
+        self.variants = [*((function, columns, lanes) for lanes in widths for columns in (0, *UNROLLED)), *long]
 
     def define(self, module: ir.Module, variant: int) -> ir.Function:
-        """Write the function of one of `variants`: what it reduces to, and how many columns windows have (0: any number)."""
-        function, unrolled = self.variants[variant]
-        builder, arguments = begin_function(module, f"edgebn_{function}_f32_{unrolled}", self.arguments)
+        """Write the function of one of `variants`: what it reduces to, how many columns windows have (0: any number), and lanes."""
+        function, unrolled, lanes = self.variants[variant]
+        kind = "f32" if self._element == F32 else f"i8_{lanes}"
+        builder, arguments = begin_function(module, f"edgebn_{function}_{kind}_{unrolled}", self.arguments)
         scale = None  # of a maximum; for a long average, which is worth a division, the divisor
         if function != "maximum":
             count = builder.sitofp(arguments["divisor"], F32)
             number = count if function == "long_average" else builder.fdiv(ir.Constant(F32, 1.0), count)
-            scale = splat(builder, number, self._isa.lanes)
+            scale = splat(builder, number, lanes)
         slot = builder.urem(arguments["first_row"], arguments["ring"])
-        lanes = self._isa.lanes
         channel: ir.Value = ir.Constant(I64, 0)
         for nv in VECTORS_PER_BLOCK[:-1]:
             wide = ir.Constant(I64, nv * lanes)
@@ -98,13 +101,14 @@ class Pool:
         variant: int,
     ) -> None:
         """Reduce `nv` vectors from a channel on; `first` is where the first row stands in the ring, `scale` an average's."""
-        is_long, unrolled = variant >= LONG, self.variants[variant][1]
-        size = self._isa.vector_bytes
-        place = builder.mul(channel, ir.Constant(I64, 4))
-        start = constant(F32, self._isa.lanes, float("-inf") if scale is None else 0.0)
-        slots = [cgutils.alloca_once(builder, self._kind) for _ in range(nv)]
+        function, unrolled, lanes = self.variants[variant]
+        is_long, kind = function == "long_average", vector(self._element, lanes)
+        size = lanes * self._bytes
+        place = builder.mul(channel, ir.Constant(I64, self._bytes))
+        start = constant(self._element, lanes, self._least if scale is None else 0.0)
+        slots = [cgutils.alloca_once(builder, kind) for _ in range(nv)]
         ring = cgutils.alloca_once(builder, I64)
-        blocks, lost = ([cgutils.alloca_once(builder, self._kind) for _ in range(nv if is_long else 0)] for _ in range(2))
+        blocks, lost = ([cgutils.alloca_once(builder, kind) for _ in range(nv if is_long else 0)] for _ in range(2))
         taken = cgutils.alloca_once(builder, I64)  # taps of a long average since the last whole block
 
         def close_block() -> None:
@@ -137,8 +141,11 @@ class Pool:
 
         def add(tap: ir.Value) -> None:
             for j, slot in enumerate(slots):
-                value, so_far = load(builder, self._kind, tap, j * size), builder.load(slot)
-                if scale is None:
+                value, so_far = load(builder, kind, tap, j * size), builder.load(slot)
+                if scale is None and self._element == I8:
+                    compare = builder.icmp_unsigned if CODE_FLIP else builder.icmp_signed  # flipped codes are in the bytes' order
+                    joined = builder.select(compare(">", value, so_far), value, so_far)
+                elif scale is None:
                     joined = builder.select(builder.fcmp_ordered(">", value, so_far), value, so_far)
                 else:
                     joined = builder.fadd(so_far, value)
@@ -205,10 +212,12 @@ def _alike(x: int, pooling: Pooling) -> int:
     return max(min(most // pooling.stride_columns + 1, pooling.columns) - x, 1) if most >= 0 else 1
 
 
-def _reduction(function: str) -> Callable[[Pooling, CountedTaps], None]:
+def _reduction(function: str, element: ir.Type = F32) -> Callable[[Pooling, CountedTaps], None]:
     """Return what reduces the windows of all output pixels; the taps that count are an average's."""
     has_long = function == "average"
-    run = runner(Pool(SELECTED, function))
+    widths = (SELECTED.lanes,) if element == F32 else tuple(dict.fromkeys((SELECTED.vector_bytes, NARROW)))
+    widest, is_code = widths[0], element == I8
+    run = runner(Pool(element, widths, function))
 
     @inlined
     def reduce(pooling: Pooling, counted: CountedTaps) -> None:
@@ -246,6 +255,8 @@ def _reduction(function: str) -> Callable[[Pooling, CountedTaps], None]:
                 variant = _variant(tap_columns)
                 if has_long and tap_rows * tap_columns > BLOCK:
                     variant = LONG + int(tap_columns == 1)
+                if is_code and pooling.channels < widest:
+                    variant += SHORT
                 run(variant, pixels)
                 x += alike
 
@@ -254,6 +265,7 @@ def _reduction(function: str) -> Callable[[Pooling, CountedTaps], None]:
 
 if SELECTED.vector_bytes:
     _to_maximum, _to_average = _reduction("maximum"), _reduction("average")
+    _to_maximum_of_codes = _reduction("maximum", I8)
 
 
 @kernel
@@ -268,4 +280,11 @@ def average_tile_f32(pooling: Pooling, counted: CountedTaps) -> None:
     _to_average(pooling, counted)
 
 
+@kernel
+def maximum_tile_i8(pooling: Pooling) -> None:
+    """Maximum; the input and the output share scale and zero point."""
+    _to_maximum_of_codes(pooling, CountedTaps(0, 0, 0))
+
+
+INT8_POOLS = (maximum_tile_i8,) if SELECTED.vector_bytes else ()
 FLOAT32_POOLS = (maximum_tile_f32, average_tile_f32) if SELECTED.vector_bytes else ()

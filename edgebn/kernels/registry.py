@@ -100,6 +100,7 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         *dense_int8.INT8_DENSE,
         *add_tile.INT8_ADD,
         *scale_tile.INT8_SCALING,
+        *pool_tile.INT8_POOLS,
         *depthwise_tile.INT8_DEPTHWISE,
         boundary.flip_rows,
         boundary.quantize_rows,

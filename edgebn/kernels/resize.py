@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgebn.kernels.isa import CACHE_LINE
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.primitives import (
     load_code,
@@ -28,6 +29,12 @@ def nearest(
 ) -> None:
     """out[y, x] = in[rows[y, 0], columns[x, 0]]; `pixel` is the bytes of one pixel, whatever its type."""
     for y in range(rows):
+        again = y > 0 and load_i32(row_index, 2 * y) == load_i32(row_index, 2 * y - 2)
+        if again and pixel < CACHE_LINE:  # the row above once more, in one piece
+            b = dst + y * dst_row
+            for i in range(columns * pixel):
+                store_u8(b, i, load_u8(b - dst_row, i))
+            continue
         for x in range(columns):
             a = src + load_i32(row_index, 2 * y) * src_row + load_i32(column_index, 2 * x) * pixel
             b = dst + y * dst_row + x * pixel

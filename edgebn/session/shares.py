@@ -485,6 +485,7 @@ KINDS: dict[str, Kind] = {
     "maximum_i16": _pool(0.1, 2),
     "maximum_f32": _pool(0.2, 4),
     "maximum_tile_f32": _pool(0.05, 4),
+    "maximum_tile_i8": _pool(0.02, 1),
     "average_tile_f32": _pool(0.05, 4),
     "affine_f32": _rows("src", "dst", elements=_by_channel, each=0.3),
     "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),

@@ -119,6 +119,16 @@ def pool_program(window, dtype, channels=40, *, rescaled=False):
     return maker.program((x,), ("y",))
 
 
+def scaling_program(channels=40):
+    """A product by channel, of rows that are wider than any vector: so are few that hypothesis draws."""
+    maker = Maker(None, "int8", np.random.default_rng(0))
+    x, y = (maker.buffer((9, 12, channels)) for _ in range(2))
+    factors = maker.constant((1, 1, channels))
+    arithmetic = p.IntMultiply(1 << 27, (1 << 35) + (1 << 30), 36, False, maker.buffers[y].zero_point, -128, 120)
+    maker.steps.append(p.Multiply("scale", (x, factors), y, arithmetic=arithmetic))
+    return maker.program((x,), (y,))
+
+
 @pytest.mark.usefixtures("eager")
 def test_the_pool_of_a_convolution_of_one_row_has_scratch_for_every_share():
     """One row goes by no bands: its pool is split into shares, each of which sums in scratch of its own."""
@@ -160,8 +170,9 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
         (step,) = many_groups.steps
         weight = step.weight.astype(np.int16)
         wide = replace(many_groups, steps=(replace(step, weight=np.where(weight > 100, weight + 100, weight)),))
-        assert_same_bytes(wide, samples=1)
-        found |= shared_operations(Session(wide, threads=3))
+        for program in (wide, scaling_program()):
+            assert_same_bytes(program, samples=1)
+            found |= shared_operations(Session(program, threads=3))
     for window in (p.Window("max", (2, 2), (2, 2)), p.Window("average", (3, 3), (1, 1))):
         for channels in (40, 3):
             pooled = pool_program(window, dtype, channels)
@@ -179,7 +190,17 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
 def test_shared_operations_are_operations():
     assert set(shares.KINDS) - set(executor.operations()) <= {
         name for name in shares.KINDS if name.rpartition("_")[0] in {"tile", "depthwise_tile", "winograd_input", "winograd_output"}
-    } | {"dense_f32", "add_tile_i8", "maximum_tile_f32", "average_tile_f32", "transpose_f32", "matmul_tile_f32", "matmul_tile_i8"}
+    } | {
+        "dense_f32",
+        "dense_i8",
+        "add_tile_i8",
+        "maximum_tile_f32",
+        "maximum_tile_i8",
+        "average_tile_f32",
+        "transpose_f32",
+        "matmul_tile_f32",
+        "matmul_tile_i8",
+    }
 
 
 @pytest.mark.usefixtures("eager")
