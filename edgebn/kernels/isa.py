@@ -74,6 +74,7 @@ class InstructionSet:
 
 
 CACHE_LINE = 64  # bytes
+MIN_VECTOR = 16  # bytes, of the narrowest vectors: those of 32 and 64 have instructions for them, too
 
 X86 = ("x86_64", "AMD64")
 ARM64 = ("aarch64", "arm64")

@@ -1,7 +1,7 @@
 """Maximum and average pooling in float32, maxima of int8: whole vectors of channels at a time; the geometry is that of `pool.py`.
 
-Wants at least one vector of channels, of int8 one of `NARROW`: the last vector moves left over the one before it. An average of
-more than `BLOCK` taps is a compensated sum (Kahan 1965) of sums of about so many: one float32 that grows over all of them would
+Wants at least one vector of channels, of int8 one of `MIN_VECTOR`: the last vector moves left over the one before it. An average
+of more than `BLOCK` taps is a compensated sum (Kahan 1965) of sums of about so many: one float32 that grows over all of them would
 lose a bit for each doubling.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.isa import CODE_FLIP, SELECTED
+from edgebn.kernels.isa import CODE_FLIP, MIN_VECTOR, SELECTED
 from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import CountedTaps, Pooling
 from edgebn.kernels.pool import BLOCK
@@ -24,7 +24,6 @@ VECTORS_PER_BLOCK = (4, 2, 1)  # vectors whose taps are read side by side, the m
 UNROLLED = (1, 2, 3, 5)  # columns of the windows that have functions of their own
 SHORT = 1 + len(UNROLLED)  # variants of one width of vectors
 LONG = SHORT  # the first variant of long averages, behind the others
-NARROW = 16  # codes of a vector where a whole one has more than there are channels
 
 
 class Pixels(NamedTuple):
@@ -215,7 +214,7 @@ def _alike(x: int, pooling: Pooling) -> int:
 def _reduction(function: str, element: ir.Type = F32) -> Callable[[Pooling, CountedTaps], None]:
     """Return what reduces the windows of all output pixels; the taps that count are an average's."""
     has_long = function == "average"
-    widths = (SELECTED.lanes,) if element == F32 else tuple(dict.fromkeys((SELECTED.vector_bytes, NARROW)))
+    widths = (SELECTED.lanes,) if element == F32 else tuple(dict.fromkeys((SELECTED.vector_bytes, MIN_VECTOR)))
     widest, is_code = widths[0], element == I8
     run = runner(Pool(element, widths, function))
 

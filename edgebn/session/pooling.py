@@ -14,7 +14,7 @@ from edgebn.session.options import Options
 from edgebn.session.packer import Address, Packer, codes, suffix
 
 TILE = "tile_f32"  # the vector kernels'
-CODES_TILE, NARROW = "maximum_tile_i8", 16  # and the channels that it wants at least
+CODES_TILE = "maximum_tile_i8"
 
 
 def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -148,7 +148,7 @@ def emit_pool(
     }
     kind = _suffix(p.step_dtype(step, packer.program), channels)
     if window.function == "max":
-        by_vectors = kind == "i8" and CODES_TILE in executor.operations() and channels >= NARROW
+        by_vectors = kind == "i8" and CODES_TILE in executor.operations() and channels >= isa.MIN_VECTOR
         packer.emit(CODES_TILE if by_vectors else f"maximum_{kind}", **arguments)
         return
     arguments |= {
