@@ -76,6 +76,12 @@ GEOMETRIES = [
         for channels in (4, 20, 64, 100)
         for kernel, strides in (((3, 3), (2, 1)), ((5, 5), (1, 1)), ((2, 4), (3, 3)), ((1, 3), (1, 1)))
     ],
+    *[  # Depthwise layers of 5 x 5, along the rows and down them; a dilation that the stride makes no gap of
+        (channels, channels, channels, (5, 5), strides, dilations, (2, 2, 2, 2), 9, width)
+        for channels in (4, 16, 24, 64, 72, 100, 130)
+        for strides, dilations in (((1, 1), (1, 1)), ((2, 2), (1, 1)), ((1, 2), (1, 1)), ((2, 2), (2, 2)))
+        for width in (9, 14)
+    ],
     # Depthwise layers of few channels, whose pixels share vectors: neighbours, and gathered ones.
     *[
         (channels, channels, channels, kernel, strides, (1, 1), (1, 1, 1, 1), 6, width)
@@ -156,6 +162,22 @@ def test_the_least_weight_is_exact_beside_the_least_code():
         weight = np.full_like(step.weight, -128)
         program = replace(program, steps=(replace(step, weight=weight),))
         assert_equals_reference(program, np.full_like(inputs_for(program, 1, seed), -128))
+
+
+@pytest.mark.parametrize("width", [3, 5])
+@pytest.mark.parametrize("channels", [24, 160])
+def test_depthwise_weights_beyond_int8_are_exact(width, channels):
+    """As uint8 files have them, in one column or in any: what int8 cannot hold of them stands in a dot product's spare places."""
+    for wide in (*range(width), slice(None)):
+        for strides in ((1, 1), (2, 2)):
+            geometry = (channels, channels, channels, (width, width), strides, (1, 1), (width // 2,) * 4, 7, 11)
+            program = convolution_program(geometry, "int8", channels + width)
+            step = program.steps[0]
+            weight = step.weight.astype(np.int16)
+            weight[:, :, wide] *= 2
+            weight[1, :, wide] = -255
+            program = replace(program, steps=(replace(step, weight=weight),))
+            assert_equals_reference(program, inputs_for(program, 2, width))
 
 
 def conversions(low, high, zero_point=3):

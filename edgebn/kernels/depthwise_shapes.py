@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from edgebn.kernels.isa import CACHE_LINE, InstructionSet
 
@@ -14,31 +15,67 @@ FLOAT_TILES = (
     *((pixels, 0, 0) for pixels in (8, 4, 1)),
 )
 
-# Kinds of int8 functions: 3 x 3 down the rows with the row stride 1 or 2, any kernel with any stride, and 3 x 3 along the rows with
-# the column stride 1 or 2. A dot product takes four columns, or in `ALONG` kinds rows: where there are fewer, one is taken twice,
-# for what int8 cannot hold of its weights. That is the last, or in `MIDDLE` kinds the second.
-ROLLED_1, ROLLED_2, ANY, MIDDLE_1, MIDDLE_2, ALONG_1, ALONG_2 = 0, 1, 2, 3, 4, 5, 6
-STRIDES = {ROLLED_1: 1, MIDDLE_1: 1, ALONG_1: 1, ROLLED_2: 2, MIDDLE_2: 2, ALONG_2: 2}
-
 TAPS = 4  # taps of one dot product
+MAX_COST_ALONE = 1.08  # how many times as many vectors pixels that do not share them may take
+
+
+class Int8Kind(NamedTuple):
+    """How an int8 function goes through the input.
+
+    Attributes
+    ----------
+    along : bool
+        Along the rows, and not down them. A dot product then takes taps of a column of the kernel, and not of a row.
+    taps : int
+        Rows and columns of the kernel; each row of the input, or column if `along`, is interleaved once for all outputs that read
+        it. 0 takes any kernel with any strides, an output at a time.
+    stride : int
+        In taps, of the rows, or of the columns if `along`.
+    again : int
+        The tap of the kernel that a dot product, which takes four, has again where it has fewer, for what int8 cannot hold of its
+        weights; it is among the last.
+    """
+
+    along: bool
+    taps: int = 0
+    stride: int = 0
+    again: int = 0
+
+
+ANY = Int8Kind(along=False)
+
+
+def _down(taps: int, stride: int, again: int = 0) -> Int8Kind:
+    return Int8Kind(False, taps, stride, again or taps - 1)
+
+
+def _along(taps: int, stride: int) -> Int8Kind:
+    return Int8Kind(True, taps, stride, taps - 1)
+
 
 # The int8 variants: (kind, pieces). A vector of few channels is gathered from as many pixels, where those are not neighbours.
 INT8_VARIANTS = (
-    (ALONG_1, 1),
-    (ALONG_2, 1),
-    (ROLLED_1, 1),
-    (ROLLED_2, 1),
+    *((_along(taps, stride), 1) for taps in (3, 5) for stride in (1, 2)),
+    *((_down(taps, stride), 1) for taps in (3, 5) for stride in (1, 2)),
     (ANY, 1),
-    *((kind, pieces) for kind in (ROLLED_2, ANY) for pieces in (2, 4)),
-    (MIDDLE_1, 1),
-    *((MIDDLE_2, pieces) for pieces in (1, 2, 4)),
+    *((kind, pieces) for kind in (_down(3, 2), _down(5, 2), ANY) for pieces in (2, 4)),
+    (_down(3, 1, again=1), 1),
+    *((_down(3, 2, again=1), pieces) for pieces in (1, 2, 4)),
 )
 
 
 def function_name(dtype: str, variant: int) -> str:
     """Return what the function of a variant is called in machine code; dtype is 'f32' or 'i8'."""
-    variants = FLOAT_TILES if dtype == "f32" else INT8_VARIANTS
-    return "_".join(["edgebn_depthwise", dtype, *map(str, variants[variant])])
+    if dtype == "f32":
+        return "_".join(["edgebn_depthwise_f32", *map(str, FLOAT_TILES[variant])])
+    kind, pieces = INT8_VARIANTS[variant]
+    return "_".join(["edgebn_depthwise_i8", "along" if kind.along else "down", *map(str, kind[1:]), str(pieces)])
+
+
+def int8_kind(taps: int, stride: int, again: int, pieces: int, *, along: bool) -> Int8Kind:
+    """Return the kind that takes a square kernel with a stride in taps, `ANY` where there is none."""
+    kind = Int8Kind(along, taps, stride, again)
+    return kind if (kind, pieces) in INT8_VARIANTS else ANY
 
 
 def pixels_per_vector(channels: int, width: int, columns: int, *, adjacent: bool) -> tuple[int, int]:
@@ -65,7 +102,9 @@ def pixels_per_vector(channels: int, width: int, columns: int, *, adjacent: bool
         return -(-columns // pixels) * -(-pixels * channels // width)
 
     most = max(min(math.lcm(width, channels) // channels, columns), least)
-    return min(range(least, most + 1), key=cost), 1
+    best = min(range(least, most + 1), key=cost)
+    # A pixel alone can go along the rows, which shares of two threads are the faster for (Zen 4: 1 to 2 % of a network).
+    return (1 if least == 1 and cost(1) < MAX_COST_ALONE * cost(best) else best), 1
 
 
 def goes_by_line(isa: InstructionSet) -> bool:

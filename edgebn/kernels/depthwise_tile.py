@@ -1,274 +1,27 @@
-"""Vector depthwise convolution (multiplier 1), int8 and float32: a block of channels, down the rows of a column or tile, or along.
+"""Vector depthwise convolution (multiplier 1) in float32: tiles of several pixels of a row, a block of channels at a time.
 
-Where a block is half a line of the cache, float32 goes along the rows if kernels are 3 x 3, all channels of a tile before the next.
-
-int8: the taps of one kernel row are interleaved so that each 32-bit lane holds up to four taps of one channel, and one dot product
-takes them all. Where the kernel is 3 x 3, an input row is interleaved once and used by every output row that reads it; or, along
-the rows, the taps of a kernel column are, and used by every output column. Memory is then read and written in its own order, and
-the processor fetches ahead what comes next there. Down the rows it fetches the rows behind a share's last, which another thread
-writes: with two threads on Zen 4, shares of MobileNet v2's 3 x 3 layers took up to twice as long as alone.
-A block is as many channels as a vector has bytes (int8) or lanes (float32); the last block moves left over the one before it.
+Kernels of 3 x 3 go down all rows of a tile; or, where a block is half a line of the cache, along the rows, all channels of a tile
+before the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils
 
-from edgebn.kernels.depthwise_shapes import (
-    ALONG_1,
-    ALONG_2,
-    ANY,
-    FLOAT_TILES,
-    INT8_VARIANTS,
-    MIDDLE_1,
-    MIDDLE_2,
-    STRIDES,
-    TAPS,
-    function_name,
-    goes_by_line,
-)
-from edgebn.kernels.int8_epilogue import Int8Epilogue
+from edgebn.kernels.depthwise_blocks import GEOMETRY, Blocks, block_offset
+from edgebn.kernels.depthwise_shapes import FLOAT_TILES, function_name, goes_by_line
 from edgebn.kernels.isa import SELECTED, InstructionSet
 from edgebn.kernels.jit import kernel
 from edgebn.kernels.observe import save_accumulators
-from edgebn.kernels.parameters import SavedAccumulators, TileClips, TileCodes, Walk
+from edgebn.kernels.parameters import SavedAccumulators, TileClips, Walk
 from edgebn.kernels.tile_epilogue import Float32Epilogue
 from edgebn.kernels.variants import begin_function, runner
-from edgebn.kernels.vectors import (
-    F32,
-    I8,
-    I16,
-    I32,
-    I64,
-    Dot,
-    Quads,
-    concat,
-    fused_multiply_add,
-    keep_loads_apart,
-    load,
-    shuffle,
-    vector,
-)
-
-
-class Blocks(NamedTuple):
-    """Blocks of channels: they begin `block_step` bytes apart, the last at `last_block`, and `valid` channels of a block exist."""
-
-    blocks: int
-    block_step: int
-    last_block: int
-    valid: int
-
-
-class Taps(NamedTuple):
-    """int8: the bytes between the pixels that are gathered, and the kernel column that takes the places behind the last."""
-
-    piece_step: int
-    spare: int
-
-
-class Direction(NamedTuple):
-    """The arguments that say how an int8 function goes: line by line, and along each from output to output and from tap to tap.
-
-    `tap_across` is from one of the taps that a dot product takes together to the next.
-    """
-
-    lines: str
-    line_step: str
-    dst_line: str
-    outs: str
-    dst_out: str
-    tap_step: str
-    tap_across: str
-
-
-DOWN = Direction("columns", "column_step", "dst_pixel", "rows", "dst_row", "tap_row_step", "tap_column_step")
-ALONG = Direction("rows", "row_step", "dst_row", "columns", "dst_pixel", "tap_column_step", "tap_row_step")
+from edgebn.kernels.vectors import F32, I64, fused_multiply_add, keep_loads_apart, load, vector
 
 SQUARE_TAPS = 9  # of a 3 x 3 kernel
-GEOMETRY = (*Walk._fields, *Blocks._fields, *SavedAccumulators._fields)
-
-
-def _block_offset(builder: ir.IRBuilder, arguments: dict[str, ir.Value], index: ir.Value) -> ir.Value:
-    is_last = builder.icmp_signed("==", builder.add(index, ir.Constant(I64, 1)), arguments["blocks"])
-    return builder.select(is_last, arguments["last_block"], builder.mul(index, arguments["block_step"]))
-
-
-class Int8Depthwise:
-    """Writes the int8 functions."""
-
-    variants = INT8_VARIANTS
-
-    def __init__(self, isa: InstructionSet) -> None:
-        self._isa = isa
-        self._dot = Dot(isa.dot, isa.lanes)
-        self._words = vector(I32, isa.lanes)
-        self.epilogue = Int8Epilogue(isa)
-        self.arguments = (*GEOMETRY, *Taps._fields, *self.epilogue.scalars)
-        # One kernel row's weights of a block, for one group of taps.
-        self._row_bytes = 4 * self._dot.weight_vectors * isa.vector_bytes
-
-    def define(self, module: ir.Module, variant: int) -> ir.Function:
-        """Write the function of a variant, and return it."""
-        kind, pieces = self.variants[variant]
-        builder, arguments = begin_function(module, function_name("i8", variant), self.arguments)
-
-        def read(address: ir.Value) -> ir.Value:
-            part = vector(I8, self._isa.vector_bytes // pieces)
-            steps = (builder.mul(arguments["piece_step"], ir.Constant(I64, i)) for i in range(pieces))
-            return concat(builder, [load(builder, part, address, step) for step in steps])
-
-        shared = self.epilogue.prepare(builder, arguments, 4, interleaved=True)
-        groups = builder.udiv(builder.add(arguments["tap_columns"], ir.Constant(I64, TAPS - 1)), ir.Constant(I64, TAPS))
-        rows_of_weights = builder.mul(arguments["tap_rows"], groups)
-        block_bytes = builder.mul(rows_of_weights, ir.Constant(I64, self._row_bytes))
-        sums = [[cgutils.alloca_once(builder, self._words) for _ in range(4)] for _ in range(2)]
-        epilogue_bytes = 4 * self._isa.lanes * self.epilogue.bytes_per_channel
-        with cgutils.for_range(builder, arguments["blocks"]) as block:
-            channel = _block_offset(builder, arguments, block.index)
-            weights = builder.add(arguments["weight"], builder.mul(block.index, block_bytes))
-            epilogue = builder.add(arguments["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
-            biases = [load(builder, self._words, epilogue, j * self._isa.vector_bytes) for j in range(4)]
-            walk = ALONG if kind in {ALONG_1, ALONG_2} else DOWN
-            with cgutils.for_range(builder, arguments[walk.lines]) as line:
-                source = builder.add(builder.add(arguments["src"], channel), builder.mul(line.index, arguments[walk.line_step]))
-                target = builder.add(builder.add(arguments["dst"], channel), builder.mul(line.index, arguments[walk.dst_line]))
-                first_saved = builder.mul(block.index, ir.Constant(I64, 4 * self._isa.vector_bytes))
-
-                def finish(
-                    acc: list[ir.Value],
-                    out: ir.Value,
-                    *,
-                    target: ir.Value = target,
-                    epilogue: ir.Value = epilogue,
-                    line: ir.Value = line.index,
-                    first_saved: ir.Value = first_saved,
-                ) -> None:
-                    y, x = (line, out) if walk is ALONG else (out, line)
-                    where = (y, x, first_saved)
-                    save_accumulators(
-                        builder, arguments, y, where, [acc], lambda a, j: self.epilogue.sum(builder, a, epilogue, j, 4)
-                    )
-                    place = builder.add(target, builder.mul(out, arguments[walk.dst_out]))
-                    self.epilogue.write(builder, [acc], shared, epilogue, place, arguments["valid"])
-
-                if kind == ANY:
-                    with cgutils.for_range(builder, arguments["rows"]) as row:
-                        start = builder.add(source, builder.mul(row.index, arguments["row_step"]))
-                        finish(self._any_kernel(builder, arguments, read, start, weights, groups, biases, sums[0]), row.index)
-                else:
-                    taps = [self._weights(builder, weights, i) for i in range(3)]
-                    self._rolled(builder, arguments, read, source, taps, biases, sums, kind, finish)
-        builder.ret_void()
-        return builder.function
-
-    def _rolled(
-        self,
-        builder: ir.IRBuilder,
-        arguments: dict[str, ir.Value],
-        read: Callable[[ir.Value], ir.Value],
-        source: ir.Value,
-        taps: list[list[Quads]],
-        biases: list[ir.Value],
-        sums: list[list[ir.Value]],
-        kind: int,
-        finish: Callable[[list[ir.Value], ir.Value], None],
-    ) -> None:
-        """Go through the input rows, or columns, once; `sums` carry what those read so far give to outputs not yet finished."""
-        stride, walk = STRIDES[kind], ALONG if kind in {ALONG_1, ALONG_2} else DOWN
-
-        def step(index: ir.Value) -> list[Quads]:
-            place = builder.add(source, builder.mul(index, arguments[walk.tap_step]))
-            addresses = [builder.add(place, builder.mul(arguments[walk.tap_across], ir.Constant(I64, i))) for i in range(3)]
-            found = [read(address) for address in addresses]
-            return self._interleave(builder, [*found, found[1]] if kind in {MIDDLE_1, MIDDLE_2} else found)
-
-        def add(acc: list[ir.Value], quads: list[Quads], weights: list[Quads]) -> list[ir.Value]:
-            return [self._dot(builder, a, q, w) for a, q, w in zip(acc, quads, weights, strict=True)]
-
-        def keep(slots: list[ir.Value], values: list[ir.Value]) -> None:
-            for slot, value in zip(slots, values, strict=True):
-                builder.store(value, slot)
-
-        first = step(ir.Constant(I64, 0))
-        keep(sums[0], add(biases, first, taps[0]))
-        if stride == 1:
-            second = step(ir.Constant(I64, 1))
-            keep(sums[0], add([builder.load(slot) for slot in sums[0]], second, taps[1]))
-            keep(sums[1], add(biases, second, taps[0]))
-        with cgutils.for_range(builder, arguments[walk.outs]) as out:
-            done = [builder.load(slot) for slot in sums[0]]
-            if stride == 1:
-                quads = step(builder.add(out.index, ir.Constant(I64, 2)))
-                done = add(done, quads, taps[2])
-                keep(sums[0], add([builder.load(slot) for slot in sums[1]], quads, taps[1]))
-                keep(sums[1], add(biases, quads, taps[0]))
-            else:
-                twice = builder.mul(out.index, ir.Constant(I64, 2))
-                done = add(done, step(builder.add(twice, ir.Constant(I64, 1))), taps[1])
-                quads = step(builder.add(twice, ir.Constant(I64, 2)))
-                done = add(done, quads, taps[2])
-                keep(sums[0], add(biases, quads, taps[0]))
-            finish(done, out.index)
-
-    def _any_kernel(
-        self,
-        builder: ir.IRBuilder,
-        arguments: dict[str, ir.Value],
-        read: Callable[[ir.Value], ir.Value],
-        source: ir.Value,
-        weights: ir.Value,
-        groups: ir.Value,
-        biases: list[ir.Value],
-        sums: list[ir.Value],
-    ) -> list[ir.Value]:
-        for slot, bias in zip(sums, biases, strict=True):
-            builder.store(bias, slot)
-        last_tap = builder.sub(arguments["tap_columns"], ir.Constant(I64, 1))
-        with cgutils.for_range(builder, arguments["tap_rows"]) as row, cgutils.for_range(builder, groups) as group:
-            place = builder.add(source, builder.mul(row.index, arguments["tap_row_step"]))
-            loaded = []
-            for i in range(TAPS):  # beyond the kernel's width one tap again
-                tap = builder.add(builder.mul(group.index, ir.Constant(I64, TAPS)), ir.Constant(I64, i))
-                tap = builder.select(builder.icmp_signed("<=", tap, last_tap), tap, arguments["spare"])
-                loaded.append(read(builder.add(place, builder.mul(tap, arguments["tap_column_step"]))))
-            index = builder.add(builder.mul(row.index, groups), group.index)
-            at = builder.add(weights, builder.mul(index, ir.Constant(I64, self._row_bytes)))
-            for slot, quads, taps in zip(sums, self._interleave(builder, loaded), self._weights(builder, at, 0), strict=True):
-                builder.store(self._dot(builder, builder.load(slot), quads, taps), slot)
-        return [builder.load(slot) for slot in sums]
-
-    def _weights(self, builder: ir.IRBuilder, address: ir.Value, row: int) -> list[Quads]:
-        size, halves = self._isa.vector_bytes, self._dot.weight_vectors
-        start = row * self._row_bytes
-        return [[load(builder, self._words, address, start + (j * halves + h) * size) for h in range(halves)] for j in range(4)]
-
-    def _interleave(self, builder: ir.IRBuilder, taps: list[ir.Value]) -> list[Quads]:
-        """Return four vectors whose 32-bit lanes hold the taps of a channel: lane 4 l + c of vector j is channel 16 l + 4 j + c."""
-        taps = [*taps, *[taps[-1]] * (TAPS - len(taps))]
-        pairs = vector(I16, self._isa.vector_bytes // 2)
-        quads: list[Quads] = []
-        for high in (False, True):
-            one = builder.bitcast(self._zip(builder, taps[0], taps[1], high=high), pairs)
-            other = builder.bitcast(self._zip(builder, taps[2], taps[3], high=high), pairs)
-            for upper in (False, True):
-                words = builder.bitcast(self._zip(builder, one, other, high=upper), self._words)
-                quads.append(self._dot.prepare(builder, words))
-        return quads
-
-    def _zip(self, builder: ir.IRBuilder, a: ir.Value, b: ir.Value, *, high: bool) -> ir.Value:
-        """Alternate the elements of the low or high half of each 128 bits of `a` and `b`: one instruction on every machine."""
-        count = a.type.count
-        each = 16 // (self._isa.vector_bytes // count)  # elements in 128 bits
-        order = []
-        for begin in range(0, count, each):
-            for element in range(begin + (each // 2 if high else 0), begin + (each if high else each // 2)):
-                order += [element, count + element]
-        return shuffle(builder, a, b, order)
 
 
 class Float32Depthwise:
@@ -301,7 +54,7 @@ class Float32Depthwise:
             x = builder.mul(tile.index, ir.Constant(I64, pixels))
             x = builder.select(builder.icmp_signed("<", x, last_column), x, last_column)
             with cgutils.for_range(builder, arguments["blocks"]) as block:
-                channel = _block_offset(builder, arguments, block.index)
+                channel = block_offset(builder, arguments, block.index)
                 weights = builder.add(arguments["weight"], builder.mul(block.index, block_bytes))
                 epilogue = builder.add(arguments["epilogue"], builder.mul(block.index, ir.Constant(I64, epilogue_bytes)))
                 bias = load(builder, self._kind, epilogue)
@@ -348,7 +101,7 @@ class Float32Depthwise:
         epilogue_bytes = ir.Constant(I64, self._isa.lanes * self.epilogue.bytes_per_channel)
 
         def compute(y: ir.Value, x: ir.Value, blocks: list[ir.Value]) -> None:
-            channels = [_block_offset(builder, arguments, block) for block in blocks]
+            channels = [block_offset(builder, arguments, block) for block in blocks]
             weights = [builder.add(arguments["weight"], builder.mul(block, block_bytes)) for block in blocks]
             epilogues = [builder.add(arguments["epilogue"], builder.mul(block, epilogue_bytes)) for block in blocks]
             biases = [load(builder, self._kind, epilogue) for epilogue in epilogues]
@@ -517,23 +270,14 @@ class Float32Depthwise:
         return [builder.load(slot) for slot in sums]
 
 
-if SELECTED.dot:
-    _run_i8 = runner(Int8Depthwise(SELECTED))
 if SELECTED.vector_bytes:
-    _run_f32 = runner(Float32Depthwise(SELECTED))
-
-
-@kernel
-def depthwise_tile_i8(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, taps: Taps, codes: TileCodes) -> None:
-    """int8; `variant` indexes `INT8_VARIANTS`."""
-    _run_i8(variant, (walk, blocks, saved, taps, codes))
+    _run = runner(Float32Depthwise(SELECTED))
 
 
 @kernel
 def depthwise_tile_f32(variant: int, walk: Walk, blocks: Blocks, saved: SavedAccumulators, clips: TileClips) -> None:
     """float32; `variant` indexes `FLOAT_TILES`."""
-    _run_f32(variant, (walk, blocks, saved, clips))
+    _run(variant, (walk, blocks, saved, clips))
 
 
-INT8_DEPTHWISE = (depthwise_tile_i8,) if SELECTED.dot else ()
 FLOAT32_DEPTHWISE = (depthwise_tile_f32,) if SELECTED.vector_bytes else ()

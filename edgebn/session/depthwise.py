@@ -209,23 +209,22 @@ class DepthwiseEmitter:
         walk = self._walk
         if self._real:
             return depthwise_shapes.best_float_tile(isa.SELECTED, columns, walk.tap_columns, self._stride())
-        known = depthwise_shapes.INT8_VARIANTS
-        kind = self._rolled()
-        return known.index((depthwise_shapes.ANY if kind is None else kind, self._pieces))
+        return depthwise_shapes.INT8_VARIANTS.index((self._int8_kind(), self._pieces))
 
-    def _rolled(self) -> int | None:
-        """Return the kind of the 3 x 3 functions that takes the rows, None where there is none."""
-        walk, middle = self._walk, self._int8_kernel is not None and self._int8_kernel.spare == 1
-        kind = None
-        if (walk.tap_rows, walk.tap_columns) == (3, 3):
-            stride = self._stride()
-            if stride in {1, 2} and self._pixels_per_vector == 1 and self._step.weight.dtype == np.int8:
-                return depthwise_shapes.ALONG_1 if stride == 1 else depthwise_shapes.ALONG_2
-            if walk.row_step == walk.tap_row_step:
-                kind = depthwise_shapes.MIDDLE_1 if middle else depthwise_shapes.ROLLED_1
-            elif walk.row_step == 2 * walk.tap_row_step:
-                kind = depthwise_shapes.MIDDLE_2 if middle else depthwise_shapes.ROLLED_2
-        return kind if (kind, self._pieces) in depthwise_shapes.INT8_VARIANTS else None
+    def _int8_kind(self) -> depthwise_shapes.Int8Kind:
+        """Return the kind of the int8 functions that takes the rows."""
+        walk, kernel = self._walk, self._int8_kernel
+        taps = walk.tap_rows
+        if kernel is None or walk.tap_columns != taps:
+            return depthwise_shapes.ANY
+        if self._pixels_per_vector == 1 and self._step.weight.dtype == np.int8:
+            kind = depthwise_shapes.int8_kind(taps, self._stride(), taps - 1, 1, along=True)
+            if kind != depthwise_shapes.ANY:
+                return kind
+        again = kernel.spare or taps - 1  # the first column is the last of a mirrored kernel
+        stride = walk.row_step // walk.tap_row_step
+        stride = stride if walk.row_step == stride * walk.tap_row_step else 0
+        return depthwise_shapes.int8_kind(taps, stride, again, self._pieces, along=False)
 
     def _mirror_offset(self) -> int:
         return (self._walk.tap_columns - 1) * self._walk.tap_column_step if self._is_mirrored else 0
@@ -250,10 +249,10 @@ class DepthwiseEmitter:
             order = order[:, tile_weights.interleaved(isa.SELECTED)]
             assert self._int8_kernel is not None
             narrow = self._int8_kernel.weight
-            self._is_mirrored = self._int8_kernel.spare == 0 and self._rolled() is not None
+            self._is_mirrored = self._int8_kernel.spare == 0 and self._int8_kind() != depthwise_shapes.ANY
             if self._is_mirrored:
                 narrow = np.concatenate([narrow[:, :, columns - 1 :: -1], narrow[:, :, columns:]], axis=2)
-            if self._rolled() in {depthwise_shapes.ALONG_1, depthwise_shapes.ALONG_2}:
+            if self._int8_kind().along:
                 narrow = narrow.transpose(0, 2, 1)  # a dot product takes the taps of a column
             weights = tile_weights.pack_depthwise_i8(isa.SELECTED, narrow, order)
         # Places without a channel repeat channel 0; what they compute is not stored.
