@@ -15,7 +15,7 @@ from edgebn.errors import EdgebnError
 from edgebn.kernels import executor
 from edgebn.quick_dataclass import dataclass
 from edgebn.reference import dequantize
-from edgebn.session import Session, bands, direct_inputs, pace, shares, splitting, strip_pairs, strips, tables
+from edgebn.session import Session, bands, direct_inputs, pace, pooling, shares, splitting, strip_pairs, strips, tables
 
 # float32 engines sum in another order than the specification: of the larger of 1 and the buffer's largest magnitude.
 FLOAT_TOLERANCE = 1e-5
@@ -86,12 +86,13 @@ def self_test(networks: list[Recorded] | None = None, progress: Progress = lambd
 
 @contextlib.contextmanager
 def as_if_large() -> Iterator[None]:
-    """Let small networks take the ways of large ones: no copies of the user's arrays, steps that go by strips."""
+    """Let small networks take the ways of large ones: no copies of the user's arrays, steps that go by strips, sums of blocks."""
     with (
         patch.object(direct_inputs, "MIN_IN_PLACE", 0),
         patch.object(tables, "MIN_DIRECT", 0),
         patch.object(strip_pairs, "MIN_MAP", 0),
         patch.object(strips, "STRIP", 1),
+        patch.object(pooling, "MIN_BY_BLOCKS", 0),
     ):
         yield
 

@@ -17,6 +17,7 @@ from edgebn.kernels.elements import FLOAT32, INT8, INT16, Element, named
 from edgebn.kernels.epilogue import requantize
 from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import Codes, CountedTaps, Pooling
+from edgebn.kernels.pool_shapes import BLOCK
 from edgebn.kernels.primitives import (
     ZERO_F32,
     load_f32,
@@ -26,10 +27,9 @@ from edgebn.kernels.primitives import (
     store_f32,
     store_i16,
 )
-from edgebn.kernels.window_sum import sum_window
+from edgebn.kernels.window_sum import join_blocks, sum_window
 
 MAX_IN_FLOAT = 1 << 16  # numbers whose codes' sum a float32 holds exactly
-BLOCK = 32  # taps that one float32 sums, or not many more; a longer average is a compensated sum of such sums
 
 
 def _maximum(element: Element, suffix: str) -> Callable[..., None]:
@@ -210,6 +210,27 @@ def average_rescaled_i8(
             for c in range(pooling.channels):
                 total = load_i32(scratch, c) + outside * padding_value
                 store_code(out, c, requantize(total, epilogue, entry, codes))
+
+
+@kernel
+def average_blocks_i8(src: int, src_row: int, blocks: int, pixels: int, channels: int, dst: int, ties: int) -> None:
+    """`average_i8` of `pixels` pixels, whose sums `sum_blocks_i8` has made."""
+    join_blocks(src, src_row, blocks, channels)
+    if ties != 0:
+        _store_averages_by_parity(src, channels, 0, pixels, ties, dst)
+    else:
+        _store_averages(src, channels, 0, pixels, dst)
+
+
+@kernel
+def average_blocks_rescaled_i8(
+    src: int, src_row: int, blocks: int, pixels: int, channels: int, dst: int, by_count: int, epilogue: int, codes: Codes
+) -> None:
+    """`average_rescaled_i8` of `pixels` pixels, whose sums `sum_blocks_i8` has made."""
+    join_blocks(src, src_row, blocks, channels)
+    entry = pixels - 1 if by_count != 0 else 0
+    for c in range(channels):
+        store_code(dst, c, requantize(load_i32(src, c), epilogue, entry, codes))
 
 
 @kernel

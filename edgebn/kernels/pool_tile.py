@@ -2,7 +2,8 @@
 
 Wants at least one vector of channels, of int8 one of `MIN_VECTOR`: the last vector moves left over the one before it. An average
 of more than `BLOCK` taps is a compensated sum (Kahan 1965) of sums of about so many: one float32 that grows over all of them would
-lose a bit for each doubling.
+lose a bit for each doubling. Of a whole map those sums may be computed first, blocks beside each other, and then joined: in the
+same order, to the same bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba.core import cgutils
 from edgebn.kernels.isa import CODE_FLIP, MIN_VECTOR, SELECTED
 from edgebn.kernels.jit import inlined, kernel
 from edgebn.kernels.parameters import CountedTaps, Pooling
-from edgebn.kernels.pool import BLOCK
+from edgebn.kernels.pool_shapes import BLOCK
 from edgebn.kernels.variants import begin_function, runner
 from edgebn.kernels.vectors import F32, I8, I64, constant, load, offset, splat, store, vector
 
@@ -49,7 +50,10 @@ class Pixels(NamedTuple):
 
 
 class Pool:
-    """Writes the functions that reduce the taps of a run of output pixels: to their maximum, or to their average."""
+    """Writes the functions that reduce the taps of a run of output pixels: to their maximum, their sum or their average.
+
+    A joined average is that of `divisor` numbers, whose sums by blocks are the taps.
+    """
 
     arguments = Pixels._fields
 
@@ -57,6 +61,9 @@ class Pool:
         self._element = element
         self._least = float("-inf") if element == F32 else 0 if CODE_FLIP else -128
         self._bytes = 4 if element == F32 else 1
+        if function in {"sum", "joined_average"}:
+            self.variants = [(function, 0, lanes) for lanes in widths]
+            return
         long = [("long_average", columns, widths[0]) for columns in (0, 1)] if function == "average" else []
         self.variants = [*((function, columns, lanes) for lanes in widths for columns in (0, *UNROLLED)), *long]
 
@@ -65,10 +72,10 @@ class Pool:
         function, unrolled, lanes = self.variants[variant]
         kind = "f32" if self._element == F32 else f"i8_{lanes}"
         builder, arguments = begin_function(module, f"edgebn_{function}_{kind}_{unrolled}", self.arguments)
-        scale = None  # of a maximum; for a long average, which is worth a division, the divisor
-        if function != "maximum":
+        scale = None  # of an average; for a long one, which is worth a division, the divisor
+        if function not in {"maximum", "sum"}:
             count = builder.sitofp(arguments["divisor"], F32)
-            number = count if function == "long_average" else builder.fdiv(ir.Constant(F32, 1.0), count)
+            number = builder.fdiv(ir.Constant(F32, 1.0), count) if function == "average" else count
             scale = splat(builder, number, lanes)
         slot = builder.urem(arguments["first_row"], arguments["ring"])
         channel: ir.Value = ir.Constant(I64, 0)
@@ -101,10 +108,11 @@ class Pool:
     ) -> None:
         """Reduce `nv` vectors from a channel on; `first` is where the first row stands in the ring, `scale` an average's."""
         function, unrolled, lanes = self.variants[variant]
-        is_long, kind = function == "long_average", vector(self._element, lanes)
+        is_long, kind = function in {"long_average", "joined_average"}, vector(self._element, lanes)
+        whole_block = 1 if function == "joined_average" else BLOCK
         size = lanes * self._bytes
         place = builder.mul(channel, ir.Constant(I64, self._bytes))
-        start = constant(self._element, lanes, self._least if scale is None else 0.0)
+        start = constant(self._element, lanes, self._least if function == "maximum" else 0.0)
         slots = [cgutils.alloca_once(builder, kind) for _ in range(nv)]
         ring = cgutils.alloca_once(builder, I64)
         blocks, lost = ([cgutils.alloca_once(builder, kind) for _ in range(nv if is_long else 0)] for _ in range(2))
@@ -123,13 +131,13 @@ class Pool:
 
         def count_taps(count: ir.Value) -> None:
             builder.store(builder.add(builder.load(taken), count), taken)
-            with builder.if_then(builder.icmp_signed(">=", builder.load(taken), ir.Constant(I64, BLOCK))):
+            with builder.if_then(builder.icmp_signed(">=", builder.load(taken), ir.Constant(I64, whole_block))):
                 close_block()
 
         def add_blocks(line: ir.Value) -> None:
-            """Add a row's taps, `BLOCK` at most before the next look at how many there were."""
-            whole = ir.Constant(I64, BLOCK)
-            parts = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, BLOCK - 1)), whole)
+            """Add a row's taps, a block at most before the next look at how many there were."""
+            whole = ir.Constant(I64, whole_block)
+            parts = builder.udiv(builder.add(arguments["columns"], ir.Constant(I64, whole_block - 1)), whole)
             with cgutils.for_range(builder, parts) as part:
                 begin = builder.mul(part.index, whole)
                 rest = builder.sub(arguments["columns"], begin)
@@ -141,10 +149,10 @@ class Pool:
         def add(tap: ir.Value) -> None:
             for j, slot in enumerate(slots):
                 value, so_far = load(builder, kind, tap, j * size), builder.load(slot)
-                if scale is None and self._element == I8:
+                if function == "maximum" and self._element == I8:
                     compare = builder.icmp_unsigned if CODE_FLIP else builder.icmp_signed  # flipped codes are in the bytes' order
                     joined = builder.select(compare(">", value, so_far), value, so_far)
-                elif scale is None:
+                elif function == "maximum":
                     joined = builder.select(builder.fcmp_ordered(">", value, so_far), value, so_far)
                 else:
                     joined = builder.fadd(so_far, value)
@@ -173,7 +181,11 @@ class Pool:
                 else:
                     with cgutils.for_range(builder, arguments["columns"]) as column:
                         add(builder.add(line, builder.mul(column.index, arguments["tap_step"])))
-            if is_long:
+            if function == "joined_average":  # a long one closes, at its end, a block that it has just begun
+                rest = builder.urem(arguments["divisor"], ir.Constant(I64, BLOCK))
+                with builder.if_then(builder.icmp_signed("==", rest, ir.Constant(I64, 0))):
+                    close_block()
+            elif is_long:
                 close_block()
             for j, slot in enumerate(blocks or slots):
                 result = builder.load(slot)
@@ -265,6 +277,8 @@ def _reduction(function: str, element: ir.Type = F32) -> Callable[[Pooling, Coun
 if SELECTED.vector_bytes:
     _to_maximum, _to_average = _reduction("maximum"), _reduction("average")
     _to_maximum_of_codes = _reduction("maximum", I8)
+    _to_sum = runner(Pool(F32, (SELECTED.lanes,), "sum"))
+    _to_joined_average = runner(Pool(F32, (SELECTED.lanes,), "joined_average"))
 
 
 @kernel
@@ -279,6 +293,41 @@ def average_tile_f32(pooling: Pooling, counted: CountedTaps) -> None:
     _to_average(pooling, counted)
 
 
+@inlined
+def _of_a_row(src: int, tap_step: int, taps: int, channels: int, dst: int, divisor: int) -> Pixels:
+    """Return the one pixel whose window is a row of that many taps."""
+    return Pixels(
+        src=src,
+        src_row=0,
+        ring=1,
+        first_row=0,
+        row_gap=0,
+        rows=1,
+        tap_step=tap_step,
+        columns=taps,
+        channels=channels,
+        dst=dst,
+        divisor=divisor,
+        pixels=1,
+        pixel_step=0,
+        dst_step=0,
+    )
+
+
+@kernel
+def sum_blocks_f32(src: int, pixel: int, pixels: int, channels: int, dst: int, dst_row: int, blocks: int) -> None:
+    """Sums of `BLOCK` pixels each, of which the last block may have fewer; pixels are `pixel` bytes apart, blocks `dst_row`."""
+    for q in range(blocks):
+        begin = q * BLOCK
+        _to_sum(0, _of_a_row(src + begin * pixel, pixel, min(pixels - begin, BLOCK), channels, dst + q * dst_row, 1))
+
+
+@kernel
+def average_blocks_f32(src: int, src_row: int, blocks: int, pixels: int, channels: int, dst: int) -> None:
+    """The average of `pixels` pixels, whose sums `sum_blocks_f32` has made."""
+    _to_joined_average(0, _of_a_row(src, src_row, blocks, channels, dst, pixels))
+
+
 @kernel
 def maximum_tile_i8(pooling: Pooling) -> None:
     """Maximum; the input and the output share scale and zero point."""
@@ -286,4 +335,4 @@ def maximum_tile_i8(pooling: Pooling) -> None:
 
 
 INT8_POOLS = (maximum_tile_i8,) if SELECTED.vector_bytes else ()
-FLOAT32_POOLS = (maximum_tile_f32, average_tile_f32) if SELECTED.vector_bytes else ()
+FLOAT32_POOLS = (maximum_tile_f32, average_tile_f32, sum_blocks_f32, average_blocks_f32) if SELECTED.vector_bytes else ()

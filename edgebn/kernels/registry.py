@@ -46,6 +46,7 @@ from edgebn.kernels import (
     transpose,
     transposed_convolution,
     unit_norm,
+    window_sum,
     winograd,
 )
 
@@ -122,6 +123,9 @@ OPERATIONS: dict[str, tuple[Callable[..., None], ...]] = {
         pool.maximum_i8,
         pool.average_i8,
         pool.average_rescaled_i8,
+        window_sum.sum_blocks_i8,
+        pool.average_blocks_i8,
+        pool.average_blocks_rescaled_i8,
         lookup.lookup_i8,
         rescale.rescale_i8_i8,
         softmax.softmax_i8,

@@ -87,6 +87,24 @@ _add_row = _row_adder()
 
 
 @kernel
+def sum_blocks_i8(src: int, pixel: int, pixels: int, per_block: int, channels: int, dst: int, dst_row: int, blocks: int) -> None:
+    """Sums of `per_block` pixels each, int32 (blocks, channels) `dst_row` bytes apart; the last block may have fewer."""
+    for q in range(blocks):
+        begin, sums = q * per_block, dst + q * dst_row
+        for c in range(channels):
+            store_i32(sums, c, ZERO_I32)
+        _add_row(src + begin * pixel, pixel, min(pixels - begin, per_block), channels, sums)
+
+
+@kernel
+def join_blocks(sums: int, row: int, blocks: int, channels: int) -> None:
+    """Add to the sums of the first block those of the others, `row` bytes apart."""
+    for q in range(1, blocks):
+        for c in range(channels):
+            store_i32(sums, c, load_i32(sums, c) + load_i32(sums + q * row, c))
+
+
+@kernel
 def _first_at(limit: int, start: int, step: int, count: int) -> int:
     """Return the first i of `count` with start + i * step >= limit, or `count`."""
     return min(max((limit - start + step - 1) // step, 0), count)

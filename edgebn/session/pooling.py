@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from edgebn import program as p
 from edgebn.kernels import executor, isa
+from edgebn.kernels.pool_shapes import BLOCK
 from edgebn.quick_dataclass import dataclass, replace
 from edgebn.session import parts
 from edgebn.session.options import Options
@@ -15,6 +17,10 @@ from edgebn.session.packer import Address, Packer, codes, suffix
 
 TILE = "tile_f32"  # the vector kernels'
 CODES_TILE = "maximum_tile_i8"
+# Numbers of a map from which on threads sum blocks of its pixels, each the rows that it has just written, and not channels, half of
+# which the other core wrote: about what two shares are worth.
+MIN_BY_BLOCKS = 1 << 15
+MIN_BLOCK, MAX_BLOCKS = 8, 8  # int8: pixels of a block, whose sums take the bytes of four, and blocks of a map
 
 
 def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, int]:
@@ -22,7 +28,10 @@ def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, 
     buffer, shape = program.buffers[step.output], program.buffers[step.inputs[0]].shape
     if goes_by_axis(step.window, shape, buffer.shape):
         return {"columns": buffer.shape[0] * shape[1] * shape[2] * np.dtype(buffer.dtype).itemsize + isa.SELECTED.vector_bytes}
-    wanted = pool_scratch(step.window, p.step_dtype(step, program), buffer.shape[2])
+    dtype = p.step_dtype(step, program)
+    if _goes_by_blocks(step.window, shape, dtype, options):
+        return {"sums": 4 * shape[2] * _blocks(dtype, shape)[1]}
+    wanted = pool_scratch(step.window, dtype, buffer.shape[2])
     return {what: size * parts.most_shares(options.threads) for what, size in wanted.items()}
 
 
@@ -32,6 +41,23 @@ def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:
     whole = pooled[1] * kernel_rows * kernel_columns
     by_axis = shape[1] * (kernel_rows + 2) + pooled[1] * kernel_columns  # what stands between is written and read
     return window.function == "max" and whole > by_axis
+
+
+def _goes_by_blocks(window: p.Window, shape: p.Hwc, dtype: str, options: Options) -> bool:
+    """Whether threads sum blocks of pixels of a whole map before one of them, or each some channels, averages."""
+    kernels = {"int8": "sum_blocks_i8", "float32": "sum_blocks_f32"}
+    if options.threads == 1 or window.function != "average" or not is_whole(window, shape):
+        return False
+    if kernels.get(dtype) not in executor.operations() or (dtype == "float32" and _suffix(dtype, shape[2]) != TILE):
+        return False
+    return math.prod(shape) >= MIN_BY_BLOCKS and _blocks(dtype, shape)[1] > 1
+
+
+def _blocks(dtype: str, shape: p.Hwc) -> tuple[int, int]:
+    """Return the pixels of a block, and how many blocks there are; float32's are those whose sums a long average joins."""
+    pixels = shape[0] * shape[1]
+    size = BLOCK if dtype == "float32" else max(MIN_BLOCK, -(-pixels // MAX_BLOCKS))
+    return size, -(-pixels // size)
 
 
 def pool_scratch(window: p.Window, dtype: str, channels: int) -> dict[str, int]:
@@ -53,6 +79,10 @@ def pack(step: p.Pool, packer: Packer) -> None:
     source, output = packer.view(step.inputs[0]), packer.view(step.output)
     shape = source.layout.shape
     first, window = (source.address, source.row, shape[0]), step.window
+    dtype = p.step_dtype(step, packer.program)
+    if source.row == shape[1] * source.pixel and _goes_by_blocks(window, shape, dtype, packer.options):
+        _emit_by_blocks(step, packer, dtype)
+        return
     target = Target(output.address, output.row, output.layout.shape)
     if goes_by_axis(window, shape, target.shape):
         top, left, bottom, right = window.padding
@@ -73,6 +103,39 @@ def pack(step: p.Pool, packer: Packer) -> None:
         padding_value=packer.buffer(step.inputs[0]).zero_point,
         epilogue=step.epilogue,
     )
+
+
+def _emit_by_blocks(step: p.Pool, packer: Packer, dtype: str) -> None:
+    """Emit the average of a whole map whose pixels are adjacent: sums of its blocks, and what joins them."""
+    source, kind = packer.view(step.inputs[0]), suffix(dtype)
+    height, width, channels = source.layout.shape
+    size, blocks = _blocks(dtype, source.layout.shape)
+    sums, row = packer.scratch(step, "sums"), 4 * channels
+    packer.emit(
+        f"sum_blocks_{kind}",
+        src=source.address,
+        pixel=source.pixel,
+        pixels=height * width,
+        **({} if dtype == "float32" else {"per_block": size}),
+        channels=channels,
+        dst=sums,
+        dst_row=row,
+        blocks=blocks,
+    )
+    joined: dict[str, Address | float] = {
+        "src": sums,
+        "src_row": row,
+        "blocks": blocks,
+        "pixels": height * width,
+        "channels": channels,
+        "dst": packer.view(step.output).address,
+    }
+    if step.epilogue is not None:
+        joined |= {"by_count": int(len(step.epilogue.m) > 1), "epilogue": packer.epilogue(step.epilogue), **codes(step.epilogue)}
+        kind = "rescaled_i8"
+    elif dtype == "int8":
+        joined["ties"] = step.window.ties
+    packer.emit(f"average_blocks_{kind}", **joined)
 
 
 @dataclass(frozen=True)

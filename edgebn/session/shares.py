@@ -13,6 +13,7 @@ from typing import Any
 
 from edgebn.kernels import isa, tile_shapes
 from edgebn.kernels.depthwise_shapes import ANY, FLOAT_TILES, INT8_VARIANTS
+from edgebn.kernels.pool_shapes import BLOCK
 from edgebn.kernels.product_shapes import PANEL_BYTES, int8_scratch_bytes
 from edgebn.kernels.records import FLOAT32_WORDS, INT8_LONGS, INT8_WORDS
 from edgebn.quick_dataclass import dataclass, replace
@@ -343,6 +344,26 @@ def _pool(each: float, element: int, scratch: int = 0) -> Kind:
     return Kind(lambda _: (rows, channels), lambda arguments: each * taps(arguments), beside=False, scratch=own)
 
 
+def _sum_blocks(block: Callable[[Arguments], int], each: float, element: int) -> Kind:
+    """Return the kind of sums of blocks of so many pixels, of which the last may be shorter; also by channels."""
+
+    def take(arguments: Arguments, first: int, count: int) -> dict[str, Any]:
+        begin = first * block(arguments)
+        end = arguments["pixels"] if first + count == arguments["blocks"] else (first + count) * block(arguments)
+        src, dst = arguments["src"] + begin * arguments["pixel"], arguments["dst"] + first * arguments["dst_row"]
+        return {"src": src, "dst": dst, "pixels": end - begin, "blocks": count}
+
+    blocks = Axis(lambda arguments: arguments["blocks"], take)
+    channels = in_units("channels", lambda _: LINE // element, src=element, dst=4)
+    return Kind(lambda _: (blocks, channels), lambda arguments: each * arguments["pixels"] * arguments["channels"])
+
+
+def _average_blocks(each: float, element: int) -> Kind:
+    """Return the kind of the averages of such sums, with `each` nanoseconds a sum, which it adds up in place."""
+    channels = in_units("channels", lambda _: LINE // element, src=4, dst=element)
+    return Kind(lambda _: (channels,), lambda arguments: each * arguments["blocks"] * arguments["channels"], beside=False)
+
+
 def _outputs(arguments: Arguments) -> int:
     """Return the output channels of a plain convolution."""
     if "groups" in arguments:
@@ -487,6 +508,11 @@ KINDS: dict[str, Kind] = {
     "maximum_tile_f32": _pool(0.05, 4),
     "maximum_tile_i8": _pool(0.02, 1),
     "average_tile_f32": _pool(0.05, 4),
+    "sum_blocks_f32": _sum_blocks(lambda _: BLOCK, 0.05, 4),
+    "sum_blocks_i8": _sum_blocks(lambda arguments: arguments["per_block"], 0.05, 1),
+    "average_blocks_f32": _average_blocks(0.1, 4),
+    "average_blocks_i8": _average_blocks(0.5, 1),
+    "average_blocks_rescaled_i8": _average_blocks(1.0, 1),
     "affine_f32": _rows("src", "dst", elements=_by_channel, each=0.3),
     "affine_i8": _rows("src", "dst", elements=_by_channel, each=2.0),
     "affine_i16": _rows("src", "dst", elements=_by_channel, each=2.0),

@@ -8,7 +8,7 @@ import pytest
 import edgebn
 from edgebn import program as p
 from edgebn import reference
-from edgebn.kernels.pool import BLOCK
+from edgebn.kernels.pool_shapes import BLOCK
 from tests import c_programs
 from tests.codegen.test_codegen_kernels import compiler
 from tests.passes.test_quantize import Maker

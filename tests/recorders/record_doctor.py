@@ -2,6 +2,7 @@
 
     python -m tests.recorders.record_doctor            add networks for kernels that none of those there are needs; a minute
     python -m tests.recorders.record_doctor --anew     all of them, on every instruction set of this CPU, and what is timed
+    python -m tests.recorders.record_doctor --timed    what is timed alone
 
 tests/doctor/test_doctor.py says which kernels no network needs.
 """
@@ -167,6 +168,20 @@ def direct():
     return recorded("float32-direct", maker.program((x,), (y,)))
 
 
+def averages(dtype):
+    """Return a network with the averages of a map of several blocks of pixels: in int8 of its own scale, and of another."""
+    maker = Maker(None, dtype, np.random.default_rng(0))
+    x = maker.buffer((7, 7, 20))
+    window = p.Window("average", (7, 7), (1, 1))
+    pooled = [maker.buffer((1, 1, 20)) for _ in range(2 if dtype == "int8" else 1)]
+    for number, y in enumerate(pooled):
+        epilogue = maker.average_epilogue(y, 49, by_count=False) if number else None
+        if dtype == "int8" and not number:
+            maker.buffers[y] = replace(maker.buffers[x], name=y, shape=(1, 1, 20))
+        maker.finish_step(p.Pool(f"average{number}", (x,), y, window, epilogue))
+    return recorded(f"{dtype}-averages", maker.program((x,), tuple(pooled)))
+
+
 def images(count, seed):
     return np.random.default_rng(seed).normal(0, 1, (count, 8, 8, 3)).astype(np.float32)
 
@@ -185,22 +200,43 @@ def learning():
             yield Recorded(name, program, x, {adaptable.outputs[0]: outputs}, policy, adapter.to_bytes())
 
 
+def of_few_weights(program):
+    """Return an int8 program whose weights take seven values: in a wheel it has not half the bytes."""
+    steps = []
+    for step in program.steps:
+        if isinstance(step, p.Convolution):
+            weight = np.clip(np.round(step.weight / 32) * 32, -96, 96).astype(np.int8)
+            lost = (step.weight.astype(np.int64) - weight).sum(axis=(1, 2, 3))
+            bias = step.epilogue.acc_bias + program.buffers[step.inputs[0]].zero_point * lost
+            step = replace(step, weight=weight, epilogue=replace(step.epilogue, acc_bias=bias.astype(np.int32)))
+        steps.append(step)
+    return replace(program, steps=tuple(steps))
+
+
+def without_norms(step):
+    """Return a step without what adaptation alone reads, nor what the peers' files are written from."""
+    return replace(step, epilogue=replace(step.epilogue, norms=())) if isinstance(step, p.Convolution) else step
+
+
 def timed():
     """Write the network that is timed: MobileNet v1 of a quarter of the channels, 96 x 96 x 3, two classes."""
     real = mobilenet()
     rng = np.random.default_rng(0)
-    program = edgebn.quantize(real, rng.normal(0, 1, (8, 96, 96, 3)).astype(np.float32))
-    edgebn.save(program, DATA / "mobilenet.edgebn")
+    program = of_few_weights(edgebn.quantize(real, rng.normal(0, 1, (8, 96, 96, 3)).astype(np.float32)))
+    edgebn.save(replace(program, steps=tuple(map(without_norms, program.steps))), DATA / "mobilenet.edgebn")
     (DATA / "mobilenet.tflite").write_bytes(tflite_bytes(plain(program)))
     (DATA / "mobilenet.onnx").write_bytes(onnx_bytes(plain(program)))
 
 
 def main():
     DATA.mkdir(exist_ok=True)
+    if "--timed" in sys.argv:
+        timed()
+        return
     anew = "--anew" in sys.argv or not NETWORKS.exists()
     there = [] if anew else read()
     found = candidates()  # before anything else runs, as in `--features`: Hypothesis draws by the modules that are loaded, too
-    by_hand = [*map(dense, WHOLE), direct(), *learning()]
+    by_hand = [*map(dense, WHOLE), *map(averages, WHOLE), direct(), *learning()]
     kept = [one for one in there if one.name not in {other.name for other in by_hand}]
     networks = [*chosen(isa.AVAILABLE if anew else [isa.SELECTED], kept, found), *by_hand]
     write(sorted(networks, key=lambda network: network.name))

@@ -28,7 +28,7 @@ from edgebn.session.options import Options
 from tests.adaptations import with_adaptation
 from tests.kernels.test_winograd import convolution
 from tests.programs import KINDS, Maker, inputs_for, pooled_shape, programs, single
-from tests.test_contract import GEOMETRIES, convolution_program
+from tests.test_contract import GEOMETRIES, assert_equals_reference, convolution_program
 
 THREADS = (2, 3, 4)
 
@@ -108,9 +108,9 @@ def assert_threads_give_the_same_bytes(program, x, kernels):
         assert kernels & shared_operations(session)
 
 
-def pool_program(window, dtype, channels=40, *, rescaled=False):
+def pool_program(window, dtype, channels=40, *, rescaled=False, size=(9, 12)):
     maker = Maker(None, dtype, np.random.default_rng(0))
-    x = maker.buffer((9, 12, channels))
+    x = maker.buffer((*size, channels))
     like = maker.buffers[x]
     shape = pooled_shape(window, like.shape)
     maker.buffers["y"] = replace(like, name="y", shape=shape)
@@ -178,12 +178,27 @@ def test_every_kind_of_step_is_shared_and_gives_the_same_bytes(dtype):
             pooled = pool_program(window, dtype, channels)
             assert_same_bytes(pooled, samples=1)
             found |= shared_operations(Session(pooled, threads=3))
-    whole = pool_program(p.Window("average", (9, 12), (1, 1)), dtype, 200, rescaled=dtype != "float32")  # by channels
-    assert_same_bytes(whole, samples=1)
-    found |= shared_operations(Session(whole, threads=3))
+    for channels, rescaled in ((200, dtype != "float32"), (320, False), (320, dtype == "int8")):  # by channels, and by blocks
+        whole = pool_program(p.Window("average", (9, 12), (1, 1)), dtype, channels, rescaled=rescaled)
+        assert_same_bytes(whole, samples=1)
+        found |= shared_operations(Session(whole, threads=3))
     known = {kernel.__name__ for group in ("shared", dtype) for kernel in OPERATIONS[group]}
     known |= {"float32": {"arg_extreme_f32", "compare_f32"}, "int8": {"arg_extreme_i8"}}.get(dtype, set())
     assert {name for name in shares.KINDS if name in known} - ELSEWHERE - found == set()
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(("dtype", "rescaled"), [("float32", False), ("int8", False), ("int8", True)])
+@pytest.mark.parametrize("shape", [(8, 8, 640), (7, 9, 530), (16, 17, 130), (40, 40, 33)])
+def test_averages_of_a_map_are_summed_by_blocks_of_pixels(dtype, rescaled, shape):
+    """Lengths with whole blocks, with a shorter last one, and channels that no vector divides."""
+    program = pool_program(p.Window("average", shape[:2], (1, 1)), dtype, shape[2], rescaled=rescaled, size=shape[:2])
+    x = inputs_for(program, 2, 5)
+    if dtype == "float32":
+        x[1, 3, 4, 5] = np.inf
+    if dtype == "int8" or "sum_blocks_f32" in executor.operations():
+        assert_threads_give_the_same_bytes(program, x, {"sum_blocks_f32", "sum_blocks_i8"})
+    assert_equals_reference(program, x[:1], threads=3)
 
 
 @pytest.mark.usefixtures("eager")
@@ -197,6 +212,8 @@ def test_shared_operations_are_operations():
         "maximum_tile_f32",
         "maximum_tile_i8",
         "average_tile_f32",
+        "sum_blocks_f32",
+        "average_blocks_f32",
         "transpose_f32",
         "matmul_tile_f32",
         "matmul_tile_i8",
