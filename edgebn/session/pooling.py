@@ -29,10 +29,11 @@ def scratch(step: p.Pool, program: p.Program, options: Options) -> Mapping[str, 
     if goes_by_axis(step.window, shape, buffer.shape):
         return {"columns": buffer.shape[0] * shape[1] * shape[2] * np.dtype(buffer.dtype).itemsize + isa.SELECTED.vector_bytes}
     dtype = p.step_dtype(step, program)
-    if _goes_by_blocks(step.window, shape, dtype, options):
-        return {"sums": 4 * shape[2] * _blocks(dtype, shape)[1]}
     wanted = pool_scratch(step.window, dtype, buffer.shape[2])
-    return {what: size * parts.most_shares(options.threads) for what, size in wanted.items()}
+    found = {what: size * parts.most_shares(options.threads) for what, size in wanted.items()}
+    if _goes_by_blocks(step.window, shape, dtype, options):  # unless the map has a halo
+        found["sums"] = max(found.get("sums", 0), 4 * shape[2] * _blocks(dtype, shape)[1])
+    return found
 
 
 def goes_by_axis(window: p.Window, shape: p.Hwc, pooled: p.Hwc) -> bool:

@@ -22,7 +22,7 @@ from edgebn.kernels.jit import decorator
 from edgebn.kernels.records import JOIN, SHARING_ENDED, SHARING_LINGER
 from edgebn.kernels.registry import OPERATIONS
 from edgebn.kernels.work_sharing import LINGER, LONG_LINGER
-from edgebn.session import Session, bands, choosing, pace, parts, shares, winograd
+from edgebn.session import Session, bands, choosing, pace, parts, pooling, shares, winograd
 from edgebn.session import convolution as session_convolution
 from edgebn.session.options import Options
 from tests.adaptations import with_adaptation
@@ -199,6 +199,23 @@ def test_averages_of_a_map_are_summed_by_blocks_of_pixels(dtype, rescaled, shape
     if dtype == "int8" or "sum_blocks_f32" in executor.operations():
         assert_threads_give_the_same_bytes(program, x, {"sum_blocks_f32", "sum_blocks_i8"})
     assert_equals_reference(program, x[:1], threads=3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_map_with_a_halo_is_averaged_by_channels_with_scratch_for_every_share():
+    bare = pool_program(p.Window("average", (9, 12), (1, 1)), "int8", 1024)
+    maker = Maker(None, "int8", np.random.default_rng(0))
+    maker.buffers, maker.steps = dict(bare.buffers), list(bare.steps)
+    (x,), z = bare.inputs, maker.buffer((9, 12, 1024))
+    weight = maker.weight((1024, 3, 3, 1))
+    epilogue = maker.epilogue(1024, 9, z, ((-np.inf, np.inf), (0.0, np.inf), (-128, 127), False))
+    maker.finish_step(p.Convolution("padded", (x,), z, weight, epilogue, padding=(1, 1, 1, 1), groups=1024))
+    program = maker.program((x,), ("y", z))
+    rows = Session(program, threads=8)._packed._packer.rows
+    used = len({row.arguments["scratch"] for row in rows if row.operation == "average_i8"})
+    assert used > 8  # more than blocks
+    assert pooling.scratch(program.steps[0], program, Options(threads=8))["sums"] >= used * 4 * 1024
+    assert_same_bytes(program)
 
 
 @pytest.mark.usefixtures("eager")
