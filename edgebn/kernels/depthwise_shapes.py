@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from edgebn.kernels.isa import CACHE_LINE, InstructionSet
+from edgebn.quick_dataclass import dataclass
 
 # float32 tiles: (pixels of a row computed together, width of the kernel, stride in taps). Kernels of 3 x 3 move as far down as to
 # the right; those of 5 and 7 columns have any number of rows; 0, 0 takes any kernel and strides.
@@ -19,7 +19,8 @@ TAPS = 4  # taps of one dot product
 MAX_COST_ALONE = 1.08  # how many times as many vectors pixels that do not share them may take
 
 
-class Int8Kind(NamedTuple):
+@dataclass(frozen=True)
+class Int8Kind:
     """How an int8 function goes through the input.
 
     Attributes
@@ -69,7 +70,8 @@ def function_name(dtype: str, variant: int) -> str:
     if dtype == "f32":
         return "_".join(["edgebn_depthwise_f32", *map(str, FLOAT_TILES[variant])])
     kind, pieces = INT8_VARIANTS[variant]
-    return "_".join(["edgebn_depthwise_i8", "along" if kind.along else "down", *map(str, kind[1:]), str(pieces)])
+    parts = "along" if kind.along else "down", kind.taps, kind.stride, kind.again, pieces
+    return "_".join(["edgebn_depthwise_i8", *map(str, parts)])
 
 
 def int8_kind(taps: int, stride: int, again: int, pieces: int, *, along: bool) -> Int8Kind:

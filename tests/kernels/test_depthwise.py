@@ -46,4 +46,4 @@ def test_a_pixel_has_vectors_of_its_own_where_that_costs_little(channels, column
 def test_square_kernels_have_int8_functions_of_their_own(taps, stride, again, pieces, along, is_any):
     found = depthwise_shapes.int8_kind(taps, stride, again, pieces, along=along)
     assert (found == depthwise_shapes.ANY) is is_any
-    assert is_any or found == (along, taps, stride, again)
+    assert is_any or found == depthwise_shapes.Int8Kind(along, taps, stride, again)
