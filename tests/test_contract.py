@@ -193,6 +193,20 @@ def conversions(low, high, zero_point=3):
     return p.Program("c", "c.test", "test", False, buffers, {}, steps, ("x",), ("y",), shapes), x
 
 
+@pytest.mark.parametrize("rescaled", [False, True])
+def test_int8_averages_of_any_number_of_channels_equal_the_reference(rescaled):
+    """Vectors of every width that channels end with, each met once: what a compiler may take for never."""
+    for channels in (7, 8, 15, 24, 31, 40, 56, 100, 120):
+        for size in (1, 2):
+            maker = Maker(None, "int8", np.random.default_rng(channels))
+            x = maker.buffer((size, size, channels))
+            y = maker.buffer((1, 1, channels)) if rescaled else maker.buffer((1, 1, channels), like=x)
+            epilogue = maker.average_epilogue(y, size * size, by_count=False) if rescaled else None
+            maker.steps.append(p.Pool("average", (x,), y, p.Window("average", (size, size), (1, 1)), epilogue))
+            program = maker.program((x,), (y,))
+            assert_equals_reference(program, inputs_for(program, 2, size))
+
+
 @pytest.mark.parametrize(("low", "high"), [(-105 / 16, 105 / 16), (-60, 60), (-1e38, 1e38)])
 def test_conversions_round_ties_to_even_and_clip(low, high):
     program, x = conversions(low, high)

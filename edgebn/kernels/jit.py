@@ -8,9 +8,11 @@ the last bits. A multiply-add that is rounded once is written as one (`vectors.f
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import llvmlite.binding as llvm
 from numba import config, njit
 
 # Kernels are called by the executor alone, so they need no wrappers for Python and C.
@@ -25,6 +27,18 @@ def compiling() -> Iterator[None]:
         yield
     finally:
         config.DISABLE_JIT = disabled
+
+
+@functools.cache
+def write_addresses_as_sums() -> None:
+    """Let code generation in this process write the sums of integers that addresses are as sums, and not as steps from a pointer.
+
+    Numba generates the code of a function before it links its LLVM code into callers, where that is optimised again. The code
+    generator (LLVM's CodeGenPrepare) writes addresses anew where they are used, as a step from either part of the sum: once a
+    caller's constants make that part zero, it is a step from the null pointer, and the optimiser takes the access away as
+    undefined. Ahead-of-time objects have their code generated once, at the end.
+    """
+    llvm.set_option("edgebn", "-addr-sink-using-gep=false")
 
 
 def decorator(**options: Any) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebn.kernels import cache
-from edgebn.kernels.jit import compiling, decorator
+from edgebn.kernels.jit import compiling, decorator, write_addresses_as_sums
 
 
 def compiled(name: str, text: str, names: Mapping[str, Any], signature: Any) -> Callable[..., Any]:
@@ -33,6 +33,7 @@ def compiled(name: str, text: str, names: Mapping[str, Any], signature: Any) -> 
     signature : Numba signature
     """
     folder = cache.folder()
+    write_addresses_as_sums()
     with compiling():
         if folder is not None:
             with contextlib.suppress(OSError, RuntimeError):  # what cannot be kept: a full disk, a folder that Numba cannot use
