@@ -16,21 +16,23 @@ llvm.initialize_all_asmprinters()
 if sys.argv[1] == "sums":
     write_addresses_as_sums()
 machine = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(cpu="generic", features="+neon", opt=3)
-module = llvm.parse_assembly('''
+code = '''
 define void @f(i64 %base, i64 %c, i1 %go) {
   %step = shl i64 %c, 2
   %sum = add i64 %step, %base
   br i1 %go, label %then, label %done
 then:
-  %place = inttoptr i64 %sum to ptr
-  %value = load i32, ptr %place, align 1
+  %place = inttoptr i64 %sum to POINTER
+  %value = load i32, POINTER %place, align 1
   %twice = add i32 %value, %value
-  store i32 %twice, ptr %place, align 1
+  store i32 %twice, POINTER %place, align 1
   br label %done
 done:
   ret void
 }
-''')
+'''
+pointer = "ptr" if llvm.llvm_version_info[0] > 15 else "i32*"  # pointers had types
+module = llvm.parse_assembly(code.replace("POINTER", pointer))
 module.triple = "aarch64-unknown-linux-gnu"
 machine.emit_object(module)
 print(module)
