@@ -180,3 +180,18 @@ INTEGER_BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "floor_divide": lambda a, b: floored(np.floor_divide, a, b),
     "floor_mod": lambda a, b: floored(np.mod, a, b),
 }
+
+# Recurrent cells: how many gates they have, and how many values they carry from one moment to the next.
+CELLS = {"lstm": 4, "gru": 3, "rnn": 1}
+CELL_STATES = {"lstm": 2, "gru": 1, "rnn": 1}
+# Functions of their gates and of their states, as formulas of float64; that of a hard sigmoid has a slope as well.
+GATES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "sigmoid": lambda v, _: sigmoid(v),
+    "hard_sigmoid": lambda v, slope: np.clip(np.float32(slope) * v + 0.5, 0.0, 1.0),
+}
+STATE_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "tanh": np.tanh,
+    "relu": lambda v: np.maximum(v, 0.0),
+    "sigmoid": sigmoid,
+    "identity": lambda v: v,
+}

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgebn import functions
 from edgebn.errors import ModelError, UnsupportedLayerError
+from edgebn.functions import CELL_STATES, CELLS, GATES, STATE_FUNCTIONS
 from edgebn.quick_dataclass import dataclass, field, fields_of
 
 Shape = tuple[int, ...]
@@ -391,6 +392,71 @@ class Normalization(Layer):
             if array is not None and (array.ndim != len(shapes[0]) or broadcast(tuple(array.shape), shapes[0]) != shapes[0]):
                 raise ModelError(f"its gamma or beta of shape {array.shape} does not fit an input of shape {shapes[0]}")
         return shapes[0]
+
+
+@dataclass(frozen=True)
+class Recurrence(Layer):
+    """What a recurrent layer carries from one moment to the next: (moments, gates * units) becomes (moments, units).
+
+    The first input is what the layer makes of its own input at every moment, biases included, which is a Dense before this layer;
+    the others are the first state and, of an LSTM, the first cell, (1, units) each, or nothing for zeros. One axis more in front
+    holds several sequences, each of which goes its own way. `program.Recurrence` has the formulas.
+
+    Attributes
+    ----------
+    cell : str
+        One of `CELLS`, whose gates are: 'lstm' input, forget, output, candidate; 'gru' update, reset, candidate; 'rnn' one.
+    weight : ndarray of float32, shape (gates * units, units)
+        What the state before adds to the gates.
+    bias : ndarray of float32, shape (units,), or None
+        Of a GRU's candidate: added to its product with the state, before the reset gate applies.
+    reset_after : bool
+        Of a GRU: whether the reset gate applies to that product, and not to the state.
+    gate, function : str
+        Of `GATES` and `STATE_FUNCTIONS`.
+    slope : float
+        Of 'hard_sigmoid', whose offset is 0.5.
+    limit : float
+        An LSTM's cell is clipped to [-limit, limit].
+    backwards : bool
+        Whether the last moment comes first; rows stay in the input's order.
+    gives_cell : bool
+        Of an LSTM: whether the cell after the moment that came last is one more row.
+    """
+
+    weight: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32), metadata=PARAMETER)
+    cell: str = "lstm"
+    bias: np.ndarray | None = field(default=None, metadata=PARAMETER)
+    reset_after: bool = True
+    gate: str = "sigmoid"
+    function: str = "tanh"
+    slope: float = 0.2
+    limit: float = np.inf
+    backwards: bool = False
+    gives_cell: bool = False
+
+    def check(self) -> None:
+        super().check()
+        if self.cell not in CELLS or self.gate not in GATES or self.function not in STATE_FUNCTIONS:
+            raise UnsupportedLayerError(
+                f"its cell '{self.cell}' with the functions '{self.gate}' and '{self.function}' is not made of "
+                f"{', '.join((*CELLS, *GATES, *STATE_FUNCTIONS))}"
+            )
+        if self.weight.ndim != 2 or not self.weight.size or self.weight.shape[0] != CELLS[self.cell] * self.weight.shape[1]:
+            raise ModelError(f"its recurrent weights of shape {self.weight.shape} do not fit {CELLS[self.cell]} gates")
+        if self.bias is not None and (self.cell != "gru" or self.bias.shape != (self.weight.shape[1],)):
+            raise ModelError(f"its recurrent bias of shape {self.bias.shape} does not fit")
+        if not (np.isfinite(self.slope) and self.limit > 0) or (self.gives_cell and self.cell != "lstm"):
+            raise ModelError(f"its slope {self.slope} or limit {self.limit} is damaged, or it has no cell to give")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        units = self.weight.shape[1]
+        if len(shapes) > 1 + CELL_STATES[self.cell]:
+            raise ModelError(f"it has {len(shapes)} inputs")
+        *sequences, moments, gates = shapes[0] if len(shapes[0]) in (2, 3) else (0, 0)
+        if gates != self.weight.shape[0] or any(shape != (*sequences, 1, units) for shape in shapes[1:]):
+            raise ModelError(f"its inputs of shapes {', '.join(map(str, shapes))} do not fit {units} units")
+        return (*sequences, moments + self.gives_cell, units)
 
 
 @dataclass(frozen=True)

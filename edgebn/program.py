@@ -480,6 +480,49 @@ class Normalization(Step):
 
 
 @dataclass(frozen=True)
+class Recurrence(Step):
+    """float32 recurrent cell that goes through moments one after the other, in every one of n sequences by itself.
+
+    Inputs are the gates' own numbers (n, T, gates * units), then first state and first cell (n, 1, units), zeros where there are
+    fewer; the output is the state after every moment (n, T, units), one more row behind it with the cell that came last where
+    `gives_cell`. With x the gates' numbers of a moment, h and c the state and cell before, W the weights by gates, s the function
+    `gate`, f `function`, * element by element:
+        rnn: h' = f(x + W h)
+        lstm: i, k, o = s(x + W h) of the first three gates, g = f(x + W h) of the last
+            c' = clip(k * c + i * g, -limit, limit), h' = o * f(c')
+        gru: z, r = s(x + W h) of the first two gates, n = f(x + r * (W h + bias)) or, unless reset_after, f(x + W (r * h))
+            h' = (1 - z) * n + z * h
+    'hard_sigmoid' is clip(slope * v + 0.5, 0, 1). The formulas are those of Hochreiter and Schmidhuber, Long short-term memory
+    (1997), with forget gates (Gers et al., 2000), and of Cho et al., Learning phrase representations (2014).
+
+    Attributes
+    ----------
+    cell : {'lstm', 'gru', 'rnn'}
+    weight : ndarray of float32, shape (gates * units, units)
+    bias : ndarray of float32, shape (units,)
+        Zeros but in a GRU of `reset_after`.
+    reset_after : bool
+    gate : {'sigmoid', 'hard_sigmoid'}
+    function : {'tanh', 'relu', 'sigmoid', 'identity'}
+    slope, limit : float
+    backwards : bool
+        From the last moment to the first; rows stay in the order of the moments.
+    gives_cell : bool
+    """
+
+    cell: str
+    weight: np.ndarray
+    bias: np.ndarray
+    reset_after: bool = True
+    gate: str = "sigmoid"
+    function: str = "tanh"
+    slope: float = 0.2
+    limit: float = np.inf
+    backwards: bool = False
+    gives_cell: bool = False
+
+
+@dataclass(frozen=True)
 class UnitNorm(Step):
     """int8 codes divided by the root of the sum of their squares along the channels, TensorFlow Lite's; output scale 1/128.
 

@@ -13,7 +13,17 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import ModelError
-from edgebn.functions import BINARY, COMPARISONS, FUNCTIONS, INTEGER_BINARY, OF_REALS
+from edgebn.functions import (
+    BINARY,
+    CELL_STATES,
+    CELLS,
+    COMPARISONS,
+    FUNCTIONS,
+    GATES,
+    INTEGER_BINARY,
+    OF_REALS,
+    STATE_FUNCTIONS,
+)
 
 MAX_EXTENT = 1 << 16
 MAX_HALF_WEIGHT = 2.0  # of a resampling that adds a half: beyond the edge one of an equal pair may be above 1, the other below 0
@@ -90,7 +100,7 @@ def _norms(norms: tuple[p.Norm, ...], channels: int) -> None:
 
 _OPERANDS: dict[type[p.Step], int] = {  # 1 where not said; 0: any number
     p.Concat: 0, p.Add: 2, p.Multiply: 2, p.Binary: 2, p.MatMul: 2, p.IntegerBinary: 2, p.GatherND: 2, p.Select: 3,
-    p.DetectionPostProcess: 2, p.NonMaxSuppression: 2,
+    p.DetectionPostProcess: 2, p.NonMaxSuppression: 2, p.Recurrence: 0,
 }  # fmt: skip
 _OF_SEVERAL_TYPES = (
     p.Quantize, p.Dequantize, p.Rescale, p.Cast, p.IntegerBinary, p.ArgExtreme, p.Select, p.GatherND, p.NonMaxSuppression,
@@ -306,6 +316,19 @@ def _normalization(step: p.Normalization, inputs: list[p.Buffer], target: p.Buff
         _array(array, np.float32, (target.shape[2],), "gamma or beta")
 
 
+def _recurrence(step: p.Recurrence, inputs: list[p.Buffer], target: p.Buffer) -> None:
+    _need(step.cell in CELLS and step.gate in GATES and step.function in STATE_FUNCTIONS, "cell or function")
+    _need(1 <= len(inputs) <= 1 + CELL_STATES[step.cell] and target.dtype == "float32", "inputs or type")
+    units = target.shape[2]
+    _array(step.weight, np.float32, (CELLS[step.cell] * units, units), "weight")
+    _array(step.bias, np.float32, (units,), "bias")
+    _need(step.reset_after or step.cell == "gru", "reset")
+    _need(math.isfinite(step.slope) and step.limit > 0 and (step.cell == "lstm" or not step.gives_cell), "slope, limit or cell")
+    moments = target.shape[1] - step.gives_cell
+    _need(moments >= 1 and inputs[0].shape == (target.shape[0], moments, len(step.weight)), "shape")
+    _need(all(buffer.shape == (target.shape[0], 1, units) for buffer in inputs[1:]), "first state")
+
+
 def _unit_norm(step: p.UnitNorm, inputs: list[p.Buffer], target: p.Buffer) -> None:
     _need(inputs[0].shape == target.shape and target.dtype == "int8", "output")
     _need((target.scale, target.zero_point) == p.UNIT_CODES, "output's scale or zero point")
@@ -472,6 +495,7 @@ _CHECKS: dict[type[p.Step], Callable[[Any, list[p.Buffer], p.Buffer], None]] = {
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,
+    p.Recurrence: _recurrence,
     p.UnitNorm: _unit_norm,
     p.DetectionPostProcess: _detections,
     p.NonMaxSuppression: _suppression,

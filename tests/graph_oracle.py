@@ -216,6 +216,16 @@ def detections(layer: nn.DetectionPostProcess, codes: np.ndarray, scores: np.nda
     return reference.STEPS[type(step)](step, SimpleNamespace(values=values)).reshape(-1)
 
 
+def recurrence(layer: nn.Recurrence, gates: np.ndarray, *first: np.ndarray) -> np.ndarray:
+    """The same, held against onnxruntime by tests/formats/onnx/test_onnx_recurrent.py."""
+    names = ("cell", "weight", "gate", "function", "slope", "limit", "backwards", "gives_cell")
+    settings = {name: getattr(layer, name) for name in names}
+    bias = np.zeros(layer.weight.shape[1], np.float32) if layer.bias is None else layer.bias
+    reset_after = layer.cell != "gru" or layer.reset_after
+    step = p.Recurrence(layer.name, layer.inputs, layer.output, bias=bias, reset_after=reset_after, **settings)
+    return reference.STEPS[type(step)](step, SimpleNamespace(values=tuple(value[np.newaxis] for value in (gates, *first))))[0]
+
+
 def suppression(layer: nn.NonMaxSuppression, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """The same, held against onnxruntime by tests/formats/test_non_max_suppression.py."""
     step = p.NonMaxSuppression(layer.name, layer.inputs, layer.output, layer.most, layer.centred, layer.score, layer.overlap)
@@ -274,6 +284,7 @@ LAYERS: dict[type[nn.Layer], Callable[..., np.ndarray]] = {
     nn.Multiply: lambda layer, a, b: np.clip(a * b, layer.low, layer.high),
     nn.Pad: lambda layer, x: np.pad(x, layer.pads, constant_values=layer.value),
     nn.Pool: pool,
+    nn.Recurrence: recurrence,
     nn.Reduce: reduce,
     nn.Reshape: lambda layer, x: x.reshape(layer.shape),
     nn.Resize: resize,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgebn import functions
 from edgebn import program as p
+from edgebn.functions import CELL_STATES, CELLS, GATES, STATE_FUNCTIONS
 from edgebn.passes.integer import int16_tables
 from edgebn.session import Session
 
@@ -469,6 +470,29 @@ class Maker:
         y, centred = self.buffer(self.shape(x)), self.draw(st.booleans())
         return self.finish_step(p.Normalization(f"norm{len(self.steps)}", (x,), y, groups, gamma, beta, 0.125, centred))
 
+    def step_recurrence(self, x):
+        """Cells of few units; weights so small that no state grows from moment to moment."""
+        cell, units, moments = self.draw(st.sampled_from([*CELLS])), self.integer(1, 19), self.integer(1, 5)
+        gates = CELLS[cell] * units
+        sequences = self.draw(st.sampled_from([1, 1, 2, 5]))
+        inputs = [self.part(x, (sequences, moments, gates))]
+        inputs += [self.part(x, (sequences, 1, units)) for _ in range(self.integer(0, CELL_STATES[cell]))]
+        weight = (self.rng.uniform(-0.5, 0.5, (gates, units)) / np.sqrt(units)).astype(np.float32)
+        reset_after = cell != "gru" or self.draw(st.booleans())
+        bias = self.rng.standard_normal(units).astype(np.float32) * (cell == "gru" and reset_after)
+        gives_cell = cell == "lstm" and self.draw(st.booleans())
+        settings = {
+            "gate": self.draw(st.sampled_from([*GATES])),
+            "function": self.draw(st.sampled_from([*STATE_FUNCTIONS])),
+            "limit": self.draw(st.sampled_from([np.inf, 0.5])),
+            "backwards": self.draw(st.booleans()),
+        }
+        y = self.buffer((sequences, moments + gives_cell, units))
+        name = f"recurrence{len(self.steps)}"
+        return self.finish_step(
+            p.Recurrence(name, tuple(inputs), y, cell, weight, bias, reset_after, gives_cell=gives_cell, **settings)
+        )
+
     def step_detections(self, x):
         """Boxes whose codes and scores are parts of what there is; scores are few numbers, so that there are equal ones."""
         count = self.integer(1, 9)
@@ -678,7 +702,7 @@ class Maker:
 _BOTH = "convolution transposed affine add multiply binary matmul pool softmax concat pad crop resize transpose reshape"
 _INTEGERS = ("arg_extreme", "select", "gather_nd")  # what makes int32, or reads it
 PURE = {
-    "float32": (*_BOTH.split(), "elementwise", "normalization"),
+    "float32": (*_BOTH.split(), "elementwise", "normalization", "recurrence"),
     "int8": (*_BOTH.split(), "lookup", "wide", "rescale", "unit_norm"),
     "int16": (*_BOTH.split(), "curve", "rescale"),
 }

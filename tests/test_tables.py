@@ -44,8 +44,9 @@ FLOAT_ONLY_LAYERS = INTEGER_LAYERS | {
     "Constant",  # read where its reader is lowered
     "Dequantize",  # taken off at the float32 edges
     "DetectionPostProcess",
+    "Recurrence",
 }
-FLOAT_STEPS = {"DetectionPostProcess", "Elementwise", "Normalization"}
+FLOAT_STEPS = {"DetectionPostProcess", "Elementwise", "Normalization", "Recurrence"}
 ABSENT = {  # steps that no program of a type holds
     "float32": CODE_STEPS,
     "int8": {*FLOAT_STEPS, "Curve"},
@@ -54,8 +55,8 @@ ABSENT = {  # steps that no program of a type holds
 
 # Adaptation measures no gradients through them, and says so of a layer that stands before one.
 NOT_LOOKED_BEHIND = {
-    "Binary", "Concat", "Crop", "Curve", "DetectionPostProcess", "Lookup", "MatMul", "Multiply", "Normalization", "Pad", "Rescale",
-    "Resize", "Transpose", "TransposedConvolution", "UnitNorm",
+    "Binary", "Concat", "Crop", "Curve", "DetectionPostProcess", "Lookup", "MatMul", "Multiply", "Normalization", "Pad",
+    "Recurrence", "Rescale", "Resize", "Transpose", "TransposedConvolution", "UnitNorm",
 }  # fmt: skip
 
 
@@ -146,6 +147,7 @@ OTHER_AXES = {
     "GatherND",
     "MatMul",
     "NonMaxSuppression",
+    "Recurrence",
     "Reduce",
     "Reshape",
     "Transpose",

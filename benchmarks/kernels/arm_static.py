@@ -33,8 +33,9 @@ MODELS_AT = models_folder() / "models"
 OLDEST_LLVM = 19  # the first with a model of its own for every core below
 # Kernels in vectors beside the tiles, as functions are called without what all names begin with.
 OTHERS = (
-    r"(pointwise|power|add|scale|bilinear|average|long_average|maximum|winograd|transpose|dense|depthwise|product|softmax|norm)_|"
-    r"(transposed_convolution|resize|softmax|lookup|normalization|pool_tile|add_tile|window_sum|observe)\."
+    r"(pointwise|power|add|scale|bilinear|average|long_average|maximum|winograd|transpose|dense|depthwise|product|softmax|norm|"
+    r"recurrent)_|"
+    r"(transposed_convolution|resize|softmax|lookup|normalization|pool_tile|add_tile|window_sum|observe|recurrence)\."
 )
 ITERATIONS = 200  # of a loop, enough that its start does not show
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-FEED_FORWARD = "edgebn runs feed-forward networks"
+LOOP = "edgebn runs no loops; write it out, or use an LSTM, GRU or RNN"
 
 # By the name in small letters, without underscores, 'normalization' cut to 'norm'.
 HINTS = {
-    "gru": FEED_FORWARD,
-    "loop": FEED_FORWARD,
-    "lstm": FEED_FORWARD,
-    "rnn": FEED_FORWARD,
-    "scan": FEED_FORWARD,
+    "loop": LOOP,
+    "scan": LOOP,
 }
 
 

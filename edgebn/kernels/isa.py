@@ -11,6 +11,8 @@ import platform
 from edgebn.kernels.features import host_features, machine
 from edgebn.quick_dataclass import dataclass
 
+PLAIN_LANES = 4  # of a set without vector kernels
+
 
 class IsaError(ValueError):
     """`EDGEBN_ISA` names a set that does not exist or that this CPU lacks."""
@@ -56,6 +58,14 @@ class InstructionSet:
     by_lane: bool = False
     matrices: bool = False
     unroll: int = 1
+
+    @property
+    def pointwise_lanes(self) -> int:
+        """Numbers that kernels compute as one vector which every set has.
+
+        Where there are no vector kernels, the compiler makes of it what the machine has.
+        """
+        return self.lanes or PLAIN_LANES
 
     @property
     def lanes(self) -> int:

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.pointwise import ELEMENT, PLAIN_LANES
+from edgebn.kernels.pointwise import ELEMENT
 from edgebn.kernels.row_vectors import Row
 from edgebn.kernels.variants import begin_function
 from edgebn.kernels.vector_math import VectorMath
@@ -22,7 +22,7 @@ AT_ONCE = 2  # vectors of float32, which are four of float64: as many sums at le
 
 def widths(isa: InstructionSet) -> tuple[int, ...]:
     """Return how many adjacent channels a function of `OverPixels` takes, most first."""
-    lanes = isa.lanes or PLAIN_LANES
+    lanes = isa.pointwise_lanes
     return AT_ONCE * lanes, lanes, 1
 
 

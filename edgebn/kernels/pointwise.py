@@ -21,7 +21,6 @@ from edgebn.kernels.vectors import F32, I32, I64, load, shuffle, splat, store, s
 ELEMENT = 4
 # Vectors that are computed as one on AArch64, whose small cores run in order: one alone waits for itself at every step.
 TOGETHER = 4
-PLAIN_LANES = 4  # where the instruction set has no vectors of ours: the compiler makes of them what the machine has
 
 Function = Callable[[VectorMath, ir.Value, ir.Value, ir.Value], ir.Value]
 # Those of `POINTWISE` that read one parameter or two; the others are methods of their names in `VectorMath`.
@@ -48,7 +47,7 @@ class Adjacent:
 
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
-        self._lanes = isa.lanes or PLAIN_LANES
+        self._lanes = isa.pointwise_lanes
 
     def load_first(self, builder: ir.IRBuilder, source: ir.Value, count: ir.Value) -> ir.Value:
         """Load `count` numbers: a whole vector where what lies behind them may be read, as it may for vector kernels."""

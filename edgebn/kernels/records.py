@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebn.functions import FUNCTIONS
+from edgebn.functions import CELLS, FUNCTIONS
 
 # Plain kernels: one int64 record a channel: acc_bias, lo, hi, m, r, s.
 RECORD_WORDS = 6
@@ -20,6 +20,10 @@ DOUBLE_ROUNDED, CLIPPED, CONVERTED, BOUNDED = 1, 2, 4, 8
 
 # float32 functions of one number (`pointwise.py`); the position is the variant's number. A PReLU reads a second one.
 POINTWISE = tuple(name for name in FUNCTIONS if name != "prelu")
+
+# Recurrent cells (`recurrence.py`) and the functions that they are made of, likewise.
+RECURRENT_CELLS = tuple(CELLS)
+RECURRENT_FUNCTIONS = ("sigmoid", "hard_sigmoid", "tanh", "clip")
 
 # Functions of int16 codes (`curve.py`), likewise.
 CURVES = ("table", "sigmoid", "tanh", "rsqrt")

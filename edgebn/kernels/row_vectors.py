@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from edgebn.kernels.isa import InstructionSet
-from edgebn.kernels.pointwise import ELEMENT, PLAIN_LANES, Adjacent
+from edgebn.kernels.pointwise import ELEMENT, Adjacent
 from edgebn.kernels.vectors import F32, I32, I64, constant, load, shuffle, splat, vector
 
 Join = Callable[[ir.Value, ir.Value], ir.Value]
@@ -42,7 +42,7 @@ class Row:
 
     def __init__(self, builder: ir.IRBuilder, isa: InstructionSet, count: ir.Value, together: int) -> None:
         self._builder, self._adjacent = builder, Adjacent(isa)
-        self.lanes = isa.lanes or PLAIN_LANES
+        self.lanes = isa.pointwise_lanes
         self._wide = self.lanes * together
         self.sizes = {self.lanes, self._wide}
         self._turns = builder.udiv(count, ir.Constant(I64, self._wide))

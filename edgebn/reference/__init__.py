@@ -23,6 +23,7 @@ from edgebn.reference.integers import arg_extreme, cast, gather_nd, integer_bina
 from edgebn.reference.movement import concat, crop, pad, reshape, resize, transpose
 from edgebn.reference.normalization import normalization, unit_norm
 from edgebn.reference.pooling import pool
+from edgebn.reference.recurrent import recurrence
 from edgebn.reference.softmax import softmax
 from edgebn.reference.statistics import Sums, observe
 
@@ -56,6 +57,7 @@ STEPS: dict[type[p.Step], Callable[[Any, Any], np.ndarray]] = {
     p.Softmax: softmax,
     p.Normalization: normalization,
     p.UnitNorm: unit_norm,
+    p.Recurrence: recurrence,
     p.DetectionPostProcess: detection_post_process,
     p.NonMaxSuppression: non_max_suppression,
     p.Concat: concat,

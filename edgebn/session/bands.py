@@ -28,6 +28,8 @@ Band = tuple[int, int]  # first row, rows
 
 def macs(step: p.Step, program: p.Program) -> int:
     """Return the multiply-accumulates of a step."""
+    if isinstance(step, p.Recurrence):
+        return int(np.prod(program.buffers[step.inputs[0]].shape[:2])) * step.weight.size
     if not isinstance(step, p.Convolution):
         return 0
     rows, columns, _ = p.unpooled_shape(step, program.buffers[step.inputs[0]].shape)

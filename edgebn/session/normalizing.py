@@ -51,7 +51,7 @@ def pack_unit_norm(step: p.UnitNorm, packer: Packer) -> None:
 
 def normalization_scratch(step: p.Normalization, program: p.Program, options: Options) -> Mapping[str, int]:  # noqa: ARG001  # the same
     """Return the scratch of a norm: statistics of a whole map are two float64 a channel, and for each lane of two vectors."""
-    numbers = program.buffers[step.output].shape[2] + 2 * (isa.SELECTED.lanes or 4)
+    numbers = program.buffers[step.output].shape[2] + 2 * isa.SELECTED.pointwise_lanes
     return {"statistics": 16 * numbers} if step.groups else {}
 
 

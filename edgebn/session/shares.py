@@ -100,7 +100,7 @@ def in_units(count: str, size: Callable[[Arguments], int], **moves: Move) -> Axi
 
 
 def _lanes() -> int:
-    return isa.SELECTED.lanes or 4
+    return isa.SELECTED.pointwise_lanes
 
 
 # Register tiles.
@@ -446,6 +446,23 @@ def _search(each: float) -> Kind:
     return Kind(lambda _: axes, lambda arguments: each * arguments["count_0"] * arguments["count_1"] * arguments["along"])
 
 
+def _recurrent_scratch(arguments: Arguments) -> dict[str, int]:
+    vectors = arguments["vectors"] + arguments["candidate_vectors"]
+    return {"scratch": 4 * (vectors * isa.SELECTED.pointwise_lanes + 2 * arguments["units"])}
+
+
+def _recurrent_time(arguments: Arguments) -> float:
+    products = (arguments["vectors"] + arguments["candidate_vectors"]) * arguments["units"]
+    return float(arguments["rows"] * arguments["moments"] * (0.2 * products + 4.0 * arguments["units"]))
+
+
+# Sequences run at once, moments cannot.
+_RECURRENT = Kind(
+    lambda _: (along("rows", src="src_row", dst="dst_row", state="state_row", memory="memory_row"),),
+    _recurrent_time,
+    scratch=_recurrent_scratch,
+)
+
 # What the plain kernels do, with one product after the other.
 _PLAIN = Kind(lambda _: (along("rows", src="row_step", dst="dst_row"),), _plain_convolution)
 _PLAIN_SUMS = replace(_PLAIN, scratch=lambda arguments: {"scratch": 4 * _outputs(arguments)})
@@ -533,6 +550,7 @@ KINDS: dict[str, Kind] = {
     "matmul_i8": _matmul(1, 0.12, lambda arguments: {"scratch": 4 * arguments["columns"]}),
     "matmul_tile_i8": _matmul(1, 0.025, lambda arguments: {"scratch": int8_scratch_bytes(isa.SELECTED, arguments["depth"])}),
     "matmul_i16": _matmul(2, 0.8),
+    "recurrence_f32": _RECURRENT,
     "prelu_f32": _rows("src", "dst", elements=_by_channel, each=0.3, moves={"slope": lambda arguments: arguments["slope_row"] * 4}),
     "nearest": _rows(
         "dst", elements=lambda arguments: arguments["rows"] * arguments["columns"] * arguments["pixel"], each=0.05, moves=_LINES

@@ -30,6 +30,7 @@ PACK: dict[type[p.Step], str] = {
     p.Softmax: "normalizing.pack_softmax",
     p.Normalization: "normalizing.pack_normalization",
     p.UnitNorm: "normalizing.pack_unit_norm",
+    p.Recurrence: "recurrent.pack",
     p.DetectionPostProcess: "detections.pack",
     p.NonMaxSuppression: "detections.pack_suppression",
     p.Concat: "movement.pack_concat",
@@ -56,6 +57,7 @@ SCRATCH: dict[type[p.Step], str] = {
     p.Multiply: "scaling.scratch",
     p.Resize: "movement.resize_scratch",
     p.Normalization: "normalizing.normalization_scratch",
+    p.Recurrence: "recurrent.scratch",
     p.DetectionPostProcess: "detections.scratch",
     p.NonMaxSuppression: "detections.suppression_scratch",
 }

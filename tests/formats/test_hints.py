@@ -19,7 +19,7 @@ def test_no_hint_is_for_an_operator_that_is_run(reader):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("LSTM", "feed-forward"),
+        ("Scan", "runs no loops"),
         ("Anything", "docs/formats.md lists"),
     ],
 )

@@ -97,7 +97,10 @@ def every_step(dtype) -> p.Program:
             "found", ("rows", "rows"), "found", np.ones((16, 4), np.float32), (9.0, 8.0, 7.0, 6.0), 3, 2, 1, 4, True, 0.1, 0.6
         )
         norm = p.Normalization("norm", ("x",), "t", 2, slope[0, 0], slope[0, 0], 0.01, False)
-        made = (*made, ((4, 4, 4), norm), ((1, 16, 4), p.Reshape("rows", ("x",), "rows")), ((1, 1, 13), detections))
+        weight = np.ones((4, 4), np.float32)
+        rnn = p.Recurrence("rnn", ("x",), "rnn", "rnn", weight, slope[0, 0], limit=2.0, backwards=True)
+        made = (*made, ((4, 4, 4), norm), ((4, 4, 4), rnn))
+        made = (*made, ((1, 16, 4), p.Reshape("rows", ("x",), "rows")), ((1, 1, 13), detections))
     else:
         made = (*made, ((4, 4, 4), p.Rescale("rescale", ("x",), "y8", multiply, multiply)))
         made = (*made, ((4, 4, 4), p.UnitNorm("unit", ("x",), "unit", 7)))
@@ -147,7 +150,8 @@ def every_step(dtype) -> p.Program:
 @pytest.mark.parametrize("dtype", ["float32", "int8", "mixed"])
 def test_every_step_comes_back_equal(dtype, tmp_path):
     program = every_step(dtype)
-    absent = {p.Lookup, p.Rescale, p.UnitNorm} if dtype == "float32" else {p.Elementwise, p.Normalization, p.DetectionPostProcess}
+    real = {p.Elementwise, p.Normalization, p.Recurrence, p.DetectionPostProcess}
+    absent = {p.Lookup, p.Rescale, p.UnitNorm} if dtype == "float32" else real
     integers = {p.ArgExtreme, p.Cast, p.GatherND, p.IntegerBinary, p.NonMaxSuppression, p.Select}
     absent |= set() if dtype == "mixed" else {p.Quantize, p.Dequantize, p.Curve, *integers}
     assert {type(step) for step in program.steps} == set(p.Step.__subclasses__()) - absent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.random_networks import blocks, elementwise, moving, norms, pooling, weighted, whole
+from tests.random_networks import blocks, elementwise, moving, norms, pooling, recurrent, weighted, whole
 from tests.random_networks.drawing import Drawing
 
 Drawer = Callable[[Drawing, str], str]
@@ -104,6 +104,7 @@ TABLE = (
     Row(("LpNormalization",), norms.unit_norm, 0.3),
     Row(("ReduceLogSum",), pooling.reduce_positive("ReduceLogSum"), 0.3),
     Row(("Einsum",), weighted.einsum, 0.5, since=12),
+    *(Row((op, "Transpose"), recurrent.recurrent(op), 0.5, since=10) for op in ("LSTM", "GRU", "RNN")),
     # whole numbers and truth
     *(Row((op, "Where"), whole.comparison(op), 0.2) for op in ("Greater", "Less")),
     *(Row((op, "Where"), whole.comparison(op), 0.2, since=12) for op in ("GreaterOrEqual", "LessOrEqual")),

@@ -40,6 +40,7 @@ WHOLE = "float32", "int8"  # types that whole networks are of
 POLICIES = "compensated", "compensated-tracking", "moments"
 TELLING = (
     "variant",
+    "cell",
     "function",
     "neg",
     "general",

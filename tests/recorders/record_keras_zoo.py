@@ -29,6 +29,7 @@ import zoo_networks
 import zoo_norms
 import zoo_operations
 import zoo_products
+import zoo_recurrent
 import zoo_wrappers
 
 RECORDED = Path(__file__).resolve().parent.parent / "recorded"
@@ -42,6 +43,7 @@ FOLDERS = {
     "keras_functions": zoo_functions.ZOO,
     "keras_wrappers": zoo_wrappers.ZOO,
     "keras_products": zoo_products.ZOO,
+    "keras_recurrent": zoo_recurrent.ZOO,
     "keras_code": zoo_code.ZOO,
 }
 ZOO = {name: builder for models in FOLDERS.values() for name, builder in models.items()}

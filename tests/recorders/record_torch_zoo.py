@@ -24,6 +24,7 @@ from torch_functions import FUNCTIONS
 from torch_moving import MOVING
 from torch_pooling import POOLING
 from torch_quantized import QUANTIZED
+from torch_recurrent import RECURRENT
 from torch_rows import ROWS
 from torch_whole import WHOLE
 from torch_zoo import ZOO, randomise
@@ -39,6 +40,7 @@ FOLDERS = {
     "torch_whole": WHOLE,
     "torch_pooling": POOLING,
     "torch_quantized": QUANTIZED,
+    "torch_recurrent": RECURRENT,
 }
 STAMP = (2026, 1, 1, 0, 0, 0)  # archives of equal content are equal files
 

@@ -70,6 +70,13 @@ def operation(name: str) -> LayerFunction:
     return add
 
 
+def name_of(activation: Any, default: str) -> str:
+    """Return the name of a function in a configuration; '' for a layer in its place."""
+    if activation is None:
+        return default
+    return activation if isinstance(activation, str) else _serialised_name(activation)
+
+
 def _serialised_name(activation: Any) -> str:
     """Return the name of a function that Keras 3 serialised as a dictionary; '' for anything else."""
     if isinstance(activation, dict) and activation.get("class_name") == "function" and isinstance(activation.get("config"), str):
@@ -78,7 +85,7 @@ def _serialised_name(activation: Any) -> str:
 
 
 def _apply(place: Place, activation: Any, stage: str) -> str:
-    name = activation if isinstance(activation, str) else _serialised_name(activation)
+    name = name_of(activation, "")
     if not name and isinstance(activation, dict):
         return _apply_layer(place, activation, stage)
     if name == "linear":

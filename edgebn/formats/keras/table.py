@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from edgebn.errors import UnsupportedLayerError
-from edgebn.formats.keras import activations, attention, convolutions, merging, moving, norms, operations, pooling, products
+from edgebn.formats.keras import (
+    activations,
+    attention,
+    convolutions,
+    merging,
+    moving,
+    norms,
+    operations,
+    pooling,
+    products,
+    recurrent,
+)
 from edgebn.formats.keras.definitions import LayerDefinition
 from edgebn.formats.keras.own_classes import OWN_CLASSES
 from edgebn.formats.keras.place import LayerFunction
@@ -51,6 +62,11 @@ LAYERS: dict[str, LayerFunction] = {
     "Rescaling": norms.rescaling,
     "Resizing": moving.resizing,
     "Normalization": norms.normalization,
+    "LSTM": recurrent.layer("lstm"),
+    "GRU": recurrent.layer("gru"),
+    "SimpleRNN": recurrent.layer("rnn"),
+    "RNN": recurrent.rnn,
+    "Bidirectional": recurrent.bidirectional,
     "Activation": activations.activation_layer,
     "ReLU": activations.relu,
     "ELU": activations.elu,
@@ -106,16 +122,15 @@ LAYERS: dict[str, LayerFunction] = {
 
 PAGE = "docs/formats.md"
 
-_RECURRENT = "recurrent layers do not run on edgebn; use convolutions over time"
+_RECURRENT = "convolutions do not recur on edgebn; use LSTM or GRU behind convolutions"
+_CUDNN = "save the model with LSTM or GRU (reset_after=True) in its place"
 _CODE = "edgebn cannot know what its code does; build it from Keras layers, or export the model to ONNX"
 _VOLUME = "edgebn runs layers in one and two dimensions"
 _HINTS = {
-    "LSTM": _RECURRENT,
-    "GRU": _RECURRENT,
-    "SimpleRNN": _RECURRENT,
-    "RNN": _RECURRENT,
+    "ConvLSTM1D": _RECURRENT,
     "ConvLSTM2D": _RECURRENT,
-    "Bidirectional": _RECURRENT,
+    "CuDNNGRU": _CUDNN,
+    "CuDNNLSTM": _CUDNN,
     "Lambda": _CODE,
     "ClassMethod": _CODE,
     "InstanceMethod": _CODE,

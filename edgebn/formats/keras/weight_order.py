@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from edgebn.errors import ModelError
 from edgebn.formats.keras.definitions import LayerDefinition, ModelDefinition
+from edgebn.formats.keras.recurrent import around_cell, directions, kinds_of
 from edgebn.formats.keras.settings import Settings
 from edgebn.formats.keras.weights import Arrangement, Spot
 
@@ -56,6 +57,15 @@ def _statistics(settings: Settings) -> Stored:
     return Stored((), ("mean", "variance", "count") if settings.get("mean") is None else ())
 
 
+def _recurrent(settings: Settings) -> Stored:
+    return Stored(kinds_of(settings))
+
+
+def _both_ways(settings: Settings) -> Stored:
+    ways = zip(("forward", "backward"), directions(settings), strict=True)
+    return Stored(tuple(f"{way}/{kind}" for way, direction in ways for kind in direction.kinds))
+
+
 _CONVOLUTION = _with_bias("kernel")
 _SEPARABLE = _with_bias("depthwise_kernel", "pointwise_kernel")
 
@@ -91,6 +101,11 @@ WEIGHTS: dict[str, Callable[[Settings], Stored]] = {
     "GroupedQueryAttention": _heads,
     "Attention": _scores,
     "AdditiveAttention": lambda settings: Stored(("scale",) if settings.flag("use_scale", True) else ()),
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "SimpleRNN": _recurrent,
+    "RNN": lambda settings: Stored(around_cell(settings).kinds),
+    "Bidirectional": _both_ways,
     "PReLU": lambda _settings: Stored(("alpha",)),
 }
 

@@ -22,7 +22,18 @@ _MAX_WEIGHTS_A_LAYER = 16
 # Keras' names of weights; a depthwise kernel has had two.
 _KINDS = {
     name: name
-    for name in ("kernel", "pointwise_kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "alpha", "scale")
+    for name in (
+        "kernel",
+        "recurrent_kernel",
+        "pointwise_kernel",
+        "bias",
+        "gamma",
+        "beta",
+        "moving_mean",
+        "moving_variance",
+        "alpha",
+        "scale",
+    )
 }
 _KINDS |= {"depthwise_kernel": "kernel", "mean": "mean", "variance": "variance", "count": "count"}
 

@@ -200,6 +200,8 @@ def read_attributes(proto: Any, folder: Path | None, where: str) -> dict[str, An
             attributes[entry.name] = [float(number) for number in entry.floats]
         elif entry.type == AttributeProto.INTS:
             attributes[entry.name] = [int(number) for number in entry.ints]
+        elif entry.type == AttributeProto.STRINGS:
+            attributes[entry.name] = [text.decode("utf-8", "replace") for text in entry.strings]
         elif entry.type == AttributeProto.TENSOR:
             attributes[entry.name] = to_array(entry.t, folder)
         elif entry.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):

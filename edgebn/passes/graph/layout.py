@@ -404,7 +404,7 @@ def _arg_extreme(layout: _Layout, layer: Layer) -> None:
 
 
 def _in_file_order(layout: _Layout, layer: Layer) -> None:
-    """Matrices lie in the file's order, rows before columns; so do lists of boxes and scores, and what is indexed."""
+    """Matrices lie in the file's order, rows before columns; so do lists of boxes and scores, moments, and what is indexed."""
     inputs = tuple(layout.in_order(name, tuple(range(layout.rank(name)))) for name in layer.inputs)
     layout.keep(replace(layer, inputs=inputs), tuple(range(layout.rank(layer.output))))
 
@@ -487,6 +487,7 @@ HANDLERS: dict[str, Callable[[_Layout, Layer], None]] = {
     "Pad": _pad,
     "Pool": _spatial,
     "Quantize": _unary,
+    "Recurrence": _in_file_order,
     "Reduce": _reduce,
     "Reshape": _reshape,
     "Resize": _spatial,

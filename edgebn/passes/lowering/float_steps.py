@@ -141,6 +141,15 @@ def _normalization(lowering: FloatLowering, layer: Layer) -> None:
     )
 
 
+def _recurrence(lowering: FloatLowering, layer: Layer) -> None:
+    assert isinstance(layer, graph_layers.Recurrence)
+    names = ("cell", "weight", "gate", "function", "slope", "limit", "backwards", "gives_cell")
+    settings = {name: getattr(layer, name) for name in names}
+    bias = np.zeros(layer.weight.shape[1], np.float32) if layer.bias is None else layer.bias
+    reset_after = layer.cell != "gru" or layer.reset_after
+    lowering.add(steps.Recurrence(**lowering.common(layer), **settings, bias=bias, reset_after=reset_after), layer)
+
+
 def _detections(lowering: FloatLowering, layer: Layer) -> None:
     assert isinstance(layer, graph_layers.DetectionPostProcess)
     names = ("anchors", "scales", "classes", "most", "each", "per_class", "regular", "score", "overlap")
@@ -298,6 +307,7 @@ HANDLERS: dict[str, Callable[[FloatLowering, Layer], None]] = {
     "Normalization": _normalization,
     "Pad": _pad,
     "Pool": _pool,
+    "Recurrence": _recurrence,
     "Reshape": _reshape,
     "Resize": _resize,
     "Select": _select,

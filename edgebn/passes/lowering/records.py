@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebn.graph import Graph
-from edgebn.layers import Convolution, Dense, Layer, MatMul, TransposedConvolution
+from edgebn.layers import Convolution, Dense, Layer, MatMul, Recurrence, TransposedConvolution
 from edgebn.passes.lowering.float_lowering import LayerOutcome
 from edgebn.program import LayerRecord, Program
 from edgebn.quick_dataclass import replace
@@ -24,6 +24,8 @@ def multiply_accumulates(graph: Graph, layer: Layer) -> int:
     if isinstance(layer, TransposedConvolution):
         outputs, kh, kw, _ = layer.weight.shape
         return _elements(graph, layer.inputs[0]) * kh * kw * outputs // layer.groups
+    if isinstance(layer, Recurrence):
+        return _elements(graph, layer.inputs[0]) * layer.weight.shape[1]
     return 0
 
 

@@ -12,7 +12,7 @@ from edgebn.passes.quantization.quantize_buffers import keeps_codes
 
 TYPES = ("float32", "int16")
 # Steps without an int8 form; those of int32 stay as they are, too.
-FLOAT_ONLY = (p.Normalization, p.DetectionPostProcess, p.NonMaxSuppression, p.GatherND, p.Select)
+FLOAT_ONLY = (p.Normalization, p.Recurrence, p.DetectionPostProcess, p.NonMaxSuppression, p.GatherND, p.Select)
 
 
 def kept_steps(model: p.Program, apart: p.Program, keep: Mapping[str, str]) -> dict[str, str]:

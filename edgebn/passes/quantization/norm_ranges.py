@@ -14,7 +14,7 @@ import numpy as np
 
 from edgebn import program as p
 from edgebn.errors import QuantizationError
-from edgebn.functions import BINARY, FUNCTIONS
+from edgebn.functions import BINARY, FUNCTIONS, STATE_FUNCTIONS
 from edgebn.passes.quantization.calibration import Range
 
 REACH = 5.0  # deviations from the mean at which a range ends
@@ -224,6 +224,15 @@ def _normalization(step: p.Normalization, inputs: list[Moments], channels: int) 
     return Moments(step.beta.astype(np.float64), size**2, step.beta - REACH * size, step.beta + REACH * size)
 
 
+def _recurrence(step: p.Recurrence, inputs: list[Moments], channels: int) -> Moments:
+    """States lie between the bounds of their function, where it has any; else they are about as large as what enters."""
+    if step.function in ("relu", "identity"):
+        return inputs[0].mixed(channels).through(STATE_FUNCTIONS[step.function])
+    ones = np.ones(channels)
+    low = -1.0 if step.function == "tanh" else 0.0
+    return Moments((low + 1.0) / 2 * ones, 0.1 * ones, low * ones, ones)
+
+
 def _detections(step: p.DetectionPostProcess, inputs: list[Moments], channels: int) -> Moments:  # noqa: ARG001  # rules are called alike
     """Boxes and scores are shares, classes are counted: only what float32 moves reads it."""
     ones = np.ones(channels)
@@ -265,6 +274,7 @@ _RULES: Mapping[type[p.Step], Callable[[Any, list[Moments], int], Moments]] = {
     p.Elementwise: _elementwise,
     p.Softmax: _softmax,
     p.Normalization: _normalization,
+    p.Recurrence: _recurrence,
     p.DetectionPostProcess: _detections,
     p.Concat: _concat,
     p.Pad: _moved,

@@ -31,6 +31,7 @@ FOLDERS = (
     "keras_functions",
     "keras_wrappers",
     "keras_products",
+    "keras_recurrent",
     "keras_code",
 )
 CUSTOM = {"BNLayer": "BatchNormalization"}

@@ -241,7 +241,7 @@ def test_open_sizes_need_a_fitting_input_shape(tmp_path, given, message):
     ("layer", "message"),
     [
         (entry("ThresholdedReLU", "t_1"), r"layer 't_1' \(ThresholdedReLU\): .*use ReLU"),
-        (entry("LSTM", "memory", units=3), r"layer 'memory' \(LSTM\): .*recurrent layers .* convolutions over time"),
+        (entry("ConvLSTM2D", "memory", filters=3), r"layer 'memory' \(ConvLSTM2D\): .*use LSTM or GRU behind convolutions"),
         (entry("Lambda", "magic"), r"layer 'magic' \(Lambda\): .*build it from Keras layers"),
         (entry("my>Secret", "s"), r"layer 's' \(Secret\): .*custom_layers=\{\"Secret\": \"BatchNormalization\"\}"),
         (

@@ -113,10 +113,10 @@ def nodes(document):
 
 def test_other_operator_is_refused_by_name_operator_and_hint(tmp_path):
     def change(document):
-        nodes(document)[2]["target"] = "torch.ops.aten.lstm.input"
+        nodes(document)[2]["target"] = "torch.ops.aten.scan.default"
 
     path = edited(tmp_path, "conv2d", MODEL, change)
-    with pytest.raises(UnsupportedLayerError, match=r"changed\.pt2: layer '2' \(aten\.lstm\.input\): .* feed-forward networks"):
+    with pytest.raises(UnsupportedLayerError, match=r"changed\.pt2: layer '2' \(aten\.scan\.default\): .* runs no loops"):
         edgebn.load(path)
 
 

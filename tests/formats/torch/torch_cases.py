@@ -29,6 +29,7 @@ FOLDERS = (
     "torch_whole",
     "torch_pooling",
     "torch_quantized",
+    "torch_recurrent",
 )
 
 
