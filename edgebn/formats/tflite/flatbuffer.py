@@ -175,7 +175,8 @@ def _read_model(content: bytes, path: Path) -> FileModel:
     calls = _kinds(model) & {"IF", "WHILE", "CALL"} if several else set()
     if calls:
         raise UnsupportedLayerError(
-            f"{path}: its operator {min(calls)} runs another part of the file (control flow); export the network without"
+            f"{path}: its operator {min(calls)} runs another part of the file (control flow); export the network without: "
+            "recurrent layers of Keras with unroll=True, or LSTM by tf_keras with a batch of 1, which is fused"
         )
     return _read_subgraph(model, 0, path)
 

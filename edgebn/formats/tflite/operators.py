@@ -13,6 +13,7 @@ from edgebn.formats.tflite import (
     integers,
     perception,
     pooling,
+    recurrent,
     running,
     selecting,
     shapes,
@@ -115,6 +116,7 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
     "CUSTOM Convolution2DTransposeBias": perception.convolution_transpose_bias,
     "CUSTOM MaxPoolingWithArgmax2D": perception.max_pooling_with_argmax,
     "CUSTOM MaxUnpooling2D": perception.max_unpooling,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.unidirectional_lstm,
     "CALL_ONCE": variables.call_once,
     "VAR_HANDLE": variables.var_handle,
     "READ_VARIABLE": variables.read_variable,
@@ -125,7 +127,6 @@ OPERATORS: dict[str, Callable[[Reading, FileOperator], None]] = {
 HINTS: dict[str, str] = {
     "CONV_3D": "edgebn runs 1-D and 2-D networks",
     "EMBEDDING_LOOKUP": "look values up outside the model",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "edgebn runs convolution networks; recurrent layers are not among its layers",
     "SPACE_TO_BATCH_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
     "BATCH_TO_SPACE_ND": "edgebn runs it only around a dilated convolution; set dilation_rate in the layer",
 }

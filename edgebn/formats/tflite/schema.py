@@ -79,6 +79,10 @@ OPTIONS: dict[str, tuple[int, str]] = {
     "StridedSliceOptions": (32, "begin_mask:int end_mask:int ellipsis_mask:int new_axis_mask:int shrink_axis_mask:int offset:bool"),
     "SubOptions": (28, "fused_activation_function:byte pot_scale_int16:bool=1"),
     "TransposeConvOptions": (49, "padding:byte stride_w:int stride_h:int fused_activation_function:byte"),
+    "UnidirectionalSequenceLSTMOptions": (
+        71,
+        "fused_activation_function:byte cell_clip:float proj_clip:float time_major:bool asymmetric_quantize_inputs:bool",
+    ),
     "UnpackOptions": (64, "num:int axis:int"),
     "VarHandleOptions": (111, "container:string shared_name:string"),
 }
