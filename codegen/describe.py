@@ -13,6 +13,7 @@ from edgebn.program import (
     Lookup,
     Pool,
     Program,
+    Recurrence,
     Step,
     TransposedConvolution,
     Window,
@@ -41,6 +42,8 @@ def _operation(step: Step, program: Program) -> str:
         return _convolution(step, program)
     if isinstance(step, Pool):
         return _window(step.window)
+    if isinstance(step, Recurrence):
+        return f"{step.cell.upper()}, backwards" if step.backwards else step.cell.upper()
     if isinstance(step, Affine):
         return "batch norm of its own" if step.epilogue.norms else "scale and offset"
     if isinstance(step, Lookup):

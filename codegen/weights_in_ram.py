@@ -15,9 +15,10 @@ from codegen.pools import Filled
 from codegen.schedule import Action
 from codegen.stepcode import CArray
 from edgebn.errors import BoardError, ModelError, UsageError
-from edgebn.program import Convolution, Program, TransposedConvolution, unpooled_shape
+from edgebn.program import Convolution, Program, Recurrence, TransposedConvolution, unpooled_shape
 
 AUTO = "auto"
+_Weighted = Convolution | TransposedConvolution | Recurrence
 _ALIGNMENT = 8  # of every constant array
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -33,7 +34,7 @@ class InRam:
     bytes : int
         Of RAM that the copies take.
     traffic : int
-        Bytes of them that an inference reads: each weight once for every output position.
+        Bytes of them that an inference reads: each weight once for every output position or moment.
     pool : str or None
         The pool that they are in; None where there are none.
     arrays : tuple of CArray
@@ -98,15 +99,19 @@ def choose(program: Program, actions: Sequence[Action], wanted: Sequence[str] | 
 
 def _candidate(program: Program, action: Action) -> _Candidate | None:
     """Return what an action could have in RAM: the constants that its code reads, if it has weights."""
-    weighted = [step for step in (program.steps[i] for i in action.steps) if isinstance(step, Convolution | TransposedConvolution)]
+    weighted = [step for step in (program.steps[i] for i in action.steps) if isinstance(step, _Weighted)]
     used = set(_WORD.findall(action.code.call))
     arrays = tuple(array for array in action.code.arrays if array.name in used)
     if not weighted or not arrays:
         return None
-    step = weighted[0]
-    shape = program.buffers[step.inputs[0]].shape
-    rows, columns, _ = unpooled_shape(step, shape) if isinstance(step, Convolution) else program.buffers[step.output].shape
-    return _Candidate(tuple(one.name for one in weighted), arrays, rows * columns)
+    return _Candidate(tuple(one.name for one in weighted), arrays, _positions(program, weighted[0]))
+
+
+def _positions(program: Program, step: _Weighted) -> int:
+    """Return how many times a step reads each of its weights."""
+    shape = program.buffers[step.output if isinstance(step, TransposedConvolution) else step.inputs[0]].shape
+    rows, columns, _ = unpooled_shape(step, shape) if isinstance(step, Convolution) else shape  # sequences and moments
+    return rows * columns
 
 
 def _fitting(candidates: Sequence[_Candidate], pools: Sequence[Filled]) -> InRam | None:

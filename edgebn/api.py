@@ -41,7 +41,7 @@ def load(
         A `.h5` or `.keras` (Keras 2 and 3), `.onnx`, `.tflite`, `.pt2` (torch.export) or `.edgebn` file.
     input_shape : tuple of int, or mapping of str to tuple of int, optional
         Shape of one input sample, without the batch axis and in the file's own layout, where the file leaves it open; of a network
-        with several inputs by their names.
+        with several inputs by their names. Of an ONNX file all axes may be given, which says that none is the batch.
     custom_layers : dict, optional
         Keras only: maps the names of custom layer classes to the Keras classes they behave as, for example
         ``{"BNLayer": "BatchNormalization"}``.

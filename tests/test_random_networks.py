@@ -50,6 +50,8 @@ UNDRAWN |= {
 }
 # Of rows whose number only a run tells: tests/formats/test_non_max_suppression.py.
 UNDRAWN |= {"NonZero", "OneHot", "MaxUnpool"}
+# onnxruntime rounds what enters it, by more than is held here: tests/formats/onnx/test_onnx_recurrent.py.
+UNDRAWN |= {"DynamicQuantizeLSTM"}
 # Only onnxruntime's optimiser writes them: tests/formats/onnx/test_onnx_optimised.py.
 UNDRAWN |= {
     *("BiasGelu", "FastGelu", "QuickGelu", "FusedConv", "FusedGemm", "FusedMatMul", "NhwcMaxPool"),

@@ -23,8 +23,9 @@ typedef void (*edgebn_moment_f32)(const edgebn_recurrence *r, const float *x, co
 
 /* Products of rows of the weights with a state, four at once: each of its numbers is read once for all of them. */
 EDGEBN_SHARED void edgebn_recurrent_product_f32(const float *weight, const float *state, float *out, int outputs, int units) {
+    const int together = outputs / 4 * 4;
     int i, k;
-    for (i = 0; i + 4 <= outputs; i += 4, weight += 4 * units) {
+    for (i = 0; i < together; i += 4, weight += 4 * units) {
         float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
         for (k = 0; k < units; k++) {
             a += weight[k] * state[k];

@@ -115,8 +115,8 @@ class RecurrentWeights(NamedTuple):
 class Functions(NamedTuple):
     """Functions as `RECURRENT_FUNCTIONS` numbers them; that of the state is -1 where it is none."""
 
-    gate: int
-    function: int
+    gate_function: int
+    state_function: int
 
 
 class Constants(NamedTuple):
@@ -173,20 +173,20 @@ def _moment(
     _multiply(state, units, weights.weight, sums, weights.vectors)
     if cell == LSTM:
         _add(sums, x, 4 * units)
-        _apply(functions.gate, sums, 3 * units, constants.slope, constants.offset)
-        _apply(functions.function, sums + 3 * units * ELEMENT, units, constants.low, constants.high)
+        _apply(functions.gate_function, sums, 3 * units, constants.slope, constants.offset)
+        _apply(functions.state_function, sums + 3 * units * ELEMENT, units, constants.low, constants.high)
         for j in range(units):
             kept = load_f32(sums, units + j) * load_f32(room.memory, j)
             entering = load_f32(sums, j) * load_f32(sums, 3 * units + j)
             carried = min(max(kept + entering, -constants.limit), constants.limit)
             store_f32(room.memory, j, carried)
             store_f32(y, j, carried)
-        _apply(functions.function, y, units, constants.low, constants.high)
+        _apply(functions.state_function, y, units, constants.low, constants.high)
         for j in range(units):
             store_f32(y, j, load_f32(y, j) * load_f32(sums, 2 * units + j))
     elif cell == GRU:
         _add(sums, x, 2 * units)
-        _apply(functions.gate, sums, 2 * units, constants.slope, constants.offset)
+        _apply(functions.gate_function, sums, 2 * units, constants.slope, constants.offset)
         if weights.candidate == 0:
             for j in range(units):
                 product = load_f32(sums, 2 * units + j) + load_f32(weights.bias, j)
@@ -197,14 +197,14 @@ def _moment(
             _multiply(room.reset, units, weights.candidate, room.seen, weights.candidate_vectors)
             for j in range(units):
                 store_f32(y, j, load_f32(x, 2 * units + j) + load_f32(room.seen, j))
-        _apply(functions.function, y, units, constants.low, constants.high)
+        _apply(functions.state_function, y, units, constants.low, constants.high)
         for j in range(units):
             candidate = load_f32(y, j)
             store_f32(y, j, candidate + load_f32(sums, j) * (load_f32(state, j) - candidate))
     else:
         for j in range(units):
             store_f32(y, j, load_f32(sums, j) + load_f32(x, j))
-        _apply(functions.function, y, units, constants.low, constants.high)
+        _apply(functions.state_function, y, units, constants.low, constants.high)
 
 
 @kernel

@@ -171,6 +171,36 @@ def _boxes(rng: np.random.Generator) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
+def _recurrent(rng: np.random.Generator) -> bytes:
+    """An LSTM in both directions and a GRU behind it, the first with a first state, the second read at its end alone."""
+    shapes = {"w1": (2, 16, 3), "r1": (2, 16, 4), "b1": (2, 32), "h1": (2, 1, 4), "w2": (1, 15, 8), "r2": (1, 15, 5), "b2": (1, 30)}
+    arrays = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays |= {"shape": np.int64([0, 0, -1]), "lengths": np.int32([5])}
+    both = ["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Relu", "Relu"]
+    nodes = [
+        helper.make_node(
+            "LSTM",
+            ["x", "w1", "r1", "b1", "lengths", "h1"],
+            ["y1"],
+            "first",
+            hidden_size=4,
+            direction="bidirectional",
+            activations=both,
+        ),
+        helper.make_node("Transpose", ["y1"], ["t1"], "turn", perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["t1", "shape"], ["z1"], "flat"),
+        helper.make_node("GRU", ["z1", "w2", "r2", "b2"], ["", "y"], "second", hidden_size=5, linear_before_reset=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "recurrent",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [5, 1, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8).SerializeToString()
+
+
 def seeds() -> list[bytes]:
     rngs = [np.random.default_rng(seed) for seed in range(3)]
     quantised = [_quantised(rng, dtype) for rng in rngs[:2] for dtype in (np.int8, np.uint8)]
@@ -180,6 +210,7 @@ def seeds() -> list[bytes]:
         *quantised,
         *map(_whole_numbers, rngs[:2]),
         *map(_boxes, rngs[:2]),
+        *map(_recurrent, rngs[:2]),
     ]
 
 

@@ -74,7 +74,8 @@ def read(path: Path, *, input_shape: Shape | dict[str, Shape] | None = None) -> 
         Operator set 9 or newer (6 to 8 where an operator has not changed). float32, or int8 as onnxruntime's static quantizer
         writes it (QDQ or QOperator; uint8 or int8 activations).
     input_shape : tuple of int, or dict from input name to such a tuple, optional
-        Shape of one sample in the file's layout, without the batch axis; needed where the file leaves sizes open.
+        Shape of one sample in the file's layout, without the batch axis; needed where the file leaves sizes open. One of all axes
+        says that none is the batch.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def _read(model: Any, source: str, folder: Path | None, input_shape: Shape | dic
     constants = {name: Static(array) for name, array in arrays.items()}
     nodes = _views(model.graph, File(source, folder, version))
     outputs = [entry.name for entry in model.graph.output]
-    batch = files.batch(declared)
+    batch = files.batch(declared, input_shape)
 
     def graph(batch: Batch) -> Graph:
         builder = GraphBuilder(model.graph.name or "network", source, "onnx")

@@ -1,4 +1,4 @@
-"""Dynamic quantisation: DynamicQuantizeLinear, ConvInteger and MatMulInteger, as onnxruntime's quantize_dynamic writes them.
+"""Dynamic quantisation as onnxruntime's quantize_dynamic writes it: DynamicQuantizeLinear and what reads it, DynamicQuantizeLSTM.
 
 The file rounds what comes into a layer to 8 bits by the range that it has just then. edgebn runs such layers in float32 with the
 file's weights, without that rounding: scales and zero points of the moment are followed from node to node (`Unit`) and cancel.
@@ -11,11 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from edgebn.formats.batch_axis import Place
-from edgebn.formats.onnx import convolutions
+from edgebn.formats.onnx import convolutions, recurrent
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
-from edgebn.formats.onnx.values import Dynamic, Unit
+from edgebn.formats.onnx.values import Dynamic, Static, Unit
 
+LSTM_INPUTS = 8  # of an LSTM; behind them scale and zero point of both its weights
 ONE = np.ones((), np.float32)
 
 
@@ -41,6 +42,22 @@ def matmul_integer(node: Node, context: Context) -> Dynamic:
     x, unit = _codes(node)
     weight = _integers(node, outputs_axis=-1)
     return replace(convolutions.multiply(node, context, x, weight, None), unit=unit)
+
+
+def lstm(node: Node, context: Context) -> tuple[Dynamic, ...]:
+    """DynamicQuantizeLSTM: an LSTM of weights in codes (directions, inputs, gates * units), one scale a direction or an output."""
+    if len(node.inputs) != LSTM_INPUTS + 4:
+        raise node.damaged(f"it has {len(node.inputs)} inputs; it should have {LSTM_INPUTS + 4}")
+    inputs = list(node.inputs[:LSTM_INPUTS])
+    for place, index in ((1, LSTM_INPUTS), (2, LSTM_INPUTS + 2)):
+        codes, scale, zero = (node.static(at, "weights") for at in (place, index, index + 1))
+        if codes.ndim != 3 or codes.dtype not in (np.int8, np.uint8) or len(scale) != len(codes) or scale.shape != zero.shape:
+            raise node.damaged(f"its weights are {codes.dtype} of shape {codes.shape} with scales of shape {scale.shape}")
+        of_direction = (len(codes), 1, -1)
+        centred = codes.astype(np.int32) - zero.astype(np.int32).reshape(of_direction)
+        real = centred.astype(np.float32) * scale.astype(np.float32).reshape(of_direction)
+        inputs[place] = Static(np.ascontiguousarray(real.transpose(0, 2, 1)))
+    return recurrent.lstm(replace(node, inputs=tuple(inputs)), context)
 
 
 def _codes(node: Node) -> tuple[Dynamic, Unit]:

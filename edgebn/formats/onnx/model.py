@@ -151,26 +151,39 @@ def _dimension(dim: Any, name: str, source: str) -> int | None:
     return int(dim.dim_value)
 
 
-def batch(declared: list[Input]) -> Batch:
+def batch(declared: list[Input], input_shape: Shape | dict[str, Shape] | None) -> Batch:
     """Return what the inputs say of the batch: of one sample where an axis in front has one element, or where none is the batch."""
-    firsts = {entry.dims[0] for entry in declared if entry.dims} - {None}
-    if firsts == {1} or len(firsts) > 1 or any(len(entry.dims) < 2 for entry in declared):
+    firsts = {entry.dims[0] for entry in declared if entry.dims}
+    fixed = firsts - {None}
+    # Open in front of one input and behind the layers of another, a state: no axis of all.
+    moved = None in firsts and any(entry.dims[0] and None in entry.dims[1:] for entry in declared if entry.dims)
+    whole = any(len(stated(entry, input_shape) or ()) == len(entry.dims) for entry in declared)
+    if moved or whole or fixed == {1} or len(fixed) > 1 or any(len(entry.dims) < 2 for entry in declared):
         return Batch(single=True)
-    return Batch(firsts.pop() or 1 if firsts else 1)
+    return Batch(fixed.pop() or 1 if fixed else 1)
+
+
+def stated(declared: Input, input_shape: Shape | dict[str, Shape] | None) -> Shape | None:
+    """Return what `input_shape` says of an input: a sample's shape, or all axes where the first is the sample's too."""
+    return input_shape.get(declared.name) if isinstance(input_shape, dict) else input_shape
 
 
 def full_shape(declared: Input, input_shape: Shape | dict[str, Shape] | None, source: str, batch: Batch) -> Shape:
-    """Return an input's shape with its batch, open sizes filled in from `input_shape`, which leaves the batch out."""
+    """Return an input's shape with its batch, open sizes filled in from `input_shape`."""
+    wanted = stated(declared, input_shape)
     has_batch = len(declared.dims) > 1 and (not batch.single or declared.dims[0] in (1, None))
+    if wanted is not None and len(wanted) == len(declared.dims):
+        has_batch = False
     dims = declared.dims[1:] if has_batch else declared.dims
     shown = f"({', '.join('?' if size is None else str(size) for size in dims)})"
-    wanted = input_shape.get(declared.name) if isinstance(input_shape, dict) else input_shape
     if wanted is None:
         if None in dims:
             raise ModelError(f"{source}: the input '{declared.name}' has the open shape {shown}; say it with input_shape=")
         shape = tuple(size for size in dims if size is not None)
     else:
         shape = tuple(int(size) for size in wanted)
+        if not has_batch and dims and dims[0] is not None and len(shape) == len(dims) - 1:
+            shape = (dims[0], *shape)  # said of a sample, before the network was found to have no batch
         if len(shape) != len(dims) or any(size not in (None, new) for size, new in zip(dims, shape, strict=True)):
             raise ModelError(f"{source}: input_shape {shape} does not fit the input '{declared.name}' of shape {shown} in the file")
     return (batch.size, *shape) if has_batch else shape

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgebn.formats import recurrent
+from edgebn.formats.batch_axis import Batch
 from edgebn.formats.onnx import weights
 from edgebn.formats.onnx.context import Context
 from edgebn.formats.onnx.node import Node
@@ -16,10 +18,12 @@ from edgebn.layers import CELL_STATES, CELLS, Reshape
 
 ORDERS = {"lstm": "iofg", "gru": "zrn", "rnn": ""}
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
-# Its functions, one direction's, where the node names none, and the number each takes without being told.
+# Its functions, one direction's, where the node names none.
 DEFAULTS = {"lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"), "rnn": ("tanh",)}
-SLOPE, OFFSET = 0.2, 0.5  # of a HardSigmoid
-STATE_FUNCTIONS = ("tanh", "relu", "sigmoid")
+STATE_FUNCTIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "affine": "identity"}
+# Slope and offset of the functions that have them: where the node gives none, as onnxruntime has it, and those that are run.
+LINES = {"hardsigmoid": (0.2, 0.5), "affine": (0.0, 0.0)}
+OFFSET, IDENTITY = 0.5, (1.0, 0.0)
 # Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P.
 BIASES, LENGTHS, FIRST_STATE, PEEPHOLES = 3, 4, 5, 7
 
@@ -45,6 +49,8 @@ def rnn(node: Node, context: Context) -> tuple[Dynamic, ...]:
 
 def _layer(node: Node, context: Context, kind: str, settings: dict[str, Any]) -> tuple[Dynamic, ...]:
     """Append every direction, and return Y, Y_h and Y_c; those that nothing reads are whatever is at hand."""
+    # Layers are named after outputs, those of a node that gives its last states alone too.
+    node = replace(node, outputs=tuple(name or f"{node.name}/output{place}" for place, name in enumerate(node.outputs)))
     directions = DIRECTIONS.get(node.text("direction", "forward").lower())
     if directions is None or node.integer("layout", 0) not in (0, 1):
         raise node.damaged("its direction or layout is none")
@@ -54,6 +60,8 @@ def _layer(node: Node, context: Context, kind: str, settings: dict[str, Any]) ->
     if len(x.shape) != 3:
         raise node.damaged(f"its input has shape {x.shape}; it should have three axes")
     length = x.shape[1 if batch_first else 0]
+    if not batch_first and context.batch == Batch() and x.place.axis == 0 and x.shape[1] == 1:
+        raise node.refuse("its moments are in the axis that the file leaves open; say all axes of the input with input_shape=")
     _check_lengths(node, length)
     cells = _cells(node, kind, len(directions), settings)
     if not all(recurrent.fits(cell, x.shape[2]) for cell in cells):
@@ -64,7 +72,7 @@ def _layer(node: Node, context: Context, kind: str, settings: dict[str, Any]) ->
     wants_cell = kind == "lstm" and len(node.outputs) > 2 and node.used[2]
     rows = recurrent.in_directions(node, context, moments, cells, states, directions, gives_cell=wants_cell)
     outputs: list[Dynamic] = [rows[0]] * 3
-    if node.used[0] and node.outputs[0]:
+    if node.used[0]:
         joined = recurrent.every_moment(node, context, rows, length)
         wide = (*context.batch.sample(joined.shape, joined.place)[:-1], len(rows), cells[0].units)
         apart = context.moved(node, Reshape, joined, part="directions", place=joined.place, shape=wide)
@@ -123,15 +131,14 @@ def _functions(node: Node, kind: str, count: int) -> list[dict[str, Any]]:
         gates, states = ([], mine) if kind == "rnn" else (mine[:1], mine[1:])
         if any(name not in STATE_FUNCTIONS for name in states) or len(set(states)) > 1:
             raise node.refuse(f"its activations are {', '.join(given)}; edgebn runs states of one of Tanh, Relu and Sigmoid")
-        settings: dict[str, Any] = {"function": states[0]}
-        if gates:
-            if gates[0] not in ("sigmoid", "hardsigmoid"):
-                raise node.refuse(f"its activations are {', '.join(given)}; edgebn runs gates of Sigmoid and HardSigmoid")
-            if gates[0] == "hardsigmoid":
-                slope, offset = (
-                    alphas.pop(0) if alphas else SLOPE,
-                    betas.pop(0) if betas else OFFSET,
-                )
+        if gates and gates[0] not in ("sigmoid", "hardsigmoid"):
+            raise node.refuse(f"its activations are {', '.join(given)}; edgebn runs gates of Sigmoid and HardSigmoid")
+        settings: dict[str, Any] = {"function": STATE_FUNCTIONS[states[0]]}
+        for name in (one for one in mine if one in LINES):
+            slope, offset = (left.pop(0) if left else usual for left, usual in zip((alphas, betas), LINES[name], strict=True))
+            if name == "affine" and (slope, offset) != IDENTITY:
+                raise node.refuse(f"its Affine has the slope {slope} and the offset {offset}; edgebn runs the identity alone")
+            if name == "hardsigmoid":
                 if offset != OFFSET:
                     raise node.refuse(f"its HardSigmoid has the offset {offset}; edgebn runs gates of the offset {OFFSET}")
                 settings |= {"gate": "hard_sigmoid", "slope": slope}

@@ -59,6 +59,7 @@ OPERATORS: dict[str, Reader] = {
     "DequantizeLinear": quantized.dequantize_linear,
     "Div": arithmetic.div,
     "Dropout": normalization.dropout,
+    "DynamicQuantizeLSTM": dynamic_quantized.lstm,
     "DynamicQuantizeLinear": dynamic_quantized.dynamic_quantize_linear,
     "Einsum": convolutions.einsum,
     "Elu": activations.elu,

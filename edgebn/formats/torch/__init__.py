@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgebn.errors import ModelError, UnsupportedLayerError
-from edgebn.formats.batch_axis import Batch, BatchAxisError, Place
+from edgebn.formats.batch_axis import Batch, BatchAxisError
 from edgebn.formats.channels_first import settle_layout
 from edgebn.formats.hints import hint
 from edgebn.formats.torch.archive import AGAIN, Archive, open_archive
@@ -23,6 +23,7 @@ from edgebn.formats.torch.constants import FOLDS
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
 from edgebn.formats.torch.program import Call, Exported, Input, Reference, parse
+from edgebn.formats.torch.recurrent import NoBatchError
 from edgebn.formats.torch.table import OPERATORS, VIEWS, base_name
 from edgebn.formats.torch.values import Dynamic, Stale, Static, Value
 from edgebn.graph import Graph, GraphBuilder
@@ -118,7 +119,11 @@ def _first_line(error: BaseException) -> str:
 def _read(stream: Path | io.BytesIO, source: str, name: str) -> Graph:
     try:
         with open_archive(stream, source) as archive:
-            return _graph(archive, parse(archive.program, source), name)
+            program = parse(archive.program, source)
+            try:
+                return _graph(archive, program, name, _batch(program.inputs, source))
+            except NoBatchError:
+                return _graph(archive, program, name, Batch(single=True))
     except BatchAxisError as error:
         raise UnsupportedLayerError(
             f"{error}; if the network is for one sample at a time, export it with an example of one"
@@ -128,15 +133,14 @@ def _read(stream: Path | io.BytesIO, source: str, name: str) -> Graph:
         raise ModelError(f"{source}: {reason}; the file is damaged, {AGAIN}") from error
 
 
-def _graph(archive: Archive, program: Exported, name: str) -> Graph:
-    source = archive.source
-    builder = GraphBuilder(name, source, "torch")
-    size = _batch(program.inputs, source)
-    context = Context(builder, Batch(size, single=size == 1))
+def _graph(archive: Archive, program: Exported, name: str, batch: Batch) -> Graph:
+    builder = GraphBuilder(name, archive.source, "torch")
+    context = Context(builder, batch)
     values: dict[str, Value | Stale] = {}
     for entry in program.inputs:
-        builder.add_input(entry.name, entry.shape[1:])
-        values[entry.name] = Dynamic(entry.name, entry.shape, Place(), entry.name, entry.name)
+        place = batch.usual(entry.shape, 0)
+        builder.add_input(entry.name, batch.sample(entry.shape, place))
+        values[entry.name] = Dynamic(entry.name, entry.shape, place, entry.name, entry.name)
     weights = dict(program.weights)
     read_counts: dict[str, int] = {}
     for call in program.calls:
@@ -152,8 +156,8 @@ def _graph(archive: Archive, program: Exported, name: str) -> Graph:
     return builder.finish(outputs)
 
 
-def _batch(inputs: tuple[Input, ...], source: str) -> int:
-    """Return the batch size that the inputs agree on."""
+def _batch(inputs: tuple[Input, ...], source: str) -> Batch:
+    """Return the batch that the inputs agree on; those whose first axes differ have none."""
     if not inputs:
         raise ModelError(f"{source}: the program takes no input")
     for entry in inputs:
@@ -162,9 +166,9 @@ def _batch(inputs: tuple[Input, ...], source: str) -> int:
         if not entry.shape:
             raise ModelError(f"{source}: the input '{entry.name}' has no batch axis; export with an example of shape (N, ...)")
     sizes = {entry.shape[0] for entry in inputs}
-    if len(sizes) > 1:
-        raise ModelError(f"{source}: the inputs' first axes have {sorted(sizes)} elements; give every example the same batch")
-    return sizes.pop()
+    if len(sizes) > 1 or sizes == {1}:
+        return Batch(single=True)
+    return Batch(sizes.pop())
 
 
 def _references(call: Call) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgebn.formats import recurrent
+from edgebn.formats.batch_axis import BatchAxisError
 from edgebn.formats.recurrent import Cell
 from edgebn.formats.torch.context import Context
 from edgebn.formats.torch.node import Node
@@ -17,6 +18,10 @@ ORDERS = {"lstm": "ifgo", "gru": "rzn", "rnn": ""}
 BATCH_FIRST = "give the module batch_first=True, or export it with one sample"
 
 Reader = Callable[[Node, Context], tuple[Dynamic, ...]]
+
+
+class NoBatchError(BatchAxisError):
+    """A layer goes through one sequence along what would be the batch axis: the network has none."""
 
 
 def layers(kind: str, function: str = "tanh") -> Reader:
@@ -31,6 +36,9 @@ def layers(kind: str, function: str = "tanh") -> Reader:
         x, batch_first = node.dynamic("input"), node.flag("batch_first")
         if len(x.shape) != 3:
             raise node.damaged(f"its input has shape {x.shape}; it should have three axes")
+        batch = 0 if batch_first else 1
+        if not context.batch.single and x.place.axis == 1 - batch and x.shape[batch] == 1:
+            raise NoBatchError(str(node.refuse("its moments are in the batch axis")))
         if not batch_first and x.place.axis != 1 and not context.batch.single:
             raise context.apart(node, f"its input of shape {x.shape} has its batch elsewhere than in axis 1: {BATCH_FIRST}")
         to_front = recurrent.with_batch_in_front if batch_first else recurrent.batch_in_front

@@ -31,7 +31,7 @@ COLUMN = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]
 def cases() -> list[Case]:
     """Return the cases of every row."""
     tested = [case for row in OPERATORS if row in WITH_NODE_TESTS for case in _node_tests(row)]
-    return [*tested, *(_against(*case) for case in (*_models(), *_folds())), Case("Cast", _cast_error)]
+    return [*tested, *(_against(*case) for case in (*_models(), *_folds())), Case("Cast", _cast_error), _dynamic_lstm()]
 
 
 # The package's tests -------------------------------------------------------------------------------------------------------
@@ -69,6 +69,31 @@ def _against(name: str, model: onnx.ModelProto, step: float) -> Case:
         return float(np.abs(got - wanted).max() / step) if step and got.shape == wanted.shape else error_between(got, wanted)
 
     return Case(name, error)
+
+
+def _dynamic_lstm() -> Case:
+    """DynamicQuantizeLSTM beside an LSTM of the same weights: onnxruntime rounds besides what enters."""
+    moments, inputs, units = 5, 4, 3
+    codes = {name: OWN.integers(-90, 90, (1, width, 4 * units)).astype(np.int8) for name, width in (("w", inputs), ("r", units))}
+    held = {
+        "bias": OWN.normal(0, 0.5, (1, 8 * units)).astype(np.float32),
+        "scale": np.full(1, 0.01, np.float32),
+        "zero": np.int8([3]),
+    }
+    real = {name: ((array - np.float32(3)) * np.float32(0.01)).transpose(0, 2, 1) for name, array in codes.items()}
+    scales = ["scale", "zero"] * 2
+    nodes = [
+        [
+            helper.make_node(
+                "DynamicQuantizeLSTM", ["x", "w", "r", "bias", "", "", "", "", *scales], ["y"], domain=MICROSOFT, hidden_size=units
+            )
+        ],
+        [helper.make_node("LSTM", ["x", "w", "r", "bias"], ["y"], hidden_size=units)],
+    ]
+    ours, theirs = (_model(made, held | arrays, (moments, 1, inputs)) for made, arrays in zip(nodes, (codes, real), strict=True))
+    x = OWN.normal(0, 2, (moments, 1, inputs)).astype(np.float32)
+    wanted = onnxruntime.InferenceSession(theirs.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    return Case("DynamicQuantizeLSTM", lambda: error_between(EdgebnRep(ours, reference_engine).run([x])[0][0], wanted))
 
 
 def _model(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], shape: tuple[int, ...] = SHAPE) -> onnx.ModelProto:

@@ -161,7 +161,7 @@ def test_constants_on_the_right(operator, expected):
 @pytest.mark.parametrize(
     ("nodes", "constants", "words"),
     [
-        ([node("LSTM", "x", "w", "w")], {"w": array(4, 3)}, "(LSTM): edgebn does not run this operator; edgebn runs feed"),
+        ([node("Scan", "x", "w")], {"w": array(4, 3)}, "(Scan): edgebn does not run this operator; edgebn runs no loops"),
         ([node("Conv", "x", "x")], {}, "its weight is computed by the network"),
         ([node("BatchNormalization", "x", *"gbmv", training_mode=1)], {k: array(3) for k in "gbmv"}, "training mode"),
         ([node("Conv", "x", "w")], {"w": np.full((4, 3, 3, 3), np.nan, np.float32)}, "NaN"),
