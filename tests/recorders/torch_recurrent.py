@@ -53,6 +53,21 @@ class Cells(nn.Module):
         return self.relu(self.tanh(self.gru(state, cell)), state)
 
 
+class Decomposed(nn.Module):
+    """A layer as `run_decompositions` spells it out: the weight is expanded to all moments, whose axis is in front."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs, self.state = nn.Parameter(torch.randn(3, UNITS)), nn.Linear(UNITS, UNITS)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        moments = torch.bmm(x.permute(1, 0, 2), self.inputs.expand(x.shape[1], -1, -1))
+        states = [torch.tanh(moments[0])]
+        for moment in moments[1:]:
+            states.append(torch.tanh(moment + self.state(states[-1])))
+        return torch.stack(states).permute(1, 0, 2)
+
+
 class Recognizer(nn.Module):
     """A recogniser of text: the columns of a map are the moments."""
 
@@ -76,6 +91,16 @@ def of(layer: type[nn.RNNBase], pick: Callable, first: bool = False, shape: tupl
     return build
 
 
+def alone(layer: type[nn.RNNBase], shape: tuple[int, ...], **settings) -> Callable:
+    """Return a builder of one layer that goes through one sequence, whose moments are in front; everything is taken."""
+
+    def every(given: tuple) -> dict[str, torch.Tensor]:
+        lasts = given[1] if isinstance(given[1], tuple) else [given[1]]
+        return {"moments": given[0]} | {f"last{place}": value for place, value in enumerate(lasts)}
+
+    return lambda: (Recurrent(layer(3, UNITS, **settings), every), shape)
+
+
 def moments(given: tuple) -> torch.Tensor:
     """Return the states of all moments."""
     return given[0]
@@ -90,14 +115,18 @@ TWO_LAYERS = {"num_layers": 2, "bidirectional": True}
 RECURRENT: dict[str, Callable[[], Made]] = {
     "gru": of(nn.GRU, moments),
     "gru_layers": of(nn.GRU, lambda given: moments(given).mean(1) + last(given)[:, -1].repeat(1, 2), **TWO_LAYERS),
+    "gru_alone": alone(nn.GRU, (5, 1, 3), **TWO_LAYERS),
     "gru_first": of(nn.GRU, last, True, bidirectional=True),
     "gru_turned": lambda: (Turned(), SEQUENCE),
     "lstm": of(nn.LSTM, moments),
+    "lstm_alone": alone(nn.LSTM, (5, 3), num_layers=2),
     "lstm_cells": of(nn.LSTM, lambda given: given[1][1].transpose(0, 1) + last(given), **TWO_LAYERS),
     "lstm_first": of(nn.LSTM, moments, True),
     "lstm_one_sample": of(nn.LSTM, moments, shape=(1, 4, 3), bias=False),
     "rnn_relu": of(nn.RNN, moments, nonlinearity="relu", bias=False),
     "rnn_tanh": of(nn.RNN, last),
+    "rnn_alone": alone(nn.RNN, (4, 3), batch_first=True),
     "cells": lambda: (Cells(), (2, 2, 3)),
+    "decomposed": lambda: (Decomposed(), SEQUENCE),
     "recognizer": lambda: (Recognizer(), (2, 1, 6, 10)),
 }

@@ -17,6 +17,7 @@ from edgebn.formats.tflite.context import Reading, short_name
 from edgebn.formats.tflite.dilated import join_dilated
 from edgebn.formats.tflite.flatbuffer import DAMAGE, FileOperator, FileTensor, damage_is_named, read_file
 from edgebn.formats.tflite.operators import HINTS, OPERATORS
+from edgebn.formats.tflite.recurrent import has_moments_in_front
 from edgebn.formats.tflite.shape_arithmetic import fold
 from edgebn.formats.tflite.spectra import split_complex
 from edgebn.formats.tflite.variables import find_variables, state_outputs
@@ -81,7 +82,9 @@ def _add_input(reading: Reading, index: int, input_shapes: dict[str, Shape], pat
         raise ModelError(f"{path}: an input of the network is absent or named twice; the file is damaged")
     tensor = reading.tensor(index)
     name = reading.unique(short_name(tensor.name))
-    batched = _has_batch(tensor.signature or tensor.shape)
+    said = tensor.signature or tensor.shape
+    with damage_is_named(str(path)):
+        batched = _has_batch(said) and not (said[:1] != (1,) and has_moments_in_front(reading.file, index))
     shape = _input_shape(tensor, batched, input_shapes.pop(name, input_shapes.pop("", None)), path)
     try:
         quantization = reading.quantization(index)

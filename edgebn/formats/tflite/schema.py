@@ -39,6 +39,11 @@ TYPES = """
 OPTIONS: dict[str, tuple[int, str]] = {
     "AddOptions": (11, "fused_activation_function:byte pot_scale_int16:bool=1"),
     "BatchMatMulOptions": (101, "adj_x:bool adj_y:bool asymmetric_quantize_inputs:bool"),
+    "BidirectionalSequenceLSTMOptions": (
+        69,
+        "fused_activation_function:byte cell_clip:float proj_clip:float merge_outputs:bool time_major:bool=1",
+    ),
+    "BidirectionalSequenceRNNOptions": (70, "time_major:bool fused_activation_function:byte merge_outputs:bool"),
     "CallOnceOptions": (103, "init_subgraph_index:int"),
     "ConcatenationOptions": (10, "axis:int fused_activation_function:byte"),
     "Conv2DOptions": (
@@ -73,6 +78,8 @@ OPTIONS: dict[str, tuple[int, str]] = {
     "ReshapeOptions": (17, "new_shape:[int]"),
     "ResizeBilinearOptions": (15, "new_height:int new_width:int align_corners:bool half_pixel_centers:bool"),
     "ResizeNearestNeighborOptions": (74, "align_corners:bool half_pixel_centers:bool"),
+    "RNNOptions": (7, "fused_activation_function:byte"),
+    "SequenceRNNOptions": (31, "time_major:bool fused_activation_function:byte"),
     "SoftmaxOptions": (9, "beta:float"),
     "SpaceToDepthOptions": (19, "block_size:int"),
     "SqueezeOptions": (30, "squeeze_dims:[int]"),
@@ -81,7 +88,10 @@ OPTIONS: dict[str, tuple[int, str]] = {
     "TransposeConvOptions": (49, "padding:byte stride_w:int stride_h:int fused_activation_function:byte"),
     "UnidirectionalSequenceLSTMOptions": (
         71,
-        "fused_activation_function:byte cell_clip:float proj_clip:float time_major:bool asymmetric_quantize_inputs:bool",
+        (
+            "fused_activation_function:byte cell_clip:float proj_clip:float time_major:bool asymmetric_quantize_inputs:bool "
+            "diagonal_recurrent_tensors:bool"
+        ),
     ),
     "UnpackOptions": (64, "num:int axis:int"),
     "VarHandleOptions": (111, "container:string shared_name:string"),

@@ -72,7 +72,8 @@ def from_torch(module: Any, example: Any) -> Graph:
     module : torch.nn.Module
         Left as it was: every submodule's training flag is put back.
     example : torch.Tensor or tuple of torch.Tensor
-        Example inputs with a batch axis, channels first: (N, C, H, W), (N, C, L) or (N, features), float32.
+        Example inputs with a batch axis, channels first: (N, C, H, W), (N, C, L) or (N, features), float32. Those whose first
+        axes differ, and one sequence with its moments in front of a recurrent layer, have none.
 
     Returns
     -------

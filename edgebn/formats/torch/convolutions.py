@@ -139,11 +139,14 @@ def matmul(node: Node, context: Context) -> Dynamic:
     if isinstance(node.value(first), Static):
         made: Dynamic = products.multiplied(node, context, node.weight(first), node.dynamic(second))
         return made
-    matrix = node.weight(second)
+    x, matrix = node.dynamic(first), node.weight(second)
+    if matrix.ndim > 2 and np.broadcast_shapes(x.shape[:-2], matrix.shape[:-2]) == x.shape[:-2]:
+        each = matrix.reshape(-1, *matrix.shape[-2:])
+        matrix = each[0] if (each == each[:1]).all() else matrix  # one expanded, as decomposed programs write a Linear
     if matrix.ndim != 2:
-        stacked: Dynamic = products.multiplied(node, context, node.dynamic(first), matrix)
+        stacked: Dynamic = products.multiplied(node, context, x, matrix)
         return stacked
-    return _dense(node, context, node.dynamic(first), matrix.T, None)
+    return _dense(node, context, x, matrix.T, None)
 
 
 def baddbmm(node: Node, context: Context) -> Dynamic:

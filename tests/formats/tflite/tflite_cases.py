@@ -19,22 +19,37 @@ from tests.formats.tflite.test_perception import segmenter
 from tests.formats.tflite.test_spectra import transform
 from tests.formats.tflite.tflite_integers import STEPS, resized_by
 from tests.formats.tflite.tflite_models import FileBuilder
-from tests.formats.tflite.tflite_recurrent import lstm_file
+from tests.formats.tflite.tflite_recurrent import both_ways_file, lstm_file, rnn_file
 
 SEEDS = range(3)
+RECURRENT = {
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm_file(),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": both_ways_file("LSTM"),
+    "RNN": rnn_file(length=None),
+    "UNIDIRECTIONAL_SEQUENCE_RNN": rnn_file(),
+    "BIDIRECTIONAL_SEQUENCE_RNN": both_ways_file("RNN"),
+}
 
 
 def cases() -> list[Case]:
     """Return float32 files, and int8 ones for the operators between the two."""
     made = [_float(make, seed) for make in FLOAT_OPERATORS for seed in SEEDS]
     parts = map(_spectrum, ("COMPLEX_ABS", "REAL", "IMAG", "CAST"))
-    return [*made, *map(_edges, SEEDS), *map(_requantized, SEEDS), *map(_resized, STEPS), *parts, _segmenter(), _lstm()]
+    return [
+        *made,
+        *map(_edges, SEEDS),
+        *map(_requantized, SEEDS),
+        *map(_resized, STEPS),
+        *parts,
+        _segmenter(),
+        *map(_recurrent, RECURRENT),
+    ]
 
 
-def _lstm() -> Case:
-    content = lstm_file()
-    x = np.random.default_rng(4).normal(0, 1, (2, 5, 3)).astype(np.float32)
-    return _case("lstm", content, x, litert_runs(content, x))
+def _recurrent(name: str) -> Case:
+    content = RECURRENT[name]
+    x = np.random.default_rng(4).normal(0, 1, (2, 3) if name == "RNN" else (2, 5, 3)).astype(np.float32)
+    return _case(name, content, x, litert_runs(content, x))
 
 
 def _case(name: str, content: bytes, x: np.ndarray, wanted: np.ndarray) -> Case:

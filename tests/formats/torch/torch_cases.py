@@ -68,10 +68,15 @@ def _error(path: Path, recorded: Path) -> float:
     graph = reader.read(path)
     lay = channels_last if graph.channels_first else np.asarray
     program = passes.lower(graph)
-    result = reference.run(program, lay(arrays[f"{recorded.stem}/x"]))
+    x = lay(arrays[f"{recorded.stem}/x"])
+    alone = program.shapes[program.inputs[0]] == x.shape  # the network has no batch
+    result = reference.run(program, x[np.newaxis] if alone else x)
     results = [result[name] for name in program.outputs] if isinstance(result, dict) else [result]
+    wanted = [lay(arrays[f"{recorded.stem}/y{place}"]) for place in range(len(results))]
+    if alone:
+        wanted = [array if array.shape[0] == 1 else array[np.newaxis] for array in wanted]
     between = _codes_between if recorded.parent.name == "torch_quantized" else error_between
-    return max(between(got, lay(arrays[f"{recorded.stem}/y{place}"])) for place, got in enumerate(results))
+    return max(map(between, results, wanted))
 
 
 def _codes_between(got: np.ndarray, wanted: np.ndarray) -> float:
