@@ -535,7 +535,7 @@ class Maker:
 
     def part(self, x, shape):
         """Return a value of another shape that repeats the elements of `x`."""
-        flat = self.buffer((1, np.prod(self.shape(x)), 1))
+        flat = self.buffer((1, int(np.prod(self.shape(x))), 1))
         self.steps.append(p.Reshape(f"flat{len(self.steps)}", (x,), flat))
         size = int(np.prod(shape))
         picked = (np.arange(size)[:, None] * 7 % self.shape(flat)[1]).repeat(2, 1).astype(np.int32)

@@ -34,6 +34,9 @@ FOREIGN = {
     "inplace": "torch.nn.ReLU",
     "spatial": "ONNX, BatchNormalization",
     "renorm": "Keras, BatchNormalization",
+    "reset_after": "Keras, GRU",
+    "unroll": "Keras, GRU",
+    "batch_first": "torch.nn.LSTM",
     "threshold": "Keras, ReLU",
     "track_running_stats": "torch.nn.BatchNorm2d",
 }
